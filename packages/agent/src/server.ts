@@ -49,9 +49,12 @@ export function agentServer(options: {
   readonly revocations?: ManagementContext['revocations'];
   /** Undefined: there are none. */
   readonly witnesses?: Pick<Witnesses, 'cosigned' | 'isOverdue'> | undefined;
+  /** Undefined: there is no source of evidence. */
+  readonly attester?: ManagementContext['attester'];
   readonly log: Log;
 }): AgentServer {
-  const { configuration, backend, policy, readers, audit, bootId, log, revocations, witnesses } = options;
+  const { configuration, backend, policy, readers, audit, bootId, log, revocations, witnesses, attester } =
+    options;
   const connections = new Connections();
   const { limits } = configuration;
   const authorize = authorizeCalls(policy, backend.status);
@@ -71,6 +74,7 @@ export function agentServer(options: {
     proofs: new OneAtATime(),
     revocations,
     witnesses,
+    attester,
     log,
     ending: ending.signal,
   };

@@ -20,6 +20,7 @@ import { KeptPolicies } from './policy/kept-policies.js';
 import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
 import { listen } from './listeners/listen.js';
 import { ConnectionRecords } from './listeners/connection-records.js';
+import { loadAttester } from './evidence/load-attester.js';
 import { loadTls } from './listeners/load-tls.js';
 import type { Log } from './startup/log.js';
 import { createLogSigner } from './startup/log-signer.js';
@@ -151,6 +152,13 @@ export async function startAgent(
     });
     const checkpointRegister = await openCheckpointRegister(configuration, { bootId: boot, audit, log });
     ending.last('checkpoint register', async () => checkpointRegister?.close());
+    const attester = await loadAttester(configuration, {
+      bootId: boot,
+      keys: { tlsSpki: tls?.spki ?? '', logKey: signer.verifier.toString() },
+      audit,
+      measured,
+      log,
+    });
     const policy = await Policy.of(configuration);
     const keptPolicies = KeptPolicies.open(join(state, 'policies.json'), boot);
     await restorePolicies(keptPolicies, policy, log);
@@ -175,6 +183,7 @@ export async function startAgent(
       readers,
       revocations: tls?.revocations,
       witnesses,
+      attester,
       backend,
       policy,
       audit,

@@ -10,7 +10,7 @@ export interface ManagementEndpoint {
  * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
  * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
  */
-export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer', 'GetCheckpoint'] as const;
+export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer', 'GetCheckpoint', 'Attest'] as const;
 
 /** The exact name of a method of `kata_agent.Management`. */
 export type ManagementMethod = (typeof managementMethods)[number];
@@ -37,6 +37,12 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
     purpose:
       'Returns a signed checkpoint of the audit log: the number of its records, and the root of their tree; the newest that witnesses have cosigned; and if asked, a proof that it continues an older one.',
     exposure: 'How many records there are, and the key of the log; nothing of their content.',
+  },
+  Attest: {
+    purpose:
+      'Returns evidence: the digests of the configuration, the keys of the agent and a checkpoint of the audit log, bound to the nonce of the caller and to its connection, and signed by the hardware or a TPM. One call at a time.',
+    exposure:
+      'The names and digests of the documents, the registers and logs of the boot, and keys by which the machine can be recognized.',
   },
 };
 

@@ -85,6 +85,17 @@ export interface ImageSettings {
   readonly puller: 'none' | 'cdh';
 }
 
+/** A source of evidence: reports of SNP and TDX, or quotes of a TPM. */
+export type EvidenceSource = 'configfs-tsm' | 'tpm';
+
+/** What signs the claims of the agent. */
+export interface EvidenceSettings {
+  /** Empty: there is no evidence. */
+  readonly sources: readonly EvidenceSource[];
+  /** Those without which the agent does not start. */
+  readonly require: readonly EvidenceSource[];
+}
+
 export interface ApiSettings {
   /** In the order of restriction; empty: no document, everything is served. */
   readonly documents: readonly ApiDocument[];
@@ -125,7 +136,15 @@ export interface LimitSettings {
 /** The value of a setting; serializable as JSON. */
 export type SettingValue = boolean | number | string | readonly string[] | undefined;
 
-export type SectionName = 'agent' | 'api' | 'delivery' | 'measurement' | 'image' | 'audit' | 'limits';
+export type SectionName =
+  | 'agent'
+  | 'api'
+  | 'delivery'
+  | 'measurement'
+  | 'image'
+  | 'evidence'
+  | 'audit'
+  | 'limits';
 
 /** A value of a setting that was not used. */
 export interface OtherValue {
@@ -200,6 +219,7 @@ export interface Configuration {
   readonly limits: LimitSettings;
   readonly measurement: MeasurementSettings;
   readonly image: ImageSettings;
+  readonly evidence: EvidenceSettings;
   /** At least one. */
   readonly listeners: readonly ListenerSettings[];
   /** Empty: no document; only `policy.rego` of initdata can restrict the API. */

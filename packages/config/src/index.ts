@@ -25,6 +25,7 @@ export type {
   LoadedInitdata,
   LoadedDocument,
   Effective,
+  EvidenceSource,
   EndpointLists,
   HostData,
   IgnoredOverride,
@@ -93,6 +94,7 @@ export {
 export { implicitListener } from './listener/implicit-listener.js';
 export { loadConfiguration } from './load.js';
 export { nearest } from './diagnostics/nearest.js';
+export { hasEvidence } from './document/has-evidence.js';
 export { openDocument } from './document/open-document.js';
 export { type ParsedToml, parseToml } from './toml/parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';

@@ -170,3 +170,22 @@ test('an invalid document is rejected with its diagnostics', async () => {
     /^\/c\.toml:2:22: error\[KA1201\]: unknown endpoint "Foo"/,
   );
 });
+
+test('containers get no evidence beside that of the agent, whoever configures it', async () => {
+  const evidence = '[evidence]\nsources = ["configfs-tsm"]\n';
+  for (const value of ['all', 'attestation']) {
+    const agent = `[agent]\nguest_components_rest_api = "${value}"\n`;
+    const message = await fails(`${pod}${evidence}${agent}`);
+    assert.match(message, /c\.toml:6:1: error\[KA1110\].*any container would get reports/);
+    assert.match(message, /help: write guest_components_rest_api = "resource"/);
+    await load(`${pod}${agent}`);
+    const open = `${evidence}[agent]\noverridable = ["guest_components_rest_api"]\n`;
+    const kernelLine = `agent.guest_components_rest_api=${value}`;
+    assert.match(
+      await fails(`${pod}${open}`, { kernelLine }),
+      /\(kernel command line .*\) with \[evidence\]/,
+    );
+  }
+  const loaded = await load(`${pod}${evidence}[agent]\nguest_components_rest_api = "resource"\n`);
+  assert.deepEqual(loaded.evidence, { sources: ['configfs-tsm'], require: [] });
+});

@@ -17,9 +17,11 @@ import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
 import { imageSettings } from './settings/image-settings.js';
+import { evidenceSettings } from './settings/evidence-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { witnessSettings } from './witness/witness-settings.js';
 import { checkStack } from './stack/check-stack.js';
+import { checkEvidenceOfContainers } from './document/check-evidence.js';
 import { stackDocuments } from './stack/stack-documents.js';
 import { type StackedDocuments, wrong } from './stack/stacked-document.js';
 
@@ -51,6 +53,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...stacked.warnings,
     ...collected.diagnostics,
     ...settled.diagnostics,
+    ...checkEvidenceOfContainers(settled, documents),
     ...checkStack(documents),
     ...pem.diagnostics,
     ...checkForward(documents, settled.values),
@@ -77,6 +80,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
     image: sectionValues(imageSettings, settled.values),
+    evidence: sectionValues(evidenceSettings, settled.values),
     listeners: listenerSettings(
       documents,
       {

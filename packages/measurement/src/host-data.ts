@@ -5,13 +5,12 @@ import { type KernelFiles, kernelFiles } from './kernel-files.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 import { tdxMeasurements } from './rtmr-register.js';
 import { snpHostData } from './snp-report.js';
+import { withTsmReport } from './tsm-report.js';
 
 /** Data that the host fixed at launch and the hardware attests. */
 export type HostDataReading =
   | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly message: string; readonly help: string };
-
-const reports = 'sys/kernel/config/tsm/report';
 
 /**
  * Reads MRCONFIGID of a TDX guest or HOSTDATA of an SNP guest, below `root`.
@@ -25,7 +24,7 @@ export function readHostData(root: string = '/', files: KernelFiles = kernelFile
   try {
     const id = readIfThere(join(root, tdxMeasurements, 'mrconfigid'), files);
     if (id !== undefined) return mrConfigId(id);
-    return { ok: true, kind: 'HOSTDATA', bytes: hostData(join(root, reports), files) };
+    return { ok: true, kind: 'HOSTDATA', bytes: hostData(root, files) };
   } catch (error) {
     if (!(error instanceof MeasurementError)) throw error;
     return {
@@ -41,50 +40,18 @@ function mrConfigId(bytes: Uint8Array): HostDataReading {
   throw new MeasurementError(`mrconfigid has ${bytes.length} bytes, not 48`);
 }
 
-/**
- * Requests a report through configfs-tsm (Documentation/ABI/testing/configfs-tsm-report), in a directory that is
- * removed afterwards.
- */
-function hostData(directory: string, files: KernelFiles): Uint8Array {
-  const request = join(directory, `kata-agent-${process.pid}-${randomBytes(4).toString('hex')}`);
-  try {
-    files.makeDirectory(request);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) {
+/** Reads HOSTDATA of a report that has our nonce. */
+function hostData(root: string, files: KernelFiles): Uint8Array {
+  const nonce = randomBytes(64);
+  return withTsmReport(root, files, nonce, (provider, read) => {
+    if (provider === 'tdx_guest') {
       throw new MeasurementError(
-        `${directory} does not exist: this is not a confidential guest, or configfs is not mounted`,
+        'a TDX quote passes through the host, and the kernel is too old to expose MRCONFIGID',
       );
     }
-    throw new MeasurementError(`${directory}: cannot request a report: ${reasonOf(error)}`, { cause: error });
-  }
-  try {
-    return ask(request, files);
-  } catch (error) {
-    if (error instanceof MeasurementError) throw error;
-    throw new MeasurementError(`cannot read the report: ${reasonOf(error)}`, { cause: error });
-  } finally {
-    files.removeDirectory(request);
-  }
-}
-
-function ask(request: string, files: KernelFiles): Uint8Array {
-  const provider = textOf(files.read(join(request, 'provider')));
-  if (provider === 'tdx_guest') {
-    throw new MeasurementError(
-      'a TDX quote passes through the host, and the kernel is too old to expose MRCONFIGID',
-    );
-  }
-  if (provider !== 'sev_guest') throw new MeasurementError(`reports of ${provider} are not supported`);
-  const nonce = randomBytes(64);
-  files.write(join(request, 'inblob'), nonce);
-  const report = files.read(join(request, 'outblob'));
-  const generation = textOf(files.read(join(request, 'generation')));
-  if (generation !== '1') throw new MeasurementError('another process changed the report request');
-  return snpHostData(report, nonce);
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1').trim();
+    if (provider !== 'sev_guest') throw new MeasurementError(`reports of ${provider} are not supported`);
+    return snpHostData(read('outblob'), nonce);
+  });
 }
 
 function readIfThere(path: string, files: KernelFiles): Uint8Array | undefined {

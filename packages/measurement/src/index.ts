@@ -1,9 +1,12 @@
 export type { Banks } from './algorithm.js';
 export { type HostDataReading, readHostData } from './host-data.js';
+export type { KernelFiles } from './kernel-files.js';
 export { measure, type Measurement, type MeasurementPlace, type RegisterReport } from './measure.js';
 export { MeasurementError } from './measurement-error.js';
 export type { Register } from './register.js';
 export { RegisterLog } from './register-log.js';
 export { rtmrRegister } from './rtmr-register.js';
 export { tpmRegister } from './tpm-register.js';
-export { tpmTransport } from './tpm-transport.js';
+export { firmwareLogPath, type TpmConnector, tpmConnector, tpmTransport } from './tpm-transport.js';
+export { quoteRegisters, type TpmEvidence } from './quote-registers.js';
+export { checkTsm, readTsmReport, type TsmReport } from './tsm-report.js';

@@ -4,7 +4,7 @@ import { TpmAnswer } from './tpm-answer.js';
 
 // The three TPM 2.0 commands needed for measurement (TPM 2.0 Library, part 3: 22.2, 22.4, 30.2). All numbers are
 // big-endian. A command is a tag, its total length, a command code, then its parameters; a response has the same layout
-// with a response code.
+// with a response code. Those for evidence are in tpm-quote-command.ts.
 
 /** A command and the decoder of its response. Throws a MeasurementError for an error response. */
 export interface TpmCommand<T> {
@@ -12,11 +12,11 @@ export interface TpmCommand<T> {
   readonly parse: (answer: Uint8Array) => T;
 }
 
-const tag = { noSessions: 0x8001, sessions: 0x8002 } as const;
+export const tag = { noSessions: 0x8001, sessions: 0x8002 } as const;
 const capabilityPcrs = 5;
 
 /** Registers are selected by a bitmap: three bytes for the 24 registers of a PC's TPM. */
-const selectBytes = 3;
+export const selectBytes = 3;
 
 /** Requests the names of the banks that contain a register. */
 export function tpmBanks(pcr: number): TpmCommand<readonly string[]> {
@@ -59,16 +59,21 @@ export function tpmRead(pcr: number, banks: readonly string[]): TpmCommand<Banks
 /** Extends a register in several banks at once. */
 export function tpmExtend(pcr: number, digests: Banks): TpmCommand<void> {
   const rows = rowsOf(Object.keys(digests));
-  // A password session with an empty password: nonce, attributes and password are empty.
-  const session = Buffer.concat([u32(0x40000009), u16(0), u8(0), u16(0)]);
   const values = rows.map(({ id, name }) =>
     Buffer.concat([u16(id), Buffer.from(digests[name] ?? '', 'hex')]),
   );
-  const parameters = [u32(pcr), u32(session.length), session, u32(rows.length), ...values];
+  const parameters = [u32(pcr), ...emptyPassword(), u32(rows.length), ...values];
   return command('TPM2_PCR_Extend', 0x182, parameters, () => undefined, tag.sessions);
 }
 
-function command<T>(
+/** Authorizes a command by a password session with an empty password: nonce, attributes and password are empty. */
+export function emptyPassword(): readonly Uint8Array[] {
+  const session = Buffer.concat([u32(0x40000009), u16(0), u8(0), u16(0)]);
+  return [u32(session.length), session];
+}
+
+/** Encodes a command. */
+export function command<T>(
   name: string,
   code: number,
   parameters: readonly Uint8Array[],
@@ -101,17 +106,17 @@ function selections(answer: TpmAnswer, pcr: number): readonly number[] {
   return banks.filter(({ has }) => has).map(({ id }) => id);
 }
 
-function u8(value: number): Buffer {
+export function u8(value: number): Buffer {
   return Buffer.from([value]);
 }
 
-function u16(value: number): Buffer {
+export function u16(value: number): Buffer {
   const bytes = Buffer.alloc(2);
   bytes.writeUInt16BE(value);
   return bytes;
 }
 
-function u32(value: number): Buffer {
+export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;

@@ -15,13 +15,30 @@ export {
   type SelfSignedOptions,
   subjectAltName,
 } from './certificate/make-certificate.js';
-export { canonicalSerial, type Certificate, parseCertificate } from './certificate/parse-certificate.js';
-export { parseRevocationList, type RevocationList } from './certificate/parse-revocation-list.js';
+export {
+  canonicalSerial,
+  type CertificateFields,
+  parseCertificateFields,
+} from './certificate/certificate-fields.js';
+export { type Certificate, parseCertificate } from './certificate/parse-certificate.js';
+export {
+  parseRevocationList,
+  parseRevocationListFields,
+  type RevocationList,
+  type RevocationListFields,
+} from './certificate/parse-revocation-list.js';
 export { readCertificate } from './certificate/read-certificate.js';
 export { certificatePem, certificatesOfPem, PemError, revocationListsOfPem } from './certificate/pem.js';
-export { Tag } from './der/tag.js';
+export { DerReader } from './der/der-reader.js';
+export { bitString, der, integer, objectIdentifier, octetString, sequence, time } from './der/der-writer.js';
+export { contextTag, Tag } from './der/tag.js';
 export { canonicalName, NameSyntaxError } from './name/canonical-name.js';
-export { type Attribute, commonNames, type DistinguishedName } from './name/distinguished-name.js';
+export {
+  type Attribute,
+  commonNames,
+  type DistinguishedName,
+  parseWholeName,
+} from './name/distinguished-name.js';
 export { formatName } from './name/format-name.js';
 export { grantsPeer, namesPeer, svidFault } from './peers/match-peer.js';
 export {

@@ -8,6 +8,11 @@ export interface Caller {
   readonly peer: string;
   /** The peer in rules. */
   readonly identity: RulePeer;
+  /**
+   * Returns the exporter of the TLS connection between agent and caller (RFC 9266), in hex. Absent: there is no TLS between
+   * them, or a server in the middle makes the calls.
+   */
+  readonly exporter?: () => string;
   /** Of a connection that the agent has dialled: what its server may do in it. Absent: the peer is a caller like others. */
   readonly realm?: Realm;
 }

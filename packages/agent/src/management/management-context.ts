@@ -3,6 +3,7 @@ import type { Configuration } from '@kata-agent/config';
 import type { Backend } from '../backend/backend.js';
 import type { Connections } from '../listeners/connections.js';
 import type { Revocations } from '../listeners/tls/revocations.js';
+import type { Attester } from '../evidence/attester.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
 import type { OneAtATime } from './one-at-a-time.js';
@@ -24,6 +25,8 @@ export interface ManagementContext {
   readonly watchers: Watchers;
   /** Undefined: there is no `tls://` or `https://` listener. */
   readonly revocations: Pick<Revocations, 'add'> | undefined;
+  /** Undefined: there is no source of evidence. */
+  readonly attester: Pick<Attester, 'attest'> | undefined;
   readonly log: Log;
   /** Aborted when the agent ends: watchers get the last records, and their calls end. */
   readonly ending: AbortSignal;

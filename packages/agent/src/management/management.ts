@@ -1,6 +1,7 @@
 import type { Management } from '@kata-agent/protocol/management';
 import type { ServiceImplementation } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import { attest } from './attest.js';
 import { describe } from './describe.js';
 import { getCheckpoint } from './get-checkpoint.js';
 import type { ManagementContext } from './management-context.js';
@@ -14,5 +15,6 @@ export function management(context: ManagementContext): ServiceImplementation<ty
     watchAudit: (request, call) => watchAudit(context, request, call),
     revokePeer: async (request) => revokePeer(context, request),
     getCheckpoint: async (request) => await getCheckpoint(context, request),
+    attest: async (request, { connection }) => await attest(context, request, connection),
   };
 }

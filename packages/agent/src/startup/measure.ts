@@ -45,7 +45,8 @@ async function extend(configuration: Configuration, bootId: string): Promise<rea
   );
 }
 
-function registersOf({ measurement }: Configuration): Measurement['registers'] {
+/** Returns the registers into which the configuration is measured. Throws a MeasurementError. */
+export function registersOf({ measurement }: Configuration): Measurement['registers'] {
   const { tpm, pcr, rtmr } = measurement;
   const registers: Measurement['registers'][number][] = [];
   if (tpm !== 'off') {

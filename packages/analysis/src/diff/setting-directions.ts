@@ -82,6 +82,8 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'measurement.checkpoint_pcr': neutral('verifiers find checkpoints of the audit log in another register'),
   'measurement.rtmr': measured,
   'image.puller': neutral('who pulls the images'),
+  'evidence.sources': neutral('verifiers get other evidence'),
+  'evidence.require': neutral('the agent starts without other sources of evidence'),
   'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(
     ['refuse-all', 'refuse-changes'],

@@ -32,6 +32,7 @@ export function configurationSchema(): JsonSchema {
       delivery: sectionSchema('delivery'),
       measurement: sectionSchema('measurement'),
       image: sectionSchema('image'),
+      evidence: sectionSchema('evidence'),
       audit: sectionSchema('audit', {
         witness: entriesSchema('A witness that cosigns checkpoints.', Object.values(witnessKeys)),
       }),

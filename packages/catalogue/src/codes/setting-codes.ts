@@ -11,6 +11,7 @@ export type SettingCode =
   | 'KA1107'
   | 'KA1108'
   | 'KA1109'
+  | 'KA1110'
   | 'KA1111'
   | 'KA1112';
 
@@ -102,6 +103,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       document: '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "require"\npcr = 23\n',
     },
     remedy: 'Use registers from 8 to 15, a different one for each purpose.',
+  },
+  KA1110: {
+    title: 'evidence without proof',
+    explanation:
+      'The evidence of [evidence] would prove nothing: containers can get evidence too, root in the guest can reset the register, the TPM does not measure the configuration, or a required source is no source.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[evidence]\nsources = ["tpm"]\n',
+    },
+    remedy: 'Change the setting that the message names.',
   },
   KA1111: {
     title: 'image puller without its program',

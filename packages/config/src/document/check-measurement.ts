@@ -4,7 +4,7 @@ import type { GivenSection } from '../settings/read-section.js';
 import { measurementSettings } from '../settings/measurement-settings.js';
 
 /** Root in the guest can reset the registers from here on (TCG PC Client Platform TPM Profile, PCR attributes). */
-const firstResettable = 16;
+export const firstResettable = 16;
 
 /** Reports registers that do not prove what the section promises. */
 export function checkMeasurement(section: GivenSection, report: Report): void {

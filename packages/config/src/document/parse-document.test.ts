@@ -71,6 +71,38 @@ help: write tpm = "require" or "try", or remove checkpoint_pcr`,
 help: for example: checkpoint_pcr = 14`,
   ],
   [
+    'a required source of evidence that is no source',
+    withApi('[measurement]\ntpm = "require"\n[evidence]\nsources = ["tpm"]\nrequire = ["configfs-tsm"]'),
+    `config.toml:6:1: error[KA1110]: require names "configfs-tsm", and sources does not
+  require = ["configfs-tsm"]
+  ^^^^^^^
+help: add it: sources = ["tpm", "configfs-tsm"]`,
+  ],
+  [
+    'evidence of a TPM that measures nothing',
+    withApi('[evidence]\nsources = ["tpm"]'),
+    `config.toml:3:1: error[KA1110]: sources names "tpm", and [measurement] tpm = "off": the TPM would not know the configuration
+  sources = ["tpm"]
+  ^^^^^^^
+help: write tpm = "require" in [measurement]`,
+  ],
+  [
+    'evidence with a register that the guest can reset',
+    withApi('[measurement]\ntpm = "try"\npcr = 16\n[evidence]\nsources = ["tpm"]'),
+    `config.toml:4:1: error[KA1110]: pcr = 16 with [evidence]: root in the guest can reset this register, and then extend it with another digest
+  pcr = 16
+  ^^^
+help: use a register from 8 to 15`,
+  ],
+  [
+    'a misspelt source of evidence',
+    withApi('[evidence]\nsources = ["configfs_tsm"]'),
+    `config.toml:3:11: error[KA1102]: sources must be a list of "configfs-tsm" and "tpm", each once, not a list
+  sources = ["configfs_tsm"]
+            ^^^^^^^^^^^^^^^^
+help: did you mean "configfs-tsm"?`,
+  ],
+  [
     'a key of another section',
     withApi('[agent]\nkeep = 4'),
     `config.toml:3:1: error[KA1101]: unknown key "keep" in [agent]
@@ -100,7 +132,7 @@ help: did you mean "audit"?`,
     `config.toml:2:3: error[KA1101]: unknown section "frobnicate" at the top of the document
   [[frobnicate]]
     ^^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [image], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits] and [[listener]]`,
   ],
   [
     "Kata's former section",
@@ -148,7 +180,7 @@ help: write it in quotes: release = "3.20"`,
     `config.toml:2:2: error[KA1101]: unknown section "__proto__" at the top of the document
   [__proto__]
    ^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [image], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits] and [[listener]]`,
   ],
   [
     '__proto__ and constructor as keys',

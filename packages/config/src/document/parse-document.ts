@@ -4,6 +4,7 @@ import type { RuleChecker, SectionName } from '../configuration.js';
 import { decodeDocument } from './decode-document.js';
 import { checkImage } from './check-image.js';
 import { checkMaySet } from '../listener/check-may-set.js';
+import { checkEvidence } from './check-evidence.js';
 import { checkMeasurement } from './check-measurement.js';
 import { type MaySet, nothingMaySet } from '../listener/may-set.js';
 import { type ListenerEntry, readListeners } from '../listener/read-listeners.js';
@@ -70,6 +71,7 @@ async function readTree(
     delivery: settingsOf('delivery'),
     measurement: settingsOf('measurement'),
     image: settingsOf('image'),
+    evidence: settingsOf('evidence'),
     audit: settingsOf('audit'),
     limits: settingsOf('limits'),
   };
@@ -88,6 +90,7 @@ async function readTree(
     checkOneAddress(sections.agent, listeners, report);
     checkImage(sections, report);
     checkMeasurement(sections.measurement, report);
+    checkEvidence(sections.evidence, sections.measurement, report);
   }
   const rules = await readRules(api.entries.get('rule'), { ...lists, role, rules: options.rules }, report);
   const parts = { rules, listeners: new Map(listeners.map((entry) => [entry.name, entry.lists])) };

@@ -10,6 +10,7 @@ const noSections: ParsedDocument['sections'] = {
   delivery: new Map(),
   measurement: new Map(),
   image: new Map(),
+  evidence: new Map(),
   audit: new Map(),
   limits: new Map(),
 };

@@ -12,6 +12,7 @@ export const sectionNames: readonly SectionName[] = [
   'delivery',
   'measurement',
   'image',
+  'evidence',
   'audit',
   'limits',
 ];

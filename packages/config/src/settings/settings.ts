@@ -3,6 +3,7 @@ import { apiSettings } from './api-settings.js';
 import { auditSettings } from './audit-settings.js';
 import { deliverySettings } from './delivery-settings.js';
 import { imageSettings } from './image-settings.js';
+import { evidenceSettings } from './evidence-settings.js';
 import { limitSettings } from './limit-settings.js';
 import { measurementSettings } from './measurement-settings.js';
 import type { SettingRow } from './setting.js';
@@ -17,6 +18,7 @@ export const settings: readonly SettingRow[] = [
   ...Object.values<SettingRow>(deliverySettings),
   ...Object.values<SettingRow>(measurementSettings),
   ...Object.values<SettingRow>(imageSettings),
+  ...Object.values<SettingRow>(evidenceSettings),
   ...Object.values<SettingRow>(auditSettings),
   ...Object.values<SettingRow>(limitSettings),
 ];

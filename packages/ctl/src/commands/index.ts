@@ -1,4 +1,5 @@
 import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
+import { attest } from './attest.js';
 import { auditCheckpoint } from './audit/checkpoint.js';
 import { auditCollect } from './audit/collect.js';
 import { auditHead } from './audit/head.js';
@@ -23,6 +24,7 @@ import { configTest } from './config/test.js';
 import { cp } from './cp.js';
 import { describe } from './describe.js';
 import { endpoints } from './endpoints.js';
+import { evidenceVerify } from './evidence/verify.js';
 import { exec } from './exec.js';
 import { explain } from './explain.js';
 import { guest } from './guest.js';
@@ -61,6 +63,14 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    name: 'evidence',
+    summary: 'verify what an agent and its hardware prove',
+    example: {
+      line: 'kata-agent-ctl evidence verify bundle.json --reference values.json --config base.toml --nonce "$NONCE"',
+      description: 'Verifies a bundle that attest wrote.',
+    },
+  },
+  {
     name: 'realm',
     summary: 'the server that guests dial, and its guests',
     example: {
@@ -75,6 +85,7 @@ export const commands: readonly CommandDefinition[] = [
   check,
   version,
   describe,
+  attest,
   revoke,
   guest,
   run,
@@ -109,6 +120,7 @@ export const commands: readonly CommandDefinition[] = [
   auditShow,
   auditWatch,
   auditCollect,
+  evidenceVerify,
   realmServe,
   realmGuests,
   realmAudit,

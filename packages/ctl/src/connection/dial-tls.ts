@@ -8,8 +8,17 @@ import type { TlsCredentials } from './tls-credentials.js';
 /** The protocol of the agent's `tls://` listeners. */
 const alpnProtocol = 'kata-agent-ttrpc';
 
+/** The key of the server of each connection: Node.js returns a certificate only once. */
+const keys = new WeakMap<object, string>();
+
+/** Returns the SHA-256 of the public key of the server of a connection that `dialTls` has made, in hex. */
+export function serverKey(socket: object): string | undefined {
+  return keys.get(socket);
+}
+
 /**
- * Connects with TLS 1.3 and believes the agent by its pin alone. `place` is where: host and port, or a connected stream.
+ * Connects with TLS 1.3 and believes the agent by its pin alone. Without a pin, the caller must verify evidence before it sends
+ * anything else. `place` is where: host and port, or a connected stream.
  * Rejects with the system's error, or with a CommandError if a credential is not valid or the agent is another one; the socket
  * is then closed.
  *
@@ -34,7 +43,9 @@ export async function dialTls(
   const socket = await handshake(options, leave);
   try {
     const { spki } = (await serverCertificate(socket)).parsed;
-    if (spki !== credentials.pin) throw wrongAgent(address, spki, credentials.pin);
+    keys.set(socket, spki);
+    if (credentials.pin !== undefined && spki !== credentials.pin)
+      throw wrongAgent(address, spki, credentials.pin);
     if (socket.alpnProtocol !== alpnProtocol)
       throw new Error(
         `the server does not offer the protocol ${alpnProtocol}: is this a tls:// listener of an agent?`,

@@ -7,8 +7,8 @@ import type { ClientIdentity } from './tls-client.js';
 
 /** The client's end of a TLS connection to an agent. */
 export interface TlsCredentials extends ClientIdentity {
-  /** The SHA-256 of the agent's public key, in hex. */
-  readonly pin: string;
+  /** The SHA-256 of the agent's public key, in hex. Undefined: evidence must have it. */
+  readonly pin: string | undefined;
 }
 
 /** The client's end of a connection to a realm. */
@@ -21,7 +21,7 @@ export interface RealmCredentials extends ClientIdentity {
 
 /** What a client accepts as the way to a guest: TLS to the guest, or the realm's word. */
 export type AcceptedRelay =
-  | { readonly kind: 'operator-tls'; readonly pin: string }
+  | { readonly kind: 'operator-tls'; readonly pin: string | undefined }
   | { readonly kind: 'trusted' };
 
 /** Credentials for an address. */
@@ -29,13 +29,14 @@ export type Credentials =
   | ({ readonly for: 'tls' } & TlsCredentials)
   | ({ readonly for: 'realm'; readonly relay: AcceptedRelay } & RealmCredentials);
 
-const names = ['cert', 'key', 'pin', 'realmCa', 'realmPin', 'relay'] as const;
+const names = ['cert', 'key', 'pin', 'attested', 'realmCa', 'realmPin', 'relay'] as const;
 type Name = (typeof names)[number];
 
 const flags: Readonly<Record<Name, string>> = {
   cert: '--cert',
   key: '--key',
   pin: '--pin',
+  attested: '--attested',
   realmCa: '--realm-ca',
   realmPin: '--realm-pin',
   relay: '--relay',
@@ -67,8 +68,8 @@ export async function tlsCredentials(
     refuse(options, ['realmCa', 'realmPin', 'relay'], 'the address is not of the form realm://HOST/GUEST', [
       'remove it, or use the address of a realm',
     ]);
-    require(options, ['cert', 'key', 'pin'], 'a tls:// address', remedies);
-    return { for: 'tls', ...identityOf(options), pin: await readPin(options, 'pin', remedies.pin) };
+    require(options, ['cert', 'key'], 'a tls:// address', remedies);
+    return { for: 'tls', ...identityOf(options), pin: await agentPin(options, 'a tls:// address', remedies) };
   }
   if (address.kind === 'realm')
     return {
@@ -84,7 +85,9 @@ export async function tlsCredentials(
 
 /** Returns the credentials for requests to a realm itself. Throws a CommandError. */
 export async function realmItself(options: Pick<Options, 'text'>): Promise<RealmCredentials> {
-  refuse(options, ['pin', 'relay'], 'the request is to the realm, and not to a guest', ['remove it']);
+  refuse(options, ['pin', 'attested', 'relay'], 'the request is to the realm, and not to a guest', [
+    'remove it',
+  ]);
   return await realmCredentials(options);
 }
 
@@ -107,15 +110,25 @@ async function acceptedRelay(
   options: Pick<Options, 'text'>,
 ): Promise<AcceptedRelay> {
   if (options.text('relay') === 'trusted') {
-    refuse(options, ['pin'], 'with --relay trusted the realm answers, and not the guest', [
+    refuse(options, ['pin', 'attested'], 'with --relay trusted the realm answers, and not the guest', [
       'remove --pin to believe the realm, or --relay trusted to believe only the guest',
     ]);
     return { kind: 'trusted' };
   }
   const id = /^[0-9a-f]{64}$/.test(guest) ? guest : undefined;
   if (id !== undefined && options.text('pin') === undefined) return { kind: 'operator-tls', pin: id };
-  require(options, ['pin'], 'a realm:// address', realmRemedies);
-  return { kind: 'operator-tls', pin: await readPin(options, 'pin', realmRemedies.pin) };
+  return { kind: 'operator-tls', pin: await agentPin(options, 'a realm:// address', realmRemedies) };
+}
+
+/** The pin can be missing if evidence is verified: it has the key. */
+async function agentPin(
+  options: Pick<Options, 'text'>,
+  what: string,
+  remedy: Readonly<Record<'pin', string>>,
+): Promise<string | undefined> {
+  if (options.text('pin') === undefined && options.text('attested') !== undefined) return undefined;
+  require(options, ['pin'], what, remedy);
+  return await readPin(options, 'pin', remedy.pin);
 }
 
 function identityOf(options: Pick<Options, 'text'>): ClientIdentity {

@@ -1,10 +1,13 @@
 import type { Invocation, OptionRow } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
+import { readReference } from '../input/read-evidence.js';
 import { type Address, addressForms, parseAddress } from './address.js';
 import { type Agent, openAgent } from './agent.js';
+import type { AgentConnection } from './agent-connection.js';
 import { dial } from './dial.js';
-import { closedBeforeAnswer } from './dial-tls.js';
+import { closedBeforeAnswer, serverKey } from './dial-tls.js';
+import { requireAttested } from './require-attested.js';
 import { tlsCredentials } from './tls-credentials.js';
 
 const addressVariable = 'KATA_AGENT_ADDRESS';
@@ -23,6 +26,11 @@ export const connectionOptions: readonly OptionRow[] = [
   { flags: '--cert <file>', description: "with tls:// and realm://: the client's certificate, PEM" },
   { flags: '--key <file>', description: 'its private key, PEM' },
   { flags: '--pin <pin>', description: "the agent's public key, spki:sha256:HEX" },
+  {
+    flags: '--attested <values>',
+    description:
+      'with tls:// and realm://: verify evidence of the agent against this values file before anything else is sent; --pin is then optional',
+  },
   { flags: '--realm-ca <file>', description: "with realm://: the CAs of the realm's certificate, PEM" },
   { flags: '--realm-pin <pin>', description: "with realm://: the realm's public key, spki:sha256:HEX" },
   {
@@ -49,15 +57,30 @@ export function timeoutOf({ options }: Invocation): number {
 
 /** Connects, runs `work` with the agent, and always closes the connection. */
 export async function withAgent<T>(invocation: Invocation, work: (agent: Agent) => Promise<T>): Promise<T> {
+  return await withConnection(invocation, ({ agent }) => work(agent));
+}
+
+/**
+ * Connects, verifies evidence before anything else if --attested asks for it, runs `work` with the connection, and always closes
+ * it.
+ */
+export async function withConnection<T>(
+  invocation: Invocation,
+  work: (connection: AgentConnection) => Promise<T>,
+): Promise<T> {
   const address = addressOf(invocation);
   const credentials = await tlsCredentials(address, invocation.options);
+  const attested = invocation.options.text('attested');
+  const values = attested === undefined ? undefined : await readReference(attested);
   const socket = await dial(address, timeoutOf(invocation), credentials);
   // In the other cases nobody verifies a certificate of the client after the handshake.
   const direct =
     credentials !== undefined && (credentials.for === 'tls' || credentials.relay.kind === 'operator-tls');
   const agent = openAgent(socket, direct ? (cause) => closedBeforeAnswer(address, cause) : undefined);
   try {
-    return await work(agent);
+    const connection = { agent, socket, direct, spki: direct ? serverKey(socket) : undefined };
+    if (values !== undefined) await requireAttested(connection, values);
+    return await work(connection);
   } finally {
     agent.close();
   }

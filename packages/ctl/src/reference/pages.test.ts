@@ -118,7 +118,9 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
     const accept =
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
-    const own = row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, example];
+    const sources = row.key === 'require' ? ['sources = ["configfs-tsm"]'] : [];
+    const own =
+      row.section === 'api' ? [] : [`[${row.section}]`, ...accept, ...measured, ...sources, example];
     const named = completions[row.key] ?? [];
     const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {

@@ -49,6 +49,12 @@ const sections: readonly Section[] = [
     purpose: 'Images that the guest gets itself, so that the host cannot change them.',
     rows: rowsOf('image'),
   },
+  {
+    head: '[evidence]',
+    purpose:
+      'What signs the claims of the agent for `Attest` ([evidence.md](../evidence.md)). Without it there is no evidence.',
+    rows: rowsOf('evidence'),
+  },
   { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
   {
     head: '[[audit.witness]]',

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iOgoUR2V0Q2hlY2twb2ludFJlcXVlc3QSFQoIb2xkX3NpemUYASABKARIAIgBAUILCglfb2xkX3NpemUiYQoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQSEAoIY29zaWduZWQYAyABKAwSEwoLY29uc2lzdGVuY3kYBCADKAwyvwIKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iOgoUR2V0Q2hlY2twb2ludFJlcXVlc3QSFQoIb2xkX3NpemUYASABKARIAIgBAUILCglfb2xkX3NpemUiYQoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQSEAoIY29zaWduZWQYAyABKAwSEwoLY29uc2lzdGVuY3kYBCADKAwiHgoNQXR0ZXN0UmVxdWVzdBINCgVub25jZRgBIAEoDCIgCg5BdHRlc3RSZXNwb25zZRIOCgZidW5kbGUYASABKAwygAMKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlEj8KBkF0dGVzdBIZLmthdGFfYWdlbnQuQXR0ZXN0UmVxdWVzdBoaLmthdGFfYWdlbnQuQXR0ZXN0UmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -328,6 +328,44 @@ export const GetCheckpointResponseSchema: GenMessage<GetCheckpointResponse> = /*
   messageDesc(file_management, 9);
 
 /**
+ * @generated from message kata_agent.AttestRequest
+ */
+export type AttestRequest = Message<"kata_agent.AttestRequest"> & {
+  /**
+   * 32 to 64 random bytes, chosen by the caller for this call.
+   *
+   * @generated from field: bytes nonce = 1;
+   */
+  nonce: Uint8Array;
+};
+
+/**
+ * Describes the message kata_agent.AttestRequest.
+ * Use `create(AttestRequestSchema)` to create a new message.
+ */
+export const AttestRequestSchema: GenMessage<AttestRequest> = /*@__PURE__*/
+  messageDesc(file_management, 10);
+
+/**
+ * @generated from message kata_agent.AttestResponse
+ */
+export type AttestResponse = Message<"kata_agent.AttestResponse"> & {
+  /**
+   * JSON: claims, and evidence that binds them and the connection of this call (docs/evidence.md, "The bundle").
+   *
+   * @generated from field: bytes bundle = 1;
+   */
+  bundle: Uint8Array;
+};
+
+/**
+ * Describes the message kata_agent.AttestResponse.
+ * Use `create(AttestResponseSchema)` to create a new message.
+ */
+export const AttestResponseSchema: GenMessage<AttestResponse> = /*@__PURE__*/
+  messageDesc(file_management, 11);
+
+/**
  * @generated from service kata_agent.Management
  */
 export const Management: GenService<{
@@ -362,6 +400,14 @@ export const Management: GenService<{
     methodKind: "unary";
     input: typeof GetCheckpointRequestSchema;
     output: typeof GetCheckpointResponseSchema;
+  },
+  /**
+   * @generated from rpc kata_agent.Management.Attest
+   */
+  attest: {
+    methodKind: "unary";
+    input: typeof AttestRequestSchema;
+    output: typeof AttestResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_management, 0);

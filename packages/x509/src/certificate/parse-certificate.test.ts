@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, verify, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { CertificateError } from '../certificate-error.js';
@@ -15,6 +15,7 @@ import {
   type NameAttribute,
   subjectAltName,
 } from './make-certificate.js';
+import { parseCertificateFields } from './certificate-fields.js';
 import { type Certificate, parseCertificate } from './parse-certificate.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -187,6 +188,18 @@ test('a set out of order, a critical flag that is false, and a second signature 
   const ecdsaWithSha256 = Buffer.from('2a8648ce3d040302', 'hex');
   algorithm[algorithm.lastIndexOf(ecdsaWithSha256) + ecdsaWithSha256.length - 1] = 3;
   assert.throws(() => parseCertificate(algorithm), faulty('encoding', /two signature algorithms/));
+});
+
+test('fields are those that were signed, also with a serial number of zero', () => {
+  const fields = parseCertificateFields(make({ serial: Buffer.of(0) }));
+  assert.equal(fields.serial, '0');
+  assert.ok(verify('sha256', fields.signed, publicKey, fields.signature));
+  assert.deepEqual(Buffer.from(fields.publicKey), publicKey.export({ type: 'spki', format: 'der' }));
+  const { extensions } = parseCertificateFields(make({ extensions: [basicConstraints()] }));
+  assert.deepEqual([...extensions.keys()], ['2.5.29.19']);
+  assert.equal(extensions.get('2.5.29.19')?.critical, true);
+  const long = parseCertificateFields(make({ serial: Buffer.alloc(20, 0xff) }));
+  assert.equal(long.serial, 'ff'.repeat(20));
 });
 
 test('a certificate of version 1, and one with a time that does not exist, are refused', () => {

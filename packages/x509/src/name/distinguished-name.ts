@@ -25,11 +25,19 @@ export type DistinguishedName = readonly RelativeName[];
 const commonNameOid = '2.5.4.3';
 
 /** Parses the content of a Name. Throws a CertificateError. */
-export function parseName(content: Uint8Array, what: string): DistinguishedName {
+function parseName(content: Uint8Array, what: string): DistinguishedName {
   const names: RelativeName[] = [];
   const reader = new DerReader(content);
   while (reader.next !== undefined) names.push(parseRelativeName(reader.inside(Tag.Set, what), what));
   return names;
+}
+
+/** Parses a Name with its tag and length. Throws a CertificateError. */
+export function parseWholeName(whole: Uint8Array, what: string): DistinguishedName {
+  const reader = new DerReader(whole);
+  const { content } = reader.value(Tag.Sequence, what);
+  reader.end(what);
+  return parseName(content, what);
 }
 
 /** Returns every common name of a name; undefined for one without reliable text. */

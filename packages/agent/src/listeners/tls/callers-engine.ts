@@ -53,7 +53,12 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
     // At the floor or later, if the guest's kernel is the agent's own: startup/clock-floor.ts.
     now: Date.now,
     onPeer: (stream, peer) =>
-      serve(stream, { listener: name, peer: withVia(peerText(peer)), identity: peer.identity }),
+      serve(stream, {
+        listener: name,
+        peer: withVia(peerText(peer)),
+        identity: peer.identity,
+        exporter: () => channelBinding(stream),
+      }),
     onRefusal: ({ remote, text, peer }) => {
       // Without the port, which the client chooses, so that equal refusals are counted.
       const from = peer === undefined ? `tls ${remote}` : withVia(`tls ${peer.fingerprint} ${peer.subject}`);
@@ -66,6 +71,11 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
         peer: withVia(peerText(peer)),
       }),
   });
+}
+
+/** RFC 9266: 32 bytes, an empty context. */
+function channelBinding(stream: TLSSocket): string {
+  return stream.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)).toString('hex');
 }
 
 /**

@@ -22,6 +22,8 @@ type TlsListenerOptions = Omit<ListenerOptions, 'syscalls'> & { readonly tls: Tl
 export class TlsListeners {
   /** SPKI pin of the agent's key, `spki:sha256:HEX`; recorded before a listener opens (S26). */
   readonly pin: string;
+  /** SHA-256 of its public key, in hex: the end of the pin. */
+  readonly spki: string;
   readonly revocations: Revocations = new Revocations();
   readonly #own: OwnIdentity;
   readonly #turns = new Turns();
@@ -29,6 +31,7 @@ export class TlsListeners {
   private constructor(own: OwnIdentity) {
     this.#own = own;
     this.pin = own.pin;
+    this.spki = own.pin.replace(/^.*:/, '');
   }
 
   /** Makes the agent's key, in memory. Its certificate is valid from the floor of the clock on, in ms since 1970. */

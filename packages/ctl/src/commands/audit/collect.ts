@@ -49,6 +49,10 @@ export const auditCollect: CommandDefinition = {
     const directory = options.text('to');
     if (directory === undefined)
       throw new CommandError(ExitCode.Usage, '--to is missing: the directory for the logs');
+    if (options.text('attested') !== undefined)
+      throw new CommandError(ExitCode.Usage, '--attested is not supported by audit collect', {
+        help: ["pass --pin: the agent's key, as attest and evidence verify have it"],
+      });
     const address = addressOf(invocation);
     const credentials = await tlsCredentials(address, options);
     const { collectLog, createRealmLog, StoreError } = await import('@kata-agent/realm');

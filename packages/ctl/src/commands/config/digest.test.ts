@@ -127,3 +127,10 @@ test('unreadable and unwritable files exit with 3, files that are not UTF-8 with
   assert.equal(code, 1);
   assert.match(stderr, /is not UTF-8/);
 });
+
+test('with [evidence] the text says that keys follow in the registers', () => {
+  const evidence = '[measurement]\ntpm = "require"\n[evidence]\nsources = ["tpm"]\n';
+  const note = /the registers have these values before the keys of each start follow/;
+  assert.match(runBinary(['config', 'digest', file('e.toml', text + evidence)]).stdout, note);
+  assert.doesNotMatch(runBinary(['config', 'digest', file('c.toml', text)]).stdout, note);
+});

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import {
+  hasEvidence,
   type InitdataAlgorithm,
   initdataKey,
   parseInitdata,
@@ -34,7 +35,7 @@ export const configDigest: CommandDefinition = {
   summary: 'print the digests of a configuration, and the lines to deliver and bind it',
   details: [
     'Prints the digests of the file, of the initdata that carries it, and of the whole configuration; the register value after measurement; and the lines for the kernel command line, fw_cfg, HOSTDATA, MRCONFIGID and a pod’s annotation. Ends with reference values for a verifier; --format json prints only those.',
-    'Register values assume a register that started at zero and that nothing else extends. The configuration is not checked: use config check.',
+    'Register values are those after the event of the configuration, in a register that started at zero and that nothing else extends. With [evidence], the keys of the start and a separator follow in the same registers, and differ with each start: evidence verify replays them. The configuration is not checked: use config check.',
   ],
   operands: [{ syntax: '<file>', description: 'the delivered document, or the only one' }],
   options: [
@@ -89,7 +90,8 @@ export const configDigest: CommandDefinition = {
     if (out !== undefined) write(out, writeInitdataImage(inputs.envelope));
     const values = referenceValues(inputs);
     const lines = readyLines(inputs, values, file);
-    await print(invocation, { ...values, lines }, () => textOf(file, values, lines));
+    const note = hasEvidence(before[0] ?? document) ? keysFollow : '';
+    await print(invocation, { ...values, lines }, () => textOf(file, values, lines, note));
     return ExitCode.Success;
   },
 };
@@ -149,7 +151,10 @@ function write(path: string, bytes: Uint8Array): void {
   }
 }
 
-function textOf(file: string, values: ReferenceValues, lines: ReadyLines): string {
+const keysFollow =
+  'with [evidence], the registers have these values before the keys of each start follow: use evidence verify\n';
+
+function textOf(file: string, values: ReferenceValues, lines: ReadyLines, note: string): string {
   const { document, initdata, configuration } = values;
   return [
     section(`document ${file}`, [
@@ -165,7 +170,7 @@ function textOf(file: string, values: ReferenceValues, lines: ReadyLines): strin
       ['pin', lines.initdataPin],
     ]),
     section('configuration', configurationRows(configuration.asIs)),
-    section('configuration, delivered as initdata', configurationRows(configuration.asInitdata)),
+    section('configuration, delivered as initdata', configurationRows(configuration.asInitdata)) + note,
     line('kernel command line, measured', lines.kernelLineTooLong ?? lines.kernelLine),
     line('QEMU, fw_cfg', lines.fwCfg),
     line('QEMU, SNP guest with the initdata', lines.snp),

@@ -83,7 +83,8 @@ function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepte
       { help: [`remove --relay trusted, and pass --pin spki:sha256:${id}, if that is the guest's key`] },
     );
   // The realm's word, for a better error: the key itself is compared in the handshake.
-  if (accepted.kind === 'operator-tls' && accepted.pin !== id) throw wrongAgent(address, id, accepted.pin);
+  if (accepted.kind === 'operator-tls' && accepted.pin !== undefined && accepted.pin !== id)
+    throw wrongAgent(address, id, accepted.pin);
   if (address.guest?.length === 64 && address.guest !== id && /^[0-9a-f]*$/.test(address.guest))
     throw new CommandError(ExitCode.CannotApply, `${where}: the realm connects to another guest, ${id}`, {
       help: ['nothing was sent to it'],

@@ -1,0 +1,82 @@
+import type { AuditLog } from '@kata-agent/audit';
+import type { Configuration } from '@kata-agent/config';
+import { type AgentKeys, type Bundle, encodeBundle, encodeClaims } from '@kata-agent/evidence';
+import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
+import { version } from '../startup/version.js';
+import { TooManyAttestations } from './too-many-attestations.js';
+import type { EvidenceSource, SourceEvidence } from './evidence-source.js';
+
+export interface AttesterOptions {
+  readonly configuration: Pick<Configuration, 'digest' | 'documents' | 'files'>;
+  readonly bootId: string;
+  readonly keys: AgentKeys;
+  readonly audit: Pick<AuditLog, 'checkpoint'>;
+  /** Those that were there at the start: each must answer, so that no evidence silently has less. */
+  readonly sources: readonly EvidenceSource[];
+}
+
+/** Calls that wait for their turn: a quote takes a TPM up to a second. */
+const longestQueue = 16;
+
+/** Makes evidence, one at a time: a TPM has place for few keys. */
+export class Attester {
+  readonly #options: AttesterOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(options: AttesterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns a bundle.
+   *
+   * @param channel as in the claims.
+   * @throws TooManyAttestations, MeasurementError if a source fails, AuditUnavailable.
+   */
+  async attest(nonce: Uint8Array, channel: string): Promise<Uint8Array> {
+    if (this.#waiting >= longestQueue)
+      throw new TooManyAttestations(`${longestQueue} calls of Attest are waiting: call again later`);
+    this.#waiting += 1;
+    const mine = this.#last.then(() => this.#attest(nonce, channel));
+    this.#last = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  async #attest(nonce: Uint8Array, channel: string): Promise<Uint8Array> {
+    const { configuration, bootId, keys, audit, sources } = this.#options;
+    const { checkpoint } = await audit.checkpoint();
+    const { size, root } = parseAgentLogCheckpoint(checkpoint).head;
+    const claims = encodeClaims({
+      ...keys,
+      nonce: Buffer.from(nonce).toString('hex'),
+      channel,
+      treeSize: size,
+      rootHash: root,
+      configDigest: configuration.digest,
+      documents: [
+        ...configuration.documents.map(({ sha256 }) => sha256),
+        ...configuration.files.map(({ key, sha256 }) => `${key}=${sha256}`),
+      ],
+      bootId,
+      version,
+    });
+    const collected: SourceEvidence[] = [];
+    for (const source of sources) collected.push(await source.collect(claims));
+    const eventLogs = collected.reduce<Bundle['eventLogs']>((all, { logs }) => ({ ...all, ...logs }), {
+      tpm: [],
+      rtmr: [],
+    });
+    return encodeBundle({
+      claims,
+      evidence: collected.map(({ evidence }) => evidence),
+      checkpoint,
+      documents: configuration.documents,
+      eventLogs,
+    });
+  }
+}

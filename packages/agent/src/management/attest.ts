@@ -1,0 +1,50 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { AuditUnavailable } from '@kata-agent/audit';
+import { MeasurementError } from '@kata-agent/measurement';
+import type { AttestRequest, AttestResponseSchema } from '@kata-agent/protocol/management';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { TooManyAttestations } from '../evidence/too-many-attestations.js';
+import type { Caller } from '../listeners/caller.js';
+import type { ManagementContext } from './management-context.js';
+
+const nonceBytes = { least: 32, most: 64 } as const;
+
+/**
+ * Returns evidence of the agent, bound to the caller's nonce and connection.
+ *
+ * @throws TtrpcError INVALID_ARGUMENT for a nonce of another length, FAILED_PRECONDITION without a source of evidence,
+ * RESOURCE_EXHAUSTED while many calls wait, UNAVAILABLE if a source or the audit log fails.
+ */
+export async function attest(
+  { attester, configuration }: Pick<ManagementContext, 'attester' | 'configuration'>,
+  { nonce }: Pick<AttestRequest, 'nonce'>,
+  { listener, exporter }: Pick<Caller, 'listener' | 'exporter'>,
+): Promise<MessageInitShape<typeof AttestResponseSchema>> {
+  if (nonce.length < nonceBytes.least || nonce.length > nonceBytes.most)
+    throw new TtrpcError(
+      Code.InvalidArgument,
+      `the nonce has ${nonce.length} bytes: it must have ${nonceBytes.least} to ${nonceBytes.most}, random ones`,
+    );
+  if (attester === undefined)
+    throw new TtrpcError(
+      Code.FailedPrecondition,
+      configuration.evidence.sources.length === 0
+        ? 'there is no evidence: the configuration has no [evidence] sources'
+        : `there is no evidence: none of ${configuration.evidence.sources.join(', ')} was there when the agent started`,
+    );
+  const address = configuration.listeners.find(({ name }) => name === listener)?.address ?? '';
+  const channel =
+    exporter === undefined ? `none:${/^[a-z]+/.exec(address)?.[0] ?? 'other'}` : `tls-exporter:${exporter()}`;
+  try {
+    return { bundle: await attester.attest(nonce, channel) };
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === undefined || !(error instanceof Error)) throw error;
+    throw new TtrpcError(code, error.message, { cause: error });
+  }
+}
+
+function codeOf(error: unknown): Code | undefined {
+  if (error instanceof MeasurementError || error instanceof AuditUnavailable) return Code.Unavailable;
+  return error instanceof TooManyAttestations ? Code.ResourceExhausted : undefined;
+}

@@ -1,0 +1,71 @@
+import type { Configuration, SettingValue } from '../configuration.js';
+import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import type { Report } from '../diagnostics/report.js';
+import type { ParsedDocument } from './parsed-document.js';
+import type { Settled } from '../settings/settle.js';
+import { evidenceSettings } from '../settings/evidence-settings.js';
+import { measurementSettings } from '../settings/measurement-settings.js';
+import type { GivenSection } from '../settings/read-section.js';
+import { firstResettable } from './check-measurement.js';
+
+/** Reports an `[evidence]` section that promises what it does not give. */
+export function checkEvidence(evidence: GivenSection, measurement: GivenSection, report: Report): void {
+  const sources = evidence.get(evidenceSettings.sources.key);
+  const require = evidence.get(evidenceSettings.require.key);
+  const named = listOf(sources?.value);
+  const missing = listOf(require?.value).find((source) => !named.includes(source));
+  if (require !== undefined && missing !== undefined)
+    report.error(
+      'KA1110',
+      require.span,
+      `require names "${missing}", and sources does not`,
+      `add it: sources = [${[...named, missing].map((name) => JSON.stringify(name)).join(', ')}]`,
+    );
+  if (sources === undefined || named.length === 0) return;
+  const { tpm, pcr } = measurementSettings;
+  if (named.includes('tpm') && (measurement.get(tpm.key)?.value ?? tpm.default) === 'off')
+    report.error(
+      'KA1110',
+      sources.span,
+      'sources names "tpm", and [measurement] tpm = "off": the TPM would not know the configuration',
+      'write tpm = "require" in [measurement]',
+    );
+  const register = measurement.get(pcr.key);
+  if (register !== undefined && Number(register.value) >= firstResettable)
+    report.error(
+      'KA1110',
+      register.span,
+      `pcr = ${Number(register.value)} with [evidence]: root in the guest can reset this register, and then extend it with another digest`,
+      'use a register from 8 to 15',
+    );
+}
+
+/**
+ * Returns an error if containers could get evidence, or reports over bytes of their choice: then the evidence of the agent would
+ * prove nothing.
+ */
+export function checkEvidenceOfContainers(
+  { values }: Pick<Settled, 'values'>,
+  documents: readonly Pick<ParsedDocument, 'file' | 'lineOf'>[],
+): readonly Diagnostic[] {
+  const valueOf = (section: string, key: string): Configuration['values'][number] | undefined =>
+    values.find((one) => one.section === section && one.key === key);
+  const api = valueOf('agent', 'guest_components_rest_api');
+  if (listOf(valueOf('evidence', evidenceSettings.sources.key)?.value).length === 0) return [];
+  if (api === undefined || (api.value !== 'all' && api.value !== 'attestation')) return [];
+  const { span } = api;
+  const document = documents.find(({ file }) => file === span?.file);
+  return [
+    {
+      severity: 'error',
+      code: 'KA1110',
+      message: `guest_components_rest_api = "${api.value}" (${api.source}) with [evidence]: any container would get reports over bytes of its choice, and could pass for the agent`,
+      help: 'write guest_components_rest_api = "resource"',
+      ...(span === undefined || document === undefined ? {} : { span, sourceLine: document.lineOf(span) }),
+    },
+  ];
+}
+
+function listOf(value: SettingValue): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}

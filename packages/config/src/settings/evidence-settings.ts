@@ -1,0 +1,32 @@
+import type { EvidenceSettings } from '../configuration.js';
+import { evidenceSources } from '../value-types/evidence-sources.js';
+import type { Setting } from './setting.js';
+
+const common = {
+  section: 'evidence',
+  opensGuest: false,
+  override: undefined,
+  built: 'yes',
+  merge: 'base only',
+} as const;
+
+/** The rows of `[evidence]`. */
+export const evidenceSettings: { readonly [P in keyof EvidenceSettings]: Setting<EvidenceSettings[P]> } = {
+  sources: {
+    ...common,
+    key: 'sources',
+    type: evidenceSources,
+    default: [],
+    purpose:
+      'What signs the evidence that Attest returns: reports of SNP and TDX (`configfs-tsm`), quotes of a TPM (`tpm`, which needs `[measurement] tpm`). Those that the guest does not have are left out.',
+    example: '["configfs-tsm"]',
+  },
+  require: {
+    ...common,
+    key: 'require',
+    type: evidenceSources,
+    default: [],
+    purpose: 'Sources without which the agent does not start. All must be in `sources`.',
+    example: '["configfs-tsm"]',
+  },
+};

@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { configurationDigest, hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
+import type { VerifierInputs } from '@kata-agent/evidence';
+import type { CommandDefinition, Invocation } from '../../cli/definition.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { readReference, withEvidence } from '../../input/read-evidence.js';
+import { readInput, unreadable } from '../../input/read-input.js';
+import { print } from '../../output/print.js';
+import { type Style, styleFor } from '../../output/style.js';
+import { namedFiles, rootOption } from '../config/guest-root.js';
+import { parseNonce } from './nonce.js';
+
+export const evidenceVerify: CommandDefinition = {
+  path: 'evidence verify',
+  summary: 'verify a bundle that attest wrote, offline',
+  details: [
+    'Checks in this order: the signature of the hardware and where its key comes from; the measurements of the boot against the values file; the event logs; and only then what the claims say. Each link is ok, failed or not checked. Exits with 4 unless each is ok, or is not checked and waived by its name in the values file: docs/evidence.md has the names and the form of the file.',
+  ],
+  operands: [{ syntax: '<file>', description: 'the bundle' }],
+  options: [
+    { flags: '--reference <file>', description: 'the values that you accept: values.json' },
+    {
+      flags: '--config <file>',
+      description: 'a document of the configuration, the base document first; may be repeated',
+      repeatable: true,
+    },
+    { flags: '--initdata <file>', description: 'the initdata that is the last document' },
+    rootOption,
+    {
+      flags: '--collateral <dir>',
+      description: 'certificates, revocation lists and, for TDX, TCB info and QE identity, from the vendors',
+    },
+    {
+      flags: '--at <time>',
+      description: 'when certificates must be valid: 2026-11-27T00:00:00Z; default: now',
+    },
+    { flags: '--nonce <hex>', description: 'the nonce that you chose' },
+    { flags: '--channel <channel>', description: 'the channel that attest printed' },
+    { flags: '--pin <pin>', description: "the agent's public key, spki:sha256:HEX, as attest printed it" },
+  ],
+  examples: [
+    {
+      line: 'kata-agent-ctl evidence verify bundle.json --reference values.json --config base.toml --nonce "$NONCE"',
+      description: 'Prints each link, and the verdict.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { operands, options, io } = invocation;
+    const path = operands[0] ?? '';
+    const reference = options.text('reference');
+    if (reference === undefined)
+      throw new CommandError(ExitCode.Usage, 'no values to verify against', {
+        help: ['pass --reference values.json; docs/evidence.md has its form'],
+      });
+    const nonce = options.text('nonce');
+    const channel = options.text('channel');
+    const tlsSpki = await pinOf(options.text('pin'));
+    const digest = digestOf(invocation);
+    const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
+    const values = await readReference(reference);
+    const inputs = await inputsOf(invocation);
+    const verification = await withEvidence(ExitCode.Mismatch, () =>
+      verifyEvidence(
+        parseBundle(readInput(path)),
+        values,
+        {
+          ...(nonce === undefined ? {} : { nonce: Buffer.from(parseNonce(nonce)).toString('hex') }),
+          ...(channel === undefined ? {} : { channel }),
+          ...(tlsSpki === undefined ? {} : { tlsSpki }),
+          ...(digest === undefined ? {} : { configuration: digest }),
+        },
+        inputs,
+      ),
+    );
+    const style = styleFor(io.stdout, io.environment);
+    await print(invocation, verification, () => textOf(verification, style));
+    return verification.verified ? ExitCode.Success : ExitCode.Mismatch;
+  },
+};
+
+async function pinOf(text: string | undefined): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const { parsePin } = await import('@kata-agent/x509');
+  const pin = parsePin(text);
+  if (pin !== undefined) return pin;
+  throw new CommandError(ExitCode.Usage, `--pin '${text}': must be spki:sha256: and 64 hex digits`);
+}
+
+/** Returns the digest of the configuration that the options name, as config digest prints it. Undefined: they name none. */
+function digestOf({ options }: Invocation): string | undefined {
+  const documents = options.texts('config').map(readInput);
+  const initdata = options.text('initdata');
+  if (initdata !== undefined) documents.push(readInput(initdata));
+  const [base] = documents;
+  if (base === undefined) return undefined;
+  return configurationDigest(
+    documents.map((bytes) => ({ sha256: createHash('sha256').update(bytes).digest('hex') })),
+    options.texts('config').length === 0 ? [] : namedFiles(base, options.text('root')),
+  );
+}
+
+/** Reads what only evidence of SNP and TDX needs. */
+async function inputsOf({ options }: Invocation): Promise<VerifierInputs> {
+  const directory = options.text('collateral');
+  const { noCollateral, parseCollateral } = await import('@kata-agent/evidence');
+  const files =
+    directory === undefined
+      ? undefined
+      : new Map(namesIn(directory).map((name) => [name, readInput(join(directory, name))]));
+  const collateral =
+    files === undefined ? noCollateral : await withEvidence(ExitCode.Usage, () => parseCollateral(files));
+  return { collateral, at: timeOf(options.text('at')), ...hostDataOf(options.text('initdata')) };
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    throw unreadable(directory, error);
+  }
+}
+
+function timeOf(text: string | undefined): number {
+  if (text === undefined) return Date.now();
+  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new CommandError(ExitCode.Usage, `--at '${text}': must be a time such as 2026-11-27T00:00:00Z`);
+}
+
+/** Returns what the host must have passed to the hardware at launch for this initdata. */
+function hostDataOf(path: string | undefined): Pick<VerifierInputs, 'hostData' | 'mrConfigId'> {
+  if (path === undefined) return {};
+  const envelope = readInput(path);
+  const parsed = parseInitdata(envelope, path);
+  if (!parsed.ok)
+    throw new CommandError(
+      ExitCode.Failed,
+      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
+    );
+  const initdata = { envelope, algorithm: parsed.algorithm };
+  return {
+    hostData: hostDataDigest(initdata, 'HOSTDATA'),
+    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
+  };
+}
+
+interface Verification {
+  readonly verified: boolean;
+  readonly verdict: string;
+  readonly links: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly what: string;
+    readonly waived: boolean;
+  }[];
+}
+
+function textOf({ verified, verdict, links }: Verification, style: Style): string {
+  const colors: Readonly<Record<string, (text: string) => string>> = {
+    ok: style.green,
+    failed: style.red,
+    'not checked': style.yellow,
+  };
+  const width = Math.max(...links.map(({ name }) => name.length));
+  const lines = links.map(({ name, state, what, waived }) => {
+    const color = colors[state] ?? ((text: string) => text);
+    return `${color(state.padEnd(11))}  ${name.padEnd(width)}  ${what}${waived ? ' (waived)' : ''}\n`;
+  });
+  return `${lines.join('')}${verified ? style.green(verdict) : style.red(verdict)}\n`;
+}

@@ -1,0 +1,59 @@
+import { EvidenceFormError } from '../evidence-error.js';
+
+/** Reads little-endian fields in order, and throws an EvidenceFormError if bytes are missing or left over. */
+export class ByteReader {
+  readonly #bytes: Buffer;
+  readonly #what: string;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#what = what;
+  }
+
+  /** The number of bytes read. */
+  get at(): number {
+    return this.#at;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  take(length: number, field: string): Uint8Array {
+    if (length > this.left)
+      throw this.error(`it ends inside ${field}: ${length} bytes are needed, ${this.left} are left`);
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  u8(field: string): number {
+    return this.take(1, field)[0] ?? 0;
+  }
+
+  u16(field: string): number {
+    return Buffer.from(this.take(2, field)).readUInt16LE();
+  }
+
+  u32(field: string): number {
+    return Buffer.from(this.take(4, field)).readUInt32LE();
+  }
+
+  u64(field: string): bigint {
+    return Buffer.from(this.take(8, field)).readBigUInt64LE();
+  }
+
+  /** Reads bytes that the format reserves as zero. */
+  zeros(length: number, field: string): void {
+    if (this.take(length, field).some((byte) => byte !== 0)) throw this.error(`${field} is not zero`);
+  }
+
+  /** Throws if bytes are left. */
+  end(): void {
+    if (this.left > 0) throw this.error(`${this.left} bytes follow its end`);
+  }
+
+  error(fault: string): EvidenceFormError {
+    return new EvidenceFormError(`${this.#what} is not valid: ${fault}`);
+  }
+}

@@ -1,0 +1,88 @@
+import { createHash } from 'node:crypto';
+import {
+  type CertificateFields,
+  commonNames,
+  DerReader,
+  parseCertificateFields,
+  parseWholeName,
+  Tag,
+} from '@kata-agent/x509';
+import { equalBytes } from '../bytes/hex.js';
+import { EvidenceFormError } from '../evidence-error.js';
+import type { SignatureScheme } from './signature-scheme.js';
+
+/** A certificate of a vendor's chain. */
+export interface ChainCertificate extends CertificateFields {
+  readonly commonName: string;
+  /** SHA-256 of the public key (SubjectPublicKeyInfo), in hex. */
+  readonly spki: string;
+  /** Whether its constraints make it an authority. */
+  readonly authority: boolean;
+  /** The first octet of its key usage; zero without the extension. */
+  readonly usage: number;
+}
+
+const basicConstraints = '2.5.29.19';
+const keyUsage = '2.5.29.15';
+const understood: ReadonlySet<string> = new Set([basicConstraints, keyUsage]);
+/** Bits of the first octet of KeyUsage. */
+const Usage = { certificates: 0x04, revocationLists: 0x02 } as const;
+
+/** Parses a certificate from DER. Throws an EvidenceFormError. */
+export function parseChainCertificate(bytes: Uint8Array): ChainCertificate {
+  try {
+    const fields = parseCertificateFields(bytes);
+    parseWholeName(fields.issuer, 'the issuer');
+    const [commonName, ...others] = commonNames(parseWholeName(fields.subject, 'the subject'));
+    if (commonName === undefined || others.length > 0)
+      throw new EvidenceFormError('the subject does not have exactly one common name');
+    const spki = createHash('sha256').update(fields.publicKey).digest('hex');
+    const authority = readAuthority(fields.extensions.get(basicConstraints)?.value);
+    const usage = readUsage(fields.extensions.get(keyUsage)?.value);
+    return { ...fields, commonName, spki, authority, usage };
+  } catch (error) {
+    throw new EvidenceFormError(`the certificate cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** Returns why a certificate is not one that the other issued; undefined if it is. */
+export function issuanceFault(
+  subject: ChainCertificate,
+  issuer: ChainCertificate,
+  scheme: SignatureScheme,
+): string | undefined {
+  const names = `the certificate ${subject.commonName} by ${issuer.commonName}`;
+  if (!equalBytes(subject.issuer, issuer.subject)) return `${names}: it names another issuer`;
+  if (!mayIssue(issuer, 'certificates')) return `${names}: the issuer may not issue certificates`;
+  for (const [oid, { critical }] of subject.extensions)
+    if (critical && !understood.has(oid)) return `${names}: it has an unknown critical extension ${oid}`;
+  if (!scheme.names(subject.algorithm)) return `${names}: its signature is not ${scheme.name}`;
+  const key = scheme.signingKey(issuer.publicKey);
+  if (key === undefined) return `${names}: the key of the issuer is not one of ${scheme.name}`;
+  return scheme.verify(subject.signed, subject.signature, key)
+    ? undefined
+    : `${names}: its signature is wrong`;
+}
+
+/** Reports whether a certificate is one of an authority for certificates or revocation lists. */
+export function mayIssue(issuer: ChainCertificate, what: keyof typeof Usage): boolean {
+  return issuer.authority && (issuer.usage & Usage[what]) !== 0;
+}
+
+/** Reads the CA flag of the value of basicConstraints. */
+function readAuthority(value: Uint8Array | undefined): boolean {
+  if (value === undefined) return false;
+  const outer = new DerReader(value);
+  const constraints = outer.inside(Tag.Sequence, 'the basic constraints');
+  outer.end('the basic constraints');
+  return constraints.optional(Tag.Boolean, 'the basic constraints')?.content[0] === 0xff;
+}
+
+/** Reads the first octet of the value of keyUsage. */
+function readUsage(value: Uint8Array | undefined): number {
+  if (value === undefined) return 0;
+  const outer = new DerReader(value);
+  const { content } = outer.value(Tag.BitString, 'the key usage');
+  outer.end('the key usage');
+  return content[1] ?? 0;
+}

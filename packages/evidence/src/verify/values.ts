@@ -1,0 +1,91 @@
+import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle/bundle.js';
+import { EvidenceFormError } from '../evidence-error.js';
+import { Form, parseJson } from '../form.js';
+import { parseSnpValues, type SnpValues } from '../snp/values.js';
+import { parseTdxValues, type TdxValues } from '../tdx/values.js';
+
+/** What a verifier accepts: values.json (docs/evidence.md, "Reference values"). */
+export interface ReferenceValues {
+  /** Kinds of evidence, of which one is enough. Others are ignored. */
+  readonly accept: readonly EvidenceKind[];
+  /** Kinds that must be there, all. */
+  readonly require: readonly EvidenceKind[];
+  /** Digests of accepted configurations, in hex. Empty: the caller must name one. */
+  readonly configurations: readonly string[];
+  /** The register of the TPM that the configuration names for its measurement. */
+  readonly register: number;
+  /** Names of links that need not be checked. */
+  readonly waive: readonly string[];
+  readonly tpm: readonly TpmTuple[];
+  readonly snp: readonly SnpValues[];
+  readonly tdx: readonly TdxValues[];
+}
+
+/** Values of a TPM that belong together. */
+export interface TpmTuple {
+  /** The name of the attestation key, in hex. Absent: any. */
+  readonly ak?: string;
+  readonly bank: string;
+  /** Values in hex by number. */
+  readonly registers: ReadonlyMap<number, string>;
+}
+
+/** The default of `[measurement] pcr`. */
+const defaultRegister = 13;
+
+/** Parses values.json. Throws an EvidenceFormError. */
+export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
+  const form = new Form(parseJson(bytes, 'the values file'), 'the values file');
+  form.integer('v', 1, 1);
+  const kinds = (key: string): readonly EvidenceKind[] =>
+    texts(form, key).map((text) => {
+      const kind = evidenceKinds.find((one) => one === text);
+      if (kind === undefined) throw form.fault(key, `a list of ${evidenceKinds.join(', ')}`);
+      return kind;
+    });
+  const optional = <T>(key: string, read: (key: string) => readonly T[]): readonly T[] =>
+    form.has(key) ? read(key) : [];
+  const values: ReferenceValues = {
+    accept: kinds('accept'),
+    require: optional('require', kinds),
+    configurations: optional('configurations', (key) =>
+      texts(form, key).map((text) => {
+        const digest = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
+        if (digest === undefined) throw form.fault(key, 'a list of digests as config digest prints them');
+        return digest;
+      }),
+    ),
+    register: form.has('register') ? form.integer('register', 0, 15) : defaultRegister,
+    waive: optional('waive', (key) => texts(form, key)),
+    tpm: optional('tpm', (key) => form.list(key).map(parseTpmTuple)),
+    snp: optional('snp', (key) => parseSnpValues(form.value(key))),
+    tdx: optional('tdx', (key) => parseTdxValues(form.value(key))),
+  };
+  form.end();
+  const foreign = values.require.find((kind) => !values.accept.includes(kind));
+  if (foreign !== undefined)
+    throw new EvidenceFormError(`the values file, require: ${foreign} is not in accept`);
+  if (values.accept.length === 0) throw form.fault('accept', 'a list of at least one kind');
+  return values;
+}
+
+function parseTpmTuple(value: unknown): TpmTuple {
+  const form = new Form(value, 'the values file, tpm');
+  const ak = form.has('ak') ? form.hex('ak', 34) : undefined;
+  const bank = form.oneOf('bank', ['sha256', 'sha384', 'sha512']);
+  const registers = parseRegisters(form, 'registers');
+  form.end();
+  const resettable = [...registers.keys()].find((register) => register >= 16);
+  if (resettable !== undefined)
+    throw new EvidenceFormError(
+      `the values file, tpm: register ${resettable} can be reset by root in the guest, and proves nothing`,
+    );
+  return { ...(ak === undefined ? {} : { ak }), bank, registers };
+}
+
+function texts(form: Form, key: string): readonly string[] {
+  return form.list(key).map((one) => {
+    if (typeof one !== 'string') throw form.fault(key, 'a list of text');
+    return one;
+  });
+}

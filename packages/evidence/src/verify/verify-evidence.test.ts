@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { type Bundle, encodeBundle, parseBundle, type TpmBundle } from '../bundle/bundle.js';
+import { claimsDigest } from '../claims/claims.js';
+import { keysEvent, separatorEvent } from '../events/agent-event.js';
+import { EvidenceFormError } from '../evidence-error.js';
+import {
+  akAttributes,
+  claims,
+  configurationEvent,
+  event,
+  makeBundle,
+  type Parts,
+  startEvents,
+  values,
+} from '../testing/soft-tpm.js';
+import { makeCase } from '../testing/tdx-platform.js';
+import { attribute } from '../tpm/tpm-structures.js';
+import { type Verification, verifyEvidence } from './verify-evidence.js';
+
+const expected = { nonce: claims.nonce, channel: claims.channel, tlsSpki: claims.tlsSpki };
+
+const verify = (bundle: Bundle): Verification => verifyEvidence(bundle, values, expected);
+
+test('what the agent makes is verified, also after the bundle was written and read', () => {
+  const bundle = makeBundle();
+  assert.equal(verify(bundle).verdict, 'verified', JSON.stringify(verify(bundle).links));
+  assert.equal(verify(parseBundle(encodeBundle(bundle))).verdict, 'verified');
+});
+
+const [configuration, keys, separator] = startEvents();
+const other = 'ab'.repeat(32);
+const otherKeys = event(keysEvent({ tlsSpki: other, logKey: claims.logKey }));
+assert.ok(configuration !== undefined && keys !== undefined && separator !== undefined);
+
+/** What a program that is root in the guest can do after the start, with the agent's TPM and reports. */
+const attacks: readonly (readonly [what: string, broken: string, parts: Parts])[] = [
+  [
+    'keys after the separator',
+    'tpm.keys',
+    { claims: { tlsSpki: other }, events: [configuration, keys, separator, otherKeys] },
+  ],
+  [
+    'keys and a separator after the separator',
+    'tpm.keys',
+    { claims: { tlsSpki: other }, events: [configuration, keys, separator, otherKeys, separator] },
+  ],
+  ['no separator', 'tpm.configuration', { events: [configuration, keys] }],
+  ['a separator before the keys', 'tpm.keys', { events: [configuration, separator, keys] }],
+  ['no configuration', 'tpm.configuration', { events: [keys, separator] }],
+  [
+    'two configurations',
+    'tpm.configuration',
+    { events: [event(configurationEvent(other)), configuration, keys, separator] },
+  ],
+  [
+    'another configuration than measured',
+    'tpm.configuration',
+    { events: [event(configurationEvent(other)), keys, separator] },
+  ],
+  [
+    'an event of another program',
+    'tpm.configuration',
+    { events: [event(Buffer.from('x')), configuration, keys, separator] },
+  ],
+  [
+    'the separator of another boot',
+    'tpm.configuration',
+    { events: [configuration, keys, event(separatorEvent('b002'))] },
+  ],
+  [
+    'events in a register that the agent left alone',
+    'tpm.configuration',
+    { events: startEvents().map(({ data }) => event(data, 15)), registers: [0, 4, 15] },
+  ],
+  [
+    'events in a register that can be reset',
+    'tpm.registers',
+    { events: startEvents().map(({ data }) => event(data, 23)), registers: [0, 4, 23] },
+  ],
+  ['a quote without the register of the events', 'tpm.event-log', { registers: [0, 4] }],
+  [
+    'a register with events that no log has',
+    'tpm.event-log',
+    {
+      events: [configuration, keys, separator],
+      quote: {
+        values: new Map([
+          [0, other],
+          [4, '00'.repeat(32)],
+          [13, other],
+        ]),
+      },
+    },
+  ],
+  ['a quote of other claims', 'tpm.extra-data', { quote: { extraData: new Uint8Array(48) } }],
+  ['a quote of nothing', 'tpm.extra-data', { quote: { extraData: new Uint8Array() } }],
+  [
+    'what another command of the TPM has signed',
+    'tpm.signature',
+    { quote: { change: (attest) => attest.writeUInt16BE(0x8017, 4) } },
+  ],
+  [
+    'what no TPM has made',
+    'tpm.signature',
+    { quote: { change: (attest) => attest.writeUInt32BE(0xff544348, 0) } },
+  ],
+  ['another nonce', 'claims.nonce', { claims: { nonce: other } }],
+  ['another connection', 'claims.channel', { claims: { channel: `tls-exporter:${other}` } }],
+  ['another connection, without TLS', 'claims.channel', { claims: { channel: 'none:unix' } }],
+  ['another key of TLS', 'claims.tls-key', { claims: { tlsSpki: other } }],
+  ['another configuration', 'claims.configuration', { claims: { configDigest: other } }],
+  ['documents that are not those of the digest', 'claims.documents', { claims: { documents: [other] } }],
+  [
+    'a checkpoint of another size',
+    'claims.checkpoint',
+    { bundle: { checkpoint: makeBundle({ claims: { treeSize: 5 } }).checkpoint } },
+  ],
+  ['claims in another form', 'claims.form', {}],
+];
+
+for (const [what, broken, parts] of attacks)
+  test(`refused: ${what}`, () => {
+    const bundle = what === 'claims in another form' ? spaced() : makeBundle(parts);
+    // Where the attack is in what the caller expects anyway, only that link may be broken.
+    const match = parts.claims?.tlsSpki === undefined || broken === 'claims.tls-key' ? claims.tlsSpki : other;
+    const { verified, links } = verifyEvidence(bundle, values, { ...expected, tlsSpki: match });
+    assert.equal(verified, false);
+    assert.equal(links.find(({ state }) => state === 'failed')?.name, broken, JSON.stringify(links));
+  });
+
+/** A bundle whose claims have a space, quoted by the TPM. */
+function spaced(): Bundle {
+  const bytes = Buffer.from(Buffer.from(makeBundle().claims).toString().replace(':', ': '));
+  const [evidence] = makeBundle({ quote: { extraData: claimsDigest(bytes) } }).evidence;
+  assert.ok(evidence !== undefined);
+  return { ...makeBundle(), claims: bytes, evidence: [evidence] };
+}
+
+for (const name of ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'restricted', 'sign'] as const)
+  test(`refused: a key that is not ${name}`, () => {
+    const { links } = verify(makeBundle({ quote: { attributes: akAttributes & ~attribute[name] } }));
+    const found = links.find((link) => link.name === 'tpm.key');
+    assert.equal(found?.state, 'failed');
+    assert.match(found?.what ?? '', new RegExp(name));
+    // Its name is another, so that it is not pinned either.
+    assert.equal(links.find((link) => link.name === 'tpm.root')?.state, 'not checked');
+  });
+
+test('no changed byte of a signed part is verified', () => {
+  const good = makeBundle();
+  const [tpm] = good.evidence as readonly TpmBundle[];
+  assert.ok(tpm !== undefined);
+  const withTpm = (change: Partial<TpmBundle>): Bundle => ({ ...good, evidence: [{ ...tpm, ...change }] });
+  const flipped = (bytes: Uint8Array, at: number, bit: number): Uint8Array => {
+    const copy = Uint8Array.from(bytes);
+    copy[at % copy.length] = (copy[at % copy.length] ?? 0) ^ (1 << bit);
+    return copy;
+  };
+  const parts: readonly ((change: (bytes: Uint8Array) => Uint8Array) => Bundle)[] = [
+    (change) => ({ ...good, claims: change(good.claims) }),
+    (change) => withTpm({ attest: change(tpm.attest) }),
+    (change) => withTpm({ signature: change(tpm.signature) }),
+    (change) => withTpm({ publicArea: change(tpm.publicArea) }),
+    ...good.eventLogs.tpm.map((_event, index) => (change: (bytes: Uint8Array) => Uint8Array) => ({
+      ...good,
+      eventLogs: {
+        ...good.eventLogs,
+        tpm: good.eventLogs.tpm.map((one, at) => (at === index ? { ...one, data: change(one.data) } : one)),
+      },
+    })),
+  ];
+  fc.assert(
+    fc.property(fc.nat(parts.length - 1), fc.nat(4000), fc.nat(7), (part, at, bit) => {
+      const bundle = parts[part]?.((bytes) => flipped(bytes, at, bit));
+      assert.ok(bundle !== undefined);
+      assert.equal(verify(bundle).verified, false);
+    }),
+    { numRuns: 600 },
+  );
+  fc.assert(
+    fc.property(fc.nat(parts.length - 1), fc.nat(4000), (part, length) => {
+      const bundle = parts[part]?.((bytes) => bytes.subarray(0, length % bytes.length));
+      assert.ok(bundle !== undefined);
+      assert.equal(verify(bundle).verified, false);
+    }),
+  );
+});
+
+test('a bundle in another form is refused', () => {
+  const text = Buffer.from(encodeBundle(makeBundle())).toString();
+  for (const changed of [
+    text.replace('"v": 1', '"v": 2'),
+    text.replace('"v": 1', '"v": 1, "more": 1'),
+    text.replace('"kind": "tpm"', '"kind": "tpm2"'),
+    text.replace('"13": "', '"24": "'),
+    text.replace('"recnum": 1', '"recnum": 0'),
+    text.replace('"pcclient_std"', '"systemd"'),
+    text.replace(/"evidence": \[([\s\S]*?)\n \]/, '"evidence": [$1,$1\n ]'),
+    text.slice(1),
+    'null',
+  ]) {
+    assert.notEqual(changed, text);
+    assert.throws(() => parseBundle(Buffer.from(changed)), EvidenceFormError, changed.slice(0, 60));
+  }
+});
+
+test('without evidence that hardware has signed, claims are not looked at', () => {
+  const { links, claims: said } = verifyEvidence({ ...makeBundle(), evidence: [] }, values, expected);
+  assert.deepEqual(
+    links.map(({ name, state }) => `${name} ${state}`),
+    ['evidence.kinds failed', 'claims not checked'],
+  );
+  assert.equal(said, undefined);
+});
+
+test('reports of SNP and TDX are verified, and the log of RTMR 3 is replayed', () => {
+  const rtmr = startEvents().map(({ data }) => event(data, 4));
+  const { quote } = makeCase({ version: 5, form: '1.5' });
+  const bundle = (log: typeof rtmr): Bundle => ({
+    ...makeBundle(),
+    evidence: [
+      { kind: 'tdx', quote },
+      { kind: 'snp', report: new Uint8Array(9), certificates: new Uint8Array() },
+    ],
+    eventLogs: { tpm: [], rtmr: log },
+  });
+  const both = { ...values, accept: ['snp', 'tdx'] } as const;
+  const { links } = verifyEvidence(bundle(rtmr), both, expected);
+  const state = (name: string): string | undefined => links.find((link) => link.name === name)?.state;
+  // Its root is one of a test.
+  assert.equal(state('tdx.root'), 'failed');
+  assert.equal(state('tdx.event-log'), 'failed');
+  assert.equal(state('snp.report'), 'failed');
+  const without = verifyEvidence(bundle([]), both, expected).links.find(
+    ({ name }) => name === 'tdx.event-log',
+  );
+  assert.equal(without?.state, 'not checked');
+});

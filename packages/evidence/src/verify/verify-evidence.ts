@@ -1,0 +1,182 @@
+import type { Bundle, EvidenceKind, KindBundle, SnpBundle, TdxBundle } from '../bundle/bundle.js';
+import { type Claims, parseClaims, reportDataOf } from '../claims/claims.js';
+import { type Collateral, noCollateral } from '../collateral/collateral.js';
+import type { LoggedEvent } from '../events/logged-event.js';
+import { hasDigestOfData, replay } from '../events/replay.js';
+import { EvidenceFormError } from '../evidence-error.js';
+import { failed, type Link, notChecked, ok } from '../link.js';
+import { parseSnpCertificateTable } from '../snp/certificate-table.js';
+import { verifySnp } from '../snp/verify-snp.js';
+import { withoutPadding } from '../tdx/quote.js';
+import { verifyTdx } from '../tdx/verify-tdx.js';
+import { verifyTpm } from '../tpm/verify-tpm.js';
+import type { ReferenceValues } from './values.js';
+import { type ClaimExpectations, verifyClaims } from './verify-claims.js';
+import { verifyMeasuredEvents } from './verify-measured-events.js';
+
+/** What a verifier has beside the values file. */
+export interface VerifierInputs {
+  /** HOSTDATA and MRCONFIGID that the caller computed of its initdata. */
+  readonly hostData?: Uint8Array;
+  readonly mrConfigId?: Uint8Array;
+  readonly collateral: Collateral;
+  /** The time to compare certificates with, in milliseconds of the epoch. Undefined: validity is not checked. */
+  readonly at?: number;
+}
+
+/** The result of a verification. */
+export interface Verification {
+  /** Every link is ok, or was not checked and is waived. */
+  readonly verified: boolean;
+  /** In one line. */
+  readonly verdict: string;
+  /** In the order in which they were checked. */
+  readonly links: readonly (Link & { readonly waived: boolean })[];
+  /** Undefined: they could not be parsed. */
+  readonly claims: Claims | undefined;
+}
+
+/**
+ * Verifies evidence in the order of docs/trust.md, "Evidence": the hardware's signature and its chain, the reference values, and
+ * only then the claims.
+ */
+export function verifyEvidence(
+  bundle: Bundle,
+  values: ReferenceValues,
+  expected: ClaimExpectations,
+  inputs: VerifierInputs = { collateral: noCollateral },
+): Verification {
+  const hardware = verifyHardware(bundle, values, inputs);
+  const { claims, links } = verifySaid(bundle, values, expected, hardware);
+  const all = [...hardware, ...links].map((link) => ({
+    ...link,
+    waived: link.state === 'not checked' && values.waive.includes(link.name),
+  }));
+  const verified = all.every(({ state, waived }) => state === 'ok' || waived);
+  return { verified, verdict: verdictOf(all, verified), links: all, claims };
+}
+
+function verifyHardware(bundle: Bundle, values: ReferenceValues, inputs: VerifierInputs): readonly Link[] {
+  const accepted = bundle.evidence.filter(({ kind }) => values.accept.includes(kind));
+  const missing = values.require.filter((kind) => accepted.every((one) => one.kind !== kind));
+  const name = 'evidence.kinds';
+  const has = bundle.evidence.map(({ kind }) => kind).join(', ') || 'none';
+  const kinds: Link =
+    accepted.length === 0
+      ? failed(name, `the bundle has ${has}, and the values file accepts ${values.accept.join(', ')}`)
+      : missing.length > 0
+        ? failed(name, `the bundle has ${has}, and the values file requires ${missing.join(', ')}`)
+        : { name, state: 'ok', what: accepted.map(({ kind }) => kind).join(', ') };
+  return [kinds, ...accepted.flatMap((one) => verifyKind(one, bundle, values, inputs))];
+}
+
+function verifyKind(
+  one: KindBundle,
+  bundle: Bundle,
+  values: ReferenceValues,
+  inputs: VerifierInputs,
+): readonly Link[] {
+  switch (one.kind) {
+    case 'tpm':
+      return verifyTpm(bundle, one, values.tpm);
+    case 'snp':
+      return readable('snp.report', () => snpLinksOf(one, bundle, values, inputs));
+    case 'tdx':
+      return readable('tdx.quote', () => tdxLinksOf(one, bundle, values, inputs));
+  }
+}
+
+/** Returns the links, or a failed one of this name for evidence that cannot be read. */
+function readable(name: string, links: () => readonly Link[]): readonly Link[] {
+  try {
+    return links();
+  } catch (error) {
+    if (error instanceof EvidenceFormError) return [failed(name, error.message)];
+    throw error;
+  }
+}
+
+function snpLinksOf(
+  { report, certificates }: SnpBundle,
+  { claims }: Bundle,
+  { snp }: ReferenceValues,
+  { hostData, collateral, at }: VerifierInputs,
+): readonly Link[] {
+  return verifySnp(
+    { report, certificates: certificates.length === 0 ? [] : parseSnpCertificateTable(certificates) },
+    { reportData: reportDataOf(claims), hostData, values: snp, collateral, at },
+  ).links;
+}
+
+function tdxLinksOf(
+  { quote }: TdxBundle,
+  { claims, eventLogs }: Bundle,
+  { tdx }: ReferenceValues,
+  { mrConfigId, collateral, at }: VerifierInputs,
+): readonly Link[] {
+  const verification = verifyTdx(withoutPadding(quote), {
+    reportData: reportDataOf(claims),
+    mrConfigId,
+    values: tdx,
+    collateral,
+    at,
+  });
+  return [...verification.links, checkRtmr(eventLogs.rtmr, verification.quote.report.rtmrs[rtmr])];
+}
+
+/** The runtime register of the agent's events, and its number in event logs, which count MRTD as 0 (UEFI 2.11, 38.4.1). */
+const rtmr = 3;
+const rtmrIndex = rtmr + 1;
+
+function checkRtmr(log: readonly LoggedEvent[], value: Uint8Array | undefined): Link {
+  const name = 'tdx.event-log';
+  if (log.length === 0)
+    return notChecked(
+      name,
+      'the agent has measured nothing into RTMR 3: write rtmr = "require" in [measurement]',
+    );
+  const forged = log.findIndex((event) => !hasDigestOfData(event, 'sha384'));
+  if (forged >= 0) return failed(name, `record ${forged} has a digest that is not of its data`);
+  const replayed = replay(log, 'sha384').get(rtmrIndex);
+  const actual = Buffer.from(value ?? []).toString('hex');
+  return replayed === actual
+    ? ok(name, `the log explains RTMR ${rtmr}: ${log.length} events of the agent`)
+    : failed(name, `the log gives RTMR ${rtmr} the value ${replayed ?? 'none'}, and the quote has ${actual}`);
+}
+
+/** Claims are compared once the hardware has signed them: before, they are the word of anybody. */
+function verifySaid(
+  bundle: Bundle,
+  values: ReferenceValues,
+  expected: ClaimExpectations,
+  hardware: readonly Link[],
+): { readonly claims: Claims | undefined; readonly links: readonly Link[] } {
+  if (hardware.some(({ state }) => state === 'failed'))
+    return { claims: undefined, links: [notChecked('claims', 'the evidence of the hardware failed')] };
+  let claims: Claims;
+  try {
+    claims = parseClaims(bundle.claims);
+  } catch (error) {
+    if (!(error instanceof EvidenceFormError)) throw error;
+    return { claims: undefined, links: [failed('claims.form', error.message)] };
+  }
+  const { tpm, rtmr } = bundle.eventLogs;
+  const uses = (kind: EvidenceKind): boolean =>
+    values.accept.includes(kind) && bundle.evidence.some((one) => one.kind === kind);
+  return {
+    claims,
+    links: [
+      ...verifyClaims(bundle, claims, expected, values.configurations),
+      ...(uses('tpm') ? verifyMeasuredEvents('tpm', tpm, claims, values.register) : []),
+      ...(uses('tdx') && rtmr.length > 0 ? verifyMeasuredEvents('tdx', rtmr, claims, rtmrIndex) : []),
+    ],
+  };
+}
+
+function verdictOf(links: readonly (Link & { readonly waived: boolean })[], verified: boolean): string {
+  if (verified) return 'verified';
+  const broken = links.find(({ state, waived }) => state !== 'ok' && !waived);
+  if (broken === undefined) return 'not verified';
+  if (/^[a-z]+\.values$/.test(broken.name)) return `genuine hardware, unknown software: ${broken.what}`;
+  return `not verified: ${broken.name} ${broken.state === 'failed' ? 'failed' : 'is not checked'}: ${broken.what}`;
+}
