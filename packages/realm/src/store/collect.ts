@@ -3,6 +3,12 @@ import { Management } from '@kata-agent/protocol/management';
 import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import type { GuestLogs } from './guest-logs.js';
 
+/** Where records are collected: the logs of a guest. */
+export type CollectTarget = Pick<
+  GuestLogs,
+  'begin' | 'isFull' | 'awaitsOverlap' | 'noteWithheld' | 'take' | 'trouble'
+>;
+
 export interface CollectOptions {
   /** Bytes per second of one guest, on average. */
   readonly bytesPerSecond: number;
@@ -23,7 +29,7 @@ const mostLogsInTurn = 4;
  */
 export async function collect(
   channel: Channel,
-  logs: GuestLogs,
+  logs: CollectTarget,
   options: CollectOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -55,7 +61,7 @@ function isFinal(code: number): boolean {
 
 async function watch(
   management: ReturnType<typeof createClient<typeof Management>>,
-  logs: GuestLogs,
+  logs: CollectTarget,
   { bytesPerSecond, overlapMs }: CollectOptions,
   signal: AbortSignal,
 ): Promise<'again' | 'stop'> {

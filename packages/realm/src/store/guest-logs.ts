@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type AuditRecord, LinkCheck, positionOf } from '@kata-agent/audit';
+import { type AuditRecord, LinkCheck, type Position, positionOf } from '@kata-agent/audit';
 import { formatPin } from '@kata-agent/x509';
 import type { CollectedLog, LogState } from './collected-log.js';
 import { isSameNote, type LogFault, type LogNote } from './log-note.js';
-import type { DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
+import type { BesideName, DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
 import type { StoredRecords } from './stored-tree.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
@@ -23,6 +23,8 @@ export interface GuestLogsOptions {
   readonly onFault: (id: string, fault: LogFault) => void;
   /** Is called with the numbers of what was written, and the ID of the guest. */
   readonly onWritten: (records: number, bytes: number, id: string) => void;
+  /** Is called with each record that was written, and its line. */
+  readonly onRecord?: (record: AuditRecord, line: Buffer) => void;
   /** Is called with the sequence number of each record of a boot that is not the first record. */
   readonly onBoot?: (sequence: number) => void;
 }
@@ -155,6 +157,16 @@ export class GuestLogs {
     return last?.position.sequence ?? 1;
   }
 
+  /** The position of the last record that is stored; undefined: there is none. After `begin`. */
+  get last(): Position | undefined {
+    return this.#file?.last?.position;
+  }
+
+  /** The sequence number of the first record that is stored. */
+  get first(): number | undefined {
+    return this.#held.first;
+  }
+
   get isFull(): boolean {
     return this.#trouble === 'full';
   }
@@ -249,6 +261,16 @@ export class GuestLogs {
     await this.#fault(fault);
   }
 
+  /** Returns what is kept beside the log that is written now. */
+  async beside(name: BesideName): Promise<string | undefined> {
+    return await this.#file?.beside(name);
+  }
+
+  /** Replaces what is kept beside the log that is written now. */
+  async putBeside(name: BesideName, text: string): Promise<void> {
+    await this.#file?.putBeside(name, text);
+  }
+
   /** Makes everything durable. */
   async sync(): Promise<void> {
     await this.#file?.sync();
@@ -305,6 +327,9 @@ export class GuestLogs {
     const before = this.#file.size;
     await this.#file.append(lines, first.sequence, { position: positionOf(last), line });
     this.#options.onWritten(records.length, this.#file.size - before, this.id);
+    const { onRecord } = this.#options;
+    if (onRecord !== undefined)
+      for (const [at, record] of records.entries()) onRecord(record, lines[at] as Buffer);
   }
 
   /** A guest's key is made at boot, and its log names it: no further boot can follow. */
