@@ -2,6 +2,9 @@ import { type CollectedAgent, type Collected, Collector, type CollectorOptions }
 import { openSink, type OpenSinkOptions } from './sinks/open-sink.js';
 import type { SinkEvent } from './sinks/sink.js';
 
+/** For what waits for the receiver when the collectors end. */
+const graceMs = 4_000;
+
 export interface CollectLogsOptions extends Omit<CollectorOptions, 'sink'> {
   /** Of different names. */
   readonly agents: readonly CollectedAgent[];
@@ -16,10 +19,24 @@ export interface CollectLogsOptions extends Omit<CollectorOptions, 'sink'> {
  */
 export async function collectLogs(options: CollectLogsOptions): Promise<readonly Collected[]> {
   const { agents, onSinkEvent, signal, maxBytes } = options;
-  const sink = await openSink({ ...options.sink, onEvent: onSinkEvent, signal, maxBytes });
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  // The collectors wait for a last checkpoint and its records first.
+  const stop = (): void => {
+    timer = setTimeout(() => over.abort(), graceMs);
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
   try {
-    return await Promise.all(agents.map((agent) => new Collector(agent, { ...options, sink }).run()));
+    const onEvent = onSinkEvent;
+    const sink = await openSink({ ...options.sink, onEvent, signal: over.signal, maxBytes });
+    try {
+      return await Promise.all(agents.map((agent) => new Collector(agent, { ...options, sink }).run()));
+    } finally {
+      await sink.close();
+    }
   } finally {
-    await sink.close();
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
   }
 }

@@ -18,7 +18,12 @@ const firstRetryMs = 500;
 const lastRetryMs = 30_000;
 /** As long as a connection must last for the next attempt to follow soon. */
 const steadyMs = 60_000;
-const reading = { bytesPerSecond: 64 * 1024 * 1024, overlapMs: 30_000, retryMs: 1_000 };
+const reading = {
+  bytesPerSecond: 64 * 1024 * 1024,
+  overlapMs: 30_000,
+  retryMs: 1_000,
+  aheadBytes: 256 * 1024,
+};
 
 export interface CollectedAgent {
   /** Names the agent in the sink, also when its address changes. */

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import type { GuestLogs } from './guest-logs.js';
+import { readAhead } from './read-ahead.js';
 
 /** Where records are collected: the logs of a guest. */
 export type CollectTarget = Pick<
@@ -14,6 +15,8 @@ export interface CollectOptions {
   readonly bytesPerSecond: number;
   /** How long the first record may take to arrive again. */
   readonly overlapMs: number;
+  /** Bytes that are read while others are in work; absent: none. */
+  readonly aheadBytes?: number;
   /** How long to wait after a failure. */
   readonly retryMs: number;
   /** Is called when the store cannot be used. */
@@ -25,7 +28,8 @@ const mostLogsInTurn = 4;
 
 /**
  * Collects the audit log of a guest until its connection closes or its log is broken: from the record that the store has
- * last. At most one message of the guest is in work; others wait in its connection, which is not read meanwhile.
+ * last. At most one message of the guest is in work, or those that were read ahead; others wait in its connection, which is not
+ * read meanwhile.
  */
 export async function collect(
   channel: Channel,
@@ -62,7 +66,7 @@ function isFinal(code: number): boolean {
 async function watch(
   management: ReturnType<typeof createClient<typeof Management>>,
   logs: CollectTarget,
-  { bytesPerSecond, overlapMs }: CollectOptions,
+  { bytesPerSecond, overlapMs, aheadBytes = 0 }: CollectOptions,
   signal: AbortSignal,
 ): Promise<'again' | 'stop'> {
   const from = await logs.begin();
@@ -72,7 +76,8 @@ async function watch(
   }, overlapMs);
   let due = performance.now();
   try {
-    for await (const { records } of management.watchAudit({ from: BigInt(from) }, { signal })) {
+    const messages = management.watchAudit({ from: BigInt(from) }, { signal });
+    for await (const records of aheadBytes > 0 ? readAhead(messages, aheadBytes) : linesOf(messages)) {
       const next = await logs.take(records);
       if (next !== 'more') return next;
       const bytes = records.reduce((sum, record) => sum + record.length + 1, 0);
@@ -86,4 +91,10 @@ async function watch(
     clearTimeout(withheld);
   }
   throw new TtrpcError(Code.Unavailable, 'the guest has ended WatchAudit');
+}
+
+async function* linesOf(
+  messages: AsyncIterable<{ readonly records: readonly Uint8Array[] }>,
+): AsyncGenerator<readonly Uint8Array[], void> {
+  for await (const { records } of messages) yield records;
 }

@@ -10,6 +10,10 @@ export interface KeptLines {
   readonly bytes: number;
 }
 
+/** The file is not replaced before it has as many: that takes longer than to append. */
+const leastLines = 1_024;
+const leastBytes = 512 * 1024;
+
 /**
  * The last lines of a log that were sent, in a file: `{"first":N}`, the sequence number of the log's first record, and then the
  * lines. It is appended to, and replaced when it has twice as many as it needs.
@@ -78,7 +82,8 @@ export class SentFile {
     this.#first ??= first;
     const added = this.#lines.slice(-lines.length);
     const bytes = bytesOf(added);
-    const { lines: most, bytes: mostBytes } = this.#keep;
+    const most = Math.max(this.#keep.lines, leastLines);
+    const mostBytes = Math.max(this.#keep.bytes, leastBytes);
     const { lines: count, bytes: size } = this.#written;
     if (isNew || this.#torn || count + added.length > 2 * most || size + bytes > 2 * mostBytes) {
       await this.#replace();
