@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createUser } from '@nats-io/nkeys';
 import { Authority } from './authority.js';
+import { freePort } from './free-port.js';
 import { natsCredentials, replicaPermissions } from './nats-credentials.js';
 import { repository } from './repository.js';
 
@@ -154,12 +153,4 @@ export class NatsServer {
     await this.stop('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
