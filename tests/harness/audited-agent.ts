@@ -125,7 +125,7 @@ export function count(written: readonly string[], arrived: readonly string[]): C
 /** A receiver of a test. */
 export interface Receiver {
   /** Lines that have arrived, also repeatedly. */
-  arrived(): readonly string[];
+  arrived(): readonly string[] | Promise<readonly string[]>;
   /** Kills it, and starts it again. */
   restart(): Promise<void>;
 }
@@ -140,23 +140,22 @@ export async function collectThroughKills(
   args: readonly string[],
 ): Promise<{ readonly count: Count; readonly code: number | null; readonly last: CollectorProcess }> {
   const begin = (): CollectorProcess => new CollectorProcess(['-a', agent.address, ...args]);
+  const distinct = async (): Promise<number> => new Set(await receiver.arrived()).size;
+  const more = async (than: number, from: CollectorProcess): Promise<void> => {
+    await until('records come', async () => (await distinct()) > than).catch((error: Error) => {
+      throw new Error(`${error.message}\n${from.stderr}`);
+    });
+  };
   const stopLoad = await agent.load();
   for (let kill = 0; kill < 20; kill += 1) {
-    const before = new Set(receiver.arrived()).size;
+    const before = await distinct();
     const collector = begin();
-    await until('records come', () => new Set(receiver.arrived()).size > before).catch((error: Error) => {
-      throw new Error(`${error.message}\n${collector.stderr}`);
-    });
-    if (kill % 4 === 3) {
-      const restarting = receiver.restart();
-      await delay(kill * 5);
-      await restarting;
-      if (kill === 11) {
-        // Once the collector outlives the receiver.
-        const then = new Set(receiver.arrived()).size;
-        await until('records come again', () => new Set(receiver.arrived()).size > then);
-      }
-    } else await delay(kill * 5);
+    await more(before, collector);
+    const restarting = kill % 4 === 3 ? receiver.restart() : undefined;
+    await delay(kill * 5);
+    await restarting;
+    // Once the collector outlives the receiver.
+    if (kill === 11) await more(await distinct(), collector);
     await collector.end('SIGKILL');
   }
   await stopLoad();
@@ -164,17 +163,16 @@ export async function collectThroughKills(
   const last = begin();
   await until(
     'all have arrived',
-    () => {
-      const arrived = new Set(receiver.arrived());
+    async () => {
+      const arrived = new Set(await receiver.arrived());
       return written.every((line) => arrived.has(line));
     },
     60_000,
   ).catch(() => undefined);
   const code = await last.end();
-  const all = new Set(written);
   // Heartbeats are written meanwhile.
-  for (const line of agent.lines()) all.add(line);
-  const arrived = receiver.arrived();
-  const total = count([...all], arrived);
+  const later = agent.lines().slice(written.length);
+  const arrived = await receiver.arrived();
+  const total = count([...written, ...later], arrived);
   return { count: { ...total, missing: count(written, arrived).missing }, code, last };
 }

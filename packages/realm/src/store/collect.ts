@@ -7,7 +7,7 @@ import { readAhead } from './read-ahead.js';
 /** Where records are collected: the logs of a guest. */
 export type CollectTarget = Pick<
   GuestLogs,
-  'begin' | 'isFull' | 'awaitsOverlap' | 'noteWithheld' | 'take' | 'trouble'
+  'begin' | 'isFull' | 'awaitsOverlap' | 'noteWithheld' | 'expectOtherLog' | 'take' | 'trouble'
 >;
 
 export interface CollectOptions {
@@ -71,12 +71,18 @@ async function watch(
 ): Promise<'again' | 'stop'> {
   const from = await logs.begin();
   if (logs.isFull) return 'stop';
+  const other = new AbortController();
   const withheld = setTimeout(() => {
-    if (logs.awaitsOverlap && !signal.aborted) void logs.noteWithheld().catch(() => undefined);
+    if (!logs.awaitsOverlap || signal.aborted) return;
+    void logs.noteWithheld().then(
+      () => other.abort(),
+      () => undefined,
+    );
   }, overlapMs);
   let due = performance.now();
   try {
-    const messages = management.watchAudit({ from: BigInt(from) }, { signal });
+    const both = AbortSignal.any([signal, other.signal]);
+    const messages = management.watchAudit({ from: BigInt(from) }, { signal: both });
     for await (const records of aheadBytes > 0 ? readAhead(messages, aheadBytes) : linesOf(messages)) {
       const next = await logs.take(records);
       if (next !== 'more') return next;
@@ -87,6 +93,10 @@ async function watch(
       if (ahead > 0) await sleep(ahead, undefined, { signal, ref: false });
       else await nextTurn();
     }
+  } catch (error) {
+    if (!other.signal.aborted || signal.aborted || !logs.awaitsOverlap) throw error;
+    await logs.expectOtherLog();
+    return 'again';
   } finally {
     clearTimeout(withheld);
   }

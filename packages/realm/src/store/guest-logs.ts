@@ -52,6 +52,8 @@ export class GuestLogs {
   #check = new LinkCheck();
   /** The first line of a watch must be this one, which is stored already. */
   #overlap: LastRecord | undefined;
+  /** The number of the record that was not sent again: the guest may have another log. */
+  #awaitsOther: number | undefined;
   #isWriting = false;
   #isSilent = false;
   #trouble: Extract<LogState, 'not-served' | 'full' | 'failed'> | undefined;
@@ -256,6 +258,12 @@ export class GuestLogs {
     });
   }
 
+  /** After that: the next watch begins with record 1, since the guest can have another log, which is shorter. */
+  async expectOtherLog(): Promise<void> {
+    this.#awaitsOther = this.#file?.last?.position.sequence;
+    await this.#leaveLog();
+  }
+
   /** Reports and notes a fault that does not follow from the records alone. */
   async report(fault: LogFault): Promise<void> {
     await this.#fault(fault);
@@ -304,19 +312,32 @@ export class GuestLogs {
     const log = await this.#options.storage.create(record.hash.slice(0, 32));
     this.#file = log;
     this.#otherBytes -= log.size;
-    return log.last === undefined ? 'new' : 'again';
+    const before = this.#awaitsOther;
+    this.#awaitsOther = undefined;
+    if (log.last !== undefined) return 'again';
+    if (before !== undefined) {
+      const what = `the guest has another log, without the record ${before} that is stored`;
+      await this.#fault({ kind: 'second-log', sequence: before, what });
+    }
+    return 'new';
   }
 
   /** The first line of a watch is neither the record that is stored nor one that follows it. */
   async #otherLog({ position: { sequence } }: LastRecord, line: Buffer): Promise<'again'> {
     const what = `the guest has another log: its record ${sequence} is not the one that is stored`;
     await this.#fault({ kind: 'second-log', sequence, what, ...quoted(line) });
+    await this.#leaveLog();
+    return 'again';
+  }
+
+  /** Closes the log, so that the guest's next record begins another one. */
+  async #leaveLog(): Promise<void> {
     this.#otherBytes = this.#bytes;
     const file = this.#file;
     this.#file = undefined;
+    this.#overlap = undefined;
     this.#closed = { path: undefined, first: undefined, sequence: 0 };
     await file?.close();
-    return 'again';
   }
 
   async #write(lines: readonly Buffer[], records: readonly AuditRecord[]): Promise<void> {

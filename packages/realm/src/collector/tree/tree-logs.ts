@@ -91,6 +91,10 @@ export class TreeLogs implements CollectTarget {
     await this.#logs.noteWithheld();
   }
 
+  async expectOtherLog(): Promise<void> {
+    await this.#logs.expectOtherLog();
+  }
+
   async take(lines: readonly Uint8Array[]): Promise<'more' | 'again' | 'stop'> {
     this.#idleSince = undefined;
     const fresh = this.#again === undefined ? lines : this.#takeAgain(lines);
