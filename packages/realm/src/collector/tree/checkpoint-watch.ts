@@ -1,6 +1,7 @@
 import { judgeTrust, type Trust } from '@kata-agent/audit';
 import type { Management } from '@kata-agent/protocol/management';
 import {
+  type LogVerifier,
   NoteSignatureError,
   parseAgentLogCheckpoint,
   TextFormError,
@@ -61,6 +62,7 @@ export class CheckpointWatch {
   #timer: NodeJS.Timeout | undefined;
   #compared: (() => void) | undefined;
   #isServed = true;
+  #asking: Promise<void> = Promise.resolve();
 
   constructor(options: CheckpointWatchOptions) {
     this.#options = options;
@@ -81,27 +83,26 @@ export class CheckpointWatch {
   /** Is called when the tree has grown. */
   async compare(): Promise<void> {
     const pending = this.#pending;
-    const { tree, logs, witnesses, quorum, onAgreed } = this.#options;
-    const known = tree.tree;
+    const known = this.#options.tree.tree;
     if (pending === undefined || known === undefined) return;
-    const { checkpoint, text, first } = pending;
-    const result = known.compare(checkpoint, first);
+    const result = known.compare(pending.checkpoint, pending.first);
     if (result.kind === 'later' || result.kind === 'unknown') return;
     this.#settle();
-    if (result.kind === 'differs') {
-      await this.#fork(result.last, result.what, checkpoint);
-      return;
-    }
-    const { last } = result;
     try {
-      const verified = verifyCheckpoint(checkpoint, {
-        logs: known.key === undefined ? [] : [known.key],
-        witnesses,
-      });
+      if (result.kind === 'differs') await this.#fork(result.last, result.what, pending.checkpoint);
+      else await this.#agree(pending, result.last, known.key);
+    } finally {
+      this.#compared?.();
+    }
+  }
+
+  async #agree({ checkpoint, text }: Pending, last: number, key: LogVerifier | undefined): Promise<void> {
+    const { tree, logs, witnesses, quorum, onAgreed } = this.#options;
+    try {
+      const verified = verifyCheckpoint(checkpoint, { logs: key === undefined ? [] : [key], witnesses });
       await logs.putBeside('checkpoint', text);
       await tree.save();
-      const keys = { key: undefined, witnesses, quorum };
-      const { trust, problem } = judgeTrust(verified.witnesses.length, keys);
+      const { trust, problem } = judgeTrust(verified.witnesses.length, { key: undefined, witnesses, quorum });
       const { origin, head } = checkpoint;
       onAgreed({
         origin,
@@ -124,7 +125,7 @@ export class CheckpointWatch {
       this.#timer = setTimeout(resolve, lastMs);
     });
     const work = async (): Promise<void> => {
-      if (this.#pending === undefined) await this.#ask();
+      await this.#ask();
       await this.compare();
       if (this.#pending === undefined) return;
       await new Promise<void>((resolve) => {
@@ -151,8 +152,16 @@ export class CheckpointWatch {
     if (!signal.aborted && this.#isServed) this.#schedule();
   }
 
+  /** One after another: an answer is of a checkpoint that was asked for after `fold`. */
   async #ask(): Promise<void> {
+    const asking = this.#asking.then(() => this.#askOnce());
+    this.#asking = asking.catch(() => undefined);
+    await asking;
+  }
+
+  async #askOnce(): Promise<void> {
     const { management, signal, tree } = this.#options;
+    this.#pending = undefined;
     tree.tree?.fold();
     tree.keepsLeaves = true;
     try {
@@ -160,7 +169,7 @@ export class CheckpointWatch {
         {},
         { signal, timeoutMs: answerMs },
       );
-      const text = Buffer.from(bytes).toString('latin1');
+      const text = Buffer.from(bytes).toString();
       const checkpoint = parseAgentLogCheckpoint(bytes);
       this.#pending = { checkpoint, text, first: Number(first), since: performance.now() };
     } catch (error) {
@@ -191,7 +200,6 @@ export class CheckpointWatch {
   #settle(): void {
     this.#pending = undefined;
     this.#options.tree.keepsLeaves = false;
-    this.#compared?.();
   }
 
   async #fork(sequence: number, what: string, { head }: UnverifiedCheckpoint): Promise<void> {

@@ -1,0 +1,143 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer as createSocketServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type AuditLog, openAuditLog, type SignedHead } from '@kata-agent/audit';
+import { Management } from '@kata-agent/protocol/management';
+import { agentLogSigner, type LogSigner } from '@kata-agent/tlog';
+import { Code, createServer, service, TtrpcError } from '@kata-agent/ttrpc';
+import type { CollectedAgent } from './collector.js';
+
+const call = {
+  listener: 'host',
+  peer: 'cid 2',
+  method: 'ExecProcess',
+  payload: Buffer.from('x'),
+};
+const decision = { outcome: 'allow', method: 'ExecProcess', listener: 'host', reason: 'listed' } as const;
+
+/** A log of an agent, and what signs it. */
+export class WrittenLog {
+  readonly signer: LogSigner;
+  readonly #file: string;
+  readonly #log: AuditLog;
+
+  private constructor(file: string, signer: LogSigner, log: AuditLog) {
+    this.#file = file;
+    this.signer = signer;
+    this.#log = log;
+  }
+
+  /** Starts an agent's log, or the next start in the log of `before`. */
+  static async start(t: Pick<TestContext, 'after'>, before?: WrittenLog): Promise<WrittenLog> {
+    const signer = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+    const file = before === undefined ? join(temporaryDirectory(t), 'audit.log') : before.#file;
+    const log = await openAuditLog({ file, maxSize: 1 << 24, keep: 4, bootId: 'boot', signer });
+    await log.boot({});
+    return new WrittenLog(file, signer, log);
+  }
+
+  async add(records: number): Promise<void> {
+    for (let n = 0; n < records; n += 1) await this.#log.intent(call, decision);
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+  }
+
+  checkpoint(): Promise<SignedHead> {
+    return this.#log.checkpoint();
+  }
+
+  get lines(): readonly Buffer[] {
+    const lines = readFileSync(this.#file, 'latin1').split('\n').slice(0, -1);
+    return lines.map((line) => Buffer.from(line, 'latin1'));
+  }
+}
+
+/** The end of an agent that a collector sees. It can lie. */
+export class FakeAgent {
+  /** What it sends. */
+  lines: () => readonly Buffer[];
+  /** Undefined: it does not serve GetCheckpoint. */
+  checkpoint: (() => Promise<Pick<SignedHead, 'checkpoint' | 'first'>>) | undefined;
+  /** From which sequence number on it was asked for records, each time. */
+  readonly asked: number[] = [];
+  readonly #server: Server;
+
+  private constructor(server: Server, lines: FakeAgent['lines'], checkpoint: FakeAgent['checkpoint']) {
+    this.#server = server;
+    this.lines = lines;
+    this.checkpoint = checkpoint;
+  }
+
+  /** Sends a log as it is. */
+  static async serve(t: Pick<TestContext, 'after'>, log: WrittenLog): Promise<FakeAgent> {
+    const server = createSocketServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const agent = new FakeAgent(
+      server,
+      () => log.lines,
+      () => log.checkpoint(),
+    );
+    const management = createServer({ services: [service(Management, agent.#implementation())] });
+    server.on('connection', (socket) => management.serve(socket, undefined));
+    t.after(() => {
+      management.close();
+      server.close();
+    });
+    return agent;
+  }
+
+  /** As a collector gets it. */
+  collected(name = 'node-1'): CollectedAgent {
+    return {
+      name,
+      connect: async () => {
+        const socket = connect((this.#server.address() as AddressInfo).port, '127.0.0.1');
+        await once(socket, 'connect');
+        return socket;
+      },
+    };
+  }
+
+  #implementation(): Parameters<typeof service<typeof Management, unknown>>[1] {
+    const absent = (): never => {
+      throw new TtrpcError(Code.Unimplemented, 'not served');
+    };
+    const agent = this;
+    return {
+      describe: absent,
+      revokePeer: absent,
+      getCheckpoint: async () => {
+        if (agent.checkpoint === undefined) return absent();
+        const { checkpoint, first } = await agent.checkpoint();
+        return { checkpoint: Buffer.from(checkpoint), first: BigInt(first) };
+      },
+      watchAudit: async function* ({ from }, { signal }) {
+        agent.asked.push(Number(from));
+        for (let next = Number(from); !signal.aborted; ) {
+          const lines = agent.lines().filter((line) => sequenceOf(line) >= next);
+          if (lines.length > 0) yield { records: lines };
+          const last = lines.at(-1);
+          if (last !== undefined) next = sequenceOf(last) + 1;
+          await delay(5, undefined, { signal }).catch(() => undefined);
+        }
+      },
+    };
+  }
+}
+
+export function sequenceOf(line: Buffer): number {
+  return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1]);
+}
+
+export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-collector-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
