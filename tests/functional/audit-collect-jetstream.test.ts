@@ -26,7 +26,10 @@ describe('kata-agent-ctl audit collect --to jetstream', { skip: why }, () => {
   });
 
   const args = (): readonly string[] => [
-    ...['--to', `jetstream+nats://127.0.0.1:${server.port}`, '--to-nkey', server.nkey],
+    '--to',
+    `jetstream+nats://127.0.0.1:${server.port}`,
+    '--to-nkey',
+    server.nkey,
   ];
 
   it('stores each record once, though both ends are killed under load', { timeout: 150_000 }, async (t) => {
@@ -74,15 +77,16 @@ describe('kata-agent-ctl audit collect --to jetstream', { skip: why }, () => {
   it('authenticates by a certificate over TLS', { timeout: 60_000 }, async () => {
     const secure = await NatsServer.start({ by: 'certificate', use: 'collect' });
     const to = (host: string): readonly string[] => [
-      ...['-a', agent.address, '--to', `jetstream+tls://${host}:${secure.port}/kata-audit`],
-      ...[
-        '--to-ca',
-        secure.at('ca.pem'),
-        '--to-cert',
-        secure.at('client.pem'),
-        '--to-key',
-        secure.at('client.key'),
-      ],
+      '-a',
+      agent.address,
+      '--to',
+      `jetstream+tls://${host}:${secure.port}/kata-audit`,
+      '--to-ca',
+      secure.at('ca.pem'),
+      '--to-cert',
+      secure.at('client.pem'),
+      '--to-key',
+      secure.at('client.key'),
     ];
     const collector = new CollectorProcess([...to('localhost'), '--checkpoint-every', '1s']);
     await until('a checkpoint agrees', () => collector.has('a checkpoint agrees'));

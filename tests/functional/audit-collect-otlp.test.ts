@@ -41,15 +41,16 @@ describe('kata-agent-ctl audit collect --to otlp+https://', () => {
   });
 
   const args = (state: string, host = 'localhost'): readonly string[] => [
-    ...['--to', `otlp+https://${host}:${server.port}`, '--state', join(home, state)],
-    ...[
-      '--to-ca',
-      join(home, 'ca.pem'),
-      '--to-cert',
-      join(home, 'client.pem'),
-      '--to-key',
-      join(home, 'client.key'),
-    ],
+    '--to',
+    `otlp+https://${host}:${server.port}`,
+    '--state',
+    join(home, state),
+    '--to-ca',
+    join(home, 'ca.pem'),
+    '--to-cert',
+    join(home, 'client.pem'),
+    '--to-key',
+    join(home, 'client.key'),
   ];
   const newState = (): string => `state-${(states += 1)}`;
   const bodies = (): readonly string[] => server.received.map(({ body }) => body);

@@ -34,15 +34,16 @@ describe('kata-agent-ctl audit collect --to syslog+tls://', { skip: why }, () =>
   });
 
   const args = (state: string, port = server.port, host = 'localhost'): readonly string[] => [
-    ...[
-      '--to',
-      `syslog+tls://${host}:${port}`,
-      '--state',
-      join(home, state),
-      '--to-ca',
-      join(home, 'ca.pem'),
-    ],
-    ...['--to-cert', join(home, 'client.pem'), '--to-key', join(home, 'client.key')],
+    '--to',
+    `syslog+tls://${host}:${port}`,
+    '--state',
+    join(home, state),
+    '--to-ca',
+    join(home, 'ca.pem'),
+    '--to-cert',
+    join(home, 'client.pem'),
+    '--to-key',
+    join(home, 'client.key'),
   ];
 
   it('repeats records, and loses none on the way, though both ends are killed under load', {

@@ -75,16 +75,16 @@ management = [${management.map((name) => `"${name}"`).join(', ')}]
   async load(): Promise<() => Promise<void>> {
     if (this.#agent === undefined) throw new Error('the agent is stopped');
     const { agent: host } = await this.#agent.connect();
-    let stopped = false;
+    const stopped = new AbortController();
     const calling = (async () => {
-      for (let calls = 0; !stopped; calls += 1) {
+      for (let calls = 0; !stopped.signal.aborted; calls += 1) {
         await host.reseedRandomDev({ data: Buffer.from(`${calls}`) });
         // A few hundred records a second: the test counts them, and does not measure.
         await delay(2);
       }
     })();
     return async () => {
-      stopped = true;
+      stopped.abort();
       await calling;
     };
   }

@@ -109,26 +109,27 @@ export class FakeAgent {
     const absent = (): never => {
       throw new TtrpcError(Code.Unimplemented, 'not served');
     };
-    const agent = this;
     return {
       describe: absent,
       revokePeer: absent,
       getCheckpoint: async () => {
-        if (agent.checkpoint === undefined) return absent();
-        const { checkpoint, first } = await agent.checkpoint();
+        if (this.checkpoint === undefined) return absent();
+        const { checkpoint, first } = await this.checkpoint();
         return { checkpoint: Buffer.from(checkpoint), first: BigInt(first) };
       },
-      watchAudit: async function* ({ from }, { signal }) {
-        agent.asked.push(Number(from));
-        for (let next = Number(from); !signal.aborted; ) {
-          const lines = agent.lines().filter((line) => sequenceOf(line) >= next);
-          if (lines.length > 0) yield { records: lines };
-          const last = lines.at(-1);
-          if (last !== undefined) next = sequenceOf(last) + 1;
-          await delay(5, undefined, { signal }).catch(() => undefined);
-        }
-      },
+      watchAudit: ({ from }, { signal }) => this.#watch(Number(from), signal),
     };
+  }
+
+  async *#watch(from: number, signal: AbortSignal): AsyncGenerator<{ records: Uint8Array[] }, void> {
+    this.asked.push(from);
+    for (let next = from; !signal.aborted; ) {
+      const lines = this.lines().filter((line) => sequenceOf(line) >= next);
+      if (lines.length > 0) yield { records: lines };
+      const last = lines.at(-1);
+      if (last !== undefined) next = sequenceOf(last) + 1;
+      await delay(5, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 

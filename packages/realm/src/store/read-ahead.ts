@@ -17,9 +17,9 @@ export async function* readAhead(
   let wake: () => void = () => undefined;
   let drained: () => void = () => undefined;
   const iterator = messages[Symbol.asyncIterator]();
-  let stopped = false;
+  const stopped = new AbortController();
   const read = async (): Promise<void> => {
-    while (!stopped) {
+    while (!stopped.signal.aborted) {
       const { value, done } = await iterator.next();
       if (done === true) break;
       lines.push(...value.records);
@@ -56,7 +56,7 @@ export async function* readAhead(
         });
     }
   } finally {
-    stopped = true;
+    stopped.abort();
     drained();
     await iterator.return?.();
     await reading;

@@ -41,9 +41,14 @@ const rows: readonly EntryKeyRow[] = [
   ...optional.map((row) => ({ ...row, required: false })),
 ].map((row) => ({ ...row, table: 'agent', type: words, otherwise: '', later: true, built: 'yes' }));
 
-/** Reads the file of `--agents`: TOML with an `[[agent]]` for each. Throws a CommandError. */
+/** Reads the file of `--agents`. Throws a CommandError. */
 export function readAgents(path: string): readonly AgentEntry[] {
-  const decoded = decodeDocument(readInput(path), path);
+  return parseAgents(readInput(path), path);
+}
+
+/** Parses TOML with an `[[agent]]` for each agent. Throws a CommandError. */
+export function parseAgents(bytes: Uint8Array, path: string): readonly AgentEntry[] {
+  const decoded = decodeDocument(bytes, path);
   if (!decoded.ok) throw wrong(path, [decoded.diagnostic]);
   const toml = parseToml(decoded.source);
   if (!toml.ok) throw wrong(path, [toml.diagnostic]);

@@ -2,7 +2,7 @@ import type { AuditRecord } from '@kata-agent/audit';
 import type { LogIdentity } from './log-identity.js';
 
 /** A record as it arrived. */
-export interface CollectedRecord {
+interface CollectedRecord {
   readonly log: LogIdentity;
   readonly record: AuditRecord;
 }

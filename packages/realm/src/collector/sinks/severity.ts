@@ -1,22 +1,21 @@
 import type { AuditRecord } from '@kata-agent/audit';
 import { membersOf } from './record-fields.js';
 
-/** How much a record matters: RFC 5424's severities, and their numbers and names in OpenTelemetry. */
+/** How much a record matters: RFC 5424's severities, and their names in OpenTelemetry. */
 export interface Severity {
   readonly syslog: number;
-  readonly otel: number;
-  readonly text: string;
+  readonly otel: 'ERROR' | 'WARN' | 'INFO2' | 'INFO' | 'DEBUG';
 }
 
 const severities = {
   /** Records or bytes of the log are lost. */
-  error: { syslog: 3, otel: 17, text: 'ERROR' },
+  error: { syslog: 3, otel: 'ERROR' },
   /** A call was denied. */
-  warning: { syslog: 4, otel: 13, text: 'WARN' },
+  warning: { syslog: 4, otel: 'WARN' },
   /** A start; a call that has failed, or that a rule would have denied. */
-  notice: { syslog: 5, otel: 10, text: 'INFO2' },
-  info: { syslog: 6, otel: 9, text: 'INFO' },
-  debug: { syslog: 7, otel: 5, text: 'DEBUG' },
+  notice: { syslog: 5, otel: 'INFO2' },
+  info: { syslog: 6, otel: 'INFO' },
+  debug: { syslog: 7, otel: 'DEBUG' },
 } as const satisfies Readonly<Record<string, Severity>>;
 
 export function severityOf(record: AuditRecord): Severity {

@@ -143,7 +143,7 @@ export class OtlpForwarder implements Forwarder {
         signal.removeEventListener('abort', stop);
         const response = this.#response;
         this.#response = undefined;
-        if (code !== 0) reject(error ?? new Error('the export failed'));
+        if (Number(code) !== 0) reject(error ?? new Error('the export failed'));
         // The exporter takes any answer of a proxy for a success.
         else if (response === undefined) reject(new Error('the answer is not one of OTLP'));
         else resolve(response);

@@ -1,3 +1,4 @@
+import { SeverityNumber } from '@opentelemetry/api-logs';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { SentLine } from '../forwarder.js';
 import type { LogIdentity } from '../log-identity.js';
@@ -30,12 +31,12 @@ export function otlpRecord(
     const value = otel === undefined ? undefined : of({ log, record });
     if (otel !== undefined && value !== undefined) attributes[otel] = value;
   }
-  const { otel: severityNumber, text: severityText } = severityOf(record);
+  const severityText = severityOf(record).otel;
   return {
     ...common,
     hrTime: hrTime(Date.parse(record.wall)),
     hrTimeObserved: hrTime(observedMs),
-    severityNumber,
+    severityNumber: SeverityNumber[severityText],
     severityText,
     eventName: `kata.audit.${record.kind}`,
     body: line.toString('latin1'),
