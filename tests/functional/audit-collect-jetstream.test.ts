@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { AuditedAgent, collectThroughKills } from '../harness/audited-agent.js';
+import { AuditedAgent, collectAfterRotation, collectThroughKills } from '../harness/audited-agent.js';
 import { CollectorProcess } from '../harness/collector-process.js';
 import { JetStreamReader } from '../harness/jetstream-reader.js';
 import { NatsServer } from '../harness/nats-server.js';
@@ -72,6 +72,11 @@ describe('kata-agent-ctl audit collect --to jetstream', { skip: why }, () => {
       ['second-log'],
     );
     await replaced.remove();
+  });
+
+  it('reports a gap', { timeout: 90_000 }, async () => {
+    const { code, kinds } = await collectAfterRotation(args());
+    assert.deepEqual([code, kinds], [4, ['gap']]);
   });
 
   it('authenticates by a certificate over TLS', { timeout: 60_000 }, async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { AuditedAgent, collectThroughKills, count } from '../harness/audited-agent.js';
+import { AuditedAgent, collectAfterRotation, collectThroughKills, count } from '../harness/audited-agent.js';
 import { Authority } from '../harness/authority.js';
 import { CollectorProcess } from '../harness/collector-process.js';
 import { OtlpServer } from '../harness/otlp-server.js';
@@ -71,6 +71,11 @@ describe('kata-agent-ctl audit collect --to otlp+https://', () => {
     assert.equal(code, 0, last.stderr);
     assert.deepEqual(last.alerts, []);
     await loaded.remove();
+  });
+
+  it('reports a gap', { timeout: 90_000 }, async () => {
+    const { code, kinds } = await collectAfterRotation(args('gap'));
+    assert.deepEqual([code, kinds], [4, ['gap']]);
   });
 
   it('sends the line as body, and what a SIEM needs as attributes', { timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -141,5 +141,80 @@ management = ["WatchAudit"]
     assert.match(other.stderr, /is in use/);
     assert.equal(await collector.end(), 0);
     await agent.dispose();
+  });
+
+  it('collects several agents of a file, also if one is not there, and says what is wrong with a file', {
+    timeout: 60_000,
+  }, async () => {
+    const agents = await Promise.all(['one', 'two'].map((name) => startAgent(name)));
+    const to = join(home, 'several-copy');
+    const file = join(home, 'agents.toml');
+    const entry = (name: string, address: string): string =>
+      `[[agent]]\nname = "${name}"\naddress = "${address}"\n`;
+    const entries = ['one', 'two', 'gone'].map((name) =>
+      entry(`node/${name}`, `unix://${home}/${name}.sock`),
+    );
+    writeFileSync(file, entries.join(''));
+    const collector = new CollectorProcess(['--agents', file, '--to', to]);
+    await until('both are stored', () => stored(to).length === 2);
+    await until('the third is tried', () =>
+      collector.lines.some(({ msg, agent }) => msg === 'not connected' && agent === 'node/gone'),
+    );
+    assert.equal(await collector.end(), 0, collector.stderr);
+    const [one] = stored(to);
+    assert.ok(['one', 'two'].some((name) => linesOf(name)[0] === one?.[0]));
+    // Repeated addresses do the same.
+    const repeated = new CollectorProcess([
+      '-a',
+      `unix://${home}/one.sock`,
+      '-a',
+      `unix://${home}/two.sock`,
+      '--to',
+      join(home, 'repeated'),
+    ]);
+    await until('both are stored', () => stored(join(home, 'repeated')).length === 2);
+    assert.equal(await repeated.end(), 0, repeated.stderr);
+    for (const [text, message] of [
+      [
+        entries.join('').replace('node/two', 'node/one'),
+        /there is a \[\[agent\]\] with the name "node\/one" already/,
+      ],
+      ['[[agent]]\nname = "x"\naddress = "unix:///x"\npins = "y"\n', /did you mean "pin"\?/],
+      [
+        '[[agent]]\nname = "x"\naddress = "tls://x:1"\n',
+        /agent x: a tls:\/\/ address needs --cert, --key, --pin/,
+      ],
+      ['', /has no \[\[agent\]\]/],
+    ] as const) {
+      writeFileSync(file, text);
+      const wrong = new CollectorProcess(['--agents', file, '--to', to]);
+      assert.equal(await wrong.exited, 2, wrong.stderr);
+      assert.match(wrong.stderr, message);
+    }
+    await Promise.all(agents.map((agent) => agent.dispose()));
+  });
+
+  it('refuses what has no effect with a receiver, and a receiver without what it needs', {
+    timeout: 60_000,
+  }, async () => {
+    const at = ['-a', `unix://${home}/nobody.sock`];
+    for (const [args, code, message] of [
+      [['--to', 'ftp://x'], 2, /unknown scheme ftp:\/\//],
+      [['--to', join(home, 'x'), '--to-ca', 'ca.pem'], 2, /--to-ca has no effect with it/],
+      [['--to', 'otlp+https://x', '--to-nkey', 'x.nk'], 2, /--to-nkey has no effect/],
+      [['--to', 'syslog+tls://x'], 3, /--state is missing/],
+      [
+        ['--to', 'syslog+tls://x', '--state', join(home, 'state'), '--to-cert', 'c.pem'],
+        3,
+        /--to-cert without --to-key/,
+      ],
+      [['--to', 'jetstream+nats://127.0.0.1:1'], 3, /--to 127.0.0.1:1: /],
+      [['--to', join(home, 'x'), '--checkpoint-every', '0', '--witness', 'x'], 2, /--witness/],
+      [[], 2, /--to is missing/],
+    ] as const) {
+      const collector = new CollectorProcess([...at, ...args]);
+      assert.equal(await collector.exited, code, collector.stderr);
+      assert.match(collector.stderr, message);
+    }
   });
 });

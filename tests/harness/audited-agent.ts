@@ -176,3 +176,26 @@ export async function collectThroughKills(
   const total = count([...written, ...later], arrived);
   return { count: { ...total, missing: count(written, arrived).missing }, code, last };
 }
+
+/**
+ * Collects the log of an agent, and again after rotation has removed records that were not collected. Resolves with the exit code
+ * and the kinds of the alerts of the second collector.
+ */
+export async function collectAfterRotation(
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly kinds: readonly (string | undefined)[] }> {
+  const agent = await AuditedAgent.start({ maxSize: '64KiB', keep: 1 });
+  const begin = (): CollectorProcess => new CollectorProcess(['-a', agent.address, ...args]);
+  const first = begin();
+  await until('a checkpoint agrees', () => first.has('a checkpoint agrees'));
+  await first.end();
+  const stopLoad = await agent.load();
+  await until('records are removed', () => !agent.lines()[0]?.startsWith('{"sequence":1,'), 30_000);
+  await until('more are removed', () => Number(/\d+/.exec(agent.lines()[0] ?? '')?.[0]) > 100, 30_000);
+  await stopLoad();
+  const second = begin();
+  await until('it is said', () => second.alerts.length > 0);
+  const code = await second.end();
+  await agent.remove();
+  return { code, kinds: second.alerts.map(({ kind }) => kind) };
+}

@@ -139,11 +139,11 @@ export class OtlpForwarder implements Forwarder {
       const stop = (): void => reject(new Error('the collector ends'));
       if (signal.aborted) stop();
       signal.addEventListener('abort', stop, { once: true });
-      this.#exporter.export(records, ({ code, error }) => {
+      this.#exporter.export(records, ({ error }) => {
         signal.removeEventListener('abort', stop);
         const response = this.#response;
         this.#response = undefined;
-        if (Number(code) !== 0) reject(error ?? new Error('the export failed'));
+        if (error !== undefined) reject(error);
         // The exporter takes any answer of a proxy for a success.
         else if (response === undefined) reject(new Error('the answer is not one of OTLP'));
         else resolve(response);
