@@ -213,7 +213,7 @@ test('the next start of an agent is another tree, and is compared', async (t) =>
   await next.close();
 });
 
-test('too few cosignatures of the demanded witnesses are said of each checkpoint', async (t) => {
+test('a checkpoint must be cosigned by the demanded witnesses, and soon, and of the same log', async (t) => {
   const { log, agent, directory } = await setUp(t);
   const witness = new WitnessSigner('witness.example', generateKeyPairSync('ed25519').privateKey);
   const checkpoints = { everyMs: 50, witnesses: [witness.verifier], quorum: 1 };
@@ -222,12 +222,26 @@ test('too few cosignatures of the demanded witnesses are said of each checkpoint
     collecting.events.flatMap((event) => (event.kind === 'checkpoint' ? [event.agreed.problem] : []));
   await collecting.until('it is said', () => problems().length > 0);
   assert.match(problems()[0] ?? '', /cosigned by 0 of 1/);
-  agent.checkpoint = async () => {
-    const { checkpoint, first } = await log.checkpoint();
-    const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
-    return { checkpoint: `${checkpoint}${witness.cosign(text, 1_800_000_000)}`, first };
-  };
+  const { checkpoint } = await log.checkpoint();
+  const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
+  agent.cosigned = () => `${checkpoint}${witness.cosign(text, 1_800_000_000)}`;
+  await log.add(4);
   await collecting.until('it is cosigned', () => problems().includes(undefined));
+  assert.equal(readFileSync(filesOf(directory, '.checkpoint')[0] ?? '', 'utf8'), agent.cosigned());
+  // The witness does not go on.
+  await log.add(4);
+  const cosigns = problems().length;
+  await collecting.until('it is said', () =>
+    problems()
+      .slice(cosigns)
+      .some((problem) => problem?.includes('two checkpoints ago')),
+  );
+  assert.deepEqual(collecting.faults(), []);
+  // Witnesses have cosigned another log of the same key.
+  const other = signCheckpoint(log.signer, { size: 20, root: leafHash(Buffer.from('x')) });
+  agent.cosigned = () =>
+    `${other}${witness.cosign(other.slice(0, other.indexOf('\n\n') + 1), 1_800_000_000)}`;
+  await collecting.until('that is a fork', () => collecting.faults().includes('fork'));
   await collecting.end();
   await log.close();
 });

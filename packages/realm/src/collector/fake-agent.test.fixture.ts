@@ -49,6 +49,12 @@ export class WrittenLog {
     await this.#log.close();
   }
 
+  /** Proves that the log, which must not grow meanwhile, begins with so many records. */
+  async prove(oldSize: number): Promise<readonly Uint8Array[]> {
+    const proof = await this.#log.proveSince(oldSize, await this.#log.checkpoint());
+    return proof.map((hash) => Buffer.from(hash, 'hex'));
+  }
+
   checkpoint(): Promise<SignedHead> {
     return this.#log.checkpoint();
   }
@@ -65,25 +71,26 @@ export class FakeAgent {
   lines: () => readonly Buffer[];
   /** Undefined: it does not serve GetCheckpoint. */
   checkpoint: (() => Promise<Pick<SignedHead, 'checkpoint' | 'first'>>) | undefined;
+  /** The newest checkpoint that witnesses have cosigned. */
+  cosigned: (() => string) | undefined;
+  /** The consistency proof from so many records. */
+  prove: (oldSize: number) => Promise<readonly Uint8Array[]>;
   /** From which sequence number on it was asked for records, each time. */
   readonly asked: number[] = [];
   readonly #server: Server;
 
-  private constructor(server: Server, lines: FakeAgent['lines'], checkpoint: FakeAgent['checkpoint']) {
+  private constructor(server: Server, log: WrittenLog) {
     this.#server = server;
-    this.lines = lines;
-    this.checkpoint = checkpoint;
+    this.lines = () => log.lines;
+    this.checkpoint = () => log.checkpoint();
+    this.prove = (oldSize) => log.prove(oldSize);
   }
 
   /** Sends a log as it is. */
   static async serve(t: Pick<TestContext, 'after'>, log: WrittenLog): Promise<FakeAgent> {
     const server = createSocketServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const agent = new FakeAgent(
-      server,
-      () => log.lines,
-      () => log.checkpoint(),
-    );
+    const agent = new FakeAgent(server, log);
     const management = createServer({ services: [service(Management, agent.#implementation())] });
     server.on('connection', (socket) => management.serve(socket, undefined));
     t.after(() => {
@@ -112,10 +119,15 @@ export class FakeAgent {
     return {
       describe: absent,
       revokePeer: absent,
-      getCheckpoint: async () => {
+      getCheckpoint: async ({ oldSize }) => {
         if (this.checkpoint === undefined) return absent();
         const { checkpoint, first } = await this.checkpoint();
-        return { checkpoint: Buffer.from(checkpoint), first: BigInt(first) };
+        return {
+          checkpoint: Buffer.from(checkpoint),
+          first: BigInt(first),
+          cosigned: Buffer.from(this.cosigned?.() ?? ''),
+          consistency: oldSize === undefined ? [] : [...(await this.prove(Number(oldSize)))],
+        };
       },
       watchAudit: ({ from }, { signal }) => this.#watch(Number(from), signal),
     };

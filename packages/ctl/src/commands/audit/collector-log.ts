@@ -19,8 +19,15 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
     case 'heard':
       return log('info', 'records come again', { agent });
     case 'checkpoint': {
-      const { origin, size, last, trust, problem } = event.agreed;
-      const of = { agent, origin, size, last, worth: trustText(trust) };
+      const { origin, size, last, trust, cosigned, problem } = event.agreed;
+      const of = {
+        agent,
+        origin,
+        size,
+        last,
+        worth: trustText(trust),
+        cosigned: cosigned === 0 ? undefined : cosigned,
+      };
       return problem === undefined
         ? log('info', 'a checkpoint agrees', of)
         : log('error', 'ALERT: a checkpoint is not cosigned as demanded', { ...of, what: problem });

@@ -1,10 +1,15 @@
 import { judgeTrust, type Trust } from '@kata-agent/audit';
 import type { Management } from '@kata-agent/protocol/management';
 import {
+  checkConsistency,
+  type ConsistencyProof,
   type LogVerifier,
   NoteSignatureError,
   parseAgentLogCheckpoint,
+  ProofError,
   TextFormError,
+  type TreeHash,
+  treeHashOfBytes,
   type UnverifiedCheckpoint,
   verifyCheckpoint,
   type WitnessVerifier,
@@ -20,7 +25,9 @@ export interface AgreedCheckpoint {
   /** The sequence number of its last record. */
   readonly last: number;
   readonly trust: Trust;
-  /** Fewer witnesses than are demanded have cosigned it. */
+  /** The number of records in the newest checkpoint that witnesses have cosigned, if they are demanded; 0: none. */
+  readonly cosigned: number;
+  /** Fewer witnesses than are demanded have cosigned, or none for some time. */
   readonly problem: string | undefined;
 }
 
@@ -45,11 +52,19 @@ const idleMs = 5_000;
 /** At the end, for the last checkpoint and its records. */
 const lastMs = 3_000;
 
+/** An older checkpoint that witnesses have cosigned, and the proof that the newer one has all of its records. */
+interface Cosigned {
+  readonly checkpoint: UnverifiedCheckpoint;
+  readonly text: string;
+  readonly proof: ConsistencyProof;
+}
+
 interface Pending {
   readonly checkpoint: UnverifiedCheckpoint;
   readonly text: string;
   readonly first: number;
   readonly since: number;
+  readonly cosigned: Cosigned | undefined;
 }
 
 /**
@@ -62,6 +77,8 @@ export class CheckpointWatch {
   #timer: NodeJS.Timeout | undefined;
   #compared: (() => void) | undefined;
   #isServed = true;
+  /** Records of the last checkpoints that agreed, of one log: what witnesses have cosigned may be so far behind. */
+  #sizes: { readonly origin: string; readonly last: number; readonly before: number } | undefined;
   #asking: Promise<void> = Promise.resolve();
 
   constructor(options: CheckpointWatchOptions) {
@@ -96,25 +113,43 @@ export class CheckpointWatch {
     }
   }
 
-  async #agree({ checkpoint, text }: Pending, last: number, key: LogVerifier | undefined): Promise<void> {
+  async #agree(pending: Pending, last: number, key: LogVerifier | undefined): Promise<void> {
+    const { checkpoint, text, cosigned } = pending;
     const { tree, logs, witnesses, quorum, onAgreed } = this.#options;
+    const keys = { logs: key === undefined ? [] : [key], witnesses };
+    const { origin, head } = checkpoint;
     try {
-      const verified = verifyCheckpoint(checkpoint, { logs: key === undefined ? [] : [key], witnesses });
-      await logs.putBeside('checkpoint', text);
+      verifyCheckpoint(checkpoint, keys);
+      let count = 0;
+      if (cosigned !== undefined) {
+        count = verifyCheckpoint(cosigned.checkpoint, keys).witnesses.length;
+        checkConsistency(cosigned.checkpoint.head, head, cosigned.proof);
+      }
+      await logs.putBeside('checkpoint', cosigned?.text ?? text);
       await tree.save();
-      const { trust, problem } = judgeTrust(verified.witnesses.length, { key: undefined, witnesses, quorum });
-      const { origin, head } = checkpoint;
+      const { trust, problem } = judgeTrust(count, { key: undefined, witnesses, quorum });
+      const size = cosigned?.checkpoint.head.size ?? 0;
+      const late = this.#late(origin, head.size, size);
       onAgreed({
         origin,
         size: head.size,
         last,
         trust,
-        problem: witnesses.length === 0 ? undefined : problem,
+        cosigned: size,
+        problem: witnesses.length === 0 ? undefined : (problem ?? late),
       });
     } catch (error) {
-      if (!(error instanceof NoteSignatureError)) throw error;
+      if (!(error instanceof NoteSignatureError || error instanceof ProofError)) throw error;
       await this.#fork(last, error.message, checkpoint);
     }
+  }
+
+  /** Returns what is wrong with a cosigned checkpoint that is older than two that were asked for. */
+  #late(origin: string, size: number, cosigned: number): string | undefined {
+    const before = this.#sizes?.origin === origin ? this.#sizes : undefined;
+    this.#sizes = { origin, last: size, before: before?.last ?? 0 };
+    if (before === undefined || cosigned >= before.before) return undefined;
+    return `the newest cosigned checkpoint has ${cosigned} records, and ${before.before} were there two checkpoints ago`;
   }
 
   /** Asks for a last checkpoint, and waits for a short time until it is compared. */
@@ -165,19 +200,39 @@ export class CheckpointWatch {
     tree.tree?.fold();
     tree.keepsLeaves = true;
     try {
-      const { checkpoint: bytes, first } = await management.getCheckpoint(
-        {},
-        { signal, timeoutMs: answerMs },
-      );
-      const text = Buffer.from(bytes).toString();
-      const checkpoint = parseAgentLogCheckpoint(bytes);
-      this.#pending = { checkpoint, text, first: Number(first), since: performance.now() };
+      const options = { signal, timeoutMs: answerMs };
+      const answer = await management.getCheckpoint({}, options);
+      const cosigned =
+        this.#options.witnesses.length === 0 || answer.cosigned.length === 0
+          ? undefined
+          : parseAgentLogCheckpoint(answer.cosigned);
+      const proven =
+        cosigned === undefined
+          ? undefined
+          : await management.getCheckpoint({ oldSize: BigInt(cosigned.head.size) }, options);
+      const { checkpoint: bytes, first, consistency } = proven ?? answer;
+      const proof = consistency.map(hashOf);
+      this.#pending = {
+        checkpoint: parseAgentLogCheckpoint(bytes),
+        text: Buffer.from(bytes).toString(),
+        first: Number(first),
+        since: performance.now(),
+        cosigned: cosigned && { checkpoint: cosigned, text: Buffer.from(answer.cosigned).toString(), proof },
+      };
     } catch (error) {
       tree.keepsLeaves = false;
-      if (error instanceof TextFormError) await this.#options.logs.report({ kind: 'fork', sequence: 0, what: error.message });
+      const { logs } = this.#options;
+      if (error instanceof TextFormError)
+        await logs.report({ kind: 'fork', sequence: 0, what: error.message });
       else if (!(error instanceof TtrpcError)) throw error;
       else if (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
         this.#isServed = false;
+      else if (error.code === Code.OutOfRange)
+        await logs.report({
+          kind: 'fork',
+          sequence: 0,
+          what: 'the agent says that its log has fewer records than a checkpoint that it gives',
+        });
     }
   }
 
@@ -203,9 +258,13 @@ export class CheckpointWatch {
   }
 
   async #fork(sequence: number, what: string, { head }: UnverifiedCheckpoint): Promise<void> {
-    await this.#options.logs.noteFork(
-      sequence,
-      `a checkpoint of ${head.size} records does not agree: ${what}`,
-    );
+    const text = `a checkpoint of ${head.size} records does not agree: ${what}`;
+    await this.#options.logs.report({ kind: 'fork', sequence, what: text });
   }
+}
+
+function hashOf(bytes: Uint8Array): TreeHash {
+  const hash = treeHashOfBytes(bytes);
+  if (hash === undefined) throw new TextFormError(`a hash of a proof has ${bytes.length} bytes`);
+  return hash;
 }

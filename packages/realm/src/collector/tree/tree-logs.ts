@@ -1,7 +1,7 @@
 import { type AuditRecord, LinkCheck, type Position } from '@kata-agent/audit';
 import type { CollectTarget } from '../../store/collect.js';
 import type { GuestLogs } from '../../store/guest-logs.js';
-import { FollowedTree } from './followed-tree.js';
+import { CollectedTree } from './collected-tree.js';
 
 /** Records between two times that the tree is kept beside the log. */
 const saveEvery = 10_000;
@@ -14,7 +14,7 @@ const saveEvery = 10_000;
 export class TreeLogs implements CollectTarget {
   readonly #logs: GuestLogs;
   readonly #onGrown: () => Promise<void>;
-  #tree: FollowedTree | undefined;
+  #tree: CollectedTree | undefined;
   /** The log whose tree was looked for. */
   #path: string | undefined;
   /** While records come that are stored already. */
@@ -31,7 +31,7 @@ export class TreeLogs implements CollectTarget {
   }
 
   /** The tree of the records that have come; undefined: it is not known. */
-  get tree(): FollowedTree | undefined {
+  get tree(): CollectedTree | undefined {
     return this.#again === undefined ? this.#tree : undefined;
   }
 
@@ -42,7 +42,7 @@ export class TreeLogs implements CollectTarget {
 
   /** Is called with each record that is stored, before `take` returns. */
   add(record: AuditRecord, line: Buffer): void {
-    if (record.kind === 'boot') this.#tree = FollowedTree.begin(record, line);
+    if (record.kind === 'boot') this.#tree = CollectedTree.begin(record, line);
     else if (this.#tree?.last.sequence === record.sequence - 1)
       this.#tree.append(record, line, this.keepsLeaves);
     else this.#tree = undefined;
@@ -62,7 +62,7 @@ export class TreeLogs implements CollectTarget {
     const isKnown = this.#path === path;
     this.#path = path;
     const kept = isKnown ? undefined : await this.#logs.beside('tree');
-    this.#tree = kept === undefined ? undefined : FollowedTree.parse(kept);
+    this.#tree = kept === undefined ? undefined : CollectedTree.parse(kept);
     if (this.#tree?.last.hash === last.hash) return from;
     const start = this.#tree?.last.sequence ?? (isKnown ? undefined : this.#logs.first);
     if (start === undefined || start > last.sequence) {

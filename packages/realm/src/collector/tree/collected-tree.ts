@@ -28,7 +28,7 @@ interface Leaf {
  * The Merkle tree of the start of the agent whose records come now (FORMAT.md, "The tree"): its right edge, and the leaves since a
  * checkpoint was asked for, so that it can be compared whatever has come before the answer. Pure.
  */
-export class FollowedTree {
+export class CollectedTree {
   #base: Frontier;
   /** Of the last leaf of the edge. */
   #at: Position;
@@ -46,11 +46,11 @@ export class FollowedTree {
   }
 
   /** Begins with the record of a boot. */
-  static begin(record: Extract<AuditRecord, { kind: 'boot' }>, line: Uint8Array): FollowedTree {
+  static begin(record: Extract<AuditRecord, { kind: 'boot' }>, line: Uint8Array): CollectedTree {
     const base = new Frontier();
     base.append(leafHash(line));
     const { logKey } = record;
-    return new FollowedTree(
+    return new CollectedTree(
       record.sequence,
       typeof logKey === 'string' ? logKey : undefined,
       base,
@@ -59,14 +59,14 @@ export class FollowedTree {
   }
 
   /** Parses what `toString` returns; undefined if it is something else. */
-  static parse(text: string): FollowedTree | undefined {
+  static parse(text: string): CollectedTree | undefined {
     try {
       const { first, key, sequence, hash, frontier } = JSON.parse(text) as Record<string, unknown>;
       if (typeof first !== 'number' || typeof sequence !== 'number') return undefined;
       if (typeof hash !== 'string' || typeof frontier !== 'string') return undefined;
       const base = Frontier.parse(frontier);
       if (base.size !== sequence - first + 1) return undefined;
-      return new FollowedTree(first, typeof key === 'string' ? key : undefined, base, { sequence, hash });
+      return new CollectedTree(first, typeof key === 'string' ? key : undefined, base, { sequence, hash });
     } catch (error) {
       if (error instanceof TextFormError || error instanceof SyntaxError || error instanceof TypeError)
         return undefined;
