@@ -115,7 +115,15 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'] },
-  'nats-server': { provides: ['nats-server'], neededBy: 'tests/functional/realm-replicas' },
+  'nats-server': {
+    provides: ['nats-server'],
+    neededBy: 'tests/functional/realm-replicas, audit-collect-jetstream',
+  },
+  rsyslog: { provides: ['rsyslogd'], neededBy: 'tests/functional/audit-collect-syslog' },
+  'rsyslog-gnutls': {
+    provides: [`/usr/lib/${architecture.triplet}/rsyslog/lmnsd_gtls.so`],
+    neededBy: 'tests/functional/audit-collect-syslog',
+  },
 };
 
 /**

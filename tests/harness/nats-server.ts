@@ -1,26 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createUser } from '@nats-io/nkeys';
 import { Authority } from './authority.js';
+import { freePort } from './free-port.js';
 import { natsCredentials, replicaPermissions } from './nats-credentials.js';
 import { repository } from './repository.js';
 
 export interface NatsServerOptions {
   /** How replicas authenticate: by an nkey; by the subject of a client certificate, in TLS; by a file of credentials. */
   readonly by?: 'nkey' | 'certificate' | 'credentials';
+  /** Whose permissions it has: those of a realm, or of a collector of audit logs, not by credentials. */
+  readonly use?: 'realm' | 'collect';
 }
 
 /** The host of the certificate of a server with TLS. */
 const tlsHost = 'localhost';
 const clientName = 'realm-replica';
 
-/** A `nats-server` of a test, with the permissions of examples/realm/nats-server.conf. */
+/** A `nats-server` of a test, with the permissions of examples/realm/nats-server.conf or examples/collect/nats-server.conf. */
 export class NatsServer {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'kata-nats-test-'));
   /** The file for `--bus-nkey`. */
@@ -36,23 +37,23 @@ export class NatsServer {
   }
 
   /** Resolves when it accepts connections. */
-  static async start({ by = 'nkey' }: NatsServerOptions = {}): Promise<NatsServer> {
+  static async start({ by = 'nkey', use = 'realm' }: NatsServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(by);
     const user = createUser();
     writeFileSync(server.nkey, `${new TextDecoder().decode(user.getSeed())}\n`, { mode: 0o600 });
     server.port = await freePort();
-    const text = readFileSync(join(repository, 'examples/realm/nats-server.conf'), 'utf8')
+    const text = readFileSync(join(repository, 'examples', use, 'nats-server.conf'), 'utf8')
       .replace('127.0.0.1:4222', `127.0.0.1:${server.port}`)
       .replace('/var/lib/nats', join(server.directory, 'store'))
       .replace(/"UA+"/, `"${user.getPublicKey()}"`)
-      // Somebody with an account of their own, and somebody in the realm's account without permissions.
+      // Somebody with an account of their own, and in the account of the example somebody without permissions, and a reader.
       .replace(
         'accounts {',
         'accounts {\n  other: { jetstream: enabled, users: [{ user: "other", password: "other" }] }',
       )
       .replace(
         'users: [\n',
-        'users: [\n{ user: "nobody", password: "nobody", permissions: { publish: "_", subscribe: "_INBOX.>" } }\n',
+        'users: [\n{ user: "reader", password: "reader" }\n{ user: "nobody", password: "nobody", permissions: { publish: "_", subscribe: "_INBOX.>" } }\n',
       );
     writeFileSync(server.at('nats-server.conf'), server.#authenticating(text));
     await server.restart();
@@ -79,10 +80,7 @@ export class NatsServer {
       writeFileSync(this.at(name), content, { mode: 0o600 });
     const paths = `cert_file: "${this.at('cert.pem')}", key_file: "${this.at('key.pem')}", ca_file: "${this.at('ca.pem')}"`;
     return text
-      .replace(
-        /\{ nkey: "\w+", permissions: \$REPLICA \}/,
-        `{ user: "CN=${clientName}", permissions: $REPLICA }`,
-      )
+      .replace(/\{ nkey: "\w+", permissions: (\$\w+) \}/, `{ user: "CN=${clientName}", permissions: $1 }`)
       .replace('jetstream {', `tls { ${paths}, verify_and_map: true, timeout: 5 }\njetstream {`);
   }
 
@@ -154,12 +152,4 @@ export class NatsServer {
     await this.stop('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

@@ -11,5 +11,5 @@ export { entryName } from './value-types/name.js';
 export { pins } from './value-types/pins.js';
 export { release } from './value-types/release.js';
 export { size } from './value-types/size.js';
-export { endpointList } from './value-types/text.js';
+export { endpointList, words } from './value-types/text.js';
 export { expected, read, type Reading, type ValueType } from './value-types/value-type.js';

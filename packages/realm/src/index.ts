@@ -8,7 +8,10 @@ export { ListenError, startRealm } from './serve/start-realm.js';
 export { BusError } from './bus/bus-error.js';
 export { type BusOptions, parseBusServers } from './bus/bus-options.js';
 export { StoreError } from './store/store-error.js';
-export { type Collected, collectLog, type CollectorOptions } from './collector/collector.js';
+export { collectLogs } from './collector/collect-logs.js';
+export type { Collected, CollectedAgent } from './collector/collector.js';
+export { parseSink, type SinkAddress, sinkForms } from './collector/sinks/sink-address.js';
+export type { SinkEvent } from './collector/sinks/sink.js';
 export type { CollectorEvent } from './collector/collector-event.js';
 export type {
   Decision,

@@ -6,8 +6,11 @@ import type { Report } from '../diagnostics/report.js';
 import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
 import type { ValueType } from '../value-types/value-type.js';
 
-/** Tables that may occur several times in a document; `guest` and `operator` in the authorization file of a realm. */
-export type EntryTable = 'api.rule' | 'listener' | 'audit.witness' | 'guest' | 'operator';
+/**
+ * Tables that may occur several times in a document; `guest` and `operator` in the authorization file of a realm, `agent` in the
+ * file of a collector.
+ */
+export type EntryTable = 'api.rule' | 'listener' | 'audit.witness' | 'guest' | 'operator' | 'agent';
 
 /** A key of such a table: the source for parser, schema and reference page. */
 export interface EntryKey<T> {

@@ -39,8 +39,8 @@ export interface CommandDefinition {
   readonly operands?: readonly OperandRow[];
   readonly options?: readonly OptionRow[];
   readonly examples: readonly ExampleRow[];
-  /** Whether the command calls an agent: adds `--address` and `--timeout`. */
-  readonly connects?: boolean;
+  /** Whether the command calls an agent: adds `--address` and `--timeout`. `many`: `--address` can be repeated. */
+  readonly connects?: boolean | 'many';
   /** Whether the command has `--format`; errors are printed in that format too. */
   readonly formats?: boolean;
   /**

@@ -1,6 +1,6 @@
 import { Command, type CommanderError, CommanderError as ParseFailure, Option } from 'commander';
 import { commandGroups, commands } from '../commands/index.js';
-import { connectionOptions } from '../connection/with-agent.js';
+import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
 import { ExitCode } from '../exit-code.js';
 import { styleFor } from '../output/style.js';
 import type { CommandDefinition, OptionRow } from './definition.js';
@@ -96,7 +96,7 @@ function addCommand(parent: Command, name: string, definition: CommandDefinition
   for (const operand of definition.operands ?? []) command.argument(operand.syntax, operand.description);
   addOptions(command, definition.options ?? []);
   if (definition.formats === true) addOptions(command, [formatOption]);
-  if (definition.connects === true) addOptions(command, connectionOptions);
+  addOptions(command, connectionOptionsOf(definition));
   if (definition.workload === true) command.passThroughOptions();
   command.addHelpText('after', examplesText(definition.examples));
   command.showHelpAfterError(helpHint(definition.path));

@@ -1,4 +1,4 @@
-import type { Invocation, OptionRow } from '../cli/definition.js';
+import type { CommandDefinition, Invocation, OptionRow } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { readReference } from '../input/read-evidence.js';
@@ -40,6 +40,27 @@ export const connectionOptions: readonly OptionRow[] = [
     choices: ['operator-tls', 'trusted'],
   },
 ];
+
+/** Returns the options of a command that calls agents; none for another one. */
+export function connectionOptionsOf({
+  connects = false,
+}: Pick<CommandDefinition, 'connects'>): readonly OptionRow[] {
+  if (connects === false) return [];
+  if (connects === true) return connectionOptions;
+  return connectionOptions.map((row) =>
+    row.flags.includes('--address')
+      ? { ...row, description: `${row.description}; may be repeated`, repeatable: true }
+      : row,
+  );
+}
+
+/** Returns the addresses that the options or the environment name; there can be none. Throws a CommandError. */
+export function addressesOf({ options, io }: Invocation): readonly Address[] {
+  // Given before the command's name it is one text.
+  const given = options.texts('address');
+  const one = options.text('address') ?? io.environment[addressVariable] ?? '';
+  return (given.length > 0 ? given : [one]).filter((text) => text !== '').map(parseAddress);
+}
 
 /** Returns the address that the options or the environment name. Throws a CommandError. */
 export function addressOf({ options, io }: Invocation): Address {

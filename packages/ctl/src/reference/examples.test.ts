@@ -9,6 +9,7 @@ import { createRuleChecker } from '@kata-agent/gate/rules';
 import { parseAuthorization } from '@kata-agent/realm';
 import type { CommandDefinition } from '../cli/definition.js';
 import { createProgram } from '../cli/program.js';
+import { parseAgents } from '../commands/audit/agents-file.js';
 import { commands } from '../commands/index.js';
 
 /** Splits an example into words as a shell does, without redirections and pipes. */
@@ -56,6 +57,11 @@ for (const page of pages) {
       if (document.includes('[[operator]]')) {
         const parsed = parseAuthorization(Buffer.from(document), page);
         assert.deepEqual(parsed.ok ? parsed.warnings : parsed.diagnostics, [], document);
+        continue;
+      }
+      // The agents of a collector.
+      if (document.includes('[[agent]]')) {
+        assert.ok(parseAgents(Buffer.from(document), page).length > 0);
         continue;
       }
       const { diagnostics } = await checkDocument(new TextEncoder().encode(document), page, {

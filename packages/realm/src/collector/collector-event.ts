@@ -1,6 +1,7 @@
 import type { LogFault } from '../store/log-note.js';
+import type { AgreedCheckpoint } from './tree/checkpoint-watch.js';
 
-/** What a collector tells its operator. */
+/** What a collector tells its operator about an agent. */
 export type CollectorEvent =
   /** The agent's log is read from the record `from` on. */
   | { readonly kind: 'connected'; readonly from: number }
@@ -12,5 +13,7 @@ export type CollectorEvent =
   | { readonly kind: 'silent'; readonly ms: number }
   /** Records come again. */
   | { readonly kind: 'heard' }
+  /** A checkpoint agrees with what was collected. */
+  | { readonly kind: 'checkpoint'; readonly agreed: AgreedCheckpoint }
   /** What has come could not be stored; it is asked for again. */
   | { readonly kind: 'not-stored'; readonly why: string };

@@ -1,141 +1,209 @@
-import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from '@kata-agent/ttrpc';
+import { Management } from '@kata-agent/protocol/management';
+import { connect, createClient } from '@kata-agent/ttrpc';
 import { collect } from '../store/collect.js';
 import type { CollectedLog } from '../store/collected-log.js';
 import { GuestLogs } from '../store/guest-logs.js';
-import { openLogDirectory } from '../store/log-directory.js';
 import type { LogFault } from '../store/log-note.js';
-import { takeStoreDirectory, type TryLock } from '../store/store-directory.js';
 import type { CollectorEvent } from './collector-event.js';
 import { Silence } from './silence.js';
+import type { Sink } from './sinks/sink.js';
+import { type CheckpointOptions, CheckpointWatch } from './tree/checkpoint-watch.js';
+import { TreeLogs } from './tree/tree-logs.js';
 
 /** Between attempts to connect, in ms: doubled from the first to the last. */
 const firstRetryMs = 500;
 const lastRetryMs = 30_000;
 /** As long as a connection must last for the next attempt to follow soon. */
 const steadyMs = 60_000;
-const spaceEveryMs = 5_000;
-const reading = { bytesPerSecond: 64 * 1024 * 1024, overlapMs: 30_000, retryMs: 1_000 };
+const reading = {
+  bytesPerSecond: 64 * 1024 * 1024,
+  overlapMs: 30_000,
+  retryMs: 1_000,
+  aheadBytes: 256 * 1024,
+};
 
-export interface CollectorOptions {
-  /** One process uses it at a time; it has the logs of each agent that was collected into it. */
-  readonly directory: string;
-  readonly tryLock: TryLock;
-  /** Names the agent in the directory, also when its address changes. */
+export interface CollectedAgent {
+  /** Names the agent in the sink, also when its address changes. */
   readonly name: string;
   /** Connects to the agent. Rejects if it cannot be reached. */
   readonly connect: () => Promise<Duplex>;
-  /** Limit of bytes of all logs in the directory. */
+}
+
+export interface CollectorOptions {
+  readonly sink: Sink;
+  /** Limit of bytes of the logs of one agent. */
   readonly maxBytes: number;
-  /** After so many ms without a record the agent counts as silent. */
+  /** After so many ms without a record an agent counts as silent. */
   readonly silenceMs: number;
-  readonly onEvent: (event: CollectorEvent) => void;
+  /** Undefined: agents are not asked for checkpoints. */
+  readonly checkpoints: CheckpointOptions | undefined;
+  readonly onEvent: (agent: string, event: CollectorEvent) => void;
   readonly signal: AbortSignal;
 }
 
-/** What a collector has stored when it ends. */
+/** What was collected of an agent when its collector ends. */
 export interface Collected {
+  readonly name: string;
   readonly log: CollectedLog;
-  /** The file that was written last; undefined: no record has come. */
+  /** The file or subject that was written last; undefined: no record has come. */
   readonly path: string | undefined;
 }
 
-/**
- * Collects the audit log of an agent into a directory until the signal aborts: each record once and unchanged, whoever of the
- * two ends and starts again; verified as it comes. Ends by itself if nothing more can be collected: the state of the log says
- * why. Throws a StoreError, or the system's error if the directory cannot be used at first.
- */
-export async function collectLog(options: CollectorOptions): Promise<Collected> {
-  const { directory, tryLock, maxBytes, onEvent } = options;
-  const lock = await takeStoreDirectory(directory, tryLock);
-  try {
-    const onChange = (why: string | undefined): void => {
-      if (why !== undefined) onEvent({ kind: 'not-stored', why });
-    };
-    const { storage } = await openLogDirectory(directory, { max: maxBytes, everyMs: spaceEveryMs, onChange });
-    return await new Collector(options, storage).run();
-  } finally {
-    await lock.close();
-  }
-}
-
-class Collector {
+/** Collects the audit log of one agent, until the signal aborts or nothing more can be collected. */
+export class Collector {
+  readonly #agent: CollectedAgent;
   readonly #options: CollectorOptions;
   readonly #logs: GuestLogs;
+  readonly #tree: TreeLogs;
   readonly #silence: Silence;
+  #checkpoints: CheckpointWatch | undefined;
+  #isLoaded = false;
   /** Faults that were told: an agent can connect again and again with the same one. */
   readonly #told = new Set<string>();
 
-  constructor(
-    options: CollectorOptions,
-    storage: (id: string) => ConstructorParameters<typeof GuestLogs>[1]['storage'],
-  ) {
-    const { name, maxBytes, silenceMs, onEvent } = options;
-    const id = createHash('sha256').update(name).digest('hex');
+  constructor(agent: CollectedAgent, options: CollectorOptions) {
+    const { sink, maxBytes, silenceMs } = options;
+    const id = createHash('sha256').update(agent.name).digest('hex');
+    this.#agent = agent;
     this.#options = options;
     this.#silence = new Silence(silenceMs, (isSilent) =>
-      onEvent(isSilent ? { kind: 'silent', ms: silenceMs } : { kind: 'heard' }),
+      this.#tell(isSilent ? { kind: 'silent', ms: silenceMs } : { kind: 'heard' }),
     );
     this.#logs = new GuestLogs(id, {
-      storage: storage(id),
+      storage: sink.storage(id, agent.name),
       maxBytes,
-      onFault: (_id, fault) => this.#tell(fault),
+      onFault: (_id, fault) => this.#tellFault(fault),
       onWritten: () => this.#silence.heard(),
-      onBoot: (sequence) => onEvent({ kind: 'boot', sequence }),
+      onRecord: (record, line) => this.#tree.add(record, line),
+      onBoot: (sequence) => this.#tell({ kind: 'boot', sequence }),
     });
+    this.#tree = new TreeLogs(this.#logs, async () => this.#checkpoints?.compare());
   }
 
+  /** Resolves when the collector ends: the state of the log says why. */
   async run(): Promise<Collected> {
-    const { signal, onEvent } = this.#options;
+    const { signal } = this.#options;
+    const { name } = this.#agent;
     let retryMs = firstRetryMs;
     try {
-      await this.#logs.load();
       while (!signal.aborted) {
         const begin = performance.now();
         const why = await this.#connectAndCollect().catch((error: Error) => error.message);
         if (signal.aborted || this.#isOver()) break;
         retryMs = performance.now() - begin > steadyMs ? firstRetryMs : Math.min(2 * retryMs, lastRetryMs);
-        onEvent({ kind: 'disconnected', why, retryMs });
+        this.#tell({ kind: 'disconnected', why, retryMs });
         await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       }
-      return { log: this.#logs.log, path: this.#logs.path };
+      return { name, log: this.#logs.log, path: this.#logs.path };
     } finally {
       this.#silence.stop();
-      await this.#logs.close();
+      await this.#logs.close().catch(() => undefined);
     }
   }
 
   /** Resolves with the reason when the connection has ended, or nothing more is to be collected in it. */
   async #connectAndCollect(): Promise<string> {
-    const { signal, onEvent } = this.#options;
-    const socket = await this.#options.connect();
+    const { signal } = this.#options;
+    await this.#load();
+    const socket = await unlessAborted(this.#agent.connect(), signal);
     const over = new AbortController();
     const stop = (): void => over.abort();
-    signal.addEventListener('abort', stop, { once: true });
+    const finish = (): void => void (this.#checkpoints?.finish() ?? Promise.resolve()).finally(stop);
     const channel = connect(socket);
     void channel.closed.then(stop);
-    const onFailure = ({ message: why }: Error): void => onEvent({ kind: 'not-stored', why });
+    const onFailure = ({ message: why }: Error): void => {
+      if (!signal.aborted) this.#tell({ kind: 'not-stored', why });
+    };
     try {
-      onEvent({ kind: 'connected', from: this.#logs.log.lastSequence + 1 });
-      await collect(channel, this.#logs, { ...reading, onFailure }, over.signal);
+      this.#tell({ kind: 'connected', from: this.#logs.log.lastSequence + 1 });
+      const watch = await this.#watchCheckpoints(createClient(Management, channel), over.signal);
+      this.#checkpoints = watch;
+      if (signal.aborted) finish();
+      else signal.addEventListener('abort', finish, { once: true });
+      const logs = watch === undefined ? this.#logs : this.#tree;
+      await collect(channel, logs, { ...reading, onFailure }, over.signal);
+      await this.#tree.save().catch(onFailure);
       return over.signal.aborted ? 'the connection was closed' : 'its log cannot be continued';
     } finally {
-      signal.removeEventListener('abort', stop);
+      signal.removeEventListener('abort', finish);
+      this.#checkpoints?.stop();
+      this.#checkpoints = undefined;
       channel.close();
       await this.#logs.close();
     }
+  }
+
+  /** Asks for the first checkpoint before any record, so that it is known whether the tree is needed. */
+  async #watchCheckpoints(
+    management: ReturnType<typeof createClient<typeof Management>>,
+    signal: AbortSignal,
+  ): Promise<CheckpointWatch | undefined> {
+    const { checkpoints } = this.#options;
+    if (checkpoints === undefined) return undefined;
+    const watch = new CheckpointWatch({
+      ...checkpoints,
+      management,
+      logs: this.#logs,
+      tree: this.#tree,
+      onAgreed: (agreed) => this.#tell({ kind: 'checkpoint', agreed }),
+      signal,
+    });
+    if (await watch.start()) return watch;
+    watch.stop();
+    return undefined;
+  }
+
+  /** Reads the position, and says who the agent is beside it. */
+  async #load(): Promise<void> {
+    if (this.#isLoaded) return;
+    await this.#logs.load();
+    const { name } = this.#agent;
+    await this.#logs.describe({
+      id: this.#logs.id,
+      name,
+      entry: '',
+      from: '',
+      connectedAt: new Date().toISOString(),
+    });
+    this.#isLoaded = true;
   }
 
   #isOver(): boolean {
     return ['not-served', 'full'].includes(this.#logs.log.state);
   }
 
-  #tell(fault: LogFault): void {
+  #tellFault(fault: LogFault): void {
     const key = `${fault.kind} ${fault.sequence} ${fault.sha256 ?? ''}`;
     if (this.#told.has(key)) return;
     this.#told.add(key);
-    this.#options.onEvent({ kind: 'fault', fault });
+    this.#tell({ kind: 'fault', fault });
+  }
+
+  #tell(event: CollectorEvent): void {
+    this.#options.onEvent(this.#agent.name, event);
+  }
+}
+
+/** Rejects when the signal aborts; a connection that is made later is closed. */
+async function unlessAborted(connecting: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
+  let leave: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    leave = () => {
+      connecting.then(
+        (socket) => socket.destroy(),
+        () => undefined,
+      );
+      reject(new Error('the collector ends'));
+    };
+  });
+  if (signal.aborted) leave();
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([connecting, aborted]);
+  } finally {
+    signal.removeEventListener('abort', leave);
   }
 }

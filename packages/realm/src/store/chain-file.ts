@@ -8,7 +8,8 @@ import {
   readRecord,
   type SegmentFile,
 } from '@kata-agent/audit';
-import { joinLines, type LastRecord, type StoredLog } from './log-storage.js';
+import { fileBeside } from './file-beside.js';
+import { type BesideName, joinLines, type LastRecord, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import type { StoreSpace } from './store-space.js';
 import type { Turns } from './turns.js';
@@ -109,6 +110,14 @@ export class ChainFile implements StoredLog {
       // A copy: the line is a part of a frame, which it would keep in memory.
       this.#last = { position: last.position, line: Buffer.from(last.line) };
     });
+  }
+
+  async beside(name: BesideName): Promise<string | undefined> {
+    return await this.#turns.run(() => fileBeside(this.path, name).read());
+  }
+
+  async putBeside(name: BesideName, text: string): Promise<void> {
+    await this.#turns.run(() => fileBeside(this.path, name).write(text));
   }
 
   /** Makes what is written durable. */

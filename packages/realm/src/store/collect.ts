@@ -2,12 +2,21 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import type { GuestLogs } from './guest-logs.js';
+import { readAhead } from './read-ahead.js';
+
+/** Where records are collected: the logs of a guest. */
+export type CollectTarget = Pick<
+  GuestLogs,
+  'begin' | 'isFull' | 'awaitsOverlap' | 'noteWithheld' | 'expectOtherLog' | 'take' | 'trouble'
+>;
 
 export interface CollectOptions {
   /** Bytes per second of one guest, on average. */
   readonly bytesPerSecond: number;
   /** How long the first record may take to arrive again. */
   readonly overlapMs: number;
+  /** Bytes that are read while others are in work; absent: none. */
+  readonly aheadBytes?: number;
   /** How long to wait after a failure. */
   readonly retryMs: number;
   /** Is called when the store cannot be used. */
@@ -19,11 +28,12 @@ const mostLogsInTurn = 4;
 
 /**
  * Collects the audit log of a guest until its connection closes or its log is broken: from the record that the store has
- * last. At most one message of the guest is in work; others wait in its connection, which is not read meanwhile.
+ * last. At most one message of the guest is in work, or those that were read ahead; others wait in its connection, which is not
+ * read meanwhile.
  */
 export async function collect(
   channel: Channel,
-  logs: GuestLogs,
+  logs: CollectTarget,
   options: CollectOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -55,18 +65,25 @@ function isFinal(code: number): boolean {
 
 async function watch(
   management: ReturnType<typeof createClient<typeof Management>>,
-  logs: GuestLogs,
-  { bytesPerSecond, overlapMs }: CollectOptions,
+  logs: CollectTarget,
+  { bytesPerSecond, overlapMs, aheadBytes = 0 }: CollectOptions,
   signal: AbortSignal,
 ): Promise<'again' | 'stop'> {
   const from = await logs.begin();
   if (logs.isFull) return 'stop';
+  const other = new AbortController();
   const withheld = setTimeout(() => {
-    if (logs.awaitsOverlap && !signal.aborted) void logs.noteWithheld().catch(() => undefined);
+    if (!logs.awaitsOverlap || signal.aborted) return;
+    void logs.noteWithheld().then(
+      () => other.abort(),
+      () => undefined,
+    );
   }, overlapMs);
   let due = performance.now();
   try {
-    for await (const { records } of management.watchAudit({ from: BigInt(from) }, { signal })) {
+    const both = AbortSignal.any([signal, other.signal]);
+    const messages = management.watchAudit({ from: BigInt(from) }, { signal: both });
+    for await (const records of aheadBytes > 0 ? readAhead(messages, aheadBytes) : linesOf(messages)) {
       const next = await logs.take(records);
       if (next !== 'more') return next;
       const bytes = records.reduce((sum, record) => sum + record.length + 1, 0);
@@ -76,8 +93,18 @@ async function watch(
       if (ahead > 0) await sleep(ahead, undefined, { signal, ref: false });
       else await nextTurn();
     }
+  } catch (error) {
+    if (!other.signal.aborted || signal.aborted || !logs.awaitsOverlap) throw error;
+    await logs.expectOtherLog();
+    return 'again';
   } finally {
     clearTimeout(withheld);
   }
   throw new TtrpcError(Code.Unavailable, 'the guest has ended WatchAudit');
+}
+
+async function* linesOf(
+  messages: AsyncIterable<{ readonly records: readonly Uint8Array[] }>,
+): AsyncGenerator<readonly Uint8Array[], void> {
+  for await (const { records } of messages) yield records;
 }

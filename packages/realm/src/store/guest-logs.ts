@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type AuditRecord, LinkCheck, positionOf } from '@kata-agent/audit';
+import { type AuditRecord, LinkCheck, type Position, positionOf } from '@kata-agent/audit';
 import { formatPin } from '@kata-agent/x509';
 import type { CollectedLog, LogState } from './collected-log.js';
 import { isSameNote, type LogFault, type LogNote } from './log-note.js';
-import type { DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
+import type { BesideName, DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
 import type { StoredRecords } from './stored-tree.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
@@ -23,6 +23,8 @@ export interface GuestLogsOptions {
   readonly onFault: (id: string, fault: LogFault) => void;
   /** Is called with the numbers of what was written, and the ID of the guest. */
   readonly onWritten: (records: number, bytes: number, id: string) => void;
+  /** Is called with each record that was written, and its line. */
+  readonly onRecord?: (record: AuditRecord, line: Buffer) => void;
   /** Is called with the sequence number of each record of a boot that is not the first record. */
   readonly onBoot?: (sequence: number) => void;
 }
@@ -50,6 +52,8 @@ export class GuestLogs {
   #check = new LinkCheck();
   /** The first line of a watch must be this one, which is stored already. */
   #overlap: LastRecord | undefined;
+  /** The number of the record that was not sent again: the guest may have another log. */
+  #awaitsOther: number | undefined;
   #isWriting = false;
   #isSilent = false;
   #trouble: Extract<LogState, 'not-served' | 'full' | 'failed'> | undefined;
@@ -155,6 +159,16 @@ export class GuestLogs {
     return last?.position.sequence ?? 1;
   }
 
+  /** The position of the last record that is stored; undefined: there is none. After `begin`. */
+  get last(): Position | undefined {
+    return this.#file?.last?.position;
+  }
+
+  /** The sequence number of the first record that is stored. */
+  get first(): number | undefined {
+    return this.#held.first;
+  }
+
   get isFull(): boolean {
     return this.#trouble === 'full';
   }
@@ -244,9 +258,25 @@ export class GuestLogs {
     });
   }
 
+  /** After that: the next watch begins with record 1, since the guest can have another log, which is shorter. */
+  async expectOtherLog(): Promise<void> {
+    this.#awaitsOther = this.#file?.last?.position.sequence;
+    await this.#leaveLog();
+  }
+
   /** Reports and notes a fault that does not follow from the records alone. */
   async report(fault: LogFault): Promise<void> {
     await this.#fault(fault);
+  }
+
+  /** Returns what is kept beside the log that is written now. */
+  async beside(name: BesideName): Promise<string | undefined> {
+    return await this.#file?.beside(name);
+  }
+
+  /** Replaces what is kept beside the log that is written now. */
+  async putBeside(name: BesideName, text: string): Promise<void> {
+    await this.#file?.putBeside(name, text);
   }
 
   /** Makes everything durable. */
@@ -282,19 +312,32 @@ export class GuestLogs {
     const log = await this.#options.storage.create(record.hash.slice(0, 32));
     this.#file = log;
     this.#otherBytes -= log.size;
-    return log.last === undefined ? 'new' : 'again';
+    const before = this.#awaitsOther;
+    this.#awaitsOther = undefined;
+    if (log.last !== undefined) return 'again';
+    if (before !== undefined) {
+      const what = `the guest has another log, without the record ${before} that is stored`;
+      await this.#fault({ kind: 'second-log', sequence: before, what });
+    }
+    return 'new';
   }
 
   /** The first line of a watch is neither the record that is stored nor one that follows it. */
   async #otherLog({ position: { sequence } }: LastRecord, line: Buffer): Promise<'again'> {
     const what = `the guest has another log: its record ${sequence} is not the one that is stored`;
     await this.#fault({ kind: 'second-log', sequence, what, ...quoted(line) });
+    await this.#leaveLog();
+    return 'again';
+  }
+
+  /** Closes the log, so that the guest's next record begins another one. */
+  async #leaveLog(): Promise<void> {
     this.#otherBytes = this.#bytes;
     const file = this.#file;
     this.#file = undefined;
+    this.#overlap = undefined;
     this.#closed = { path: undefined, first: undefined, sequence: 0 };
     await file?.close();
-    return 'again';
   }
 
   async #write(lines: readonly Buffer[], records: readonly AuditRecord[]): Promise<void> {
@@ -305,6 +348,9 @@ export class GuestLogs {
     const before = this.#file.size;
     await this.#file.append(lines, first.sequence, { position: positionOf(last), line });
     this.#options.onWritten(records.length, this.#file.size - before, this.id);
+    const { onRecord } = this.#options;
+    if (onRecord !== undefined)
+      for (const [at, record] of records.entries()) onRecord(record, lines[at] as Buffer);
   }
 
   /** A guest's key is made at boot, and its log names it: no further boot can follow. */

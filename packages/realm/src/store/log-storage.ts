@@ -29,6 +29,9 @@ export function joinLines(lines: readonly Buffer[]): Buffer {
   return Buffer.concat(lines.flatMap((line) => [line, newline]));
 }
 
+/** What is kept beside a log: its newest checkpoint that agrees with it, and what is known of its Merkle tree. */
+export type BesideName = 'checkpoint' | 'tree';
+
 /** The records of one log, exactly as they arrived. It is only appended to. */
 export interface StoredLog {
   /** The path of a file, or a subject. */
@@ -42,6 +45,10 @@ export interface StoredLog {
   append(lines: readonly Buffer[], first: number, last: LastRecord): Promise<void>;
   /** Reads again what is stored, if something else could have written. */
   refresh(): Promise<void>;
+  /** Returns what is kept beside the log; undefined if there is nothing. */
+  beside(name: BesideName): Promise<string | undefined>;
+  /** Replaces it. */
+  putBeside(name: BesideName, text: string): Promise<void>;
   /** Makes what is written durable. */
   sync(): Promise<void>;
   close(): Promise<void>;

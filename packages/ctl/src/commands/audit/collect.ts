@@ -1,34 +1,75 @@
-import type { CollectorEvent, RealmLog } from '@kata-agent/realm';
+import type { Collected, SinkAddress } from '@kata-agent/realm';
 import type { CommandDefinition, Invocation } from '../../cli/definition.js';
 import { parseDuration } from '../../cli/duration.js';
-import { CommandError } from '../../command-error.js';
-import { formatAddress } from '../../connection/address.js';
-import { dial } from '../../connection/dial.js';
-import { tlsCredentials } from '../../connection/tls-credentials.js';
-import { addressOf, timeoutOf } from '../../connection/with-agent.js';
-import { ExitCode } from '../../exit-code.js';
 import { version } from '../../cli/version.js';
+import { CommandError } from '../../command-error.js';
+import { timeoutOf } from '../../connection/with-agent.js';
+import { ExitCode } from '../../exit-code.js';
+import { witnessKeys, witnessOption } from './checkpoint-options.js';
+import { collectedAgents } from './collected-agents.js';
+import { writeEvent, writeSinkEvent } from './collector-log.js';
 
-/** Of all logs in the directory. */
+/** Of all logs in a directory. */
 const maxBytes = 64 * 1024 ** 3;
+/** More are nearly a copy of the log. */
+const mostRepeated = 100_000;
 
 export const auditCollect: CommandDefinition = {
   path: 'audit collect',
-  summary: 'copy the audit log of an agent to a directory, as it is written, and watch over it',
+  summary: 'copy the audit logs of agents out of their guests as they are written, and watch over them',
   details: [
-    'Calls Management.WatchAudit until SIGTERM or SIGINT, and connects again whenever the connection ends. Each record is verified, and stored once and unchanged, whichever of the two ends and starts again: the last record that is stored decides where to go on. The logs are DIR/guests/ID/*.log; audit verify and audit show read them. One process uses a directory at a time.',
-    'The log on standard error has an ALERT for missing records, a line that does not follow, another log at the same address (a second or cloned guest), a further start of the agent, and silence. The exit code is 4 if the log has such a fault, also from an earlier run.',
+    'Calls Management.WatchAudit of each agent until SIGTERM or SIGINT, and connects again whenever a connection ends. Each record is verified, and stored or sent unchanged, from where the receiver has the log, whichever of the two ends and starts again. --to names the receiver:',
+    'DIR: each record once. The logs are DIR/guests/ID/*.log; audit verify and audit show read them. One process uses a directory at a time. At 64 GiB nothing more is stored, and nothing is removed.',
+    'jetstream+tls://HOST[:4222][,HOST…][/STREAM]: each record once, in a stream of NATS (kata-audit) with a subject for each log. jetstream+nats:// is for loopback addresses.',
+    'otlp+https://HOST[:4318][/v1/logs]: each record at least once, by OpenTelemetry’s exporter. Headers are those of OTEL_EXPORTER_OTLP_HEADERS. otlp+http:// is for loopback addresses.',
+    'syslog+tls://HOST[:6514]: RFC 5424 over TLS, which has no acknowledgement: records can be repeated, and lost if more than --repeat were on the way when a connection ended.',
+    'The log on standard error has an ALERT for missing records, a line that does not follow, a checkpoint of the agent that does not agree with its records, another log at the same address (a second or cloned guest), a further start of the agent, records that the receiver has rejected, and silence. The exit code is 4 if a log has such a fault, also from an earlier run.',
   ],
   options: [
-    { flags: '--to <directory>', description: 'where to store the logs' },
+    {
+      flags: '--to <receiver>',
+      description: 'a directory, or otlp+https://, syslog+tls://, jetstream+tls://',
+    },
+    {
+      flags: '--agents <file>',
+      description: 'several agents: TOML with [[agent]], name and address of each',
+    },
     {
       flags: '--name <name>',
-      description: 'names the agent in the directory, if its address can change (default: the address)',
+      description: 'names the agent in the receiver, if its address can change (default: the address)',
+    },
+    {
+      flags: '--state <directory>',
+      description:
+        'with otlp+https:// and syslog+tls://: the directory of what was sent, which must outlive the process',
+    },
+    { flags: '--to-ca <file>', description: 'the CAs of the receiver, PEM (default: those of Node.js)' },
+    { flags: '--to-cert <file>', description: 'a client certificate for the receiver, PEM' },
+    { flags: '--to-key <file>', description: 'its private key, PEM' },
+    { flags: '--to-creds <file>', description: 'with jetstream: credentials, a .creds file' },
+    { flags: '--to-nkey <file>', description: 'with jetstream: credentials, the seed of an nkey' },
+    {
+      flags: '--repeat <n>',
+      description:
+        'with syslog+tls://: how many of the last records of a log are sent again after a new connection',
+      fallback: '1000',
     },
     {
       flags: '--silence <duration>',
       description: 'how long no record may come: three heartbeats of the agent',
       fallback: '180s',
+    },
+    {
+      flags: '--checkpoint-every <duration>',
+      description:
+        'how often an agent that serves GetCheckpoint is asked for a checkpoint, to be compared; 0: never',
+      fallback: '60s',
+    },
+    witnessOption,
+    {
+      flags: '--quorum <n>',
+      description: 'how many of the witnesses must have cosigned each checkpoint',
+      fallback: '1',
     },
     {
       flags: '--log-format <format>',
@@ -39,24 +80,33 @@ export const auditCollect: CommandDefinition = {
   ],
   examples: [
     {
-      line: 'kata-agent-ctl audit collect -a unix:///run/agent.sock --to /var/lib/kata-audit',
-      description: 'Collects the log until interrupted.',
+      line: 'kata-agent-ctl audit collect -a vsock://3:1025 -a vsock://4:1025 --to /var/lib/kata-audit',
+      description: 'Collects the logs of two guests of this node in a directory, until interrupted.',
+    },
+    {
+      line: 'kata-agent-ctl audit collect --agents agents.toml --to otlp+https://otel.example:4318 --to-ca ca.pem --state /var/lib/kata-collect',
+      description: 'Sends the logs of all agents of a file to an OpenTelemetry collector.',
+    },
+    {
+      line: 'kata-agent-ctl audit collect -a unix:///run/agent.sock --to syslog+tls://siem.example --state /var/lib/kata-collect',
+      description: 'Sends a log to a SIEM by syslog over TLS.',
+    },
+    {
+      line: 'kata-agent-ctl audit collect --agents agents.toml --to jetstream+tls://nats.example/kata-audit --to-nkey collector.nk',
+      description: 'Stores the logs in a stream of NATS.',
     },
   ],
-  connects: true,
+  connects: 'many',
   run: async (invocation) => {
     const { io, options } = invocation;
-    const directory = options.text('to');
-    if (directory === undefined)
-      throw new CommandError(ExitCode.Usage, '--to is missing: the directory for the logs');
     if (options.text('attested') !== undefined)
       throw new CommandError(ExitCode.Usage, '--attested is not supported by audit collect', {
         help: ["pass --pin: the agent's key, as attest and evidence verify have it"],
       });
-    const address = addressOf(invocation);
-    const credentials = await tlsCredentials(address, options);
-    const { collectLog, createRealmLog, StoreError } = await import('@kata-agent/realm');
-    const { loadSyscalls } = await import('@kata-agent/linux');
+    const agents = await collectedAgents(invocation);
+    const { collectLogs, createRealmLog } = await import('@kata-agent/realm');
+    const to = await receiverOf(invocation);
+    const { limitUnacknowledged, loadSyscalls } = await import('@kata-agent/linux');
     const log = createRealmLog({
       source: 'collector',
       format: options.text('logFormat') === 'text' ? 'text' : 'json',
@@ -64,31 +114,128 @@ export const auditCollect: CommandDefinition = {
       write: (line) => void io.stderr.write(line),
     });
     const syscalls = loadSyscalls();
-    const name = options.text('name') ?? formatAddress(address);
-    const { log: collected, path } = await untilStopped(invocation, (signal) =>
-      collectLog({
-        directory,
-        tryLock: (descriptor) => syscalls.tryLock(descriptor),
-        name,
-        connect: () => dial(address, timeoutOf(invocation), credentials),
+    const silenceMs = parseDuration(options.text('silence') ?? '', '--silence');
+    const checkpoints = checkpointsOf(invocation);
+    const sink = {
+      to,
+      state: options.text('state'),
+      files: filesOf(invocation),
+      timeoutMs: timeoutOf(invocation),
+      repeat: options.whole('repeat', 1, mostRepeated) ?? 1,
+      version,
+      tryLock: (descriptor: number) => syscalls.tryLock(descriptor),
+      limitUnacknowledged: (socket: object, limitMs: number) =>
+        limitUnacknowledged(syscalls, socket, limitMs),
+    };
+    const collected = await untilStopped(invocation, (signal) =>
+      collectLogs({
+        agents,
+        sink,
         maxBytes,
-        silenceMs: parseDuration(options.text('silence') ?? '', '--silence'),
-        onEvent: (event) => write(log, name, event),
+        silenceMs,
+        checkpoints,
+        onEvent: (agent, event) => writeEvent(log, agent, event),
+        onSinkEvent: (event) => writeSinkEvent(log, event),
         signal,
       }),
-    ).catch((error: unknown) => {
-      if (!(error instanceof StoreError)) throw error;
-      throw new CommandError(ExitCode.CannotApply, error.message, { cause: error });
+    ).catch(async (error: unknown) => {
+      throw await commandErrorOf(error);
     });
-    const { state, records, lastSequence } = collected;
-    log('info', 'the collector ends', { agent: name, state, records, lastSequence, path });
-    if (state === 'not-served')
-      throw new CommandError(ExitCode.Failed, `${name} does not serve WatchAudit on this listener`, {
-        help: ['name it in management of the listener'],
-      });
-    return state === 'verified' || state === 'none' ? ExitCode.Success : ExitCode.Mismatch;
+    for (const { name, log: what, path } of collected) {
+      const { state, records, lastSequence } = what;
+      log('info', 'the collector ends', { agent: name, state, records, lastSequence, path });
+    }
+    return exitCodeOf(collected);
   },
 };
+
+async function receiverOf({ options }: Invocation): Promise<SinkAddress> {
+  const { parseSink, sinkForms } = await import('@kata-agent/realm');
+  const text = options.text('to');
+  if (text === undefined)
+    throw new CommandError(ExitCode.Usage, '--to is missing: where the logs are stored or sent', {
+      help: [`--to takes ${sinkForms}`],
+    });
+  try {
+    const to = parseSink(text);
+    const wrong = uselessOption(options, to);
+    if (wrong !== undefined) throw new Error(`${wrong} has no effect with it`);
+    return to;
+  } catch (error) {
+    throw new CommandError(ExitCode.Usage, `--to '${text}': ${(error as Error).message}`, {
+      help: [`--to takes ${sinkForms}`],
+    });
+  }
+}
+
+/** Returns an option that is given and of another receiver. */
+function uselessOption(options: Invocation['options'], to: SinkAddress): string | undefined {
+  const isTls =
+    to.kind === 'syslog' || (to.kind === 'otlp' && to.isTls) || (to.kind === 'jetstream' && to.tls);
+  const usable: Readonly<Record<string, boolean>> = {
+    state: to.kind === 'otlp' || to.kind === 'syslog',
+    'to-ca': isTls,
+    'to-cert': isTls,
+    'to-key': isTls,
+    'to-creds': to.kind === 'jetstream',
+    'to-nkey': to.kind === 'jetstream',
+  };
+  const given = Object.keys(usable).filter((flag) => options.text(optionOf(flag)) !== undefined);
+  const useless = given.find((flag) => usable[flag] !== true);
+  return useless === undefined ? undefined : `--${useless}`;
+}
+
+function optionOf(flag: string): string {
+  return flag.replace(/-([a-z])/g, (_all, letter: string) => letter.toUpperCase());
+}
+
+function filesOf({
+  options,
+}: Invocation): Readonly<Record<'ca' | 'cert' | 'key' | 'creds' | 'nkey', string | undefined>> {
+  return {
+    ca: options.text('toCa'),
+    cert: options.text('toCert'),
+    key: options.text('toKey'),
+    creds: options.text('toCreds'),
+    nkey: options.text('toNkey'),
+  };
+}
+
+function checkpointsOf({
+  options,
+}: Invocation): Parameters<typeof import('@kata-agent/realm').collectLogs>[0]['checkpoints'] {
+  const every = options.text('checkpointEvery') ?? '';
+  const witnesses = witnessKeys(options);
+  const quorum = options.whole('quorum', 1, Math.max(1, witnesses.length)) ?? 1;
+  if (every !== '0') return { everyMs: parseDuration(every, '--checkpoint-every'), witnesses, quorum };
+  if (witnesses.length === 0) return undefined;
+  throw new CommandError(
+    ExitCode.Usage,
+    '--witness is of checkpoints, and --checkpoint-every 0 asks for none',
+  );
+}
+
+/** An agent that cannot be collected from at all is a failure; a fault of any log counts more. */
+function exitCodeOf(collected: readonly Collected[]): number {
+  const states = collected.map(({ log }) => log.state);
+  if (states.some((state) => !['verified', 'none', 'not-served'].includes(state))) return ExitCode.Mismatch;
+  const notServed = collected.filter(({ log }) => log.state === 'not-served').map(({ name }) => name);
+  if (notServed.length === 0) return ExitCode.Success;
+  throw new CommandError(
+    ExitCode.Failed,
+    `${notServed.join(', ')} ${notServed.length === 1 ? 'does' : 'do'} not serve WatchAudit on this listener`,
+    { help: ['name it in management of the listener'] },
+  );
+}
+
+async function commandErrorOf(error: unknown): Promise<unknown> {
+  const { BusError, StoreError } = await import('@kata-agent/realm');
+  if (error instanceof StoreError)
+    return new CommandError(ExitCode.CannotApply, error.message, { help: [error.help], cause: error });
+  if (error instanceof BusError)
+    return new CommandError(ExitCode.CannotApply, error.message, { help: error.help, cause: error });
+  return error;
+}
 
 async function untilStopped<T>({ io }: Invocation, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const over = new AbortController();
@@ -100,29 +247,5 @@ async function untilStopped<T>({ io }: Invocation, work: (signal: AbortSignal) =
   } finally {
     io.signals.off('SIGTERM', stop);
     io.signals.off('SIGINT', stop);
-  }
-}
-
-function write(log: RealmLog, agent: string, event: CollectorEvent): void {
-  switch (event.kind) {
-    case 'connected':
-      return log('info', 'connected', { agent, from: event.from });
-    case 'disconnected':
-      return log('warn', 'not connected', { agent, error: event.why, retryMs: event.retryMs });
-    case 'fault': {
-      const { kind, sequence, what } = event.fault;
-      return log('error', 'ALERT: the log has a fault', { agent, kind, sequence, what });
-    }
-    case 'boot':
-      return log('error', 'ALERT: the agent has started again', { agent, sequence: event.sequence });
-    case 'silent':
-      return log('error', 'ALERT: no record has come', { agent, ms: event.ms });
-    case 'heard':
-      return log('info', 'records come again', { agent });
-    case 'not-stored':
-      return log('error', 'records cannot be stored, and will be asked for again', {
-        agent,
-        error: event.why,
-      });
   }
 }

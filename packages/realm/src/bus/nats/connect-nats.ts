@@ -3,19 +3,31 @@ import { connect, credsAuthenticator, type NatsConnection, nkeyAuthenticator } f
 import type { BusOptions } from '../bus-options.js';
 import { BusError } from '../bus-error.js';
 import { serverIdentity } from './server-identity.js';
-import { inboxPrefix } from './subjects.js';
+import { inboxPrefix as realmInbox } from './subjects.js';
+
+/** The options that errors name, and the prefix of the subjects of answers. */
+export interface NatsUse {
+  readonly option: '--bus' | '--to';
+  readonly inboxPrefix: string;
+}
+
+const bus: NatsUse = { option: '--bus', inboxPrefix: realmInbox };
 
 /** Connects, and connects again whenever the connection is lost. Throws a BusError. */
-export async function connectNats(options: BusOptions, name: string): Promise<NatsConnection> {
+export async function connectNats(
+  options: BusOptions,
+  name: string,
+  { option, inboxPrefix }: NatsUse = bus,
+): Promise<NatsConnection> {
   const { servers, tls, ca, cert, key, creds, nkey } = options;
   const authenticator = [
-    ...(creds === undefined ? [] : [credsAuthenticator(await read('--bus-creds', creds))]),
-    ...(nkey === undefined ? [] : [nkeyAuthenticator(seed(await read('--bus-nkey', nkey)))]),
+    ...(creds === undefined ? [] : [credsAuthenticator(await read(`${option}-creds`, creds))]),
+    ...(nkey === undefined ? [] : [nkeyAuthenticator(seed(option, await read(`${option}-nkey`, nkey)))]),
   ];
   const files = {
-    ...(ca === undefined ? {} : { ca: String(await read('--bus-ca', ca)) }),
-    ...(cert === undefined ? {} : { cert: String(await read('--bus-cert', cert)) }),
-    ...(key === undefined ? {} : { key: String(await read('--bus-key', key)) }),
+    ...(ca === undefined ? {} : { ca: String(await read(`${option}-ca`, ca)) }),
+    ...(cert === undefined ? {} : { cert: String(await read(`${option}-cert`, cert)) }),
+    ...(key === undefined ? {} : { key: String(await read(`${option}-key`, key)) }),
   };
   const checkServerIdentity = serverIdentity(servers.map(({ host }) => host));
   const secure = { handshakeFirst: false, minVersion: 'TLSv1.3', checkServerIdentity, ...files };
@@ -44,7 +56,7 @@ export async function connectNats(options: BusOptions, name: string): Promise<Na
       ignoreAuthErrorAbort: true,
     });
   } catch (error) {
-    throw new BusError(`--bus ${list.join(',')}: ${(error as Error).message}`, [
+    throw new BusError(`${option} ${list.join(',')}: ${(error as Error).message}`, [
       'start nats-server with JetStream, and check the address and the credentials',
     ]);
   }
@@ -57,12 +69,13 @@ async function read(option: string, path: string): Promise<Buffer> {
 }
 
 /** The first line that is an nkey seed: `nk` writes comments beside it. */
-function seed(bytes: Buffer): Uint8Array {
+function seed(option: string, bytes: Buffer): Uint8Array {
   const line = bytes
     .toString('latin1')
     .split('\n')
     .map((each) => each.trim())
     .find((each) => /^SU[A-Z2-7]{20,}$/.test(each));
-  if (line === undefined) throw new BusError('--bus-nkey has no seed of a user, which begins with SU', []);
+  if (line === undefined)
+    throw new BusError(`${option}-nkey has no seed of a user, which begins with SU`, []);
   return Buffer.from(line);
 }

@@ -19,6 +19,7 @@ import { openParts, type Parts } from './open-parts.js';
 import { type NatsPipeTransport, openedInTime, pipeTransport } from './pipe-transport.js';
 import { encoded } from './replica-messages.js';
 import { ReplicaRequests } from './replica-requests.js';
+import { realmLogs } from './subjects.js';
 import { TokenOffers } from './token-offers.js';
 import { WatchedBucket } from './watched-bucket.js';
 
@@ -83,6 +84,7 @@ export class NatsBus implements Bus {
     const logs = new NatsLogs({
       js: jetstream(nc),
       jsm: parts.jsm,
+      names: realmLogs,
       known: parts.known,
       connected: () => this.#connection.connected(),
       whileConnected: (work) => this.#connection.whileConnected(work),

@@ -11,6 +11,7 @@ import { headers } from '@nats-io/transport-node';
 import type { CollectedLog } from '../../store/collected-log.js';
 import { type LogNote, notesOf } from '../../store/log-note.js';
 import {
+  type BesideName,
   type DescribedGuest,
   joinLines,
   type LastRecord,
@@ -23,7 +24,7 @@ import type { ReadOptions } from '../../store/store.js';
 import { StoreError } from '../../store/store-error.js';
 import { type KnownGuest, parseKnownGuest } from './known-guest.js';
 import type { Malformed } from './malformed.js';
-import { hex, logStream, subjects } from './subjects.js';
+import { hex, type LogNames } from './subjects.js';
 import { type Change, isConflict, parseJson, WatchedBucket } from './watched-bucket.js';
 
 const firstHeader = 'Kata-First';
@@ -36,6 +37,7 @@ const maxNoteBytes = 384 * 1024;
 export interface NatsLogsOptions {
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  readonly names: LogNames;
   /** What is known of guests, and the notes about their logs. */
   readonly known: KV;
   /** Resolves when the bus is connected. Rejects when the realm ends. */
@@ -77,10 +79,10 @@ export class NatsLogs {
     id: string,
     { from = 1, follow = false, signal }: ReadOptions,
   ): AsyncGenerator<readonly Buffer[]> {
-    const { js, jsm } = this.#options;
-    const newest = await newestLog(jsm, id);
+    const { js, names } = this.#options;
+    const newest = await newestLog(this.#options, id);
     if (newest === undefined) return;
-    const consumer = await js.consumers.get(logStream, {
+    const consumer = await js.consumers.get(names.stream, {
       filter_subjects: newest.subject,
       name_prefix: `read${randomBytes(8).toString('hex')}`,
       deliver_policy: DeliverPolicy.All,
@@ -125,7 +127,7 @@ class NatsLogStorage implements LogStorage {
     const notes = (await this.#notes()).notes;
     let newest: NatsLog | undefined;
     let bytes = 0;
-    for (const subject of await subjectsOf(this.#options.jsm, this.#id)) {
+    for (const subject of await subjectsOf(this.#options, this.#id)) {
       const log = await NatsLog.open(subject, this.#options);
       bytes += log.size;
       if (newest === undefined || log.seq > newest.seq) newest = log;
@@ -136,8 +138,8 @@ class NatsLogStorage implements LogStorage {
 
   async create(name: string): Promise<StoredLog> {
     await this.#options.connected();
-    const subject = subjects.log(this.#id, name);
-    const all = await subjectsOf(this.#options.jsm, this.#id);
+    const subject = this.#options.names.log(this.#id, name);
+    const all = await subjectsOf(this.#options, this.#id);
     if (!all.includes(subject) && all.length >= mostLogs)
       throw new StoreError(
         `guest ${this.#id} has sent ${all.length} logs, and no more are stored`,
@@ -193,7 +195,7 @@ class NatsLogStorage implements LogStorage {
     if (notes === undefined)
       throw new StoreError(
         `the notes of guest ${this.#id} on the bus are not those of a realm`,
-        'something else has written them: permissions of NATS must let replicas alone publish there',
+        'something else has written them: permissions of NATS must let nobody else publish there',
       );
     return { notes, revision: found.revision };
   }
@@ -260,7 +262,7 @@ class NatsLog implements StoredLog {
 
   async refresh(): Promise<void> {
     await this.#options.connected();
-    const message = await lastMessage(this.#options.jsm, this.path);
+    const message = await lastMessage(this.#options, this.path);
     if (message === null) return;
     const line = linesOf(message.data).at(-1);
     const read = line === undefined ? undefined : readRecord(line);
@@ -268,13 +270,28 @@ class NatsLog implements StoredLog {
     const size = Number(message.header.get(sizeHeader));
     if (line === undefined || read?.ok !== true || !(first > 0) || !(size > 0))
       throw new StoreError(
-        `message ${message.seq} of ${logStream} is not one of a realm`,
-        'something else has written to the stream: permissions of NATS must let replicas alone publish there',
+        `message ${message.seq} of ${this.#options.names.stream} is not one of ours`,
+        'something else has written to the stream: permissions of NATS must let nobody else publish there',
       );
     this.#seq = message.seq;
     this.#size = size;
     this.#first = first;
     this.#last = { position: positionOf(read.record), line };
+  }
+
+  async beside(name: BesideName): Promise<string | undefined> {
+    await this.#options.connected();
+    const found = await this.#options.known.get(this.#besideKey(name));
+    return found?.operation === 'PUT' ? found.string() : undefined;
+  }
+
+  async putBeside(name: BesideName, text: string): Promise<void> {
+    await this.#options.known.put(this.#besideKey(name), text);
+  }
+
+  #besideKey(name: BesideName): string {
+    const [log = '', guest = ''] = this.path.split('.').reverse();
+    return `${name === 'checkpoint' ? 'c' : 't'}.${hex(guest)}.${hex(log)}`;
   }
 
   /** The server has stored what it has acknowledged. */
@@ -283,26 +300,28 @@ class NatsLog implements StoredLog {
   async close(): Promise<void> {}
 }
 
+type Reader = Pick<NatsLogsOptions, 'jsm' | 'names'>;
+
 async function newestLog(
-  jsm: JetStreamManager,
+  reader: Reader,
   id: string,
 ): Promise<{ readonly subject: string; readonly seq: number } | undefined> {
   let newest: { readonly subject: string; readonly seq: number } | undefined;
-  for (const subject of await subjectsOf(jsm, id)) {
-    const seq = (await lastMessage(jsm, subject))?.seq ?? 0;
+  for (const subject of await subjectsOf(reader, id)) {
+    const seq = (await lastMessage(reader, subject))?.seq ?? 0;
     if (newest === undefined || seq > newest.seq) newest = { subject, seq };
   }
   return newest;
 }
 
-async function subjectsOf(jsm: JetStreamManager, id: string): Promise<readonly string[]> {
-  const { state } = await jsm.streams.info(logStream, { subjects_filter: subjects.logsOf(id) });
+async function subjectsOf({ jsm, names }: Reader, id: string): Promise<readonly string[]> {
+  const { state } = await jsm.streams.info(names.stream, { subjects_filter: names.logsOf(id) });
   return Object.keys(state.subjects ?? {});
 }
 
 /** Not by a direct get, which a server that lags behind could answer. */
-async function lastMessage(jsm: JetStreamManager, subject: string): Promise<StoredMsg | null> {
-  return await jsm.streams.getMessage(logStream, { last_by_subj: subject });
+async function lastMessage({ jsm, names }: Reader, subject: string): Promise<StoredMsg | null> {
+  return await jsm.streams.getMessage(names.stream, { last_by_subj: subject });
 }
 
 function linesOf(data: Uint8Array): readonly Buffer[] {

@@ -10,7 +10,7 @@ import {
 import { type KV, Kvm } from '@nats-io/kv';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
 import type { LeaseTimes } from './leases.js';
-import { buckets, logStream, subjects } from './subjects.js';
+import { buckets, type LogNames, realmLogs } from './subjects.js';
 
 /** The buckets and the stream of a realm. */
 export interface Parts {
@@ -34,15 +34,8 @@ const bounds = {
 export async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Promise<Parts> {
   const jsm = await jetstreamManager(nc);
   const kvm = new Kvm(jetstream(nc));
-  const openBucket = async (name: string, more: Partial<StreamConfig> = {}): Promise<KV> => {
-    await ensureStream(jsm, `KV_${name}`, {
-      ...more,
-      subjects: [`$KV.${name}.>`],
-      max_msgs_per_subject: 1,
-      discard: DiscardPolicy.New,
-    });
-    return await kvm.open(name);
-  };
+  const openBucket = async (name: string, more: Partial<StreamConfig>): Promise<KV> =>
+    await ensureBucket(jsm, kvm, name, more);
   const live = await openBucket(buckets.live, {
     ...bounds.live,
     max_age: nanos(ttlMs),
@@ -50,8 +43,35 @@ export async function openParts(nc: NatsConnection, { ttlMs }: LeaseTimes): Prom
   });
   const known = await openBucket(buckets.known, bounds.known);
   const revocations = await openBucket(buckets.revocations, bounds.revocations);
-  await ensureStream(jsm, logStream, { subjects: [subjects.logs] });
+  await ensureStream(jsm, realmLogs.stream, { subjects: [realmLogs.logs] });
   return { jsm, live, known, revocations };
+}
+
+/** Opens a stream of logs and the bucket of what is known of them, and creates what is missing. */
+export async function openLogParts(
+  nc: NatsConnection,
+  names: LogNames,
+  bucket: string,
+): Promise<Pick<Parts, 'jsm' | 'known'>> {
+  const jsm = await jetstreamManager(nc);
+  const known = await ensureBucket(jsm, new Kvm(jetstream(nc)), bucket, bounds.known);
+  await ensureStream(jsm, names.stream, { subjects: [names.logs] });
+  return { jsm, known };
+}
+
+async function ensureBucket(
+  jsm: JetStreamManager,
+  kvm: Kvm,
+  name: string,
+  more: Partial<StreamConfig>,
+): Promise<KV> {
+  await ensureStream(jsm, `KV_${name}`, {
+    ...more,
+    subjects: [`$KV.${name}.>`],
+    max_msgs_per_subject: 1,
+    discard: DiscardPolicy.New,
+  });
+  return await kvm.open(name);
 }
 
 /** Creates a stream if it is missing: nobody deletes of it, and no message replaces all others (Nats-Rollup). */

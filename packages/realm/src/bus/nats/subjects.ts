@@ -8,9 +8,6 @@ export const subjects = {
   token: (token: string): string =>
     `kata.realm.token.${createHash('sha256').update(hex(token)).digest('hex')}`,
   pipe: (pipe: string, end: PipeEnd): string => `kata.realm.pipe.${hex(pipe)}.${end}`,
-  log: (guest: string, log: string): string => `kata.realm.log.${hex(guest)}.${hex(log)}`,
-  logsOf: (guest: string): string => `kata.realm.log.${hex(guest)}.*`,
-  logs: 'kata.realm.log.*.*',
 };
 
 export const buckets = {
@@ -19,8 +16,34 @@ export const buckets = {
   revocations: 'kata-realm-revocations',
 };
 
-export const logStream = 'kata-realm-logs';
 export const inboxPrefix = '_INBOX_kata_realm';
+
+/** Names of a stream of logs. */
+export interface LogNames {
+  readonly stream: string;
+  /** The subject of a log. */
+  readonly log: (guest: string, log: string) => string;
+  readonly logsOf: (guest: string) => string;
+  /** Of all logs. */
+  readonly logs: string;
+}
+
+function logNames(stream: string, prefix: string): LogNames {
+  return {
+    stream,
+    log: (guest, log) => `${prefix}.${hex(guest)}.${hex(log)}`,
+    logsOf: (guest) => `${prefix}.${hex(guest)}.*`,
+    logs: `${prefix}.*.*`,
+  };
+}
+
+/** Of the logs of a realm. */
+export const realmLogs: LogNames = logNames('kata-realm-logs', 'kata.realm.log');
+
+/** Of the logs that a collector stores in a stream of this name. */
+export function collectorLogs(stream: string): LogNames {
+  return logNames(stream, `${stream}.log`);
+}
 
 export function hex(text: string): string {
   if (/^[0-9a-f]{1,256}$/.test(text)) return text;
