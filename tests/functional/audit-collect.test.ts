@@ -182,7 +182,7 @@ management = ["WatchAudit"]
       ['[[agent]]\nname = "x"\naddress = "unix:///x"\npins = "y"\n', /did you mean "pin"\?/],
       [
         '[[agent]]\nname = "x"\naddress = "tls://x:1"\n',
-        /agent x: a tls:\/\/ address needs --cert, --key, --pin/,
+        /agent x: a tls:\/\/ address needs --cert, --key/,
       ],
       ['', /has no \[\[agent\]\]/],
     ] as const) {
