@@ -29,3 +29,16 @@ export async function waitUntil(description: string, holds: () => boolean): Prom
   }
   throw new Error(`timed out before ${description}`);
 }
+
+/** Repeats assertions until they hold; the last failure is thrown. */
+export async function eventually(assertions: () => void): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      assertions();
+      return;
+    } catch (error) {
+      if (attempt === attempts) throw error;
+    }
+    await delay(intervalMs);
+  }
+}

@@ -92,6 +92,7 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
   const requested = ociSpec(OCI);
   admitRequest({
     action: { id, spec: requested, storages },
+    paths: { kata: '/run/kata-containers' },
     hooks: 'refuse',
     access,
     containers: {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { writeInitdataImage } from '@kata-agent/config';
@@ -47,7 +47,6 @@ interface BootFacts {
     readonly binding?: string;
     readonly files: readonly { readonly name: string; readonly outcome: string; readonly reason?: string }[];
   };
-  readonly unstartedComponents?: readonly string[];
 }
 
 interface Started {
@@ -206,50 +205,5 @@ describe('files of initdata (R8)', { skip: whyNoContainers() ?? false }, () => {
         assert.equal(facts.initdata?.binding, undefined);
         assert.throws(() => kept('initdata.toml'), { code: 'ENOENT' });
       });
-    }));
-});
-
-describe('guest components in the image', { skip: whyNoContainers() ?? false }, () => {
-  const names = ['attestation-agent', 'confidential-data-hub', 'api-server-rest'];
-
-  /** Adds empty programs to /usr/local/bin, which has node on some machines. */
-  function withPrograms(guest: DeliverySources): string {
-    const directory = join(guest.directory, 'bin');
-    mkdirSync(directory);
-    for (const name of names) writeFileSync(join(directory, name), '', { mode: 0o755 });
-    return `mount -t overlay -o lowerdir=${directory}:/usr/local/bin kata-test /usr/local/bin`;
-  }
-
-  const api = '[api]\nallowed_endpoints = ["@pod"]\n';
-  const cases = [
-    { config: api, programs: names },
-    { config: `[agent]\nguest_components_procs = "attestation-agent"\n${api}`, programs: names.slice(0, 1) },
-    { config: `[agent]\nguest_components_procs = "none"\n${api}`, programs: [] },
-  ];
-  for (const { config, programs } of cases) {
-    it(`${programs.length} of them are reported as not started: ${config.split('\n')[1] ?? ''}`, async () => {
-      const guest = new DeliverySources();
-      try {
-        await withAgent({ config, setup: withPrograms(guest) }, async ({ agent, facts }) => {
-          const paths = programs.map((name) => `/usr/local/bin/${name}`);
-          const log = agent.log.filter((line) => /guest.components/.test(line));
-          assert.deepEqual(facts.unstartedComponents ?? [], paths);
-          if (paths.length === 0) assert.deepEqual(log, []);
-          else
-            assert.ok(
-              log.some((line) => line.includes(paths.join(', ')) && line.includes('"WARN"')),
-              log.join('\n'),
-            );
-        });
-      } finally {
-        guest.dispose();
-      }
-    });
-  }
-
-  it('without the programs nothing is reported', () =>
-    withAgent({ config: api, setup: ':' }, async ({ agent, facts }) => {
-      assert.equal(facts.unstartedComponents, undefined);
-      assert.doesNotMatch(agent.log.join('\n'), /guest.components/);
     }));
 });

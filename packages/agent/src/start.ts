@@ -12,7 +12,7 @@ import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
-import { unstartedComponents, warnOfComponents } from './startup/guest-components.js';
+import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
 import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
@@ -97,8 +97,6 @@ export async function startAgent(
     log,
     isFirstProcess,
   });
-  const unstarted = unstartedComponents(configuration.settings.guestComponentsProcs);
-  warnOfComponents(unstarted, log);
   const hardens = configuration.settings.harden ?? ownsKernel();
   const hardened = hardens ? harden(log) : [];
   const ending = new Ending(log);
@@ -128,6 +126,9 @@ export async function startAgent(
     );
   try {
     ending.check();
+    // Their configuration is in force and measured, and no container runs yet.
+    const components = await loadGuestComponents(configuration, log);
+    ending.last('guest components', () => components.stop());
     const runtime = findRuntime(configuration.settings.ociRuntime, {
       environment: process.env,
       cgroup: '/sys/fs/cgroup',
@@ -135,7 +136,7 @@ export async function startAgent(
     });
     if (runtime.instead !== undefined) log('warn', `the OCI runtime is ${runtime.path}: ${runtime.instead}`);
     const ociRuntime = { path: runtime.path, instead: runtime.instead };
-    const facts = { ...bootFacts(configuration, unstarted), measured, hardened, ociRuntime };
+    const facts = { ...bootFacts(configuration, components), measured, hardened, ociRuntime };
     const tls = await loadTls(configuration, floor);
     // Before the first record, from which on `required_within` counts.
     const witnesses = await loadWitnesses({ configuration, audit, logKey: signer.verifier, tls, log });
@@ -162,7 +163,7 @@ export async function startAgent(
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(
-      guestOptions(configuration, { syscalls, runtime, readable, state, log }),
+      guestOptions(configuration, { syscalls, runtime, readable, components, state, log }),
     ).catch((error: Error) => {
       throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
     });
@@ -261,7 +262,7 @@ async function separateFromGuest(
 /** Returns the first record of a boot (docs/configuration.md, "What is recorded"). */
 function bootFacts(
   configuration: Configuration,
-  unstartedComponents: readonly string[],
+  components: Pick<GuestComponents, 'started' | 'missing'>,
 ): Readonly<Record<string, unknown>> {
   const { initdata } = configuration;
   return {
@@ -271,7 +272,8 @@ function bootFacts(
     documents: configuration.documents,
     ...(configuration.files.length === 0 ? {} : { files: configuration.files }),
     ...(initdata === undefined ? {} : { initdata }),
-    ...(unstartedComponents.length === 0 ? {} : { unstartedComponents }),
+    ...(components.started.length === 0 ? {} : { guestComponents: components.started }),
+    ...(components.missing.length === 0 ? {} : { missingComponents: components.missing }),
     ignoredOverrides: configuration.ignoredOverrides,
     restricted: configuration.restricted,
     heartbeatMs: configuration.audit.heartbeatMs,

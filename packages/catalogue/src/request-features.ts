@@ -25,6 +25,7 @@ export const requestFeatures: readonly RequestFeature[] = [
     blk: 'volumes on disks, roots on disks, emptyDir of confidential guests',
     'erofs.multi-layer': "images of containerd's EROFS snapshotter",
     ephemeral: 'all pods: /dev/shm, emptyDir in memory, huge pages',
+    [guestPull]: 'all pods of confidential guests and peer pods: the guest pulls the images',
     local: 'emptyDir with the Go runtime',
     mmioblk: 'volumes on disks, with Firecracker or Dragonball',
     nvdimm: 'volumes on persistent memory',
@@ -35,12 +36,9 @@ export const requestFeatures: readonly RequestFeature[] = [
   }),
   ...features('storage driver', false, {
     'blk-ccw': 'volumes on disks, on IBM Z',
-    [guestPull]: 'all pods of confidential guests and peer pods: the guest pulls the images',
   }),
   ...features('storage option', true, {
     create_filesystem: 'emptyDir on a disk',
-  }),
-  ...features('storage option', false, {
     'encryption_key=ephemeral': 'emptyDir of confidential guests',
   }),
   ...features('device type', true, {

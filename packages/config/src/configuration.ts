@@ -78,6 +78,11 @@ export interface MeasurementSettings {
   readonly rtmr: 'off' | 'try' | 'require';
 }
 
+/** Images of containers that the guest gets itself (R18). */
+export interface ImageSettings {
+  readonly puller: 'none' | 'cdh';
+}
+
 export interface ApiSettings {
   /** In the order of restriction; empty: no document, everything is served. */
   readonly documents: readonly ApiDocument[];
@@ -118,7 +123,7 @@ export interface LimitSettings {
 /** The value of a setting; serializable as JSON. */
 export type SettingValue = boolean | number | string | readonly string[] | undefined;
 
-export type SectionName = 'agent' | 'api' | 'delivery' | 'measurement' | 'audit' | 'limits';
+export type SectionName = 'agent' | 'api' | 'delivery' | 'measurement' | 'image' | 'audit' | 'limits';
 
 /** A value of a setting that was not used. */
 export interface OtherValue {
@@ -192,6 +197,7 @@ export interface Configuration {
   readonly witnesses: readonly WitnessSettings[];
   readonly limits: LimitSettings;
   readonly measurement: MeasurementSettings;
+  readonly image: ImageSettings;
   /** At least one. */
   readonly listeners: readonly ListenerSettings[];
   /** Empty: no document; only `policy.rego` of initdata can restrict the API. */

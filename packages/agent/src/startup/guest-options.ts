@@ -2,6 +2,7 @@ import type { Configuration } from '@kata-agent/config';
 import { claimedNames } from '@kata-agent/gate';
 import type { GuestOptions, OutputPolicy } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
+import type { GuestComponents } from '../components/load-guest-components.js';
 import { clockFloor } from './clock-floor.js';
 import { guestAccess } from './guest-access.js';
 import type { Log } from './log.js';
@@ -16,12 +17,14 @@ export function guestOptions(
     syscalls,
     runtime,
     readable,
+    components: { dataHub, puller, pauseBundle },
     state,
     log,
   }: {
     readonly syscalls: Syscalls;
     readonly runtime: OciRuntime;
     readonly readable: OutputPolicy['readable'];
+    readonly components: Pick<GuestComponents, 'dataHub' | 'puller' | 'pauseBundle'>;
     /** The state directory. */
     readonly state: string;
     readonly log: Log;
@@ -39,6 +42,9 @@ export function guestOptions(
     cdi: { timeoutSeconds: settings.cdiTimeout, visibleDevices: settings.visibleCdiDevices },
     namesOf: claimedNames,
     hooks: settings.hooks,
+    dataHub,
+    images: puller,
+    pauseBundle,
     access: guestAccess({ settings, documents }),
     clockFloor: clockFloor(configuration),
     limits: {

@@ -1,11 +1,9 @@
 import { type Configuration, initdataPolicyKey } from '@kata-agent/config';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { initdataDirectory } from '../components/component.js';
 import { CannotApply } from './cannot-apply.js';
 import type { Log } from './log.js';
-
-/** Where Kata's agent writes initdata, and where the guest components read it. */
-const directory = '/run/confidential-containers/initdata';
 
 /**
  * Logs what became of initdata, and writes the envelope and the files of the guest components.
@@ -29,13 +27,13 @@ export function keepInitdata(
   const written = [...initdataTexts].filter(([name]) => name === 'initdata.toml' || kept.includes(name));
   if (written.length === 0) return;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    for (const [name, text] of written) write(join(directory, name), text);
+    mkdirSync(initdataDirectory, { recursive: true, mode: 0o755 });
+    for (const [name, text] of written) write(join(initdataDirectory, name), text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CannotApply(`initdata cannot be written for the guest components: ${reason}`, {
       cause: error,
-      help: `make ${directory} a directory that root can write`,
+      help: `make ${initdataDirectory} a directory that root can write`,
     });
   }
 }

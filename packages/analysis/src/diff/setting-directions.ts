@@ -81,6 +81,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'measurement.pcr': neutral('verifiers must check another register'),
   'measurement.checkpoint_pcr': neutral('verifiers find checkpoints of the audit log in another register'),
   'measurement.rtmr': measured,
+  'image.puller': neutral('who pulls the images'),
   'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(
     ['refuse-all', 'refuse-changes'],

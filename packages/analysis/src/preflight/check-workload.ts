@@ -98,7 +98,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     }
   }
   const calls = [...refused.values()];
-  const unbuilt = unbuiltFeatures(workload, setup, images);
+  const unbuilt = unbuiltFeatures(workload, setup, images, configuration);
   return {
     workload,
     sufficient: calls.length === 0 && unbuilt.length === 0,

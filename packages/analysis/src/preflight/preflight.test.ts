@@ -68,7 +68,9 @@ test('peer pods need neither the network nor the memory of the machine', async (
     runtimes.map(({ refusedFeature }) => refusedFeature?.name),
     ['image_guest_pull', undefined],
   );
-  assert.ok(unbuilt.some(({ name }) => name === 'image_guest_pull'));
+  assert.ok(!unbuilt.some(({ name }) => name === 'image_guest_pull'));
+  const pulling = await configurationOf(`[api]\n${lists}\n[image]\npuller = "cdh"\n`);
+  assert.equal(preflight(pulling, { runtimes: ['remote'] }).runtimes[0]?.refusedFeature, undefined);
   const [confidential] = preflight(configuration, { guest: 'confidential' }).runtimes;
   assert.equal(confidential?.refusedFeature?.name, 'image_guest_pull');
 });

@@ -75,7 +75,10 @@ export function preflight(
     const always = steps.filter(({ condition }) => condition === undefined);
     const breaks = always.find((call) => call.refused === 'fails');
     const pulls = runtime === 'remote' || (guest === 'confidential' && snapshotter === undefined);
-    const refusedFeature = pulls ? unbuilt.find(({ name: feature }) => feature === guestPull) : undefined;
+    const refusedFeature =
+      pulls && configuration.image.puller === 'none'
+        ? requestFeatures.find(({ name: feature }) => feature === guestPull)
+        : undefined;
     return {
       runtime,
       ...(breaks === undefined ? {} : { breaks: refused(breaks) }),

@@ -1,6 +1,7 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import { type RequestFeature, requestFeatures } from '@kata-agent/catalogue/request-features';
+import { type RequestFeature, guestPull, requestFeatures } from '@kata-agent/catalogue/request-features';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import type { Configuration } from '@kata-agent/config';
 import { expectedCalls, type ImageConfigs, type RuntimeSetup, type Workload } from '@kata-agent/workloads';
 
 /** Something that a workload needs and that no configuration allows. */
@@ -13,6 +14,7 @@ export interface UnbuiltFeature {
   readonly reason: string;
 }
 
+const noPuller = 'the configuration pulls no images: [image] puller is "none"';
 const notBuilt = 'the agent refuses it by name: it is not built';
 
 /** Returns what a workload needs that the agent, or Kata, refuses; each name and field once, in the order of the calls. */
@@ -20,15 +22,18 @@ export function unbuiltFeatures(
   workload: Workload,
   setup: RuntimeSetup,
   images: ImageConfigs,
+  { image }: Pick<Configuration, 'image'>,
 ): readonly UnbuiltFeature[] {
   const found = [
     ...workload.unserved.map(
       ({ name, path, reason }): UnbuiltFeature => ({ kind: 'pod field', name, because: path, reason }),
     ),
     ...expectedCalls(workload, setup, images).flatMap(({ request, because }) =>
-      featuresOf(request)
-        .filter(({ built }) => !built)
-        .map(({ kind, name }): UnbuiltFeature => ({ kind, name, because, reason: notBuilt })),
+      featuresOf(request).flatMap(({ kind, name, built }): readonly UnbuiltFeature[] => {
+        if (!built) return [{ kind, name, because, reason: notBuilt }];
+        const isPulled = name !== guestPull || image.puller !== 'none' || isPause(request);
+        return isPulled ? [] : [{ kind, name, because, reason: noPuller }];
+      }),
     ),
     ...workload.containers
       .filter(({ gpus }) => gpus > 0 && setup.runtime === 'remote')
@@ -56,4 +61,10 @@ function featuresOf(request: Message): readonly RequestFeature[] {
   return named.flatMap(([kind, name]) =>
     requestFeatures.filter((row) => row.kind === kind && row.name === name),
   );
+}
+
+/** The image of the sandbox's own container is in the guest. */
+function isPause(request: Message): boolean {
+  if (!isMessage(request, CreateContainerRequestSchema)) return false;
+  return request.OCI?.Annotations['io.kubernetes.cri.container-type'] === 'sandbox';
 }

@@ -31,6 +31,7 @@ export function configurationSchema(): JsonSchema {
       listener: entriesSchema('An address on which the API is served.', Object.values(listenerKeys)),
       delivery: sectionSchema('delivery'),
       measurement: sectionSchema('measurement'),
+      image: sectionSchema('image'),
       audit: sectionSchema('audit', {
         witness: entriesSchema('A witness that cosigns checkpoints.', Object.values(witnessKeys)),
       }),

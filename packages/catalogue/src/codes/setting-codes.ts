@@ -10,7 +10,8 @@ export type SettingCode =
   | 'KA1106'
   | 'KA1107'
   | 'KA1108'
-  | 'KA1109';
+  | 'KA1109'
+  | 'KA1110';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -100,5 +101,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
       document: '[api]\nallowed_endpoints = ["@pod"]\n[measurement]\ntpm = "require"\npcr = 23\n',
     },
     remedy: 'Use registers from 8 to 15, a different one for each purpose.',
+  },
+  KA1110: {
+    title: 'image puller without its program',
+    explanation:
+      'The configuration names the confidential data hub as the one that pulls images, and guest_components_procs does not start it. The agent never falls back to another puller.',
+    example: {
+      kind: 'document',
+      document:
+        '[agent]\nguest_components_procs = "none"\n[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "cdh"\n',
+    },
+    remedy: 'Set guest_components_procs to "confidential-data-hub" or "api-server-rest".',
   },
 };

@@ -100,7 +100,7 @@ help: did you mean "audit"?`,
     `config.toml:2:3: error[KA1101]: unknown section "frobnicate" at the top of the document
   [[frobnicate]]
     ^^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [audit], [limits] and [[listener]]`,
   ],
   [
     "Kata's former section",
@@ -148,7 +148,7 @@ help: write it in quotes: release = "3.20"`,
     `config.toml:2:2: error[KA1101]: unknown section "__proto__" at the top of the document
   [__proto__]
    ^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [audit], [limits] and [[listener]]`,
   ],
   [
     '__proto__ and constructor as keys',
@@ -223,14 +223,6 @@ help: docs/reference/differences.md lists what this agent does not do yet`,
   dev_mode = true
   ^^^^^^^^
 help: remove it`,
-  ],
-  [
-    'more guest components than none',
-    withApi('[agent]\nguest_components_procs = "attestation-agent"'),
-    `config.toml:3:1: warning[KA1105]: guest_components_procs is not built yet: setting it changes nothing
-  guest_components_procs = "attestation-agent"
-  ^^^^^^^^^^^^^^^^^^^^^^
-help: docs/reference/differences.md lists what this agent does not do yet`,
   ],
   [
     'overridable with an unknown key',

@@ -2,6 +2,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
 import type { RuleChecker, SectionName } from '../configuration.js';
 import { decodeDocument } from './decode-document.js';
+import { checkImage } from './check-image.js';
 import { checkMaySet } from '../listener/check-may-set.js';
 import { checkMeasurement } from './check-measurement.js';
 import { type MaySet, nothingMaySet } from '../listener/may-set.js';
@@ -68,6 +69,7 @@ async function readTree(
     api: settingsOf('api'),
     delivery: settingsOf('delivery'),
     measurement: settingsOf('measurement'),
+    image: settingsOf('image'),
     audit: settingsOf('audit'),
     limits: settingsOf('limits'),
   };
@@ -84,6 +86,7 @@ async function readTree(
     checkWitnesses({ audit: sections.audit, witnesses }, listeners, report);
     checkMaySet(tables.get('delivery'), sections.delivery, listeners, report);
     checkOneAddress(sections.agent, listeners, report);
+    checkImage(sections, report);
     checkMeasurement(sections.measurement, report);
   }
   const rules = await readRules(api.entries.get('rule'), { ...lists, role, rules: options.rules }, report);

@@ -9,6 +9,7 @@ const noSections: ParsedDocument['sections'] = {
   api: new Map(),
   delivery: new Map(),
   measurement: new Map(),
+  image: new Map(),
   audit: new Map(),
   limits: new Map(),
 };

@@ -11,6 +11,7 @@ export const sectionNames: readonly SectionName[] = [
   'api',
   'delivery',
   'measurement',
+  'image',
   'audit',
   'limits',
 ];

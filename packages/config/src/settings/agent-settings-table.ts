@@ -105,7 +105,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 50,
     purpose: 'The timeout for the confidential data hub, in seconds.',
     example: '50',
-    built: 'kata',
   }),
   imagePullTimeout: agentSetting({
     key: 'image_pull_timeout',
@@ -113,7 +112,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 1200,
     purpose: 'The timeout for pulling an image in the guest, in seconds.',
     example: '1200',
-    built: 'kata',
   }),
   cdiTimeout: agentSetting({
     key: 'cdi_timeout',
@@ -128,7 +126,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: 6,
     purpose: 'The timeout for a guest component to become ready, in seconds.',
     example: '6',
-    built: 'kata',
   }),
   visibleCdiDevices: agentSetting({
     key: 'visible_cdi_devices',
@@ -306,7 +303,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which parts of the guest components containers can reach over REST.',
     example: '"attestation"',
     opensGuest: true,
-    built: 'kata',
   }),
   guestComponentsProcs: agentSetting({
     key: 'guest_components_procs',
@@ -315,8 +311,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Which guest components are started; each includes those named before it.',
     example: '"none"',
     opensGuest: true,
-    built: 'kata',
-    builtValues: ['none'],
   }),
   secureStorageIntegrity: agentSetting({
     key: 'secure_storage_integrity',
@@ -325,7 +319,6 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose: 'Whether encrypted storage is also protected against changes.',
     example: 'true',
     opensGuest: true,
-    built: 'kata',
   }),
   policyFile: agentSetting({
     key: 'policy_file',

@@ -108,7 +108,7 @@ test('each key has the merge rule of docs/configuration.md, "Merging documents"'
     if (key === 'release') return 'earliest';
     if (key === 'strict') return 'or';
     if (section === 'limits') return 'minimum';
-    if (['audit', 'api', 'delivery', 'measurement'].includes(section)) return 'base only';
+    if (['audit', 'api', 'delivery', 'measurement', 'image'].includes(section)) return 'base only';
     if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport'].includes(key))
       return 'base only';
     return 'owner';

@@ -2,6 +2,7 @@ import { agentSettings } from './agent-settings-table.js';
 import { apiSettings } from './api-settings.js';
 import { auditSettings } from './audit-settings.js';
 import { deliverySettings } from './delivery-settings.js';
+import { imageSettings } from './image-settings.js';
 import { limitSettings } from './limit-settings.js';
 import { measurementSettings } from './measurement-settings.js';
 import type { SettingRow } from './setting.js';
@@ -15,6 +16,7 @@ export const settings: readonly SettingRow[] = [
   ...Object.values<SettingRow>(apiSettings),
   ...Object.values<SettingRow>(deliverySettings),
   ...Object.values<SettingRow>(measurementSettings),
+  ...Object.values<SettingRow>(imageSettings),
   ...Object.values<SettingRow>(auditSettings),
   ...Object.values<SettingRow>(limitSettings),
 ];

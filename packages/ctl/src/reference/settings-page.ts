@@ -44,6 +44,11 @@ const sections: readonly Section[] = [
     purpose: 'Registers that are extended with the digest of the configuration, before the agent listens.',
     rows: rowsOf('measurement'),
   },
+  {
+    head: '[image]',
+    purpose: 'Images that the guest gets itself, so that the host cannot change them.',
+    rows: rowsOf('image'),
+  },
   { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
   {
     head: '[[audit.witness]]',

@@ -9,7 +9,7 @@ import { attachDevices, vfioAddresses } from '../device/attach-devices.js';
 import { type PciAddresses, withGuestAddresses } from '../device/pci-environment.js';
 import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
-import type { OciHooks, OciSpec } from '../request/oci-spec.js';
+import type { OciHooks, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { create, remove } from '../runtime/commands.js';
 import { checkSystemdBus } from '../runtime/systemd-bus.js';
 import { admitMounts } from '../spec/admission.js';
@@ -23,6 +23,10 @@ import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
+import { SecretVolumes } from '../confidential/secret-volumes.js';
+import { unsealEnvironment } from '../confidential/unseal-environment.js';
+import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
+import { withPauseProcess } from '../image/pause-bundle.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
@@ -94,13 +98,17 @@ export async function createContainer(
 }
 
 async function build(
-  { id, spec: requested, storages, devices, sharedMounts }: CreateContainer,
+  { id, spec: given, storages: all, devices, sharedMounts, judgeImage }: CreateContainer,
   sandbox: FromSandbox,
   context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls } = context;
-  const { opened } = sandbox;
+  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
+  const { opened, signal } = sandbox;
+  const pulled = pulledRootOf({ id, spec: given, storages: all }, paths);
+  const storages = all.filter((storage) => storage !== pulled);
+  // Nothing of the pause container's process comes from the host in a guest with its own images.
+  const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);
   const places = new OwnPlaces({
     id,
     sources: opened,
@@ -125,8 +133,10 @@ async function build(
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
   const attached = attachDevices(devices ?? [], id, { ...context, guest, roots: paths }, made);
   makeBundle(bundle, made, context);
-  const held = placesOf({ id, spec: requested, storages }, context.storages.inPlace, paths.kata);
+  const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
+  const ownRoot =
+    pulled && (await mountOwnRoot(pulled, { id, spec: requested, signal, judgeImage }, context, made));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');
@@ -140,9 +150,21 @@ async function build(
     made,
     places,
     throughStorages: (source) => context.storages.throughStorages(source),
+    secrets:
+      dataHub === undefined
+        ? undefined
+        : new SecretVolumes({
+            hub: dataHub,
+            directory: join(bundle, 'secrets'),
+            paths,
+            syscalls,
+            made,
+            signal,
+          }),
   });
 
-  const rootfs = await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made);
+  const rootfs =
+    ownRoot ?? (await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
   const bound = bindLocalVolumes(withEdits(requested, edits), storages);
   const capabilities = await context.capabilities();
   const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);
@@ -182,7 +204,8 @@ async function build(
       log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
   };
   leftOut(sysctls.write(networkSysctls));
-  writeFileSync(join(bundle, 'config.json'), encodeSpec(spec), { mode: 0o600 });
+  const unsealed = await withSecrets(spec, context, signal);
+  writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
 
   if (cgroup.isScope) checkSystemdBus(runtime.known);
   made.push('name of the cgroup', context.cgroups.take(cgroup));
@@ -252,6 +275,17 @@ async function build(
 function translatedPci({ process, ...spec }: OciSpec, addresses: PciAddresses): OciSpec {
   if (process === undefined) return spec;
   return { ...spec, process: { ...process, env: withGuestAddresses(process.env ?? [], addresses) } };
+}
+
+/** Only the file for the runtime has the plain text of sealed secrets. */
+async function withSecrets<Spec extends { readonly process: OciProcess }>(
+  spec: Spec,
+  { dataHub, paths }: Pick<CreationContext, 'dataHub' | 'paths'>,
+  signal: AbortSignal | undefined,
+): Promise<Spec> {
+  if (dataHub === undefined) return spec;
+  const env = await unsealEnvironment(spec.process.env ?? [], dataHub, { proc: paths.proc, signal });
+  return { ...spec, process: { ...spec.process, env } };
 }
 
 /** An earlier agent may have saved hooks of the guest's image that the settings of this one refuse. */

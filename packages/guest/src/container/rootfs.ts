@@ -77,7 +77,7 @@ async function refuseFlawedRuntime(
 }
 
 /** Refuses links and files where the OCI runtime mounts kernel file systems and creates devices: it follows links. */
-function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
+export function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
   const root = Directory.open(syscalls, rootfs);
   try {
     for (const name of ['dev', 'proc', 'sys']) {

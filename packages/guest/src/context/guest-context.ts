@@ -4,6 +4,7 @@ import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { DataHub } from '../confidential/data-hub.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { VfioDevices } from '../device/vfio-devices.js';
@@ -17,6 +18,7 @@ import type {
   OutputPolicy,
   SandboxClaim,
 } from './guest-options.js';
+import type { ImagePuller } from '../image/image-puller.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/capabilities.js';
@@ -39,6 +41,11 @@ export interface SettingsPart {
   readonly access: GuestAccess;
   readonly output: OutputPolicy;
   readonly namesOf: NamesOf;
+  /** Undefined: there is none. */
+  readonly dataHub: DataHub | undefined;
+  /** Undefined: it pulls none. */
+  readonly images: ImagePuller | undefined;
+  readonly pauseBundle: string;
   readonly pipeSize: number;
 }
 

@@ -2,6 +2,8 @@ import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { StreamRef } from '../request/actions.js';
+import type { DataHub } from '../confidential/data-hub.js';
+import type { ImagePuller } from '../image/image-puller.js';
 import type { GuestAccess } from './guest-access.js';
 
 /** The names of a container on the host. */
@@ -39,6 +41,12 @@ export interface GuestOptions {
   readonly access?: GuestAccess | undefined;
   /** The time before which the clock is never set, in milliseconds since 1970. Default: any time is set. */
   readonly clockFloor?: number | undefined;
+  /** Absent: there is none, and sealed secrets stay sealed, as with Kata's agent. */
+  readonly dataHub?: DataHub | undefined;
+  /** Absent: the guest pulls no images. */
+  readonly images?: ImagePuller | undefined;
+  /** The directory with the bundle of the pause container. Default: `/pause_bundle`. */
+  readonly pauseBundle?: string | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
 }

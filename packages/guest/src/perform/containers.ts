@@ -29,6 +29,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
     admit: () =>
       admitRequest({
         action,
+        paths: context.paths,
         hooks: context.hooks,
         access: context.access,
         containers: {

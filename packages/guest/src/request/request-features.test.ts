@@ -15,7 +15,12 @@ const storage = {
 const askFor: Readonly<Record<(typeof requestFeatures)[number]['kind'], (name: string) => unknown>> = {
   'storage driver': (name) => storageDriver(name),
   'storage option': (name) =>
-    storageDriver('blk').needs?.({ ...storage, driver: 'blk', fstype: 'ext4', driverOptions: [name] }),
+    storageDriver('blk').needs?.({
+      ...storage,
+      driver: 'blk',
+      fstype: 'ext4',
+      driverOptions: [name, 'create_filesystem'],
+    }),
   'device type': (name) =>
     attachments([{ id: addressOf(name), type: name, vmPath: '', containerPath: '/dev/x', options: [] }]),
 };

@@ -210,9 +210,14 @@ test('entropy is added, then the generator reseeded; the device is always closed
   assert.throws(() => reseedRandom(new Uint8Array(65_537), kernel), { kind: 'invalid' });
 });
 
+test('a guest that can unseal secrets has no swap', () => {
+  const swap = new SwapDevices(new RecordingSyscalls(), new Disks('/sys'), true);
+  assert.throws(() => swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
+});
+
 test('only block devices are accepted as swap', () => {
   const kernel = new RecordingSyscalls();
-  const swap = new SwapDevices(kernel, new Disks('/sys'));
+  const swap = new SwapDevices(kernel, new Disks('/sys'), false);
   for (const path of [
     '/dev/null',
     '/etc/passwd',

@@ -8,16 +8,24 @@ import { quotedPath } from '../quoted.js';
 export class SwapDevices {
   readonly #syscalls: Syscalls;
   readonly #disks: Disks;
+  readonly #hasSecrets: boolean;
   /** Paths of the devices; each value releases the disk. */
   readonly #used: Map<string, () => void> = new Map();
 
-  constructor(syscalls: Syscalls, disks: Disks) {
+  /** `hasSecrets`: the guest can unseal secrets, which swap would write to a disk of the host. */
+  constructor(syscalls: Syscalls, disks: Disks, hasSecrets: boolean) {
     this.#syscalls = syscalls;
     this.#disks = disks;
+    this.#hasSecrets = hasSecrets;
   }
 
   /** Adds a block device as swap. Refuses files and symbolic links: the host may name only devices, not files of the guest. */
   add(path: string): void {
+    if (this.#hasSecrets)
+      throw new GuestError(
+        'refused',
+        `swap ${quotedPath(path)} is refused: this guest unseals secrets, and the host could read them on the disk; help: boot it with more memory, or with guest_components_procs = "none"`,
+      );
     if (!isBlockDevice(path))
       throw new GuestError('invalid', `swap ${quotedPath(path)} is not a block device below /dev`);
     if (this.#used.has(path)) throw new GuestError('exists', `${path} is already in use as swap`);

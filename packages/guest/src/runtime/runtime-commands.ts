@@ -5,7 +5,7 @@ export interface CommandFor {
   readonly container: string;
   /** Absent: for the container itself. */
   readonly execId?: string | undefined;
-  readonly command: 'create' | 'start' | 'exec' | 'pause' | 'resume' | 'update';
+  readonly command: 'create' | 'start' | 'exec' | 'pause' | 'resume' | 'update' | 'pull';
   /** Aborted when the call is cancelled or its deadline has passed. */
   readonly call?: AbortSignal | undefined;
 }
@@ -13,9 +13,17 @@ export interface CommandFor {
 /**
  * Time limits of commands in seconds. An exec does little, but all of it in a file system that the container can
  * change: half a second is slow, and after ten the container is probably blocking it. Other commands may run hooks and wait for the
- * guest's disks.
+ * guest's disks. A pull is none of the runtime's commands, and its puller has a time limit; it is ended for the same reasons.
  */
-const timeLimitSeconds = { exec: 10, create: 30, start: 30, pause: 30, resume: 30, update: 30 } as const;
+const timeLimitSeconds = {
+  exec: 10,
+  create: 30,
+  start: 30,
+  pause: 30,
+  resume: 30,
+  update: 30,
+  pull: 86_400,
+} as const;
 
 /**
  * Maximum number of concurrent creates: each needs tens of megabytes for a short time. `checkAccountFiles` refuses files

@@ -1,4 +1,5 @@
 import { MountAttribute, Pace, type Syscalls } from '@kata-agent/linux';
+import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
@@ -21,6 +22,8 @@ interface Parts extends SourceRules {
   readonly places: OwnPlaces;
   /** Returns a source with the sources of the storages that it lies in. */
   readonly throughStorages: (source: UsedSource) => readonly UsedSource[];
+  /** Undefined: sealed secrets stay sealed. */
+  readonly secrets: SecretVolumes | undefined;
 }
 
 /** The sources of one container that is being created: each is opened once, and the runtime mounts a copy of it. */
@@ -58,17 +61,18 @@ export class ContainerSources {
     const staged: OciMount[] = [];
     for (const mount of mounts) {
       await pace.step();
-      staged.push(this.#stage(mount, access));
+      staged.push(await this.#stage(mount, access));
     }
     this.#staged.check();
     return staged;
   }
 
-  #stage(mount: OciMount, access: GuestAccess): OciMount {
+  async #stage(mount: OciMount, access: GuestAccess): Promise<OciMount> {
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
-    const source = this.#open(mount.source ?? '', named, { isRoot: false, access });
+    const opened = this.#open(mount.source ?? '', named, { isRoot: false, access });
+    const source = await this.#unsealed(opened, named);
     // guest_paths that lists /dev or a directory in it makes devices visible; only one that it names can be opened.
     const isNamed = source.kind !== 'kernel' || source.below === '';
     if (source.device !== undefined && isNamed)
@@ -92,6 +96,17 @@ export class ContainerSources {
       const use = isRoot && access.privileged === 'refuse' ? 'own' : 'volume';
       places.add(throughStorages(usedSource(source, use)));
       return source;
+    } catch (error) {
+      source.descriptor.close();
+      throw error;
+    }
+  }
+
+  async #unsealed(source: OpenSource, named: string): Promise<OpenSource> {
+    const { secrets } = this.#parts;
+    if (secrets === undefined) return source;
+    try {
+      return await secrets.replaced(source, named);
     } catch (error) {
       source.descriptor.close();
       throw error;

@@ -52,7 +52,7 @@ export class StagedMounts {
     this.#count += 1;
     const place = join(this.#directory, String(this.#count));
     try {
-      copyTo(place, source, options, this.#syscalls, this.#made);
+      copyMount(place, source, options, this.#syscalls, this.#made);
       this.#unchecked.set(place, source);
       if (this.#unchecked.size >= checkedAtOnce) this.check();
       return place;
@@ -85,13 +85,14 @@ export function stageAt(
   syscalls: Syscalls,
   made: UndoStack,
 ): void {
-  copyTo(place, source, options, syscalls, made);
+  copyMount(place, source, options, syscalls, made);
   refuseInterfacesIn(place, new Map([[place, source]]));
 }
 
-function copyTo(
+/** Copies the mount of a source, as `stageAt`; the mounts below it are not checked. */
+export function copyMount(
   place: string,
-  source: OpenSource,
+  source: Pick<OpenSource, 'descriptor' | 'isDirectory' | 'writable'>,
   { recursive, attributes }: StageOptions,
   syscalls: Syscalls,
   made: UndoStack,

@@ -46,6 +46,7 @@ test('a request with several faults is refused for the first of the list', () =>
   const containers = { count: 1, limit: 1, has: () => true, isWaiting: () => true };
   const faulty: RequestedContainer = {
     action: { id: '', spec: { ...empty, mounts, hooks, linux: { sysctl: { vm: '|' } } }, storages: [] },
+    paths: { kata: '/run/kata-containers' },
     hooks: 'refuse',
     access: { privileged: 'refuse', sysctls: [], networkNamespaces: [] },
     containers,

@@ -2,6 +2,7 @@ import type { CreateContainer } from '../request/actions.js';
 import { checkContainerId, checkHostname } from '../container/identifiers.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
+import { pulledRootOf } from '../image/own-root.js';
 import { refuseHooks } from '../hooks/refuse-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
@@ -35,6 +36,7 @@ import type { HookSetting } from '../hooks/hook-setting.js';
 /** A request to create a container, and the state that it depends on. */
 export interface RequestedContainer {
   readonly action: Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
+  readonly paths: { readonly kata: string };
   readonly hooks: HookSetting;
   readonly access: Pick<GuestAccess, 'privileged' | 'sysctls' | 'networkNamespaces'>;
   /** Number of containers that exist or are being created, without those that wait for devices or mounts. */
@@ -56,6 +58,7 @@ const requestChecks: OrderedChecks<RequestedContainer> = {
   'OCI runtime': ({ installedRuntime }) => void installedRuntime(),
   'number of mounts': ({ action }) => checkCount('mounts', action.spec.mounts ?? []),
   'number of storages': ({ action }) => checkCount('storages', action.storages),
+  'image that the guest pulls': ({ action, paths }) => void pulledRootOf(action, paths),
   hooks: ({ action, hooks }) => {
     if (hooks !== 'allow') refuseHooks(action.spec.hooks);
   },

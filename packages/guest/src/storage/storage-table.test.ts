@@ -30,7 +30,7 @@ function table(kata: string) {
   let saved: readonly SavedStorage[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
   const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
-  const environment = { syscalls, paths, access: openAccess, log, ...parts };
+  const environment = { syscalls, paths, access: openAccess, log, dataHub: undefined, ...parts };
   const storages = new StorageTable(environment, {
     saveStorages: (records) => {
       saved = records;

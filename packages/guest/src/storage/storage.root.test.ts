@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chownSync,
   existsSync,
@@ -18,6 +19,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mounts } from '@kata-agent/linux';
+import type { DataHub, SecureMount } from '../confidential/data-hub.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Storage } from '../request/actions.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
@@ -177,7 +180,11 @@ test('paths that are not disks, and disks without a file system, are refused and
     [{ source: disk.path, fstype: 'ext4', options: ['usrjquota=x'] }, { kind: 'refused' }],
     [
       { source: disk.path, fstype: 'ext4', driverOptions: ['encryption_key=ephemeral'] },
-      { kind: 'unimplemented' },
+      { kind: 'invalid', message: /needs create_filesystem/ },
+    ],
+    [
+      { source: disk.path, fstype: 'ext4', driverOptions: ['encryption_key=ephemeral', 'create_filesystem'] },
+      { kind: 'precondition', message: /this guest has no confidential data hub/ },
     ],
     [{ source: disk.path, fstype: 'xfs', driverOptions: ['create_filesystem'] }, { kind: 'invalid' }],
     [{ source: disk.path, fstype: 'ext4', options: ['X-kata.dmverity.roothash=00'] }, { kind: 'invalid' }],
@@ -401,5 +408,50 @@ test('links below Kata’s directory are not followed', {
     );
   } finally {
     rmSync(shared, { recursive: true });
+  }
+});
+
+test('an encrypted emptyDir is mounted by the data hub, gets its group, and is unmounted; a failure leaves nothing', {
+  skip,
+}, async () => {
+  const disk = new LoopDevice(16 * 1024 * 1024);
+  const asked: SecureMount[] = [];
+  let fails = false;
+  const dataHub: DataHub = {
+    unsealSecret: () => Promise.reject(new Error('no secret is sealed')),
+    secureMount: async (request) => {
+      asked.push(request);
+      if (fails) throw new GuestError('precondition', 'the data hub refuses');
+      execFileSync('mount', ['-t', 'tmpfs', 'encrypted', request.mountPoint]);
+    },
+  };
+  const other = await RealGuest.open({ dataHub });
+  const given = other.storage('blk', 'sandbox/storage/encrypted', {
+    source: disk.path,
+    fstype: 'ext4',
+    driverOptions: ['encryption_key=ephemeral', 'create_filesystem'],
+    fsGroup: { groupId: 1234, changePolicy: 'always' },
+  });
+  try {
+    const before = other.traces();
+    const made = new UndoStack();
+    await other.guest.context.storages.add(given, { kind: 'sandbox' }, made);
+    assert.equal(typeAt(given.mountPoint), 'tmpfs');
+    assert.equal(statSync(given.mountPoint).gid, 1234);
+    const { rdev } = statSync(disk.path);
+    const makeOptions = '-O ^has_journal -m 0 -i 163840 -I 128';
+    assert.deepEqual(asked, [
+      { device: `${rdev >> 8}:${rdev & 0xff}`, makeOptions, mountPoint: given.mountPoint },
+    ]);
+    assert.deepEqual(await made.unwind(), []);
+    fails = true;
+    await assert.rejects(
+      other.guest.context.storages.add(given, { kind: 'sandbox' }, new UndoStack()),
+      /the data hub refuses/,
+    );
+    assert.deepEqual(other.traces(), before);
+  } finally {
+    await other.close();
+    disk.remove();
   }
 });

@@ -35,7 +35,9 @@ export const configGenerate: CommandDefinition = {
     }
     const pods = readPods(options);
     const plan = generate(pods.workloads, pods);
-    const unbuilt = pods.workloads.flatMap((workload) => unbuiltFeatures(workload, pods.setup, pods.images));
+    const unbuilt = pods.workloads.flatMap((workload) =>
+      unbuiltFeatures(workload, pods.setup, pods.images, { image: { puller: 'none' } }),
+    );
     const notes = [
       ...unbuilt.map((feature) => `refused with any configuration: ${unbuiltLine(feature)}`),
       ...notesOn(plan, pods),

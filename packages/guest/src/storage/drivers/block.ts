@@ -1,4 +1,3 @@
-import { unbuiltNames } from '@kata-agent/catalogue/request-features';
 import type { Storage } from '../../request/actions.js';
 import type { Wanted } from '../../device/find-device.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/wanted-block.js';
@@ -6,6 +5,7 @@ import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup } from '../fs-group.js';
 import { KataOptions } from '../kata-options.js';
+import { mountEncrypted } from './encrypted-disk.js';
 import { makeFileSystem } from './make-file-system.js';
 import { kernelOptions, mountAt } from '../mount-point.js';
 import { diskFileSystems, isDiskOption } from '../disk-options.js';
@@ -15,7 +15,8 @@ import { openVerity, type Verity, verityName, verityOf } from './verity.js';
 
 /** A driver option: the disk is blank, and is formatted first (Kata 4.1, src/libs/kata-types/src/mount.rs). */
 const CREATE_FILE_SYSTEM = 'create_filesystem';
-const refusedOptions = unbuiltNames('storage option');
+/** A driver option: the blank disk is encrypted with a key that exists in the guest's memory only. */
+const ENCRYPTED = 'encryption_key=ephemeral';
 
 /** Volumes, by the name that the runtimes give them. `virtual-volumes` has layers of an image. */
 const volumes = ['sandbox/storage/*', 'virtual-volumes/*', 'shared/containers/passthrough/*'];
@@ -41,10 +42,11 @@ function planOf(driver: BlockDriver, { source, fstype, driverOptions, options }:
     const all = diskFileSystems.join(', ');
     throw new GuestError('refused', `file system ${JSON.stringify(fstype)} of a disk is not one of ${all}`);
   }
-  const refused = driverOptions.find((each) => refusedOptions.has(each));
-  if (refused !== undefined) {
-    throw new GuestError('unimplemented', `${refused} is not supported yet (docs/reference/differences.md)`);
-  }
+  if (driverOptions.includes(ENCRYPTED) && !driverOptions.includes(CREATE_FILE_SYSTEM))
+    throw new GuestError(
+      'invalid',
+      `${ENCRYPTED} of a disk needs ${CREATE_FILE_SYSTEM}: its content is lost`,
+    );
   return {
     wanted: wantedBlock(driver, source),
     options: kernelOptions(options, (option) => isDiskOption(fstype, option)),
@@ -60,6 +62,11 @@ async function prepare(
   const { fstype, driverOptions } = storage;
   const disk = context.devices.find(wanted);
   context.made.push(`disk ${disk}`, context.disks.take(disk));
+  if (driverOptions.includes(ENCRYPTED)) {
+    await mountEncrypted({ disk, ...storage }, context);
+    await applyFsGroup(storage, context);
+    return;
+  }
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
   const device =
     verity === undefined ? disk : openVerity(disk, verity, verityName(verity, context.place), context);

@@ -1,6 +1,7 @@
 import type { Directory, Syscalls } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
 import type { UndoStack } from '../../container/undo-stack.js';
+import type { DataHub } from '../../confidential/data-hub.js';
 import type { DeviceWatch } from '../../device/device-watch.js';
 import type { Disks } from '../../device/disks.js';
 import type { Wanted } from '../../device/find-device.js';
@@ -29,6 +30,8 @@ export interface StorageEnvironment {
   readonly devices: DeviceWatch;
   readonly disks: Disks;
   readonly tools: Tools;
+  /** Undefined: there is none. */
+  readonly dataHub: DataHub | undefined;
   readonly log: GuestLog;
 }
 

@@ -3,6 +3,7 @@ import { GuestError } from '../../error/guest-error.js';
 import { bind } from './bind.js';
 import { blockStorages } from './block.js';
 import { ephemeral } from './ephemeral.js';
+import { imageGuestPull } from './image-guest-pull.js';
 import { local } from './local.js';
 import { multiLayerErofs } from './multi-layer-erofs.js';
 import { overlayfs } from './overlayfs.js';
@@ -16,6 +17,7 @@ export const storageDrivers: readonly StorageDriver[] = [
   bind,
   ...blockStorages,
   ephemeral,
+  imageGuestPull,
   local,
   multiLayerErofs,
   overlayfs,

@@ -1,0 +1,163 @@
+import {
+  type DataHub,
+  GuestError,
+  type ImagePuller,
+  type PulledImage,
+  type PullRequest,
+  type SecureMount,
+} from '@kata-agent/guest';
+import { ImagePullService, SealedSecretService, SecureMountService } from '@kata-agent/protocol/data_hub';
+import { type CallOptions, type Channel, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
+import { connect as connectSocket } from 'node:net';
+import { once } from 'node:events';
+import { dataHubSocket } from './component.js';
+
+export interface DataHubOptions {
+  /** Deadline of each call except pulls, in ms. */
+  readonly timeoutMs: number;
+  /** Deadline of a pull, in ms. */
+  readonly pullTimeoutMs: number;
+  /** Whether encrypted disks are protected against changes, too. */
+  readonly integrity: boolean;
+  /** Why the data hub cannot be used; undefined: it runs. */
+  readonly unavailable: () => string | undefined;
+}
+
+/** A client of the guest's confidential data hub. A lost connection is opened again by the next call. */
+export class DataHubClient implements DataHub, ImagePuller {
+  readonly #options: DataHubOptions;
+  #channel: Promise<Channel> | undefined;
+
+  constructor(options: DataHubOptions) {
+    this.#options = options;
+  }
+
+  async unsealSecret(sealed: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { plaintext } = await this.#call('a sealed secret cannot be unsealed', signal, (channel, options) =>
+      createClient(SealedSecretService, channel).unsealSecret({ secret: sealed }, options),
+    );
+    return plaintext;
+  }
+
+  async secureMount(
+    { device, makeOptions, mountPoint }: SecureMount,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    // As Kata's agent asks for it (docs/coco-facts.md, "Secure storage").
+    const options = {
+      deviceId: device,
+      sourceType: 'empty',
+      targetType: 'fileSystem',
+      filesystemType: 'ext4',
+      mkfsOpts: makeOptions,
+      encryptionType: 'luks2',
+      dataIntegrity: String(this.#options.integrity),
+    };
+    const request = { volumeType: 'block-device', options, flags: [], mountPoint };
+    await this.#call(`device ${device} cannot be mounted encrypted`, signal, (channel, callOptions) =>
+      createClient(SecureMountService, channel).secureMount(request, callOptions),
+    );
+  }
+
+  /** Which images it pulls, and how they are verified, is the data hub's own policy. */
+  async pull({ reference, directory, signal }: PullRequest): Promise<PulledImage> {
+    const request = { imageUrl: reference, bundlePath: directory };
+    const { manifestDigest } = await this.#call(
+      `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled`,
+      signal,
+      (channel, options) => createClient(ImagePullService, channel).pullImage(request, options),
+      { setting: 'image_pull_timeout', ms: this.#options.pullTimeoutMs },
+    );
+    return {
+      reference,
+      // Of a tag for several platforms it is another than the index's, so that it is not what the reference names.
+      digest: undefined,
+      manifestDigest: digestOf(manifestDigest),
+      config: undefined,
+    };
+  }
+
+  /** Closes the connection; calls in flight end. */
+  async close(): Promise<void> {
+    const channel = await this.#channel?.catch(() => undefined);
+    channel?.close();
+  }
+
+  async #call<Reply>(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (channel: Channel, options: CallOptions) => Promise<Reply>,
+    timeout: Timeout = { setting: 'cdh_api_timeout', ms: this.#options.timeoutMs },
+  ): Promise<Reply> {
+    const { unavailable } = this.#options;
+    const why = unavailable();
+    if (why !== undefined) throw new GuestError('precondition', `${what}: ${why}`);
+    try {
+      const options = { timeoutMs: timeout.ms, ...(signal === undefined ? {} : { signal }) };
+      return await run(await this.#connected(), options);
+    } catch (error) {
+      throw failure({ what, error, ended: unavailable(), timeout, signal });
+    }
+  }
+
+  async #connected(): Promise<Channel> {
+    this.#channel ??= this.#connect();
+    try {
+      return await this.#channel;
+    } catch (error) {
+      this.#channel = undefined;
+      throw error;
+    }
+  }
+
+  async #connect(): Promise<Channel> {
+    const socket = connectSocket(dataHubSocket);
+    await once(socket, 'connect');
+    const channel = connect(socket);
+    void channel.closed.then(() => {
+      this.#channel = undefined;
+    });
+    return channel;
+  }
+}
+
+interface Timeout {
+  /** The setting that has it. */
+  readonly setting: string;
+  readonly ms: number;
+}
+
+/** The data hub's own messages are about its key broker and registries, and have nothing of a secret. */
+function failure({
+  what,
+  error,
+  ended,
+  timeout,
+  signal,
+}: {
+  readonly what: string;
+  readonly error: unknown;
+  readonly ended: string | undefined;
+  readonly timeout: Timeout;
+  readonly signal: AbortSignal | undefined;
+}): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  const failed = (kind: 'precondition' | 'deadline', why: string): GuestError =>
+    new GuestError(kind, `${what}: ${why}`, { cause: error });
+  if (ended !== undefined) return failed('precondition', ended);
+  if (error instanceof TtrpcError && error.code === Code.DeadlineExceeded)
+    return failed(
+      'deadline',
+      `the confidential data hub has not answered for ${timeout.ms / 1000} s (${timeout.setting})`,
+    );
+  if (error instanceof TtrpcError)
+    return failed('precondition', `the confidential data hub: ${error.message}`);
+  if (error instanceof Error && 'syscall' in error)
+    return failed('precondition', `${dataHubSocket}: ${error.message}`);
+  return error;
+}
+
+/** Older data hubs return no digest. */
+function digestOf(text: string): string | undefined {
+  return /^sha256:[0-9a-f]{64}$/.test(text) ? text : undefined;
+}

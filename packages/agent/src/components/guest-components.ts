@@ -1,0 +1,95 @@
+import type { Configuration } from '@kata-agent/config';
+import { existsSync } from 'node:fs';
+import { CannotApply } from '../startup/cannot-apply.js';
+import type { Log } from '../startup/log.js';
+import type { Component } from './component.js';
+import type { DataHubClient } from './data-hub-client.js';
+import { readExtension } from './extension.js';
+import type { GuestComponents } from './load-guest-components.js';
+import { planOf } from './plan.js';
+import { RunningComponent } from './running-component.js';
+
+/** As in Kata's plan, and in its extension image. */
+const dataHubId = 'confidential-data-hub';
+
+/**
+ * Starts the guest components that a configuration requests, one after the other, as Kata's agent does
+ * (docs/coco-facts.md, "Starting the components"). If a program is missing none is started: the image was not made for them.
+ *
+ * @throws CannotApply if one does not become ready in time; those before it are stopped.
+ */
+export async function startGuestComponents(
+  { settings, image, initdata, initdataTexts, values }: Configuration,
+  log: Log,
+): Promise<GuestComponents> {
+  const manifest = readExtension();
+  const plan = planOf(settings, {
+    manifest,
+    initdata: initdata !== undefined && initdataTexts.has('initdata.toml'),
+    // PID 1 has words of the host's kernel command line in its environment (S23).
+    attesterVariant: process.pid === 1 ? undefined : process.env['KATA_ATTESTER_VARIANT'],
+  });
+  const missing = plan.filter(({ path }) => !existsSync(path)).map(({ path }) => path);
+  if (missing.length > 0) {
+    const row = values.find(({ key }) => key === 'guest_components_procs');
+    warnOfMissing(missing, row?.source === 'default' && missing.length === plan.length, log);
+  }
+  const running = missing.length > 0 ? [] : await startAll(plan, log);
+  const hub = running.find(({ id }) => id === dataHubId);
+  const dataHub = hub && (await clientOf(hub, settings));
+  if (image.puller === 'cdh' && dataHub === undefined)
+    throw new CannotApply(
+      `[image] puller is "cdh", and the confidential data hub is not started: ${missing.join(', ')} is missing`,
+      {
+        help: 'add the guest components to the image, or remove puller',
+      },
+    );
+  return {
+    started: running.map(({ id }) => id),
+    missing,
+    dataHub,
+    puller: image.puller === 'cdh' ? dataHub : undefined,
+    pauseBundle: manifest?.paths.get('pause-bundle'),
+    stop: async () => {
+      await dataHub?.close();
+      for (const component of running.toReversed()) await component.stop();
+    },
+  };
+}
+
+async function startAll(plan: readonly Component[], log: Log): Promise<readonly RunningComponent[]> {
+  const running: RunningComponent[] = [];
+  try {
+    for (const component of plan) running.push(await RunningComponent.start(component, log));
+    return running;
+  } catch (error) {
+    for (const component of running.toReversed()) await component.stop();
+    throw error;
+  }
+}
+
+function warnOfMissing(missing: readonly string[], isDefault: boolean, log: Log): void {
+  if (isDefault) {
+    log('info', 'this image has no guest components');
+    return;
+  }
+  log(
+    'warn',
+    'guest components are requested, and NONE is started: a program is missing\nhelp: add it to the image, or set guest_components_procs to fewer, or "none"',
+    { missing: missing.join(', ') },
+  );
+}
+
+/** Its code is loaded only in a guest with a data hub. */
+async function clientOf(
+  hub: RunningComponent,
+  { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity }: Configuration['settings'],
+): Promise<DataHubClient> {
+  const { DataHubClient } = await import('./data-hub-client.js');
+  return new DataHubClient({
+    timeoutMs: cdhApiTimeout * 1000,
+    pullTimeoutMs: imagePullTimeout * 1000,
+    integrity: secureStorageIntegrity,
+    unavailable: () => (hub.end === undefined ? undefined : `${dataHubId} has ended: ${hub.end}`),
+  });
+}

@@ -1,0 +1,34 @@
+import type { Configuration } from '@kata-agent/config';
+import type { DataHub, ImagePuller } from '@kata-agent/guest';
+import type { Log } from '../startup/log.js';
+
+/** The components of a confidential guest that this agent has started: attestation agent, data hub, REST server. */
+export interface GuestComponents {
+  /** Their names, in the order in which they were started. */
+  readonly started: readonly string[];
+  /** The programs that were requested and are missing; then none is started. */
+  readonly missing: readonly string[];
+  /** Undefined: it was not started. */
+  readonly dataHub: DataHub | undefined;
+  /** Undefined: none of them pulls images. */
+  readonly puller: ImagePuller | undefined;
+  /** Where an extension image has the pause container; undefined: the guest's image has it. */
+  readonly pauseBundle: string | undefined;
+  stop(): Promise<void>;
+}
+
+const none: GuestComponents = {
+  started: [],
+  missing: [],
+  dataHub: undefined,
+  puller: undefined,
+  pauseBundle: undefined,
+  stop: () => Promise.resolve(),
+};
+
+/** Starts the guest components; their code is loaded only if they are requested. @throws CannotApply */
+export async function loadGuestComponents(configuration: Configuration, log: Log): Promise<GuestComponents> {
+  if (configuration.settings.guestComponentsProcs === 'none') return none;
+  const { startGuestComponents } = await import('./guest-components.js');
+  return await startGuestComponents(configuration, log);
+}

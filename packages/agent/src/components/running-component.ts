@@ -1,0 +1,119 @@
+import { searchPath } from '@kata-agent/linux';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { CannotApply } from '../startup/cannot-apply.js';
+import type { Log } from '../startup/log.js';
+import type { Component } from './component.js';
+
+/** How often the socket of a component is looked for, in ms. */
+const lookEveryMs = 50;
+/** How long a component may take to end after SIGTERM, in ms. */
+const endMs = 2_000;
+/** Longer lines of a component's output are cut. */
+const maxLine = 4_096;
+
+/** A guest component that was started. It is not started again: what it held in memory is gone, and who needs it must know. */
+export class RunningComponent {
+  readonly id: string;
+  readonly #child: ChildProcess;
+  readonly #gone: Promise<void>;
+  #end: string | undefined;
+  #stopping = false;
+
+  private constructor(id: string, child: ChildProcess, log: Log) {
+    this.id = id;
+    this.#child = child;
+    this.#gone = new Promise((resolve) => {
+      const ended = (how: string): void => {
+        if (this.#end !== undefined) return;
+        this.#end = how;
+        if (!this.#stopping) log('error', 'a guest component has ended', { component: id, end: how });
+        resolve();
+      };
+      child.once('error', (error) => ended(error.message));
+      child.once('exit', (code, signal) =>
+        ended(code === null ? `killed by ${signal ?? 'a signal'}` : `exit code ${code}`),
+      );
+    });
+    for (const stream of [child.stdout, child.stderr]) if (stream !== null) logLines(stream, id, log);
+  }
+
+  /** Starts a component, and waits for its socket. @throws CannotApply */
+  static async start(component: Component, log: Log): Promise<RunningComponent> {
+    const { id, path, args, config, env, waitSocket } = component;
+    const configArgs = config !== undefined && existsSync(config) ? ['-c', config] : [];
+    if (waitSocket !== undefined) removeSocket(id, waitSocket);
+    const child = spawn(path, [...args, ...configArgs], {
+      cwd: '/',
+      env: { PATH: searchPath, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const running = new RunningComponent(id, child, log);
+    try {
+      await running.#ready(component);
+    } catch (error) {
+      await running.stop();
+      throw error;
+    }
+    log('info', 'a guest component is started', { component: id, program: path });
+    return running;
+  }
+
+  /** How it ended; undefined: it runs. */
+  get end(): string | undefined {
+    return this.#end;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#end !== undefined) return;
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), endMs);
+    await this.#gone;
+    clearTimeout(timer);
+  }
+
+  async #ready({ id, path, waitSocket, timeoutMs }: Component): Promise<void> {
+    // The error of a program that cannot be run comes in the next turn of the event loop.
+    await new Promise(setImmediate);
+    const deadline = performance.now() + timeoutMs;
+    while (this.#end === undefined) {
+      if (waitSocket === undefined || timeoutMs === 0 || isSocket(waitSocket)) return;
+      if (performance.now() >= deadline)
+        throw new CannotApply(
+          `guest component ${id}: ${waitSocket} is not there after ${timeoutMs / 1000} s`,
+          {
+            help: 'see its messages above, or set a longer launch_process_timeout',
+          },
+        );
+      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    }
+    throw new CannotApply(`guest component ${id} (${path}) has ended at its start: ${this.#end}`, {
+      help: 'see its messages above',
+    });
+  }
+}
+
+/** A socket of an earlier start would look as if the component were ready. */
+function removeSocket(id: string, path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CannotApply(`guest component ${id}: ${path} cannot be removed: ${reason}`, { cause: error });
+  }
+}
+
+function isSocket(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
+}
+
+/** Writes the output of a component to the agent log, a line at a time. */
+function logLines(stream: Readable, component: string, log: Log): void {
+  stream.on('error', () => stream.destroy());
+  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+    if (line !== '') log('info', line.slice(0, maxLine), { component });
+  });
+}

@@ -1,0 +1,42 @@
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
+import type { DataHub } from './data-hub.js';
+import { refuseSwap } from './refuse-swap.js';
+import { isSealed } from './sealed-secret.js';
+
+/**
+ * Returns the environment with the plain text of its sealed secrets. Kata's agent starts the container all the same if one cannot be
+ * unsealed; here that is an error.
+ */
+export async function unsealEnvironment(
+  env: readonly string[],
+  hub: DataHub,
+  { proc, signal }: { readonly proc: string; readonly signal: AbortSignal | undefined },
+): Promise<readonly string[]> {
+  const unsealed: string[] = [];
+  for (const entry of env) {
+    const at = entry.indexOf('=');
+    const value = entry.slice(at + 1);
+    if (at < 0 || !isSealed(value)) {
+      unsealed.push(entry);
+      continue;
+    }
+    refuseSwap(proc);
+    const name = entry.slice(0, at);
+    unsealed.push(`${name}=${textOf(name, await hub.unsealSecret(Buffer.from(value), signal))}`);
+  }
+  return unsealed;
+}
+
+function textOf(name: string, plain: Uint8Array): string {
+  const what = `the sealed secret in the variable ${quotedWord(name)}`;
+  if (plain.includes(0)) throw new GuestError('invalid', `${what} has a byte 0; help: mount it as a file`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain);
+  } catch (error) {
+    // The cause would have nothing of the secret, and says nothing either.
+    if (error instanceof TypeError)
+      throw new GuestError('invalid', `${what} is not UTF-8; help: mount it as a file`);
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import type { Storage } from '../request/actions.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
+
+/** The storage driver by which a runtime asks the guest to pull an image. */
+export const guestPullDriver = 'image_guest_pull';
+
+/** Annotations that say whether a container is the sandbox's own (docs/coco-facts.md, "Guest pull"). */
+const typeKeys = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType'];
+/** Annotations with the name of a container's image. */
+const nameKeys = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'];
+
+export type Annotations = Readonly<Record<string, string>>;
+
+/** Reports whether annotations, or metadata of a volume, are of the sandbox's own container, whose image is in the guest. */
+export function isOfSandbox(annotations: Annotations): boolean {
+  return typeKeys.some((key) => annotations[key] === 'sandbox');
+}
+
+/** Returns the metadata that a request has for a pull. @throws GuestError `invalid` */
+function pullMetadata({ driverOptions }: Pick<Storage, 'driverOptions'>): Annotations {
+  const prefix = `${guestPullDriver}=`;
+  const text = driverOptions.find((option) => option.startsWith(prefix))?.slice(prefix.length);
+  if (text === undefined)
+    throw new GuestError('invalid', `storage driver ${guestPullDriver}: driver_options has no ${prefix}`);
+  const metadata = metadataOf(text);
+  if (metadata === undefined)
+    throw new GuestError(
+      'invalid',
+      `storage driver ${guestPullDriver}: ${prefix} is not {"metadata":{…}} of texts`,
+    );
+  return metadata;
+}
+
+function metadataOf(text: string): Annotations | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (!(parsed instanceof Object) || !('metadata' in parsed)) return undefined;
+  const { metadata } = parsed;
+  if (!(metadata instanceof Object) || Array.isArray(metadata)) return undefined;
+  const entries = Object.entries(metadata);
+  return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+    ? Object.fromEntries(entries)
+    : undefined;
+}
+
+/**
+ * Refuses a request whose parts name different images: rules and records would have another than the one that runs.
+ *
+ * @throws GuestError `refused`
+ */
+export function checkOneImage(storage: Storage, annotations: Annotations): void {
+  const metadata = pullMetadata(storage);
+  if (isOfSandbox(metadata) !== isOfSandbox(annotations))
+    throw new GuestError(
+      'refused',
+      `storage driver ${guestPullDriver}: its metadata and the annotations differ in whether the container is the sandbox's`,
+    );
+  if (isOfSandbox(annotations)) return;
+  for (const [what, values] of [
+    ['annotation', annotations],
+    ['metadata', metadata],
+  ] as const)
+    for (const key of nameKeys) {
+      const name = values[key];
+      if (name !== undefined && name !== '' && name !== storage.source)
+        throw new GuestError(
+          'refused',
+          `storage driver ${guestPullDriver} names the image ${quotedWord(storage.source)}, and the ${what} ${key} names ${quotedWord(name)}`,
+        );
+    }
+}

@@ -1,0 +1,141 @@
+import { cpSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Directory, mount, MountAttribute, unmountTree } from '@kata-agent/linux';
+import { bundleOf } from '../container/bundle.js';
+import { checkKernelPlaces } from '../container/rootfs.js';
+import type { UndoStack } from '../container/undo-stack.js';
+import type { GuestContext } from '../context/guest-context.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedPath, quotedWord } from '../quoted.js';
+import type { CreateContainer, Storage } from '../request/actions.js';
+import { copyMount } from '../source/staged-mounts.js';
+import { removeTree } from '../storage/remove-tree.js';
+import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
+import type { PulledImage } from './image-puller.js';
+import { readPauseBundle } from './pause-bundle.js';
+
+type OwnRootContext = Pick<
+  GuestContext,
+  'paths' | 'syscalls' | 'images' | 'pauseBundle' | 'commands' | 'log'
+>;
+
+/** The pause container has one program. */
+const pauseSize = '64m';
+
+/**
+ * Returns the storage by which a request asks the guest to pull the root; undefined: there is none.
+ *
+ * @throws GuestError `invalid` or `refused` if the request is inconsistent
+ */
+export function pulledRootOf(
+  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
+  { kata }: { readonly kata: string },
+): Storage | undefined {
+  const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
+  if (storage === undefined) return undefined;
+  if (another !== undefined)
+    throw new GuestError(
+      'invalid',
+      `two storages have the driver ${guestPullDriver}: a container has one root`,
+    );
+  const place = join(kata, id, 'rootfs');
+  if (storage.mountPoint !== place)
+    throw new GuestError(
+      'refused',
+      `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
+    );
+  checkOneImage(storage, spec.annotations ?? {});
+  return storage;
+}
+
+/**
+ * Pulls the root of a container, or copies that of the pause container, and mounts it at `rootfs` in the bundle, whose path it
+ * returns. What `judgeImage` refuses is removed again.
+ */
+export async function mountOwnRoot(
+  storage: Storage,
+  { id, spec, signal, judgeImage }: Requested,
+  context: OwnRootContext,
+  made: UndoStack,
+): Promise<string> {
+  const bundle = bundleOf(id, context.paths);
+  const directory = join(bundle, 'image');
+  const rootfs = join(bundle, 'rootfs');
+  mkdirSync(directory, { mode: 0o700 });
+  try {
+    if (isOfSandbox(spec.annotations ?? {})) copyPause(directory, context);
+    else {
+      const image = await pull({ storage, id, directory, signal }, context);
+      await judgeImage?.(image);
+    }
+    attach(directory, rootfs, context, made);
+  } finally {
+    // The mount in the bundle, if it was made, has the root now.
+    unmountTree(context.syscalls, directory);
+    await removeTree(directory, context);
+  }
+  checkKernelPlaces(rootfs, storage.source, context.syscalls);
+  return rootfs;
+}
+
+type Requested = Pick<CreateContainer, 'id' | 'spec' | 'judgeImage'> & {
+  readonly signal: AbortSignal | undefined;
+};
+
+interface Pull {
+  readonly storage: Storage;
+  readonly id: string;
+  readonly directory: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function pull(
+  { storage, id, directory, signal: call }: Pull,
+  { images, commands, log }: Pick<OwnRootContext, 'images' | 'commands' | 'log'>,
+): Promise<PulledImage> {
+  const { source: reference } = storage;
+  if (images === undefined)
+    throw new GuestError(
+      'precondition',
+      `container ${id}: image ${quotedWord(reference)} is not pulled: this guest pulls no images; help: set [image] puller in its configuration`,
+    );
+  return await commands.run({ container: id, command: 'pull', call }, async (signal) => {
+    log('info', 'an image is pulled', { container: id, image: reference });
+    const image = await images.pull({ reference, directory, container: id, signal });
+    log('info', 'an image was pulled', {
+      container: id,
+      image: reference,
+      digest: image.digest ?? 'unknown',
+    });
+    return image;
+  });
+}
+
+function copyPause(directory: string, { pauseBundle, syscalls }: OwnRootContext): void {
+  const { rootfs } = readPauseBundle(pauseBundle);
+  const target = join(directory, 'rootfs');
+  mkdirSync(target);
+  mount(syscalls, { source: 'tmpfs', target, type: 'tmpfs', options: ['mode=755', `size=${pauseSize}`] });
+  cpSync(rootfs, target, { recursive: true, verbatimSymlinks: true });
+}
+
+/** The container's root has no device nodes, whatever the puller has made. */
+function attach(
+  directory: string,
+  rootfs: string,
+  { syscalls }: Pick<OwnRootContext, 'syscalls'>,
+  made: UndoStack,
+): void {
+  const parent = Directory.open(syscalls, directory);
+  try {
+    const descriptor = parent.place('rootfs');
+    try {
+      const source = { descriptor, isDirectory: true, writable: true };
+      copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
+    } finally {
+      descriptor.close();
+    }
+  } finally {
+    parent.close();
+  }
+}

@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
+import { AgentProcess } from '../harness/agent-process.js';
+import { readAll } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { GuestComponentPrograms } from '../harness/guest-components.js';
+import { eventually } from '../harness/retry.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+const api = '[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n';
+const image = 'registry.example/team/app@sha256:0123';
+const typeKey = 'io.kubernetes.cri.container-type';
+const nameKey = 'io.kubernetes.cri.image-name';
+
+interface PullOptions {
+  readonly args?: readonly string[];
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly driverOptions?: readonly string[];
+  readonly source?: string;
+  readonly mountPoint?: string;
+}
+
+describe('images that the confidential data hub pulls (R18)', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
+  let programs: GuestComponentPrograms;
+  let agent: AgentProcess;
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
+    const rootfs = makeRootfs(directory);
+    const process = {
+      args: ['/bin/sh', '-c', 'echo pause of the guest; exec sleep 1000'],
+      cwd: '/',
+      env: ['PATH=/bin'],
+    };
+    mkdirSync(join(directory, 'pause_bundle'));
+    cpSync(rootfs, join(directory, 'pause_bundle/rootfs'), { recursive: true, verbatimSymlinks: true });
+    writeFileSync(
+      join(directory, 'pause_bundle/config.json'),
+      JSON.stringify({ ociVersion: '1.0.2', process }),
+    );
+  });
+  after(() => rmSync(directory, { recursive: true }));
+  beforeEach(() => {
+    programs = new GuestComponentPrograms();
+    cpSync(join(directory, 'rootfs'), join(programs.directory, 'image'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    writeFileSync(join(programs.directory, 'image/etc/from-the-image'), 'pulled\n');
+  });
+  afterEach(async () => {
+    await agent.dispose();
+    programs.dispose();
+  });
+
+  const start = async (config: string): Promise<Awaited<ReturnType<AgentProcess['connect']>>['agent']> => {
+    agent = await AgentProcess.start({ config, setup: programs.setup });
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: 'pod' });
+    return client;
+  };
+  let count = 0;
+  function request(options: PullOptions = {}) {
+    count += 1;
+    const id = `pull-${process.pid}-${count}`;
+    const annotations = { [typeKey]: 'container', [nameKey]: image, ...options.annotations };
+    const args = options.args ?? ['cat', '/etc/from-the-image'];
+    const base = containerRequest({ id, rootfs: `/run/kata-containers/${id}/rootfs`, args, annotations });
+    const metadata = options.metadata ?? annotations;
+    const made = create(CreateContainerRequestSchema, base);
+    made.storages.push(
+      create(StorageSchema, {
+        driver: 'image_guest_pull',
+        driverOptions: [...(options.driverOptions ?? [`image_guest_pull=${JSON.stringify({ metadata })}`])],
+        source: options.source ?? image,
+        fstype: 'overlay',
+        mountPoint: options.mountPoint ?? `/run/kata-containers/${id}/rootfs`,
+      }),
+    );
+    return made;
+  }
+  /** The sandbox's namespaces stay mounted until it ends. */
+  const mountsOf = (): readonly string[] =>
+    readFileSync(`/proc/${agent.process.pid}/mountinfo`, 'utf8')
+      .split('\n')
+      .filter((line) => !line.includes(' - nsfs '));
+  const left = (): readonly string[] => readdirSync(`/proc/${agent.process.pid}/root/run/kata-agent/bundles`);
+
+  const cdh = `[agent]\nimage_pull_timeout = 1\n${api}[image]\npuller = "cdh"\n`;
+
+  it('a container has the root that was pulled, and its removal removes it', async () => {
+    const client = await start(cdh);
+    const before = mountsOf();
+    const made = request();
+    await client.createContainer(made);
+    await client.startContainer({ containerId: made.containerId });
+    assert.equal((await readAll(client, 'stdout', made.containerId)).toString(), 'pulled\n');
+    const [call] = programs.calls('confidential-data-hub');
+    assert.equal(call?.['method'], 'PullImage');
+    assert.equal(call?.['imageUrl'], image);
+    await client.removeContainer({ containerId: made.containerId });
+    assert.deepEqual(mountsOf(), before);
+    assert.deepEqual(left(), []);
+  });
+
+  const failures = [
+    ['refuses', 'FAILED_PRECONDITION', /the confidential data hub: the key broker refuses/],
+    ['hangs', 'DEADLINE_EXCEEDED', /has not answered for 1 s \(image_pull_timeout\)/],
+    ['dies in a call', 'FAILED_PRECONDITION', /the connection was closed|has ended: exit code 7/],
+  ] as const;
+  for (const [behaviour, code, message] of failures)
+    it(`a data hub that ${behaviour} is an error, and nothing is left`, async () => {
+      const client = await start(cdh);
+      const before = mountsOf();
+      programs.behave('confidential-data-hub', behaviour);
+      const answer = await answerOf(client.createContainer(request()));
+      assert.deepEqual([answer.code, message.test(answer.message)], [code, true], answer.message);
+      assert.deepEqual(mountsOf(), before);
+      assert.deepEqual(left(), []);
+    });
+
+  it('a pull ends when its container is removed, and delays no other container', async () => {
+    const client = await start(cdh.replace('= 1\n', '= 100\n'));
+    // The first container makes the namespaces that the others join: they wait for it.
+    await client.createContainer(request());
+    programs.behave('confidential-data-hub', 'hangs');
+    const pulling = request();
+    const answer = answerOf(client.createContainer(pulling));
+    await eventually(() => assert.equal(programs.calls('confidential-data-hub').length, 2));
+    programs.behave('confidential-data-hub', undefined);
+    const other = request();
+    await client.createContainer(other);
+    await client.removeContainer({ containerId: pulling.containerId });
+    assert.match((await answer).message, /was cancelled: the container was removed/);
+    assert.deepEqual(left().includes(pulling.containerId), false);
+    assert.equal(left().length, 2);
+  });
+
+  const wrong: readonly (readonly [string, PullOptions, string, RegExp])[] = [
+    [
+      'another image in the annotations',
+      { annotations: { [nameKey]: 'other' } },
+      'PERMISSION_DENIED',
+      /names the image ".*", and the annotation .* names "other"/,
+    ],
+    [
+      'another image in the metadata',
+      { metadata: { [typeKey]: 'container', [nameKey]: 'other' } },
+      'PERMISSION_DENIED',
+      /and the metadata .* names "other"/,
+    ],
+    [
+      'a sandbox in the metadata only',
+      { metadata: { [typeKey]: 'sandbox' } },
+      'PERMISSION_DENIED',
+      /differ in whether the container is the sandbox's/,
+    ],
+    ['no metadata', { driverOptions: [] }, 'INVALID_ARGUMENT', /driver_options has no image_guest_pull=/],
+    [
+      'metadata that is no JSON',
+      { driverOptions: ['image_guest_pull={'] },
+      'INVALID_ARGUMENT',
+      /is not \{"metadata"/,
+    ],
+    [
+      'another mount point',
+      { mountPoint: '/run/kata-containers/shared/containers/x' },
+      'PERMISSION_DENIED',
+      /is not \/run\/kata-containers\/pull/,
+    ],
+  ];
+  for (const [what, options, code, message] of wrong)
+    it(`${what} is refused before anything is pulled`, async () => {
+      const client = await start(cdh);
+      const answer = await answerOf(client.createContainer(request(options)));
+      assert.deepEqual([answer.code, message.test(answer.message)], [code, true], answer.message);
+      assert.ok(!readdirSync(programs.directory).includes('confidential-data-hub.calls'));
+      assert.deepEqual(left(), []);
+    });
+
+  it('without a puller nothing is pulled, whatever runs in the guest', async () => {
+    const client = await start(api);
+    const answer = await answerOf(client.createContainer(request()));
+    assert.match(answer.message, /this guest pulls no images; help: set \[image\] puller/);
+    assert.equal(answer.code, 'FAILED_PRECONDITION');
+  });
+
+  it('puller = "cdh" without a data hub stops the start', async () => {
+    const { code, stderr } = await AgentProcess.run({ config: cdh });
+    assert.equal(code, 3, stderr);
+    assert.match(stderr, /puller is \\"cdh\\", and the confidential data hub is not started/);
+    agent = await AgentProcess.start({ config: api });
+  });
+
+  it('the pause container has root and process of the bundle in the guest', async () => {
+    const manifest = 'schema_version = 1\n[paths]\n"pause-bundle" = "pause_bundle"\n';
+    mkdirSync(join(directory, 'etc/kata-extensions'), { recursive: true });
+    writeFileSync(join(directory, 'etc/kata-extensions/components.toml'), manifest);
+    const root = '/run/kata-extensions/coco';
+    agent = await AgentProcess.start({
+      config: api,
+      setup: `mkdir -p ${root} && mount --bind ${directory} ${root}`,
+    });
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: 'pod' });
+    const before = mountsOf();
+    const made = request({
+      source: 'pause',
+      args: ['/of/the/host'],
+      annotations: { [typeKey]: 'sandbox', [nameKey]: '' },
+    });
+    await client.createContainer(made);
+    await client.startContainer({ containerId: made.containerId });
+    const { data } = await client.readStdout({ containerId: made.containerId, len: 1024 });
+    assert.equal(Buffer.from(data).toString(), 'pause of the guest\n');
+    await client.removeContainer({ containerId: made.containerId, timeout: 10 });
+    assert.deepEqual(mountsOf(), before);
+  });
+
+  it('without the bundle the pause container is an error that names it', async () => {
+    const client = await start(api);
+    const made = request({ source: 'pause', annotations: { [typeKey]: 'sandbox', [nameKey]: '' } });
+    const answer = await answerOf(client.createContainer(made));
+    assert.match(answer.message, /the pause container's bundle \/pause_bundle cannot be used: ENOENT/);
+    assert.deepEqual(left(), []);
+  });
+});
