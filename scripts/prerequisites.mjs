@@ -114,6 +114,12 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'] },
+  'docker-registry': { provides: ['docker-registry'], neededBy: 'tests/functional/image-registry' },
+  skopeo: {
+    provides: ['skopeo'],
+    neededBy: 'tests/functional/image-registry',
+    on: { 12: { unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore' } },
+  },
   'nats-server': { provides: ['nats-server'], neededBy: 'tests/functional/realm-replicas' },
 };
 
