@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-
 export const indexType = 'application/vnd.oci.image.index.v1+json';
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 export const configType = 'application/vnd.oci.image.config.v1+json';
