@@ -1,3 +1,4 @@
+export { parseDecryptionKey } from './encryption/jwe.js';
 export { hasImageCode, ImageError } from './errors/image-error.js';
 export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes.js';
 export type { Place } from './http/connect-proxy.js';
@@ -26,6 +27,7 @@ export {
   type ReferencePattern,
 } from './reference/reference-pattern.js';
 export { type Credential, parseCredentials } from './registry/credentials.js';
+export { checkEndpointSettings, type EndpointSettings } from './registry/endpoint.js';
 export { parsePublicKey } from './signature/public-key.js';
 export { parseSignaturePolicy, type SignatureSettings } from './signature/signature-policy.js';
 export type { VerifiedSignature } from './signature/verify-signatures.js';

@@ -25,7 +25,7 @@ const maxRepositoryLength = 255;
 
 /**
  * Parses an image reference, as distribution/reference does: `[HOST[:PORT]/]PATH[:TAG][@DIGEST]`. The first segment is a host when
- * it has a dot, a colon or an upper-case letter, or is `localhost`. Throws an ImageError.
+ * it has a dot or a colon, or is `localhost`. Throws an ImageError.
  */
 export function parseReference(text: string): ImageReference {
   const invalid = (why: string): ImageError =>
@@ -100,7 +100,10 @@ function splitRegistry(
 ): { readonly registry: string; readonly path: string } {
   const slash = named.indexOf('/');
   const first = named.slice(0, Math.max(slash, 0));
-  const isHost = /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase();
+  const isHost = /[.:]/.test(first) || first.toLowerCase() === 'localhost';
+  // There a host too; but in lower case, as hosts are compared, it would name a repository of docker.io.
+  if (!isHost && first !== first.toLowerCase())
+    throw invalid('begins with upper-case letters: a host needs a dot or a port');
   if (slash < 0 || !isHost) return { registry: 'docker.io', path: named };
   if (!isRegistry(first)) throw invalid('has a malformed host or port');
   const registry = first.toLowerCase();
