@@ -223,6 +223,25 @@ describe('the signature policy', () => {
       await pulled('x', policy(keys.p256));
     });
 
+    it('takes those first that say to be signatures', async () => {
+      const entries = Array.from({ length: 20 }, (_, n) =>
+        attach(
+          image.manifest,
+          bundleOf(dsse(keys.p256, image.manifest.digest, { predicateType: 'https://example/x' }), { n }),
+        ),
+      );
+      const good = attach(image.manifest, bundleOf(dsse(keys.p256, image.manifest.digest)));
+      const annotations = { 'dev.sigstore.bundle.predicateType': signPredicate };
+      // As cosign writes an index of its own.
+      const index = referrers([
+        ...entries,
+        { ...good, annotations, artifactType: 'application/vnd.oci.empty.v1+json' },
+      ]);
+      registry.putManifest(index, indexType, image.manifest.digest.replace(':', '-'));
+      await pulled('x', policy(keys.p256));
+      assert.equal(registry.requests.filter(({ path }) => path.includes('/blobs/')).length, 4);
+    });
+
     it('reads no more than 16 of them', async () => {
       const good = bundleOf(dsse(keys.p256, image.manifest.digest));
       const bad = Array.from({ length: 16 }, (_, n) =>

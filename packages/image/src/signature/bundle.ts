@@ -11,7 +11,7 @@ const inTotoType = 'application/vnd.in-toto+json';
  * What `cosign sign` states. Any other statement by the same key is an attestation, which can say the opposite: that the image has a
  * vulnerability, for example.
  */
-const signPredicate = 'https://sigstore.dev/cosign/sign/v1';
+export const signPredicate = 'https://sigstore.dev/cosign/sign/v1';
 
 const maxSignatures = 16;
 const maxSubjects = 256;

@@ -5,12 +5,15 @@ import { MediaType } from '../manifest/media-types.js';
 import { checkEnvelope } from '../manifest/parse-manifest.js';
 import { type Digest, digestOf, digestAlgorithm } from '../reference/digest.js';
 import type { FetchedManifest, Registry } from '../registry/registry.js';
-import { bundleType } from './bundle.js';
+import { bundleType, signPredicate } from './bundle.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat } from './signature-policy.js';
 
 const simpleSigningType = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const signatureAnnotation = 'dev.cosignproject.cosign/signature';
+
+/** Types of an entry that can be a bundle. cosign writes that of the empty configuration when it makes the index itself. */
+const bundleEntryTypes: readonly unknown[] = [bundleType, 'application/vnd.oci.empty.v1+json', undefined];
 
 /** Of one object and format. Whoever may push signatures can push many: those after these are not read. */
 const maxCandidates = 16;
@@ -51,7 +54,8 @@ async function* bundles(registry: Blobs, digest: Digest): AsyncGenerator<Signatu
   checkEnvelope(document, MediaType.ociIndex);
   const wanted = document
     .objects('manifests', maxEntries)
-    .filter((entry) => entry.get('artifactType') === bundleType)
+    .filter((entry) => bundleEntryTypes.includes(entry.get('artifactType')))
+    .sort((a, b) => Number(saysSignature(b)) - Number(saysSignature(a)))
     .slice(0, maxCandidates);
   for (const entry of wanted) {
     const { digest: at, mediaType } = parseDescriptor(entry);
@@ -62,6 +66,11 @@ async function* bundles(registry: Blobs, digest: Digest): AsyncGenerator<Signatu
     if (layer?.mediaType === bundleType)
       yield { format: 'bundle', digest, bundle: await smallBlob(registry, layer) };
   }
+}
+
+/** Reports whether an entry says to be a signature. Only the order follows from it: attestations can be many. */
+function saysSignature(entry: Fields): boolean {
+  return entry.optionalObject('annotations')?.get('dev.sigstore.bundle.predicateType') === signPredicate;
 }
 
 function artifactOf(manifest: FetchedManifest): Fields {
