@@ -892,6 +892,20 @@ describe('a hostile registry', () => {
     }
   });
 
+  it('accepts connections, and does nothing', async () => {
+    const silent = createServer((client) => client.on('error', () => undefined)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const limits = { ...shortLimits, connectMs: 200 };
+    await assert.rejects(pullImage(`localhost:${port}/a:x`, settingsOf(), { limits }), (error) =>
+      hasImageCode(error, 'registry-unreachable'),
+    );
+    await assert.rejects(pulling('x', {}, { limits, proxy: { host: '127.0.0.1', port } }), (error) =>
+      hasImageCode(error, 'proxy-failed'),
+    );
+    silent.close();
+  });
+
   it('leaves no connection behind', async () => {
     await pulling('x');
     const probe = connect(registry.port, '127.0.0.1');
