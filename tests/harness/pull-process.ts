@@ -12,12 +12,4 @@ const code = await pull(
   () => 'pulled',
   (error: unknown) => (error instanceof ImageError ? error.code : String(error)),
 );
-process.stdout.write(
-  JSON.stringify({
-    code,
-    left: readdirSync(directory),
-    // In kilobytes.
-    memory: process.resourceUsage().maxRSS,
-    milliseconds: performance.now(),
-  }),
-);
+process.stdout.write(JSON.stringify({ code, left: readdirSync(directory) }));

@@ -1,7 +1,6 @@
 export { parseDecryptionKey } from './encryption/jwe.js';
 export { hasImageCode, ImageError } from './errors/image-error.js';
 export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes.js';
-export type { Place } from './http/connect-proxy.js';
 export type { TransportLimits } from './http/transport-limits.js';
 export type { ImageConfig, ImageProcess } from './manifest/image-config.js';
 export { formatPlatform, ownPlatform, type Platform } from './manifest/platform.js';

@@ -1,22 +1,26 @@
 import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { connectProxy, formatNetworkPlace, type NetworkPlace, ProxyError } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
-import { connectProxy, formatPlace, type Place } from './connect-proxy.js';
 
 export interface TlsOptions {
   readonly context: SecureContext;
   /** Absent: the server is reached directly. */
-  readonly proxy?: Place;
+  readonly proxy?: NetworkPlace;
 }
 
 /**
  * Connects to a server by TLS and authenticates it: its chain by the context's CAs, its name by alternative names alone. Ends when the
  * signal aborts. Rejects with an ImageError.
  */
-export async function connectTls(place: Place, options: TlsOptions, signal: AbortSignal): Promise<TLSSocket> {
+export async function connectTls(
+  place: NetworkPlace,
+  options: TlsOptions,
+  signal: AbortSignal,
+): Promise<TLSSocket> {
   const { context, proxy } = options;
-  const socket = proxy === undefined ? undefined : await connectProxy(proxy, place, signal);
+  const socket = proxy === undefined ? undefined : await throughProxy(proxy, place, signal);
   const stream = connect({
     ...(socket === undefined ? place : { socket }),
     servername: isIP(place.host) === 0 ? place.host : '',
@@ -26,7 +30,7 @@ export async function connectTls(place: Place, options: TlsOptions, signal: Abor
     checkServerIdentity: () => undefined,
     ALPNProtocols: ['http/1.1'],
   });
-  const name = formatPlace(place);
+  const name = formatNetworkPlace(place);
   const abort = (): void => void stream.destroy();
   return new Promise<TLSSocket>((resolve, reject) => {
     const unreachable = (why: string): ImageError =>
@@ -48,6 +52,15 @@ export async function connectTls(place: Place, options: TlsOptions, signal: Abor
     });
     if (signal.aborted) abort();
   }).finally(() => signal.removeEventListener('abort', abort));
+}
+
+async function throughProxy(proxy: NetworkPlace, place: NetworkPlace, signal: AbortSignal): Promise<Socket> {
+  try {
+    return await connectProxy(proxy, place, signal);
+  } catch (error) {
+    if (error instanceof ProxyError) throw new ImageError('proxy-failed', error.message);
+    throw error;
+  }
 }
 
 function whyNotAuthentic(stream: TLSSocket, host: string): string | undefined {

@@ -1,15 +1,15 @@
 import { request } from 'node:http';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { formatNetworkPlace, type NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { Answer } from './answer.js';
-import { formatPlace, type Place } from './connect-proxy.js';
 import { connectTls } from './connect-tls.js';
 import type { TransportLimits } from './transport-limits.js';
 
 export interface TransportOptions {
   /** Each CA as PEM. Empty: the CAs of Node.js, and never those of the environment. */
   readonly ca: readonly string[];
-  readonly proxy?: Place;
+  readonly proxy?: NetworkPlace;
   readonly limits: TransportLimits;
   readonly userAgent: string;
   /** Ends everything. */
@@ -41,7 +41,7 @@ export class Transport {
     const { limits, proxy, signal, userAgent } = this.#options;
     if (url.protocol !== 'https:') throw new ImageError('redirect-refused', 'only https is used');
     const place = placeOf(url);
-    const name = formatPlace(place);
+    const name = formatNetworkPlace(place);
     const stream = await withTimeout(limits.connectMs, signal, (ends) =>
       connectTls(place, { context: this.#context, ...(proxy === undefined ? {} : { proxy }) }, ends),
     );
@@ -99,7 +99,7 @@ export class Transport {
   }
 }
 
-export function placeOf(url: URL): Place {
+export function placeOf(url: URL): NetworkPlace {
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 443 : Number(url.port),
@@ -114,7 +114,7 @@ async function withTimeout<T>(
 ): Promise<T> {
   if (signal.aborted) throw canceled();
   const ends = new AbortController();
-  const abort = (): void => ends.abort();
+  const abort = (): void => ends.abort(new Error(`not within ${milliseconds / 1000} s`));
   const timer = setTimeout(abort, milliseconds);
   signal.addEventListener('abort', abort);
   try {

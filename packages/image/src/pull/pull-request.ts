@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Place } from '../http/connect-proxy.js';
+import type { NetworkPlace } from '@kata-agent/linux';
 import type { TransportLimits } from '../http/transport-limits.js';
 import type { ImageConfig } from '../manifest/image-config.js';
 import type { Platform } from '../manifest/platform.js';
@@ -47,7 +47,7 @@ export interface PullDependencies {
   readonly directory: string;
   /** Ends the pull. */
   readonly signal: AbortSignal;
-  readonly proxy?: Place;
+  readonly proxy?: NetworkPlace;
   readonly userAgent: string;
   readonly limits?: TransportLimits;
   /** For the whole pull. Absent: 20 minutes. */
