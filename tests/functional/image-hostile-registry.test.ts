@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createDecipheriv, createHmac } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -41,6 +42,20 @@ const platform = { os: 'linux', architecture };
 /** The same JSON text with another member first: parsers differ in which they take. */
 const withText = (from: Stored, change: (text: string) => string): Stored =>
   stored(Buffer.from(change(from.bytes.toString())));
+
+/** For the first layer as the encrypted bytes. */
+const zeroHmac = createHmac('sha256', Buffer.alloc(32)).update(firstLayer.bytes).digest('base64');
+const decryptedDigest = sha256(
+  createDecipheriv('aes-256-ctr', Buffer.alloc(32), Buffer.alloc(16)).update(firstLayer.bytes),
+);
+const zeroKey = (digest: string): Buffer =>
+  Buffer.from(
+    JSON.stringify({
+      symkey: Buffer.alloc(32).toString('base64'),
+      digest,
+      cipheroptions: { nonce: Buffer.alloc(16).toString('base64') },
+    }),
+  );
 
 interface Case {
   readonly name: string;
@@ -284,6 +299,12 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a blob without end',
+    code: 'size-mismatch',
+    behaviour: (path, _request, response) =>
+      isBlob(path, firstLayer) && endless(response, 'application/octet-stream'),
+  },
+  {
     name: 'a blob that is announced with another size',
     code: 'size-mismatch',
     behaviour: (path, _request, response) => {
@@ -486,24 +507,22 @@ const cases: readonly Case[] = [
     }),
   },
   {
-    name: 'an encrypted layer with another HMAC',
+    name: 'an encrypted layer with another HMAC, whose bytes are right',
     code: 'decryption-failed',
     ...encrypted({
       'org.opencontainers.image.enc.pubopts': publicOptions(),
       'org.opencontainers.image.enc.keys.provider.test': 'eA==',
     }),
-    dependencies: {
-      unwrapKey: () =>
-        Promise.resolve(
-          Buffer.from(
-            JSON.stringify({
-              symkey: Buffer.alloc(32).toString('base64'),
-              digest: image.manifest.digest,
-              cipheroptions: { nonce: Buffer.alloc(16).toString('base64') },
-            }),
-          ),
-        ),
-    },
+    dependencies: { unwrapKey: () => Promise.resolve(zeroKey(decryptedDigest)) },
+  },
+  {
+    name: 'an encrypted layer that decrypts to other bytes',
+    code: 'decryption-failed',
+    ...encrypted({
+      'org.opencontainers.image.enc.pubopts': publicOptions({ hmac: zeroHmac }),
+      'org.opencontainers.image.enc.keys.provider.test': 'eA==',
+    }),
+    dependencies: { unwrapKey: () => Promise.resolve(zeroKey(image.manifest.digest)) },
   },
   {
     name: 'a directory that does not exist',
@@ -890,6 +909,22 @@ describe('a hostile registry', () => {
       );
       proxy.close();
     }
+  });
+
+  it('redirects blobs to itself, which is followed five times, and never with a user in the URL', async () => {
+    const redirect =
+      (location: (path: string) => string): Behaviour =>
+      (path, _request, response) => {
+        if (isManifest(path)) return false;
+        response.writeHead(307, { Location: location(path) }).end();
+        return true;
+      };
+    registry.behaviour = redirect((path) => path);
+    await assert.rejects(pulling('x'), (error) => hasImageCode(error, 'redirect-refused'));
+    assert.equal(registry.requests.filter(({ path }) => !isManifest(path)).length, 6);
+    registry.behaviour = redirect((path) => `https://user:pass@127.0.0.1:${other.port}${path}`);
+    await assert.rejects(pulling('x'), (error) => hasImageCode(error, 'redirect-refused'));
+    assert.equal(other.requests.length, 0);
   });
 
   it('accepts connections, and does nothing', async () => {

@@ -419,11 +419,28 @@ describe('the signature policy', () => {
       const signature = keys.p256.sign(stored(payloadOf(other.manifest.digest, repository())).bytes);
       attachText(image.manifest, stored(payloadOf(image.manifest.digest, repository())), signature);
       await refused('signature-invalid', 'x', /made by another key/);
+      // A valid text under another digest: what is stored is not what the manifest names.
+      const text = stored(payloadOf(image.manifest.digest, repository()));
+      const digest = `sha256:${'0'.repeat(64)}`;
+      attachText(image.manifest, { bytes: text.bytes, digest }, keys.p256.sign(text.bytes));
+      await refused('digest-mismatch', 'x', /has another digest/);
     });
   });
 
   it('refuses an image without signatures, and accepts each image without a policy', async () => {
     await refused('signature-missing', 'x', /no bundle or simple-signing signature/);
     await pulled('x', undefined);
+  });
+
+  it('refuses an image that no scope matches, and needs each scope that does', async () => {
+    byTag(image.manifest, bundleOf(dsse(keys.p256, image.manifest.digest)));
+    const elsewhere = policy(keys.p256).map((each) => ({ ...each, scope: 'registry.example/**' }));
+    await assert.rejects(pulled('x', elsewhere), (error) => hasImageCode(error, 'signature-scope-missing'));
+    const all = policy(keys.p256, keys.stranger).map((each) => ({ ...each, scope: '**' }));
+    assert.equal((await pulled('x', [...elsewhere, ...policy(keys.p256), ...all])).signatures.length, 2);
+    const another = policy(keys.stranger).map((each) => ({ ...each, scope: '**' }));
+    await assert.rejects(pulled('x', [...policy(keys.p256), ...another]), (error) =>
+      hasImageCode(error, 'signature-invalid'),
+    );
   });
 });
