@@ -94,7 +94,7 @@ export const imageDocument: Target = {
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       if (!/^[\x20-\x7e…]{1,400}$/.test(error.message))
-        throw new Error(`the message is not a short line of ASCII: ${error.message}`);
+        throw new Error(`the message is not a short line of ASCII: ${error.message}`, { cause: error });
     }
     return undefined;
   },

@@ -546,11 +546,12 @@ function withConfig(change: Members): Pick<Case, 'manifest' | 'blobs'> {
   return { manifest, blobs: [config] };
 }
 
-function encrypted(annotations: Members): Pick<Case, 'manifest'> {
-  return {
-    manifest: imageOf({ layers: image.layers, layer: { mediaType: `${layerType}+encrypted`, annotations } })
-      .manifest,
-  };
+function encrypted(annotations: Members): Pick<Case, 'manifest' | 'blobs'> {
+  const { manifest, config } = imageOf({
+    layers: image.layers.slice(0, 1),
+    layer: { mediaType: `${layerType}+encrypted`, annotations },
+  });
+  return { manifest, blobs: [config] };
 }
 
 function publicOptions(change: Members = {}): string {

@@ -99,7 +99,7 @@ export class Transport {
   }
 }
 
-export function placeOf(url: URL): NetworkPlace {
+function placeOf(url: URL): NetworkPlace {
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 443 : Number(url.port),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Json, JsonSyntaxError, parseJson } from './parse-json.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
