@@ -114,6 +114,20 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'] },
+  'docker-registry': {
+    provides: ['docker-registry'],
+    neededBy: 'tests/functional/image-registry, image-cosign',
+  },
+  cosign: {
+    provides: ['cosign'],
+    neededBy: 'tests/functional/image-cosign',
+    on: { 12: { unavailable: 'Debian 12 does not have cosign' } },
+  },
+  skopeo: {
+    provides: ['skopeo'],
+    neededBy: 'tests/functional/image-registry, image-cosign',
+    on: { 12: { unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore' } },
+  },
   'nats-server': { provides: ['nats-server'], neededBy: 'tests/functional/realm-replicas' },
 };
 

@@ -67,6 +67,12 @@ export {
 } from './socket/vsock-address.js';
 export { checkExchange } from './socket/vsock-check.js';
 export { connectVsock, listenVsock, vsockPeerOf } from './socket/vsock-socket.js';
+export {
+  connectProxy,
+  formatNetworkPlace,
+  type NetworkPlace,
+  ProxyError,
+} from './socket/connect-proxy.js';
 export { limitUnacknowledged } from './socket/unacknowledged.js';
 export { connectUnix, listenUnix, type ListenOptions, peerOf } from './socket/unix-socket.js';
 export { attachDeviceFilter, deviceFilter } from './device/device-filter.js';

@@ -15,6 +15,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   admission: [],
   tlog: [],
   measurement: ['linux'],
+  evidence: ['measurement', 'tlog', 'x509'],
+  image: ['linux'],
   guest: ['catalogue', 'linux'],
   agent: [
     'protocol',
@@ -29,6 +31,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'guest',
     'admission',
     'tlog',
+    'evidence',
+    'image',
   ],
   realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission', 'tlog'],
   ctl: [
@@ -44,6 +48,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'x509',
     'realm',
     'tlog',
+    'evidence',
+    'image',
   ],
 };
 
