@@ -20,6 +20,8 @@ const allowed: Numbers = {
   ftruncate: [77, 46],
   fallocate: [285, 47],
   fcntl: [72, 25],
+  fsync: [74, 82],
+  fdatasync: [75, 83],
   dup: [32, 23],
   dup3: [292, 24],
   pipe2: [293, 59],
