@@ -32,6 +32,8 @@ export interface ChildSettings {
   readonly user?: number;
   /** Bytes of private memory. */
   readonly memory?: number;
+  /** A process that sends nothing for so long is ended. */
+  readonly silenceMilliseconds?: number;
   /** The program; by default the one of this package. */
   readonly program?: string;
 }
@@ -43,6 +45,8 @@ const memoryByDefault = 512 * MiB;
 /** The process starts Node.js twice. */
 const startMilliseconds = 20_000;
 const errorOutputLength = 4096;
+/** Without memory Node.js may wait for ever instead of ending. */
+const silenceByDefault = 30_000;
 /** `--max-old-space-size` in MiB bounds V8's heap; buffers lie outside. */
 const nodeOptions: readonly string[] = ['--max-old-space-size=96', '--max-semi-space-size=2', '--no-warnings'];
 const environment: readonly string[] = ['LANG=C', 'UV_THREADPOOL_SIZE=1', 'UV_USE_IO_URING=0', 'MALLOC_ARENA_MAX=1'];
@@ -58,10 +62,11 @@ export async function runUnpackChild(request: ChildRequest, settings: ChildSetti
   const child = start(request, settings);
   const kill = (): void => void child.kill('SIGKILL');
   const timer = setTimeout(kill, limits.milliseconds + startMilliseconds);
+  const silence = setTimeout(kill, settings.silenceMilliseconds ?? silenceByDefault);
   settings.signal?.addEventListener('abort', kill);
   try {
     const ended = exitOf(child);
-    const answer = await converse(child, { layers, limits }, settings);
+    const answer = await converse(child, { layers, limits }, { ...settings, onLine: () => void silence.refresh() });
     const how = await ended;
     settings.signal?.throwIfAborted();
     if (answer.result !== undefined) return answer.result;
@@ -69,6 +74,7 @@ export async function runUnpackChild(request: ChildRequest, settings: ChildSetti
   } finally {
     kill();
     clearTimeout(timer);
+    clearTimeout(silence);
     settings.signal?.removeEventListener('abort', kill);
   }
 }
@@ -121,7 +127,7 @@ interface Answer {
 }
 
 /** Sends the request, reads messages until the socket closes, and returns the last answer. */
-async function converse(child: ChildProcess, request: UnpackRequest, settings: ChildSettings): Promise<Answer> {
+async function converse(child: ChildProcess, request: UnpackRequest, { onProgress, onLine }: Pick<ChildSettings, 'onProgress'> & { readonly onLine: () => void }): Promise<Answer> {
   const socket = child.stdio[3];
   if (!(socket instanceof Duplex)) return {};
   let answer: Answer = {};
@@ -129,8 +135,9 @@ async function converse(child: ChildProcess, request: UnpackRequest, settings: C
   socket.write(`${JSON.stringify(request)}\n`);
   try {
     for await (const line of lines(socket)) {
+      onLine();
       const message = parseMessage(line);
-      if (message.kind === 'progress') settings.onProgress?.(message.progress);
+      if (message.kind === 'progress') onProgress?.(message.progress);
       else if (message.kind === 'result') answer = { result: message.result };
       else answer = { error: messageError(message) };
     }

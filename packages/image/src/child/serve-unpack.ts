@@ -19,9 +19,11 @@ export async function serveUnpack(agentSocket: number): Promise<void> {
   let layer: number | undefined;
   try {
     const request = await readRequest(socket);
-    const result = await unpack(syscalls, request, (index, budget) => {
-      layer = index;
-      send({ progress: { layer: index, bytes: budget.bytes, entries: budget.entries } });
+    const result = await unpack(syscalls, request, {
+      begin: (index) => {
+        layer = index;
+      },
+      progress: (budget) => send({ progress: { layer, bytes: budget.bytes, entries: budget.entries } }),
     });
     send({ result });
   } catch (error) {
@@ -60,7 +62,7 @@ function readRequest(socket: Socket): Promise<UnpackRequest> {
 async function unpack(
   syscalls: Syscalls,
   { layers, limits }: UnpackRequest,
-  onProgress: (layer: number, budget: Budget) => void,
+  on: { readonly begin: (layer: number) => void; readonly progress: (budget: Budget) => void },
 ): Promise<UnpackResult> {
   const budget = new Budget(limits);
   const root = syscalls.openat(At.Cwd, '/target', Open.Path | Open.Directory);
@@ -68,12 +70,13 @@ async function unpack(
   const droppedAttributes: Record<string, number> = {};
   let reported = Number.NEGATIVE_INFINITY;
   for (const [index, layer] of layers.entries()) {
+    on.begin(index);
     const source = createReadStream(`/blobs/${layer.file}`, { highWaterMark: 256 * 1024 });
     const report = (): void => {
       const now = performance.now();
       if (now - reported < progressInterval) return;
       reported = now;
-      onProgress(index, budget);
+      on.progress(budget);
     };
     const done = await unpackLayer(tree, layer, source, budget, report);
     for (const [name, count] of done.droppedAttributes)
