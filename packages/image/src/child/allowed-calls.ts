@@ -197,10 +197,12 @@ function rules(network: boolean): ReadonlyMap<number, ArgumentRule> {
     ['mknodat', { argument: 2, mask: constants.S_IFMT, values: [constants.S_IFIFO] }],
     ['socket', { argument: 0, mask: whole, values: network ? InternetFamilies : [] }],
   ];
-  return new Map(found.flatMap(([name, rule]) => {
-    const number = numberOf(conditional[name]);
-    return number === undefined ? [] : [[number, rule] as const];
-  }));
+  return new Map(
+    found.flatMap(([name, rule]) => {
+      const number = numberOf(conditional[name]);
+      return number === undefined ? [] : [[number, rule] as const];
+    }),
+  );
 }
 
 /** Returns what the child process may ask the kernel for; with `network`, to open sockets too. */

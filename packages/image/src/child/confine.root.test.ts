@@ -33,12 +33,16 @@ async function run(
   const child = spawn(process.execPath, [probe, 'confine', JSON.stringify(options)], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
   });
-  const signal = new Promise<NodeJS.Signals | null>((settle) => child.once('exit', (_, name) => settle(name)));
+  const signal = new Promise<NodeJS.Signals | null>((settle) =>
+    child.once('exit', (_, name) => settle(name)),
+  );
   const sent = await text(child.stdio[3] as Duplex);
   return { sent, signal: await signal, place };
 }
 
-test('a process that was taken over reaches the blobs and the target alone', { skip: whyNotRoot }, async (context) => {
+test('a process that was taken over reaches the blobs and the target alone', {
+  skip: whyNotRoot,
+}, async (context) => {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
   const { sent, place } = await run(context, 'none');
   const outcomes = JSON.parse(sent) as Readonly<Record<string, string>>;
@@ -72,7 +76,21 @@ test('a process that was taken over reaches the blobs and the target alone', { s
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), mounts);
 });
 
-const fatal = ['execve', 'mount', 'umount2', 'unshare', 'setns', 'chroot', 'pivot_root', 'open_tree', 'capset', 'bpf', 'setuid', 'swapon', 'reboot'];
+const fatal = [
+  'execve',
+  'mount',
+  'umount2',
+  'unshare',
+  'setns',
+  'chroot',
+  'pivot_root',
+  'open_tree',
+  'capset',
+  'bpf',
+  'setuid',
+  'swapon',
+  'reboot',
+];
 for (const call of fatal) {
   test(`${call} ends the confined process`, { skip: whyNotRoot }, async (context) => {
     const { sent, signal } = await run(context, call);

@@ -115,7 +115,8 @@ function enterRoot(syscalls: Syscalls, places: readonly VisiblePlace[]): void {
 /** A place below another one is already visible. */
 function outermost(places: readonly VisiblePlace[]): readonly VisiblePlace[] {
   return places.filter(
-    ({ to }) => !places.some((other) => to !== other.to && to.startsWith(`${other.to}/`) && !isLink(other.from)),
+    ({ to }) =>
+      !places.some((other) => to !== other.to && to.startsWith(`${other.to}/`) && !isLink(other.from)),
   );
 }
 

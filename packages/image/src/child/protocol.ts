@@ -84,7 +84,11 @@ export function parseMessage(line: string): ChildMessage {
   if (isRecord(progress))
     return {
       kind: 'progress',
-      progress: { layer: count(progress.layer), bytes: count(progress.bytes), entries: count(progress.entries) },
+      progress: {
+        layer: count(progress.layer),
+        bytes: count(progress.bytes),
+        entries: count(progress.entries),
+      },
     };
   if (isRecord(result))
     return {

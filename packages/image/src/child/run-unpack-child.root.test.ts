@@ -108,7 +108,9 @@ test('1 GB of zeros is stopped at each limit, with bounded memory', { skip: whyN
   }
 });
 
-test('a process that is ended at any point leaves nothing but the target', { skip: whyNotRoot }, async (context) => {
+test('a process that is ended at any point leaves nothing but the target', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   const layers = manyFiles(6000);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8');

@@ -48,14 +48,26 @@ const errorOutputLength = 4096;
 /** Without memory Node.js may wait for ever instead of ending. */
 const silenceByDefault = 30_000;
 /** `--max-old-space-size` in MiB bounds V8's heap; buffers lie outside. */
-const nodeOptions: readonly string[] = ['--max-old-space-size=96', '--max-semi-space-size=2', '--no-warnings'];
-const environment: readonly string[] = ['LANG=C', 'UV_THREADPOOL_SIZE=1', 'UV_USE_IO_URING=0', 'MALLOC_ARENA_MAX=1'];
+const nodeOptions: readonly string[] = [
+  '--max-old-space-size=96',
+  '--max-semi-space-size=2',
+  '--no-warnings',
+];
+const environment: readonly string[] = [
+  'LANG=C',
+  'UV_THREADPOOL_SIZE=1',
+  'UV_USE_IO_URING=0',
+  'MALLOC_ARENA_MAX=1',
+];
 
 /**
  * Unpacks an image's layers in a process that has nothing but the blobs and the target (docs/adr/0063-unpacking-layers.md). Resolves
  * when the process has ended. Throws a LayerError; the abort's reason if `signal` aborted it.
  */
-export async function runUnpackChild(request: ChildRequest, settings: ChildSettings = {}): Promise<UnpackResult> {
+export async function runUnpackChild(
+  request: ChildRequest,
+  settings: ChildSettings = {},
+): Promise<UnpackResult> {
   const { limits, layers } = request;
   checkRequest(request);
   settings.signal?.throwIfAborted();
@@ -66,7 +78,11 @@ export async function runUnpackChild(request: ChildRequest, settings: ChildSetti
   settings.signal?.addEventListener('abort', kill);
   try {
     const ended = exitOf(child);
-    const answer = await converse(child, { layers, limits }, { ...settings, onLine: () => void silence.refresh() });
+    const answer = await converse(
+      child,
+      { layers, limits },
+      { ...settings, onLine: () => void silence.refresh() },
+    );
     const how = await ended;
     settings.signal?.throwIfAborted();
     if (answer.result !== undefined) return answer.result;
@@ -127,7 +143,11 @@ interface Answer {
 }
 
 /** Sends the request, reads messages until the socket closes, and returns the last answer. */
-async function converse(child: ChildProcess, request: UnpackRequest, { onProgress, onLine }: Pick<ChildSettings, 'onProgress'> & { readonly onLine: () => void }): Promise<Answer> {
+async function converse(
+  child: ChildProcess,
+  request: UnpackRequest,
+  { onProgress, onLine }: Pick<ChildSettings, 'onProgress'> & { readonly onLine: () => void },
+): Promise<Answer> {
   const socket = child.stdio[3];
   if (!(socket instanceof Duplex)) return {};
   let answer: Answer = {};

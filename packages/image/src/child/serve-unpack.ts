@@ -36,10 +36,11 @@ export async function serveUnpack(agentSocket: number): Promise<void> {
 
 /** Gives up the system calls that unpacking does not need, in every thread. */
 export function filterCalls(syscalls: Syscalls): void {
-  // Some systems have no libzstd: then only a layer that needs it fails.
   try {
     ZstdDecoder.load();
-  } catch {}
+  } catch {
+    // The system has no libzstd: only a layer that needs it fails.
+  }
   syscalls.seccomp(seccompFilter(allowedCalls({ network: false })));
 }
 

@@ -8,7 +8,7 @@ import { filterCalls } from '../child/serve-unpack.js';
 
 const syscalls = loadSyscalls();
 
-const attempts: Readonly<Record<string, () => unknown>> = {
+const attempts: Readonly<Record<string, () => string | number | Error | void>> = {
   'list the root': () => readdirSync('/').sort().join(' '),
   'read /etc/passwd': () => openSync('/etc/passwd', 'r'),
   'read /proc': () => openSync('/proc/self/status', 'r'),
@@ -29,7 +29,7 @@ const attempts: Readonly<Record<string, () => unknown>> = {
 };
 
 /** Attempts that no correct program makes: each ends the process. */
-const fatal: Readonly<Record<string, () => unknown>> = {
+const fatal: Readonly<Record<string, () => void>> = {
   execve: () => syscalls.execute('/usr/bin/true', ['true'], []),
   mount: () => syscalls.mount('none', '/target', 'tmpfs', 0, ''),
   umount2: () => syscalls.umount2('/target', 0),
@@ -51,16 +51,19 @@ function openDescriptors(): string {
     try {
       syscalls.close(syscalls.duplicate(fd));
       found.push(fd);
-    } catch {}
+    } catch {
+      // Not open.
+    }
   }
   // Those of the event loop are anonymous; a file or socket of the agent is below them.
   return found.filter((fd) => fd <= agentSocket).join(' ');
 }
 
-function outcome(attempt: () => unknown): string {
+function outcome(attempt: () => string | number | Error | void): string {
   try {
     const result = attempt();
-    return result instanceof Error && 'code' in result ? String(result.code) : `done ${String(result ?? '')}`.trim();
+    if (result instanceof Error) throw result;
+    return `done ${result ?? ''}`.trim();
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error);
   }

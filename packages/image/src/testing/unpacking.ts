@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -33,7 +41,11 @@ export class Workplace {
 
   /** What lies beside the root, as a value to compare. */
   outside(): unknown {
-    return [readdirSync(this.path), readdirSync(join(this.path, 'canary')), readFileSync(join(this.path, 'canary/file'), 'utf8')];
+    return [
+      readdirSync(this.path),
+      readdirSync(join(this.path, 'canary')),
+      readFileSync(join(this.path, 'canary/file'), 'utf8'),
+    ];
   }
 
   /** Applies layers to the root, in this process. */

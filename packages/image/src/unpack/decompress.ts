@@ -80,7 +80,10 @@ async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
   // zlib ignores what follows the last member.
   if (stream.bytesWritten !== size)
-    throw new LayerError('compression', `${size - stream.bytesWritten} bytes follow the gzip stream of the layer`);
+    throw new LayerError(
+      'compression',
+      `${size - stream.bytesWritten} bytes follow the gzip stream of the layer`,
+    );
 }
 
 async function* unzstd(source: AsyncIterable<Buffer>, windowLog: number): AsyncGenerator<Buffer> {

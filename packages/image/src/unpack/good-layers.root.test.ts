@@ -73,7 +73,14 @@ function archiveOf(path: string, format: string): Buffer {
     'tar',
     [
       ...(format === 'pax' ? [...attributes, pax] : []),
-      ...['--numeric-owner', '--sort=name', `--format=${format}`, '-C', path, '-cf', '-', '.'],
+      '--numeric-owner',
+      '--sort=name',
+      `--format=${format}`,
+      '-C',
+      path,
+      '-cf',
+      '-',
+      '.',
     ],
     { maxBuffer: 2 ** 30 },
   );
@@ -171,14 +178,22 @@ test('an absolute link of an earlier layer leads below the root', { skip: whyNot
   const place = new Workplace(context);
   const before = place.outside();
   await place.unpack([
-    layerOf(buildTar([{ name: 'canary', type: '5' }, { name: 'out', type: '2', link: `${place.path}/canary` }, { name: 'up', type: '2', link: '../../../canary' }])),
+    layerOf(
+      buildTar([
+        { name: 'canary', type: '5' },
+        { name: 'out', type: '2', link: `${place.path}/canary` },
+        { name: 'up', type: '2', link: '../../../canary' },
+      ]),
+    ),
     layerOf(buildTar([file('up/file', 'below'), file('up/.wh.none')])),
   ]);
   assert.equal(readFileSync(join(place.root, 'canary/file'), 'utf8'), 'below');
   assert.deepEqual(place.outside(), before);
 });
 
-test('a directory may be named again, attributes of the build machine are dropped', { skip: whyNotRoot }, async (context) => {
+test('a directory may be named again, attributes of the build machine are dropped', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   const [result] = await place.unpack([
     layerOf(
@@ -188,7 +203,10 @@ test('a directory may be named again, attributes of the build machine are droppe
         { name: 'd/', type: '5', mode: 0o700 },
         file('d/f'),
         { name: 'd', type: '5', mode: 0o1777, mtime: 7 },
-        { ...file('g'), pax: { 'SCHILY.xattr.security.selinux': 'x', 'SCHILY.xattr.user.a': 'y', path: '/g' } },
+        {
+          ...file('g'),
+          pax: { 'SCHILY.xattr.security.selinux': 'x', 'SCHILY.xattr.user.a': 'y', path: '/g' },
+        },
       ]),
     ),
   ]);

@@ -3,7 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { type BuiltEntry, buildEntry, buildTar, layerOf, paxBody, withChecksum } from '../testing/tar-builder.js';
+import {
+  type BuiltEntry,
+  buildEntry,
+  buildTar,
+  layerOf,
+  paxBody,
+  withChecksum,
+} from '../testing/tar-builder.js';
 import { whyNotRoot, Workplace } from '../testing/unpacking.js';
 import { LayerError, type LayerErrorCode } from './layer-error.js';
 import type { UnpackLimits } from './limits.js';
@@ -16,8 +23,17 @@ type Row = readonly [
   limits?: Partial<UnpackLimits>,
 ];
 
-const file = (name: string | Buffer, more: Partial<BuiltEntry> = {}): BuiltEntry => ({ name, content: 'x', ...more });
-const directory = (name: string, more: Partial<BuiltEntry> = {}): BuiltEntry => ({ name, type: '5', mode: 0o755, ...more });
+const file = (name: string | Buffer, more: Partial<BuiltEntry> = {}): BuiltEntry => ({
+  name,
+  content: 'x',
+  ...more,
+});
+const directory = (name: string, more: Partial<BuiltEntry> = {}): BuiltEntry => ({
+  name,
+  type: '5',
+  mode: 0o755,
+  ...more,
+});
 const link = (name: string, target: string): BuiltEntry => ({ name, type: '2', link: target });
 const hardLink = (name: string, target: string): BuiltEntry => ({ name, type: '1', link: target });
 const withAttribute = (name: string, value: string | Buffer, more: Partial<BuiltEntry> = {}): BuiltEntry =>
@@ -53,7 +69,11 @@ const rows: readonly Row[] = [
   ['a block device', 'device', [[{ name: 'disk', type: '4' }]]],
   ['a hard link to a parent', 'name', [[hardLink('h', '../canary/file')]]],
   ['a hard link out of the root', 'hard-link', [[hardLink('h', '/canary/file')]]],
-  ['a hard link through a link out of the root', 'hard-link', [[link('out', '../canary'), hardLink('h', 'out/file')]]],
+  [
+    'a hard link through a link out of the root',
+    'hard-link',
+    [[link('out', '../canary'), hardLink('h', 'out/file')]],
+  ],
   ['a hard link to nothing', 'hard-link', [[hardLink('h', 'missing')]]],
   ['a hard link to itself', 'hard-link', [[file('h')], [hardLink('h', './h')]]],
   ['a hard link to a symbolic link', 'hard-link', [[link('l', '/etc/passwd'), hardLink('h', 'l')]]],
@@ -63,7 +83,11 @@ const rows: readonly Row[] = [
   ['a hard link with content', 'header', [[file('f'), { name: 'h', type: '1', link: 'f', content: 'y' }]]],
   ['a symbolic link to no name', 'symbolic-link', [[link('l', '')]]],
   ['a symbolic link with a NUL', 'symbolic-link', [[{ name: 'l', type: '2', pax: { linkpath: 'a\0b' } }]]],
-  ['a symbolic link that is too long', 'symbolic-link', [[{ name: 'l', type: '2', pax: { linkpath: 'n'.repeat(4096) } }]]],
+  [
+    'a symbolic link that is too long',
+    'symbolic-link',
+    [[{ name: 'l', type: '2', pax: { linkpath: 'n'.repeat(4096) } }]],
+  ],
   ['a whiteout of the directory itself', 'whiteout', [[file('.wh..', { content: '' })]]],
   ['a whiteout of the parent', 'whiteout', [[file('.wh...', { content: '' })]]],
   ['a whiteout of the parent, below', 'whiteout', [[file('a/.wh...', { content: '' })]]],
@@ -81,7 +105,11 @@ const rows: readonly Row[] = [
   ['an attribute of overlayfs', 'attribute', [[withAttribute('trusted.overlay.redirect', '/etc')]]],
   ['an attribute of overlayfs for users', 'attribute', [[withAttribute('user.overlay.opaque', 'y')]]],
   ['capabilities of no known form', 'attribute', [[withAttribute('security.capability', 'x')]]],
-  ['capabilities of a directory', 'attribute', [[withAttribute('security.capability', Buffer.alloc(20), { type: '5', content: '' })]]],
+  [
+    'capabilities of a directory',
+    'attribute',
+    [[withAttribute('security.capability', Buffer.alloc(20), { type: '5', content: '' })]],
+  ],
   ['an attribute that is too large', 'attribute', [[withAttribute('user.a', 'x'.repeat(65_537))]]],
   ['an attribute with a NUL in its name', 'attribute', [[withAttribute('user.a\0b', 'x')]]],
   ['an owner that does not exist', 'owner', [[file('f', { pax: { uid: '4294967295' } })]]],
@@ -90,25 +118,65 @@ const rows: readonly Row[] = [
   ['a sparse file of pax', 'unsupported', [[file('f', { pax: { 'GNU.sparse.major': '1' } })]]],
   ['a volume header', 'unsupported', [[file('f', { type: 'V' })]]],
   ['an unknown type', 'unsupported', [[file('f', { type: 'Z' })]]],
-  ['a global header that renames', 'unsupported', [[{ name: 'g', type: 'g', content: paxBody([['path', 'x']]) }, file('f')]]],
+  [
+    'a global header that renames',
+    'unsupported',
+    [[{ name: 'g', type: 'g', content: paxBody([['path', 'x']]) }, file('f')]],
+  ],
   ['a wrong checksum', 'header', [Buffer.concat([Buffer.from('f'.padEnd(512, 'x')), Buffer.alloc(1024)])]],
   ['a size that is no number', 'header', [changed((block) => block.write('zzz', 124))]],
   ['a negative size', 'header', [changed((block) => block.fill(0xff, 124, 136))]],
-  ['a size beyond all numbers', 'header', [changed((block) => block.fill(0x80, 124, 125).fill(0xff, 125, 136))]],
+  [
+    'a size beyond all numbers',
+    'header',
+    [changed((block) => block.fill(0x80, 124, 125).fill(0xff, 125, 136))],
+  ],
   ['a directory with content', 'header', [[directory('d', { content: 'x' })]]],
   ['a record of the wrong length', 'header', [[{ name: 'x', type: 'x', content: '99 path=f\n' }, file('f')]]],
   ['a record with length 0', 'header', [[{ name: 'x', type: 'x', content: '0 path=f\n' }, file('f')]]],
   ['a record without a key', 'header', [[{ name: 'x', type: 'x', content: '5 =f\n' }, file('f')]]],
-  ['a record twice', 'header', [[{ name: 'x', type: 'x', content: paxBody([['path', 'a'], ['path', 'b']]) }, file('f')]]],
-  ['two pax headers', 'header', [[{ name: 'x', type: 'x', content: paxBody([['path', 'a']]) }, file('f', { pax: { path: 'b' } })]]],
-  ['two long names', 'header', [[{ name: 'L', type: 'L', content: 'a\0' }, file('f', { pax: { path: 'b' } })]]],
+  [
+    'a record twice',
+    'header',
+    [
+      [
+        {
+          name: 'x',
+          type: 'x',
+          content: paxBody([
+            ['path', 'a'],
+            ['path', 'b'],
+          ]),
+        },
+        file('f'),
+      ],
+    ],
+  ],
+  [
+    'two pax headers',
+    'header',
+    [[{ name: 'x', type: 'x', content: paxBody([['path', 'a']]) }, file('f', { pax: { path: 'b' } })]],
+  ],
+  [
+    'two long names',
+    'header',
+    [[{ name: 'L', type: 'L', content: 'a\0' }, file('f', { pax: { path: 'b' } })]],
+  ],
   ['bytes behind a long name', 'header', [[{ name: 'L', type: 'L', content: 'a\0b' }, file('f')]]],
   ['a time that is none', 'header', [[file('f', { pax: { mtime: 'now' } })]]],
   ['a size larger than the archive', 'truncated', [buildEntry({ name: 'f', size: 4096, content: 'x' })]],
   ['an archive that ends in a header', 'truncated', [buildEntry({ name: 'f' }).subarray(0, 300)]],
-  ['an extended header without an entry', 'truncated', [[{ name: 'x', type: 'x', content: paxBody([['path', 'a']]) }]]],
+  [
+    'an extended header without an entry',
+    'truncated',
+    [[{ name: 'x', type: 'x', content: paxBody([['path', 'a']]) }]],
+  ],
   ['an entry behind the end', 'trailing', [Buffer.concat([buildTar([file('a')]), buildTar([file('b')])])]],
-  ['an entry behind one block of zeros', 'trailing', [Buffer.concat([Buffer.alloc(512), buildTar([file('b')])])]],
+  [
+    'an entry behind one block of zeros',
+    'trailing',
+    [Buffer.concat([Buffer.alloc(512), buildTar([file('b')])])],
+  ],
   ['an extended header that is too large', 'limit', [[{ name: 'x', type: 'x', size: 2 ** 30 }]]],
   ['too many bytes', 'limit', [[file('f', { content: Buffer.alloc(70_000) })]], { bytes: 65_536 }],
   ['too many small files', 'limit', [[file('a'), file('b'), file('c')]], { bytes: 8192 }],
@@ -119,7 +187,9 @@ const rows: readonly Row[] = [
   ['no time', 'limit', [[file('a')]], { milliseconds: -1 }],
 ];
 
-test('hostile layers are refused by code, and nothing beside the root changes', { skip: whyNotRoot }, async (context) => {
+test('hostile layers are refused by code, and nothing beside the root changes', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   const before = place.outside();
   const descriptors = readdirSync('/proc/self/fd').length;
@@ -141,7 +211,9 @@ test('hostile layers are refused by code, and nothing beside the root changes', 
   assert.equal(readdirSync('/proc/self/fd').length, descriptors);
 });
 
-test('a link to a directory is replaced by a directory, not followed', { skip: whyNotRoot }, async (context) => {
+test('a link to a directory is replaced by a directory, not followed', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   const before = place.outside();
   await place.unpack([
@@ -153,7 +225,9 @@ test('a link to a directory is replaced by a directory, not followed', { skip: w
   assert.deepEqual(place.outside(), before);
 });
 
-test('another digest, and bytes that are not what the media type says, are refused', { skip: whyNotRoot }, async (context) => {
+test('another digest, and bytes that are not what the media type says, are refused', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   // Larger than a block even when it is compressed.
   const archive = buildTar([file('f', { content: randomBytes(4096) })]);
@@ -166,7 +240,10 @@ test('another digest, and bytes that are not what the media type says, are refus
   await refused({ blob: Buffer.concat([good.blob, Buffer.from('garbage')]) }, 'compression');
   await refused({ blob: Buffer.concat([good.blob, Buffer.alloc(8)]) }, 'compression');
   // Several members are one stream; the end of the archive may be one of its own.
-  await refused({ blob: Buffer.concat([good.blob, gzipSync(Buffer.from('garbage'.repeat(100)))]) }, 'trailing');
+  await refused(
+    { blob: Buffer.concat([good.blob, gzipSync(Buffer.from('garbage'.repeat(100)))]) },
+    'trailing',
+  );
   await refused({ mediaType: 'application/vnd.oci.image.layer.v1.tar' }, 'header');
   await refused({ mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd' }, 'compression');
   await refused({ mediaType: 'application/vnd.oci.image.layer.nondistributable.v1.tar' }, 'unsupported');

@@ -20,7 +20,12 @@ export type LayerEntry =
   | { readonly kind: 'file'; readonly name: EntryName; readonly size: number; readonly metadata: Metadata }
   | { readonly kind: 'directory'; readonly name: EntryName; readonly metadata: Metadata }
   | { readonly kind: 'fifo'; readonly name: EntryName; readonly metadata: Metadata }
-  | { readonly kind: 'symlink'; readonly name: EntryName; readonly target: Buffer; readonly metadata: Metadata }
+  | {
+      readonly kind: 'symlink';
+      readonly name: EntryName;
+      readonly target: Buffer;
+      readonly metadata: Metadata;
+    }
   | { readonly kind: 'hard-link'; readonly name: EntryName; readonly target: EntryName }
   /** Removes what lower layers have under the name. */
   | { readonly kind: 'whiteout'; readonly name: EntryName }
@@ -54,18 +59,17 @@ const whiteoutPrefix = '.wh.';
 const opaqueName = '.wh..wh..opq';
 
 /** Converts an entry of an archive to the change that it makes. Throws a LayerError for what no layer may contain. */
-export function layerEntry(
-  entry: TarEntry,
-  limits: Pick<UnpackLimits, 'depth' | 'nameLength'>,
-): ParsedEntry {
+export function layerEntry(entry: TarEntry, limits: Pick<UnpackLimits, 'depth' | 'nameLength'>): ParsedEntry {
   const refuse = (code: LayerError['code'], reason: string): never => {
     throw new LayerError(code, `${quoted(entry.name)} ${reason}\nhelp: do not use this image`);
   };
   if (devices.has(entry.type)) refuse('device', 'is a device');
   const kind = kinds.get(entry.type) ?? refuse('unsupported', `has the type ${quoted(entry.type)}`);
-  if (kind !== 'file' && entry.size !== 0) refuse('header', `is a ${kind} with ${entry.size} bytes of content`);
+  if (kind !== 'file' && entry.size !== 0)
+    refuse('header', `is a ${kind} with ${entry.size} bytes of content`);
   // Old tar: a file whose name ends with a slash is a directory. Readers disagree about it.
-  if (kind !== 'directory' && entry.name.at(-1) === 0x2f) refuse('name', `is a ${kind} whose name ends with "/"`);
+  if (kind !== 'directory' && entry.name.at(-1) === 0x2f)
+    refuse('name', `is a ${kind} whose name ends with "/"`);
   const name = entryName(entry.name, limits);
   if (name.length === 0 && kind !== 'directory') refuse('name', 'is the root, but not a directory');
   const whiteout = whiteoutOf(entry, kind, name, refuse);
@@ -112,7 +116,10 @@ function hardLinkTarget(
 function symlinkTarget(entry: TarEntry, limits: Pick<UnpackLimits, 'nameLength'>, refuse: Refuse): Buffer {
   const { linkName } = entry;
   if (linkName.length === 0 || linkName.length > limits.nameLength || linkName.includes(0))
-    refuse('symbolic-link', `is a symbolic link whose target is empty, longer than ${limits.nameLength} bytes, or has a NUL`);
+    refuse(
+      'symbolic-link',
+      `is a symbolic link whose target is empty, longer than ${limits.nameLength} bytes, or has a NUL`,
+    );
   return linkName;
 }
 

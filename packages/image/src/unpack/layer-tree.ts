@@ -27,7 +27,9 @@ export class LayerTree {
   #leaves = new Set<string>();
   /** Times of directories, set when nothing more is put into them. */
   #times = new Map<string, { readonly name: EntryName; readonly time: Metadata['modified'] }>();
-  #file: { readonly fd: number; readonly parent: number; readonly entry: Extract<LayerEntry, { kind: 'file' }> } | undefined;
+  #file:
+    | { readonly fd: number; readonly parent: number; readonly entry: Extract<LayerEntry, { kind: 'file' }> }
+    | undefined;
 
   /** `root` stays open, and the caller's. */
   constructor(syscalls: Syscalls, root: number, budget: Budget) {

@@ -39,7 +39,10 @@ export function paxInteger(value: Buffer, key: string): number {
   const text = value.toString('latin1');
   const number = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(number))
-    throw new LayerError('header', `an extended header's ${key} is not a number: ${JSON.stringify(text.slice(0, 40))}`);
+    throw new LayerError(
+      'header',
+      `an extended header's ${key} is not a number: ${JSON.stringify(text.slice(0, 40))}`,
+    );
   return number;
 }
 

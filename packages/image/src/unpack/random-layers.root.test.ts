@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type BuiltEntry, buildTar, layerOf } from '../testing/tar-builder.js';
 import { whyNotRoot, Workplace } from '../testing/unpacking.js';
 import { LayerError } from './layer-error.js';
@@ -34,7 +34,10 @@ const created: fc.Arbitrary<BuiltEntry> = fc.record({
   uid: fc.integer({ min: 0, max: 100_000 }),
 });
 const filled = created.map((each) => (each.type === '0' ? { ...each, content: 'x' } : each));
-const entry = fc.oneof({ weight: 5, arbitrary: filled }, { weight: 1, arbitrary: removed.map((name) => ({ name })) });
+const entry = fc.oneof(
+  { weight: 5, arbitrary: filled },
+  { weight: 1, arbitrary: removed.map((name) => ({ name })) },
+);
 const layer = fc.array(entry, { maxLength: 8 }).map((entries) => buildTar(entries));
 /** The same with some bytes changed: mostly of headers. */
 const damaged = fc
@@ -44,24 +47,29 @@ const damaged = fc
     return archive;
   });
 
-test('no layers change anything outside the root, and every error is typed', { skip: whyNotRoot }, async (context) => {
+test('no layers change anything outside the root, and every error is typed', {
+  skip: whyNotRoot,
+}, async (context) => {
   const place = new Workplace(context);
   const before = place.outside();
   const descriptors = readdirSync('/proc/self/fd').length;
   let unpacked = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.oneof({ weight: 8, arbitrary: layer }, damaged), { minLength: 1, maxLength: 4 }), async (layers) => {
-      place.empty();
-      try {
-        await place.unpack(layers.map((archive) => layerOf(archive)));
-        unpacked += 1;
-      } catch (error) {
-        assert.ok(error instanceof LayerError, String(error instanceof Error ? error.stack : error));
-        // With enough space the kernel refuses nothing that was not refused before.
-        assert.notEqual(error.code, 'system', error.message);
-      }
-      assert.deepEqual(place.outside(), before);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.oneof({ weight: 8, arbitrary: layer }, damaged), { minLength: 1, maxLength: 4 }),
+      async (layers) => {
+        place.empty();
+        try {
+          await place.unpack(layers.map((archive) => layerOf(archive)));
+          unpacked += 1;
+        } catch (error) {
+          assert.ok(error instanceof LayerError, String(error instanceof Error ? error.stack : error));
+          // With enough space the kernel refuses nothing that was not refused before.
+          assert.notEqual(error.code, 'system', error.message);
+        }
+        assert.deepEqual(place.outside(), before);
+      },
+    ),
     { numRuns: 1000 },
   );
   assert.ok(unpacked > 50, `${unpacked} were unpacked`);
@@ -73,8 +81,13 @@ test('random bytes behind a valid header are refused, by code', { skip: whyNotRo
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 4096 }), fc.boolean(), async (bytes, gzip) => {
       place.empty();
-      const good = layerOf(Buffer.concat([buildTar([{ name: 'f' }]).subarray(0, 512), bytes]), gzip ? 'gzip' : 'none');
-      await place.unpack([good]).catch((error: unknown) => assert.ok(error instanceof LayerError, String(error)));
+      const good = layerOf(
+        Buffer.concat([buildTar([{ name: 'f' }]).subarray(0, 512), bytes]),
+        gzip ? 'gzip' : 'none',
+      );
+      await place
+        .unpack([good])
+        .catch((error: unknown) => assert.ok(error instanceof LayerError, String(error)));
     }),
     { numRuns: 300 },
   );

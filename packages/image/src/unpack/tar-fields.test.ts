@@ -13,7 +13,8 @@ test('numbers in octal and in base 256', () => {
   assert.equal(number('\0\0\0\0'), 0);
   assert.equal(number([0x80, 0, 0, 0, 0, 0, 1, 0]), 256);
   assert.equal(number([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe]), -2);
-  for (const bad of ['9\0', '12x4', '-1\0', '1 2\0', '0x10\0', '1\x002\0']) assert.throws(() => number(bad), { code: 'header' });
+  for (const bad of ['9\0', '12x4', '-1\0', '1 2\0', '0x10\0', '1\x002\0'])
+    assert.throws(() => number(bad), { code: 'header' });
   assert.throws(() => number([0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), { code: 'header' });
 });
 
@@ -28,7 +29,8 @@ test('times with a fraction, before 1970 too', () => {
   assert.equal(time('-1.25'), '-2 750000000');
   assert.equal(time('-3'), '-3 0');
   assert.equal(time('-0'), '0 0');
-  for (const bad of ['', '.5', '1e3', '1.5.5', '9'.repeat(13), ' 1']) assert.throws(() => time(bad), { code: 'header' });
+  for (const bad of ['', '.5', '1e3', '1.5.5', '9'.repeat(13), ' 1'])
+    assert.throws(() => time(bad), { code: 'header' });
 });
 
 test('names are cleaned', () => {

@@ -28,7 +28,8 @@ export interface TarSink {
 
 const attributePrefix = 'SCHILY.xattr.';
 /** Records that would change how later entries are read, if a global header had them. */
-const changing = /^(path|linkpath|size|uid|gid|mtime|uname|gname|hdrcharset|SCHILY\..*|GNU\..*|LIBARCHIVE\..*)$/;
+const changing =
+  /^(path|linkpath|size|uid|gid|mtime|uname|gname|hdrcharset|SCHILY\..*|GNU\..*|LIBARCHIVE\..*)$/;
 
 type Extended = 'pax' | 'global' | 'name' | 'link';
 const extendedTypes: ReadonlyMap<string, Extended> = new Map([
@@ -198,7 +199,10 @@ export class TarReader {
     const attributes = new Map<string, Buffer>();
     for (const [key, value] of pax ?? []) {
       if (key.startsWith('GNU.sparse.'))
-        throw new LayerError('unsupported', `${quoted(header.name)} is a sparse file\nhelp: build the image again`);
+        throw new LayerError(
+          'unsupported',
+          `${quoted(header.name)} is a sparse file\nhelp: build the image again`,
+        );
       if (key.startsWith(attributePrefix)) attributes.set(key.slice(attributePrefix.length), value);
     }
     const record = <Value>(key: string, parse: (value: Buffer) => Value, other: Value): Value => {

@@ -88,9 +88,13 @@ function asLayerError(error: unknown, entry: TarEntry | undefined): unknown {
   if (error instanceof LayerError || code === undefined || !(error instanceof Error)) return error;
   const at = entry === undefined ? 'the layer' : quoted(entry.name);
   if (full.has(code))
-    return new LayerError('space', `no space for ${at}: ${error.message}\nhelp: give the guest more memory, or raise the limit`, {
-      cause: error,
-    });
+    return new LayerError(
+      'space',
+      `no space for ${at}: ${error.message}\nhelp: give the guest more memory, or raise the limit`,
+      {
+        cause: error,
+      },
+    );
   const ofKernel = error instanceof SyscallError || 'syscall' in error;
   return ofKernel ? new LayerError('system', `${at}: ${error.message}`, { cause: error }) : error;
 }

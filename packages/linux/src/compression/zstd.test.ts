@@ -26,7 +26,13 @@ function decompress(blob: Buffer, piece: number, windowLog = 27): Buffer {
 
 test('frames are decompressed in pieces of any size', () => {
   const noise = randomBytes(300_000);
-  const inputs = [Buffer.alloc(0), Buffer.from('x'), noise, Buffer.alloc(5_000_000, 'abc'), Buffer.concat([noise, noise])];
+  const inputs = [
+    Buffer.alloc(0),
+    Buffer.from('x'),
+    noise,
+    Buffer.alloc(5_000_000, 'abc'),
+    Buffer.concat([noise, noise]),
+  ];
   for (const input of inputs) {
     const blob = compress(input);
     for (const piece of [1000, 65_536, blob.length + 1]) assert.ok(decompress(blob, piece).equals(input));

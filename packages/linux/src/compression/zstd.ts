@@ -100,13 +100,11 @@ export class ZstdDecoder {
 function loadZstd(): Zstd {
   const library: CLibrary = loadLibrary('libzstd.so.1');
   return {
-    create: library.find('uintptr_t ZSTD_createDStream()') as Zstd['create'],
-    free: library.find('int64_t ZSTD_freeDStream(uintptr_t stream)') as Zstd['free'],
-    setParameter: library.find(
-      'int64_t ZSTD_DCtx_setParameter(uintptr_t stream, int parameter, int value)',
-    ) as Zstd['setParameter'],
+    create: library.find('uintptr_t ZSTD_createDStream()'),
+    free: library.find('int64_t ZSTD_freeDStream(uintptr_t stream)'),
+    setParameter: library.find('int64_t ZSTD_DCtx_setParameter(uintptr_t stream, int parameter, int value)'),
     decompress: library.find(
       'int64_t ZSTD_decompressStream_simpleArgs(uintptr_t stream, void *output, size_t output_size, void *output_at, const void *input, size_t input_size, void *input_at)',
-    ) as Zstd['decompress'],
+    ),
   };
 }

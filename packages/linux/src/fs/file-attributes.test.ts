@@ -17,10 +17,15 @@ test('times of a link, attributes, and names of a directory as bytes', (context)
   assert.equal(found.mtimeNs, -2_000_000_000n + 123_456_789n);
   assert.equal(found.atimeNs, found.mtimeNs);
   assert.throws(() => kernel.utimensat(fd, 'link', { seconds: 0, nanoseconds: 0 }, 0), { code: 'ENOENT' });
-  assert.throws(() => kernel.fsetxattr(fd, 'nothing', new Uint8Array(0)), { code: 'ENOTSUP', path: 'nothing' });
+  assert.throws(() => kernel.fsetxattr(fd, 'nothing', new Uint8Array(0)), {
+    code: 'ENOTSUP',
+    path: 'nothing',
+  });
   const directory = Buffer.from(join(path, 'many'));
   mkdirSync(directory);
-  const names = Array.from({ length: 3000 }, (_, index) => Buffer.from([0xff, ...Buffer.from(`name-${index}`)]));
+  const names = Array.from({ length: 3000 }, (_, index) =>
+    Buffer.from([0xff, ...Buffer.from(`name-${index}`)]),
+  );
   for (const name of names) writeFileSync(Buffer.concat([directory, Buffer.from('/'), name]), '');
   const many = kernel.openat(fd, 'many', Open.ReadOnly | Open.Directory);
   const read = kernel.readDirectory(many).map((name) => Buffer.from(name).toString('latin1'));

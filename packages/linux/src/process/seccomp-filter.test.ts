@@ -16,7 +16,11 @@ function evaluate(filter: Buffer, number: number, values: readonly bigint[] = []
   for (const [index, value] of values.entries()) data.writeBigUInt64LE(value, 16 + index * 8);
   let accumulator = 0;
   for (let next = 0; next < filter.length / 8; next++) {
-    const [code, matched, other] = [filter.readUInt16LE(next * 8), filter[next * 8 + 2], filter[next * 8 + 3]];
+    const [code, matched, other] = [
+      filter.readUInt16LE(next * 8),
+      filter[next * 8 + 2],
+      filter[next * 8 + 3],
+    ];
     const value = filter.readUInt32LE(next * 8 + 4);
     if (code === 0x20) accumulator = data.readUInt32LE(value);
     else if (code === 0x54) accumulator = (accumulator & value) >>> 0;

@@ -133,8 +133,7 @@ export function confinementCalls(library: CLibrary): ConfinementCalls {
       if (error.code === 'EINVAL') return false;
       throw error;
     },
-    noNewPrivileges: () =>
-      void check('prctl(PR_SET_NO_NEW_PRIVS)', prctl(Prctl.NoNewPrivileges, 1, 0, 0, 0)),
+    noNewPrivileges: () => void check('prctl(PR_SET_NO_NEW_PRIVS)', prctl(Prctl.NoNewPrivileges, 1, 0, 0, 0)),
     seccomp(filter) {
       const instructions = bytes(filter.length);
       instructions.set(filter);

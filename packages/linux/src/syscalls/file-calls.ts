@@ -69,7 +69,9 @@ export function fileCalls(library: CLibrary): FileCalls {
   const fchownat = library.find(
     'int fchownat(int directory, const void *path, unsigned int uid, unsigned int gid, int flags)',
   );
-  const utimensat = library.find('int utimensat(int directory, const void *path, const void *times, int flags)');
+  const utimensat = library.find(
+    'int utimensat(int directory, const void *path, const void *times, int flags)',
+  );
   const fsetxattr = library.find(
     'int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)',
   );
