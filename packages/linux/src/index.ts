@@ -78,5 +78,10 @@ export {
   ResourceLimit,
   type UnsharedNamespace,
 } from './syscalls/confinement-calls.js';
-export { type ArgumentRule, seccompFilter, type SeccompPolicy } from './process/seccomp-filter.js';
+export {
+  type ArgumentRule,
+  missingCallsFilter,
+  seccompFilter,
+  type SeccompPolicy,
+} from './process/seccomp-filter.js';
 export { ZstdDecoder, ZstdError } from './compression/zstd.js';

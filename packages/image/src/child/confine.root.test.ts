@@ -24,7 +24,7 @@ async function run(
     blobs: join(place.path, 'blobs'),
     target: place.root,
     user,
-    memory: 2 ** 29,
+    memory: 2 ** 30,
     cpuSeconds: 60,
     fileSize: 2 ** 20,
     programDirectory: resolve(fileURLToPath(import.meta.url), '../../../../..'),

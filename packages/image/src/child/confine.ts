@@ -4,6 +4,7 @@ import {
   At,
   Capability,
   hasCode,
+  missingCallsFilter,
   mount,
   MountAttribute,
   MountFlag,
@@ -51,6 +52,8 @@ export const unpackCapabilities: readonly number[] = [
 
 const readOnly: number = MountAttribute.ReadOnly | MountAttribute.NoSuid | MountAttribute.NoDev;
 const highestCapability = 63;
+/** io_uring_setup, io_uring_enter, io_uring_register. */
+const ringCalls: readonly number[] = [425, 426, 427];
 /** Where the new root is assembled; what lies there is hidden from this process only. */
 const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
 const libraryDirectories: readonly string[] = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
@@ -183,4 +186,6 @@ function dropPrivileges(syscalls: Syscalls, { user, capabilities }: Confinement)
   syscalls.clearAmbient();
   for (const capability of capabilities) syscalls.raiseAmbient(capability);
   syscalls.noNewPrivileges();
+  // Before Node.js is started again: it would make a ring, whose operations no later filter sees.
+  syscalls.seccomp(missingCallsFilter(ringCalls));
 }

@@ -41,7 +41,8 @@ export interface ChildSettings {
 /** Outside the ranges that systems and images give to users. */
 const unpackUser = 2_113_929_217;
 const MiB = 1024 * 1024;
-const memoryByDefault = 512 * MiB;
+/** Node.js 24 reserves 512 MiB for code, which count though they are not used. */
+const memoryByDefault = 1024 * MiB;
 /** The process starts Node.js twice. */
 const startMilliseconds = 20_000;
 const errorOutputLength = 4096;

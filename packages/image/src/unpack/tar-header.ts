@@ -46,10 +46,18 @@ function size(block: Buffer): number {
   return value;
 }
 
-/** The sum of all bytes, with spaces in place of the checksum itself. */
+/**
+ * The sum of all bytes, with spaces in place of the checksum itself. Four bytes at a time, in two sums of 16 bits each.
+ */
 function checksum(block: Buffer): number {
-  let sum = 8 * 0x20;
-  for (const [at, byte] of block.entries()) if (at < 148 || at >= 156) sum += byte;
+  let [even, odd] = [0, 0];
+  for (let at = 0; at < blockSize; at += 4) {
+    const word = block.readUInt32LE(at);
+    even += word & 0xff00ff;
+    odd += (word >>> 8) & 0xff00ff;
+  }
+  let sum = (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16) + 8 * 0x20;
+  for (let at = 148; at < 156; at++) sum -= block[at] ?? 0;
   return sum;
 }
 

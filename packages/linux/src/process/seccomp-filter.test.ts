@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { arch } from 'node:process';
 import { test } from 'node:test';
-import { seccompFilter } from './seccomp-filter.js';
+import { missingCallsFilter, seccompFilter } from './seccomp-filter.js';
 
 const architecture = arch === 'arm64' ? 0xc00000b7 : 0xc000003e;
 const Allow = 0x7fff0000;
@@ -52,6 +52,14 @@ test('a call is allowed, allowed with some arguments, fails, or ends the process
   assert.equal(evaluate(filter, 59), Kill);
   assert.equal(evaluate(filter, 101), Kill);
   assert.equal(evaluate(filter, 2), errno(38));
+});
+
+test('some calls are missing, others are allowed', () => {
+  const filter = missingCallsFilter([425, 426]);
+  assert.equal(evaluate(filter, 425), errno(38));
+  assert.equal(evaluate(filter, 426), errno(38));
+  assert.equal(evaluate(filter, 424), Allow);
+  assert.equal(evaluate(filter, 425, [], 0x40000003), Kill);
 });
 
 test('calls of another architecture and of the x32 ABI end the process', () => {

@@ -69,15 +69,26 @@ function byArgument({ argument, mask, values }: ArgumentRule): readonly Buffer[]
   ];
 }
 
+/** Loads the number of the call; calls of another architecture end the process. */
+const prologue: readonly Buffer[] = [
+  load(Data.architecture),
+  instruction(Code.JumpIfEqual, architecture, { matched: 1 }),
+  kill,
+  load(Data.number),
+  instruction(Code.JumpIfGreaterOrEqual, x32, { other: 1 }),
+  kill,
+];
+
+/** Returns a filter that allows every call but these, which fail as if the kernel did not have them. */
+export function missingCallsFilter(missing: readonly number[]): Buffer {
+  const absent = fail(constants.errno.ENOSYS);
+  return Buffer.concat([...prologue, ...missing.flatMap((number) => forNumber(number, [absent])), allow]);
+}
+
 /** Returns a policy as classic BPF for `Syscalls.seccomp`. Calls of another architecture end the process. */
 export function seccompFilter({ allowed, killed }: SeccompPolicy): Buffer {
   return Buffer.concat([
-    load(Data.architecture),
-    instruction(Code.JumpIfEqual, architecture, { matched: 1 }),
-    kill,
-    load(Data.number),
-    instruction(Code.JumpIfGreaterOrEqual, x32, { other: 1 }),
-    kill,
+    ...prologue,
     ...[...allowed].flatMap(([number, rule]) =>
       forNumber(number, rule === undefined ? [allow] : byArgument(rule)),
     ),
