@@ -97,7 +97,7 @@ export async function runUnpackChild(
 }
 
 function start({ blobs, target, limits }: ChildRequest, settings: ChildSettings): ChildProcess {
-  const program = settings.program ?? fileURLToPath(new URL('main.js', import.meta.url));
+  const program = settings.program ?? unpackProgram();
   const options: ChildOptions = {
     blobs,
     target,
@@ -113,6 +113,12 @@ function start({ blobs, target, limits }: ChildRequest, settings: ChildSettings)
     env: Object.fromEntries(environment.map((each) => each.split('=', 2) as [string, string])),
     cwd: '/',
   });
+}
+
+/** Beside this module, or in a bundle, whose directory has koffi too. */
+function unpackProgram(): string {
+  const beside = fileURLToPath(new URL('main.js', import.meta.url));
+  return existsSync(beside) ? beside : join(programDirectory(beside), 'kata-agent-unpack.mjs');
 }
 
 /** The nearest directory above the program that has koffi. */
