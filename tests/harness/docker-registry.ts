@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -79,8 +79,8 @@ export class DockerRegistry {
     });
   }
 
-  /** Copies an image into a repository: `name` is `REPOSITORY:TAG`. */
-  push(source: string, name: string, more: readonly string[] = []): void {
+  /** Copies an image into a repository: `name` is `REPOSITORY:TAG`, and `signing` options that sign it. */
+  push(source: string, name: string, signing: readonly string[] = []): void {
     const access = [
       '--dest-cert-dir',
       join(this.directory, 'certs'),
@@ -88,15 +88,44 @@ export class DockerRegistry {
       `${registryUser}:${registryPassword}`,
     ];
     this.skopeo([
-      ...more.filter((option) => option.startsWith('--registries.d')),
+      ...(signing.length === 0 ? [] : ['--registries.d', join(this.directory, 'registries.d')]),
       'copy',
       '-q',
       '--all',
       ...access,
-      ...more.filter((option) => !option.startsWith('--registries.d')),
+      ...signing,
       source,
       `docker://${this.host}/${name}`,
     ]);
+  }
+
+  /**
+   * Serves the same images at the same address in the network namespace of a process, whose loopback device is up. Returns the
+   * server, which the caller ends.
+   */
+  async serveIn(pid: number): Promise<ChildProcess> {
+    const enter = [`--net=/proc/${pid}/ns/net`];
+    const command = ['docker-registry', 'serve', join(this.directory, 'config.yml')];
+    const child = spawn('nsenter', [...enter, ...command], { stdio: 'ignore' });
+    const probe = `exec 3<>/dev/tcp/127.0.0.1/${this.host.split(':')[1] ?? ''}`;
+    for (let tries = 0; spawnSync('nsenter', [...enter, 'bash', '-c', probe]).status !== 0; tries += 1) {
+      if (tries === 100) throw new Error('docker-registry does not answer in the namespace');
+      await sleep(100);
+    }
+    return child;
+  }
+
+  /** Makes a pair of keys, `NAME.private` and `NAME.pub`, and returns the options of `push` that sign with it. */
+  signing(name: string): readonly string[] {
+    const at = (file: string): string => join(this.directory, file);
+    writeFileSync(at('pass'), 'secret');
+    mkdirSync(at('registries.d'), { recursive: true });
+    writeFileSync(
+      at('registries.d/test.yaml'),
+      `docker: { '${this.host}': { use-sigstore-attachments: true } }\n`,
+    );
+    this.skopeo(['generate-sigstore-key', '--output-prefix', at(name), '--passphrase-file', at('pass')]);
+    return ['--sign-by-sigstore-private-key', at(`${name}.private`), '--sign-passphrase-file', at('pass')];
   }
 
   async stop(): Promise<void> {

@@ -40,13 +40,18 @@ export function layerOf(name: string, content: Buffer | string): Layer {
   const directory = mkdtempSync(join(tmpdir(), 'kata-layer-'));
   try {
     writeFileSync(join(directory, name), content);
-    const tar = execFileSync('tar', ['-c', '--mtime=@0', '--owner=0', '--group=0', '-C', directory, name], {
-      maxBuffer: 1 << 30,
-    });
-    return { ...stored(gzipSync(tar, { level: 1 })), diffId: sha256(tar) };
+    return layerOfTree(directory, name);
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+/** A layer: what is in a directory, or one name of it. */
+export function layerOfTree(directory: string, name = '.'): Layer {
+  const tar = execFileSync('tar', ['-c', '--mtime=@0', '--owner=0', '--group=0', '-C', directory, name], {
+    maxBuffer: 1 << 30,
+  });
+  return { ...stored(gzipSync(tar, { level: 1 })), diffId: sha256(tar) };
 }
 
 export interface ImageChange {

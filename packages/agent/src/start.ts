@@ -13,6 +13,7 @@ import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/developm
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
 import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
+import { loadBuiltInPuller } from './image/load-built-in-puller.js';
 import { guestOptions } from './startup/guest-options.js';
 import { harden, ownsKernel } from './init/harden.js';
 import { ModuleLock } from './init/module-lock.js';
@@ -129,6 +130,8 @@ export async function startAgent(
     // Their configuration is in force and measured, and no container runs yet.
     const components = await loadGuestComponents(configuration, log);
     ending.last('guest components', () => components.stop());
+    const images =
+      (await loadBuiltInPuller(configuration, { syscalls, components, log })) ?? components.puller;
     const runtime = findRuntime(configuration.settings.ociRuntime, {
       environment: process.env,
       cgroup: '/sys/fs/cgroup',
@@ -163,7 +166,7 @@ export async function startAgent(
     const readers = new Readers(policy, configuration.listeners);
     const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
     const guest = await Guest.open(
-      guestOptions(configuration, { syscalls, runtime, readable, components, state, log }),
+      guestOptions(configuration, { syscalls, runtime, readable, components, images, state, log }),
     ).catch((error: Error) => {
       throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
     });

@@ -27,8 +27,8 @@ export interface BundledProgram {
 type Outputs = Metafile['outputs'];
 
 const agentEntry = 'packages/agent/dist/main.js';
-/** The program that the agent starts to unpack an image; it finds it by this name, in its own directory. */
-const unpackProgram = { 'kata-agent-unpack': 'packages/image/dist/child/main.js' };
+/** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
+const imageProgram = { 'kata-agent-image': 'packages/image/dist/child/main.js' };
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -45,7 +45,7 @@ const common: BuildOptions = {
  * omitted method, or lacks code of another.
  */
 export async function bundleAgent(directory: string, facts: BuildFacts): Promise<BundledProgram> {
-  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], unpackProgram);
+  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], imageProgram);
   await checkHandlers(directory, facts);
   return bundled;
 }

@@ -11,7 +11,9 @@ export type SettingCode =
   | 'KA1107'
   | 'KA1108'
   | 'KA1109'
-  | 'KA1110';
+  | 'KA1110'
+  | 'KA1111'
+  | 'KA1112';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -103,14 +105,36 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
     remedy: 'Use registers from 8 to 15, a different one for each purpose.',
   },
   KA1110: {
-    title: 'image puller without its program',
+    title: 'data hub for images not started',
     explanation:
-      'The configuration names the confidential data hub as the one that pulls images, and guest_components_procs does not start it. The agent never falls back to another puller.',
+      'The confidential data hub is to pull images, or to get the credentials of registries, and guest_components_procs does not start it. The agent never falls back to another puller, or to anonymous pulls.',
     example: {
       kind: 'document',
       document:
         '[agent]\nguest_components_procs = "none"\n[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "cdh"\n',
     },
     remedy: 'Set guest_components_procs to "confidential-data-hub" or "api-server-rest".',
+  },
+  KA1111: {
+    title: 'image setting without the built-in puller',
+    explanation:
+      'Only the puller of this agent follows the keys of [image]. With another one, or with none, they would look like a policy, and nothing would enforce it.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "cdh"\nrequire_digest = true\n',
+    },
+    remedy:
+      'Set puller to "built-in", or remove the key and write the policy of the data hub into its cdh.toml.',
+  },
+  KA1112: {
+    title: 'credentials of registries in a file',
+    explanation:
+      'The image of a guest is public: whoever has it has the credentials in its files, too. The agent reads a file only if insecure_static_credentials says that this is known.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\ncredentials = "/etc/kata-agent/auth.json"\n',
+    },
+    remedy: 'Name a resource of the key broker, or set insecure_static_credentials.',
   },
 };

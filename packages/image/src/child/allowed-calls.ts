@@ -96,11 +96,17 @@ const allowed: Numbers = {
 };
 
 /** What a client of registries needs too. */
-const allowedWithNetwork: Numbers = {
+const allowedWhenPulling: Numbers = {
   connect: [42, 203],
   bind: [49, 200],
   recvmmsg: [299, 243],
   sendmmsg: [307, 269],
+  // Blobs get their names when they are verified.
+  rename: [82, undefined],
+  renameat: [264, 38],
+  renameat2: [316, 276],
+  unlink: [87, undefined],
+  rmdir: [84, undefined],
 };
 
 const conditional = {
@@ -180,6 +186,7 @@ const CloneThread = 0x10000;
 const cloneNamespaces = 0x7e020000;
 const FileNonBlocking = 0x5421;
 const FileCloseOnExec = 0x5451;
+const BytesToRead = 0x541b;
 const SetName = 15;
 const SetMemoryName = 0x53564d41;
 const InternetFamilies: readonly number[] = [1, 2, 10]; // AF_UNIX, AF_INET, AF_INET6
@@ -190,7 +197,15 @@ function rules(network: boolean): ReadonlyMap<number, ArgumentRule> {
   const found: readonly (readonly [keyof typeof conditional, ArgumentRule])[] = [
     // Threads, no processes; clone3, whose flags are in memory, fails with ENOSYS, and the C library uses clone.
     ['clone', { argument: 0, mask: CloneThread | cloneNamespaces, values: [CloneThread] }],
-    ['ioctl', { argument: 1, mask: whole, values: [FileNonBlocking, FileCloseOnExec] }],
+    [
+      'ioctl',
+      {
+        argument: 1,
+        mask: whole,
+        // The C library's resolver asks for the size of an answer.
+        values: [FileNonBlocking, FileCloseOnExec, ...(network ? [BytesToRead] : [])],
+      },
+    ],
     ['prctl', { argument: 0, mask: whole, values: [SetName, SetMemoryName] }],
     // abort(3).
     ['tgkill', { argument: 0, mask: whole, values: [pid] }],
@@ -207,7 +222,7 @@ function rules(network: boolean): ReadonlyMap<number, ArgumentRule> {
 
 /** Returns what the child process may ask the kernel for; with `network`, to open sockets too. */
 export function allowedCalls({ network }: { readonly network: boolean }): SeccompPolicy {
-  const plain = [...numbersOf(allowed), ...(network ? numbersOf(allowedWithNetwork) : [])];
+  const plain = [...numbersOf(allowed), ...(network ? numbersOf(allowedWhenPulling) : [])];
   return {
     allowed: new Map<number, ArgumentRule | undefined>([
       ...plain.map((number) => [number, undefined] as const),

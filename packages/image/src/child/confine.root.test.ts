@@ -22,7 +22,7 @@ async function run(
   writeFileSync(join(place.path, 'blobs', blob), '');
   const options: ChildOptions = {
     blobs: join(place.path, 'blobs'),
-    target: place.root,
+    task: { name: 'unpack', target: place.root },
     user,
     memory: 2 ** 30,
     cpuSeconds: 60,

@@ -1,4 +1,12 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   At,
@@ -56,6 +64,7 @@ const highestCapability = 63;
 const ringCalls: readonly number[] = [425, 426, 427];
 /** Where the new root is assembled; what lies there is hidden from this process only. */
 const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
+const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
 const libraryDirectories: readonly string[] = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
 
 /** Returns what Node.js and a program need: the executable, the system's libraries and the program's directory. */
@@ -72,6 +81,23 @@ export function unpackPlaces(blobs: string, target: string): readonly VisiblePla
     { from: blobs, to: '/blobs', attributes: NoSuid | NoDev | NoExec | ReadOnly },
     // Set-user-ID bits are written, but have no effect on this mount.
     { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
+  ];
+}
+
+/** Gives the directory for blobs, and the files with which the C library resolves names. */
+export function pullPlaces(blobs: string): readonly VisiblePlace[] {
+  const { NoSuid, NoDev, NoExec } = MountAttribute;
+  const attributes = NoSuid | NoDev | NoExec;
+  return [
+    { from: blobs, to: '/blobs', attributes },
+    ...resolverFiles
+      .filter((path) => existsSync(path))
+      // The target of a link, such as that of systemd-resolved, is not visible.
+      .map((path) => ({
+        from: realpathSync(path),
+        to: path,
+        attributes: attributes | MountAttribute.ReadOnly,
+      })),
   ];
 }
 

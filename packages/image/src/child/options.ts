@@ -1,7 +1,7 @@
-/** What the agent tells the child on its command line: nothing of it comes from a registry. */
+/** What the agent tells a child on its command line: nothing of it comes from a registry, and nothing is secret. */
 export interface ChildOptions {
+  readonly task: ChildTask;
   readonly blobs: string;
-  readonly target: string;
   readonly user: number;
   /** Bytes of private memory. */
   readonly memory: number;
@@ -13,3 +13,12 @@ export interface ChildOptions {
   /** `NAME=value`. */
   readonly environment: readonly string[];
 }
+
+/** `pull` has the network and no capability, `unpack` the reverse. */
+export type ChildTask =
+  | { readonly name: 'pull' }
+  | {
+      readonly name: 'unpack';
+      /** An empty directory, which becomes the root file system. */
+      readonly target: string;
+    };

@@ -7,7 +7,7 @@ import { buildEntry, buildTar, type BuiltLayer, layerOf } from '../testing/tar-b
 import { whyNotRoot, Workplace } from '../testing/unpacking.js';
 import { defaultLimits, type UnpackLimits } from '../unpack/limits.js';
 import type { UnpackProgress, UnpackResult } from './protocol.js';
-import { type ChildSettings, runUnpackChild } from './run-unpack-child.js';
+import { runUnpackChild, type UnpackChildSettings } from './run-unpack-child.js';
 
 const MiB = 1024 * 1024;
 
@@ -15,7 +15,7 @@ const MiB = 1024 * 1024;
 function unpack(
   place: Workplace,
   layers: readonly BuiltLayer[],
-  settings: ChildSettings = {},
+  settings: UnpackChildSettings = {},
   limits: Partial<UnpackLimits> = {},
 ): Promise<UnpackResult> {
   const blobs = join(place.path, 'blobs');

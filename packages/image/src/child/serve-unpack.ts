@@ -1,24 +1,22 @@
 import { createReadStream } from 'node:fs';
-import { Socket } from 'node:net';
-import { At, loadSyscalls, Open, seccompFilter, type Syscalls, ZstdDecoder } from '@kata-agent/linux';
+import { At, loadSyscalls, Open, type Syscalls } from '@kata-agent/linux';
 import { Budget } from '../unpack/budget.js';
 import { LayerError } from '../unpack/layer-error.js';
 import { LayerTree } from '../unpack/layer-tree.js';
 import { unpackLayer } from '../unpack/unpack-layer.js';
-import { allowedCalls } from './allowed-calls.js';
 import { lineLength, type UnpackRequest, type UnpackResult } from './protocol.js';
+import { filterCalls, openAgentSocket, readRequest } from './serve.js';
 
 const progressInterval = 100;
 
 /** Filters system calls, then reads one request from the agent, performs it, and ends. */
 export async function serveUnpack(agentSocket: number): Promise<void> {
   const syscalls = loadSyscalls();
-  filterCalls(syscalls);
-  const socket = new Socket({ fd: agentSocket, readable: true, writable: true });
-  const send = (message: unknown): void => void socket.write(`${JSON.stringify(message)}\n`);
+  filterCalls(syscalls, { network: false });
+  const { socket, send } = openAgentSocket(agentSocket);
   let layer: number | undefined;
   try {
-    const request = await readRequest(socket);
+    const request = (await readRequest(socket, lineLength)) as UnpackRequest;
     const result = await unpack(syscalls, request, {
       begin: (index) => {
         layer = index;
@@ -32,32 +30,6 @@ export async function serveUnpack(agentSocket: number): Promise<void> {
     process.exitCode = 1;
   }
   socket.end(() => process.exit());
-}
-
-/** Gives up the system calls that unpacking does not need, in every thread. */
-export function filterCalls(syscalls: Syscalls): void {
-  try {
-    ZstdDecoder.load();
-  } catch {
-    // The system has no libzstd: only a layer that needs it fails.
-  }
-  syscalls.seccomp(seccompFilter(allowedCalls({ network: false })));
-}
-
-/** The first line. An end before it, or after it, is the agent's: then nobody needs the result. */
-function readRequest(socket: Socket): Promise<UnpackRequest> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    socket.setEncoding('utf8');
-    socket.once('close', () => process.exit(1));
-    socket.on('error', () => process.exit(1));
-    socket.on('data', (chunk: string) => {
-      text += chunk;
-      const end = text.indexOf('\n');
-      if (end >= 0) resolve(JSON.parse(text.slice(0, end)) as UnpackRequest);
-      else if (text.length > lineLength) reject(new LayerError('child', 'the request is too long'));
-    });
-  });
 }
 
 async function unpack(

@@ -4,7 +4,7 @@ import { openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { At, loadSyscalls } from '@kata-agent/linux';
 import { agentSocket, confineAndExecute } from '../child/confine-and-execute.js';
 import type { ChildOptions } from '../child/options.js';
-import { filterCalls } from '../child/serve-unpack.js';
+import { filterCalls } from '../child/serve.js';
 
 const syscalls = loadSyscalls();
 
@@ -74,7 +74,7 @@ const send = (value: unknown): void => void writeSync(agentSocket, `${JSON.strin
 if (step === 'confine') {
   confineAndExecute(entry, JSON.parse(options) as ChildOptions);
 } else {
-  filterCalls(syscalls);
+  filterCalls(syscalls, { network: false });
   // The name of a fatal attempt is that of the only blob.
   const [name = ''] = readdirSync('/blobs');
   if (name in fatal) {
