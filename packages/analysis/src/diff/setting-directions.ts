@@ -83,8 +83,8 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'measurement.rtmr': measured,
   'image.puller': neutral('who pulls the images'),
   'image.registries': (before, after) =>
-    entriesOf(after).every((pattern) => entriesOf(before).includes(pattern)) &&
-    (after !== undefined || before === undefined)
+    after !== undefined &&
+    (before === undefined || entriesOf(after).every((each) => entriesOf(before).includes(each)))
       ? { effect: 'closes', why: 'images come from fewer repositories' }
       : { effect: 'opens', why: 'images come from other repositories' },
   'image.registry_ca': neutral('which CAs registries are verified with'),

@@ -123,7 +123,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     type: oneOf(['memory', 'encrypted-disk']),
     default: 'memory',
     purpose: 'Where the unpacked image is.',
-    example: '"memory"',
+    example: '"encrypted-disk"',
     built: 'later',
   },
   layers: {
@@ -132,7 +132,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     type: oneOf(['pulled', 'verified']),
     default: 'pulled',
     purpose: 'Where the layers of an image come from.',
-    example: '"pulled"',
+    example: '"verified"',
     built: 'later',
   },
 };
