@@ -124,6 +124,20 @@ const table = {
     provides: [`/usr/lib/${architecture.triplet}/rsyslog/lmnsd_gtls.so`],
     neededBy: 'tests/functional/audit-collect-syslog',
   },
+  'docker-registry': {
+    provides: ['docker-registry'],
+    neededBy: 'tests/functional/image-registry, image-cosign',
+  },
+  cosign: {
+    provides: ['cosign'],
+    neededBy: 'tests/functional/image-cosign',
+    on: { 12: { unavailable: 'Debian 12 does not have cosign' } },
+  },
+  skopeo: {
+    provides: ['skopeo'],
+    neededBy: 'tests/functional/image-registry, image-cosign',
+    on: { 12: { unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore' } },
+  },
 };
 
 /**

@@ -180,10 +180,7 @@ management = ["WatchAudit"]
         /there is a \[\[agent\]\] with the name "node\/one" already/,
       ],
       ['[[agent]]\nname = "x"\naddress = "unix:///x"\npins = "y"\n', /did you mean "pin"\?/],
-      [
-        '[[agent]]\nname = "x"\naddress = "tls://x:1"\n',
-        /agent x: a tls:\/\/ address needs --cert, --key/,
-      ],
+      ['[[agent]]\nname = "x"\naddress = "tls://x:1"\n', /agent x: a tls:\/\/ address needs --cert, --key/],
       ['', /has no \[\[agent\]\]/],
     ] as const) {
       writeFileSync(file, text);

@@ -6,7 +6,12 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createNetServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { ImagePullService, SealedSecretService, SecureMountService } from '@kata-agent/protocol/data_hub';
+import {
+  GetResourceService,
+  ImagePullService,
+  SealedSecretService,
+  SecureMountService,
+} from '@kata-agent/protocol/data_hub';
 import { Code, createServer, service, TtrpcError } from '@kata-agent/ttrpc';
 
 const [name = '', directory = '', ...args] = process.argv.slice(2);
@@ -37,6 +42,12 @@ function serveDataHub(socket: string): void {
         unsealSecret: async (request) => {
           await called('UnsealSecret', request);
           return { plaintext: Buffer.from(`plain text of ${Buffer.from(request.secret).toString()}`) };
+        },
+      }),
+      service(GetResourceService, {
+        getResource: async (request) => {
+          await called('GetResource', request);
+          return { Resource: readFileSync(join(directory, 'resource')) };
         },
       }),
       service(SecureMountService, {

@@ -14,6 +14,7 @@ import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/developm
 import { SideChannels } from './side-channels/side-channels.js';
 import { Ending, Stopped } from './startup/ending.js';
 import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
+import { loadBuiltInPuller } from './image/load-built-in-puller.js';
 import { harden, ownsKernel } from './init/harden.js';
 import type { Caller } from './listeners/caller.js';
 import { KeptPolicies } from './policy/kept-policies.js';
@@ -127,9 +128,12 @@ export async function startAgent(
     // Their configuration is in force and measured, and no container runs yet.
     const components = await loadGuestComponents(configuration, log);
     ending.last('guest components', () => components.stop());
+    const images =
+      (await loadBuiltInPuller(configuration, { syscalls, components, log })) ?? components.puller;
     const prepared = await loadBackend({
       configuration,
       components,
+      images,
       syscalls,
       log,
       state,

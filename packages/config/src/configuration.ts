@@ -80,9 +80,43 @@ export interface MeasurementSettings {
   readonly rtmr: 'off' | 'try' | 'require';
 }
 
-/** Images of containers that the guest gets itself (R18). */
+/** Images of a scope need a signature by one of the keys, in one of the formats. */
+export interface ImageSignatures {
+  /** A pattern of repositories. */
+  readonly scope: string;
+  /** Public keys in PEM. In a document: a path, or the text. */
+  readonly keys: readonly string[];
+  readonly formats: readonly string[];
+}
+
+/** Images of containers that the guest gets itself (R18). All but `puller` is for the built-in puller. */
 export interface ImageSettings {
-  readonly puller: 'none' | 'cdh';
+  readonly puller: 'none' | 'cdh' | 'built-in';
+  /** Patterns of repositories; undefined: each. */
+  readonly registries: readonly string[] | undefined;
+  /** Certificates in PEM, in a document a path or the text; undefined: the public CAs. */
+  readonly registryCa: string | undefined;
+  /** A path, or `kbs:///…`; undefined: pulls are anonymous. */
+  readonly credentials: string | undefined;
+  readonly insecureStaticCredentials: boolean;
+  /** By registry: the other hosts that issue its tokens. */
+  readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
+  /** Where a registry, or a part of its repositories, is read first. */
+  readonly mirrors: Readonly<Record<string, string>>;
+  readonly requireDigest: boolean;
+  /** Undefined: images need no signature. */
+  readonly signatures: readonly ImageSignatures[] | undefined;
+  /** Bytes of an image: of its blobs, and unpacked. */
+  readonly maxSize: number;
+  readonly decryptionKeys: string | undefined;
+  readonly store: 'memory' | 'encrypted-disk';
+  readonly layers: 'pulled' | 'verified';
+}
+
+/** `[image]` with the texts of the files that it names. */
+export interface ImageConfiguration extends ImageSettings {
+  /** The content of the file that `credentials` names; undefined: it names none. */
+  readonly staticCredentials: string | undefined;
 }
 
 /** A source of evidence: reports of SNP and TDX, or quotes of a TPM. */
@@ -134,7 +168,15 @@ export interface LimitSettings {
 }
 
 /** The value of a setting; serializable as JSON. */
-export type SettingValue = boolean | number | string | readonly string[] | undefined;
+export type SettingValue =
+  | boolean
+  | number
+  | string
+  | readonly string[]
+  | readonly ImageSignatures[]
+  | Readonly<Record<string, string>>
+  | Readonly<Record<string, readonly string[]>>
+  | undefined;
 
 export type SectionName =
   | 'agent'
@@ -218,8 +260,8 @@ export interface Configuration {
   readonly witnesses: readonly WitnessSettings[];
   readonly limits: LimitSettings;
   readonly measurement: MeasurementSettings;
-  readonly image: ImageSettings;
   readonly evidence: EvidenceSettings;
+  readonly image: ImageConfiguration;
   /** At least one. */
   readonly listeners: readonly ListenerSettings[];
   /** Empty: no document; only `policy.rego` of initdata can restrict the API. */

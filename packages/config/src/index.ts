@@ -13,6 +13,7 @@ export type {
   AuditSettings,
   CheckedExpression,
   Configuration,
+  ImageConfiguration,
   DeliveredDocument,
   DeliveryName,
   DeliveryRead,

@@ -16,6 +16,7 @@ import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
 import { auditSettings } from './settings/audit-settings.js';
 import { limitSettings } from './settings/limit-settings.js';
+import { imageConfiguration } from './settings/image-configuration.js';
 import { imageSettings } from './settings/image-settings.js';
 import { evidenceSettings } from './settings/evidence-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
@@ -79,7 +80,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     witnesses: (base?.witnesses ?? []).map((entry) => witnessSettings(entry, pem.texts)),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
-    image: sectionValues(imageSettings, settled.values),
+    image: imageConfiguration(sectionValues(imageSettings, settled.values), pem.texts),
     evidence: sectionValues(evidenceSettings, settled.values),
     listeners: listenerSettings(
       documents,

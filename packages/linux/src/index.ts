@@ -16,7 +16,7 @@ export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './sysc
 export { type ForeignProcess, foreignExit } from './process/foreign-exit.js';
 export { loadSyscalls } from './syscalls/load-syscalls.js';
 export { hasCode, SyscallError } from './syscalls/syscall-error.js';
-export type { OpenHow } from './syscalls/file-calls.js';
+export type { FileTime, OpenHow } from './syscalls/file-calls.js';
 export type { MountAttributes } from './syscalls/mount-calls.js';
 export type { PathName } from './syscalls/path-name.js';
 export type { Waited } from './syscalls/process-calls.js';
@@ -67,8 +67,27 @@ export {
 } from './socket/vsock-address.js';
 export { checkExchange } from './socket/vsock-check.js';
 export { connectVsock, listenVsock, vsockPeerOf } from './socket/vsock-socket.js';
+export {
+  connectProxy,
+  formatNetworkPlace,
+  type NetworkPlace,
+  ProxyError,
+} from './socket/connect-proxy.js';
 export { limitUnacknowledged } from './socket/unacknowledged.js';
 export { connectUnix, listenUnix, type ListenOptions, peerOf } from './socket/unix-socket.js';
 export { attachDeviceFilter, deviceFilter } from './device/device-filter.js';
 export { createMappedDevice, type MappedTable, removeMappedDevice } from './device/mapped-device.js';
 export { readFirstBlock, verityTarget } from './device/verity-target.js';
+export {
+  Capability,
+  type CapabilitySets,
+  ResourceLimit,
+  type UnsharedNamespace,
+} from './syscalls/confinement-calls.js';
+export {
+  type ArgumentRule,
+  missingCallsFilter,
+  seccompFilter,
+  type SeccompPolicy,
+} from './process/seccomp-filter.js';
+export { ZstdDecoder, ZstdError } from './compression/zstd.js';

@@ -27,6 +27,8 @@ export interface BundledProgram {
 type Outputs = Metafile['outputs'];
 
 const agentEntry = 'packages/agent/dist/main.js';
+/** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
+const imageProgram = { 'kata-agent-image': 'packages/image/dist/child/main.js' };
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -43,7 +45,7 @@ const common: BuildOptions = {
  * omitted method, or lacks code of another.
  */
 export async function bundleAgent(directory: string, facts: BuildFacts): Promise<BundledProgram> {
-  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)]);
+  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], imageProgram);
   await checkHandlers(directory, facts);
   return bundled;
 }
@@ -92,12 +94,13 @@ async function bundle(
   name: string,
   entry: string,
   plugins: readonly Plugin[],
+  others: Readonly<Record<string, string>> = {},
 ): Promise<BundledProgram> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const { metafile } = await build({
     ...common,
-    entryPoints: { [name]: entry },
+    entryPoints: { [name]: entry, ...others },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
@@ -112,7 +115,11 @@ async function bundle(
   });
   const file = join(directory, `${name}.mjs`);
   const entryPath = relative(root, file);
-  removeUnreachable(metafile.outputs, entryPath);
+  const programs = [file, ...Object.keys(others).map((other) => join(directory, `${other}.mjs`))];
+  removeUnreachable(
+    metafile.outputs,
+    programs.map((program) => relative(root, program)),
+  );
   chmodSync(file, 0o755);
   copyKoffi(directory);
   return { file, ...sizes(metafile.outputs, entryPath) };
@@ -149,8 +156,8 @@ function reachable(
 }
 
 /** Removes the files of dynamic imports whose importing code was dropped; the bundler writes them anyway. */
-function removeUnreachable(outputs: Outputs, entry: string): void {
-  const wanted = reachable(outputs, entry);
+function removeUnreachable(outputs: Outputs, entries: readonly string[]): void {
+  const wanted = new Set(entries.flatMap((entry) => [...reachable(outputs, entry)]));
   for (const path of Object.keys(outputs)) if (!wanted.has(path)) rmSync(join(root, path));
 }
 

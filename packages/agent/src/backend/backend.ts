@@ -1,6 +1,6 @@
 import type { PresentContainer } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import type { Guest } from '@kata-agent/guest';
+import type { Guest, ImagePuller } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { ServerInterceptor, ServiceRegistration } from '@kata-agent/ttrpc';
 import type { GuestComponents } from '../components/load-guest-components.js';
@@ -17,7 +17,9 @@ import type { Log } from '../startup/log.js';
 /** What a backend is chosen and prepared from, before the first audit record. */
 export interface BackendSettings {
   readonly configuration: Configuration;
-  readonly components: Pick<GuestComponents, 'dataHub' | 'puller' | 'pauseBundle'>;
+  readonly components: Pick<GuestComponents, 'dataHub' | 'pauseBundle'>;
+  /** Undefined: the guest pulls no images. */
+  readonly images: ImagePuller | undefined;
   readonly syscalls: Syscalls;
   readonly log: Log;
   /** The state directory. */

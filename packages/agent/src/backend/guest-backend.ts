@@ -33,7 +33,7 @@ export function prepareGuest(settings: BackendSettings): PreparedBackend {
 
 async function openGuest(
   runtime: OciRuntime,
-  { configuration, components, syscalls, log, state, isFirstProcess, hardens }: BackendSettings,
+  { configuration, components, images, syscalls, log, state, isFirstProcess, hardens }: BackendSettings,
   { policy, keptPolicies, readers, sideChannels, end }: BackendSurroundings,
 ): Promise<Backend> {
   const servesContainers = configuration.listeners.some(({ name }) =>
@@ -42,7 +42,7 @@ async function openGuest(
   demandRuntime(runtime, { isFirstProcess, servesContainers });
   const readable: OutputPolicy['readable'] = (stream) => readers.mayRead(stream, guest);
   const guest = await Guest.open(
-    guestOptions(configuration, { syscalls, runtime, readable, components, state, log }),
+    guestOptions(configuration, { syscalls, runtime, readable, components, images, state, log }),
   ).catch((error: Error) => {
     throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
   });

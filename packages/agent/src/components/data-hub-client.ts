@@ -6,11 +6,17 @@ import {
   type PullRequest,
   type SecureMount,
 } from '@kata-agent/guest';
-import { ImagePullService, SealedSecretService, SecureMountService } from '@kata-agent/protocol/data_hub';
+import {
+  GetResourceService,
+  ImagePullService,
+  SealedSecretService,
+  SecureMountService,
+} from '@kata-agent/protocol/data_hub';
 import { type CallOptions, type Channel, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
 import { dataHubSocket } from './component.js';
+import type { ResourceSource } from './load-guest-components.js';
 
 export interface DataHubOptions {
   /** Deadline of each call except pulls, in ms. */
@@ -24,7 +30,7 @@ export interface DataHubOptions {
 }
 
 /** A client of the guest's confidential data hub. A lost connection is opened again by the next call. */
-export class DataHubClient implements DataHub, ImagePuller {
+export class DataHubClient implements DataHub, ImagePuller, ResourceSource {
   readonly #options: DataHubOptions;
   #channel: Promise<Channel> | undefined;
 
@@ -37,6 +43,16 @@ export class DataHubClient implements DataHub, ImagePuller {
       createClient(SealedSecretService, channel).unsealSecret({ secret: sealed }, options),
     );
     return plaintext;
+  }
+
+  async resource(name: string, signal: AbortSignal): Promise<Uint8Array> {
+    const request = { ResourcePath: name };
+    const { Resource } = await this.#call(
+      `the resource ${name} is not available`,
+      signal,
+      (channel, options) => createClient(GetResourceService, channel).getResource(request, options),
+    );
+    return Resource;
   }
 
   async secureMount(

@@ -2,6 +2,12 @@ import type { Configuration } from '@kata-agent/config';
 import type { DataHub, ImagePuller } from '@kata-agent/guest';
 import type { Log } from '../startup/log.js';
 
+/** Gets resources of the key broker. */
+export interface ResourceSource {
+  /** @param name `kbs:///REPOSITORY/TYPE/TAG`. Rejects with a GuestError. */
+  resource(name: string, signal: AbortSignal): Promise<Uint8Array>;
+}
+
 /** The components of a confidential guest that this agent has started: attestation agent, data hub, REST server. */
 export interface GuestComponents {
   /** Their names, in the order in which they were started. */
@@ -9,7 +15,7 @@ export interface GuestComponents {
   /** The programs that were requested and are missing; then none is started. */
   readonly missing: readonly string[];
   /** Undefined: it was not started. */
-  readonly dataHub: DataHub | undefined;
+  readonly dataHub: (DataHub & ResourceSource) | undefined;
   /** Undefined: none of them pulls images. */
   readonly puller: ImagePuller | undefined;
   /** Where an extension image has the pause container; undefined: the guest's image has it. */

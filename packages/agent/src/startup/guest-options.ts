@@ -17,14 +17,16 @@ export function guestOptions(
     syscalls,
     runtime,
     readable,
-    components: { dataHub, puller, pauseBundle },
+    components: { dataHub, pauseBundle },
+    images,
     state,
     log,
   }: {
     readonly syscalls: Syscalls;
     readonly runtime: OciRuntime;
     readonly readable: OutputPolicy['readable'];
-    readonly components: Pick<GuestComponents, 'dataHub' | 'puller' | 'pauseBundle'>;
+    readonly components: Pick<GuestComponents, 'dataHub' | 'pauseBundle'>;
+    readonly images: GuestOptions['images'];
     /** The state directory. */
     readonly state: string;
     readonly log: Log;
@@ -43,7 +45,7 @@ export function guestOptions(
     namesOf: claimedNames,
     hooks: settings.hooks,
     dataHub,
-    images: puller,
+    images,
     pauseBundle,
     access: guestAccess({ settings, documents }),
     clockFloor: clockFloor(configuration),

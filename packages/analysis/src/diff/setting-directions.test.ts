@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settings } from '@kata-agent/config';
+import { settings, type SettingValue } from '@kata-agent/config';
 import { unknown } from './setting-direction.js';
 import { directionOf } from './setting-directions.js';
 
@@ -28,4 +28,30 @@ test('an earlier clock_floor opens, and so does one whose other value only the b
     [effect(2000, 1000), effect(1000, 2000), effect(undefined, 2000), effect(2000, undefined)],
     ['opens', 'closes', 'opens', 'opens'],
   );
+});
+
+test('what weakens the policy of images opens', () => {
+  const effects = (name: string, ...pairs: readonly (readonly [SettingValue, SettingValue])[]) => {
+    const row = settings.find(({ section, key }) => section === 'image' && key === name);
+    assert.ok(row !== undefined);
+    return pairs.map(([before, after]) => directionOf(row)?.(before, after).effect);
+  };
+  assert.deepEqual(
+    effects(
+      'registries',
+      [['a.b/*', 'c.d/*'], ['c.d/*']],
+      [['c.d/*'], ['a.b/*']],
+      [undefined, ['a.b/*']],
+      [['a.b/*'], undefined],
+    ),
+    ['closes', 'opens', 'closes', 'opens'],
+  );
+  const signatures = [{ scope: '**', keys: ['/a'], formats: ['bundle'] }];
+  assert.deepEqual(
+    effects('signatures', [undefined, signatures], [signatures, undefined], [signatures, []]),
+    ['closes', 'opens', 'opens'],
+  );
+  assert.deepEqual(effects('require_digest', [false, true], [true, false]), ['closes', 'opens']);
+  assert.deepEqual(effects('max_size', [1, 2], [2, 1]), ['opens', 'closes']);
+  assert.deepEqual(effects('token_hosts', [{}, { 'a.b': ['c.d'] }]), ['opens']);
 });

@@ -84,6 +84,36 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.puller': neutral('who pulls the images'),
   'evidence.sources': neutral('verifiers get other evidence'),
   'evidence.require': neutral('the agent starts without other sources of evidence'),
+  'image.registries': (before, after) =>
+    after !== undefined &&
+    (before === undefined || entriesOf(after).every((each) => entriesOf(before).includes(each)))
+      ? { effect: 'closes', why: 'images come from fewer repositories' }
+      : { effect: 'opens', why: 'images come from other repositories' },
+  'image.registry_ca': neutral('which CAs registries are verified with'),
+  'image.credentials': neutral('where the credentials of registries come from'),
+  'image.insecure_static_credentials': ordered(
+    [false, true],
+    'each reader of the image of the guest has the credentials of registries',
+    'credentials of registries are in no file',
+  ),
+  'image.token_hosts': opens('other hosts get the credentials of registries'),
+  'image.mirrors': neutral('where images are read; a digest is verified'),
+  'image.require_digest': ordered(
+    [true, false],
+    'the registry chooses what a tag names',
+    'an image needs a digest',
+  ),
+  'image.signatures': (before, after) =>
+    before === undefined
+      ? { effect: 'closes', why: 'images need signatures' }
+      : {
+          effect: 'opens',
+          why: after === undefined ? 'images need no signature' : 'images need other signatures',
+        },
+  'image.max_size': larger,
+  'image.decryption_keys': neutral('it is not built yet'),
+  'image.store': neutral('it is not built yet'),
+  'image.layers': neutral('it is not built yet'),
   'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(
     ['refuse-all', 'refuse-changes'],
@@ -104,6 +134,15 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
       ? { effect: 'opens', why: 'the host can call longer without a witness of what it does' }
       : { effect: 'closes', why: 'the host can call less long without a witness of what it does' },
 };
+
+/** A change whose effect is not compared counts as opening. */
+function opens(why: string): Direction {
+  return () => ({ effect: 'opens', why });
+}
+
+function entriesOf(value: SettingValue): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
 
 /** Undefined is "off": calls are never refused. */
 function withinMs(value: SettingValue): number {

@@ -22,7 +22,7 @@ export function unbuiltFeatures(
   workload: Workload,
   setup: RuntimeSetup,
   images: ImageConfigs,
-  { image }: Pick<Configuration, 'image'>,
+  { image }: { readonly image: Pick<Configuration['image'], 'puller'> },
 ): readonly UnbuiltFeature[] {
   const found = [
     ...workload.unserved.map(

@@ -13,7 +13,9 @@ export type SettingCode =
   | 'KA1109'
   | 'KA1110'
   | 'KA1111'
-  | 'KA1112';
+  | 'KA1112'
+  | 'KA1113'
+  | 'KA1114';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -115,9 +117,9 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
     remedy: 'Change the setting that the message names.',
   },
   KA1111: {
-    title: 'image puller without its program',
+    title: 'data hub for images not started',
     explanation:
-      'The configuration names the confidential data hub as the one that pulls images, and guest_components_procs does not start it. The agent never falls back to another puller.',
+      'The confidential data hub is to pull images, or to get the credentials of registries, and guest_components_procs does not start it. The agent never falls back to another puller, or to anonymous pulls.',
     example: {
       kind: 'document',
       document:
@@ -135,5 +137,27 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[agent]\nforward = "unix:///run/kata-agent-inner/agent.sock"\nhooks = "cdi"\n[api]\nallowed_endpoints = ["@pod"]\n',
     },
     remedy: 'Remove the setting, and set it for the inner agent if it has one.',
+  },
+  KA1113: {
+    title: 'image setting without the built-in puller',
+    explanation:
+      'Only the puller of this agent follows the keys of [image]. With another one, or with none, they would look like a policy, and nothing would enforce it.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "cdh"\nrequire_digest = true\n',
+    },
+    remedy:
+      'Set puller to "built-in", or remove the key and write the policy of the data hub into its cdh.toml.',
+  },
+  KA1114: {
+    title: 'credentials of registries in a file',
+    explanation:
+      'The image of a guest is public: whoever has it has the credentials in its files, too. The agent reads a file only if insecure_static_credentials says that this is known.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\ncredentials = "/etc/kata-agent/auth.json"\n',
+    },
+    remedy: 'Name a resource of the key broker, or set insecure_static_credentials.',
   },
 };

@@ -1,24 +1,63 @@
 import type { Report } from '../diagnostics/report.js';
-import type { GivenSection } from '../settings/read-section.js';
+import { type GivenSection, textOf } from '../settings/read-section.js';
 import { agentSettings } from '../settings/agent-settings-table.js';
 import { imageSettings } from '../settings/image-settings.js';
+import { isResource } from '../value-types/resource-or-path.js';
 
 /** The levels of guest components that include the data hub. */
 const withDataHub: readonly unknown[] = ['confidential-data-hub', 'api-server-rest'];
 
-/** Reports a puller that would not be there. */
-export function checkImage(
-  { image, agent }: { readonly image: GivenSection; readonly agent: GivenSection },
-  report: Report,
-): void {
+interface Sections {
+  readonly image: GivenSection;
+  readonly agent: GivenSection;
+}
+
+/** Reports keys of `[image]` without effect, and what depends on a data hub that would not be there. */
+export function checkImage({ image, agent }: Sections, report: Report): void {
   const puller = image.get(imageSettings.puller.key);
+  if (puller?.value !== 'built-in') checkUnused(image, report);
+  checkCredentials(image, report);
   const { key, default: unset } = agentSettings.guestComponentsProcs;
   const level = agent.get(key)?.value ?? unset;
-  if (puller?.value !== 'cdh' || withDataHub.includes(level)) return;
-  report.error(
-    'KA1111',
-    puller.span,
-    `puller = "cdh" with ${key} = ${JSON.stringify(level)}: the confidential data hub would not be started`,
-    `write ${key} = "confidential-data-hub" in [agent]`,
-  );
+  if (withDataHub.includes(level)) return;
+  const help = `write ${key} = "confidential-data-hub" in [agent]`;
+  const absent = `with ${key} = ${JSON.stringify(level)}: the confidential data hub would not be started`;
+  if (puller?.value === 'cdh') report.error('KA1111', puller.span, `puller = "cdh" ${absent}`, help);
+  const credentials = image.get(imageSettings.credentials.key);
+  if (credentials !== undefined && isResource(textOf(credentials) ?? ''))
+    report.error('KA1111', credentials.span, `credentials is a resource ${absent}`, help);
+}
+
+/** Without the built-in puller its keys would look like a policy that is enforced. */
+function checkUnused(image: GivenSection, report: Report): void {
+  for (const [key, { span }] of image) {
+    if (report.full) break;
+    if (key === imageSettings.puller.key) continue;
+    report.error(
+      'KA1113',
+      span,
+      `${key} has no effect without puller = "built-in": another puller follows its own policy`,
+      'write puller = "built-in", or remove it',
+    );
+  }
+}
+
+function checkCredentials(image: GivenSection, report: Report): void {
+  const credentials = image.get(imageSettings.credentials.key);
+  const insecure = image.get(imageSettings.insecureStaticCredentials.key);
+  const isFile = credentials !== undefined && !isResource(textOf(credentials) ?? '');
+  if (isFile && insecure?.value !== true)
+    report.error(
+      'KA1114',
+      credentials.span,
+      'credentials is a file, which each reader of the image of the guest has',
+      'name a resource, "kbs:///default/credential/registry", or write insecure_static_credentials = true',
+    );
+  if (!isFile && insecure?.value === true)
+    report.error(
+      'KA1114',
+      insecure.span,
+      'insecure_static_credentials has no effect: credentials is no file',
+      'remove it',
+    );
 }

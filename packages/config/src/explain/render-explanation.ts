@@ -90,9 +90,13 @@ function renderSection(section: SectionName, all: readonly ExplainedSetting[]): 
   const width = columnWidth(values);
   const lines = settings.flatMap(({ source, others }, index) => [
     `  ${(values[index] ?? '').padEnd(width)}  # ${source}`,
-    ...others.map(({ value, source, reason }) => `    ${source} has ${String(value)}: ${reason}`),
+    ...others.map(({ value, source, reason }) => `    ${source} has ${writeValue(value)}: ${reason}`),
   ]);
   return `[${section}]\n${lines.join('\n')}`;
+}
+
+function writeValue(value: SettingValue): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
 function renderRule({ name, source, enforcement, expression, endpoints }: ExpandedRule): string {

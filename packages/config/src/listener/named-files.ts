@@ -1,18 +1,23 @@
 import { createHash } from 'node:crypto';
 import { certificatesOfPem, PemError, revocationListsOfPem } from '@kata-agent/x509';
-import type { DocumentReader } from '../configuration.js';
+import type { DocumentReader, ImageSignatures } from '../configuration.js';
 import type { NamedFile } from './listener.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { type GivenSection, textOf } from '../settings/read-section.js';
 import { isPemText } from '../value-types/pem-source.js';
+import { isResource } from '../value-types/resource-or-path.js';
 import { tlsPemKeys } from './tls-keys.js';
 
-/** A PEM text that a document has or names. */
+/** What a text must have; `credentials` are JSON, which the agent parses. */
+type PemKind = keyof typeof tlsPemKeys | 'publicKey' | 'credentials';
+
+/** A PEM text, or the file of credentials, that a document has or names. */
 interface PemValue {
   /** `listener.tenant.tls.client_ca` */
   readonly key: string;
-  readonly kind: keyof typeof tlsPemKeys;
+  readonly kind: PemKind;
   /** A path, or the text. */
   readonly value: string;
   readonly span: Span;
@@ -29,6 +34,17 @@ export interface PemTexts {
 /** Returns the key of the CA of a witness's server. */
 export function witnessCaKey(name: string): string {
   return `audit.witness.${name}.ca`;
+}
+
+/** The key of `[image] registry_ca`. */
+export const registryCaKey: string = 'image.registry_ca';
+
+/** The key of the file of `[image] credentials`. */
+export const credentialsKey: string = 'image.credentials';
+
+/** Returns the key of a public key in `[image] signatures`, by the numbers of the entry and of the key in it. */
+export function signatureKeyKey(entry: number, index: number): string {
+  return `image.signatures[${entry}].keys[${index}]`;
 }
 
 /** Returns the key of a PEM value of a listener. */
@@ -72,11 +88,42 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
   return { texts, files: read.toSorted((a, b) => (a.key < b.key ? -1 : 1)), diagnostics };
 }
 
-function pemValues({ listeners, witnesses }: ParsedDocument): readonly PemValue[] {
+function pemValues({ listeners, witnesses, sections }: ParsedDocument): readonly PemValue[] {
   const ofWitnesses = witnesses.flatMap(({ name, ca }): readonly PemValue[] =>
     ca === undefined ? [] : [{ key: witnessCaKey(name), kind: 'serverCa', ...ca }],
   );
-  return [...listenerPemValues(listeners), ...ofWitnesses];
+  return [...listenerPemValues(listeners), ...ofWitnesses, ...imagePemValues(sections.image)];
+}
+
+function imagePemValues(image: GivenSection): readonly PemValue[] {
+  const texts = [
+    { key: registryCaKey, kind: 'serverCa', given: image.get('registry_ca') },
+    { key: credentialsKey, kind: 'credentials', given: image.get('credentials') },
+  ] as const;
+  const signatures = image.get('signatures');
+  const entries = (signatures?.value ?? []) as readonly ImageSignatures[];
+  return [
+    ...texts.flatMap(({ key, kind, given }) => {
+      const value = textOf(given);
+      return given === undefined || value === undefined || isResource(value)
+        ? []
+        : [{ key, kind, value, span: given.span }];
+    }),
+    ...(signatures === undefined
+      ? []
+      : signatureKeys(entries).map(
+          (each) => ({ ...each, kind: 'publicKey', span: signatures.span }) as const,
+        )),
+  ];
+}
+
+/** Returns the keys of `signatures` with the names under which they are measured. */
+function signatureKeys(
+  signatures: readonly Pick<ImageSignatures, 'keys'>[],
+): readonly { readonly key: string; readonly value: string }[] {
+  return signatures.flatMap(({ keys }, entry) =>
+    keys.map((value, index) => ({ key: signatureKeyKey(entry, index), value })),
+  );
 }
 
 function listenerPemValues(listeners: ParsedDocument['listeners']): readonly PemValue[] {
@@ -98,13 +145,18 @@ function listenerPemValues(listeners: ParsedDocument['listeners']): readonly Pem
 }
 
 /** The agent verifies certificates when it starts; here it is found that a file is another one altogether. */
-function pemFault(kind: keyof typeof tlsPemKeys, text: string): PemFault | undefined {
+function pemFault(kind: PemKind, text: string): PemFault | undefined {
   const begin = (label: string): string => `it must contain -----BEGIN ${label}-----`;
   try {
     if (kind === 'clientCrl')
       return revocationListsOfPem(text).length > 0
         ? undefined
         : { what: 'has no certificate revocation list', help: begin('X509 CRL') };
+    if (kind === 'credentials') return undefined;
+    if (kind === 'publicKey')
+      return /^-----BEGIN PUBLIC KEY-----\r?$/m.test(text)
+        ? undefined
+        : { what: 'has no public key', help: begin('PUBLIC KEY') };
     if (kind === 'key')
       return /^-----BEGIN (EC |RSA )?PRIVATE KEY-----\r?$/m.test(text)
         ? undefined

@@ -3,7 +3,8 @@ import { decodeDocument } from '../document/decode-document.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { TomlTable, TomlValue } from '../toml/toml-value.js';
 import { isPemText } from '../value-types/pem-source.js';
-import { pemKey, witnessCaKey } from './named-files.js';
+import { isResource } from '../value-types/resource-or-path.js';
+import { credentialsKey, pemKey, registryCaKey, signatureKeyKey, witnessCaKey } from './named-files.js';
 import { tlsPemKeys } from './tls-keys.js';
 
 /**
@@ -19,6 +20,7 @@ export function namedPaths(bytes: Uint8Array): readonly Pick<NamedFile, 'key' | 
   return [
     ...tablesOf(toml.root.entries.get('listener')?.value).flatMap(pathsOf),
     ...witnesses.flatMap(pathsOfWitness),
+    ...pathsOfImage(toml.root.entries.get('image')?.value),
   ].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
@@ -30,6 +32,28 @@ function pathsOfWitness(witness: TomlTable): readonly Pick<NamedFile, 'key' | 'f
   const [key, file] = ['key', 'ca'].map((name) => textOf(witness.entries.get(name)?.value));
   if (key === undefined || file === undefined || isPemText(file)) return [];
   return [{ key: witnessCaKey(key.slice(0, key.indexOf('+'))), file }];
+}
+
+function pathsOfImage(image: TomlValue | undefined): readonly Pick<NamedFile, 'key' | 'file'>[] {
+  if (image?.kind !== 'table') return [];
+  const ca = textOf(image.entries.get('registry_ca')?.value);
+  const credentials = textOf(image.entries.get('credentials')?.value);
+  const signatures = image.entries.get('signatures')?.value;
+  const keys = tablesOf(signatures).flatMap((entry, number) => {
+    const list = entry.entries.get('keys')?.value;
+    return (list?.kind === 'array' ? list.items : []).map((item, index) => ({
+      key: signatureKeyKey(number, index),
+      file: textOf(item),
+    }));
+  });
+  return [
+    { key: registryCaKey, file: ca },
+    {
+      key: credentialsKey,
+      file: credentials === undefined || isResource(credentials) ? undefined : credentials,
+    },
+    ...keys,
+  ].flatMap(({ key, file }) => (file === undefined || isPemText(file) ? [] : [{ key, file }]));
 }
 
 function pathsOf(listener: TomlTable): readonly Pick<NamedFile, 'key' | 'file'>[] {

@@ -1,21 +1,139 @@
 import type { ImageSettings } from '../configuration.js';
+import { boolean } from '../value-types/boolean.js';
+import { hostName, imagePattern, repository } from '../value-types/image-names.js';
+import { imageSignatures } from '../value-types/image-signatures.js';
+import { listOf } from '../value-types/list-of.js';
+import { mapOf } from '../value-types/map-of.js';
 import { oneOf } from '../value-types/one-of.js';
+import { pemSource } from '../value-types/pem-source.js';
+import { resourceOrPath } from '../value-types/resource-or-path.js';
+import { size } from '../value-types/size.js';
+import { optional, words } from '../value-types/text.js';
 import type { Setting } from './setting.js';
+
+const common = {
+  section: 'image',
+  merge: 'base only',
+  opensGuest: false,
+  override: undefined,
+  built: 'yes',
+  withoutGuest: 'the inner agent provides the images of containers',
+} as const;
 
 /** The rows of `[image]` (R18). */
 export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<ImageSettings[P]> } = {
   puller: {
-    section: 'image',
+    ...common,
     key: 'puller',
-    type: oneOf(['none', 'cdh']),
+    type: oneOf(['none', 'cdh', 'built-in']),
     default: 'none',
     purpose:
-      'Who pulls the images of containers inside the guest: nobody, or the confidential data hub (cdh), by its own policy.',
-    example: '"cdh"',
-    merge: 'base only',
-    opensGuest: false,
-    override: undefined,
-    built: 'yes',
-    withoutGuest: 'the inner agent provides the images of containers',
+      'What pulls the images of containers inside the guest: nothing, the confidential data hub (cdh) by its own policy, or this agent (built-in) by the keys below.',
+    example: '"built-in"',
+  },
+  registries: {
+    ...common,
+    key: 'registries',
+    type: optional(listOf(imagePattern, 'list of patterns of repositories')),
+    default: undefined,
+    purpose:
+      'The repositories that images are pulled from: `*` is one path segment, a last `**` one or more. Without it: all.',
+    example: '["registry.example/team/*"]',
+  },
+  registryCa: {
+    ...common,
+    key: 'registry_ca',
+    type: optional(pemSource),
+    default: undefined,
+    purpose:
+      'The CAs of registries and token hosts, instead of the public ones: a file, which is measured, or PEM text.',
+    example: '"/etc/kata-agent/registry-ca.pem"',
+  },
+  credentials: {
+    ...common,
+    key: 'credentials',
+    type: optional(resourceOrPath),
+    default: undefined,
+    purpose:
+      'Users and passwords of registries, in the form of containers-auth.json: a resource that the confidential data hub gets at the first pull, or, with insecure_static_credentials, a file.',
+    example: '"kbs:///default/credential/registry"',
+  },
+  insecureStaticCredentials: {
+    ...common,
+    key: 'insecure_static_credentials',
+    type: boolean,
+    default: false,
+    purpose: 'Whether credentials may be a file: whoever reads the image of the guest has them.',
+    example: 'true',
+  },
+  tokenHosts: {
+    ...common,
+    key: 'token_hosts',
+    type: mapOf(hostName, listOf(hostName, 'list of hosts'), '{ "registry.example" = ["auth.example"] }'),
+    default: {},
+    purpose: 'By registry: the other hosts that issue its tokens, and so get its credentials.',
+    example: '{ "registry.example" = ["auth.example"] }',
+  },
+  mirrors: {
+    ...common,
+    key: 'mirrors',
+    type: mapOf(repository, repository, '{ "docker.io" = "registry.example/mirror" }'),
+    default: {},
+    purpose:
+      'Where a registry, or a part of its repositories, is read first, without credentials. Only for references with a digest.',
+    example: '{ "docker.io" = "registry.example/mirror" }',
+  },
+  requireDigest: {
+    ...common,
+    key: 'require_digest',
+    type: boolean,
+    default: false,
+    purpose: 'Whether a reference must have a digest: what a tag names, the registry chooses.',
+    example: 'true',
+  },
+  signatures: {
+    ...common,
+    key: 'signatures',
+    type: optional(imageSignatures),
+    default: undefined,
+    purpose:
+      'The signatures that images need: each scope that matches must have one by one of its keys; an image that no scope matches is refused. Keys are files, which are measured, or PEM text.',
+    example:
+      '[{ scope = "registry.example/team/*", keys = ["/etc/kata-agent/cosign.pub"], formats = ["bundle"] }]',
+  },
+  maxSize: {
+    ...common,
+    key: 'max_size',
+    type: size({ min: 1024 * 1024, max: 2 ** 40 }),
+    default: 4 * 1024 ** 3,
+    purpose: 'How large an image may be: its blobs, and again unpacked. Both are in the memory of the guest.',
+    example: '"4GiB"',
+  },
+  decryptionKeys: {
+    ...common,
+    key: 'decryption_keys',
+    type: optional(words),
+    default: undefined,
+    purpose: 'Private keys for encrypted layers.',
+    example: '"kbs:///default/key/image"',
+    built: 'later',
+  },
+  store: {
+    ...common,
+    key: 'store',
+    type: oneOf(['memory', 'encrypted-disk']),
+    default: 'memory',
+    purpose: 'Where the unpacked image is.',
+    example: '"encrypted-disk"',
+    built: 'later',
+  },
+  layers: {
+    ...common,
+    key: 'layers',
+    type: oneOf(['pulled', 'verified']),
+    default: 'pulled',
+    purpose: 'Where the layers of an image come from.',
+    example: '"verified"',
+    built: 'later',
   },
 };

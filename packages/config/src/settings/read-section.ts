@@ -51,6 +51,11 @@ function readKey(row: SettingRow, entry: TomlEntry, given: Map<string, Given>, r
   report[severity](code, entry.span, message, help);
 }
 
+/** Returns the value of a setting that is a text; undefined: it is not set. */
+export function textOf(given: Given | undefined): string | undefined {
+  return typeof given?.value === 'string' ? given.value : undefined;
+}
+
 /** Reports whether two values of a setting are equal. */
 export function same(a: SettingValue, b: SettingValue): boolean {
   return JSON.stringify(a) === JSON.stringify(b);

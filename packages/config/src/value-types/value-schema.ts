@@ -6,6 +6,7 @@ export type ValueSchema =
   | { readonly enum: readonly string[] }
   | { readonly type: 'array'; readonly items: ValueSchema; readonly uniqueItems?: true }
   | { readonly anyOf: readonly ValueSchema[] }
+  | { readonly type: 'object'; readonly additionalProperties: ValueSchema }
   | {
       readonly type: 'object';
       readonly additionalProperties: false;

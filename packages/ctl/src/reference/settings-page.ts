@@ -119,7 +119,8 @@ function sectionText({ head, purpose, rows }: Section): string {
 
 /** Keys of two sections can have the same name; headings therefore include the section. */
 function rowHead(head: string, row: SettingRow | EntryKeyRow): string {
-  return 'table' in row ? `\`${row.key}\` of \`${head}\`` : `\`${row.key}\``;
+  const isAlone = !('table' in row) && settings.filter(({ key }) => key === row.key).length === 1;
+  return isAlone ? `\`${row.key}\`` : `\`${row.key}\` of \`${head}\``;
 }
 
 function rowText(head: string, row: SettingRow | EntryKeyRow): string {

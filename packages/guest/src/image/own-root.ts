@@ -11,7 +11,6 @@ import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
 import { removeTree } from '../storage/remove-tree.js';
 import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
-import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 
 type OwnRootContext = Pick<
@@ -50,11 +49,11 @@ export function pulledRootOf(
 
 /**
  * Pulls the root of a container, or copies that of the pause container, and mounts it at `rootfs` in the bundle, whose path it
- * returns. What `judgeImage` refuses is removed again.
+ * returns.
  */
 export async function mountOwnRoot(
   storage: Storage,
-  { id, spec, signal, judgeImage }: Requested,
+  { id, spec, signal }: Requested,
   context: OwnRootContext,
   made: UndoStack,
 ): Promise<string> {
@@ -64,10 +63,7 @@ export async function mountOwnRoot(
   mkdirSync(directory, { mode: 0o700 });
   try {
     if (isOfSandbox(spec.annotations ?? {})) copyPause(directory, context);
-    else {
-      const image = await pull({ storage, id, directory, signal }, context);
-      await judgeImage?.(image);
-    }
+    else await pull({ storage, id, directory, signal }, context);
     attach(directory, rootfs, context, made);
   } finally {
     // The mount in the bundle, if it was made, has the root now.
@@ -78,7 +74,7 @@ export async function mountOwnRoot(
   return rootfs;
 }
 
-type Requested = Pick<CreateContainer, 'id' | 'spec' | 'judgeImage'> & {
+type Requested = Pick<CreateContainer, 'id' | 'spec'> & {
   readonly signal: AbortSignal | undefined;
 };
 
@@ -92,14 +88,14 @@ interface Pull {
 async function pull(
   { storage, id, directory, signal: call }: Pull,
   { images, commands, log }: Pick<OwnRootContext, 'images' | 'commands' | 'log'>,
-): Promise<PulledImage> {
+): Promise<void> {
   const { source: reference } = storage;
   if (images === undefined)
     throw new GuestError(
       'precondition',
       `container ${id}: image ${quotedWord(reference)} is not pulled: this guest pulls no images; help: set [image] puller in its configuration`,
     );
-  return await commands.run({ container: id, command: 'pull', call }, async (signal) => {
+  await commands.run({ container: id, command: 'pull', call }, async (signal) => {
     log('info', 'an image is pulled', { container: id, image: reference });
     const image = await images.pull({ reference, directory, container: id, signal });
     log('info', 'an image was pulled', {
@@ -107,7 +103,6 @@ async function pull(
       image: reference,
       digest: image.digest ?? 'unknown',
     });
-    return image;
   });
 }
 

@@ -1,4 +1,3 @@
-import type { PulledImage } from '../image/image-puller.js';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
 import type { PassedStdio } from '../stdio/passed-stdio.js';
 
@@ -80,8 +79,6 @@ export interface CreateContainer {
   readonly sandboxPidns: boolean;
   /** Connections for stdio; undefined: stdio uses calls only. If the create fails, the caller closes them. */
   readonly stdio?: PassedStdio | undefined;
-  /** Called with an image that was pulled for the container, before anything uses it. An error ends the create. */
-  readonly judgeImage?: ((image: PulledImage) => Promise<void>) | undefined;
 }
 
 /** A process of a container; an `execId` that is empty or equal to `containerId` names its first process. */

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { SyscallError } from './syscall-error.js';
-import type { OpenHow } from './file-calls.js';
+import type { CapabilitySets, UnsharedNamespace } from './confinement-calls.js';
+import type { FileTime, OpenHow } from './file-calls.js';
 import type { MountAttributes } from './mount-calls.js';
 import type { ThreadNamespace } from './namespace-calls.js';
 import type { PathName } from './path-name.js';
@@ -119,6 +120,62 @@ export class RecordingSyscalls implements Syscalls {
 
   fchownat(directory: number, path: PathName, uid: number, gid: number, flags: number): void {
     this.#answer('fchownat', [directory, path, uid, gid, flags], () => undefined);
+  }
+
+  utimensat(directory: number, path: PathName, time: FileTime, flags: number): void {
+    this.#answer('utimensat', [directory, path, time, flags], () => undefined);
+  }
+
+  fsetxattr(fd: number, name: PathName, value: Uint8Array): void {
+    this.#answer('fsetxattr', [fd, name, value], () => undefined);
+  }
+
+  readDirectory(fd: number): readonly Uint8Array[] {
+    return this.#answer('readDirectory', [fd], () => []);
+  }
+
+  unshare(namespaces: readonly UnsharedNamespace[]): void {
+    this.#answer('unshare', [namespaces], () => undefined);
+  }
+
+  pivotRoot(root: string, old: string): void {
+    this.#answer('pivotRoot', [root, old], () => undefined);
+  }
+
+  setResourceLimit(resource: number, limit: number): void {
+    this.#answer('setResourceLimit', [resource, limit], () => undefined);
+  }
+
+  keepCapabilities(): void {
+    this.#answer('keepCapabilities', [], () => undefined);
+  }
+
+  setCapabilities(sets: CapabilitySets): void {
+    this.#answer('setCapabilities', [sets], () => undefined);
+  }
+
+  raiseAmbient(capability: number): void {
+    this.#answer('raiseAmbient', [capability], () => undefined);
+  }
+
+  clearAmbient(): void {
+    this.#answer('clearAmbient', [], () => undefined);
+  }
+
+  dropBounding(capability: number): boolean {
+    return this.#answer('dropBounding', [capability], () => capability < 41);
+  }
+
+  noNewPrivileges(): void {
+    this.#answer('noNewPrivileges', [], () => undefined);
+  }
+
+  seccomp(filter: Uint8Array): void {
+    this.#answer('seccomp', [filter], () => undefined);
+  }
+
+  execute(program: string, argv: readonly string[], environment: readonly string[]): void {
+    this.#answer('execute', [program, argv, environment], () => undefined);
   }
 
   mount(source: string, target: string, type: string, flags: number, data: string): void {

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+import { arch } from 'node:process';
 import { bytes, cString } from './c-memory.js';
 import { Open } from './constants.js';
 import type { CLibrary } from './koffi.js';
@@ -8,6 +10,12 @@ export interface OpenHow {
   readonly flags: number;
   readonly mode?: number;
   readonly resolve: number;
+}
+
+/** A time since 1970. Nanoseconds are 0 to 999,999,999, also before 1970. */
+export interface FileTime {
+  readonly seconds: number;
+  readonly nanoseconds: number;
 }
 
 /** Calls on files, relative to an open directory. */
@@ -23,11 +31,19 @@ export interface FileCalls {
   mknodat(directory: number, path: PathName, mode: number, device: number): void;
   /** fchownat(2). -1 leaves the owner or group unchanged. */
   fchownat(directory: number, path: PathName, uid: number, gid: number, flags: number): void;
+  /** utimensat(2): sets the times of access and of change to the same value. */
+  utimensat(directory: number, path: PathName, time: FileTime, flags: number): void;
+  /** fsetxattr(2): creates or replaces an extended attribute. */
+  fsetxattr(fd: number, name: PathName, value: Uint8Array): void;
+  /** getdents64(2), until the end: the names in a directory as bytes, without `.` and `..`, from the current offset. */
+  readDirectory(fd: number): readonly Uint8Array[];
   /** fallocate(2) with FALLOC_FL_KEEP_SIZE: allocates space for a range, beyond the end of the file too. */
   allocate(fd: number, offset: number, length: number): void;
 }
 
 const SysOpenat2 = 437;
+const SysGetdents64 = arch === 'arm64' ? 61 : 217;
+const directoryBlock = 32 * 1024;
 const FallocateKeepSize = 1;
 /** RESOLVE_BENEATH fails with EAGAIN on a concurrent rename or mount; openat2(2) says to try again. */
 const openat2Attempts = 128;
@@ -53,6 +69,14 @@ export function fileCalls(library: CLibrary): FileCalls {
   const fchownat = library.find(
     'int fchownat(int directory, const void *path, unsigned int uid, unsigned int gid, int flags)',
   );
+  const utimensat = library.find(
+    'int utimensat(int directory, const void *path, const void *times, int flags)',
+  );
+  const fsetxattr = library.find(
+    'int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)',
+  );
+  // musl has getdents64 under another name, glibc before 2.30 has none.
+  const getdents = library.find('long syscall(long number, int fd, void *entries, size_t size)');
   const fallocate = library.find('int fallocate64(int fd, int mode, int64_t offset, int64_t length)');
   return {
     openat(directory, path, flags, mode = 0) {
@@ -94,9 +118,40 @@ export function fileCalls(library: CLibrary): FileCalls {
       const name = cString('fchownat', path);
       check('fchownat', fchownat(directory, name, uid >>> 0, gid >>> 0, flags), path);
     },
+    utimensat(directory, path, { seconds, nanoseconds }, flags) {
+      const times = bytes(32); // struct timespec[2]: access, change
+      for (const at of [0, 16]) {
+        times.writeBigInt64LE(BigInt(seconds), at);
+        times.writeBigInt64LE(BigInt(nanoseconds), at + 8);
+      }
+      check('utimensat', utimensat(directory, cString('utimensat', path), times, flags), path);
+    },
+    fsetxattr(fd, name, value) {
+      const copy = bytes(Math.max(value.length, 1));
+      copy.set(value);
+      check('fsetxattr', fsetxattr(fd, cString('fsetxattr', name), copy, value.length, 0), name);
+    },
+    readDirectory(fd) {
+      const names: Uint8Array[] = [];
+      const block = bytes(directoryBlock);
+      for (;;) {
+        const length = check('getdents64', getdents(SysGetdents64, fd, block, block.length));
+        if (length === 0) return names;
+        names.push(...directoryNames(block.subarray(0, length)));
+      }
+    },
     allocate(fd, offset, length) {
       const result = fallocate(fd, FallocateKeepSize, offset, length);
       check('fallocate', result, `${length} bytes at ${offset}`);
     },
   };
+}
+
+/** Parses struct linux_dirent64: inode and offset (8 bytes each), length of the record, type, name, NUL. */
+function* directoryNames(block: Buffer): Generator<Uint8Array> {
+  for (let at = 0; at < block.length; at += block.readUInt16LE(at + 16)) {
+    const name = Buffer.from(block.subarray(at + 19, block.indexOf(0, at + 19)));
+    const text = name.toString('latin1');
+    if (text !== '.' && text !== '..') yield name;
+  }
 }

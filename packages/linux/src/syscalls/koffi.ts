@@ -30,8 +30,13 @@ export interface CLibrary {
  * "Start and memory"), and a program that only checks a configuration does not need it. No other module imports koffi.
  */
 export function loadCLibrary(): CLibrary {
+  return loadLibrary(null);
+}
+
+/** Loads another shared library by its soname, such as `libzstd.so.1`; throws if the system has none. */
+export function loadLibrary(soname: string | null): CLibrary {
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-  const library = koffi.load(null);
+  const library = koffi.load(soname);
   const failure = (syscall: string, about?: PathName): SyscallError =>
     new SyscallError(syscall, koffi.errno(), about === undefined ? undefined : printable(about));
   return {

@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import { bpfCalls } from './bpf-calls.js';
+import { confinementCalls } from './confinement-calls.js';
 import { descriptorCalls } from './descriptor-calls.js';
 import { fileCalls } from './file-calls.js';
 import { loadCLibrary } from './koffi.js';
@@ -21,6 +22,7 @@ export function loadSyscalls(): Syscalls {
   const library = loadCLibrary();
   return {
     ...bpfCalls(library),
+    ...confinementCalls(library),
     ...descriptorCalls(library),
     ...fileCalls(library),
     ...mountCalls(library),

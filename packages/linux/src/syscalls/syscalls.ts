@@ -1,4 +1,5 @@
 import type { BpfCalls } from './bpf-calls.js';
+import type { ConfinementCalls } from './confinement-calls.js';
 import type { DescriptorCalls } from './descriptor-calls.js';
 import type { FileCalls } from './file-calls.js';
 import type { MachineCalls } from './machine-calls.js';
@@ -17,6 +18,7 @@ import type { TerminalCalls } from './terminal-calls.js';
  */
 export interface Syscalls
   extends BpfCalls,
+    ConfinementCalls,
     DescriptorCalls,
     FileCalls,
     MountCalls,

@@ -27,7 +27,7 @@ import {
 
 const algorithms: readonly InitdataAlgorithm[] = ['sha-256', 'sha-384', 'sha-512'];
 const defaultPcr = String(
-  settings.find(({ section, key }) => section === 'measurement' && key === 'pcr')?.default,
+  Number(settings.find(({ section, key }) => section === 'measurement' && key === 'pcr')?.default),
 );
 
 export const configDigest: CommandDefinition = {

@@ -1,0 +1,85 @@
+import type { Configuration, ImageConfiguration } from '@kata-agent/config';
+import {
+  checkEndpointSettings,
+  childProgram,
+  ImageError,
+  parseCredentials,
+  parseReferencePattern,
+  parseSignaturePolicy,
+  type PullSettings,
+} from '@kata-agent/image';
+import { CannotApply } from '../startup/cannot-apply.js';
+import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';
+import type { PullerParts } from './load-built-in-puller.js';
+
+/** Makes the built-in puller of a configuration, whose names, keys and static credentials are parsed now. @throws CannotApply */
+export function makeBuiltInPuller(
+  { image, settings }: Pick<Configuration, 'image' | 'settings'>,
+  { syscalls, components, log }: PullerParts,
+): BuiltInPuller {
+  checkProgram();
+  return new BuiltInPuller({
+    syscalls,
+    settings: checked(() => pullSettings(image)),
+    credentials: checked(() => credentialsOf(image, components)),
+    timeoutMs: settings.imagePullTimeout * 1000,
+    log,
+  });
+}
+
+function checkProgram(): void {
+  try {
+    childProgram();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
+      cause: error,
+      help: 'use an agent of npm run bundle, or another puller',
+    });
+  }
+}
+
+/** Parses by the rules of the puller what the document has in the right form. */
+function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
+  const { registries, signatures, registryCa, tokenHosts, mirrors, requireDigest, maxSize } = image;
+  const settings: Omit<PullSettings, 'credentials'> = {
+    ...(registries === undefined ? {} : { registries }),
+    requireDigest,
+    registryCa: registryCa === undefined ? [] : [registryCa],
+    tokenHosts,
+    mirrors,
+    ...(signatures === undefined ? {} : { signatures }),
+    decryptionKeys: [],
+    maxBytes: maxSize,
+  };
+  registries?.forEach(parseReferencePattern);
+  parseSignaturePolicy(signatures ?? []);
+  checkEndpointSettings({ credentials: [], tokenHosts, mirrors });
+  return settings;
+}
+
+function credentialsOf(
+  { credentials, staticCredentials }: ImageConfiguration,
+  { dataHub, missing }: PullerParts['components'],
+): PullerOptions['credentials'] {
+  if (staticCredentials !== undefined) {
+    const parsed = parseCredentials(Buffer.from(staticCredentials, 'latin1'));
+    return () => Promise.resolve(parsed);
+  }
+  if (credentials === undefined) return () => Promise.resolve([]);
+  if (dataHub === undefined)
+    throw new CannotApply(
+      `[image] credentials is ${credentials}, and the confidential data hub is not started: ${missing.join(', ')} is missing`,
+      { help: 'add the guest components to the image, or remove credentials' },
+    );
+  return async (signal) => parseCredentials(await dataHub.resource(credentials, signal));
+}
+
+function checked<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new CannotApply(`[image]: ${error.message}`, { cause: error, help: error.remedy });
+  }
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import { namedPaths } from '../index.js';
+import { explainConfiguration } from '../explain/explain-configuration.js';
+import { renderExplanation } from '../explain/render-explanation.js';
+import { asking, dropIns, fails, filesOf, load, pod } from '../loading.test.fixture.js';
+
+const key = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
+const ca = '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n';
+const builtIn = (keys: string): string => `${pod}[image]\npuller = "built-in"\n${keys}\n`;
+const everything = builtIn(`registries = ["registry.example/team/*", "localhost:5000/a/**", "**"]
+registry_ca = "/ca.pem"
+credentials = "/auth.json"
+insecure_static_credentials = true
+token_hosts = { "registry.example" = ["auth.example"] }
+mirrors = { "docker.io" = "registry.example/mirror" }
+require_digest = true
+max_size = "64MiB"
+signatures = [
+  { scope = "registry.example/team/*", keys = ["/a.pub", ${JSON.stringify(key)}], formats = ["bundle"] },
+  { scope = "**", keys = ["/b.pub"], formats = ["bundle", "simple-signing"] },
+]`);
+const files = { '/ca.pem': ca, '/auth.json': '{"auths": {}}', '/a.pub': key, '/b.pub': key };
+
+test('the built-in puller has the texts of all files that [image] names, and they are measured', async () => {
+  const { image, ...configuration } = await load(everything, {
+    files: filesOf({ '/c.toml': everything, ...files }),
+  });
+  assert.deepEqual(image, {
+    puller: 'built-in',
+    registries: ['registry.example/team/*', 'localhost:5000/a/**', '**'],
+    registryCa: ca,
+    credentials: '/auth.json',
+    insecureStaticCredentials: true,
+    tokenHosts: { 'registry.example': ['auth.example'] },
+    mirrors: { 'docker.io': 'registry.example/mirror' },
+    requireDigest: true,
+    signatures: [
+      { scope: 'registry.example/team/*', keys: [key, key], formats: ['bundle'] },
+      { scope: '**', keys: [key], formats: ['bundle', 'simple-signing'] },
+    ],
+    maxSize: 64 * 1024 ** 2,
+    decryptionKeys: undefined,
+    store: 'memory',
+    layers: 'pulled',
+    staticCredentials: '{"auths": {}}',
+  });
+  const named = [
+    { key: 'image.credentials', file: '/auth.json' },
+    { key: 'image.registry_ca', file: '/ca.pem' },
+    { key: 'image.signatures[0].keys[0]', file: '/a.pub' },
+    { key: 'image.signatures[1].keys[0]', file: '/b.pub' },
+  ];
+  assert.deepEqual(
+    configuration.files.map((each) => ({ key: each.key, file: each.file })),
+    named,
+  );
+  assert.deepEqual(namedPaths(Buffer.from(everything)), named);
+  const explained = renderExplanation(explainConfiguration({ image, ...configuration }));
+  assert.match(
+    explained,
+    / token_hosts = \{ "registry\.example" = \["auth\.example"\] \}.*# \/c\.toml:\d+\n/,
+  );
+  assert.match(explained, /signatures = \[\{ scope = "registry\.example\/team\/\*", keys = \["\/a\.pub", /);
+});
+
+test('credentials of the key broker are no file', async () => {
+  const text = builtIn('credentials = "kbs:///default/credential/registry"');
+  const { image, files: read } = await load(text);
+  assert.equal(image.credentials, 'kbs:///default/credential/registry');
+  assert.equal(image.staticCredentials, undefined);
+  assert.deepEqual([read, namedPaths(Buffer.from(text))], [[], []]);
+});
+
+const unused = [
+  'registries = []',
+  `registry_ca = ${JSON.stringify(ca)}`,
+  'credentials = "kbs:///a/b/c"',
+  'token_hosts = {}',
+  'mirrors = {}',
+  'require_digest = false',
+  'signatures = []',
+  'max_size = "1GiB"',
+];
+for (const line of unused)
+  test(`${line.split(' ')[0]} is an error without the built-in puller`, async () => {
+    for (const puller of ['', 'puller = "none"\n', 'puller = "cdh"\n'])
+      assert.match(await fails(`${pod}[image]\n${puller}${line}\n`), /KA1113.*has no effect without puller/);
+    await load(builtIn(line));
+  });
+
+const signature = (entry: string): string => builtIn(`signatures = [${entry}]`);
+const wrong: readonly (readonly [what: string, document: string, said: RegExp])[] = [
+  ['a file of credentials', builtIn('credentials = "/auth.json"'), /KA1114.*each reader of the image/],
+  ['no file', builtIn('insecure_static_credentials = true'), /KA1114.*credentials is no file/],
+  [
+    'a resource without a data hub',
+    `[agent]\nguest_components_procs = "attestation-agent"\n${builtIn('credentials = "kbs:///a/b/c"')}`,
+    /KA1111.*credentials is a resource with guest_components_procs/,
+  ],
+  ['another resource', builtIn('credentials = "kbs://host/a/b/c"'), /KA1102.*kbs:\/\/\/REPOSITORY/],
+  ['a host as a pattern', builtIn('registries = ["registry.example"]'), /KA1102.*a pattern of repositories/],
+  ['an upper-case host', builtIn('registries = ["Registry.example/*"]'), /KA1102/],
+  ['a token host with a path', builtIn('token_hosts = { "a.example" = ["b.example/x"] }'), /KA1102.*a host/],
+  ['a mirror with a scheme', builtIn('mirrors = { "docker.io" = "https://a" }'), /KA1102.*in lower case/],
+  ['no scope', signature('{ keys = ["/a.pub"], formats = ["bundle"] }'), /KA1102.*without scope/],
+  ['no keys', signature('{ scope = "**", formats = ["bundle"] }'), /KA1102.*without keys/],
+  ['no formats', signature('{ scope = "**", keys = ["/a.pub"], formats = [] }'), /KA1102.*without formats/],
+  [
+    'keyless',
+    signature('{ scope = "**", keys = ["/a"], formats = ["keyless"] }'),
+    /KA1102[^]*formats is "bundle" or "simple-signing"/,
+  ],
+  ['a missing key', signature('{ scope = "**", keys = ["/x"], formats = ["bundle"] }'), /KA1406.*keys\[0\]/],
+  [
+    'a key that is a certificate',
+    signature(`{ scope = "**", keys = [${JSON.stringify(ca)}], formats = ["bundle"] }`),
+    /KA1406.*has no public key/,
+  ],
+  ['decryption keys', builtIn('decryption_keys = "kbs:///a/b/c"'), /KA1105.*not built yet/],
+  ['another store', builtIn('store = "encrypted-disk"'), /KA1105.*not built yet/],
+  ['verified layers', builtIn('layers = "verified"'), /KA1105.*not built yet/],
+];
+for (const [what, document, said] of wrong)
+  test(`${what}: an error with its remedy`, async () => {
+    assert.match(await fails(document), said);
+  });
+
+test('no further document sets a key of [image]', async () => {
+  const base = `${asking('accept = ["drop_ins"]\nbind = "none"')}[image]\npuller = "built-in"\n`;
+  for (const line of ['require_digest = true', 'registries = ["a.example/**"]', 'signatures = []'])
+    assert.match(
+      await fails(base, { delivery: [dropIns({ '/d.toml': `[image]\n${line}\n` })] }),
+      /only in the base document/,
+    );
+});

@@ -1,0 +1,106 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { ImageError } from '../errors/image-error.js';
+import { type Digest, Digester, digestAlgorithm } from '../reference/digest.js';
+
+/** The size and digest that a blob must have. */
+export interface ExpectedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** The blobs of one pull, in a directory that only the puller can write. A file with the name of a digest is verified. */
+export class BlobDirectory {
+  readonly #path: string;
+
+  /** @param path An existing directory. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  pathOf(digest: Digest): string {
+    return join(this.#path, digest.replace(':', '-'));
+  }
+
+  read(digest: Digest): Promise<Buffer> {
+    return readFile(this.pathOf(digest)).catch(failed);
+  }
+
+  open(digest: Digest): Readable {
+    return createReadStream(this.pathOf(digest), { highWaterMark: 256 * 1024 });
+  }
+
+  async create(expected: ExpectedBlob): Promise<BlobWriter> {
+    const path = this.pathOf(expected.digest);
+    const file = await open(`${path}.part`, 'wx', 0o600).catch(failed);
+    return new BlobWriter(file, path, expected);
+  }
+}
+
+/** A blob that is being received. It has its name only once it is verified. */
+export class BlobWriter {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #expected: ExpectedBlob;
+  readonly #digester: Digester;
+  #received = 0;
+
+  constructor(file: FileHandle, path: string, expected: ExpectedBlob) {
+    this.#file = file;
+    this.#path = path;
+    this.#expected = expected;
+    this.#digester = new Digester(digestAlgorithm(expected.digest));
+  }
+
+  /** The number of bytes so far. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Rejects with `size-mismatch` at the first byte that is too much. */
+  async write(bytes: Buffer): Promise<void> {
+    const { digest, size } = this.#expected;
+    if (this.#received + bytes.length > size)
+      throw new ImageError('size-mismatch', `blob ${digest} has more than its ${size} bytes`);
+    this.#digester.update(bytes);
+    for (let written = 0; written < bytes.length; ) {
+      const { bytesWritten } = await this.#file
+        .write(bytes, written, bytes.length - written, this.#received + written)
+        .catch(failed);
+      written += bytesWritten;
+    }
+    this.#received += bytes.length;
+  }
+
+  /** Begins again with the first byte. */
+  reset(): void {
+    this.#received = 0;
+    this.#digester.reset();
+  }
+
+  /** Verifies size and digest, and gives the file its name. */
+  async finish(): Promise<void> {
+    const { digest, size } = this.#expected;
+    if (this.#received !== size)
+      throw new ImageError('size-mismatch', `blob ${digest} has ${this.#received} instead of ${size} bytes`);
+    const actual = this.#digester.digest();
+    if (actual !== digest) throw new ImageError('digest-mismatch', `blob ${digest} has the digest ${actual}`);
+    await this.#file.close();
+    await rename(`${this.#path}.part`, this.#path).catch(failed);
+  }
+
+  /** Removes the file. */
+  async remove(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    await rm(`${this.#path}.part`, { force: true });
+  }
+}
+
+function failed(error: NodeJS.ErrnoException): never {
+  const code = error.code ?? 'unknown error';
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
+    throw new ImageError('disk-full', `a blob cannot be written: ${code}`);
+  throw new ImageError('storage-failed', `a blob cannot be written or read: ${code}`);
+}

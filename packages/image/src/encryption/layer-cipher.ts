@@ -1,0 +1,92 @@
+import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
+import { type Readable, Transform } from 'node:stream';
+import { ImageError } from '../errors/image-error.js';
+import { Fields } from '../json/fields.js';
+import type { Descriptor } from '../manifest/descriptor.js';
+import { type Digest, Digester, digestAlgorithm, isDigest } from '../reference/digest.js';
+import { unwrapLayerKey, type KeySources } from './unwrap-layer-key.js';
+
+const publicOptionsAnnotation = 'org.opencontainers.image.enc.pubopts';
+/** The only cipher of ocicrypt: AES-256-CTR, and an HMAC-SHA256 over what it gives, by the same key. */
+const cipherName = 'AES_256_CTR_HMAC_SHA256';
+
+const failed = (text: string): ImageError => new ImageError('decryption-failed', text);
+
+interface CipherOptions {
+  readonly key: Uint8Array;
+  readonly nonce: Uint8Array;
+  readonly hmac: Uint8Array;
+  /** Of the bytes that were encrypted. */
+  readonly plainDigest: Digest;
+}
+
+/** Opens one encrypted layer. */
+export class LayerCipher {
+  readonly #digest: Digest;
+  readonly #options: CipherOptions;
+
+  constructor(digest: Digest, options: CipherOptions) {
+    this.#digest = digest;
+    this.#options = options;
+  }
+
+  /** Compares the HMAC of the whole encrypted blob: nothing is decrypted before that. Rejects with an ImageError. */
+  async verify(encrypted: Readable): Promise<void> {
+    const hmac = createHmac('sha256', this.#options.key);
+    for await (const part of encrypted) hmac.update(part as Buffer);
+    if (!timingSafeEqual(hmac.digest(), this.#options.hmac))
+      throw failed(`layer ${this.#digest} does not have its HMAC`);
+  }
+
+  /** Decrypts. The stream ends with an ImageError when the bytes are not those that were encrypted. */
+  decrypt(encrypted: Readable): Readable {
+    const { key, nonce, plainDigest } = this.#options;
+    const decipher = createDecipheriv('aes-256-ctr', key, nonce);
+    const digester = new Digester(digestAlgorithm(plainDigest));
+    const plain = new Transform({
+      transform: (part: Buffer, _encoding, done) => {
+        const bytes = decipher.update(part);
+        digester.update(bytes);
+        done(null, bytes);
+      },
+      flush: (done) => {
+        decipher.final();
+        done(
+          digester.digest() === plainDigest
+            ? null
+            : failed(`layer ${this.#digest} decrypts to other bytes than were encrypted`),
+        );
+      },
+    });
+    encrypted.once('error', (error) => plain.destroy(error));
+    plain.once('close', () => encrypted.destroy());
+    return encrypted.pipe(plain);
+  }
+}
+
+/** Unwraps the key of an encrypted layer. Rejects with an ImageError. */
+export async function openLayerCipher(layer: Descriptor, sources: KeySources): Promise<LayerCipher> {
+  const hmac = publicHmac(layer);
+  const what = `the key of layer ${layer.digest}`;
+  const fields = Fields.parse(await unwrapLayerKey(layer, sources), what, failed);
+  const key = fields.base64('symkey');
+  const nonce = fields.object('cipheroptions').base64('nonce');
+  const plainDigest = fields.string('digest');
+  if (key.length !== 32 || nonce.length !== 16 || !isDigest(plainDigest))
+    throw failed(`${what} is malformed`);
+  return new LayerCipher(layer.digest, { key, nonce, hmac, plainDigest });
+}
+
+function publicHmac({ annotations, digest }: Descriptor): Uint8Array {
+  const text = annotations.get(publicOptionsAnnotation);
+  if (text === undefined) throw failed(`layer ${digest} has no annotation ${publicOptionsAnnotation}`);
+  const what = `${publicOptionsAnnotation} of layer ${digest}`;
+  const fields = Fields.parse(Buffer.from(text, 'base64'), what, failed);
+  if (fields.string('cipher') !== cipherName) throw fields.error('cipher', `is not ${cipherName}`);
+  // ocicrypt prefers a nonce from here, where nobody has signed it.
+  if (fields.optionalObject('cipheroptions')?.has('nonce') === true)
+    throw fields.error('cipheroptions', 'has a nonce, which belongs to the key');
+  const hmac = fields.base64('hmac');
+  if (hmac.length !== 32) throw fields.error('hmac', 'does not have 32 bytes');
+  return hmac;
+}

@@ -1,0 +1,88 @@
+import type { Readable } from 'node:stream';
+import type { NetworkPlace } from '@kata-agent/linux';
+import type { TransportLimits } from '../http/transport-limits.js';
+import type { ImageConfig } from '../manifest/image-config.js';
+import type { Platform } from '../manifest/platform.js';
+import type { Digest } from '../reference/digest.js';
+import type { ImageReference } from '../reference/reference.js';
+import type { Credential } from '../registry/credentials.js';
+import type { SignatureSettings } from '../signature/signature-policy.js';
+import type { VerifiedSignature } from '../signature/verify-signatures.js';
+
+/** The part of `[image]` that a pull follows, with the files that it names read. */
+export interface PullSettings {
+  /** Patterns. Absent: every registry, as in a guest without a configuration. */
+  readonly registries?: readonly string[];
+  readonly requireDigest: boolean;
+  /** Each CA as PEM. Empty: the public CAs of Node.js. */
+  readonly registryCa: readonly string[];
+  readonly credentials: readonly Credential[];
+  readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
+  readonly mirrors: Readonly<Record<string, string>>;
+  /** Absent: images need no signature. Empty: no image is accepted. */
+  readonly signatures?: readonly SignatureSettings[];
+  /** Private keys in PEM, of encrypted layers. */
+  readonly decryptionKeys: readonly string[];
+  /** Of all blobs of an image. */
+  readonly maxBytes: number;
+}
+
+export interface PullRequest {
+  readonly reference: string;
+  /** Absent: that of this program. */
+  readonly platform?: Platform;
+  readonly settings: PullSettings;
+}
+
+/** A layer's key that is wrapped for somebody else than a key of the settings, for example the key provider of CDH. */
+interface WrappedKey {
+  /** The end of the annotation's name: `jwe`, `provider.attestation-agent`. */
+  readonly scheme: string;
+  /** The annotation, decoded. */
+  readonly packet: Uint8Array;
+}
+
+export interface PullDependencies {
+  /** An existing, empty directory that nobody else can write: blobs are stored there, and trusted once they are verified. */
+  readonly directory: string;
+  /** Ends the pull. */
+  readonly signal: AbortSignal;
+  readonly proxy?: NetworkPlace;
+  readonly userAgent: string;
+  readonly limits?: TransportLimits;
+  /** For the whole pull. Absent: 20 minutes. */
+  readonly totalMs?: number;
+  /** Returns the options of a layer's cipher, or undefined when it cannot. */
+  readonly unwrapKey?: (key: WrappedKey) => Promise<Uint8Array | undefined>;
+}
+
+/** A blob on disk that has the size and digest of the manifest. */
+export interface PulledLayer {
+  /** Of the blob. */
+  readonly digest: Digest;
+  /** Of the unpacked bytes: to be checked by whoever unpacks them. */
+  readonly diffId: Digest;
+  /** Of the bytes that `open` gives: never encrypted. */
+  readonly mediaType: string;
+  /** Of the blob. */
+  readonly size: number;
+  readonly encrypted: boolean;
+  /** Gives the bytes, decrypted. An encrypted layer ends with an ImageError when they are not those that were encrypted. */
+  readonly open: () => Readable;
+}
+
+export interface PulledImage {
+  /** Normalized, as requested. */
+  readonly reference: ImageReference;
+  /** What the reference names: an index, or a manifest. */
+  readonly digest: Digest;
+  /** Of the platform's manifest. */
+  readonly manifestDigest: Digest;
+  readonly config: ImageConfig;
+  /** The configuration's bytes: its digest is in the manifest. */
+  readonly configDigest: Digest;
+  /** The lowest first. */
+  readonly layers: readonly PulledLayer[];
+  /** One for each requirement of the policy. */
+  readonly signatures: readonly VerifiedSignature[];
+}

@@ -1,0 +1,180 @@
+import { BlobDirectory } from '../blob/blob-directory.js';
+import { downloadBlob } from '../blob/download-blob.js';
+import { type LayerCipher, openLayerCipher } from '../encryption/layer-cipher.js';
+import { ImageError } from '../errors/image-error.js';
+import { Transport } from '../http/transport.js';
+import { defaultTransportLimits } from '../http/transport-limits.js';
+import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
+import type { ImageManifest, LayerDescriptor } from '../manifest/parse-manifest.js';
+import { formatPlatform, ownPlatform, type Platform, samePlatform } from '../manifest/platform.js';
+import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
+import { matchesPattern, parseReferencePattern } from '../reference/reference-pattern.js';
+import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
+import { EndpointClient } from '../registry/endpoint-client.js';
+import { Registry } from '../registry/registry.js';
+import { parseSignaturePolicy, requirementsFor } from '../signature/signature-policy.js';
+import { verifySignatures } from '../signature/verify-signatures.js';
+import { chooseManifest } from './choose-manifest.js';
+import { inParallel } from './in-parallel.js';
+import type {
+  PulledImage,
+  PulledLayer,
+  PullDependencies,
+  PullRequest,
+  PullSettings,
+} from './pull-request.js';
+
+const maxConfigBytes = 4 * 1024 * 1024;
+const defaultTotalMs = 20 * 60_000;
+const parallelLayers = 3;
+
+/**
+ * Pulls an image: from a reference to verified blobs in the directory. Everything that needs no network is checked first, then
+ * signatures, before any layer is fetched. Rejects with an ImageError; the caller removes the directory.
+ */
+export async function pull(request: PullRequest, dependencies: PullDependencies): Promise<PulledImage> {
+  const { settings, platform = ownPlatform() } = request;
+  const reference = parseReference(request.reference);
+  checkReference(reference, settings);
+  const requirements = requirementsOf(reference, settings);
+  checkEndpointSettings(settings);
+  return withDeadline(dependencies, async (signal) => {
+    const registry = registryFor(reference, settings, { ...dependencies, signal });
+    const { manifest, fetched, objects } = await chooseManifest(registry, reference, platform);
+    checkSizes(manifest, settings.maxBytes);
+    const signatures = await verifySignatures(registry, reference, objects, requirements);
+    const blobs = new BlobDirectory(dependencies.directory);
+    const source = registry.blob.bind(registry);
+    await downloadBlob(source, blobs, manifest.config);
+    const config = parseImageConfig(await blobs.read(manifest.config.digest));
+    checkConfig(config, manifest, platform);
+    // A key that is missing is found before the layers are fetched.
+    const ciphers = new Map<LayerDescriptor, LayerCipher>();
+    for (const layer of manifest.layers)
+      if (layer.type.encrypted)
+        ciphers.set(layer, await openLayerCipher(layer, { ...settings, ...dependencies }));
+    const missing = new Map(manifest.layers.map((layer) => [layer.digest, layer]));
+    missing.delete(manifest.config.digest);
+    await inParallel([...missing.values()], parallelLayers, (layer) => downloadBlob(source, blobs, layer));
+    for (const [layer, cipher] of ciphers) await cipher.verify(blobs.open(layer.digest));
+    return {
+      reference,
+      digest: objects[0]?.digest ?? fetched.digest,
+      manifestDigest: fetched.digest,
+      config,
+      configDigest: manifest.config.digest,
+      layers: manifest.layers.map((layer, index) => pulledLayer(layer, index, { blobs, config, ciphers })),
+      signatures,
+    };
+  });
+}
+
+function checkReference(reference: ImageReference, { registries, requireDigest }: PullSettings): void {
+  const name = formatReference(reference);
+  const patterns = registries?.map(parseReferencePattern);
+  if (patterns?.some((pattern) => matchesPattern(pattern, reference)) === false)
+    throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
+  if (requireDigest && reference.digest === undefined)
+    throw new ImageError('digest-required', `${name} has no digest`);
+}
+
+function requirementsOf(
+  reference: ImageReference,
+  { signatures }: PullSettings,
+): ReturnType<typeof requirementsFor> {
+  if (signatures === undefined) return [];
+  if (signatures.length === 0)
+    throw new ImageError('signature-scope-missing', `${formatReference(reference)}: signatures has no scope`);
+  return requirementsFor(reference, parseSignaturePolicy(signatures));
+}
+
+function registryFor(
+  reference: ImageReference,
+  settings: PullSettings,
+  { proxy, userAgent, limits = defaultTransportLimits, signal }: PullDependencies,
+): Registry {
+  const transport = new Transport({
+    ca: settings.registryCa,
+    ...(proxy === undefined ? {} : { proxy }),
+    limits,
+    userAgent,
+    signal,
+  });
+  return new Registry(
+    endpointsOf(reference, settings).map((endpoint) => new EndpointClient(endpoint, transport)),
+  );
+}
+
+function checkSizes({ config, layers }: ImageManifest, maxBytes: number): void {
+  if (config.size > maxConfigBytes)
+    throw new ImageError(
+      'image-too-large',
+      `the configuration has ${config.size} bytes: more than ${maxConfigBytes}`,
+    );
+  const total = layers.reduce((sum, { size }) => sum + size, config.size);
+  if (total > maxBytes)
+    throw new ImageError('image-too-large', `the blobs have ${total} bytes: more than max_size, ${maxBytes}`);
+}
+
+function checkConfig(config: ImageConfig, { layers }: ImageManifest, wanted: Platform): void {
+  // Most configurations leave the variant out.
+  const platform =
+    config.platform.variant === undefined ? { ...wanted, ...config.platform } : config.platform;
+  if (!samePlatform(platform, wanted))
+    throw new ImageError(
+      'platform-missing',
+      `the image is for ${formatPlatform(config.platform)
+        .slice(0, 100)
+        .replaceAll(/[^\w/.-]/g, '?')}, not for ${formatPlatform(wanted)}`,
+    );
+  if (config.diffIds.length !== layers.length)
+    throw new ImageError(
+      'manifest-invalid',
+      `the configuration has ${config.diffIds.length} diff_ids for ${layers.length} layers`,
+    );
+}
+
+function pulledLayer(
+  layer: LayerDescriptor,
+  index: number,
+  {
+    blobs,
+    config,
+    ciphers,
+  }: {
+    readonly blobs: BlobDirectory;
+    readonly config: ImageConfig;
+    readonly ciphers: ReadonlyMap<LayerDescriptor, LayerCipher>;
+  },
+): PulledLayer {
+  const diffId = config.diffIds[index];
+  if (diffId === undefined) throw new Error('checkConfig compares the numbers');
+  const cipher = ciphers.get(layer);
+  return {
+    digest: layer.digest,
+    diffId,
+    mediaType: layer.type.mediaType,
+    size: layer.size,
+    encrypted: layer.type.encrypted,
+    open: () => (cipher === undefined ? blobs.open(layer.digest) : cipher.decrypt(blobs.open(layer.digest))),
+  };
+}
+
+/** Runs `work` with a signal that also aborts at the end of the time for the whole pull. */
+async function withDeadline<T>(
+  { signal, totalMs = defaultTotalMs }: PullDependencies,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), totalMs);
+  try {
+    return await work(AbortSignal.any([signal, deadline.signal]));
+  } catch (error) {
+    if (signal.aborted) throw new ImageError('canceled', 'the pull was ended');
+    if (deadline.signal.aborted)
+      throw new ImageError('too-slow', `the pull took more than ${totalMs / 1000} s`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,163 @@
+import { ImageError } from '../errors/image-error.js';
+import { quoted } from '../errors/quoted.js';
+import type { Answer } from '../http/answer.js';
+import type { Transport } from '../http/transport.js';
+import { Fields } from '../json/fields.js';
+import { type Challenge, parseChallenges } from './challenge.js';
+import type { Endpoint } from './endpoint.js';
+
+const maxRedirects = 5;
+const maxTokenBytes = 65_536;
+
+interface GetOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Follows redirects, without credentials. */
+  readonly follow?: boolean;
+}
+
+/**
+ * Reads a repository at one endpoint. Sends credentials only to the endpoint itself and to the hosts that may issue tokens for it,
+ * and nothing of them across a redirect.
+ */
+export class EndpointClient {
+  readonly endpoint: Endpoint;
+  readonly #transport: Pick<Transport, 'get'>;
+  /** Of the last challenge: a registry without rules never asks. */
+  #authorization: string | undefined;
+
+  constructor(endpoint: Endpoint, transport: Pick<Transport, 'get'>) {
+    this.endpoint = endpoint;
+    this.#transport = transport;
+  }
+
+  /** The name for messages. */
+  get name(): string {
+    return `${this.endpoint.host}/${this.endpoint.repository}`;
+  }
+
+  /** Gets `/v2/REPOSITORY/…`. Returns an answer of status 200 or 206. Rejects with an ImageError for any other. */
+  async get(path: string, options: GetOptions = {}): Promise<Answer> {
+    const { headers = {}, follow = false } = options;
+    const { host, repository } = this.endpoint;
+    const url = new URL(`https://${host}/v2/${repository}/${path}`);
+    const answer = await this.#authorized(url, headers);
+    const last = isRedirect(answer) ? await this.#redirected(url, answer, headers, follow) : answer;
+    if (last.status === 200 || last.status === 206) return last;
+    last.discard();
+    throw this.#failure(last.status, path);
+  }
+
+  async #authorized(url: URL, headers: Readonly<Record<string, string>>): Promise<Answer> {
+    const answer = await this.#send(url, headers);
+    if (answer.status !== 401) return answer;
+    const challenge = parseChallenges(answer.headers('www-authenticate'));
+    answer.discard();
+    this.#authorization = await this.#authorize(challenge);
+    return this.#send(url, headers);
+  }
+
+  #send(url: URL, headers: Readonly<Record<string, string>>): Promise<Answer> {
+    const authorization = this.#authorization;
+    return this.#transport.get(url, {
+      ...headers,
+      ...(authorization === undefined ? {} : { Authorization: authorization }),
+    });
+  }
+
+  async #redirected(
+    from: URL,
+    first: Answer,
+    headers: Readonly<Record<string, string>>,
+    follow: boolean,
+  ): Promise<Answer> {
+    let answer = first;
+    let url = from;
+    for (let count = 0; isRedirect(answer); count += 1) {
+      answer.discard();
+      if (!follow)
+        throw new ImageError('redirect-refused', `${this.name} redirects a request for a manifest`);
+      if (count === maxRedirects)
+        throw new ImageError('redirect-refused', `${this.name} redirects more than ${maxRedirects} times`);
+      url = this.#location(answer.header('location'), url);
+      answer = await this.#transport.get(url, headers);
+    }
+    return answer;
+  }
+
+  #location(location: string | undefined, from: URL): URL {
+    const url =
+      location === undefined || !URL.canParse(location, from.href) ? undefined : new URL(location, from);
+    if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
+      throw new ImageError('redirect-refused', `${this.name} redirects to a place that is no https URL`);
+    return url;
+  }
+
+  async #authorize(challenge: Challenge | undefined): Promise<string> {
+    const { credential } = this.endpoint;
+    const basic =
+      credential === undefined
+        ? undefined
+        : `Basic ${Buffer.from(`${credential.user}:${credential.password}`).toString('base64')}`;
+    if (challenge === undefined)
+      throw new ImageError('unauthorized', `${this.name} asks for neither Basic nor Bearer authentication`);
+    if (challenge.scheme === 'bearer') return `Bearer ${await this.#token(challenge, basic)}`;
+    if (basic === undefined)
+      throw new ImageError(
+        'unauthorized',
+        `${this.name} asks for credentials, and there are none${this.endpoint.isMirror ? ' for a mirror' : ''}`,
+      );
+    return basic;
+  }
+
+  async #token(
+    { realm, service }: Extract<Challenge, { scheme: 'bearer' }>,
+    basic: string | undefined,
+  ): Promise<string> {
+    const { host, repository, tokenHosts } = this.endpoint;
+    const url = URL.canParse(realm) ? new URL(realm) : undefined;
+    if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
+      throw new ImageError(
+        'token-host-not-listed',
+        `${this.name} asks for a token of a place that is no https URL`,
+      );
+    if (url.host !== host && !tokenHosts.includes(url.host))
+      throw new ImageError('token-host-not-listed', `${this.name} asks for a token of ${quoted(url.host)}`);
+    // Ours, not the challenge's: a token for more than this repository is not needed.
+    url.searchParams.set('scope', `repository:${repository}:pull`);
+    if (service !== undefined) url.searchParams.set('service', service);
+    const answer = await this.#transport.get(url, {
+      Accept: 'application/json',
+      ...(basic === undefined ? {} : { Authorization: basic }),
+    });
+    if (answer.status !== 200) {
+      answer.discard();
+      if (answer.status === 401 || answer.status === 403)
+        throw new ImageError('unauthorized', `${url.host} answers ${answer.status} to a request for a token`);
+      throw new ImageError(
+        'registry-failed',
+        `${url.host} answers ${answer.status} to a request for a token`,
+      );
+    }
+    const what = `the token of ${url.host}`;
+    const fields = Fields.parse(
+      await answer.bytes(maxTokenBytes, what),
+      what,
+      (text) => new ImageError('answer-invalid', text),
+    );
+    const token = fields.optionalString('token') ?? fields.optionalString('access_token') ?? '';
+    if (!/^[\x21-\x7e]{1,32768}$/.test(token)) throw new ImageError('answer-invalid', `${what} is malformed`);
+    return token;
+  }
+
+  #failure(status: number, path: string): ImageError {
+    const what = `${this.name}: ${path}`;
+    if (status === 401 || status === 403)
+      return new ImageError('unauthorized', `${what}: the server answers ${status}`);
+    if (status === 404) return new ImageError('not-found', `${what}: not in the registry`);
+    return new ImageError('registry-failed', `${what}: the server answers ${status}`);
+  }
+}
+
+function isRedirect({ status }: Answer): boolean {
+  return [301, 302, 303, 307, 308].includes(status);
+}

@@ -1,0 +1,63 @@
+import { ImageError } from '../errors/image-error.js';
+import { quoted } from '../errors/quoted.js';
+import { formatReference, type ImageReference } from '../reference/reference.js';
+import {
+  matchesPattern,
+  parseReferencePattern,
+  type ReferencePattern,
+} from '../reference/reference-pattern.js';
+import { type PublicKey, parsePublicKey } from './public-key.js';
+
+export type SignatureFormat = 'bundle' | 'simple-signing';
+
+/** Images of a scope need a signature by one of the keys, in one of the formats. */
+export interface SignatureRequirement {
+  readonly scope: ReferencePattern;
+  readonly keys: readonly PublicKey[];
+  readonly formats: readonly SignatureFormat[];
+}
+
+/** An entry of `signatures`, with its keys read. */
+export interface SignatureSettings {
+  readonly scope: string;
+  /** Each in PEM. */
+  readonly keys: readonly string[];
+  readonly formats: readonly string[];
+}
+
+/** Throws an ImageError. */
+export function parseSignaturePolicy(entries: readonly SignatureSettings[]): readonly SignatureRequirement[] {
+  return entries.map(({ scope, keys, formats }) => {
+    const invalid = (why: string): ImageError =>
+      new ImageError('settings-invalid', `signatures of ${quoted(scope)} ${why}`);
+    if (keys.length === 0) throw invalid('have no key: signatures without a key (keyless) are not built');
+    if (formats.length === 0) throw invalid('have no format: write bundle, simple-signing, or both');
+    return {
+      scope: parseReferencePattern(scope),
+      keys: keys.map(parsePublicKey),
+      formats: formats.map((format) => {
+        if (format === 'bundle' || format === 'simple-signing') return format;
+        if (format === 'keyless')
+          throw invalid('ask for keyless, which is not built: write bundle or simple-signing');
+        throw invalid(`have the format ${quoted(format)}: write bundle or simple-signing`);
+      }),
+    };
+  });
+}
+
+/**
+ * Returns the requirements that an image must meet: each of a scope that matches. Without any policy there are none; with
+ * one, an image that no scope matches is refused. Throws an ImageError.
+ */
+export function requirementsFor(
+  reference: ImageReference,
+  policy: readonly SignatureRequirement[],
+): readonly SignatureRequirement[] {
+  const matching = policy.filter(({ scope }) => matchesPattern(scope, reference));
+  if (policy.length > 0 && matching.length === 0)
+    throw new ImageError(
+      'signature-scope-missing',
+      `${formatReference(reference)}: no scope of signatures matches`,
+    );
+  return matching;
+}

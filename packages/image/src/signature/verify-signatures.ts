@@ -1,0 +1,81 @@
+import { ImageError } from '../errors/image-error.js';
+import { formatReference, type ImageReference } from '../reference/reference.js';
+import type { Registry } from '../registry/registry.js';
+import { checkBundle, type SignedObject } from './bundle.js';
+import { findSignatures } from './find-signatures.js';
+import type { PublicKey } from './public-key.js';
+import { checkSimpleSigning } from './simple-signing.js';
+import type { SignatureCandidate } from './signature-candidate.js';
+import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
+
+/** A signature that meets a requirement. */
+export interface VerifiedSignature {
+  readonly scope: string;
+  readonly format: SignatureFormat;
+  /** Of the key: `sha256:` and the hash of its SubjectPublicKeyInfo. */
+  readonly key: string;
+  readonly signed: 'index' | 'manifest';
+  readonly digest: string;
+}
+
+export interface SignableObject extends SignedObject {
+  readonly kind: 'index' | 'manifest';
+}
+
+/**
+ * Finds a signature for each requirement: of the index, or of the manifest that was chosen from it. Throws an ImageError when one
+ * has none.
+ */
+export async function verifySignatures(
+  registry: Pick<Registry, 'manifest' | 'referrers' | 'attachment' | 'blob'>,
+  reference: ImageReference,
+  objects: readonly SignableObject[],
+  requirements: readonly SignatureRequirement[],
+): Promise<readonly VerifiedSignature[]> {
+  const verified: VerifiedSignature[] = [];
+  for (const requirement of requirements) {
+    const reasons = new Set<string>();
+    const found = await firstValid(registry, reference, objects, requirement, reasons);
+    if (found !== undefined) {
+      verified.push(found);
+      continue;
+    }
+    const what = `${formatReference(reference)}, for the scope ${requirement.scope}`;
+    if (reasons.size === 0)
+      throw new ImageError('signature-missing', `${what}: no ${requirement.formats.join(' or ')} signature`);
+    throw new ImageError(
+      'signature-invalid',
+      `${what}: no valid signature; those found are ${[...reasons].join('; ')}`,
+    );
+  }
+  return verified;
+}
+
+async function firstValid(
+  registry: Pick<Registry, 'manifest' | 'referrers' | 'attachment' | 'blob'>,
+  reference: ImageReference,
+  objects: readonly SignableObject[],
+  { scope, keys, formats }: SignatureRequirement,
+  reasons: Set<string>,
+): Promise<VerifiedSignature | undefined> {
+  for (const object of objects)
+    for (const format of formats)
+      for await (const candidate of findSignatures(registry, object.digest, format)) {
+        const key = check(candidate, object, reference, keys);
+        if (typeof key !== 'string')
+          return { scope, format, key: key.id, signed: object.kind, digest: object.digest };
+        reasons.add(key);
+      }
+  return undefined;
+}
+
+function check(
+  candidate: SignatureCandidate,
+  object: SignableObject,
+  reference: ImageReference,
+  keys: readonly PublicKey[],
+): PublicKey | string {
+  return candidate.format === 'bundle'
+    ? checkBundle(candidate.bundle, object, keys)
+    : checkSimpleSigning(candidate, reference, keys);
+}

@@ -1,0 +1,94 @@
+import { LayerError } from './layer-error.js';
+import type { UnpackLimits } from './limits.js';
+
+const page = 4096;
+
+/** Counts what an image has used of its limits. Each method throws a LayerError for what goes beyond. */
+export class Budget {
+  readonly limits: UnpackLimits;
+  readonly #now: () => number;
+  readonly #started: number;
+  #bytes = 0;
+  #stored = 0;
+  #entries = 0;
+  #files = 0;
+  #names = 0;
+  #layerIn = 0;
+  #layerOut = 0;
+
+  /** `now` returns milliseconds of a monotonic clock. */
+  constructor(limits: UnpackLimits, now: () => number = () => performance.now()) {
+    this.limits = limits;
+    this.#now = now;
+    this.#started = now();
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get entries(): number {
+    return this.#entries;
+  }
+
+  /** Regular files with content of their own. */
+  get files(): number {
+    return this.#files;
+  }
+
+  get milliseconds(): number {
+    return this.#now() - this.#started;
+  }
+
+  beginLayer(): void {
+    this.#names = this.#layerIn = this.#layerOut = 0;
+  }
+
+  compressed(bytes: number): void {
+    this.#layerIn += bytes;
+  }
+
+  uncompressed(bytes: number): void {
+    const { limits } = this;
+    this.#bytes += bytes;
+    this.#layerOut += bytes;
+    within('uncompressed bytes', this.#bytes, limits.bytes);
+    if (this.#layerOut > limits.ratioAfter && this.#layerOut > this.#layerIn * limits.ratio)
+      throw new LayerError(
+        'limit',
+        `a layer expands to more than ${limits.ratio} times its size\nhelp: build the image again, or raise the limit`,
+      );
+    this.time();
+  }
+
+  /** An entry, or a directory that an entry's name implies. */
+  entry(nameLength: number): void {
+    this.#entries += 1;
+    this.#names += nameLength;
+    within('entries', this.#entries, this.limits.entries);
+    within('bytes of names', this.#names, this.limits.nameBytes);
+  }
+
+  /** A file's content, in whole pages: a million files of one byte need 4 GB of a tmpfs. */
+  file(size: number): void {
+    this.#files += 1;
+    this.#stored += Math.ceil(size / page) * page;
+    within('bytes of files', this.#stored, this.limits.bytes);
+  }
+
+  time(): void {
+    if (this.milliseconds > this.limits.milliseconds)
+      throw new LayerError(
+        'limit',
+        `the image is not unpacked after ${this.limits.milliseconds} ms\nhelp: raise the limit`,
+      );
+  }
+}
+
+function within(what: string, value: number, limit: number): void {
+  if (value > limit)
+    throw new LayerError(
+      'limit',
+      `the image has more than ${limit} ${what}\nhelp: raise the limit, or use a smaller image`,
+    );
+}

@@ -1,0 +1,366 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import {
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  StorageSchema,
+} from '@kata-agent/protocol/agent';
+import { AgentProcess } from '../harness/agent-process.js';
+import { Authority } from '../harness/authority.js';
+import { readAll } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
+import { GuestComponentPrograms } from '../harness/guest-components.js';
+import {
+  imageOf,
+  layerOf,
+  layerOfTree,
+  manifestType,
+  type TestImage,
+  writeLayout,
+} from '../harness/oci-image.js';
+import { eventually } from '../harness/retry.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+const skip = whyNoContainers('docker-registry', 'skopeo') ?? false;
+const typeKey = 'io.kubernetes.cri.container-type';
+const nameKey = 'io.kubernetes.cri.image-name';
+const toml = JSON.stringify;
+
+/** The keys of `[image]`, in TOML; undefined: left out. */
+type ImageKeys = Readonly<Record<string, string | undefined>>;
+
+describe('images that the agent pulls (R18)', { skip }, () => {
+  let directory = '';
+  let registry: DockerRegistry;
+  const images: Record<string, TestImage> = {};
+  let agent: AgentProcess | undefined;
+  let server: ChildProcess | undefined;
+  let programs: GuestComponentPrograms | undefined;
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
+    registry = await DockerRegistry.start();
+    const rootfs = makeRootfs(directory);
+    writeFileSync(join(rootfs, 'etc/from-the-image'), 'pulled\n');
+    const base = layerOfTree(rootfs);
+    const signing = registry.signing('key');
+    registry.signing('stranger');
+    const add = (name: string, image: TestImage, sign: readonly string[] = signing): void => {
+      images[name] = image;
+      writeLayout(join(directory, name), image.manifest, manifestType, [image]);
+      registry.push(`oci:${join(directory, name)}:x`, `team/${name}:x`, sign);
+    };
+    add('app', imageOf({ layers: [base, layerOf('top', 'second layer\n')] }));
+    add('unsigned', imageOf({ layers: [base] }), []);
+    add('large', imageOf({ layers: [layerOf('random', randomBytes(4 << 20))] }));
+    add('bomb', imageOf({ layers: [layerOf('zeros', Buffer.alloc(40 << 20))] }));
+    writeFileSync(join(directory, 'auth.json'), credentials(registryPassword), { mode: 0o600 });
+  });
+  after(async () => {
+    await registry.stop();
+    rmSync(directory, { recursive: true });
+  });
+  afterEach(async () => {
+    server?.kill('SIGKILL');
+    await agent?.dispose();
+    programs?.dispose();
+    [server, agent, programs] = [undefined, undefined, undefined];
+  });
+
+  const credentials = (password: string): string =>
+    JSON.stringify({
+      auths: { [registry.host]: { auth: Buffer.from(`${registryUser}:${password}`).toString('base64') } },
+    });
+  const publicKey = (name: string): string => readFileSync(join(registry.directory, `${name}.pub`), 'utf8');
+  const signatures = (key: string): string =>
+    `[{ scope = ${toml(`${registry.host}/team/*`)}, keys = [${toml(key)}], formats = ["simple-signing"] }]`;
+
+  function configOf(keys: ImageKeys, more = 'guest_components_procs = "none"'): string {
+    const all: ImageKeys = {
+      puller: '"built-in"',
+      registries: toml([`${registry.host}/team/*`]),
+      registry_ca: toml(registry.ca),
+      credentials: toml(join(directory, 'auth.json')),
+      insecure_static_credentials: 'true',
+      require_digest: 'true',
+      signatures: signatures(publicKey('key')),
+      max_size: '"64MiB"',
+      ...keys,
+    };
+    const lines = Object.entries(all).flatMap(([key, value]) =>
+      value === undefined ? [] : [`${key} = ${value}`],
+    );
+    return `[agent]\n${more}\n[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n[image]\n${lines.join('\n')}\n`;
+  }
+
+  type Client = Awaited<ReturnType<AgentProcess['connect']>>['agent'];
+
+  async function start(config: string, setup = ':'): Promise<Client> {
+    agent = await AgentProcess.start({ config, setup: `ip link set lo up && ${setup}` });
+    server = await registry.serveIn(agent.process.pid ?? 0);
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: 'pod' });
+    return client;
+  }
+
+  const digestOf = (name: string): string => images[name]?.manifest.digest ?? '';
+  const byDigest = (name: string): string => `${registry.host}/team/${name}@${digestOf(name)}`;
+
+  let count = 0;
+  function request(source: string, args: readonly string[]): CreateContainerRequest {
+    count += 1;
+    const id = `built-in-${process.pid}-${count}`;
+    const annotations = { [typeKey]: 'container', [nameKey]: source };
+    const rootfs = `/run/kata-containers/${id}/rootfs`;
+    const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
+    made.storages.push(
+      create(StorageSchema, {
+        driver: 'image_guest_pull',
+        driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
+        source,
+        fstype: 'overlay',
+        mountPoint: rootfs,
+      }),
+    );
+    return made;
+  }
+
+  interface Traces {
+    readonly mounts: readonly string[];
+    readonly bundles: readonly string[];
+    readonly processes: readonly string[];
+  }
+
+  /** What a pull could leave: mounts, directories, processes. The sandbox's namespaces stay mounted until it ends. */
+  function traces(): Traces {
+    const pid = agent?.process.pid ?? 0;
+    return {
+      mounts: readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+        .split('\n')
+        .filter((line) => !line.includes(' - nsfs ')),
+      bundles: readdirSync(`/proc/${pid}/root/run/kata-agent/bundles`),
+      processes: readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean),
+    };
+  }
+
+  async function output(client: Client, source: string): Promise<string> {
+    const made = request(source, ['cat', '/etc/from-the-image', '/top']);
+    await client.createContainer(made);
+    await client.startContainer({ containerId: made.containerId });
+    const text = (await readAll(client, 'stdout', made.containerId)).toString();
+    await client.removeContainer({ containerId: made.containerId });
+    return text;
+  }
+
+  it('an image is pulled by digest, verified, unpacked and run, and its removal removes it', async () => {
+    const client = await start(configOf({}));
+    const before = traces();
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    assert.deepEqual(traces(), before);
+    const line = agent?.log.find((each) => each.includes('an image was fetched and verified')) ?? '';
+    const said = JSON.parse(line) as Record<string, string>;
+    assert.equal(said['digest'], digestOf('app'));
+    assert.match(said['signatures'] ?? '', /^sha256:[0-9a-f]{64} \(simple-signing, of the manifest\)$/);
+    assert.ok(!agent?.log.some((each) => each.includes(registryPassword)));
+  });
+
+  const refusals: readonly (readonly [
+    what: string,
+    name: string,
+    keys: () => ImageKeys,
+    code: string,
+    message: RegExp,
+    reference?: () => string,
+  ])[] = [
+    [
+      'without a signature',
+      'unsigned',
+      () => ({}),
+      'PERMISSION_DENIED',
+      /help: sign .*\(signature-missing\)/,
+    ],
+    [
+      'signed by another key',
+      'app',
+      () => ({ signatures: signatures(publicKey('stranger')) }),
+      'PERMISSION_DENIED',
+      /\(signature-invalid\)/,
+    ],
+    [
+      'that does not exist by its digest',
+      'app',
+      () => ({}),
+      'NOT_FOUND',
+      /\(not-found\)/,
+      () => `${registry.host}/team/app@sha256:${'0'.repeat(64)}`,
+    ],
+    [
+      'of a repository that is not listed',
+      'app',
+      () => ({ registries: '["registry.example/**"]' }),
+      'PERMISSION_DENIED',
+      /help: add a pattern .*\(registry-not-allowed\)/,
+    ],
+    [
+      'named by a tag alone',
+      'app',
+      () => ({}),
+      'PERMISSION_DENIED',
+      /help: add @sha256:HEX .*\(digest-required\)/,
+      () => `${registry.host}/team/app:x`,
+    ],
+    [
+      'whose registry asks for credentials',
+      'app',
+      () => ({ credentials: undefined, insecure_static_credentials: undefined }),
+      'FAILED_PRECONDITION',
+      /\(unauthorized\)/,
+    ],
+    [
+      'whose registry has an unknown CA',
+      'app',
+      () => ({ registry_ca: toml(new Authority('another CA').pem) }),
+      'FAILED_PRECONDITION',
+      /\(registry-untrusted\)/,
+    ],
+    [
+      'whose blobs are too large',
+      'large',
+      () => ({ max_size: '"2MiB"' }),
+      'RESOURCE_EXHAUSTED',
+      /more than max_size, 2097152.*\(image-too-large\)/,
+    ],
+    [
+      'that is too large when it is unpacked',
+      'bomb',
+      () => ({ max_size: '"16MiB"' }),
+      'RESOURCE_EXHAUSTED',
+      /\(limit\)/,
+    ],
+  ];
+  for (const [what, name, keys, code, message, reference = () => byDigest(name)] of refusals)
+    it(`an image ${what} is refused, and nothing is left`, async () => {
+      const client = await start(configOf(keys()));
+      const before = traces();
+      const answer = await answerOf(client.createContainer(request(reference(), ['true'])));
+      assert.deepEqual([answer.code, message.test(answer.message)], [code, true], answer.message);
+      assert.deepEqual(traces(), before);
+    });
+
+  it('a changed blob is refused', async () => {
+    const client = await start(configOf({}));
+    const layer = images['app']?.layers[1]?.digest.slice(7) ?? '';
+    const file = join(
+      registry.directory,
+      `data/docker/registry/v2/blobs/sha256/${layer.slice(0, 2)}/${layer}/data`,
+    );
+    const bytes = readFileSync(file);
+    const changed = Buffer.from(bytes);
+    changed[20] = (changed[20] ?? 0) ^ 1;
+    writeFileSync(file, changed);
+    try {
+      const before = traces();
+      const answer = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+      assert.deepEqual(
+        [answer.code, answer.message.includes('(digest-mismatch)')],
+        ['PERMISSION_DENIED', true],
+      );
+      assert.deepEqual(traces(), before);
+    } finally {
+      writeFileSync(file, bytes);
+    }
+  });
+
+  it('a pull ends when its container is removed, and its process is confined', async () => {
+    const client = await start(configOf({}));
+    await client.createContainer(request(byDigest('app'), ['sleep', '100']));
+    const before = traces();
+    server?.kill('SIGSTOP');
+    const pulling = request(byDigest('app'), ['true']);
+    const answer = answerOf(client.createContainer(pulling));
+    let status = '';
+    await eventually(() => {
+      const [child = ''] = traces().processes.filter((pid) => !before.processes.includes(pid));
+      status = readFileSync(`/proc/${child}/status`, 'utf8');
+      assert.match(status, /^Seccomp_filters:\t2$/m);
+    });
+    assert.match(status, /^Uid:\t2113929218\t2113929218\t2113929218\t2113929218$/m);
+    assert.match(status, /^CapBnd:\t0{16}$/m);
+    assert.match(status, /^CapPrm:\t0{16}$/m);
+    assert.match(status, /^NoNewPrivs:\t1$/m);
+    await client.removeContainer({ containerId: pulling.containerId });
+    assert.match((await answer).message, /was cancelled: the container was removed/);
+    assert.deepEqual(traces(), before);
+  });
+
+  it('a pull has at most image_pull_timeout', async () => {
+    const client = await start(configOf({}, 'guest_components_procs = "none"\nimage_pull_timeout = 2'));
+    const before = traces();
+    server?.kill('SIGSTOP');
+    const answer = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+    assert.deepEqual(
+      [answer.code, answer.message.includes('(too-slow)')],
+      ['DEADLINE_EXCEEDED', true],
+      answer.message,
+    );
+    assert.deepEqual(traces(), before);
+  });
+
+  it('credentials come from the key broker at each pull; without them a pull fails', async () => {
+    programs = new GuestComponentPrograms();
+    writeFileSync(join(programs.directory, 'resource'), credentials(registryPassword));
+    const keys = {
+      credentials: '"kbs:///default/credential/registry"',
+      insecure_static_credentials: undefined,
+    };
+    const client = await start(configOf(keys, ''), programs.setup);
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    const [call] = programs.calls('confidential-data-hub');
+    assert.deepEqual(call, { method: 'GetResource', ResourcePath: 'kbs:///default/credential/registry' });
+    const before = traces();
+    programs.behave('confidential-data-hub', 'refuses');
+    const refused = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+    assert.match(refused.message, /the resource kbs:.* is not available: .*the key broker refuses/);
+    programs.behave('confidential-data-hub', undefined);
+    writeFileSync(join(programs.directory, 'resource'), 'not JSON, but secret');
+    const malformed = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+    assert.match(malformed.message, /credentials .*\(settings-invalid\)/);
+    assert.doesNotMatch(malformed.message, /secret/);
+    writeFileSync(join(programs.directory, 'resource'), credentials('wrong'));
+    const wrong = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+    assert.match(wrong.message, /\(unauthorized\)/);
+    assert.deepEqual(traces(), before);
+  });
+
+  const wrong: readonly (readonly [what: string, keys: () => ImageKeys, code: number, message: RegExp])[] = [
+    [
+      'an invalid key',
+      () => ({
+        signatures: signatures('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'),
+      }),
+      3,
+      /\[image\]: a key of signatures is not a public key/,
+    ],
+    ['an invalid name', () => ({ registries: '["team/*"]' }), 3, /does not begin with a host/],
+    [
+      'malformed credentials',
+      () => ({ credentials: toml(join(directory, 'malformed.json')) }),
+      3,
+      /\[image\]: credentials/,
+    ],
+  ];
+  for (const [what, keys, code, message] of wrong)
+    it(`${what} stops the start`, async () => {
+      writeFileSync(join(directory, 'malformed.json'), '{"auths": {"x": {}}}', { mode: 0o600 });
+      const ended = await AgentProcess.run({ config: configOf(keys()) });
+      assert.deepEqual([ended.code, message.test(ended.stderr)], [code, true], ended.stderr);
+    });
+});
