@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,6 +25,7 @@ import {
   type TestImage,
   writeLayout,
 } from '../harness/oci-image.js';
+import { repository } from '../harness/repository.js';
 import { eventually } from '../harness/retry.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
@@ -103,8 +104,9 @@ describe('images that the agent pulls (R18)', { skip }, () => {
 
   type Client = Awaited<ReturnType<AgentProcess['connect']>>['agent'];
 
-  async function start(config: string, setup = ':'): Promise<Client> {
-    agent = await AgentProcess.start({ config, setup: `ip link set lo up && ${setup}` });
+  async function start(config: string, setup = ':', program?: string): Promise<Client> {
+    const own = program === undefined ? {} : { program };
+    agent = await AgentProcess.start({ config, setup: `ip link set lo up && ${setup}`, ...own });
     server = await registry.serveIn(agent.process.pid ?? 0);
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
@@ -338,6 +340,19 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const wrong = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
     assert.match(wrong.message, /\(unauthorized\)/);
     assert.deepEqual(traces(), before);
+  });
+
+  it('a bundle pulls, and does not start without the program that does', async () => {
+    const bundle = join(directory, 'bundle');
+    const options = ['--compiled', '--out', bundle];
+    execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), ...options]);
+    const program = join(bundle, 'kata-agent.mjs');
+    const client = await start(configOf({}), ':', program);
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    rmSync(join(bundle, 'kata-agent-image.mjs'));
+    const { code, stderr } = await AgentProcess.run({ config: configOf({}), program });
+    assert.equal(code, 3);
+    assert.match(stderr, /puller is .*built-in.* cannot pull images: .*kata-agent-image\.mjs.* is missing/);
   });
 
   const wrong: readonly (readonly [what: string, keys: () => ImageKeys, code: number, message: RegExp])[] = [
