@@ -17,7 +17,6 @@ const common = {
   opensGuest: false,
   override: undefined,
   built: 'yes',
-  withoutGuest: 'the inner agent provides the images of containers',
 } as const;
 
 /** The rows of `[image]` (R18). */
@@ -30,6 +29,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     purpose:
       'What pulls the images of containers inside the guest: nothing, the confidential data hub (cdh) by its own policy, or this agent (built-in) by the keys below.',
     example: '"built-in"',
+    withoutGuest: 'the inner agent provides the images of containers',
   },
   registries: {
     ...common,
