@@ -11,6 +11,7 @@ import {
   CreateContainerRequestSchema,
   StorageSchema,
 } from '@kata-agent/protocol/agent';
+import { bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
 import { readAll } from '../harness/container-client.js';
@@ -349,7 +350,10 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const program = join(bundle, 'kata-agent.mjs');
     const client = await start(configOf({}), ':', program);
     assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
-    rmSync(join(bundle, 'kata-agent-image.mjs'));
+    // The single file of `npm run image -- --with image-pull`.
+    writeFileSync(join(bundle, imageProgramFile), await bundleImageProgram());
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    rmSync(join(bundle, imageProgramFile));
     const { code, stderr } = await AgentProcess.run({ config: configOf({}), program });
     assert.equal(code, 3);
     assert.match(stderr, /puller is .*built-in.* cannot pull images: .*kata-agent-image\.mjs.* is missing/);

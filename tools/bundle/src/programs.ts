@@ -28,7 +28,8 @@ type Outputs = Metafile['outputs'];
 
 const agentEntry = 'packages/agent/dist/main.js';
 /** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
-const imageProgram = { 'kata-agent-image': 'packages/image/dist/child/main.js' };
+export const imageProgramFile: string = 'kata-agent-image.mjs';
+const imageEntry = 'packages/image/dist/child/main.js';
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -40,12 +41,19 @@ const common: BuildOptions = {
   logLevel: 'warning',
 };
 
+/** CommonJS in a module needs `require`. */
+const moduleBanner = {
+  js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
+};
+
 /**
  * Bundles the agent for these build facts. Deletes the directory first. Throws if the bundle has code of an
  * omitted method, or lacks code of another.
  */
 export async function bundleAgent(directory: string, facts: BuildFacts): Promise<BundledProgram> {
-  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], imageProgram);
+  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], {
+    'kata-agent-image': imageEntry,
+  });
   await checkHandlers(directory, facts);
   return bundled;
 }
@@ -74,6 +82,18 @@ export async function bundleAgentAsSingleFile(
     footer: { js: '})' },
   });
   await checkHandlers(directory, facts);
+}
+
+/** Bundles the program that pulls and unpacks images as a single file, and returns its text. */
+export async function bundleImageProgram(): Promise<Buffer> {
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: [imageEntry],
+    write: false,
+    format: 'esm',
+    banner: moduleBanner,
+  });
+  return Buffer.concat(outputFiles.map(({ contents }) => contents));
 }
 
 async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promise<void> {
@@ -109,9 +129,7 @@ async function bundle(
     format: 'esm',
     metafile: true,
     plugins: [...plugins],
-    banner: {
-      js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
-    },
+    banner: moduleBanner,
   });
   const file = join(directory, `${name}.mjs`);
   const entryPath = relative(root, file);

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run, runForBytes } from '@kata-agent/setup/run-program';
 import { planBundle } from '@kata-agent/tool-bundle/plan';
-import { bundleAgent } from '@kata-agent/tool-bundle/programs';
+import { bundleAgent, bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { guestNode } from './node/guest-node.js';
 import { releasedNode } from './node/released-node.js';
 import { imageNodeVersion } from './node/releases.js';
 import { cached } from './packages/cached.js';
 import { dependencyOf, resolvePackages, unpackPackages } from './packages/packages.js';
 import {
+  imagePull,
   kernelPackage,
   optionalModules,
   otherParts,
@@ -116,7 +117,10 @@ export async function buildImage({
   mkdirSync(out, { recursive: true });
   const bundle = join(out, 'agent');
   await bundleAgent(bundle, facts);
-  const program = await compiledAgent(join(out, 'compiled'), facts, nodePath);
+  const agent = await compiledAgent(join(out, 'compiled'), facts, nodePath);
+  const program = wanted.includes(imagePull)
+    ? new Map([...agent, [imageProgramFile, await bundleImageProgram()]])
+    : agent;
   const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), printProgress) };
 
   printProgress('collecting files');

@@ -14,7 +14,7 @@ const usage = `npm run image [-- OPTIONS]
   --root DIR         add the files that the configuration names, such as the CA of a tls:// listener, from DIR
   --require-config   build an agent that does not start without a configuration
   --with PART        add crun instead of runc, loopback (vsock inside the guest), tun (/dev/net/tun),
-                     or cifs (SMB shares); may be repeated
+                     cifs (SMB shares), or image-pull ([image] puller = "built-in"); may be repeated
   --rootfs           build a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
   --node FILE        use this Node.js instead of the release pinned in tools/image/src/node/releases.ts
   --fast             compress in 2 s instead of a minute; the image is 6 MB larger

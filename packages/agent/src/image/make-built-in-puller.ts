@@ -34,7 +34,7 @@ function checkProgram(): void {
     const why = error instanceof Error ? error.message : String(error);
     throw new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
       cause: error,
-      help: 'use an agent of npm run bundle, or another puller',
+      help: 'use an agent of npm run bundle, or an image with --with image-pull',
     });
   }
 }

@@ -28,6 +28,9 @@ export interface Part extends PackageFiles {
 const onDebian12 = (...names: readonly string[]): readonly string[] =>
   debianRelease() === '12' ? names : [];
 
+/** The part with the program that pulls images, which comes from the bundle. */
+export const imagePull = 'image-pull';
+
 /** The parts from Debian packages. */
 export const parts: readonly Part[] = [
   {
@@ -43,6 +46,13 @@ export const parts: readonly Part[] = [
     replaces: 'runc',
     packages: ['crun', 'libseccomp2', 'libsystemd0', 'libyajl2', 'libcap2'],
     files: ['/usr/bin/crun'],
+  },
+  {
+    name: imagePull,
+    reason: 'pulls images for [image] puller = "built-in"; the library is for layers with zstd',
+    optional: true,
+    packages: ['libzstd1'],
+    files: [`/usr/lib/${architecture.triplet}/libzstd.so.1`],
   },
   {
     name: 'busybox',
