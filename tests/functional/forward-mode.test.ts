@@ -19,7 +19,7 @@ import {
   ExecProcessRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { Code, codeName, TtrpcError } from '@kata-agent/ttrpc';
+import { type Channel, Code, codeName, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { fullMessage } from '../harness/full-message.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
@@ -426,6 +426,42 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       await eventually(async () => void (await health.check({}, { timeoutMs: 1_000 })));
       const metrics = create(method.getMetrics.input);
       assert.equal((await callInner(channel, method.getMetrics, metrics)).method, 'GetMetrics');
+    });
+  });
+
+  test('what a hung inner agent has not read counts after its calls have ended, too, and so do checks', async () => {
+    await withAgent(forwarding(inner), async (agent) => {
+      const callers = await Promise.all(Array.from({ length: 12 }, () => agent.connect()));
+      await callInner(callers[0]?.channel as Channel, method.getMetrics, create(method.getMetrics.input));
+      await inner.pause();
+      try {
+        const data = new Uint8Array(2 ** 20);
+        const write = create(WriteStreamRequestSchema, { containerId: 'c1', data });
+        const service = 'x'.repeat(2 ** 20);
+        let waiting = 0;
+        for (const { channel, health } of callers) {
+          const asked = Array.from({ length: 12 }, (_, index) =>
+            index % 2 === 0
+              ? callInner(channel, method.writeStdin, write, { timeoutMs: 400 })
+              : health.check({ service }, { timeoutMs: 400 }),
+          );
+          for (const { reason } of (await Promise.allSettled(asked)) as readonly PromiseRejectedResult[]) {
+            const { code } = reason as TtrpcError;
+            assert.ok(code === Code.DeadlineExceeded || code === Code.ResourceExhausted, codeName(code));
+            if (code === Code.DeadlineExceeded) waiting += 1;
+          }
+        }
+        assert.ok(
+          waiting >= 32 && waiting <= 64 + 12,
+          `${waiting} requests of 1 MiB wait for the inner agent`,
+        );
+      } finally {
+        inner.resume();
+      }
+      await eventually(async () => {
+        const [first] = callers;
+        await callInner(first?.channel as Channel, method.getMetrics, create(method.getMetrics.input));
+      });
     });
   });
 
