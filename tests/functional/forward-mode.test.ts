@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -19,7 +20,7 @@ import {
   ExecProcessRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { type Channel, Code, codeName, TtrpcError } from '@kata-agent/ttrpc';
+import { type Channel, Code, codeName, connect, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { fullMessage } from '../harness/full-message.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
@@ -490,6 +491,31 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       gone.channel.close();
       await Promise.all(calls);
       await eventually(() => assert.equal(descriptors(pid), open));
+    });
+  });
+
+  test('replies that a caller does not take wait at the inner agent, and other callers get theirs', async () => {
+    await withAgent(forwarding(inner), async (agent) => {
+      const other = await agent.connect();
+      const metrics = create(method.getMetrics.input);
+      await callInner(other.channel, method.getMetrics, metrics);
+      const idle = residentMegabytes(agent.process.pid ?? 0);
+      const socket = connectSocket(agent.socketPath);
+      const channel = connect(socket);
+      socket.pause();
+      const bytes = 2 ** 20;
+      const large = create(method.statsContainer.input, { containerId: `large:${bytes}` });
+      const calls = Array.from({ length: 300 }, () => callInner(channel, method.statsContainer, large));
+      const begun = (): number => inner.calls.filter((name) => name === 'StatsContainer').length;
+      const before = begun();
+      await eventually(() => assert.ok(begun() - before >= 300));
+      await delay(1_000);
+      assert.equal((await callInner(other.channel, method.getMetrics, metrics)).method, 'GetMetrics');
+      const grown = residentMegabytes(agent.process.pid ?? 0) - idle;
+      assert.ok(grown < 100, `300 MiB of replies: ${Math.round(grown)} MiB more`);
+      socket.resume();
+      for (const { request } of await Promise.all(calls)) assert.equal(request.length, bytes);
+      channel.close();
     });
   });
 

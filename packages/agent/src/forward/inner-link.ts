@@ -34,6 +34,10 @@ export class InnerLink implements Channel {
     return this.#end === undefined;
   }
 
+  holdUntil(released: Promise<void>): void {
+    this.#channel.holdUntil(released);
+  }
+
   /** Ends calls in flight: the inner agent cannot be told otherwise that nobody waits for them. */
   close(): void {
     this.#end ??= 'closed';
