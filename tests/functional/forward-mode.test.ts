@@ -218,6 +218,35 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
     );
   });
 
+  test('privileges that only an inner agent would give are denied, and do not reach it', async () => {
+    const config = `[agent]\nforward = "${inner.address}"\n[api]\nallowed_endpoints = ["*"]\n`;
+    await withAgent(config, async (agent) => {
+      const { channel } = await agent.connect();
+      const update = (Allow: boolean) =>
+        create(method.updateContainer.input, {
+          containerId: 'c1',
+          resources: { Devices: [{ Allow, Type: 'b', Major: 254n, Minor: 0n, Access: 'rwm' }] },
+        });
+      await callInner(channel, method.updateContainer, update(false));
+      const before = inner.calls.length;
+      await assert.rejects(callInner(channel, method.updateContainer, update(true)), {
+        code: Code.PermissionDenied,
+      });
+      const root = create(CreateContainerRequestSchema, { containerId: 'c1', OCI: { Root: { Path: '/' } } });
+      await assert.rejects(callInner(channel, method.createContainer, root), {
+        code: Code.PermissionDenied,
+      });
+      assert.equal(inner.calls.length, before);
+      await eventually(() => {
+        const [ofUpdate, ofCreate] = ['UpdateContainer', 'CreateContainer'].map((name) =>
+          memberOf(named(agent, name, 'refusal')[0], 'decision', 'reason'),
+        );
+        assert.match(String(ofUpdate), /devices \(b 254:0\)/);
+        assert.match(String(ofCreate), /root file system \//);
+      });
+    });
+  });
+
   test('records of reads and writes have the number of bytes', async () => {
     await withAgent(forwarding(inner), async (agent) => {
       const { channel } = await agent.connect();
