@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { chmodSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { connect as connectSocket } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -19,7 +20,7 @@ import {
   ExecProcessRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { Code, codeName, TtrpcError } from '@kata-agent/ttrpc';
+import { type Channel, Code, codeName, connect, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { fullMessage } from '../harness/full-message.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
@@ -215,6 +216,35 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
         assert.equal(memberOf(refusal, 'decision', 'rule'), 'known');
       },
     );
+  });
+
+  test('privileges that only an inner agent would give are denied, and do not reach it', async () => {
+    const config = `[agent]\nforward = "${inner.address}"\n[api]\nallowed_endpoints = ["*"]\n`;
+    await withAgent(config, async (agent) => {
+      const { channel } = await agent.connect();
+      const update = (Allow: boolean) =>
+        create(method.updateContainer.input, {
+          containerId: 'c1',
+          resources: { Devices: [{ Allow, Type: 'b', Major: 254n, Minor: 0n, Access: 'rwm' }] },
+        });
+      await callInner(channel, method.updateContainer, update(false));
+      const before = inner.calls.length;
+      await assert.rejects(callInner(channel, method.updateContainer, update(true)), {
+        code: Code.PermissionDenied,
+      });
+      const root = create(CreateContainerRequestSchema, { containerId: 'c1', OCI: { Root: { Path: '/' } } });
+      await assert.rejects(callInner(channel, method.createContainer, root), {
+        code: Code.PermissionDenied,
+      });
+      assert.equal(inner.calls.length, before);
+      await eventually(() => {
+        const [ofUpdate, ofCreate] = ['UpdateContainer', 'CreateContainer'].map((name) =>
+          memberOf(named(agent, name, 'refusal')[0], 'decision', 'reason'),
+        );
+        assert.match(String(ofUpdate), /devices \(b 254:0\)/);
+        assert.match(String(ofCreate), /root file system \//);
+      });
+    });
   });
 
   test('records of reads and writes have the number of bytes', async () => {
@@ -429,6 +459,42 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
     });
   });
 
+  test('what a hung inner agent has not read counts after its calls have ended, too, and so do checks', async () => {
+    await withAgent(forwarding(inner), async (agent) => {
+      const callers = await Promise.all(Array.from({ length: 12 }, () => agent.connect()));
+      await callInner(callers[0]?.channel as Channel, method.getMetrics, create(method.getMetrics.input));
+      await inner.pause();
+      try {
+        const data = new Uint8Array(2 ** 20);
+        const write = create(WriteStreamRequestSchema, { containerId: 'c1', data });
+        const service = 'x'.repeat(2 ** 20);
+        let waiting = 0;
+        for (const { channel, health } of callers) {
+          const asked = Array.from({ length: 12 }, (_, index) =>
+            index % 2 === 0
+              ? callInner(channel, method.writeStdin, write, { timeoutMs: 400 })
+              : health.check({ service }, { timeoutMs: 400 }),
+          );
+          for (const { reason } of (await Promise.allSettled(asked)) as readonly PromiseRejectedResult[]) {
+            const { code } = reason as TtrpcError;
+            assert.ok(code === Code.DeadlineExceeded || code === Code.ResourceExhausted, codeName(code));
+            if (code === Code.DeadlineExceeded) waiting += 1;
+          }
+        }
+        assert.ok(
+          waiting >= 32 && waiting <= 64 + 12,
+          `${waiting} requests of 1 MiB wait for the inner agent`,
+        );
+      } finally {
+        inner.resume();
+      }
+      await eventually(async () => {
+        const [first] = callers;
+        await callInner(first?.channel as Channel, method.getMetrics, create(method.getMetrics.input));
+      });
+    });
+  });
+
   test('large and slow replies are passed on, and a caller that goes away ends its calls', async () => {
     await withAgent(forwarding(inner), async (agent) => {
       const { channel } = await agent.connect();
@@ -454,6 +520,31 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       gone.channel.close();
       await Promise.all(calls);
       await eventually(() => assert.equal(descriptors(pid), open));
+    });
+  });
+
+  test('replies that a caller does not take wait at the inner agent, and other callers get theirs', async () => {
+    await withAgent(forwarding(inner), async (agent) => {
+      const other = await agent.connect();
+      const metrics = create(method.getMetrics.input);
+      await callInner(other.channel, method.getMetrics, metrics);
+      const idle = residentMegabytes(agent.process.pid ?? 0);
+      const socket = connectSocket(agent.socketPath);
+      const channel = connect(socket);
+      socket.pause();
+      const bytes = 2 ** 20;
+      const large = create(method.statsContainer.input, { containerId: `large:${bytes}` });
+      const calls = Array.from({ length: 300 }, () => callInner(channel, method.statsContainer, large));
+      const begun = (): number => inner.calls.filter((name) => name === 'StatsContainer').length;
+      const before = begun();
+      await eventually(() => assert.ok(begun() - before >= 300));
+      await delay(1_000);
+      assert.equal((await callInner(other.channel, method.getMetrics, metrics)).method, 'GetMetrics');
+      const grown = residentMegabytes(agent.process.pid ?? 0) - idle;
+      assert.ok(grown < 100, `300 MiB of replies: ${Math.round(grown)} MiB more`);
+      socket.resume();
+      for (const { request } of await Promise.all(calls)) assert.equal(request.length, bytes);
+      channel.close();
     });
   });
 

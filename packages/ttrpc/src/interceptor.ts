@@ -30,6 +30,11 @@ export interface HandlerContext<C> extends CallInfo<C> {
   readonly signal: AbortSignal;
   /** Values that interceptors pass to each other and to the handler. */
   readonly values: ContextValues;
+  /**
+   * Returns undefined when there is room for more replies; otherwise a promise that resolves when the peer has taken those that
+   * were written, or the connection has closed.
+   */
+  drained(): Promise<void> | undefined;
 }
 
 /**

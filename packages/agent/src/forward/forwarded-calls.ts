@@ -116,21 +116,31 @@ function stdioFault(request: Message): string | undefined {
   return 'stdin_port, stdout_port and stderr_port must be 0: with forward, stdio is available by calls alone';
 }
 
-/** Runs around each forwarded call: its bytes count as long as it waits, and the end of the sandbox is the end of this agent. */
-export function aroundForwarded({ budget, end }: Forwarding, changing: Changing): ServerInterceptor<Caller> {
+/**
+ * Runs around each forwarded call: its bytes count as long as it waits, and until the inner agent has read them. The end of the
+ * sandbox is the end of this agent.
+ */
+export function aroundForwarded(
+  { budget, end, links }: Pick<Forwarding, 'budget' | 'end' | 'links'>,
+  changing: Changing,
+): ServerInterceptor<Caller> {
   return async (request, context, next) => {
-    const { method, service, payload, values } = context;
-    const isKatas = service === AgentService.typeName && isMethodName(method);
-    if (!isKatas) return next(request);
+    const { method, service, payload, values, connection } = context;
+    const name = service === AgentService.typeName && isMethodName(method) ? method : undefined;
+    if (name === undefined && service !== Health.typeName) return next(request);
     const giveBack = budget.take(payload.length);
-    const ended = endpoints[method].changes ? changing.begin() : undefined;
+    const ended = name !== undefined && endpoints[name].changes ? changing.begin() : undefined;
+    let isAnswered = false;
     try {
       const reply = await next(request);
-      if (streamOf(method) !== undefined) values.set(movedBytesKey, bytesOf(reply));
-      if (method === 'DestroySandbox') end();
+      isAnswered = true;
+      if (name !== undefined && streamOf(name) !== undefined) values.set(movedBytesKey, bytesOf(reply));
+      if (name === 'DestroySandbox') end();
       return reply;
     } finally {
-      giveBack();
+      // The deadline of a call can end it before the inner agent has read it.
+      if (isAnswered) giveBack();
+      else links.whenRead(connection, giveBack);
       ended?.();
     }
   };

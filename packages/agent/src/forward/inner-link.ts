@@ -14,6 +14,7 @@ export class InnerLink implements Channel {
   readonly #socket: Socket;
   readonly #channel: Channel;
   #end: 'closed' | 'lost' | undefined;
+  #unread: (() => void)[] = [];
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -24,17 +25,35 @@ export class InnerLink implements Channel {
     // The channel learns of it later than the socket, and no call must begin in between.
     socket.once('close', () => {
       this.#end ??= 'lost';
+      this.#allRead();
     });
+    socket.on('drain', () => this.#allRead());
   }
 
   get isOpen(): boolean {
     return this.#end === undefined;
   }
 
+  holdUntil(released: Promise<void>): void {
+    this.#channel.holdUntil(released);
+  }
+
   /** Ends calls in flight: the inner agent cannot be told otherwise that nobody waits for them. */
   close(): void {
     this.#end ??= 'closed';
     this.#channel.close();
+  }
+
+  /** Calls `done` once when all that waits has been read, or the connection is closed. At once if it is little. */
+  whenRead(done: () => void): void {
+    if (this.#socket.destroyed || !this.#socket.writableNeedDrain) done();
+    else this.#unread.push(done);
+  }
+
+  #allRead(): void {
+    const waiting = this.#unread;
+    this.#unread = [];
+    for (const done of waiting) done();
   }
 
   async call(

@@ -50,6 +50,13 @@ export class InnerLinks<Caller extends object> {
     return connecting;
   }
 
+  /** Calls `done` once when the inner agent has read what a caller has sent so far, or the connection is closed. */
+  whenRead(caller: Caller, done: () => void): void {
+    const link = this.#links.get(caller);
+    if (link === undefined) done();
+    else link.then((open) => open.whenRead(done), done);
+  }
+
   /** Closes the connection of a caller that is gone. */
   left(caller: Caller): void {
     this.#gone.add(caller);

@@ -16,22 +16,8 @@ export function devicePrivileges(
   const nodes = OCI?.Linux?.Devices ?? [];
   const isOpen = (node: LinuxDevice): boolean => nodeIsOpen(node, attached, access);
   const numbers = new Set(nodes.filter(isOpen).map(({ Type, Major, Minor }) => `${Type} ${Major}:${Minor}`));
-  const ruleIsOpen = (rule: LinuxDeviceCgroup): boolean =>
-    !rule.Allow ||
-    isEngineRule(rule) ||
-    numbers.has(numberOf(rule)) ||
-    access.devices.includes(numberOf(rule));
   return [
-    ...(OCI?.Linux?.Resources?.Devices ?? [])
-      .filter((rule) => !ruleIsOpen(rule))
-      .map(
-        (rule): Privilege => ({
-          reason: isWide(rule) ? 'all-devices' : 'devices',
-          detail: isWide(rule)
-            ? `${rule.Type || 'a'} ${star(rule.Major)}:${star(rule.Minor)}`
-            : numberOf(rule),
-        }),
-      ),
+    ...rulePrivileges(OCI?.Linux?.Resources?.Devices ?? [], access, numbers),
     ...nodes
       .filter((node) => !isOpen(node))
       .map((node): Privilege => ({ reason: 'devices', detail: node.Path })),
@@ -39,6 +25,22 @@ export function devicePrivileges(
       .filter((name) => !access.devices.includes(name))
       .map((detail): Privilege => ({ reason: 'devices', detail })),
   ];
+}
+
+/** Returns device rules beyond those of every container, of the configuration, and of nodes that are open. */
+export function rulePrivileges(
+  rules: readonly LinuxDeviceCgroup[],
+  access: PrivilegeAccess,
+  nodes: ReadonlySet<string> = new Set(),
+): readonly Privilege[] {
+  const isOpen = (rule: LinuxDeviceCgroup): boolean =>
+    !rule.Allow || isEngineRule(rule) || nodes.has(numberOf(rule)) || access.devices.includes(numberOf(rule));
+  return rules
+    .filter((rule) => !isOpen(rule))
+    .map((rule) => ({
+      reason: isWide(rule) ? 'all-devices' : 'devices',
+      detail: isWide(rule) ? `${rule.Type || 'a'} ${star(rule.Major)}:${star(rule.Minor)}` : numberOf(rule),
+    }));
 }
 
 /**

@@ -70,15 +70,18 @@ function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Priv
     found.push({ reason: 'kernel-filesystem', detail: `${type} at ${destination}` });
   else if (kernel?.readOnly === true && !isReadOnly(mount))
     found.push({ reason: 'kernel-filesystem', detail: `writable ${destination}` });
-  // Volumes of the pod that the agent creates have other types; their sources are Kata's.
-  const isBind = type === 'bind' || options.includes('bind') || options.includes('rbind');
-  const ofGuest = isBind && !isWithin(source, kataDirectory);
+  const ofGuest = isBind(mount) && !isWithin(source, kataDirectory);
   const isDevice = access.devices.includes(source);
   if (ofGuest && !isDevice && !opensPath(access, source, !isReadOnly(mount)))
     found.push({ reason: 'guest-paths', detail: source });
   const loud = options.find((option) => loudPropagation.has(option));
   if (loud !== undefined) found.push({ reason: 'mount-propagation', detail: `${destination} ${loud}` });
   return found;
+}
+
+/** Volumes of the pod that the agent creates have other types; their sources are Kata's. */
+export function isBind({ type, options }: Mount): boolean {
+  return type === 'bind' || options.includes('bind') || options.includes('rbind');
 }
 
 /** The last of `ro` and `rw` wins. */

@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { clone, create, fromJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
+import {
+  clone,
+  create,
+  fromJson,
+  type JsonValue,
+  type Message,
+  type MessageInitShape,
+} from '@bufbuild/protobuf';
 import {
   type CreateContainerRequest,
   CreateContainerRequestSchema,
   DeviceSchema,
   ExecProcessRequestSchema,
+  UpdateContainerRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
+import { LinuxDeviceCgroupSchema, LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
+import type { Configuration } from '@kata-agent/config';
 import { allow, deny } from '../decision.js';
 import { type PrivilegeAccess, noAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
@@ -234,4 +243,55 @@ test('a denial names key, reasons and remedy, and limits the text from the host'
   const listed = deny('KA3001', 'host', 'CreateContainer', 'not listed');
   assert.equal(gate.decide(listed, request), listed);
   assert.equal(gate.decide(allow('host', 'CopyFile', ''), request).outcome, 'allow');
+});
+
+test('with an inner agent, what this agent prevents by its own work is denied as well', () => {
+  const settings = { ...noAccess, privilegedContainers: undefined };
+  const forward = 'unix:///run/inner.sock';
+  const documents = [{}] as unknown as Configuration['documents'];
+  const gates = [
+    new PrivilegeGate({ settings: { ...settings, forward }, documents }),
+    new PrivilegeGate({ settings, documents }),
+  ];
+  const outcomes = (method: string, request: Message): readonly string[] =>
+    gates.map((gate) => {
+      const { outcome, reason } = gate.decide(allow('host', method, ''), request);
+      return outcome === 'allow' ? outcome : reason.replace('privileged_containers = "refuse": ', '');
+    });
+  const created = (change: Change): readonly string[] => {
+    const request = clone(CreateContainerRequestSchema, ordinary);
+    change(request);
+    return outcomes('CreateContainer', request);
+  };
+  const root = (Path: string): Change => {
+    return ({ OCI }) => {
+      if (OCI?.Root !== undefined) OCI.Root.Path = Path;
+    };
+  };
+  const both = ['allow', 'allow'];
+  assert.deepEqual(
+    created(() => undefined),
+    both,
+  );
+  assert.deepEqual(created(root('/run/kata-containers/c1/rootfs')), both);
+  for (const path of ['/', '/run', '/run/kata-containers/../kata-containers-inner'])
+    assert.deepEqual(created(root(path)), [`guest-paths (root file system ${path})`, 'allow']);
+  const destination = '/guest';
+  for (const type of ['overlay', 'ext4', '9p', 'BIND', ''])
+    assert.deepEqual(created(mount({ type, source: '/dev/vda1', destination, options: ['lowerdir=/'] })), [
+      `kernel-filesystem (${type} at /guest)`,
+      'allow',
+    ]);
+  const source = '/run/kata-containers/shared/x';
+  assert.deepEqual(created(mount({ type: 'local', source, destination, options: ['rbind'] })), both);
+  const updated = (...Devices: MessageInitShape<typeof LinuxDeviceCgroupSchema>[]): readonly string[] =>
+    outcomes('UpdateContainer', create(UpdateContainerRequestSchema, { resources: { Devices } }));
+  assert.deepEqual(updated(), both);
+  assert.deepEqual(updated({ Allow: false, Type: 'a', Access: 'rwm' }), both);
+  assert.deepEqual(updated({ Allow: true, Type: 'c', Major: 1n, Minor: 3n, Access: 'rwm' }), both);
+  assert.deepEqual(updated({ Allow: true, Type: 'b', Major: 254n, Minor: 0n, Access: 'rwm' }), [
+    'devices (b 254:0)',
+    'allow',
+  ]);
+  assert.deepEqual(updated({ Allow: true, Access: 'rwm' }), ['all-devices (a 0:0)', 'allow']);
 });

@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { Configuration } from '@kata-agent/config';
 import type { Decision } from '../decision.js';
+import { forwardedPrivileges } from './forwarded-privileges.js';
 import type { PrivilegeAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
 import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
@@ -9,13 +10,17 @@ import { type Privilege, type PrivilegedReason, privilegedReasons } from './reas
 export const privilegedRule = 'privileged_containers';
 
 const methods: ReadonlySet<string> = new Set(['CreateContainer', 'ExecProcess']);
+/** Of an inner agent. This one does not change devices in an update. */
+const forwardedMethods: ReadonlySet<string> = new Set([...methods, 'UpdateContainer']);
 
 /** Limits for a decision's text: details per reason, and characters per detail. */
 const most = { details: 3, characters: 80 };
 
 /** The parts of a configuration that decide about privileged containers. */
 export type PrivilegeSettings = Pick<Configuration, 'documents'> & {
-  readonly settings: Pick<Configuration['settings'], 'privilegedContainers' | keyof PrivilegeAccess>;
+  readonly settings: Pick<Configuration['settings'], 'privilegedContainers' | keyof PrivilegeAccess> & {
+    readonly forward?: Configuration['settings']['forward'];
+  };
 };
 
 /** Whether privileged containers are denied; by default they are when there is a configuration. */
@@ -28,23 +33,28 @@ export class PrivilegeGate {
   /** What the configuration opens; available to rules too. */
   readonly access: PrivilegeAccess;
   readonly refuses: boolean;
+  readonly #forwards: boolean;
 
   constructor(settings: PrivilegeSettings) {
     const { devices, guestPaths, networkNamespaces } = settings.settings;
     this.access = { devices, guestPaths, networkNamespaces };
+    this.#forwards = settings.settings.forward !== undefined;
     this.refuses = privilegedContainers(settings) === 'refuse';
     Object.freeze(this);
   }
 
   /** Reports whether requests of the method can be denied. */
   concerns(method: string): boolean {
-    return this.refuses && methods.has(method);
+    return this.refuses && (this.#forwards ? forwardedMethods : methods).has(method);
   }
 
   /** Decides on a call that the lists allow. Never throws. */
   decide(allowed: Decision, request: Message): Decision {
     if (!this.concerns(allowed.method) || allowed.outcome === 'deny') return allowed;
-    const found = privilegesOf(request, this.access);
+    const found = [
+      ...privilegesOf(request, this.access),
+      ...(this.#forwards ? forwardedPrivileges(request, this.access) : []),
+    ];
     if (found.length === 0) return allowed;
     return Object.freeze({
       ...allowed,

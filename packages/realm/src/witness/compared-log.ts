@@ -7,6 +7,8 @@ export interface ComparedLogOptions {
   readonly logs: Pick<GuestLogs, 'id' | 'stored'>;
   /** Bounds how many logs are read at once. */
   readonly turns: Turns;
+  /** The checkpoint is of the tree of the stored records. */
+  readonly onSame: (identity: LogIdentity) => void;
   /** The checkpoint is not of the tree of the stored records. */
   readonly onDifference: (head: SignedHead, identity: LogIdentity) => Promise<void>;
   /** The log has signed two trees of one size. */
@@ -72,7 +74,8 @@ export class ComparedLog {
     if (tree === undefined) return;
     for (let head = this.#heads.take(tree.size); head !== undefined; head = this.#heads.take(tree.size)) {
       const { root } = await tree.head(head.size);
-      if (root !== head.root) await this.#options.onDifference(head, identity);
+      if (root === head.root) this.#options.onSame(identity);
+      else await this.#options.onDifference(head, identity);
     }
   }
 

@@ -61,9 +61,7 @@ function setUp(t: Pick<TestContext, 'after'>): Setup {
   const directory = mkdtempSync(join(tmpdir(), 'kata-realm-witness-'));
   t.after(() => rmSync(directory, { recursive: true }));
   const log = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
-  const facts = JSON.stringify({ tls: { pin: formatPin(id) } });
-  const body = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","monotonic":1,"wall":"w","kind":"boot","logKey":"${log.verifier.toString()}","facts":${facts}`;
-  const line = `${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`;
+  const line = bootLine(id, log);
   const path = join(directory, 'x.log');
   writeFileSync(path, `${line}\n`);
   const faults: LogFault[] = [];
@@ -89,6 +87,13 @@ function setUp(t: Pick<TestContext, 'after'>): Setup {
         onFork: () => undefined,
       }),
   };
+}
+
+/** The boot record of a guest, with the key of its TLS and that of its log. */
+function bootLine(id: string, log: LogSigner): string {
+  const facts = JSON.stringify({ tls: { pin: formatPin(id) } });
+  const body = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","monotonic":1,"wall":"w","kind":"boot","logKey":"${log.verifier.toString()}","facts":${facts}`;
+  return `${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`;
 }
 
 const leafOf = (text: string): TreeHash => leafHash(Buffer.from(text));
@@ -198,4 +203,43 @@ test('whatever fails or crashes, and when: all cosigned trees are of one log', a
   });
   await fc.assert(property, { numRuns: 60 });
   t.diagnostic('60 runs');
+});
+
+test('after a restart of the realm, a guest that names the key of another one first does not make that one a clone', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-realm-witness-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const log = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+  const faults: string[] = [];
+  const guests = new Map(
+    ['a1', 'b2'].map((name) => {
+      const id = name.repeat(32);
+      const line = bootLine(id, log);
+      const path = join(directory, name);
+      writeFileSync(path, `${line}\n`);
+      const logs = {
+        id,
+        stored: { path, size: line.length + 1 },
+        log: { state: 'verified', records: 1, lastSequence: 1 },
+        contradiction: undefined,
+        report: async ({ kind }: LogFault) => void faults.push(`${name} ${kind}`),
+      };
+      return [id, { line, logs: logs as unknown as GuestLogs }];
+    }),
+  );
+  const start = async (): Promise<Witness> =>
+    new Witness({
+      signer,
+      states: await WitnessStates.open(join(directory, 'witness')),
+      logsOf: (id) => guests.get(id)?.logs,
+      onFork: () => undefined,
+    });
+  const [honest = '', thief = ''] = guests.keys();
+  const tree = new Tree([leafHash(guests.get(honest)?.line ?? '')]);
+  const body = (old: number): Buffer =>
+    Buffer.from(formatAddCheckpoint(old, tree.proof(old), signCheckpoint(log, tree.head())));
+  assert.equal((await (await start()).addCheckpoint(honest, body(0))).status, 200);
+  const again = await start();
+  await again.recordsStored(thief);
+  assert.equal((await again.addCheckpoint(honest, body(1))).status, 200);
+  assert.deepEqual(faults, ['b2 fork']);
 });

@@ -144,11 +144,14 @@ export class Witness {
       },
       onContradiction: (found, identity) =>
         states.with(identity.key.name, (state) => this.#contradiction(logs, found, identity, state)),
+      onSame: ({ key }) => this.#keepOwner(key.name, logs.id),
       before: async ({ key, first }) => {
-        await this.#noteOwner(logs, key.name, first);
-        return await states.with(key.name, async ({ latest, checkpoint }) =>
+        const head = await states.with(key.name, async ({ latest, checkpoint }) =>
           latest === undefined || checkpoint === undefined ? undefined : { ...latest, note: checkpoint },
         );
+        // After a restart the first to come may be a guest that only names the key: the records decide, which were cosigned.
+        if (head === undefined || this.#owners.has(key.name)) await this.#noteOwner(logs, key.name, first);
+        return head;
       },
     });
     this.#logs.set(logs, log);
@@ -161,16 +164,20 @@ export class Witness {
    */
   async #noteOwner(logs: GuestLogs, origin: string, sequence: number): Promise<void> {
     const owner = this.#owners.get(origin);
-    if (owner === undefined) {
-      this.#owners.set(origin, logs.id);
-      const [oldest] = this.#owners.keys();
-      if (this.#owners.size > mostOwners && oldest !== undefined) this.#owners.delete(oldest);
-    } else if (owner !== logs.id)
+    if (owner === undefined) this.#keepOwner(origin, logs.id);
+    else if (owner !== logs.id)
       await logs.report({
         kind: 'clone',
         sequence,
         what: `its log has the key of the log of guest ${owner}`,
       });
+  }
+
+  #keepOwner(origin: string, id: string): void {
+    if (this.#owners.has(origin)) return;
+    this.#owners.set(origin, id);
+    const [oldest] = this.#owners.keys();
+    if (this.#owners.size > mostOwners && oldest !== undefined) this.#owners.delete(oldest);
   }
 
   async #contradiction(

@@ -24,6 +24,8 @@ export interface CallOptions {
 export interface Channel {
   /** Resolves when the connection is closed, for any reason. */
   readonly closed: Promise<void>;
+  /** Reads no further messages until the promise resolves, so that they wait at the server. It must not reject. */
+  holdUntil(released: Promise<void>): void;
   /** Closes the connection. Calls in flight end with CANCELED. */
   close(): void;
   /** Starts a call with one response message: unary or client-streaming. */

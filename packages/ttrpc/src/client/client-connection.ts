@@ -51,6 +51,7 @@ export class ClientConnection implements Channel, ChannelOwner {
   #resolveClosed: () => void = () => undefined;
   #nextStreamId = 1;
   #fullStreams = 0;
+  #holders = 0;
   #failure: Error | undefined;
 
   constructor(stream: Duplex, limits: Limits, interceptors: readonly ClientInterceptor[]) {
@@ -60,6 +61,15 @@ export class ClientConnection implements Channel, ChannelOwner {
       this.#resolveClosed = resolve;
     });
     this.#channel = new FrameChannel(stream, limits, this);
+  }
+
+  holdUntil(released: Promise<void>): void {
+    this.#holders++;
+    this.#channel.hold(Hold.Asked);
+    void released.then(() => {
+      this.#holders--;
+      if (this.#holders === 0) this.#channel.release(Hold.Asked);
+    });
   }
 
   close(): void {

@@ -36,7 +36,8 @@ export function forwardedService<C>(
  * Registers a service whose calls another server answers, and whose requests the proxy reads. Interceptors get each request
  * decoded, and the server gets an encoding of exactly that: bytes that another decoder could read differently, such as
  * repeated fields, are not passed on. A request with a field that the descriptor does not have is rejected, at any depth.
- * For the rest it is like `forwardedService`.
+ * For the rest it is like `forwardedService`. While a caller does not take replies, no more are read from the channel of its calls:
+ * callers must not share one.
  *
  * @param route may wait, for a connection for example, and can reject the call.
  * @param answered methods that the proxy answers itself.
@@ -67,8 +68,24 @@ function inspectedHandler<C>(
     const routed = route(context, '$typeName' in sent ? sent : undefined);
     return answersWithStream(method)
       ? streamed(method, sent, context, routed)
-      : routed.then(({ channel, metadata }) => channel.call(method, sent, optionsOf(context, metadata)));
+      : answered(method, sent, context, routed);
   };
+}
+
+async function answered<C>(
+  method: DescMethod,
+  sent: Requests,
+  context: HandlerContext<C>,
+  routed: Promise<ForwardedCall>,
+): Promise<Message> {
+  const { channel, metadata } = await routed;
+  try {
+    return await channel.call(method, sent, optionsOf(context, metadata));
+  } finally {
+    // Many calls can be in flight, and each reply can fill a frame: what the caller does not take must not pile up here.
+    const taken = context.drained();
+    if (taken !== undefined) channel.holdUntil(taken);
+  }
 }
 
 async function* streamed<C>(

@@ -18,11 +18,18 @@ export interface ChannelOwner {
 }
 
 /** Reasons to pause reading, as bits of one number. */
-export const Hold: { readonly Writes: 1; readonly Streams: 2; readonly Turn: 4; readonly Over: 8 } = {
+export const Hold: {
+  readonly Writes: 1;
+  readonly Streams: 2;
+  readonly Turn: 4;
+  readonly Over: 8;
+  readonly Asked: 16;
+} = {
   Writes: 1,
   Streams: 2,
   Turn: 4,
   Over: 8,
+  Asked: 16,
 };
 
 /** Pending bytes that trigger a write before the end of the tick. */

@@ -77,6 +77,10 @@ export class ServerCall<C> implements HandlerContext<C> {
     return this.#values;
   }
 
+  drained(): Promise<void> | undefined {
+    return this.#host.channel.drained();
+  }
+
   start(): void {
     if (this.timeoutMs !== undefined && this.timeoutMs > 0)
       this.#deadline = new Deadline(this.timeoutMs, () => this.reject(this.#late()));
