@@ -79,7 +79,7 @@ test('invalid requests for a sandbox are refused', { skip }, async () => {
   );
   for (const [driver, kind] of [
     ['blk-ccw', 'unimplemented'],
-    ['image_guest_pull', 'unimplemented'],
+    ['image_guest_pull', 'refused'],
     ['what', 'invalid'],
   ] as const) {
     const storages = [real.storage('ephemeral', 'sandbox/shm'), real.storage(driver, 'sandbox/storage/x')];
