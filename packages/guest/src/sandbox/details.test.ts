@@ -20,6 +20,7 @@ test('memory block size and hotplug probe are returned if they exist and are req
     'scsi',
     'nvdimm',
     'ephemeral',
+    'image_guest_pull',
     'local',
     'erofs.multi-layer',
     'overlayfs',
