@@ -60,6 +60,18 @@ test('a cosignature of any time is printed', () => {
   }
 });
 
+test('one key of a witness under two names is one witness', () => {
+  const { privateKey: ofWitness } = generateKeyPairSync('ed25519');
+  const [one, two] = ['one', 'two'].map((name) => new WitnessSigner(`witness.example/${name}`, ofWitness));
+  assert.ok(one !== undefined && two !== undefined);
+  const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
+  const cosigned = checkpoint + one.cosign(text, 1) + two.cosign(text, 1);
+  const names = [one, two].flatMap(({ verifier }) => ['--witness', verifier.toString()]);
+  const { code, stderr } = verified(cosigned, ...names, '--quorum', '2');
+  assert.equal(code, 2);
+  assert.match(stderr, /the key of witness\.example\/two is given twice/);
+});
+
 test('a proof is of the bytes of a line, with or without its newline', () => {
   const line = readFileSync(at('audit.log'), 'latin1').slice(0, -1);
   const code = (record: string | Uint8Array): number | null => {

@@ -42,7 +42,14 @@ export function trustedKeys(options: Options): TrustedKeys {
 
 /** Returns the keys of `--witness`. Throws a CommandError. */
 export function witnessKeys(options: Options): readonly WitnessVerifier[] {
-  return options.texts('witness').map((text) => parsed('--witness', () => witnessOf(text)));
+  const verifiers = options.texts('witness').map((text) => parsed('--witness', () => witnessOf(text)));
+  const keys = verifiers.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'));
+  const again = verifiers.find((_, index) => keys.indexOf(keys[index] ?? '') < index);
+  if (again !== undefined)
+    throw new CommandError(ExitCode.Usage, `--witness: the key of ${again.name} is given twice`, {
+      help: ['name each witness once: two names of one key are one witness'],
+    });
+  return verifiers;
 }
 
 /** Reads a checkpoint. Throws a CommandError. */
