@@ -37,6 +37,8 @@ export interface GuestSettings {
   readonly reach?: readonly number[];
   /** Paths of raw disk images, in the order of PCI slots 0x10, 0x11, … */
   readonly disks?: readonly string[];
+  /** The key of connections to the relay; absent: a new one. A machine that goes on from a saved state has that state's key. */
+  readonly key?: string;
   /** A directory to share by virtio-fs. */
   readonly share?: string | undefined;
   /** The directory that a TPM stores its keys in; absent: no TPM. */
@@ -110,13 +112,13 @@ async function startQemu(
     forward = [],
     reach = [],
     disks = [],
+    key = newKey(),
     share,
     tpm: tpmState,
     args = [],
   }: GuestSettings,
 ): Promise<StartedGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'kata-vm-'));
-  const key = randomBytes(keyBytes / 2).toString('hex');
   const tpm = tpmState === undefined ? undefined : await startTpmOrRemove(directory, tpmState);
   const sharing = share === undefined ? undefined : startSharing(directory, share);
   const socket = join(directory, 'qmp.sock');
@@ -152,6 +154,11 @@ async function startQemu(
     { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] },
   );
   return { qemu, directory, helpers: [sharing?.process, tpm?.process], key, socket };
+}
+
+/** Returns a key for connections to the relay. */
+export function newKey(): string {
+  return randomBytes(keyBytes / 2).toString('hex');
 }
 
 /** Escapes the commas in a value of a QEMU option. */
