@@ -64,11 +64,8 @@ export class SavableMachine {
     const qmp = await machine.qmp();
     await qmp.execute('migrate-incoming', { uri: `file:${this.#state}` });
     await migrated(qmp);
-    for (;;) {
-      const { status } = (await qmp.execute('query-status')) as { readonly status: string };
-      if (status === 'running') break;
-      await delay(10);
-    }
+    // It was stopped when it was saved, and is so again.
+    await qmp.execute('cont');
     qmp.close();
     return machine;
   }
