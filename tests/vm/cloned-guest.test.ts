@@ -35,7 +35,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const auditLog = '/run/kata-agent/audit.log';
 const containers = ['pod', 'brief'];
 /** For what a guest under emulation does, on a machine with other work. */
-const patienceMs = 40_000;
+const patienceMs = 120_000;
 
 /** A machine, and calls of its host, which connects on first use. */
 class CalledGuest {
