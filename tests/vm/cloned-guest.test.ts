@@ -190,7 +190,7 @@ heartbeat = "1s"
 required_within = "10s"
 
 [[audit.witness]]
-key = "${witness?.verifier}"
+key = "${String(witness?.verifier)}"
 via = "realm"
 `,
     );
@@ -201,7 +201,6 @@ via = "realm"
     await serves(savable.machine);
   });
   after(async () => {
-    if (process.env['DBG']) writeFileSync('/tmp/lclone.realm', realm.text());
     for (const guest of guests) await guest.end();
     await realm?.stop();
     home.remove();
