@@ -61,6 +61,7 @@ describe('images that the agent pulls (R18)', { skip }, () => {
       registry.push(`oci:${join(directory, name)}:x`, `team/${name}:x`, sign);
     };
     add('app', imageOf({ layers: [base, layerOf('top', 'second layer\n')] }));
+    add('base', imageOf({ layers: [base] }));
     add('unsigned', imageOf({ layers: [base] }), []);
     add('large', imageOf({ layers: [layerOf('random', randomBytes(4 << 20))] }));
     add('bomb', imageOf({ layers: [layerOf('zeros', Buffer.alloc(40 << 20))] }));
@@ -257,6 +258,28 @@ describe('images that the agent pulls (R18)', { skip }, () => {
       assert.deepEqual([answer.code, message.test(answer.message)], [code, true], answer.message);
       assert.deepEqual(traces(), before);
     });
+
+  it('rules see the image once it is pulled, and a denial removes it', async () => {
+    const rule = (name: string, expression: string): string =>
+      `[[api.rule]]\nname = "${name}"\nendpoints = ["CreateContainer"]\nexpression = '''${expression}'''\n`;
+    const pinned = `image.from == "pulled" && image.digest == "${digestOf('app')}" && image.manifest_digest == image.digest`;
+    const declared = 'image.config.entrypoint == ["/a"] && args[0] == "cat"';
+    const client = await start(configOf({}) + rule('image', `${pinned} && ${declared}`));
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    const before = traces();
+    for (const made of [request(byDigest('app'), ['true']), request(byDigest('base'), ['cat'])]) {
+      const answer = await answerOf(client.createContainer(made));
+      assert.match(answer.message, /^CreateContainer is refused here: rule "image" refused it/);
+      assert.equal(answer.code, 'PERMISSION_DENIED');
+      assert.deepEqual(traces(), before);
+    }
+    // A root of the host has no image.
+    const ofHost = request(byDigest('app'), ['cat']);
+    ofHost.storages = [];
+    assert.match((await answerOf(client.createContainer(ofHost))).message, /rule "image" refused it/);
+    const outcomes = readFileSync(agent?.auditLog ?? '', 'utf8').split('\n');
+    assert.ok(outcomes.some((line) => line.includes('rule \\"image\\" refused it')));
+  });
 
   it('a changed blob is refused', async () => {
     const client = await start(configOf({}));
