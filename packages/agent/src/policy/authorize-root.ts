@@ -2,7 +2,7 @@ import type { PulledImage } from '@kata-agent/guest';
 import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import { callerOf } from '../interceptors/caller-of.js';
-import { statusOf } from '../interceptors/refusal.js';
+import { refusedInTurn } from '../interceptors/refused-in-turn.js';
 import type { Caller } from '../listeners/caller.js';
 import type { Services } from '../services/handler.js';
 import { ruleContext } from './rule-context.js';
@@ -12,7 +12,7 @@ import { ruleContext } from './rule-context.js';
  * the image may have become stricter during a pull.
  *
  * @param image undefined: the pause container of the guest's image.
- * @throws TtrpcError as for a call that is denied
+ * @throws GuestError `refused` or `unimplemented`
  */
 export function authorizeRoot(
   image: PulledImage | undefined,
@@ -25,5 +25,5 @@ export function authorizeRoot(
     ...ruleContext(request, callerOf(context), guest),
     image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image },
   }));
-  if (decision.outcome === 'deny') throw statusOf(decision);
+  if (decision.outcome === 'deny') throw refusedInTurn(decision);
 }
