@@ -37,6 +37,29 @@ export interface RuleMember {
   readonly exitCode?: number;
 }
 
+/** Where the root of a container that is being created comes from. */
+export interface RuleImage {
+  /** `host`: the request. `pause_bundle`: the guest's image. `pulled`: the guest pulled it. */
+  readonly from: 'host' | 'pause_bundle' | 'pulled';
+  /** As the request names it. */
+  readonly reference?: string;
+  /** Of what the reference names; absent if the puller did not verify it. */
+  readonly digest?: string | undefined;
+  readonly manifestDigest?: string | undefined;
+  readonly config?: RuleImageConfig | undefined;
+}
+
+/** What an image declares of its process. */
+interface RuleImageConfig {
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  readonly env: readonly string[];
+  readonly user: string;
+  readonly workingDir: string;
+  readonly volumes: readonly string[];
+  readonly stopSignal: string;
+}
+
 /** The values for rules besides the request. */
 export interface RuleContext {
   /** The listener's name. */
@@ -50,6 +73,8 @@ export interface RuleContext {
     /** Absent when there are and were no containers. */
     readonly members?: readonly RuleMember[];
   };
+  /** Of a container whose root is there; absent before: rules that need it are evaluated once the guest has it. */
+  readonly image?: RuleImage;
   /** What the configuration opens, for `privileged`; absent for nothing. */
   readonly access?: PrivilegeAccess;
 }

@@ -5,8 +5,7 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
 import { beginOf } from '../interceptors/begin-of.js';
 import type { Authorize } from '../interceptors/authorize.js';
-import type { Decision } from '@kata-agent/gate';
-import { statusOf } from '../interceptors/refusal.js';
+import { refusedInTurn } from '../interceptors/refused-in-turn.js';
 import type { Caller } from '../listeners/caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
@@ -48,12 +47,6 @@ export function bind(
   return Object.fromEntries(
     (Object.keys(handlers) as (keyof HandlerTable)[]).map(bound),
   ) as unknown as ServiceImplementation<typeof AgentService, Caller>;
-}
-
-/** The error of a call that was allowed, had to wait, and is denied when its turn comes. */
-function refusedInTurn(decision: Decision): GuestError {
-  const kind = decision.rule === undefined ? 'unimplemented' : 'refused';
-  return new GuestError(kind, statusOf(decision).message);
 }
 
 /** A disconnected caller is not an expired deadline: it may have wanted to end something. */

@@ -3,6 +3,7 @@ import { quotedName } from '@kata-agent/guest';
 import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
 import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { authorizeRoot } from '../policy/authorize-root.js';
 import { ociResources } from '../wire/oci-linux.js';
 import { ociSpec } from '../wire/oci-spec.js';
 import { wireStats } from '../wire/stats.js';
@@ -10,7 +11,7 @@ import { storage } from '../wire/storage.js';
 import type { Handler } from './handler.js';
 import { withStdio } from './stdio-ports.js';
 
-export const createContainer: Handler<'createContainer'> = async (services, request, { connection }) => {
+export const createContainer: Handler<'createContainer'> = async (services, request, context) => {
   const { OCI } = request;
   if (OCI === undefined) {
     throw new TtrpcError(
@@ -18,7 +19,7 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
       `container ${quotedName(request.containerId)}: the request has no OCI spec`,
     );
   }
-  await withStdio(services, connection.listener, request, (stdio) =>
+  await withStdio(services, context.connection.listener, request, (stdio) =>
     perform.createContainer(services.guest, {
       id: request.containerId,
       execId: request.execId,
@@ -28,6 +29,7 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
       sharedMounts: request.sharedMounts.map(sharedMount),
       sandboxPidns: request.sandboxPidns,
       stdio,
+      authorizeRoot: (image) => authorizeRoot(image, services, request, context),
     }),
   );
   return {};

@@ -1,4 +1,5 @@
 import type { Message } from '@bufbuild/protobuf';
+import { asksForPull } from '../facts/asks-for-pull.js';
 import type { RuleContext } from '../rule-context.js';
 import { privilegesOf } from '../privileged/privileges-of.js';
 import { describePrivileges } from '../privileged/refuse-privileged.js';
@@ -14,6 +15,11 @@ export class CallValues {
   constructor(request: Message, context: RuleContext) {
     this.#request = request;
     this.#context = context;
+  }
+
+  /** Reports whether the guest is to get the image of the container, and does not have it yet. */
+  get imageIsPending(): boolean {
+    return this.#context.image === undefined && asksForPull(this.#request);
   }
 
   /** Returns ` (capabilities (CAP_SYS_ADMIN))`; empty when the request is not privileged. */

@@ -65,6 +65,7 @@ function compiledOf({ expression, checked, methods }: Rule): CompiledRule {
 function decide(entries: readonly Entry[], allowed: Decision, values: CallValues): Decision {
   let decision = allowed;
   for (const { rule, plan } of entries) {
+    if (usesImage(plan) && values.imageIsPending) continue;
     const refused = refusal(plan, values);
     if (refused === undefined) continue;
     const reason = `${refused.description}${privilegesNamed(plan, values)}`;
@@ -80,6 +81,11 @@ function decide(entries: readonly Entry[], allowed: Decision, values: CallValues
       });
   }
   return decision;
+}
+
+/** Rules about the image are evaluated again, and then, when the guest has it. */
+function usesImage({ inputs }: Plan): boolean {
+  return inputs.some(({ name }) => name.name === 'image');
 }
 
 function denied(code: RefusalCode, allowed: Decision, rule: Rule, reason: string): Decision {

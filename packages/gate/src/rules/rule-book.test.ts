@@ -12,6 +12,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { allow, deny } from '../decision.js';
 import type { Rule } from '@kata-agent/config';
+import type { RuleContext } from '../rule-context.js';
 import { CompiledRule } from './compile/compile-rule.js';
 import { compileRules, extendRules } from './compile-rules.js';
 import { createRuleChecker } from './rule-checker.js';
@@ -254,4 +255,57 @@ test('the checker’s compiled rule is reused, but only for the rule it was comp
 test('a frozen configuration keeps the checker’s compiled rules', () => {
   const checked = createRuleChecker().check({ expression: 'true', methods: ['ExecProcess'] });
   assert.deepEqual(Object.keys(checked), ['faults', 'needsGuest']);
+});
+
+test('a rule about the image waits for the pull, and is evaluated where there is none', () => {
+  const digest = rule('image.digest == "sha256:a"', ['CreateContainer'], { name: 'digest' });
+  const other = rule('container.id == "c1"', ['CreateContainer'], { name: 'other' });
+  const request = (driver: string) => create(CreateContainerRequestSchema, { storages: [{ driver }] });
+  const outcome = (rules: readonly Rule[], driver: string, more: Partial<RuleContext> = {}) =>
+    ask(rules, 'CreateContainer', request(driver), { ...context, ...more });
+  const pull = 'image_guest_pull';
+  assert.equal(outcome([digest], pull).outcome, 'allow');
+  // Others are evaluated before the pull, too.
+  const elsewhere = {
+    container: { id: 'c2', state: 'none', claimed: { image: '', annotations: {} } },
+  } as const;
+  assert.equal(outcome([digest, other], pull, elsewhere).rule, 'other');
+  const pulled = { from: 'pulled', reference: 'a' } as const;
+  assert.equal(outcome([digest], pull, { image: { ...pulled, digest: 'sha256:a' } }).outcome, 'allow');
+  assert.equal(outcome([digest], pull, { image: { ...pulled, digest: 'sha256:b' } }).code, 'KA3101');
+  // What is not known denies: a puller that verified no digest, the pause container, a root of the host.
+  assert.equal(outcome([digest], pull, { image: pulled }).code, 'KA3102');
+  assert.equal(outcome([digest], pull, { image: { from: 'pause_bundle' } }).code, 'KA3102');
+  assert.equal(outcome([digest], 'overlayfs').code, 'KA3102');
+  const own = rule('image.from != "host"', ['CreateContainer']);
+  assert.equal(outcome([own], 'overlayfs').code, 'KA3101');
+  assert.equal(outcome([own], pull, { image: { from: 'pause_bundle' } }).outcome, 'allow');
+  // An inner agent would pull, and nothing would evaluate the rule afterwards.
+  const { needsGuest } = createRuleChecker().check({
+    expression: own.expression,
+    methods: ['CreateContainer'],
+  });
+  assert.equal(needsGuest[0]?.code, 'KA1315');
+});
+
+test('a rule compares the process with what the image declares', () => {
+  const config = {
+    entrypoint: ['/app'],
+    cmd: ['serve'],
+    env: ['A=b'],
+    user: '1000',
+    workingDir: '/w',
+    volumes: ['/v'],
+    stopSignal: 'SIGINT',
+  };
+  const expression =
+    'args == image.config.entrypoint + image.config.cmd && cwd == image.config.working_dir && image.config.user == "1000" && image.config.env[0] == "A=b" && image.config.volumes == ["/v"] && image.config.stop_signal == "SIGINT"';
+  const decided = (Args: string[]) =>
+    ask(
+      [rule(expression, ['CreateContainer'])],
+      'CreateContainer',
+      create(CreateContainerRequestSchema, { OCI: { Process: { Args, Cwd: '/w' } } }),
+      { ...context, image: { from: 'pulled', config } },
+    ).outcome;
+  assert.deepEqual([decided(['/app', 'serve']), decided(['/app', 'other'])], ['allow', 'deny']);
 });

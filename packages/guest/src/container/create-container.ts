@@ -98,7 +98,7 @@ export async function createContainer(
 }
 
 async function build(
-  { id, spec: given, storages: all, devices, sharedMounts }: CreateContainer,
+  { id, spec: given, storages: all, devices, sharedMounts, authorizeRoot }: CreateContainer,
   sandbox: FromSandbox,
   context: CreationContext,
   made: UndoStack,
@@ -135,7 +135,8 @@ async function build(
   makeBundle(bundle, made, context);
   const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
-  const ownRoot = pulled && (await mountOwnRoot(pulled, { id, spec: requested, signal }, context, made));
+  const ownRoot =
+    pulled && (await mountOwnRoot(pulled, { id, spec: requested, signal, authorizeRoot }, context, made));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');

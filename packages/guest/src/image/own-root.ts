@@ -11,6 +11,7 @@ import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
 import { removeTree } from '../storage/remove-tree.js';
 import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
+import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 
 type OwnRootContext = Pick<
@@ -49,21 +50,24 @@ export function pulledRootOf(
 
 /**
  * Pulls the root of a container, or copies that of the pause container, and mounts it at `rootfs` in the bundle, whose path it
- * returns.
+ * returns. If `authorizeRoot` throws, it is removed again.
  */
 export async function mountOwnRoot(
   storage: Storage,
-  { id, spec, signal }: Requested,
+  { id, spec, signal, authorizeRoot }: Requested,
   context: OwnRootContext,
   made: UndoStack,
 ): Promise<string> {
+  if (authorizeRoot === undefined)
+    throw new GuestError('internal', `container ${id}: nothing authorizes the image that the guest pulls`);
   const bundle = bundleOf(id, context.paths);
   const directory = join(bundle, 'image');
   const rootfs = join(bundle, 'rootfs');
   mkdirSync(directory, { mode: 0o700 });
   try {
-    if (isOfSandbox(spec.annotations ?? {})) copyPause(directory, context);
-    else await pull({ storage, id, directory, signal }, context);
+    const isPause = isOfSandbox(spec.annotations ?? {});
+    if (isPause) copyPause(directory, context);
+    authorizeRoot(isPause ? undefined : await pull({ storage, id, directory, signal }, context));
     attach(directory, rootfs, context, made);
   } finally {
     // The mount in the bundle, if it was made, has the root now.
@@ -74,7 +78,7 @@ export async function mountOwnRoot(
   return rootfs;
 }
 
-type Requested = Pick<CreateContainer, 'id' | 'spec'> & {
+type Requested = Pick<CreateContainer, 'id' | 'spec' | 'authorizeRoot'> & {
   readonly signal: AbortSignal | undefined;
 };
 
@@ -88,14 +92,14 @@ interface Pull {
 async function pull(
   { storage, id, directory, signal: call }: Pull,
   { images, commands, log }: Pick<OwnRootContext, 'images' | 'commands' | 'log'>,
-): Promise<void> {
+): Promise<PulledImage> {
   const { source: reference } = storage;
   if (images === undefined)
     throw new GuestError(
       'precondition',
       `container ${id}: image ${quotedWord(reference)} is not pulled: this guest pulls no images; help: set [image] puller in its configuration`,
     );
-  await commands.run({ container: id, command: 'pull', call }, async (signal) => {
+  return await commands.run({ container: id, command: 'pull', call }, async (signal) => {
     log('info', 'an image is pulled', { container: id, image: reference });
     const image = await images.pull({ reference, directory, container: id, signal });
     log('info', 'an image was pulled', {
@@ -103,6 +107,7 @@ async function pull(
       image: reference,
       digest: image.digest ?? 'unknown',
     });
+    return image;
   });
 }
 

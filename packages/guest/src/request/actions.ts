@@ -1,3 +1,4 @@
+import type { PulledImage } from '../image/image-puller.js';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
 import type { PassedStdio } from '../stdio/passed-stdio.js';
 
@@ -79,6 +80,11 @@ export interface CreateContainer {
   readonly sandboxPidns: boolean;
   /** Connections for stdio; undefined: stdio uses calls only. If the create fails, the caller closes them. */
   readonly stdio?: PassedStdio | undefined;
+  /**
+   * Called if the guest gets the root itself, before anything uses it: with the image that was pulled, or undefined for the pause
+   * container of the guest's image. An error ends the create. Undefined: no such root is allowed.
+   */
+  readonly authorizeRoot?: ((image: PulledImage | undefined) => void) | undefined;
 }
 
 /** A process of a container; an `execId` that is empty or equal to `containerId` names its first process. */

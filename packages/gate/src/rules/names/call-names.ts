@@ -1,6 +1,6 @@
 import { methodNames } from '@kata-agent/catalogue';
 import { claimedName } from '../../facts/claimed-name.js';
-import type { RuleContainer, RuleMember, RulePeer } from '../../rule-context.js';
+import type { RuleContainer, RuleImage, RuleMember, RulePeer } from '../../rule-context.js';
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
@@ -86,6 +86,41 @@ const peerType = record('peer', {
   },
 });
 
+const roots: readonly RuleImage['from'][] = ['host', 'pause_bundle', 'pulled'];
+
+const imageConfig = record('image.config', {
+  entrypoint: { type: listOf(string), doc: 'Empty if the image has none, like each of these.' },
+  cmd: { type: listOf(string), doc: 'The arguments of the entrypoint, or the command without one.' },
+  env: { type: listOf(string), doc: '`NAME=VALUE`.' },
+  user: { type: string, doc: 'As in the image: a name or a number, with or without a group.' },
+  working_dir: { type: string, doc: 'The working directory.' },
+  volumes: { type: listOf(string), doc: 'Paths that the image declares as volumes.' },
+  stop_signal: { type: string, doc: 'The name or number of a signal.' },
+});
+
+const image = record('image', {
+  from: {
+    type: { kind: 'string', among: roots },
+    doc: 'host: the root comes from the host, and has no other field. pause_bundle: from the image of the guest. pulled: the guest pulled it.',
+  },
+  reference: { type: string, optional: true, doc: 'If it was pulled: the name, as in the request.' },
+  digest: {
+    type: string,
+    optional: true,
+    doc: 'If the built-in puller pulled it: the digest of what the reference names, an index or a manifest.',
+  },
+  manifest_digest: {
+    type: string,
+    optional: true,
+    doc: 'If it was pulled, and the puller says so: the digest of the manifest of this platform.',
+  },
+  config: {
+    type: imageConfig,
+    optional: true,
+    doc: 'If the built-in puller pulled it: what the image declares of its process.',
+  },
+});
+
 /** Names for properties of the call, for all methods or those that name a container. */
 export const callNames: readonly RuleName[] = [
   {
@@ -106,6 +141,15 @@ export const callNames: readonly RuleName[] = [
       if (context.container === undefined) throw new RuleError('the call names no container');
       return containerValue(context.container);
     },
+  },
+  {
+    name: 'image',
+    methods: ['CreateContainer'],
+    ofGuest: ['CreateContainer'],
+    doc: 'The image that the guest pulled for the container. If the request asks for a pull, rules with this name are evaluated after it, before anything of the image is used; a denial removes what was pulled. Rules that are only recorded are then not evaluated.',
+    example: 'has(image.digest) ? image.digest == "sha256:…" : image.from == "pause_bundle"',
+    typeFor: () => image,
+    read: (_, context) => imageValue(context.image ?? { from: 'host' }),
   },
   {
     name: 'sandbox',
@@ -141,6 +185,27 @@ export const callNames: readonly RuleName[] = [
 function containerValue({ id, state, claimed: { image, annotations } }: RuleContainer): FieldValues {
   const name = claimedName(annotations);
   return { id, state, claimed: { image, name, annotations: new Map(Object.entries(annotations)) } };
+}
+
+function imageValue({ from, reference, digest, manifestDigest, config }: RuleImage): FieldValues {
+  return {
+    from,
+    reference,
+    digest,
+    manifest_digest: manifestDigest,
+    config:
+      config === undefined
+        ? undefined
+        : {
+            entrypoint: config.entrypoint,
+            cmd: config.cmd,
+            env: config.env,
+            user: config.user,
+            working_dir: config.workingDir,
+            volumes: config.volumes,
+            stop_signal: config.stopSignal,
+          },
+  };
 }
 
 function memberValue({ name, state, exitCode }: RuleMember): FieldValues {

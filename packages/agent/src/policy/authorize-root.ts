@@ -1,0 +1,29 @@
+import type { PulledImage } from '@kata-agent/guest';
+import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
+import type { HandlerContext } from '@kata-agent/ttrpc';
+import { callerOf } from '../interceptors/caller-of.js';
+import { refusedInTurn } from '../interceptors/refused-in-turn.js';
+import type { Caller } from '../listeners/caller.js';
+import type { Services } from '../services/handler.js';
+import { ruleContext } from './rule-context.js';
+
+/**
+ * Decides again about a container when the guest has its root, and rules can see its image. All rules are evaluated: those without
+ * the image may have become stricter during a pull.
+ *
+ * @param image undefined: the pause container of the guest's image.
+ * @throws GuestError `refused` or `unimplemented`
+ */
+export function authorizeRoot(
+  image: PulledImage | undefined,
+  { policy, guest }: Pick<Services, 'policy' | 'guest'>,
+  request: CreateContainerRequest,
+  context: HandlerContext<Caller>,
+): void {
+  const { listener } = context.connection;
+  const decision = policy.authorize(listener, context.method, request, () => ({
+    ...ruleContext(request, callerOf(context), guest),
+    image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image },
+  }));
+  if (decision.outcome === 'deny') throw refusedInTurn(decision);
+}
