@@ -21,9 +21,22 @@ import type { BuiltLayer } from './tar-builder.js';
 export const whyNotRoot: string | false =
   process.getuid?.() === 0 || process.env.CI === 'true' ? false : 'chown(2) needs root';
 
+/**
+ * The mounts of this process that a confined child could have left: its staging root (confine.ts), and those of workplaces. Others of
+ * the machine come and go.
+ */
+export function confinementMounts(): readonly string[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => / (?:\/run|\/tmp|\/mnt) /.test(line) || line.includes(workplaces));
+}
+
+/** Where the directories of workplaces are, and how their names begin. */
+const workplaces = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'unpack-');
+
 /** A directory with an empty root, and files beside it that no layer may change. */
 export class Workplace {
-  readonly path: string = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'unpack-'));
+  readonly path: string = mkdtempSync(workplaces);
   readonly root: string = join(this.path, 'root');
 
   constructor(context: TestContext) {
