@@ -9,6 +9,8 @@ import { sourceFiles } from '../harness/source-files.js';
 const readers: Readonly<Record<string, string>> = {
   'packages/agent/src/listeners/dial/dial-out.ts':
     'whether the certificate of a server is valid at connect; the end of the connection is a timer',
+  'packages/agent/src/listeners/dial/dialled-server.ts':
+    'whether the certificate of a witness is valid at connect',
   'packages/agent/src/listeners/dial/relayed-connections.ts':
     'when the certificate of the server expires; the end of the connection is a timer',
   'packages/agent/src/listeners/tls/callers-engine.ts':
@@ -16,7 +18,11 @@ const readers: Readonly<Record<string, string>> = {
   'packages/agent/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
   'packages/agent/src/start.ts': 'whether the clock is below its floor, once',
   'packages/agent/src/startup/log.ts': 'the time in a line of the agent log',
+  'packages/agent/src/witnesses/witness-servers.ts': 'the same',
   'packages/audit/src/clock.ts': 'the wall time of an audit record',
+  'packages/ctl/src/commands/evidence/verify.ts':
+    'when certificates and collateral are judged; not in the guest',
+  'packages/ctl/src/connection/require-attested.ts': 'the same',
   'packages/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
   'packages/guest/src/storage/remove-tree.ts': 'a file name',
 };

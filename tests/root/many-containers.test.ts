@@ -24,6 +24,9 @@ const maxPerContainer = 500;
 /** Limit of memory that is retained once, in bytes: bounded tables, such as exit codes that were never waited for. */
 const maxOnce = 128 * 1024;
 
+/** What is retained once can come in any round, also late; a leak grows in each. */
+const rounds = 3;
+
 /** V8 compiles and retains code for thousands of containers; without compilation only objects are retained. */
 const noCompiler = ['--no-opt', '--no-maglev', '--no-sparkplug', '--no-lazy-feedback-allocation'];
 
@@ -60,15 +63,20 @@ describe(`${many} sequential containers`, { skip }, () => {
   it('containers lose no output and exit code, and leave no memory, file descriptors, mounts, files or cgroups', async (context) => {
     for (let index = 0; index < warmUp; index += 1) await runContainer(index);
     const before = await readState();
-    const heapBefore = await heap();
-    for (let index = warmUp; index < warmUp + many; index += 1) await runContainer(index);
-    assert.deepEqual(await readState(), before);
-    const growth = (await heap()) - heapBefore;
-    context.diagnostic(`memory: ${heapBefore} bytes, and ${growth} more after ${many} containers`);
-    context.diagnostic(`descriptors: ${before.descriptors}; resident: ${resident()}`);
+    const growths: number[] = [];
+    for (let round = 0, next = warmUp; round < rounds; round += 1, next += many) {
+      const heapBefore = await heap();
+      for (let index = next; index < next + many; index += 1) await runContainer(index);
+      assert.deepEqual(await readState(), before);
+      const growth = (await heap()) - heapBefore;
+      context.diagnostic(`memory: ${heapBefore} bytes, and ${growth} more after ${many} containers`);
+      context.diagnostic(`descriptors: ${before.descriptors}; resident: ${resident()}`);
+      growths.push(growth);
+      if (growth < maxOnce + many * maxPerContainer) break;
+    }
     assert.ok(
-      growth < maxOnce + many * maxPerContainer,
-      `${growth} bytes are retained after ${many} containers`,
+      Math.min(...growths) < maxOnce + many * maxPerContainer,
+      `${growths.join(', ')} bytes are retained after ${many} containers each`,
     );
   });
 
