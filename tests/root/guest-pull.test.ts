@@ -162,7 +162,6 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
       'PERMISSION_DENIED',
       /differ in whether the container is the sandbox's/,
     ],
-    ['no metadata', { driverOptions: [] }, 'INVALID_ARGUMENT', /driver_options has no image_guest_pull=/],
     [
       'metadata that is no JSON',
       { driverOptions: ['image_guest_pull={'] },
@@ -184,6 +183,23 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
       assert.ok(!readdirSync(programs.directory).includes('confidential-data-hub.calls'));
       assert.deepEqual(left(), []);
     });
+
+  it('rules that are evaluated after the pull do not count the container itself', async () => {
+    const rule =
+      '[[api.rule]]\nname = "once"\nendpoints = ["CreateContainer"]\nexpression = "!(container.id in sandbox.containers)"\n';
+    const client = await start(cdh.replace('[image]', `${rule}[image]`));
+    const made = request();
+    await client.createContainer(made);
+    await client.removeContainer({ containerId: made.containerId });
+  });
+
+  it('without metadata the annotations decide', async () => {
+    const client = await start(cdh);
+    const made = request({ driverOptions: [] });
+    await client.createContainer(made);
+    await client.removeContainer({ containerId: made.containerId });
+    assert.equal(programs.calls('confidential-data-hub')[0]?.['imageUrl'], image);
+  });
 
   it('without a puller nothing is pulled, whatever runs in the guest', async () => {
     const client = await start(api);

@@ -193,8 +193,13 @@ export class Guest {
   }
 
   get sandboxStatus(): actions.SandboxStatus {
+    return this.sandboxStatusWithout(undefined);
+  }
+
+  /** Returns the status as it is for rules about a container that is being created: without that container. */
+  sandboxStatusWithout(created: string | undefined): actions.SandboxStatus {
     const containers = [...this.containers.values()];
-    const making = this.making.ids.filter((id) => !this.containers.has(id));
+    const making = this.making.ids.filter((id) => id !== created && !this.containers.has(id));
     const member = ({ annotations, state }: actions.ContainerStatus, exitCode: number | undefined) => ({
       name: this.context.namesOf(annotations).inPod,
       state,

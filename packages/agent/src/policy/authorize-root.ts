@@ -21,8 +21,13 @@ export function authorizeRoot(
   context: HandlerContext<Caller>,
 ): void {
   const { listener } = context.connection;
+  // As at the call itself, the container does not exist yet: rules such as "a name once" would find it.
+  const status = {
+    containerStatus: (id: string) => guest.containerStatus(id),
+    sandboxStatus: guest.sandboxStatusWithout(request.containerId),
+  };
   const decision = policy.authorize(listener, context.method, request, () => ({
-    ...ruleContext(request, callerOf(context), guest),
+    ...ruleContext(request, callerOf(context), status),
     image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image },
   }));
   if (decision.outcome === 'deny') throw refusedInTurn(decision);

@@ -17,12 +17,11 @@ export function isOfSandbox(annotations: Annotations): boolean {
   return typeKeys.some((key) => annotations[key] === 'sandbox');
 }
 
-/** Returns the metadata that a request has for a pull. @throws GuestError `invalid` */
-function pullMetadata({ driverOptions }: Pick<Storage, 'driverOptions'>): Annotations {
+/** Returns the metadata that a request has for a pull; undefined: it has none, and its annotations decide. @throws GuestError `invalid` */
+function pullMetadata({ driverOptions }: Pick<Storage, 'driverOptions'>): Annotations | undefined {
   const prefix = `${guestPullDriver}=`;
   const text = driverOptions.find((option) => option.startsWith(prefix))?.slice(prefix.length);
-  if (text === undefined)
-    throw new GuestError('invalid', `storage driver ${guestPullDriver}: driver_options has no ${prefix}`);
+  if (text === undefined) return undefined;
   const metadata = metadataOf(text);
   if (metadata === undefined)
     throw new GuestError(
@@ -55,7 +54,7 @@ function metadataOf(text: string): Annotations | undefined {
  * @throws GuestError `refused`
  */
 export function checkOneImage(storage: Storage, annotations: Annotations): void {
-  const metadata = pullMetadata(storage);
+  const metadata = pullMetadata(storage) ?? annotations;
   if (isOfSandbox(metadata) !== isOfSandbox(annotations))
     throw new GuestError(
       'refused',
