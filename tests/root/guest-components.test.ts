@@ -209,6 +209,18 @@ env = { BASE = "1", BOTH = "base" }
       });
     });
 
+    it('without a data hub puller = "cdh" stops the start, and what was started', async () => {
+      const config = `${api}[image]\npuller = "cdh"\n`;
+      const waits = 'wait_socket = "${aa_attestation_socket}"\ntimeout_secs = "5"\n';
+      const process = `[[process]]\nid = "attestation-agent"\nlevel = 1\npath = "usr/bin/waited"\n${waits}`;
+      const setup = withManifest(`schema_version = 1\n${process}`);
+      programs.write('extension/usr/bin/waited', 'attestation-agent');
+      const { code, stderr } = await AgentProcess.run({ config, setup });
+      assert.equal(code, 3, stderr);
+      assert.match(stderr, /is not started: the extension image does not have it/);
+      assert.equal(alive(programs.started('attestation-agent').pid), false);
+    });
+
     const wrong: readonly (readonly [string | undefined, RegExp])[] = [
       [undefined, /no readable manifest/],
       ['schema_version = 2\n', /schema_version must be 1, not the integer 2/],

@@ -36,14 +36,15 @@ export async function startGuestComponents(
   }
   const running = missing.length > 0 ? [] : await startAll(plan, log);
   const hub = running.find(({ id }) => id === dataHubId);
+  if (image.puller === 'cdh' && hub === undefined) {
+    await stopAll(running);
+    const why =
+      missing.length > 0 ? `${missing.join(', ')} is missing` : 'the extension image does not have it';
+    throw new CannotApply(`[image] puller is "cdh", and the confidential data hub is not started: ${why}`, {
+      help: 'add the guest components to the image, or remove puller',
+    });
+  }
   const dataHub = hub && (await clientOf(hub, settings));
-  if (image.puller === 'cdh' && dataHub === undefined)
-    throw new CannotApply(
-      `[image] puller is "cdh", and the confidential data hub is not started: ${missing.join(', ')} is missing`,
-      {
-        help: 'add the guest components to the image, or remove puller',
-      },
-    );
   return {
     started: running.map(({ id }) => id),
     missing,
@@ -52,7 +53,7 @@ export async function startGuestComponents(
     pauseBundle: manifest?.paths.get('pause-bundle'),
     stop: async () => {
       await dataHub?.close();
-      for (const component of running.toReversed()) await component.stop();
+      await stopAll(running);
     },
   };
 }
@@ -63,9 +64,13 @@ async function startAll(plan: readonly Component[], log: Log): Promise<readonly 
     for (const component of plan) running.push(await RunningComponent.start(component, log));
     return running;
   } catch (error) {
-    for (const component of running.toReversed()) await component.stop();
+    await stopAll(running);
     throw error;
   }
+}
+
+async function stopAll(running: readonly RunningComponent[]): Promise<void> {
+  for (const component of running.toReversed()) await component.stop();
 }
 
 function warnOfMissing(missing: readonly string[], isDefault: boolean, log: Log): void {

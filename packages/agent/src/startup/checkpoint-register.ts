@@ -6,7 +6,7 @@ import type { Log } from './log.js';
 import { measurementDirectory } from './measure.js';
 
 /**
- * How often a checkpoint is extended. An event log has every event since boot, and this makes it grow by 60 KB a day. The same
+ * How often a checkpoint is extended. An event log has every event since boot, and this makes 144 of them a day, of about half a KB each. The same
  * checkpoints go to FILE.checkpoint, and to witnesses, much more often.
  */
 const everyMs = 600_000;

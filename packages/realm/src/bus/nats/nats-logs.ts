@@ -1,3 +1,4 @@
+import { completeLines } from '../../store/complete-lines.js';
 import { randomBytes } from 'node:crypto';
 import { positionOf, readRecord } from '@kata-agent/audit';
 import {
@@ -93,7 +94,7 @@ export class NatsLogs {
     try {
       if (signal.aborted) return;
       for await (const message of messages) {
-        const lines = linesOf(message.data).filter((line) => sequenceOf(line) >= from);
+        const lines = completeLines(Buffer.from(message.data)).filter((line) => sequenceOf(line) >= from);
         if (lines.length > 0) yield lines;
         if (signal.aborted || (!follow && message.seq >= newest.seq)) return;
       }
@@ -264,7 +265,7 @@ class NatsLog implements StoredLog {
     await this.#options.connected();
     const message = await lastMessage(this.#options, this.path);
     if (message === null) return;
-    const line = linesOf(message.data).at(-1);
+    const line = completeLines(Buffer.from(message.data)).at(-1);
     const read = line === undefined ? undefined : readRecord(line);
     const first = Number(message.header.get(firstHeader));
     const size = Number(message.header.get(sizeHeader));
@@ -322,16 +323,4 @@ async function subjectsOf({ jsm, names }: Reader, id: string): Promise<readonly 
 /** Not by a direct get, which a server that lags behind could answer. */
 async function lastMessage({ jsm, names }: Reader, subject: string): Promise<StoredMsg | null> {
   return await jsm.streams.getMessage(names.stream, { last_by_subj: subject });
-}
-
-function linesOf(data: Uint8Array): readonly Buffer[] {
-  const bytes = Buffer.from(data);
-  const lines: Buffer[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0) break;
-    lines.push(bytes.subarray(start, end));
-    start = end + 1;
-  }
-  return lines;
 }

@@ -1,3 +1,4 @@
+import { completeLines } from '../../store/complete-lines.js';
 import { constants } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { joinLines } from '../../store/log-storage.js';
@@ -50,7 +51,7 @@ export class SentFile {
       if (error.code === 'ENOENT') return Buffer.alloc(0);
       throw error;
     });
-    const [head, ...lines] = split(bytes);
+    const [head, ...lines] = completeLines(bytes);
     if (head === undefined) return new SentFile(path, keep, undefined, [], bytes.length > 0);
     const first = Number(/^\{"first":(\d{1,16})\}$/.exec(head.toString('latin1'))?.[1] ?? 0);
     if (first === 0 || lines.length === 0)
@@ -137,16 +138,4 @@ export class SentFile {
 
 function bytesOf(lines: readonly Buffer[]): number {
   return lines.reduce((sum, { length }) => sum + length + 1, 0);
-}
-
-/** Returns complete lines, without newlines. */
-function split(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0) break;
-    lines.push(bytes.subarray(start, end));
-    start = end + 1;
-  }
-  return lines;
 }
