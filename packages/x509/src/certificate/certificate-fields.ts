@@ -37,12 +37,18 @@ const versionTag = 0xa0;
 const extensionsTag = 0xa3;
 const version3 = 2;
 
-/**
- * Reads the fields of a certificate. Strict: an encoding that is not DER, an extension that occurs twice or bytes that
- * follow are errors, since another program could read such a certificate differently. Throws a CertificateError.
- */
-export function parseCertificateFields(bytes: Uint8Array): CertificateFields {
-  const what = 'the certificate';
+/** The parts of what an issuer has signed: a certificate, or a revocation list. */
+interface Signed {
+  /** The signed bytes, and what is in them. */
+  readonly signed: Uint8Array;
+  readonly content: Uint8Array;
+  /** As encoded. */
+  readonly algorithm: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** Reads the outer parts (RFC 5280, 4.1 and 5.1). Throws a CertificateError, also for bytes that follow. */
+export function readSigned(bytes: Uint8Array, what: string): Signed {
   const outer = new DerReader(bytes);
   const reader = outer.inside(Tag.Sequence, what);
   outer.end(what);
@@ -50,7 +56,16 @@ export function parseCertificateFields(bytes: Uint8Array): CertificateFields {
   const algorithm = reader.value(Tag.Sequence, 'the signature algorithm').whole;
   const signature = wholeOctets(reader.value(Tag.BitString, 'the signature').content, 'the signature');
   reader.end(what);
+  return { signed, content, algorithm, signature };
+}
 
+/**
+ * Reads the fields of a certificate. Strict: an encoding that is not DER, an extension that occurs twice or bytes that
+ * follow are errors, since another program could read such a certificate differently. Throws a CertificateError.
+ */
+export function parseCertificateFields(bytes: Uint8Array): CertificateFields {
+  const what = 'the certificate';
+  const { signed, content, algorithm, signature } = readSigned(bytes, what);
   const fields = new DerReader(content);
   readVersion(fields);
   const serial = readSerial(fields);
@@ -129,7 +144,7 @@ export function readExtensions(content: Uint8Array | undefined): ReadonlyMap<str
 }
 
 /** Returns the octets of a bit string that must have whole octets. */
-export function wholeOctets(content: Uint8Array, what: string): Uint8Array {
+function wholeOctets(content: Uint8Array, what: string): Uint8Array {
   if (content[0] !== 0) throw encoding(what, 'it does not have whole octets');
   return content.subarray(1);
 }

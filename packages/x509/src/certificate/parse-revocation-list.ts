@@ -3,7 +3,7 @@ import { DerReader } from '../der/der-reader.js';
 import { Tag } from '../der/tag.js';
 import { parseWholeName } from '../name/distinguished-name.js';
 import { formatName } from '../name/format-name.js';
-import { canonicalSerial, readExtensions, wholeOctets } from './certificate-fields.js';
+import { canonicalSerial, readExtensions, readSigned } from './certificate-fields.js';
 import { readTime } from './parse-time.js';
 
 /** What a certificate revocation list revokes. */
@@ -45,14 +45,7 @@ export function parseRevocationList(bytes: Uint8Array): RevocationList {
 /** Reads the fields of a certificate revocation list (RFC 5280) from DER. Throws a CertificateError. */
 export function parseRevocationListFields(bytes: Uint8Array): RevocationListFields {
   const what = 'the revocation list';
-  const outer = new DerReader(bytes);
-  const reader = outer.inside(Tag.Sequence, what);
-  outer.end(what);
-  const { whole: signed, content } = reader.value(Tag.Sequence, what);
-  const algorithm = reader.value(Tag.Sequence, 'the signature algorithm').whole;
-  const signature = wholeOctets(reader.value(Tag.BitString, 'the signature').content, 'the signature');
-  reader.end(what);
-
+  const { signed, content, algorithm, signature } = readSigned(bytes, what);
   const fields = new DerReader(content);
   fields.optional(Tag.Integer, 'the version');
   if (Buffer.compare(fields.value(Tag.Sequence, 'the signature algorithm').whole, algorithm) !== 0)
