@@ -110,7 +110,7 @@ const answerWith =
 
 const cases: readonly Case[] = [
   { name: 'a malformed reference', code: 'reference-invalid', reference: 'upper/CASE:x' },
-  { name: 'a pattern without a path', code: 'settings-invalid', settings: { registries: ['localhost'] } },
+  { name: 'a pattern without a path', code: 'settings-invalid', settings: { registries: [['localhost']] } },
   {
     name: 'a mirror that is no place',
     code: 'settings-invalid',
@@ -124,7 +124,7 @@ const cases: readonly Case[] = [
   {
     name: 'a registry that is not listed',
     code: 'registry-not-allowed',
-    settings: { registries: ['docker.io/**'] },
+    settings: { registries: [['docker.io/**']] },
   },
   { name: 'a tag where a digest is required', code: 'digest-required', settings: { requireDigest: true } },
   { name: 'a port on which nobody listens', code: 'registry-unreachable', reference: 'localhost:1/a:x' },

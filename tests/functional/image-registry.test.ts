@@ -122,7 +122,14 @@ describe("an image in Debian's docker-registry", { skip }, () => {
 
   it('is refused where the settings do not allow it', async () => {
     const name = `${registry.host}/team/app:one`;
-    await refused('registry-not-allowed', name, { registries: ['registry.example/**', 'localhost/team/*'] });
+    await refused('registry-not-allowed', name, {
+      registries: [['registry.example/**', 'localhost/team/*']],
+    });
+    // Of each document's list one pattern must match.
+    await refused('registry-not-allowed', name, {
+      registries: [[`${registry.host}/team/*`], ['registry.example/**']],
+    });
+    await refused('registry-not-allowed', name, { registries: [['**'], []] });
     await refused('digest-required', name, { requireDigest: true });
     await refused('unauthorized', name, { credentials: [] });
     await refused('unauthorized', name, {
@@ -226,6 +233,21 @@ describe("an image in Debian's docker-registry", { skip }, () => {
       // Both scopes match: both must be met.
       await refused('signature-invalid', name, {
         signatures: [...signatures(scope()), ...signatures('**', ['b'])],
+      });
+      // Of further documents: what is added to a scope that matches, and nothing to others.
+      const added = (...more: Parameters<typeof signatures>): Partial<PullSettings> => ({
+        signatures: signatures(scope()),
+        addedSignatures: signatures(...more),
+      });
+      await refused('signature-invalid', name, added('**', ['b']));
+      await pullImage(name, { ...settings, ...added('registry.example/**', ['b']) });
+      await refused('signature-invalid', name, {
+        addedSignatures: signatures(scope(), ['b']),
+      });
+      // They accept no image that the first document does not.
+      await refused('signature-scope-missing', name, {
+        signatures: signatures('registry.example/**'),
+        addedSignatures: signatures(scope()),
       });
       await refused('signature-missing', name, {
         signatures: signatures(scope()).map((each) => ({ ...each, formats: ['bundle'] })),

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { pull, type PulledImage, type PullDependencies, type PullSettings } from '@kata-agent/image';
 
 export const openSettings: PullSettings = {
+  registries: [],
+  addedSignatures: [],
   requireDigest: false,
   registryCa: [],
   credentials: [],

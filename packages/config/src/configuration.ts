@@ -113,8 +113,14 @@ export interface ImageSettings {
   readonly layers: 'pulled' | 'verified';
 }
 
-/** `[image]` with the texts of the files that it names. */
-export interface ImageConfiguration extends ImageSettings {
+/** `[image]` of all documents, with the texts of the files that it names. */
+export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | 'signatures'> {
+  /** One list of patterns for each document that has one: an image must match in each. */
+  readonly registries: readonly (readonly string[])[];
+  /** Of the first document that has signatures: an image that no scope matches is refused. Undefined: of none. */
+  readonly signatures: readonly ImageSignatures[] | undefined;
+  /** Of further documents: what images of their scopes need besides. */
+  readonly addedSignatures: readonly ImageSignatures[];
   /** The content of the file that `credentials` names; undefined: it names none. */
   readonly staticCredentials: string | undefined;
 }

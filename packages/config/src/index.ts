@@ -14,6 +14,7 @@ export type {
   CheckedExpression,
   Configuration,
   ImageConfiguration,
+  ImageSignatures,
   DeliveredDocument,
   DeliveryName,
   DeliveryRead,

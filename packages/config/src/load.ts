@@ -21,6 +21,7 @@ import { imageSettings } from './settings/image-settings.js';
 import { evidenceSettings } from './settings/evidence-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { witnessSettings } from './witness/witness-settings.js';
+import { checkFurtherImage } from './stack/check-further-image.js';
 import { checkStack } from './stack/check-stack.js';
 import { checkEvidenceOfContainers } from './document/check-evidence.js';
 import { stackDocuments } from './stack/stack-documents.js';
@@ -56,6 +57,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...settled.diagnostics,
     ...checkEvidenceOfContainers(settled, documents),
     ...checkStack(documents),
+    ...checkFurtherImage(documents),
     ...pem.diagnostics,
     ...checkForward(documents, settled.values),
     ...checkSense(documents, {
@@ -80,7 +82,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     witnesses: (base?.witnesses ?? []).map((entry) => witnessSettings(entry, pem.texts)),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
-    image: imageConfiguration(sectionValues(imageSettings, settled.values), pem.texts),
+    image: imageConfiguration(sectionValues(imageSettings, settled.values), documents, pem.texts),
     evidence: sectionValues(evidenceSettings, settled.values),
     listeners: listenerSettings(
       documents,

@@ -41,19 +41,21 @@ function checkProgram(): void {
 
 /** Parses by the rules of the puller what the document has in the right form. */
 function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
-  const { registries, signatures, registryCa, tokenHosts, mirrors, requireDigest, maxSize } = image;
+  const { registries, signatures, addedSignatures, registryCa, tokenHosts, mirrors, requireDigest, maxSize } =
+    image;
   const settings: Omit<PullSettings, 'credentials'> = {
-    ...(registries === undefined ? {} : { registries }),
+    registries,
     requireDigest,
     registryCa: registryCa === undefined ? [] : [registryCa],
     tokenHosts,
     mirrors,
     ...(signatures === undefined ? {} : { signatures }),
+    addedSignatures,
     decryptionKeys: [],
     maxBytes: maxSize,
   };
-  registries?.forEach(parseReferencePattern);
-  parseSignaturePolicy(signatures ?? []);
+  registries.flat().forEach(parseReferencePattern);
+  parseSignaturePolicy([...(signatures ?? []), ...addedSignatures]);
   checkEndpointSettings({ credentials: [], tokenHosts, mirrors });
   return settings;
 }

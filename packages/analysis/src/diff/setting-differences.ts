@@ -1,6 +1,7 @@
 import { type Configuration, settings } from '@kata-agent/config';
 import { deliveryDifferences } from './delivery-differences.js';
 import type { Difference } from './difference.js';
+import { imageDifferences } from './image-differences.js';
 import { overridingDifferences } from './overriding-differences.js';
 import { directionOf } from './setting-directions.js';
 import { sameValue, settingTexts, valueOf } from './setting-value.js';
@@ -14,5 +15,10 @@ export function settingDifferences(before: Configuration, after: Configuration):
     if (direction === undefined || sameValue(was, is)) return [];
     return [{ about: 'setting', ...settingTexts(row, was, is), ...direction(was, is) }];
   });
-  return [...found, ...overridingDifferences(before, after), ...deliveryDifferences(before, after)];
+  return [
+    ...found,
+    ...imageDifferences(before, after),
+    ...overridingDifferences(before, after),
+    ...deliveryDifferences(before, after),
+  ];
 }

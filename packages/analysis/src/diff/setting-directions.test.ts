@@ -36,21 +36,6 @@ test('what weakens the policy of images opens', () => {
     assert.ok(row !== undefined);
     return pairs.map(([before, after]) => directionOf(row)?.(before, after).effect);
   };
-  assert.deepEqual(
-    effects(
-      'registries',
-      [['a.b/*', 'c.d/*'], ['c.d/*']],
-      [['c.d/*'], ['a.b/*']],
-      [undefined, ['a.b/*']],
-      [['a.b/*'], undefined],
-    ),
-    ['closes', 'opens', 'closes', 'opens'],
-  );
-  const signatures = [{ scope: '**', keys: ['/a'], formats: ['bundle'] }];
-  assert.deepEqual(
-    effects('signatures', [undefined, signatures], [signatures, undefined], [signatures, []]),
-    ['closes', 'opens', 'opens'],
-  );
   assert.deepEqual(effects('require_digest', [false, true], [true, false]), ['closes', 'opens']);
   assert.deepEqual(effects('max_size', [1, 2], [2, 1]), ['opens', 'closes']);
   assert.deepEqual(effects('token_hosts', [{}, { 'a.b': ['c.d'] }]), ['opens']);

@@ -84,11 +84,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.puller': neutral('who pulls the images'),
   'evidence.sources': neutral('verifiers get other evidence'),
   'evidence.require': neutral('the agent starts without other sources of evidence'),
-  'image.registries': (before, after) =>
-    after !== undefined &&
-    (before === undefined || entriesOf(after).every((each) => entriesOf(before).includes(each)))
-      ? { effect: 'closes', why: 'images come from fewer repositories' }
-      : { effect: 'opens', why: 'images come from other repositories' },
+  'image.registries': 'derived elsewhere',
   'image.registry_ca': neutral('which CAs registries are verified with'),
   'image.credentials': neutral('where the credentials of registries come from'),
   'image.insecure_static_credentials': ordered(
@@ -103,13 +99,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
     'the registry chooses what a tag names',
     'an image needs a digest',
   ),
-  'image.signatures': (before, after) =>
-    before === undefined
-      ? { effect: 'closes', why: 'images need signatures' }
-      : {
-          effect: 'opens',
-          why: after === undefined ? 'images need no signature' : 'images need other signatures',
-        },
+  'image.signatures': 'derived elsewhere',
   'image.max_size': larger,
   'image.decryption_keys': neutral('it is not built yet'),
   'image.store': neutral('it is not built yet'),
@@ -138,10 +128,6 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
 /** A change whose effect is not compared counts as opening. */
 function opens(why: string): Direction {
   return () => ({ effect: 'opens', why });
-}
-
-function entriesOf(value: SettingValue): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** Undefined is "off": calls are never refused. */

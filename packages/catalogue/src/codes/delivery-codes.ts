@@ -153,7 +153,7 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
   KA1716: {
     title: 'value that a delivered document must not set',
     explanation:
-      'may_set names the key, but: the document is not bound to hardware or pinned; another document has set it; the address is not https://; or the value is a path, where only PEM text is allowed.',
+      'may_set names the key, but: the document is not bound to hardware or pinned; another document has set it; the address is not https://; or the value is a path, where only PEM text is allowed, as in [image] signatures of each further document.',
     example: {
       kind: 'document',
       document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.realm.address", "listener.realm.tls.server_ca"]\n[[listener]]\nname = "realm"\nrelay = "trusted"\n`,
@@ -164,7 +164,7 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
   KA1717: {
     title: 'value that no delivered document sets',
     explanation:
-      'may_set leaves a key that the listener needs to a delivered document, and none sets it. The agent does not start, since it could not open the listener.',
+      'may_set leaves a key that the listener needs, or image.signatures, to a delivered document, and none sets it. The agent does not start: it could not open the listener, or would pull images without signatures.',
     example: {
       kind: 'document',
       document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.realm.address", "listener.realm.tls.server_ca"]\n[[listener]]\nname = "realm"\nrelay = "trusted"\n`,

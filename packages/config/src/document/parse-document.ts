@@ -86,7 +86,7 @@ async function readTree(
   const witnesses = readWitnesses(tables.get('audit')?.entries.get('witness'), role, report);
   if (role === 'base') {
     checkWitnesses({ audit: sections.audit, witnesses }, listeners, report);
-    checkMaySet(tables.get('delivery'), sections.delivery, listeners, report);
+    checkMaySet(tables.get('delivery'), sections, listeners, report);
     checkOneAddress(sections.agent, listeners, report);
     checkImage(sections, report);
     checkMeasurement(sections.measurement, report);

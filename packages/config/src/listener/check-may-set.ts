@@ -1,16 +1,17 @@
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { GivenSection } from '../settings/read-section.js';
+import { imageSettings } from '../settings/image-settings.js';
 import { readDelivery } from '../stack/read-delivery.js';
 import type { TomlTable } from '../toml/toml-value.js';
-import { parseSettable, type SettableKey, unbuiltName } from '../value-types/may-set.js';
+import { parseSettable, type SettableKey, signaturesName } from '../value-types/may-set.js';
 import { dialledAddress, type ListenerPlace, listenerPlace } from './listener-place.js';
 import type { ListenerEntry } from './read-listeners.js';
 
-/** Checks `may_set` of a base document against its listeners, and against how documents are delivered. */
+/** Checks `may_set` of a base document against its listeners and images, and against how documents are delivered. */
 export function checkMaySet(
   table: TomlTable | undefined,
-  delivery: GivenSection,
+  { delivery, image }: { readonly delivery: GivenSection; readonly image: GivenSection },
   listeners: readonly ListenerEntry[],
   report: Report,
 ): void {
@@ -32,8 +33,16 @@ export function checkMaySet(
   for (const [index, name] of names.entries()) {
     if (report.full) break;
     const span = (items?.kind === 'array' ? items.items[index]?.span : undefined) ?? list.span;
-    if (name === unbuiltName) {
-      report.error('KA1105', span, `${name} in may_set is not built yet`, 'remove it');
+    if (name === signaturesName) {
+      if (image.has(imageSettings.signatures.key))
+        report.error('KA1715', span, `this document sets ${name} itself`, 'remove one of the two');
+      else if (image.get(imageSettings.puller.key)?.value !== 'built-in')
+        report.error(
+          'KA1715',
+          span,
+          `${name} has no effect without puller = "built-in"`,
+          'write puller = "built-in" into [image]',
+        );
       continue;
     }
     const found = parseSettable(name);

@@ -1,15 +1,41 @@
 import type { ImageConfiguration, ImageSettings } from '../configuration.js';
+import type { ParsedDocument } from '../document/parsed-document.js';
 import { credentialsKey, type PemTexts, registryCaKey, signatureKeyKey } from '../listener/named-files.js';
+import { imageSettings } from './image-settings.js';
 
-/** Returns `[image]` with texts in place of the files that it names. */
-export function imageConfiguration(settings: ImageSettings, texts: PemTexts['texts']): ImageConfiguration {
+/**
+ * Returns `[image]` with texts in place of the files that it names. Registries and signatures of further documents only
+ * narrow: they stay apart from those of the first.
+ */
+export function imageConfiguration(
+  settings: ImageSettings,
+  documents: readonly ParsedDocument[],
+  texts: PemTexts['texts'],
+): ImageConfiguration {
+  const [signatures, ...added] = valuesOf('signatures', documents);
   return {
     ...settings,
+    registries: valuesOf('registries', documents),
     registryCa: texts.get(registryCaKey),
     staticCredentials: texts.get(credentialsKey),
-    signatures: settings.signatures?.map((each, entry) => ({
+    // Only the base document names files; the keys of further ones are texts already.
+    signatures: signatures?.map((each, entry) => ({
       ...each,
-      keys: each.keys.map((_, index) => texts.get(signatureKeyKey(entry, index)) ?? ''),
+      keys: each.keys.map((key, index) => texts.get(signatureKeyKey(entry, index)) ?? key),
     })),
+    addedSignatures: added.flat(),
   };
+}
+
+/** Returns a setting in each document that has it. */
+function valuesOf<P extends keyof ImageSettings>(
+  setting: P,
+  documents: readonly ParsedDocument[],
+): readonly NonNullable<ImageSettings[P]>[] {
+  const { key } = imageSettings[setting];
+  return documents.flatMap(({ sections }) => {
+    const given = sections.image.get(key);
+    // The type of its row has parsed it.
+    return given === undefined ? [] : [given.value as NonNullable<ImageSettings[P]>];
+  });
 }

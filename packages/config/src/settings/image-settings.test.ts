@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { namedPaths } from '../index.js';
 import { explainConfiguration } from '../explain/explain-configuration.js';
 import { renderExplanation } from '../explain/render-explanation.js';
-import { asking, dropIns, fails, filesOf, load, pod } from '../loading.test.fixture.js';
+import { fails, filesOf, load, pod } from '../loading.test.fixture.js';
 
 const key = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const ca = '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n';
@@ -29,7 +29,7 @@ test('the built-in puller has the texts of all files that [image] names, and the
   });
   assert.deepEqual(image, {
     puller: 'built-in',
-    registries: ['registry.example/team/*', 'localhost:5000/a/**', '**'],
+    registries: [['registry.example/team/*', 'localhost:5000/a/**', '**']],
     registryCa: ca,
     credentials: '/auth.json',
     insecureStaticCredentials: true,
@@ -40,6 +40,7 @@ test('the built-in puller has the texts of all files that [image] names, and the
       { scope: 'registry.example/team/*', keys: [key, key], formats: ['bundle'] },
       { scope: '**', keys: [key], formats: ['bundle', 'simple-signing'] },
     ],
+    addedSignatures: [],
     maxSize: 64 * 1024 ** 2,
     decryptionKeys: undefined,
     store: 'memory',
@@ -126,12 +127,3 @@ for (const [what, document, said] of wrong)
   test(`${what}: an error with its remedy`, async () => {
     assert.match(await fails(document), said);
   });
-
-test('no further document sets a key of [image]', async () => {
-  const base = `${asking('accept = ["drop_ins"]\nbind = "none"')}[image]\npuller = "built-in"\n`;
-  for (const line of ['require_digest = true', 'registries = ["a.example/**"]', 'signatures = []'])
-    assert.match(
-      await fails(base, { delivery: [dropIns({ '/d.toml': `[image]\n${line}\n` })] }),
-      /only in the base document/,
-    );
-});

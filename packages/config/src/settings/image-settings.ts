@@ -33,11 +33,12 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
   },
   registries: {
     ...common,
+    merge: 'intersect',
     key: 'registries',
     type: optional(listOf(imagePattern, 'list of patterns of repositories')),
     default: undefined,
     purpose:
-      'The repositories that images are pulled from: `*` is one path segment, a last `**` one or more. Without it: all.',
+      'The repositories that images are pulled from: `*` is one path segment, a last `**` one or more. Without it: all. An image must match in each document that lists them.',
     example: '["registry.example/team/*"]',
   },
   registryCa: {
@@ -85,6 +86,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
   },
   requireDigest: {
     ...common,
+    merge: 'or',
     key: 'require_digest',
     type: boolean,
     default: false,
@@ -93,16 +95,18 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
   },
   signatures: {
     ...common,
+    merge: 'union',
     key: 'signatures',
     type: optional(imageSignatures),
     default: undefined,
     purpose:
-      'The signatures that images need: each scope that matches must have one by one of its keys; an image that no scope matches is refused. Keys are files, which are measured, or PEM text.',
+      'The signatures that images need: each scope that matches must have one by one of its keys; an image that no scope of the first document with signatures matches is refused. Further documents add requirements. Keys are files, which are measured, or PEM text; in further documents only text.',
     example:
       '[{ scope = "registry.example/team/*", keys = ["/etc/kata-agent/cosign.pub"], formats = ["bundle"] }]',
   },
   maxSize: {
     ...common,
+    merge: 'minimum',
     key: 'max_size',
     type: size({ min: 1024 * 1024, max: 2 ** 40 }),
     default: 4 * 1024 ** 3,

@@ -49,8 +49,8 @@ type Rule = (
 ) => Merged;
 
 const rules: { readonly [R in MergeRule]: Rule } = {
-  intersect: (merged, given) => yielding(merged, given, 'narrows this list further'),
-  union: (merged, given) => yielding(merged, given, 'adds to this list'),
+  intersect: (merged, given) => first(merged, given) ?? yielding(merged, given, 'narrows this list further'),
+  union: (merged, given) => first(merged, given) ?? yielding(merged, given, 'adds to this list'),
   minimum: (merged, given) =>
     lower(given.value, merged.value)
       ? replaced(merged, given, 'the lowest value counts')
@@ -81,6 +81,13 @@ const rules: { readonly [R in MergeRule]: Rule } = {
     return yielding(merged, given, 'has the same value');
   },
 };
+
+/** Returns the first list of all documents. */
+function first(merged: Merged, given: Given): Merged | undefined {
+  return merged.from === undefined && merged.value === undefined
+    ? { ...merged, value: given.value, from: given.span }
+    : undefined;
+}
 
 function yielding(merged: Merged, given: Given, reason: string): Merged {
   const other = { value: given.value, source: place(given.span), reason };

@@ -105,11 +105,11 @@ test('each key has the merge rule of docs/configuration.md, "Merging documents"'
   const opening =
     /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|network_namespaces|kernel_modules|sysctls|extensions|harden|clock_floor)$/;
   const rule = (section: string, key: string): MergeRule => {
-    if (key === 'allowed_endpoints') return 'intersect';
-    if (key === 'blocked_endpoints') return 'union';
+    if (key === 'allowed_endpoints' || key === 'registries') return 'intersect';
+    if (key === 'blocked_endpoints' || key === 'signatures') return 'union';
     if (key === 'release') return 'earliest';
-    if (key === 'strict') return 'or';
-    if (section === 'limits') return 'minimum';
+    if (key === 'strict' || key === 'require_digest') return 'or';
+    if (section === 'limits' || (section === 'image' && key === 'max_size')) return 'minimum';
     if (['audit', 'api', 'delivery', 'measurement', 'image', 'evidence'].includes(section))
       return 'base only';
     if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport'].includes(key))

@@ -6,7 +6,8 @@ import { settableOf } from '../listener/may-set.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
 import type { TlsKeys } from '../listener/tls-keys.js';
 import type { Written } from '../listener/written.js';
-import { type SettableKey, settableName } from '../value-types/may-set.js';
+import { imageSettings } from '../settings/image-settings.js';
+import { type SettableKey, settableName, signaturesName } from '../value-types/may-set.js';
 
 /** A further document, and whether it is bound strongly enough to set what `may_set` names. */
 export interface SettingDocument {
@@ -24,7 +25,7 @@ interface Completed {
  * Moves what delivered documents set by `may_set` into the base document, so that everything after this sees a base document
  * that is complete. A key that two documents set is fatal, and so is one that a listener needs and that none sets.
  *
- * Peers stay in their documents, where they narrow each other.
+ * Peers and signatures of images stay in their documents, where they narrow each other.
  *
  * @param names `may_set` of the base document.
  * @param awaits whether the documents are delivered elsewhere: what is missing is no error then.
@@ -48,6 +49,11 @@ export function completeBase(
     const awaited = new Set(awaits ? unset : []);
     return { ...completed(entry, set), ...(awaited.size === 0 ? {} : { awaited }) };
   });
+  const lacksSignatures =
+    names.includes(signaturesName) &&
+    !awaits &&
+    !later.some(({ document, sets }) => sets && document.sections.image.has(imageSettings.signatures.key));
+  if (lacksSignatures) diagnostics.push(lackingSignatures(base));
   const lineOf = (span: Span): string =>
     (documents.find(({ file }) => file === span.file) ?? base).lineOf(span);
   const complete: ParsedDocument = { ...base, listeners, lineOf };
@@ -147,6 +153,17 @@ function lacking(base: ParsedDocument, { name, span }: ListenerEntry, key: Setta
     span,
     `no delivered document sets ${full}, which may_set leaves to it`,
     help,
+  );
+}
+
+function lackingSignatures(base: ParsedDocument): Diagnostic {
+  return diagnosticIn(
+    base,
+    'error',
+    'KA1717',
+    base.sections.delivery.get('may_set')?.span ?? base.apiSpan,
+    `no delivered document sets ${signaturesName}, which may_set leaves to it`,
+    'set signatures in [image] of the document that is bound by host_data or a pin',
   );
 }
 

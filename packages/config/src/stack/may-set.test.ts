@@ -471,9 +471,9 @@ for (const [what, base, said] of [
     /KA1102.*each once/,
   ],
   [
-    'image.signatures',
+    'image.signatures without the built-in puller',
     { names: [...peers.names, 'image.signatures'], listeners: peers.listeners },
-    /KA1105.*image\.signatures in may_set is not built yet/,
+    /KA1715.*image\.signatures has no effect without puller = "built-in"/,
   ],
   [
     'peers of vsock',

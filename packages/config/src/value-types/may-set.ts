@@ -36,14 +36,14 @@ export function settableName(listener: string, key: SettableKey): string {
   return `listener.${listener}.${key}`;
 }
 
-/** A name of a later version. */
-export const unbuiltName: string = 'image.signatures';
+/** The only name that is no key of a listener. */
+export const signaturesName: string = 'image.signatures';
 
 const what = 'a list of keys such as "listener.tenant.peers", each once';
-const keysText = settableKeys.map((key) => `listener.NAME.${key}`).join(', ');
+const keysText = [...settableKeys.map((key) => `listener.NAME.${key}`), signaturesName].join(', ');
 
 function fromTexts(texts: readonly string[]): Reading<readonly string[]> {
-  const unknown = texts.find((text) => text !== unbuiltName && parseSettable(text) === undefined);
+  const unknown = texts.find((text) => text !== signaturesName && parseSettable(text) === undefined);
   if (unknown !== undefined) {
     const near = nearest(
       unknown,
@@ -56,13 +56,13 @@ function fromTexts(texts: readonly string[]): Reading<readonly string[]> {
   return twice === undefined ? read(texts) : expected(what, `remove one ${quote(twice)}`);
 }
 
-/** Keys of listeners that the base document leaves to a delivered document. */
+/** Keys that the base document leaves to a delivered document. */
 export const settableNames: ValueType<readonly string[]> = listOfTexts({
   name: what,
   what,
   items: {
     type: 'string',
-    pattern: `^(listener\\.[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\\.(${settableKeys.map((key) => key.replace('.', '\\.')).join('|')})|${unbuiltName.replace('.', '\\.')})$`,
+    pattern: `^(listener\\.[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\\.(${settableKeys.map((key) => key.replace('.', '\\.')).join('|')})|${signaturesName.replace('.', '\\.')})$`,
   },
   fromTexts,
 });

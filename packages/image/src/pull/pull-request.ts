@@ -11,8 +11,8 @@ import type { VerifiedSignature } from '../signature/verify-signatures.js';
 
 /** The part of `[image]` that a pull follows, with the files that it names read. */
 export interface PullSettings {
-  /** Patterns. Absent: every registry, as in a guest without a configuration. */
-  readonly registries?: readonly string[];
+  /** Lists of patterns: an image must match in each list. Empty: every registry. */
+  readonly registries: readonly (readonly string[])[];
   readonly requireDigest: boolean;
   /** Each CA as PEM. Empty: the public CAs of Node.js. */
   readonly registryCa: readonly string[];
@@ -21,6 +21,8 @@ export interface PullSettings {
   readonly mirrors: Readonly<Record<string, string>>;
   /** Absent: images need no signature. Empty: no image is accepted. */
   readonly signatures?: readonly SignatureSettings[];
+  /** What images of their scopes need besides. */
+  readonly addedSignatures: readonly SignatureSettings[];
   /** Private keys in PEM, of encrypted layers. */
   readonly decryptionKeys: readonly string[];
   /** Of all blobs of an image. */

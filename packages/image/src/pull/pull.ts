@@ -12,7 +12,12 @@ import { matchesPattern, parseReferencePattern } from '../reference/reference-pa
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
-import { parseSignaturePolicy, requirementsFor } from '../signature/signature-policy.js';
+import {
+  matchingRequirements,
+  parseSignaturePolicy,
+  requirementsFor,
+  type SignatureRequirement,
+} from '../signature/signature-policy.js';
 import { verifySignatures } from '../signature/verify-signatures.js';
 import { chooseManifest } from './choose-manifest.js';
 import { inParallel } from './in-parallel.js';
@@ -71,8 +76,8 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
 
 function checkReference(reference: ImageReference, { registries, requireDigest }: PullSettings): void {
   const name = formatReference(reference);
-  const patterns = registries?.map(parseReferencePattern);
-  if (patterns?.some((pattern) => matchesPattern(pattern, reference)) === false)
+  const matches = (pattern: string): boolean => matchesPattern(parseReferencePattern(pattern), reference);
+  if (!registries.every((patterns) => patterns.some(matches)))
     throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
   if (requireDigest && reference.digest === undefined)
     throw new ImageError('digest-required', `${name} has no digest`);
@@ -80,12 +85,10 @@ function checkReference(reference: ImageReference, { registries, requireDigest }
 
 function requirementsOf(
   reference: ImageReference,
-  { signatures }: PullSettings,
-): ReturnType<typeof requirementsFor> {
-  if (signatures === undefined) return [];
-  if (signatures.length === 0)
-    throw new ImageError('signature-scope-missing', `${formatReference(reference)}: signatures has no scope`);
-  return requirementsFor(reference, parseSignaturePolicy(signatures));
+  { signatures, addedSignatures }: PullSettings,
+): readonly SignatureRequirement[] {
+  const required = signatures && requirementsFor(reference, parseSignaturePolicy(signatures));
+  return [...(required ?? []), ...matchingRequirements(reference, parseSignaturePolicy(addedSignatures))];
 }
 
 function registryFor(

@@ -45,19 +45,24 @@ export function parseSignaturePolicy(entries: readonly SignatureSettings[]): rea
   });
 }
 
-/**
- * Returns the requirements that an image must meet: each of a scope that matches. Without any policy there are none; with
- * one, an image that no scope matches is refused. Throws an ImageError.
- */
+/** Returns the requirements of each scope that matches an image. */
+export function matchingRequirements(
+  reference: ImageReference,
+  policy: readonly SignatureRequirement[],
+): readonly SignatureRequirement[] {
+  return policy.filter(({ scope }) => matchesPattern(scope, reference));
+}
+
+/** Returns the same, and throws an ImageError if no scope matches. */
 export function requirementsFor(
   reference: ImageReference,
   policy: readonly SignatureRequirement[],
 ): readonly SignatureRequirement[] {
-  const matching = policy.filter(({ scope }) => matchesPattern(scope, reference));
-  if (policy.length > 0 && matching.length === 0)
+  const matching = matchingRequirements(reference, policy);
+  if (matching.length === 0)
     throw new ImageError(
       'signature-scope-missing',
-      `${formatReference(reference)}: no scope of signatures matches`,
+      `${formatReference(reference)}: ${policy.length === 0 ? 'signatures has no scope' : 'no scope of signatures matches'}`,
     );
   return matching;
 }
