@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -66,7 +66,17 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     add('large', imageOf({ layers: [layerOf('random', randomBytes(4 << 20))] }));
     add('bomb', imageOf({ layers: [layerOf('zeros', Buffer.alloc(40 << 20))] }));
     writeFileSync(join(directory, 'auth.json'), credentials(registryPassword), { mode: 0o600 });
+    for (const name of ['recipient', 'stranger']) {
+      execFileSync('openssl', ['genpkey', '-algorithm', 'RSA', '-out', pem(name)], { stdio: 'ignore' });
+      execFileSync('openssl', ['pkey', '-in', pem(name), '-pubout', '-out', pem(`${name}-public`)]);
+    }
+    registry.push(`oci:${join(directory, 'app')}:x`, 'team/encrypted:x', [
+      ...signing,
+      '--encryption-key',
+      `jwe:${pem('recipient-public')}`,
+    ]);
   });
+  const pem = (name: string): string => join(directory, `${name}.pem`);
   after(async () => {
     await registry.stop();
     rmSync(directory, { recursive: true });
@@ -365,6 +375,46 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     writeFileSync(join(programs.directory, 'resource'), credentials('wrong'));
     const wrong = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
     assert.match(wrong.message, /\(unauthorized\)/);
+    await eventually(() => assert.deepEqual(traces(), before));
+  });
+
+  it('an encrypted image runs with the key from the key broker, which is asked for this image only', async () => {
+    programs = new GuestComponentPrograms();
+    const resource = join(programs.directory, 'resource');
+    writeFileSync(resource, readFileSync(pem('stranger'), 'utf8') + readFileSync(pem('recipient'), 'utf8'));
+    const keys = { decryption_keys: '"kbs:///default/key/image"', require_digest: 'false' };
+    const client = await start(configOf(keys, ''), programs.setup);
+    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+    // The data hub writes the file at its first call.
+    assert.equal(existsSync(join(programs.directory, 'confidential-data-hub.calls')), false);
+    const encrypted = `${registry.host}/team/encrypted:x`;
+    assert.equal(await output(client, encrypted), 'pulled\nsecond layer\n');
+    assert.deepEqual(programs.calls('confidential-data-hub'), [
+      { method: 'GetResource', ResourcePath: 'kbs:///default/key/image' },
+    ]);
+    const before = traces();
+    const refused = async (message: RegExp): Promise<void> => {
+      const answer = await answerOf(client.createContainer(request(encrypted, ['true'])));
+      assert.match(answer.message, message);
+      assert.doesNotMatch(answer.message, /PRIVATE KEY|secret/);
+      await eventually(() => assert.deepEqual(traces(), before));
+    };
+    writeFileSync(resource, readFileSync(pem('stranger')));
+    await refused(/encrypted for other keys than decryption_keys has.*\(decryption-key-missing\)/s);
+    writeFileSync(resource, '-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n');
+    await refused(/\(settings-invalid\)/);
+    writeFileSync(resource, 'no PEM, but secret');
+    await refused(/has no private key in PEM/);
+    programs.behave('confidential-data-hub', 'refuses');
+    await refused(/the resource kbs:.* is not available: .*the key broker refuses/);
+  });
+
+  it('an encrypted image is refused without decryption_keys', async () => {
+    const client = await start(configOf({ require_digest: 'false' }));
+    const before = traces();
+    const encrypted = `${registry.host}/team/encrypted:x`;
+    const answer = await answerOf(client.createContainer(request(encrypted, ['true'])));
+    assert.match(answer.message, /\(decryption-key-missing\)/);
     await eventually(() => assert.deepEqual(traces(), before));
   });
 

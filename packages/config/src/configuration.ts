@@ -108,6 +108,7 @@ export interface ImageSettings {
   readonly signatures: readonly ImageSignatures[] | undefined;
   /** Bytes of an image: of its blobs, and unpacked. */
   readonly maxSize: number;
+  /** `kbs:///…`; undefined: encrypted layers are refused. */
   readonly decryptionKeys: string | undefined;
   readonly store: 'memory' | 'encrypted-disk';
   readonly layers: 'pulled' | 'verified';

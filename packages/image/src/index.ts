@@ -2,13 +2,14 @@ export { type ChildPulledImage, type PullChildRequest } from './child/pull-proto
 export { childProgram, childUsers } from './child/run-child.js';
 export { runPullChild } from './child/run-pull-child.js';
 export { runUnpackChild } from './child/run-unpack-child.js';
+export { decryptJwe, parseDecryptionKeys } from './encryption/jwe.js';
 export { hasImageCode, ImageError } from './errors/image-error.js';
 export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes.js';
 export { parseImageConfig } from './manifest/image-config.js';
 export { parseManifest } from './manifest/parse-manifest.js';
 export { ownPlatform } from './manifest/platform.js';
 export { pull } from './pull/pull.js';
-export type { PulledImage, PullDependencies, PullSettings } from './pull/pull-request.js';
+export type { PulledImage, PullDependencies, PullSettings, WrappedKey } from './pull/pull-request.js';
 export { parseReference } from './reference/reference.js';
 export { parseReferencePattern } from './reference/reference-pattern.js';
 export { type Credential, credentialFor, parseCredentials } from './registry/credentials.js';

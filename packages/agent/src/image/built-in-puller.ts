@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { GuestError, type ImagePuller, type PulledImage, type PullRequest } from '@kata-agent/guest';
@@ -6,6 +7,7 @@ import {
   childUsers,
   type Credential,
   credentialFor,
+  decryptJwe,
   defaultLimits,
   parseReference,
   type PullSettings,
@@ -21,6 +23,8 @@ export interface PullerOptions {
   readonly settings: Omit<PullSettings, 'credentials'>;
   /** All credentials; they are asked for at each pull. */
   readonly credentials: (signal: AbortSignal) => Promise<readonly Credential[]>;
+  /** Returns the private keys for encrypted layers, which are asked for at each pull of an image that has some. */
+  readonly decryptionKeys: (signal: AbortSignal) => Promise<readonly KeyObject[]>;
   /** For an image, from the request to the unpacked root. */
   readonly timeoutMs: number;
   readonly log: Log;
@@ -56,12 +60,13 @@ export class BuiltInPuller implements ImagePuller {
   }
 
   async #fetch({ reference, container, signal }: PullRequest, blobs: string): Promise<ChildPulledImage> {
-    const { settings, credentials, timeoutMs, log } = this.#options;
+    const { settings, credentials, decryptionKeys, timeoutMs, log } = this.#options;
     const parsed = parseReference(reference);
     const credential = credentialFor(parsed, await credentials(signal));
     const owner = childUsers.pull;
     this.#mountTmpfs(blobs, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);
     const started = performance.now();
+    let keys: Promise<readonly KeyObject[]> | undefined;
     const image = await runPullChild(
       {
         blobs,
@@ -71,7 +76,12 @@ export class BuiltInPuller implements ImagePuller {
         totalMs: timeoutMs,
         userAgent: 'kata-agent',
       },
-      { signal },
+      {
+        signal,
+        // Its private keys stay here, too.
+        unwrapKey: async ({ scheme, packet }) =>
+          scheme === 'jwe' ? decryptJwe(packet, await (keys ??= decryptionKeys(signal))) : undefined,
+      },
     );
     log('info', 'an image was fetched and verified', {
       container,

@@ -4,6 +4,7 @@ import {
   childProgram,
   ImageError,
   parseCredentials,
+  parseDecryptionKeys,
   parseReferencePattern,
   parseSignaturePolicy,
   type PullSettings,
@@ -22,6 +23,7 @@ export function makeBuiltInPuller(
     syscalls,
     settings: checked(() => pullSettings(image)),
     credentials: checked(() => credentialsOf(image, components)),
+    decryptionKeys: decryptionKeysOf(image, components),
     timeoutMs: settings.imagePullTimeout * 1000,
     log,
   });
@@ -69,12 +71,25 @@ function credentialsOf(
     return () => Promise.resolve(parsed);
   }
   if (credentials === undefined) return () => Promise.resolve([]);
-  if (dataHub === undefined)
-    throw new CannotApply(
-      `[image] credentials is ${credentials}, and the confidential data hub is not started: ${missing.join(', ')} is missing`,
-      { help: 'add the guest components to the image, or remove credentials' },
-    );
+  if (dataHub === undefined) throw withoutDataHub('credentials', credentials, missing);
   return async (signal) => parseCredentials(await dataHub.resource(credentials, signal));
+}
+
+function decryptionKeysOf(
+  { decryptionKeys }: ImageConfiguration,
+  { dataHub, missing }: PullerParts['components'],
+): PullerOptions['decryptionKeys'] {
+  if (decryptionKeys === undefined) return () => Promise.resolve([]);
+  if (dataHub === undefined) throw withoutDataHub('decryption_keys', decryptionKeys, missing);
+  return async (signal) =>
+    parseDecryptionKeys(Buffer.from(await dataHub.resource(decryptionKeys, signal)).toString('latin1'));
+}
+
+function withoutDataHub(key: string, value: string, missing: readonly string[]): CannotApply {
+  return new CannotApply(
+    `[image] ${key} is ${value}, and the confidential data hub is not started: ${missing.join(', ')} is missing`,
+    { help: `add the guest components to the image, or remove ${key}` },
+  );
 }
 
 function checked<T>(parse: () => T): T {

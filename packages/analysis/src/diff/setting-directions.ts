@@ -101,7 +101,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   ),
   'image.signatures': 'derived elsewhere',
   'image.max_size': larger,
-  'image.decryption_keys': neutral('it is not built yet'),
+  'image.decryption_keys': neutral('where the keys of encrypted layers come from'),
   'image.store': neutral('it is not built yet'),
   'image.layers': neutral('it is not built yet'),
   'audit.file': neutral('where the audit log is stored'),

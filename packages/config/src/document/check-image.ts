@@ -23,9 +23,11 @@ export function checkImage({ image, agent }: Sections, report: Report): void {
   const help = `write ${key} = "confidential-data-hub" in [agent]`;
   const absent = `with ${key} = ${JSON.stringify(level)}: the confidential data hub would not be started`;
   if (puller?.value === 'cdh') report.error('KA1111', puller.span, `puller = "cdh" ${absent}`, help);
-  const credentials = image.get(imageSettings.credentials.key);
-  if (credentials !== undefined && isResource(textOf(credentials) ?? ''))
-    report.error('KA1111', credentials.span, `credentials is a resource ${absent}`, help);
+  for (const { key: name } of [imageSettings.credentials, imageSettings.decryptionKeys]) {
+    const given = image.get(name);
+    if (given !== undefined && isResource(textOf(given) ?? ''))
+      report.error('KA1111', given.span, `${name} is a resource ${absent}`, help);
+  }
 }
 
 /** Without the built-in puller its keys would look like a policy that is enforced. */

@@ -119,7 +119,16 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     signature(`{ scope = "**", keys = [${JSON.stringify(ca)}], formats = ["bundle"] }`),
     /KA1406.*has no public key/,
   ],
-  ['decryption keys', builtIn('decryption_keys = "kbs:///a/b/c"'), /KA1105.*not built yet/],
+  [
+    'decryption keys in a file',
+    builtIn('decryption_keys = "/etc/key.pem"'),
+    /KA1102.*decryption_keys must be "kbs:\/\/\/REPOSITORY/,
+  ],
+  [
+    'decryption keys without data hub',
+    `[agent]\nguest_components_procs = "attestation-agent"\n${builtIn('decryption_keys = "kbs:///a/b/c"')}`,
+    /KA1111.*decryption_keys is a resource with guest_components_procs/,
+  ],
   ['another store', builtIn('store = "encrypted-disk"'), /KA1105.*not built yet/],
   ['verified layers', builtIn('layers = "verified"'), /KA1105.*not built yet/],
 ];

@@ -6,9 +6,9 @@ import { listOf } from '../value-types/list-of.js';
 import { mapOf } from '../value-types/map-of.js';
 import { oneOf } from '../value-types/one-of.js';
 import { pemSource } from '../value-types/pem-source.js';
-import { resourceOrPath } from '../value-types/resource-or-path.js';
+import { resourceName, resourceOrPath } from '../value-types/resource-or-path.js';
 import { size } from '../value-types/size.js';
-import { optional, words } from '../value-types/text.js';
+import { optional } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 
 const common = {
@@ -116,11 +116,11 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
   decryptionKeys: {
     ...common,
     key: 'decryption_keys',
-    type: optional(words),
+    type: optional(resourceName),
     default: undefined,
-    purpose: 'Private keys for encrypted layers.',
+    purpose:
+      'Private keys in PEM for encrypted layers: a resource that the confidential data hub gets when an image has such a layer.',
     example: '"kbs:///default/key/image"',
-    built: 'later',
   },
   store: {
     ...common,

@@ -15,3 +15,11 @@ export const resourceOrPath: ValueType<string> = text({
   what: '"kbs:///REPOSITORY/TYPE/TAG", or an absolute path',
   accept: (value) => isResource(value) || path.fromText(value).ok,
 });
+
+/** A resource that the confidential data hub gets from its key broker. */
+export const resourceName: ValueType<string> = text({
+  name: 'kbs:/// and the name of a resource',
+  pattern: '^kbs:///.',
+  what: '"kbs:///REPOSITORY/TYPE/TAG"',
+  accept: isResource,
+});

@@ -2,7 +2,7 @@ import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
 import type { ImageProcess } from '../manifest/image-config.js';
 import { type Digest, isDigest } from '../reference/digest.js';
-import type { PullSettings } from '../pull/pull-request.js';
+import type { PullSettings, WrappedKey } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
 import type { LayerFile } from './protocol.js';
 import type { ChildOutcome } from './run-child.js';
@@ -36,10 +36,27 @@ export const pullLineLength: number = 16 * 1024 * 1024;
 const mostLayers = 1_000;
 const textLength = 1_000;
 
+/** Returns the name of a blob's file in the blob directory. */
+export function blobFile(digest: Digest): string {
+  return digest.replace(':', '-');
+}
+
+/** Returns the name of the file with the bytes of an encrypted layer, by the layer's index. */
+export function decryptedFile(index: number): string {
+  return `decrypted-${index}`;
+}
+
 /** Parses a line of the child. It has talked to a registry: each value is checked again. Throws a LayerError for one of no known form. */
-export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage> {
+export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, WrappedKey> {
   const value = parseJson(line);
   if (value.progress === true) return { kind: 'progress' };
+  if (isRecord(value.unwrap)) {
+    const { scheme, packet } = value.unwrap;
+    return {
+      kind: 'question',
+      question: { scheme: text(scheme), packet: Buffer.from(text(packet), 'base64') },
+    };
+  }
   if (isRecord(value.result)) return { kind: 'result', result: imageOf(value.result) };
   if (!isRecord(value.error)) throw invalid();
   const message = withoutControls(text(value.error.message));
@@ -64,10 +81,10 @@ function imageOf(result: Members): ChildPulledImage {
       volumes: texts(process.volumes),
       stopSignal: text(process.stopSignal),
     },
-    layers: layers.map((layer: unknown) => {
+    layers: layers.map((layer: unknown, index) => {
       if (!isRecord(layer)) throw invalid();
       return {
-        file: digest(layer.digest).replace(':', '-'),
+        file: layer.encrypted === true ? decryptedFile(index) : blobFile(digest(layer.digest)),
         mediaType: text(layer.mediaType),
         diffId: digest(layer.diffId),
       };

@@ -7,13 +7,15 @@ import { LayerError } from '../unpack/layer-error.js';
 import type { ChildOptions } from './options.js';
 
 /** A message of a child, parsed. */
-export type ChildOutcome<Result> =
+export type ChildOutcome<Result, Question = never> =
   | { readonly kind: 'progress' }
+  | { readonly kind: 'question'; readonly question: Question }
   | { readonly kind: 'result'; readonly result: Result }
   | { readonly kind: 'error'; readonly error: Error };
 
 /** What a child does. */
-export interface ChildWork<Result> extends Pick<ChildOptions, 'task' | 'blobs' | 'fileSize'> {
+export interface ChildWork<Result, Question = never>
+  extends Pick<ChildOptions, 'task' | 'blobs' | 'fileSize'> {
   /** What the process does, for messages: `unpacks the image`. */
   readonly verb: string;
   /** Sent as one line of JSON. */
@@ -24,7 +26,9 @@ export interface ChildWork<Result> extends Pick<ChildOptions, 'task' | 'blobs' |
   /** Characters of a line that it sends. */
   readonly lineLength: number;
   /** Parses a line. Throws for one of no known form. */
-  readonly parse: (line: string) => ChildOutcome<Result>;
+  readonly parse: (line: string) => ChildOutcome<Result, Question>;
+  /** Answers a question, as one line of JSON. If it rejects, the work fails with that error. */
+  readonly answer?: (question: Question) => Promise<unknown>;
 }
 
 /** Options for the process. */
@@ -57,7 +61,10 @@ const nodeOptions: readonly string[] = [
 ];
 
 /** Runs a child to its end. Throws its error, a LayerError if there is none, and the abort's reason if `signal` aborted it. */
-export async function runChild<Result>(work: ChildWork<Result>, settings: ChildSettings): Promise<Result> {
+export async function runChild<Result, Question = never>(
+  work: ChildWork<Result, Question>,
+  settings: ChildSettings,
+): Promise<Result> {
   settings.signal?.throwIfAborted();
   const child = start(work, settings);
   const kill = (): void => void child.kill('SIGKILL');
@@ -79,8 +86,8 @@ export async function runChild<Result>(work: ChildWork<Result>, settings: ChildS
   }
 }
 
-function start<Result>(
-  { task, blobs, fileSize, milliseconds, threads }: ChildWork<Result>,
+function start(
+  { task, blobs, fileSize, milliseconds, threads }: Omit<ChildWork<unknown>, 'parse' | 'answer'>,
   { user = childUsers[task.name], memory = memoryByDefault }: ChildSettings,
 ): ChildProcess {
   const program = childProgram();
@@ -134,29 +141,44 @@ function exitOf(child: ChildProcess): Promise<string> {
   });
 }
 
+/** How a child's work ended. */
+type Answer<Result> = Extract<ChildOutcome<Result>, { readonly kind: 'result' | 'error' }>;
+
 /** Sends the request, reads messages until the socket closes, and returns the last answer. */
-async function converse<Result>(
+async function converse<Result, Question>(
   child: ChildProcess,
-  { request, parse, verb, lineLength }: ChildWork<Result>,
+  { request, parse, verb, lineLength, answer: answerTo }: ChildWork<Result, Question>,
   onLine: () => void,
-): Promise<Exclude<ChildOutcome<Result>, { kind: 'progress' }> | undefined> {
+): Promise<Answer<Result> | undefined> {
   const socket = child.stdio[3];
   if (!(socket instanceof Duplex)) return undefined;
-  let answer: Exclude<ChildOutcome<Result>, { kind: 'progress' }> | undefined;
+  let answer: Answer<Result> | undefined;
+  let unanswered: Error | undefined;
   socket.on('error', () => undefined);
   socket.write(`${JSON.stringify(request)}\n`);
   try {
     for await (const line of lines(socket, lineLength, verb)) {
       onLine();
       const message = parse(line);
-      if (message.kind !== 'progress') answer = message;
+      if (message.kind === 'question') {
+        if (answerTo === undefined)
+          throw new LayerError('child', `the process that ${verb} asked a question`);
+        // Its other messages are read meanwhile.
+        answerTo(message.question).then(
+          (reply) => socket.write(`${JSON.stringify(reply)}\n`),
+          (error: Error) => {
+            unanswered ??= error;
+            socket.destroy();
+          },
+        );
+      } else if (message.kind !== 'progress') answer = message;
     }
   } catch (error) {
     // A connection reset is the end of the process.
     if (error instanceof LayerError) answer = { kind: 'error', error };
   }
   child.kill('SIGKILL');
-  return answer;
+  return unanswered === undefined ? answer : { kind: 'error', error: unanswered };
 }
 
 async function* lines(socket: Duplex, lineLength: number, verb: string): AsyncGenerator<string> {

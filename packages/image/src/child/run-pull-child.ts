@@ -4,6 +4,7 @@ import {
   type PullChildRequest,
   pullLineLength,
 } from './pull-protocol.js';
+import type { WrappedKey } from '../pull/pull-request.js';
 import { type ChildSettings, runChild } from './run-child.js';
 
 /**
@@ -13,7 +14,13 @@ import { type ChildSettings, runChild } from './run-child.js';
  */
 export async function runPullChild(
   { blobs, ...request }: PullChildRequest & { readonly blobs: string },
-  settings: ChildSettings = {},
+  {
+    unwrapKey,
+    ...settings
+  }: ChildSettings & {
+    /** Returns the options of a layer's cipher; undefined: there is no key for them. */
+    readonly unwrapKey?: (key: WrappedKey) => Promise<Uint8Array | undefined>;
+  } = {},
 ): Promise<ChildPulledImage> {
   return await runChild(
     {
@@ -26,6 +33,10 @@ export async function runPullChild(
       threads: 4,
       lineLength: pullLineLength,
       parse: parsePullMessage,
+      answer: async (key) => {
+        const options = await unwrapKey?.(key);
+        return { options: options === undefined ? null : Buffer.from(options).toString('base64') };
+      },
     },
     settings,
   );

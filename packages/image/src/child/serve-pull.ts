@@ -1,12 +1,18 @@
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { pull } from '../pull/pull.js';
-import type { PulledImage } from '../pull/pull-request.js';
+import type { PulledImage, PulledLayer } from '../pull/pull-request.js';
 import { formatReference } from '../reference/reference.js';
-import { type PullChildRequest, pullLineLength } from './pull-protocol.js';
+import { KeyQuestions } from './key-questions.js';
+import { blobFile, decryptedFile, type PullChildRequest, pullLineLength } from './pull-protocol.js';
 import { filterCalls, openAgentSocket, readRequest } from './serve.js';
 
 const progressInterval = 1_000;
+const directory = '/blobs';
 
 /** Filters system calls, then reads one request from the agent, pulls, and ends. */
 export async function servePull(agentSocket: number): Promise<void> {
@@ -14,13 +20,17 @@ export async function servePull(agentSocket: number): Promise<void> {
   const { socket, send } = openAgentSocket(agentSocket);
   const beat = setInterval(() => send({ progress: true }), progressInterval);
   try {
+    const keys = new KeyQuestions(send);
     const { reference, settings, totalMs, userAgent } = (await readRequest(
       socket,
       pullLineLength,
+      keys.answer,
     )) as PullChildRequest;
     // The agent ends the process to end the pull.
     const { signal } = new AbortController();
-    const image = await pull({ reference, settings }, { directory: '/blobs', signal, totalMs, userAgent });
+    const dependencies = { directory, signal, totalMs, userAgent, unwrapKey: keys.unwrapKey };
+    const image = await pull({ reference, settings }, dependencies);
+    await decryptLayers(image.layers);
     send({ result: resultOf(image) });
   } catch (error) {
     const code = error instanceof ImageError ? error.code : 'child';
@@ -29,6 +39,26 @@ export async function servePull(agentSocket: number): Promise<void> {
   }
   clearInterval(beat);
   socket.end(() => process.exit());
+}
+
+/** Writes the bytes of encrypted layers beside their blobs, which are removed: those who unpack have no keys. */
+async function decryptLayers(layers: readonly PulledLayer[]): Promise<void> {
+  for (const [index, layer] of layers.entries()) {
+    if (!layer.encrypted) continue;
+    const file = createWriteStream(join(directory, decryptedFile(index)), { flags: 'wx', mode: 0o600 });
+    await pipeline(layer.open(), file).catch((error: NodeJS.ErrnoException) => {
+      throw storeFailure(error);
+    });
+    if (!layers.slice(index + 1).some(({ digest }) => digest === layer.digest))
+      await rm(join(directory, blobFile(layer.digest)));
+  }
+}
+
+/** Reports that decrypted bytes cannot be stored. */
+function storeFailure(error: NodeJS.ErrnoException): unknown {
+  if (error.code === 'ENOSPC' || error.code === 'EFBIG')
+    return new ImageError('disk-full', `a decrypted layer cannot be written: ${error.code}`);
+  return error;
 }
 
 function resultOf({ reference, digest, manifestDigest, config, layers, signatures }: PulledImage): unknown {
@@ -42,6 +72,7 @@ function resultOf({ reference, digest, manifestDigest, config, layers, signature
       digest: layer.digest,
       diffId: layer.diffId,
       mediaType: layer.mediaType,
+      encrypted: layer.encrypted,
     })),
     bytes: layers.reduce((sum, { size }) => sum + size, 0),
     signatures: signatures.map(({ key, format, signed }) => `${key} (${format}, of the ${signed})`),

@@ -22,18 +22,29 @@ export function openAgentSocket(descriptor: number): {
   return { socket, send: (message) => void socket.write(`${JSON.stringify(message)}\n`) };
 }
 
-/** Reads the first line. An end before it, or after it, is the agent's: then nobody needs the result. */
-export function readRequest(socket: Socket, lineLength: number): Promise<unknown> {
+/**
+ * Reads the first line, and passes on those after it. An end before it, or after it, is the agent's: then nobody needs the
+ * result.
+ */
+export function readRequest(
+  socket: Socket,
+  lineLength: number,
+  onLine?: (value: unknown) => void,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let text = '';
+    let receive = (value: unknown): void => {
+      receive = onLine ?? (() => undefined);
+      resolve(value);
+    };
     socket.setEncoding('utf8');
     socket.once('close', () => process.exit(1));
     socket.on('error', () => process.exit(1));
     socket.on('data', (chunk: string) => {
-      text += chunk;
-      const end = text.indexOf('\n');
-      if (end >= 0) resolve(JSON.parse(text.slice(0, end)));
-      else if (text.length > lineLength) reject(new Error('the request is too long'));
+      const lines = (text + chunk).split('\n');
+      text = lines.pop() ?? '';
+      for (const line of lines) receive(JSON.parse(line));
+      if (text.length > lineLength) reject(new Error('the request is too long'));
     });
   });
 }

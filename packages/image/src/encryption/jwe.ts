@@ -44,6 +44,19 @@ export function parseDecryptionKey(pem: string): KeyObject {
   );
 }
 
+const blockPattern = /-----BEGIN ([A-Z ]+)-----[^-]*-----END \1-----/g;
+
+/** Parses the private keys of a text, one PEM block after the other. Throws an ImageError, without anything of a key. */
+export function parseDecryptionKeys(text: string): readonly KeyObject[] {
+  const keys = [...text.matchAll(blockPattern)]
+    // `openssl ecparam -genkey` writes them before the key.
+    .filter(([, label]) => label !== 'EC PARAMETERS')
+    .map(([block]) => parseDecryptionKey(block));
+  if (keys.length === 0)
+    throw new ImageError('settings-invalid', 'decryption_keys has no private key in PEM');
+  return keys;
+}
+
 class JweError extends Error {}
 
 /**

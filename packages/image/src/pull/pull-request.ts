@@ -37,7 +37,7 @@ export interface PullRequest {
 }
 
 /** A layer's key that is wrapped for somebody else than a key of the settings, for example the key provider of CDH. */
-interface WrappedKey {
+export interface WrappedKey {
   /** The end of the annotation's name: `jwe`, `provider.attestation-agent`. */
   readonly scheme: string;
   /** The annotation, decoded. */
