@@ -133,9 +133,18 @@ function checkEventLog(bundle: Pick<Bundle, 'eventLogs'>, tpm: TpmBundle, tuples
   const forged = agent.findIndex((event) => !hasDigestOfData(event, tpm.bank));
   if (forged >= 0)
     return failed(name, `record ${forged} of the agent's log has a digest that is not of its data`);
-  const values = replay([...firmwareEvents(bundle), ...agent], tpm.bank);
-  const pinned = tuples.find((tuple) => matches(tuple, tpm));
+  const firmware = firmwareEvents(bundle);
   const own = new Set(agent.map(({ register }) => register));
+  // The data of the firmware's events are not compared with their digests: those of a first start of the agent could be among them,
+  // and the agent's log would have a start that a program made later.
+  const hidden = firmware.find(({ register }) => own.has(register));
+  if (hidden !== undefined)
+    return failed(
+      name,
+      `the log of the firmware has an event in register ${hidden.register}, which is the agent's: use another one as [measurement] pcr`,
+    );
+  const values = replay([...firmware, ...agent], tpm.bank);
+  const pinned = tuples.find((tuple) => matches(tuple, tpm));
   for (const [register, value] of tpm.values) {
     if (pinned?.registers.has(register) === true && !own.has(register)) continue;
     const replayed = values.has(register) ? values.get(register) : initialValue(tpm.bank);

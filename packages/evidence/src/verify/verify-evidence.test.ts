@@ -138,6 +138,42 @@ function spaced(): Bundle {
   return { ...makeBundle(), claims: bytes, evidence: [evidence] };
 }
 
+test('refused: the events of the start in the log of the firmware, and a second start after them', () => {
+  // A program that is root in the guest extends a start of its own, and shows that of the agent as a part of the firmware's log.
+  const logKey = claims.logKey;
+  const forged = [configuration, otherKeys, separator];
+  const head = Buffer.concat([
+    Buffer.from('Spec ID Event03\0', 'latin1'),
+    Buffer.from([0, 0, 0, 0, 0, 2, 0, 2, 1, 0, 0, 0, 0xb, 0, 32, 0, 0]),
+  ]);
+  const u32 = (value: number): Buffer => Buffer.from([value & 0xff, (value >> 8) & 0xff, value >> 16, 0]);
+  const firmware = Buffer.concat([
+    u32(0),
+    u32(3),
+    Buffer.alloc(20),
+    u32(head.length),
+    head,
+    ...startEvents().map(({ digests }) =>
+      Buffer.concat([
+        ...[13, 13, 1].map(u32),
+        Buffer.from([0xb, 0]),
+        Buffer.from(digests['sha256'] ?? '', 'hex'),
+        u32(0),
+      ]),
+    ),
+  ]);
+  const bundle = makeBundle({
+    claims: { tlsSpki: other, logKey },
+    events: [...startEvents(), ...forged],
+    bundle: { eventLogs: { tpm: forged, rtmr: [], firmware } },
+  });
+  const { verified, links } = verifyEvidence(bundle, values, { ...expected, tlsSpki: other });
+  assert.equal(verified, false);
+  const broken = links.find(({ state }) => state === 'failed');
+  assert.equal(broken?.name, 'tpm.event-log');
+  assert.match(broken?.what ?? '', /firmware.* register 13/);
+});
+
 for (const name of ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'restricted', 'sign'] as const)
   test(`refused: a key that is not ${name}`, () => {
     const { links } = verify(makeBundle({ quote: { attributes: akAttributes & ~attribute[name] } }));
