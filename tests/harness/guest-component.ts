@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createNetServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   GetResourceService,
   ImagePullService,
@@ -17,7 +18,7 @@ import { Code, createServer, service, TtrpcError } from '@kata-agent/ttrpc';
 const [name = '', directory = '', ...args] = process.argv.slice(2);
 
 /** What a component does wrong; none: nothing. */
-export type Behaviour = 'exits' | 'never listens' | 'refuses' | 'hangs' | 'dies in a call';
+export type Behaviour = 'exits' | 'never listens' | 'refuses' | 'hangs' | 'dies in a call' | 'waits';
 
 const file = join(directory, `${name}.behaviour`);
 const behaviour = (): Behaviour | undefined =>
@@ -33,6 +34,8 @@ async function called(method: string, request: object): Promise<void> {
   if (wrong === 'refuses') throw new TtrpcError(Code.Internal, 'the key broker refuses');
   if (wrong === 'hangs') await new Promise(() => setInterval(() => undefined, 1000));
   if (wrong === 'dies in a call') process.exit(7);
+  // Until it behaves in another way: then it does its work, late.
+  while (behaviour() === 'waits') await delay(20);
 }
 
 function serveDataHub(socket: string): void {
@@ -53,6 +56,7 @@ function serveDataHub(socket: string): void {
       service(SecureMountService, {
         secureMount: async (request) => {
           await called('SecureMount', request);
+          mkdirSync(request.mountPoint, { recursive: true });
           execFileSync('mount', ['-t', 'tmpfs', 'secure-mount', request.mountPoint]);
           return {};
         },
@@ -61,7 +65,8 @@ function serveDataHub(socket: string): void {
         pullImage: async (request) => {
           await called('PullImage', request);
           const rootfs = join(request.bundlePath, 'rootfs');
-          mkdirSync(rootfs);
+          // As image-rs, which also makes a directory again that the agent has removed.
+          mkdirSync(rootfs, { recursive: true });
           execFileSync('mount', ['-t', 'tmpfs', 'pulled-image', rootfs]);
           cpSync(join(directory, 'image'), rootfs, { recursive: true, verbatimSymlinks: true });
           writeFileSync(join(request.bundlePath, 'config.json'), '{}');

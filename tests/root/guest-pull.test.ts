@@ -143,6 +143,27 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
     assert.equal(left().length, 2);
   });
 
+  it('a data hub that is late changes nothing of the next container with this id, and what it mounts is removed', async () => {
+    const client = await start(cdh.replace('= 1\n', '= 100\n'));
+    await client.createContainer(request());
+    const before = mountsOf();
+    programs.behave('confidential-data-hub', 'waits');
+    const made = request();
+    const answer = answerOf(client.createContainer(made));
+    await eventually(() => assert.equal(programs.calls('confidential-data-hub').length, 2));
+    await client.removeContainer({ containerId: made.containerId });
+    assert.match((await answer).message, /was cancelled: the container was removed/);
+    // Now it makes the directory again and mounts in it.
+    programs.behave('confidential-data-hub', undefined);
+    await eventually(() => assert.equal(mountsOf().length, before.length + 1));
+    await client.createContainer(made);
+    const [, first, second] = programs.calls('confidential-data-hub').map((call) => call['bundlePath']);
+    assert.notEqual(first, second);
+    await client.removeContainer({ containerId: made.containerId });
+    await eventually(() => assert.deepEqual(mountsOf(), before));
+    assert.equal(left().length, 1);
+  });
+
   const wrong: readonly (readonly [string, PullOptions, string, RegExp])[] = [
     [
       'another image in the annotations',

@@ -267,7 +267,7 @@ describe(`recovery of an agent that is killed at ${killPoints.length} points (ro
     assert.deepEqual(machine.programs(), [], 'processes');
     assert.deepEqual(mounts(), [], 'mounts');
     assert.deepEqual(cgroups(), [], 'cgroups');
-    const files = [runtimeName, 'run', 'containers', 'bundles'].flatMap((name) =>
+    const files = [runtimeName, 'run', 'containers', 'bundles', 'mounting'].flatMap((name) =>
       namesIn(`/run/kata-agent/${name}`),
     );
     assert.deepEqual(files, [], 'files');

@@ -21,6 +21,7 @@ import { MemoryWatch } from '../resource/memory-watch.js';
 import { SwapDevices } from '../resource/swap.js';
 import { PodSources } from '../source/pod-sources.js';
 import { askFeatures } from '../runtime/commands.js';
+import { mountingIn } from '../confidential/mount-directory.js';
 import { bundles } from '../container/bundle.js';
 import { Runtime } from '../runtime/runtime.js';
 import { RuntimeCommands } from '../runtime/runtime-commands.js';
@@ -64,7 +65,8 @@ export function openContext(options: GuestOptions): GuestContext {
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
-  mkdirSync(join(paths.state, bundles), { recursive: true, mode: 0o700 });
+  for (const directory of [join(paths.state, bundles), mountingIn(paths)])
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
   const reaper = new Reaper(syscalls, {
     proc: paths.proc,
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),

@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, mount, MountAttribute, unmountTree } from '@kata-agent/linux';
+import { Directory, mount, MountAttribute } from '@kata-agent/linux';
+import { withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
 import { checkKernelPlaces } from '../container/rootfs.js';
 import type { UndoStack } from '../container/undo-stack.js';
@@ -9,7 +10,6 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedPath, quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
-import { removeTree } from '../storage/remove-tree.js';
 import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
@@ -60,20 +60,13 @@ export async function mountOwnRoot(
 ): Promise<string> {
   if (authorizeRoot === undefined)
     throw new GuestError('internal', `container ${id}: nothing authorizes the image that the guest pulls`);
-  const bundle = bundleOf(id, context.paths);
-  const directory = join(bundle, 'image');
-  const rootfs = join(bundle, 'rootfs');
-  mkdirSync(directory, { mode: 0o700 });
-  try {
+  const rootfs = join(bundleOf(id, context.paths), 'rootfs');
+  await withMountDirectory(context, async (directory) => {
     const isPause = isOfSandbox(spec.annotations ?? {});
     if (isPause) copyPause(directory, context);
     authorizeRoot(isPause ? undefined : await pull({ storage, id, directory, signal }, context));
     attach(directory, rootfs, context, made);
-  } finally {
-    // The mount in the bundle, if it was made, has the root now.
-    unmountTree(context.syscalls, directory);
-    await removeTree(directory, context);
-  }
+  });
   checkKernelPlaces(rootfs, storage.source, context.syscalls);
   return rootfs;
 }

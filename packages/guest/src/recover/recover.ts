@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { clearMountDirectories } from '../confidential/mount-directory.js';
 import { claimSandbox } from '../sandbox/claim-sandbox.js';
 import { bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
@@ -39,7 +40,10 @@ export async function recover({ context, sandbox: pod, containers: found }: Reco
   const all = records.loadContainers();
   const storagesLeft = records.loadStorages();
   const isAnythingLeft = sandbox !== undefined || [known, all, storagesLeft].some(({ length }) => length > 0);
-  if (isAnythingLeft) claimSandbox(context);
+  if (isAnythingLeft) {
+    claimSandbox(context);
+    clearMountDirectories(context);
+  }
   const ending = sandbox?.phase === 'destroying';
   const living = ending ? [] : all.filter(isFinished).filter(({ id }) => status.has(id));
   const livingIds = new Set(living.map(({ id }) => id));

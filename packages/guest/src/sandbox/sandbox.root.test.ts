@@ -404,6 +404,6 @@ test('roots and mount sources that would expose the guest are refused', { skip }
   await settled();
   assert.deepEqual(
     real.traces().files.filter((path) => !path.includes('/shared')),
-    ['bundles', 'containers', 'run', runtimeName].sort().map((name) => join(real.state, name)),
+    ['bundles', 'containers', 'mounting', 'run', runtimeName].sort().map((name) => join(real.state, name)),
   );
 });

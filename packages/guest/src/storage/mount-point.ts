@@ -84,7 +84,11 @@ const attributes: readonly (readonly [flag: number, attribute: number])[] = [
  * Bind mounts an open source at the storage's mount point, which is created if it is missing: a file for a file, else a
  * directory. The copy is private, whatever the options say of propagation. Closes the source.
  */
-export function bindAt(source: OpenSource, options: readonly string[], context: StorageContext): void {
+export function bindAt(
+  source: Pick<OpenSource, 'descriptor' | 'isDirectory' | 'writable'>,
+  options: readonly string[],
+  context: StorageContext,
+): void {
   const { descriptor, isDirectory, writable } = source;
   try {
     const { flags, data } = parseMountOptions(kernelOptions(options, (option) => bindOptions.has(option)));

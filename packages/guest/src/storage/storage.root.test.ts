@@ -417,11 +417,13 @@ test('an encrypted emptyDir is mounted by the data hub, gets its group, and is u
   const disk = new LoopDevice(16 * 1024 * 1024);
   const asked: SecureMount[] = [];
   let fails = false;
+  let mountsNothing = false;
   const dataHub: DataHub = {
     unsealSecret: () => Promise.reject(new Error('no secret is sealed')),
     secureMount: async (request) => {
       asked.push(request);
       if (fails) throw new GuestError('precondition', 'the data hub refuses');
+      if (mountsNothing) return;
       execFileSync('mount', ['-t', 'tmpfs', 'encrypted', request.mountPoint]);
     },
   };
@@ -440,14 +442,22 @@ test('an encrypted emptyDir is mounted by the data hub, gets its group, and is u
     assert.equal(statSync(given.mountPoint).gid, 1234);
     const { rdev } = statSync(disk.path);
     const makeOptions = '-O ^has_journal -m 0 -i 163840 -I 128';
-    assert.deepEqual(asked, [
-      { device: `${rdev >> 8}:${rdev & 0xff}`, makeOptions, mountPoint: given.mountPoint },
-    ]);
+    const [call] = asked;
+    assert.equal(call?.device, `${rdev >> 8}:${rdev & 0xff}`);
+    assert.equal(call.makeOptions, makeOptions);
+    // Not at a path of the request, whose directories the host may share.
+    assert.ok(call.mountPoint.startsWith(`${other.guest.context.paths.state}/mounting/`), call.mountPoint);
     assert.deepEqual(await made.unwind(), []);
     fails = true;
     await assert.rejects(
       other.guest.context.storages.add(given, { kind: 'sandbox' }, new UndoStack()),
       /the data hub refuses/,
+    );
+    assert.deepEqual(other.traces(), before);
+    [fails, mountsNothing] = [false, true];
+    await assert.rejects(
+      other.guest.context.storages.add(given, { kind: 'sandbox' }, new UndoStack()),
+      /the confidential data hub has not mounted the encrypted disk/,
     );
     assert.deepEqual(other.traces(), before);
   } finally {

@@ -1,8 +1,11 @@
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Directory, mounts, mountsBelow } from '@kata-agent/linux';
+import { withMountDirectory } from '../../confidential/mount-directory.js';
 import type { Storage } from '../../request/actions.js';
 import { deviceNumber } from '../../device/device-number.js';
 import { GuestError } from '../../error/guest-error.js';
-import { openPlace, unmountPlace } from '../mount-point.js';
+import { bindAt } from '../mount-point.js';
 import { emptyDirOptions } from './make-file-system.js';
 import type { StorageContext } from './storage-driver.js';
 
@@ -14,7 +17,7 @@ export async function mountEncrypted(
   { disk, fstype, mountPoint, options }: Storage & { readonly disk: string },
   context: StorageContext,
 ): Promise<void> {
-  const { dataHub, made, place } = context;
+  const { dataHub } = context;
   if (fstype !== 'ext4')
     throw new GuestError('invalid', `an encrypted disk is formatted as ext4, not ${JSON.stringify(fstype)}`);
   if (options.some((option) => option !== '' && !option.startsWith('fsgid=')))
@@ -28,10 +31,25 @@ export async function mountEncrypted(
       `the disk for ${mountPoint} cannot be encrypted: this guest has no confidential data hub; help: add it to the image, and set guest_components_procs = "confidential-data-hub"`,
     );
   const { major, minor } = deviceNumber(BigInt(statSync(disk).rdev));
-  openPlace(context).close();
-  await dataHub.secureMount(
-    { device: `${major}:${minor}`, makeOptions: emptyDirOptions.join(' '), mountPoint },
-    undefined,
-  );
-  made.push(`mount at ${place}`, () => unmountPlace(context));
+  // The data hub resolves the path by itself, and can be late: never one of the request, where the host may have put a link.
+  await withMountDirectory(context, async (directory) => {
+    const encrypted = join(directory, 'disk');
+    mkdirSync(encrypted);
+    await dataHub.secureMount(
+      { device: `${major}:${minor}`, makeOptions: emptyDirOptions.join(' '), mountPoint: encrypted },
+      undefined,
+    );
+    if (mountsBelow(encrypted, mounts()).length !== 1)
+      throw new GuestError(
+        'precondition',
+        `the confidential data hub has not mounted the encrypted disk for ${mountPoint}`,
+      );
+    const parent = Directory.open(context.syscalls, directory);
+    try {
+      const source = { descriptor: parent.place('disk'), isDirectory: true, writable: true };
+      bindAt(source, [], context);
+    } finally {
+      parent.close();
+    }
+  });
 }
