@@ -2,6 +2,8 @@ import { LayerError } from './layer-error.js';
 import type { UnpackLimits } from './limits.js';
 
 const page = 4096;
+/** Kernel memory of a file or directory of a tmpfs, besides its content: measured, with names of one character. */
+const inode = 1280;
 
 /** Counts what an image has used of its limits. Each method throws a LayerError for what goes beyond. */
 export class Budget {
@@ -67,13 +69,19 @@ export class Budget {
     this.#names += nameLength;
     within('entries', this.#entries, this.limits.entries);
     within('bytes of names', this.#names, this.limits.nameBytes);
+    this.#store(inode);
   }
 
   /** A file's content, in whole pages: a million files of one byte need 4 GB of a tmpfs. */
   file(size: number): void {
     this.#files += 1;
-    this.#stored += Math.ceil(size / page) * page;
-    within('bytes of files', this.#stored, this.limits.bytes);
+    this.#store(Math.ceil(size / page) * page);
+  }
+
+  /** Both together: 160 kB of layers can have a million directories, 1.2 GB of the kernel's memory. */
+  #store(bytes: number): void {
+    this.#stored += bytes;
+    within('bytes of files and directories', this.#stored, this.limits.bytes);
   }
 
   time(): void {

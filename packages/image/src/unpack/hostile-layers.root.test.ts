@@ -183,6 +183,12 @@ const rows: readonly Row[] = [
   ['too many entries', 'limit', [[file('a'), file('b'), file('c')]], { entries: 2 }],
   ['too many entries in two layers', 'limit', [[file('a'), file('b')], [file('c')]], { entries: 2 }],
   ['too many implied directories', 'limit', [[file('a/b/c/d')]], { entries: 3 }],
+  [
+    'directories that take more memory than all bytes may',
+    'limit',
+    [[file('f', { pax: { path: `${'a/'.repeat(100)}f` } })]],
+    { bytes: 65_536 },
+  ],
   ['too many bytes of names', 'limit', [[file('a'.repeat(90)), file('b'.repeat(90))]], { nameBytes: 100 }],
   ['no time', 'limit', [[file('a')]], { milliseconds: -1 }],
 ];
