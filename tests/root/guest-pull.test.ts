@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
+import { MountSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
@@ -248,11 +249,19 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
     const before = mountsOf();
-    const made = request({
-      source: 'pause',
-      args: ['/of/the/host'],
-      annotations: { [typeKey]: 'sandbox', [nameKey]: '' },
-    });
+    const pause = () =>
+      request({
+        source: 'pause',
+        args: ['/of/the/host'],
+        annotations: { [typeKey]: 'sandbox', [nameKey]: '' },
+      });
+    const covered = pause();
+    const bin = { destination: '/bin', type: 'bind', source: '/run/kata-containers/shared/containers/x' };
+    covered.OCI?.Mounts.push(create(MountSchema, { ...bin, options: ['rbind'] }));
+    const answer = await answerOf(client.createContainer(covered));
+    assert.equal(answer.code, 'PERMISSION_DENIED');
+    assert.match(answer.message, /mount at "\/bin" of the pause container/);
+    const made = pause();
     await client.createContainer(made);
     await client.startContainer({ containerId: made.containerId });
     const { data } = await client.readStdout({ containerId: made.containerId, len: 1024 });

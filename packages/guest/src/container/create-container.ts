@@ -105,7 +105,7 @@ async function build(
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
   const { opened, signal } = sandbox;
-  const pulled = pulledRootOf({ id, spec: given, storages: all }, paths);
+  const pulled = pulledRootOf({ id, spec: given, storages: all, sharedMounts }, paths);
   const storages = all.filter((storage) => storage !== pulled);
   // Nothing of the pause container's process comes from the host in a guest with its own images.
   const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);

@@ -10,6 +10,7 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedPath, quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
+import { checkPauseMounts } from './check-pause-mounts.js';
 import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
@@ -28,7 +29,7 @@ const pauseSize = '64m';
  * @throws GuestError `invalid` or `refused` if the request is inconsistent
  */
 export function pulledRootOf(
-  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
+  { id, storages, spec, sharedMounts }: Pick<CreateContainer, 'id' | 'storages' | 'spec' | 'sharedMounts'>,
   { kata }: { readonly kata: string },
 ): Storage | undefined {
   const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
@@ -45,6 +46,7 @@ export function pulledRootOf(
       `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
     );
   checkOneImage(storage, spec.annotations ?? {});
+  if (isOfSandbox(spec.annotations ?? {})) checkPauseMounts(spec.mounts ?? [], sharedMounts);
   return storage;
 }
 

@@ -35,7 +35,7 @@ import type { HookSetting } from '../hooks/hook-setting.js';
 
 /** A request to create a container, and the state that it depends on. */
 export interface RequestedContainer {
-  readonly action: Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
+  readonly action: Pick<CreateContainer, 'id' | 'spec' | 'storages' | 'sharedMounts'>;
   readonly paths: { readonly kata: string };
   readonly hooks: HookSetting;
   readonly access: Pick<GuestAccess, 'privileged' | 'sysctls' | 'networkNamespaces'>;
