@@ -18,6 +18,10 @@ export class FakeKernel implements KernelFiles {
     return bytes;
   }
 
+  async readLater(path: string): Promise<Uint8Array> {
+    return this.read(path);
+  }
+
   write(path: string, bytes: Uint8Array): void {
     const old = this.files.get(path);
     if (path.endsWith('/inblob')) this.#fill(dirname(path), this.answer(bytes));

@@ -1,4 +1,5 @@
 import { closeSync, constants, mkdirSync, openSync, readFileSync, rmdirSync, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 /**
  * Files and directories of sysfs and configfs, where access has effects: writing to a register extends it, and making a
@@ -7,6 +8,8 @@ import { closeSync, constants, mkdirSync, openSync, readFileSync, rmdirSync, wri
  */
 export interface KernelFiles {
   read(path: string): Uint8Array;
+  /** Reads without stopping this thread: the kernel may have to wait for the host. */
+  readLater(path: string): Promise<Uint8Array>;
   /** Writes at offset 0 in one call. */
   write(path: string, bytes: Uint8Array): void;
   makeDirectory(path: string): void;
@@ -15,6 +18,7 @@ export interface KernelFiles {
 
 export const kernelFiles: KernelFiles = {
   read: (path) => new Uint8Array(readFileSync(path)),
+  readLater: async (path) => new Uint8Array(await readFile(path)),
   write: (path, bytes) => {
     const descriptor = openSync(path, constants.O_WRONLY);
     try {

@@ -18,18 +18,40 @@ export interface TsmReport {
 /** Attributes of a report that are read. */
 type Attribute = 'outblob' | 'auxblob';
 
-/** Requests a report with these 64 bytes as its report data, below `root`. Throws a MeasurementError. */
-export function readTsmReport(
+/**
+ * Requests a report with these 64 bytes as its report data, below `root`. A quote of TDX passes through the host, which can be as slow as
+ * the kernel lets it, half a minute: other calls go on meanwhile. Rejects with a MeasurementError.
+ */
+export async function readTsmReport(
   reportData: Uint8Array,
   root: string = '/',
   files: KernelFiles = kernelFiles,
-): TsmReport {
-  return withTsmReport(root, files, reportData, (provider, read) => ({
-    provider,
-    report: read('outblob'),
-    // Without the attribute, or with an empty one, there are no certificates.
-    auxiliary: provider === 'sev_guest' ? read('auxblob', { optional: true }) : new Uint8Array(),
-  }));
+): Promise<TsmReport> {
+  const request = makeRequest(root, files);
+  const read = async (attribute: Attribute): Promise<Uint8Array> => {
+    checkGeneration(request, files);
+    const bytes = await files.readLater(join(request, attribute));
+    checkGeneration(request, files);
+    return bytes;
+  };
+  try {
+    const provider = textOf(files.read(join(request, 'provider')));
+    files.write(join(request, 'inblob'), reportData);
+    const report = await read('outblob');
+    const auxiliary =
+      provider === 'sev_guest' ? await read('auxblob').catch(noCertificates) : new Uint8Array();
+    return { provider, report, auxiliary };
+  } catch (error) {
+    throw reportFailure(error);
+  } finally {
+    files.removeDirectory(request);
+  }
+}
+
+/** Without the attribute, or with an empty one, there are no certificates. */
+function noCertificates(error: unknown): Uint8Array {
+  if (hasCode(error, 'ENOENT')) return new Uint8Array();
+  throw error;
 }
 
 /** Reports whether there is a source of reports below `root`. Throws a MeasurementError with the reason if not. */
@@ -40,39 +62,42 @@ export function checkTsm(root: string = '/', files: KernelFiles = kernelFiles): 
 
 /**
  * Requests a report through configfs-tsm (Documentation/ABI/testing/configfs-tsm-report), in a directory that is removed
- * afterwards. `generation` counts the writes to the request: it must be 1 before and after each read, or another process has
- * changed the report data.
+ * afterwards. This thread waits for it.
  */
 export function withTsmReport<T>(
   root: string,
   files: KernelFiles,
   reportData: Uint8Array,
-  use: (
-    provider: string,
-    read: (attribute: Attribute, options?: { readonly optional: boolean }) => Uint8Array,
-  ) => T,
+  use: (provider: string, read: (attribute: Attribute) => Uint8Array) => T,
 ): T {
   const request = makeRequest(root, files);
-  const checkGeneration = (): void => {
-    if (textOf(files.read(join(request, 'generation'))) !== '1')
-      throw new MeasurementError('another process changed the report request');
-  };
-  let written = false;
   try {
-    return use(textOf(files.read(join(request, 'provider'))), (attribute, options) => {
-      if (!written) files.write(join(request, 'inblob'), reportData);
-      written = true;
-      checkGeneration();
-      const bytes = readAttribute(join(request, attribute), files, options?.optional === true);
-      checkGeneration();
+    return use(textOf(files.read(join(request, 'provider'))), (attribute) => {
+      files.write(join(request, 'inblob'), reportData);
+      checkGeneration(request, files);
+      const bytes = files.read(join(request, attribute));
+      checkGeneration(request, files);
       return bytes;
     });
   } catch (error) {
-    if (error instanceof MeasurementError) throw error;
-    throw new MeasurementError(`cannot read the report: ${reasonOf(error)}`, { cause: error });
+    throw reportFailure(error);
   } finally {
     files.removeDirectory(request);
   }
+}
+
+/**
+ * `generation` counts the writes to the request: it must be 1 before and after each read, or another process has changed the
+ * report data.
+ */
+function checkGeneration(request: string, files: KernelFiles): void {
+  if (textOf(files.read(join(request, 'generation'))) !== '1')
+    throw new MeasurementError('another process changed the report request');
+}
+
+function reportFailure(error: unknown): MeasurementError {
+  if (error instanceof MeasurementError) return error;
+  return new MeasurementError(`cannot read the report: ${reasonOf(error)}`, { cause: error });
 }
 
 function makeRequest(root: string, files: KernelFiles): string {
@@ -88,15 +113,6 @@ function makeRequest(root: string, files: KernelFiles): string {
       );
     }
     throw new MeasurementError(`${directory}: cannot request a report: ${reasonOf(error)}`, { cause: error });
-  }
-}
-
-function readAttribute(path: string, files: KernelFiles, optional: boolean): Uint8Array {
-  try {
-    return files.read(path);
-  } catch (error) {
-    if (optional && hasCode(error, 'ENOENT')) return new Uint8Array();
-    throw error;
   }
 }
 

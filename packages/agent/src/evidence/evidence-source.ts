@@ -75,7 +75,7 @@ export function tsmSource(root: string = '/', files?: KernelFiles): EvidenceSour
     name: 'configfs-tsm',
     check: async () => checkTsm(root, files),
     collect: async (claims) => {
-      const { provider, report, auxiliary } = readTsmReport(reportDataOf(claims), root, files);
+      const { provider, report, auxiliary } = await readTsmReport(reportDataOf(claims), root, files);
       if (provider === 'sev_guest')
         return { evidence: { kind: 'snp', report, certificates: auxiliary }, logs: {} };
       if (provider === 'tdx_guest')

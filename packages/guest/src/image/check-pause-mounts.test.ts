@@ -17,6 +17,8 @@ test("nothing of the host is mounted over the pause bundle's files", () => {
 });
 
 test('what engines mount in a pause container is allowed', () => {
-  const binds = ['/dev/shm', '/etc/resolv.conf', '/etc/hosts', '/etc/hostname', '/run/.containerenv'].map(bind);
+  const binds = ['/dev/shm', '/etc/resolv.conf', '/etc/hosts', '/etc/hostname', '/run/.containerenv'].map(
+    bind,
+  );
   checkPauseMounts([...binds, { destination: '/proc', type: 'proc', source: 'proc', options: [] }]);
 });
