@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Syscalls, unmountTree } from '@kata-agent/linux';
+import { type Descriptor, Directory, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { GuestLog, GuestPaths } from '../context/guest-options.js';
 import { asideName, removeTree } from '../storage/remove-tree.js';
 
@@ -33,6 +33,16 @@ export async function withMountDirectory<T>(
     await tryToClear(directory, context);
     clearLater(directory, context);
     throw error;
+  }
+}
+
+/** Opens what is mounted in such a directory; the caller closes the descriptor. */
+export function openMounted(directory: string, name: string, syscalls: Syscalls): Descriptor {
+  const parent = Directory.open(syscalls, directory);
+  try {
+    return parent.place(name);
+  } finally {
+    parent.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, mount, MountAttribute } from '@kata-agent/linux';
-import { withMountDirectory } from '../confidential/mount-directory.js';
+import { mount, MountAttribute } from '@kata-agent/linux';
+import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
 import { checkKernelPlaces } from '../container/rootfs.js';
 import type { UndoStack } from '../container/undo-stack.js';
@@ -121,16 +121,11 @@ function attach(
   { syscalls }: Pick<OwnRootContext, 'syscalls'>,
   made: UndoStack,
 ): void {
-  const parent = Directory.open(syscalls, directory);
+  const descriptor = openMounted(directory, 'rootfs', syscalls);
   try {
-    const descriptor = parent.place('rootfs');
-    try {
-      const source = { descriptor, isDirectory: true, writable: true };
-      copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
-    } finally {
-      descriptor.close();
-    }
+    const source = { descriptor, isDirectory: true, writable: true };
+    copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
   } finally {
-    parent.close();
+    descriptor.close();
   }
 }

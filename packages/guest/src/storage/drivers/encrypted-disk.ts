@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, mounts, mountsBelow } from '@kata-agent/linux';
-import { withMountDirectory } from '../../confidential/mount-directory.js';
+import { mounts, mountsBelow } from '@kata-agent/linux';
+import { openMounted, withMountDirectory } from '../../confidential/mount-directory.js';
 import type { Storage } from '../../request/actions.js';
 import { deviceNumber } from '../../device/device-number.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -44,12 +44,7 @@ export async function mountEncrypted(
         'precondition',
         `the confidential data hub has not mounted the encrypted disk for ${mountPoint}`,
       );
-    const parent = Directory.open(context.syscalls, directory);
-    try {
-      const source = { descriptor: parent.place('disk'), isDirectory: true, writable: true };
-      bindAt(source, [], context);
-    } finally {
-      parent.close();
-    }
+    const descriptor = openMounted(directory, 'disk', context.syscalls);
+    bindAt({ descriptor, isDirectory: true, writable: true }, [], context);
   });
 }
