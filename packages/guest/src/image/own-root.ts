@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { Directory, mount, MountAttribute, unmountTree } from '@kata-agent/linux';
 import { bundleOf } from '../container/bundle.js';
 import { checkKernelPlaces } from '../container/rootfs.js';
@@ -10,7 +11,7 @@ import { quotedPath, quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
 import { removeTree } from '../storage/remove-tree.js';
-import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
+import { checkOneImage, guestPullDriver } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 
