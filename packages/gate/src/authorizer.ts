@@ -72,7 +72,7 @@ export class Authorizer {
     return this.#rules.decide(own, request, {
       ...context(),
       access: this.access,
-      verifiedLayers: this.#verifiedLayers,
+      ...(this.#verifiedLayers ? { verifiedLayers: true } : {}),
     });
   }
 
