@@ -57,8 +57,7 @@ export function layerRules(
   if (setup.snapshotter !== 'erofs') return [];
   const there = eachContainer(calls, 'CreateContainer', (call) => {
     const name = asCreate(call)?.OCI?.Annotations['io.kubernetes.cri.image-name'] ?? '';
-    if (setup.verifiedLayers !== undefined && (call.container ?? '') === '')
-      return 'image.from == "pause_bundle"';
+    if (setup.verifiedLayers !== undefined && (call.container ?? '') === '') return pauseTest;
     const verified = setup.verifiedLayers?.get(name);
     return verified === undefined
       ? layersTest(images.get(name) ?? {}, setup)
@@ -97,6 +96,9 @@ export function layerRules(
     },
   ];
 }
+
+/** The layer that the host has for it is not used. */
+const pauseTest = `image.from == "pause_bundle" && request.storages.exists(s, ${isLower})`;
 
 /** Tests the set of layers of one container. */
 function layersTest(image: Partial<ImageConfig>, setup: RuntimeSetup): string {

@@ -68,7 +68,7 @@ export function layerStorages(
       `X-kata.dmverity.roothash=${rootHash}`,
       `X-kata.dmverity.hashoffset=${dataBlocks * 4096}`,
       'X-kata.dmverity.no-superblock=false',
-      `X-kata.dmverity.salt=${salt}`,
+      `X-kata.dmverity.salt=${salt === '' ? '-' : salt}`,
     ]);
   const count = image.layers ?? 1;
   const partitions =
