@@ -16,15 +16,16 @@ const swap = process.env['VERITY_SWAP'];
 const deviceMapper = 0xc138fd00;
 const Command = { Create: 3, Remove: 4, Suspend: 6, LoadTable: 9 } as const;
 
+/** A device, stored in a file so that the next agent finds it. */
 interface Mapped {
   readonly minor: number;
   table: string;
-  loop: string | undefined;
+  loop?: string;
 }
 
+const stateOf = (name: string): string => `/dev/stand-in-${name}`;
+
 if (log !== undefined) {
-  const devices = new Map<string, Mapped>();
-  let next = 0;
   replaceLibc('ioctl', (real) => (...args) => {
     const [, request, argument] = args;
     const command = Number(request) - deviceMapper;
@@ -32,24 +33,40 @@ if (log !== undefined) {
     const block = Buffer.from(argument.buffer, argument.byteOffset, argument.length);
     const name = textAt(block, 48);
     if (command === Command.Create) {
-      devices.set(name, { minor: next, table: '', loop: undefined });
-      block.writeBigUInt64LE((253n << 8n) | BigInt(next), 40);
-      next += 1;
+      const minor = freeMinor();
+      save(name, { minor, table: '' });
+      block.writeBigUInt64LE((253n << 8n) | BigInt(minor), 40);
     }
-    const device = devices.get(name);
-    if (device === undefined) throw new Error(`no device ${name}`);
+    if (!fs.existsSync(stateOf(name))) return 0;
+    const device = JSON.parse(fs.readFileSync(stateOf(name), 'utf8')) as Mapped;
     if (command === Command.LoadTable) {
       device.table = textAt(block, 312 + 40);
+      save(name, device);
       fs.appendFileSync(log, `${textAt(block, 312 + 24)} ${device.table}\n`);
     }
-    if (command === Command.Suspend) activate(device);
+    if (command === Command.Suspend) {
+      activate(device);
+      save(name, device);
+    }
     if (command === Command.Remove) {
       fs.rmSync(`/dev/dm-${device.minor}`, { force: true });
       if (device.loop !== undefined) execFileSync('losetup', ['--detach', device.loop]);
-      devices.delete(name);
+      fs.rmSync(stateOf(name));
     }
     return 0;
   });
+}
+
+function freeMinor(): number {
+  const taken = fs
+    .readdirSync('/dev')
+    .filter((each) => each.startsWith('stand-in-'))
+    .map((each) => (JSON.parse(fs.readFileSync(`/dev/${each}`, 'utf8')) as Mapped).minor);
+  return Math.max(-1, ...taken) + 1;
+}
+
+function save(name: string, device: Mapped): void {
+  fs.writeFileSync(stateOf(name), JSON.stringify(device));
 }
 
 function activate(device: Mapped): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -16,8 +17,9 @@ import { after, before, describe, it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
 import { AgentProcess } from '../harness/agent-process.js';
-import { readAll } from '../harness/container-client.js';
-import { cgroupParent, containerRequest } from '../harness/container-request.js';
+import { readAll, readUntil } from '../harness/container-client.js';
+import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
+import { GuestMachine } from '../harness/guest-machine.js';
 import { stableFootprint } from '../harness/footprint.js';
 import {
   attachDisk,
@@ -43,8 +45,8 @@ const typeKey = 'io.kubernetes.cri.container-type';
 
 const pin = ({ rootHash, salt, dataBlocks }: VerityImage): string => `${rootHash}/${salt}/${dataBlocks}`;
 
-function configuration(expression: string): string {
-  return `[api]\nallowed_endpoints = ["*"]\n[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = '''${expression}'''\n[image]\nlayers = "verified"\n`;
+function configuration(expression: string, api = '[api]\nallowed_endpoints = ["*"]\n'): string {
+  return `${api}[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = '''${expression}'''\n[image]\nlayers = "verified"\n`;
 }
 
 describe('a root of verified layers, [image] layers = "verified" (R18)', { skip }, () => {
@@ -163,7 +165,7 @@ describe('a root of verified layers, [image] layers = "verified" (R18)', { skip 
       left: async () => ({
         ...(await stableFootprint(agent.process.pid ?? 0, cgroupParent)),
         mapped: readdirSync(`/proc/${agent.process.pid}/root/dev`).filter((name) =>
-          /^(?:dm|below)-/.test(name),
+          /^(?:dm|below|stand-in)-/.test(name),
         ),
       }),
     };
@@ -346,6 +348,42 @@ describe('a root of verified layers, [image] layers = "verified" (R18)', { skip 
     bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
     writeFileSync(file, bytes);
     await refused(pod, 'changed', parts('x', disk, [top, base]), /does not pass dm-verity/);
+  });
+
+  it('survives a restart of the agent, and the next one removes it', async () => {
+    const machine = await GuestMachine.boot('waits', configuration(loose, ''));
+    try {
+      const tables = join(directory, 'tables-restart');
+      const { setup, env } = verityStandIn(tables);
+      machine.run('sh', '-c', setup);
+      let run = await machine.start({ env });
+      const root = rootOf('kept');
+      await run.agent.createSandbox({ sandboxId: 'pod' });
+      const before = await stableFootprint(run.pid, cgroupParent);
+      await run.agent.createContainer(
+        request('kept', parts('kept', good, [top, base]), 'echo ready; sleep 600'),
+      );
+      await run.agent.startContainer({ containerId: 'kept' });
+      await readUntil(run.agent, 'kept', 'ready');
+      assert.equal(existsSync(machine.path(root)), false, 'the root is at no path of the request');
+      run.channel.close();
+      await run.kill();
+      run = await machine.start({ env });
+      const process = processRequest(['cat', '/etc/word']);
+      await run.agent.execProcess({ containerId: 'kept', execId: 'e', process });
+      assert.equal((await readAll(run.agent, 'stdout', 'kept', 'e')).toString(), 'top');
+      await run.agent.removeContainer({ containerId: 'kept' });
+      const left = await stableFootprint(run.pid, cgroupParent);
+      assert.deepEqual([left.mounts, left.files], [before.mounts, before.files]);
+      assert.deepEqual(
+        readdirSync(machine.path('/dev')).filter((name) => /^(?:dm|below|stand-in)-/.test(name)),
+        [],
+      );
+      run.channel.close();
+      await run.kill();
+    } finally {
+      await machine.dispose();
+    }
   });
 
   it('a disk that is replaced after it was checked is not used', async () => {
