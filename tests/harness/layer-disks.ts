@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -96,4 +97,58 @@ export function detachDisk(device: string): void {
 
 function run(program: string, ...args: readonly string[]): void {
   execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** A layer under dm-verity: its image with the hash tree, and its values. */
+export interface VerityImage {
+  readonly file: string;
+  readonly rootHash: string;
+  readonly salt: string;
+  readonly dataBlocks: number;
+}
+
+/** Appends a hash tree to the image of a layer, with a superblock. */
+export function withHashTree(file: string, salt = '00ff'): VerityImage {
+  const { size } = statSync(file);
+  const printed = execFileSync(
+    'veritysetup',
+    ['format', `--hash-offset=${size}`, `--salt=${salt}`, file, file],
+    { encoding: 'utf8' },
+  );
+  const rootHash = /^Root hash:\s+([0-9a-f]+)$/m.exec(printed)?.[1] ?? '';
+  return { file, rootHash, salt, dataBlocks: size / 4096 };
+}
+
+/** Returns the options by which a request names these values. */
+export function verityOptions({ rootHash, salt, dataBlocks }: VerityImage): readonly string[] {
+  return [
+    'X-kata.dmverity-enabled=true',
+    `X-kata.dmverity.roothash=${rootHash}`,
+    `X-kata.dmverity.hashoffset=${dataBlocks * 4096}`,
+    'X-kata.dmverity.no-superblock=false',
+    `X-kata.dmverity.salt=${salt}`,
+  ];
+}
+
+/**
+ * Returns how to start an agent with the device mapper of this kernel, or with a stand-in for it. The agent gets a /dev of its
+ * own, with the disks that exist now.
+ */
+export function verityStandIn(
+  tables: string,
+  swap?: readonly [node: string, other: string],
+): { readonly setup: string; readonly env: Readonly<Record<string, string>> } {
+  const preload = new URL('verity-stand-in.js', import.meta.url).href;
+  return {
+    setup:
+      'own=$(mktemp -d) && mount -t tmpfs -o mode=755 kata-dev $own && ' +
+      'for n in /dev/*; do if [ -b $n ] || [ -c $n ]; then cp -a $n $own/ || exit 1; fi; done && ' +
+      'mkdir $own/mapper $own/pts && mknod $own/mapper/control c 1 3 && mount --rbind /dev/pts $own/pts && ' +
+      'ln -s /proc/self/fd $own/fd && mount --rbind $own /dev',
+    env: {
+      NODE_OPTIONS: `--import ${preload}`,
+      VERITY_TABLES: tables,
+      ...(swap === undefined ? {} : { VERITY_SWAP: swap.join('=') }),
+    },
+  };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { guestAccess } from '@kata-agent/agent/requests';
@@ -24,6 +25,8 @@ export const setups: readonly RuntimeSetup[] = [
   { runtime: 'rs', guest: 'confidential' },
   { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' },
   { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs' },
+  // Each file's images get layers below.
+  { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs', verifiedLayers: new Map() },
 ];
 
 const directory = join(repository, 'examples', 'workloads');
@@ -54,18 +57,35 @@ export interface Expected {
 }
 
 /** Evaluates the generated configuration of a file's workloads. */
-export async function expectedOf(file: string, setup: RuntimeSetup): Promise<readonly Expected[]> {
+export async function expectedOf(file: string, general: RuntimeSetup): Promise<readonly Expected[]> {
   const workloads = readWorkloads([{ file, text: readFileSync(join(directory, file), 'utf8') }]);
+  const setup =
+    general.verifiedLayers === undefined ? general : { ...general, verifiedLayers: layersOf(workloads) };
   const configuration = await loaded(renderPlan(generate(workloads, { setup, images }), []));
   const authorizer = authorizerWith(configuration);
   return workloads.map((workload) => ({
-    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}`,
+    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}${setup.verifiedLayers === undefined ? '' : ', verified'}`,
     setup,
     workload,
     calls: expectedCalls(workload, setup, images),
     authorizer,
     access: guestAccess(configuration),
   }));
+}
+
+/** Returns two layers for each image, of which the upper one has no salt. */
+function layersOf(workloads: readonly Workload[]): NonNullable<RuntimeSetup['verifiedLayers']> {
+  const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
+  const images = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  return new Map(
+    images.map((image) => [
+      image,
+      [
+        { rootHash: hash(`${image} base`), salt: '00ff', dataBlocks: 4096 },
+        { rootHash: hash(`${image} top`), salt: '', dataBlocks: 16 },
+      ],
+    ]),
+  );
 }
 
 export function authorizerWith(configuration: Configuration): OfflineAuthorizer {

@@ -34,6 +34,8 @@ export interface GuestState {
   /** IDs of the existing containers, the pod's first container first. */
   readonly containers: readonly string[];
   readonly access: GuestAccess;
+  /** `[image] layers = "verified"`. */
+  readonly verifiedLayers?: boolean;
 }
 
 const capabilities = {
@@ -85,7 +87,7 @@ export function containerIdOf(request: Message): string | undefined {
 }
 
 function checkCreate(request: CreateContainerRequest, state: GuestState): void {
-  const { containers, access } = state;
+  const { containers, access, verifiedLayers = false } = state;
   const { containerId: id, OCI } = request;
   if (OCI === undefined) throw new Error('the request has no spec');
   const storages = cleanStorages(request.storages.map(storage));
@@ -94,6 +96,7 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
     action: { id, spec: requested, storages },
     paths: { kata: '/run/kata-containers' },
     hooks: 'refuse',
+    verifiedLayers,
     access,
     containers: {
       count: containers.length,

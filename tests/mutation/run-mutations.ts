@@ -39,7 +39,11 @@ export function* candidates(expected: Expected): Generator<Candidate> {
   const { calls, authorizer } = expected;
   for (const [index, call] of calls.entries()) {
     const before = calls.slice(0, index);
-    const state = { containers: containersAfter(before), access: expected.access };
+    const state = {
+      containers: containersAfter(before),
+      access: expected.access,
+      verifiedLayers: expected.setup.verifiedLayers !== undefined,
+    };
     let asIs: { readonly refusal: string | undefined } | undefined;
     const moment: Moment = {
       call,
@@ -76,10 +80,11 @@ export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedLi
   const groups = new Map<string, { readonly hash: number; readonly candidate: Candidate }[]>();
   for (const candidate of all) {
     const { expected, moment, mutation } = candidate;
-    const { runtime, guest, snapshotter = '' } = expected.setup;
+    const { runtime, guest, snapshotter = '', verifiedLayers } = expected.setup;
     const { method } = moment.call;
     const reviewed = list.entriesFor(method, mutation, expected.name).join(' ');
-    const key = `${runtime} ${guest} ${snapshotter} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
+    const verified = verifiedLayers === undefined ? '' : 'verified';
+    const key = `${runtime} ${guest} ${snapshotter} ${verified} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
     const hash = hashOf(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
     const group = groups.get(key) ?? [];
     groups.set(key, group);

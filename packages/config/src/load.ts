@@ -10,6 +10,7 @@ import { collectOverrides } from './overrides/overrides.js';
 import { isRestricted } from './api/restricted.js';
 import { sectionValues } from './settings/section-values.js';
 import { checkForward } from './sense/check-forward.js';
+import { checkLayers } from './sense/check-layers.js';
 import { checkSense } from './sense/check-sense.js';
 import { settle, type Settled } from './settings/settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
@@ -60,6 +61,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...checkFurtherImage(documents),
     ...pem.diagnostics,
     ...checkForward(documents, settled.values),
+    ...checkLayers(documents, settled.values),
     ...checkSense(documents, {
       listeners: names,
       strict: api.strict,

@@ -1,6 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
+import type { ApiDocument, Configuration, ImageConfiguration, Rule } from '@kata-agent/config';
 import type { Decision } from './decision.js';
 import { compileGate, type Gate } from './gate.js';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
@@ -27,11 +27,13 @@ export class Authorizer {
   readonly #gate: Gate;
   readonly #privileges: PrivilegeGate;
   readonly #rules: RuleBook;
+  readonly #verifiedLayers: boolean;
 
-  constructor(gate: Gate, privileges: PrivilegeGate, rules: RuleBook = noRules) {
+  constructor(gate: Gate, privileges: PrivilegeGate, rules: RuleBook = noRules, verifiedLayers = false) {
     this.#gate = gate;
     this.#privileges = privileges;
     this.#rules = rules;
+    this.#verifiedLayers = verifiedLayers;
     Object.freeze(this);
   }
 
@@ -67,7 +69,11 @@ export class Authorizer {
     if (listed.outcome === 'deny') return listed;
     const own = this.#privileges.decide(listed, request);
     if (own.outcome === 'deny' || !this.#rules.hasRulesFor(method)) return own;
-    return this.#rules.decide(own, request, { ...context(), access: this.access });
+    return this.#rules.decide(own, request, {
+      ...context(),
+      access: this.access,
+      ...(this.#verifiedLayers ? { verifiedLayers: true } : {}),
+    });
   }
 
   /** Returns the methods that the lists allow a listener to call. */
@@ -86,16 +92,19 @@ export class Authorizer {
       this.#gate.tighten(document),
       this.#privileges,
       extend(this.#rules, document.rules),
+      this.#verifiedLayers,
     );
   }
 }
 
 /** Creates the authorizer of a configuration, for its own listeners. */
 export function authorizerOf(
-  configuration: Pick<Configuration, 'api' | 'listeners'> & PrivilegeSettings,
+  configuration: Pick<Configuration, 'api' | 'listeners'> &
+    PrivilegeSettings & { readonly image?: Pick<ImageConfiguration, 'layers'> },
   { rules, builtIn }: AuthorizerOptions = {},
 ): Authorizer {
   const listeners = configuration.listeners.map(({ name }) => name);
   const gate = compileGate(configuration, { listeners, ...(builtIn === undefined ? {} : { builtIn }) });
-  return new Authorizer(gate, new PrivilegeGate(configuration), rules);
+  const verifies = configuration.image?.layers === 'verified';
+  return new Authorizer(gate, new PrivilegeGate(configuration), rules, verifies);
 }

@@ -1,3 +1,4 @@
+import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 
 /** The known properties of the peer of a connection. */
@@ -39,14 +40,19 @@ export interface RuleMember {
 
 /** Where the root of a container that is being created comes from. */
 export interface RuleImage {
-  /** `host`: the request. `pause_bundle`: the guest's image. `pulled`: the guest pulled it. */
-  readonly from: 'host' | 'pause_bundle' | 'pulled';
+  /**
+   * `host`: the request. `pause_bundle`: the guest's image. `pulled`: the guest pulled it. `verified_layers`: disks of the host
+   * under dm-verity.
+   */
+  readonly from: 'host' | 'pause_bundle' | 'pulled' | 'verified_layers';
   /** As the request names it. */
   readonly reference?: string;
   /** Of what the reference names; absent if the puller did not verify it. */
   readonly digest?: string | undefined;
   readonly manifestDigest?: string | undefined;
   readonly config?: RuleImageConfig | undefined;
+  /** Of verified layers, the base first. */
+  readonly layers?: readonly VerifiedLayer[] | undefined;
 }
 
 /** What an image declares of its process. */
@@ -75,6 +81,8 @@ export interface RuleContext {
   };
   /** Of a container whose root is there; absent before: rules that need it are evaluated once the guest has it. */
   readonly image?: RuleImage;
+  /** Whether the guest refuses each root but verified layers, `[image] layers = "verified"`; absent: no. */
+  readonly verifiedLayers?: boolean;
   /** What the configuration opens, for `privileged`; absent for nothing. */
   readonly access?: PrivilegeAccess;
 }

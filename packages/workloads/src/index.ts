@@ -22,5 +22,11 @@ export type { ValueForm } from './facts/value-form.js';
 export type { Container } from './pod/container.js';
 export { WorkloadError } from './pod/field.js';
 export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/image-config.js';
+export {
+  parseSnapshotterMetadata,
+  parseVeritysetup,
+  snapshotterLayer,
+  snapshotterSalt,
+} from './pod/verity-text.js';
 export { type ObjectFile, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

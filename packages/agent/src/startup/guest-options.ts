@@ -47,6 +47,7 @@ export function guestOptions(
     dataHub,
     images,
     pauseBundle,
+    verifiedLayers: configuration.image.layers === 'verified',
     access: guestAccess({ settings, documents }),
     clockFloor: clockFloor(configuration),
     limits: {

@@ -103,7 +103,11 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.max_size': larger,
   'image.decryption_keys': neutral('where the keys of encrypted layers come from'),
   'image.store': neutral('it is not built yet'),
-  'image.layers': neutral('it is not built yet'),
+  'image.layers': ordered(
+    ['pulled', 'verified'],
+    'the host can provide roots that are not verified',
+    'each root consists of verified layers, which rules pin',
+  ),
   'audit.file': neutral('where the audit log is stored'),
   'audit.on_failure': ordered(
     ['refuse-all', 'refuse-changes'],

@@ -1,4 +1,5 @@
 import { sharedDirectory } from '@kata-agent/catalogue';
+import { pinOf } from '@kata-agent/catalogue/requested-root';
 import {
   type ExpectedCall,
   type ImageConfig,
@@ -56,7 +57,11 @@ export function layerRules(
   if (setup.snapshotter !== 'erofs') return [];
   const there = eachContainer(calls, 'CreateContainer', (call) => {
     const name = asCreate(call)?.OCI?.Annotations['io.kubernetes.cri.image-name'] ?? '';
-    return layersTest(images.get(name) ?? {}, setup);
+    if (setup.verifiedLayers !== undefined && (call.container ?? '') === '') return pauseTest;
+    const verified = setup.verifiedLayers?.get(name);
+    return verified === undefined
+      ? layersTest(images.get(name) ?? {}, setup)
+      : `verified_layers == ${celLiteral(verified.map(pinOf))}`;
   });
   return [
     {
@@ -81,13 +86,19 @@ export function layerRules(
       method: 'CreateContainer',
       name: 'layers-there',
       description:
-        'The layers of a root are one disk, or all partitions of one, topmost first. With root hashes each has its own,\n' +
-        'and writes go to memory. containers[].image',
+        setup.verifiedLayers === undefined
+          ? 'The layers of a root are one disk, or all partitions of one, topmost first. With root hashes each has its own,\n' +
+            'and writes go to memory. containers[].image'
+          : "The root of a container is exactly these layers under dm-verity, the base first; the pause container's is in the\n" +
+            'image of the guest. containers[].image, --layers',
       expression: there ?? 'false',
       message: 'the root has other layers',
     },
   ];
 }
+
+/** The layer that the host has for it is not used. */
+const pauseTest = `image.from == "pause_bundle" && request.storages.exists(s, ${isLower})`;
 
 /** Tests the set of layers of one container. */
 function layersTest(image: Partial<ImageConfig>, setup: RuntimeSetup): string {

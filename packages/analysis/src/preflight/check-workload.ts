@@ -65,12 +65,13 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     .flatMap((document) => document.rules)
     .map((rule) => ({ rule, book: compile([rule]) }));
   const { access } = new PrivilegeGate(configuration);
+  const verifiedLayers = configuration.image.layers === 'verified';
   const view = new SandboxView(configuration.listeners, listener);
   const refused = new Map<string, RefusedCall>();
   const unjudged = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
   for (const call of expectedCalls(workload, setup, images)) {
     const { method, because, feature } = call;
-    const context = { ...view.next(call), access };
+    const context = { ...view.next(call), access, verifiedLayers };
     const allowed = lists.decide(method, call.request, context);
     if (allowed.outcome === 'deny') {
       const key = allowed.rule === undefined ? method : `${method} ${allowed.rule} ${because}`;

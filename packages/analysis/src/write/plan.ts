@@ -49,6 +49,8 @@ export interface Unconstrained {
 export interface Plan {
   /** The Kata release of the API. */
   readonly release: Release;
+  /** `[image] layers = "verified"`: a rule compares them. */
+  readonly verifiedLayers?: boolean;
   /** The access of containers to the guest. */
   readonly access: PlannedAccess;
   readonly endpoints: readonly Wanted<MethodName>[];

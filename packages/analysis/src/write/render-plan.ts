@@ -15,6 +15,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
       accessText(plan.access),
+    ...(plan.verifiedLayers === true ? [imageText] : []),
     `[api]\n` +
       `# Methods of later releases of Kata Containers are not served.\n` +
       `release = "${plan.release}"\n` +
@@ -27,6 +28,9 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
     ...plan.extra.map(extraText),
   ].join('\n');
 }
+
+const imageText =
+  '[image]\n# The host brings the layers of images, and a rule below pins them.\nlayers = "verified"\n';
 
 /** With `strict` an inconsistent list is an error, but the result must load. */
 function strictText({ senseless }: Plan): string {

@@ -15,7 +15,10 @@ export type SettingCode =
   | 'KA1111'
   | 'KA1112'
   | 'KA1113'
-  | 'KA1114';
+  | 'KA1114'
+  | 'KA1115'
+  | 'KA1116'
+  | 'KA1117';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -159,5 +162,37 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\ncredentials = "/etc/kata-agent/auth.json"\n',
     },
     remedy: 'Name a resource of the key broker, or set insecure_static_credentials.',
+  },
+  KA1115: {
+    title: 'verified layers that no rule pins',
+    explanation:
+      'dm-verity compares a disk of the host with a root hash, and the request of the host has the root hash. Only a rule that compares root hashes, salts and numbers of blocks with its own makes the layers known ones.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[image]\nlayers = "verified"\n',
+    },
+    remedy:
+      'Add a rule of CreateContainer that compares verified_layers; kata-agent-ctl config generate --layers writes it.',
+  },
+  KA1116: {
+    title: 'verified layers and a puller',
+    explanation:
+      'With layers = "verified" each root consists of layers that the host brings. An image that the guest pulls is refused, so that a puller would have no effect.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\nlayers = "verified"\n',
+    },
+    remedy: 'Remove puller and its keys, or layers.',
+  },
+  KA1117: {
+    title: 'rule about layers that are not verified',
+    explanation:
+      'Without layers = "verified" there are no verified layers: a rule that compares them would deny each container.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = \'verified_layers == ["0b6f/00ff/16"]\'\n',
+    },
+    remedy: 'Write layers = "verified" in [image], or remove the rule.',
   },
 };

@@ -16,6 +16,7 @@ interface Sections {
 export function checkImage({ image, agent }: Sections, report: Report): void {
   const puller = image.get(imageSettings.puller.key);
   if (puller?.value !== 'built-in') checkUnused(image, report);
+  checkLayers(image, report);
   checkCredentials(image, report);
   const { key, default: unset } = agentSettings.guestComponentsProcs;
   const level = agent.get(key)?.value ?? unset;
@@ -34,7 +35,7 @@ export function checkImage({ image, agent }: Sections, report: Report): void {
 function checkUnused(image: GivenSection, report: Report): void {
   for (const [key, { span }] of image) {
     if (report.full) break;
-    if (key === imageSettings.puller.key) continue;
+    if (key === imageSettings.puller.key || key === imageSettings.layers.key) continue;
     report.error(
       'KA1113',
       span,
@@ -42,6 +43,19 @@ function checkUnused(image: GivenSection, report: Report): void {
       'write puller = "built-in", or remove it',
     );
   }
+}
+
+/** Roots of verified layers and roots that are pulled exclude each other. */
+function checkLayers(image: GivenSection, report: Report): void {
+  const layers = image.get(imageSettings.layers.key);
+  const puller = image.get(imageSettings.puller.key);
+  if (layers?.value !== 'verified' || puller === undefined || puller.value === 'none') return;
+  report.error(
+    'KA1116',
+    puller.span,
+    `puller = ${JSON.stringify(puller.value)} has no effect with layers = "verified": images that are pulled are refused`,
+    'remove one of them',
+  );
 }
 
 function checkCredentials(image: GivenSection, report: Report): void {

@@ -130,7 +130,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     /KA1111.*decryption_keys is a resource with guest_components_procs/,
   ],
   ['another store', builtIn('store = "encrypted-disk"'), /KA1105.*not built yet/],
-  ['verified layers', builtIn('layers = "verified"'), /KA1105.*not built yet/],
+  ['verified layers and a puller', builtIn('layers = "verified"'), /KA1116.*has no effect with layers/],
 ];
 for (const [what, document, said] of wrong)
   test(`${what}: an error with its remedy`, async () => {

@@ -136,8 +136,9 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     key: 'layers',
     type: oneOf(['pulled', 'verified']),
     default: 'pulled',
-    purpose: 'Where the layers of an image come from.',
+    purpose:
+      'Whether the guest pulls images (pulled), or the root of each container must consist of layers that the host brings under dm-verity, and that a rule pins (verified).',
     example: '"verified"',
-    built: 'later',
+    withoutGuest: 'the inner agent mounts the roots of containers',
   },
 };

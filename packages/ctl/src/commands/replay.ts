@@ -102,7 +102,7 @@ async function runScenario(invocation: Invocation): Promise<number> {
 
 async function runPod(invocation: Invocation): Promise<number> {
   const { options } = invocation;
-  const { workloads, images, setup } = readPods(options);
+  const { workloads, images, setup } = await readPods(options);
   const wanted = options.text('workload');
   const named = workloads.filter(({ name }) => wanted === undefined || name === wanted);
   const [workload, second] = named;

@@ -57,3 +57,19 @@ export function readUpTo(path: string, most: number): Uint8Array {
 export function unreadable(path: string, error: unknown): CommandError {
   return new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${reasonOf(error)}`, { cause: error });
 }
+
+/** Returns a part of a file; undefined: there is no such file. Throws a CommandError (3) if it cannot be read. */
+export function readAt(path: string, position: number, size: number): Uint8Array | undefined {
+  try {
+    const descriptor = openSync(path, 'r');
+    try {
+      const buffer = Buffer.alloc(size);
+      return buffer.subarray(0, readSync(descriptor, buffer, 0, size, position));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw unreadable(path, error);
+  }
+}

@@ -104,6 +104,10 @@ tls = { client_ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE--
 /** What some examples need. */
 const completions: Readonly<Record<string, readonly string[]>> = {
   insecure_static_credentials: ['credentials = "/etc/kata-agent/auth.json"'],
+  layers: [
+    '[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]',
+    'expression = \'verified_layers == ["a/b/1"]\'',
+  ],
   may_set: [tenantWithoutPeers],
   required_within: [
     `[[audit.witness]]\nkey = ${witnessKeys.key.example}`,
@@ -122,7 +126,8 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
       row.section === 'delivery' && row.key !== 'accept' ? ['accept = ["initdata", "drop_ins"]'] : [];
     const measured = row.key === 'checkpoint_pcr' ? ['tpm = "try"'] : [];
     const sources = row.key === 'require' ? ['sources = ["configfs-tsm"]'] : [];
-    const puller = row.section === 'image' && row.key !== 'puller' ? ['puller = "built-in"'] : [];
+    const isPulled = row.section === 'image' && !['puller', 'layers'].includes(row.key);
+    const puller = isPulled ? ['puller = "built-in"'] : [];
     const before = [...accept, ...measured, ...sources, ...puller];
     const own = row.section === 'api' ? [] : [`[${row.section}]`, ...before, example];
     const named = completions[row.key] ?? [];

@@ -83,9 +83,11 @@ function decide(entries: readonly Entry[], allowed: Decision, values: CallValues
   return decision;
 }
 
+const imageNames: ReadonlySet<string> = new Set(['image', 'verified_layers']);
+
 /** Rules about the image are evaluated again, and then, when the guest has it. */
 function usesImage({ inputs }: Plan): boolean {
-  return inputs.some(({ name }) => name.name === 'image');
+  return inputs.some(({ name }) => imageNames.has(name.name));
 }
 
 function denied(code: RefusalCode, allowed: Decision, rule: Rule, reason: string): Decision {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cdiInjection, withEdits } from '../cdi/injection.js';
-import type { CreateContainer } from '../request/actions.js';
+import type { CreateContainer, Storage } from '../request/actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { narrowDevices } from '../cgroup/narrow-devices.js';
@@ -25,8 +25,11 @@ import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namesp
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { SecretVolumes } from '../confidential/secret-volumes.js';
 import { unsealEnvironment } from '../confidential/unseal-environment.js';
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
+import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
+import { isForRoot, pauseRootOf, placeVerifiedRoot } from '../image/verified-root.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
@@ -97,6 +100,22 @@ export async function createContainer(
   }
 }
 
+/** Returns the root that the guest gets itself, if it does, and the other storages. */
+function rootAndStorages(
+  action: Pick<CreateContainer, 'id' | 'spec' | 'storages' | 'sharedMounts'>,
+  { paths, verifiedLayers }: Pick<GuestContext, 'paths' | 'verifiedLayers'>,
+): { readonly pulled: Storage | undefined; readonly storages: readonly Storage[] } {
+  const { id, spec, storages, sharedMounts } = action;
+  const pulled = pulledRootOf(action, paths);
+  const pause = verifiedLayers ? pauseRootOf(action, paths) : undefined;
+  const own = pulled ?? pause;
+  if (own !== undefined && isOfSandbox(spec.annotations ?? {}))
+    checkPauseMounts(spec.mounts ?? [], sharedMounts);
+  const isUsed = (storage: Storage): boolean =>
+    storage !== pulled && (pause === undefined || !isForRoot(storage, id, paths));
+  return { pulled: own, storages: storages.filter(isUsed) };
+}
+
 async function build(
   { id, spec: given, storages: all, devices, sharedMounts, authorizeRoot }: CreateContainer,
   sandbox: FromSandbox,
@@ -105,8 +124,7 @@ async function build(
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
   const { opened, signal } = sandbox;
-  const pulled = pulledRootOf({ id, spec: given, storages: all, sharedMounts }, paths);
-  const storages = all.filter((storage) => storage !== pulled);
+  const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
   // Nothing of the pause container's process comes from the host in a guest with its own images.
   const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);
   const places = new OwnPlaces({
@@ -164,7 +182,10 @@ async function build(
   });
 
   const rootfs =
-    ownRoot ?? (await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
+    ownRoot ??
+    (context.verifiedLayers
+      ? placeVerifiedRoot(bundle, syscalls, made)
+      : await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
   const bound = bindLocalVolumes(withEdits(requested, edits), storages);
   const capabilities = await context.capabilities();
   const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);

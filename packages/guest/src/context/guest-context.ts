@@ -46,6 +46,7 @@ export interface SettingsPart {
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   readonly pauseBundle: string;
+  readonly verifiedLayers: boolean;
   readonly pipeSize: number;
 }
 

@@ -45,6 +45,8 @@ export interface GuestOptions {
   readonly dataHub?: DataHub | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
+  /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */
+  readonly verifiedLayers?: boolean | undefined;
   /** The directory with the bundle of the pause container. Default: `/pause_bundle`. */
   readonly pauseBundle?: string | undefined;
   readonly output?: OutputPolicy | undefined;

@@ -81,6 +81,7 @@ export function openContext(options: GuestOptions): GuestContext {
       timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
     });
     const disks = new Disks(paths.sys);
+    const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
     let capabilities: Promise<Capabilities> | undefined;
     return {
@@ -96,6 +97,7 @@ export function openContext(options: GuestOptions): GuestContext {
       dataHub: options.dataHub,
       images: options.images,
       pauseBundle: options.pauseBundle ?? '/pause_bundle',
+      verifiedLayers,
       clock: { floor: options.clockFloor, now: Date.now },
       log,
       reaper,
@@ -117,7 +119,7 @@ export function openContext(options: GuestOptions): GuestContext {
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
       places: new HeldPlaces(),
       storages: new StorageTable(
-        { syscalls, paths, access, devices, disks, tools, log, dataHub: options.dataHub },
+        { syscalls, paths, access, devices, disks, tools, log, dataHub: options.dataHub, verifiedLayers },
         records,
       ),
       metrics: new Metrics(),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { hasCode, Open } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
+import type { HeldDisk } from './held-disk.js';
 
 interface Use {
   readonly number: string;
@@ -67,14 +68,13 @@ export class Disks {
    * Takes a disk for the guest to mount as a read-only layer of a root; the result releases it. Containers of the same
    * image share it: runtime-rs attaches a file of the host once.
    *
-   * @param disk path of the device node
    * @throws GuestError as `take`
    */
-  takeLayer(disk: string): () => void {
-    const use = { ...this.#use(numberOf(disk), undefined), layer: true };
+  takeLayer({ named: disk, path, number }: Pick<HeldDisk, 'named' | 'path' | 'number'>): () => void {
+    const use = { ...this.#use(number, undefined), layer: true };
     const isSame = ({ number, layer }: Use): boolean => layer && number === use.number;
     this.#refuseOverlap(disk, use, isSame);
-    if (![...this.#uses].some(isSame)) refuseClaimed(disk);
+    if (![...this.#uses].some(isSame)) refuseClaimed(disk, path);
     return this.#add(use);
   }
 
@@ -132,9 +132,10 @@ function numberOf(disk: string): DeviceNumber {
  * Refuses a disk that the kernel has claimed: one that is mounted, used as swap or part of another device, or that has such
  * a partition. Opening it with O_EXCL fails with EBUSY (block/bdev.c).
  */
-function refuseClaimed(disk: string): void {
+function refuseClaimed(disk: string, descriptor?: string): void {
+  const flags = Open.ReadOnly | Open.Exclusive | Open.NonBlock;
   try {
-    closeSync(openSync(disk, Open.ReadOnly | Open.Exclusive | Open.NonBlock | Open.NoFollow));
+    closeSync(descriptor === undefined ? openSync(disk, flags | Open.NoFollow) : openSync(descriptor, flags));
   } catch (error) {
     throw hasCode(error, 'EBUSY') ? inUse(disk, error) : error;
   }

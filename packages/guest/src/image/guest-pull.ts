@@ -1,3 +1,4 @@
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import type { Storage } from '../request/actions.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
@@ -5,17 +6,10 @@ import { quotedWord } from '../quoted.js';
 /** The storage driver by which a runtime asks the guest to pull an image. */
 export const guestPullDriver = 'image_guest_pull';
 
-/** Annotations that say whether a container is the sandbox's own (docs/coco-facts.md, "Guest pull"). */
-const typeKeys = ['io.kubernetes.cri.container-type', 'io.kubernetes.cri-o.ContainerType'];
 /** Annotations with the name of a container's image. */
 const nameKeys = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'];
 
 export type Annotations = Readonly<Record<string, string>>;
-
-/** Reports whether annotations, or metadata of a volume, are of the sandbox's own container, whose image is in the guest. */
-export function isOfSandbox(annotations: Annotations): boolean {
-  return typeKeys.some((key) => annotations[key] === 'sandbox');
-}
 
 /** Returns the metadata that a request has for a pull; undefined: it has none, and its annotations decide. @throws GuestError `invalid` */
 function pullMetadata({ driverOptions }: Pick<Storage, 'driverOptions'>): Annotations | undefined {

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { mount, MountAttribute } from '@kata-agent/linux';
 import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
@@ -10,8 +11,7 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedPath, quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
-import { checkPauseMounts } from './check-pause-mounts.js';
-import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
+import { checkOneImage, guestPullDriver } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 
@@ -29,7 +29,7 @@ const pauseSize = '64m';
  * @throws GuestError `invalid` or `refused` if the request is inconsistent
  */
 export function pulledRootOf(
-  { id, storages, spec, sharedMounts }: Pick<CreateContainer, 'id' | 'storages' | 'spec' | 'sharedMounts'>,
+  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
   { kata }: { readonly kata: string },
 ): Storage | undefined {
   const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
@@ -46,7 +46,6 @@ export function pulledRootOf(
       `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
     );
   checkOneImage(storage, spec.annotations ?? {});
-  if (isOfSandbox(spec.annotations ?? {})) checkPauseMounts(spec.mounts ?? [], sharedMounts);
   return storage;
 }
 

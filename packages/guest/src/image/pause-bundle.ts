@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { GuestError } from '../error/guest-error.js';
 import type { OciProcess, OciSpec } from '../request/oci-spec.js';
-import { isOfSandbox } from './guest-pull.js';
 
 /** Who runs a process whose spec names no user. */
 const root = { uid: 0, gid: 0 };

@@ -31,6 +31,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
         action,
         paths: context.paths,
         hooks: context.hooks,
+        verifiedLayers: context.verifiedLayers,
         access: context.access,
         containers: {
           count: containers.size + making.ids.length,

@@ -48,6 +48,7 @@ test('a request with several faults is refused for the first of the list', () =>
     action: { id: '', spec: { ...empty, mounts, hooks, linux: { sysctl: { vm: '|' } } }, storages: [] },
     paths: { kata: '/run/kata-containers' },
     hooks: 'refuse',
+    verifiedLayers: false,
     access: { privileged: 'refuse', sysctls: [], networkNamespaces: [] },
     containers,
     installedRuntime: () => {

@@ -3,6 +3,7 @@ import { checkContainerId, checkHostname } from '../container/identifiers.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { pulledRootOf } from '../image/own-root.js';
+import { checkVerifiedRoot } from '../image/verified-root.js';
 import { refuseHooks } from '../hooks/refuse-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
@@ -38,6 +39,7 @@ export interface RequestedContainer {
   readonly action: Pick<CreateContainer, 'id' | 'spec' | 'storages' | 'sharedMounts'>;
   readonly paths: { readonly kata: string };
   readonly hooks: HookSetting;
+  readonly verifiedLayers: boolean;
   readonly access: Pick<GuestAccess, 'privileged' | 'sysctls' | 'networkNamespaces'>;
   /** Number of containers that exist or are being created, without those that wait for devices or mounts. */
   readonly containers: {
@@ -59,6 +61,9 @@ const requestChecks: OrderedChecks<RequestedContainer> = {
   'number of mounts': ({ action }) => checkCount('mounts', action.spec.mounts ?? []),
   'number of storages': ({ action }) => checkCount('storages', action.storages),
   'image that the guest pulls': ({ action, paths }) => void pulledRootOf(action, paths),
+  'verified layers': ({ action, verifiedLayers }) => {
+    if (verifiedLayers) checkVerifiedRoot(action);
+  },
   hooks: ({ action, hooks }) => {
     if (hooks !== 'allow') refuseHooks(action.spec.hooks);
   },

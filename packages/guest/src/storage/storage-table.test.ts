@@ -30,7 +30,15 @@ function table(kata: string) {
   let saved: readonly SavedStorage[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
   const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
-  const environment = { syscalls, paths, access: openAccess, log, dataHub: undefined, ...parts };
+  const environment = {
+    syscalls,
+    paths,
+    access: openAccess,
+    log,
+    dataHub: undefined,
+    verifiedLayers: false,
+    ...parts,
+  };
   const storages = new StorageTable(environment, {
     saveStorages: (records) => {
       saved = records;

@@ -151,7 +151,8 @@ export class ContainerMounts {
     if (this.#setup.snapshotter === 'erofs') {
       // Rules of their own are about layers, which have the same mount point.
       this.#origins.form('storageTable', { condition: `${celLiteral(layerOption)} in s.options`, because });
-      for (const layer of layerStorages(this.#id, image ?? {}, this.#setup, position)) {
+      const verified = this.#setup.verifiedLayers?.get(name);
+      for (const layer of layerStorages(this.#id, image ?? {}, this.#setup, position, verified)) {
         this.storages.push(layer);
         const entry = [layer.driver, layer.fstype, sourcePlace(layer.mountPoint)];
         this.#origins.of('storages', entry, because);

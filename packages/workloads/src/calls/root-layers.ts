@@ -1,4 +1,5 @@
 import { sharedDirectory } from '@kata-agent/catalogue';
+import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 import { create } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
 import type { ImageConfig } from '../pod/image-config.js';
@@ -7,8 +8,8 @@ import type { RuntimeSetup } from './runtime-setup.js';
 /** Marks a storage as a layer of the container's root. */
 export const layerOption = 'X-kata.multi-layer=true';
 
-/** Bytes before the hash tree of a sample; a request has those of its layer. */
-const sampleHashOffset = 1 << 24;
+/** Blocks before the hash tree, and salt, of a sample; a request has those of its layer. */
+const sample = { dataBlocks: 1 << 12, salt: '0'.repeat(64) };
 
 /** Returns where runtime-rs has the root of a container: shared by the host, or combined from layers in the guest. */
 export function passthroughRoot(container: string): string {
@@ -24,8 +25,11 @@ export function partitionOption(number: number | string): string {
  * Reports whether writes to the root go to a disk of the host if containerd provides one. It could hide any file of the
  * image, which the root hashes of the image must exclude, and a confidential guest writes to its own memory only.
  */
-export function mayWriteToDisk({ guest }: RuntimeSetup, image: Partial<ImageConfig>): boolean {
-  return guest !== 'confidential' && (image.rootHashes ?? []).length === 0;
+export function mayWriteToDisk(
+  { guest, verifiedLayers }: RuntimeSetup,
+  image: Partial<ImageConfig>,
+): boolean {
+  return guest !== 'confidential' && verifiedLayers === undefined && (image.rootHashes ?? []).length === 0;
 }
 
 /**
@@ -36,12 +40,14 @@ export function mayWriteToDisk({ guest }: RuntimeSetup, image: Partial<ImageConf
  * `generate_dmverity_options` in `libs/kata-types/src/gpt_disk.rs`, of Kata Containers 4.1.0.
  *
  * @param position of the container in its pod, for sample addresses
+ * @param verified the layers of the image if they are known, the base first
  */
 export function layerStorages(
   container: string,
   image: Partial<ImageConfig>,
   setup: RuntimeSetup,
   position: number,
+  verified?: readonly VerifiedLayer[],
 ): readonly Storage[] {
   const storage = (source: string, fstype: string, options: readonly string[]): Storage =>
     create(StorageSchema, {
@@ -54,15 +60,15 @@ export function layerStorages(
   const slot = (number: number): string => number.toString(16).padStart(2, '0');
   const writable = storage(slot(8 + (position % 24)), 'ext4', ['rw', 'X-kata.overlay-upper', layerOption]);
   const lower = ['X-kata.overlay-lower', layerOption];
-  const hashed = (image.rootHashes ?? [])
+  const hashed = (verified ?? (image.rootHashes ?? []).map((rootHash) => ({ rootHash, ...sample })))
     .toReversed()
-    .map((hash, index) => [
+    .map(({ rootHash, salt, dataBlocks }, index) => [
       partitionOption(index + 1),
       'X-kata.dmverity-enabled=true',
-      `X-kata.dmverity.roothash=${hash}`,
-      `X-kata.dmverity.hashoffset=${sampleHashOffset}`,
+      `X-kata.dmverity.roothash=${rootHash}`,
+      `X-kata.dmverity.hashoffset=${dataBlocks * 4096}`,
       'X-kata.dmverity.no-superblock=false',
-      `X-kata.dmverity.salt=${'0'.repeat(64)}`,
+      `X-kata.dmverity.salt=${salt === '' ? '-' : salt}`,
     ]);
   const count = image.layers ?? 1;
   const partitions =

@@ -1,4 +1,5 @@
 import type { RuntimeName } from '@kata-agent/catalogue';
+import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 
 /** The properties of the cluster that affect the calls to the agent. */
 export interface RuntimeSetup {
@@ -15,6 +16,11 @@ export interface RuntimeSetup {
    * layers. Absent: shared by the host, or pulled in the guest if the host shares no files.
    */
   readonly snapshotter?: 'erofs';
+  /**
+   * The layers of each image, by its name, the base first: the guest accepts nothing else (`[image] layers = "verified"`), and
+   * has the root of the pause container itself. Absent: it accepts roots of the host.
+   */
+  readonly verifiedLayers?: ReadonlyMap<string, readonly VerifiedLayer[]>;
   /**
    * The network namespace that containers join, which the forwarder of peer pods adds to requests. Absent: they use the
    * guest's own.

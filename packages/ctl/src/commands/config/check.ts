@@ -44,7 +44,7 @@ export const configCheck: CommandDefinition = {
   run: async (invocation) => {
     const { io, options, operands } = invocation;
     const file = operands[0] ?? '';
-    const pods = options.texts('pod').length === 0 ? undefined : readPods(options);
+    const pods = options.texts('pod').length === 0 ? undefined : await readPods(options);
     const loaded = await loadFile(file, {
       later: operands.slice(1),
       root: options.text('root'),

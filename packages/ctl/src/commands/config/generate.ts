@@ -33,7 +33,7 @@ export const configGenerate: CommandDefinition = {
         help: ['name a file: --pod pod.yaml'],
       });
     }
-    const pods = readPods(options);
+    const pods = await readPods(options);
     const plan = generate(pods.workloads, pods);
     const unbuilt = pods.workloads.flatMap((workload) =>
       unbuiltFeatures(workload, pods.setup, pods.images, { image: { puller: 'none' } }),
@@ -117,9 +117,9 @@ function tagNotes(workloads: Pods['workloads']): readonly string[] {
 function layerNotes(
   workloads: Pods['workloads'],
   images: Pods['images'],
-  { guest, snapshotter }: Pods['setup'],
+  { guest, snapshotter, verifiedLayers }: Pods['setup'],
 ): readonly string[] {
-  if (snapshotter === undefined || guest !== 'confidential') return [];
+  if (verifiedLayers !== undefined || snapshotter === undefined || guest !== 'confidential') return [];
   const named = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
   const unverified = [...new Set(named)].filter(
     (image) => (images.get(image)?.rootHashes ?? []).length === 0,

@@ -12,6 +12,7 @@ import type { Options } from '../../cli/options.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { readTextInput } from '../../input/read-input.js';
+import { layerOptions, readLayers } from './layer-files.js';
 
 export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
 
@@ -52,6 +53,7 @@ export const podOptions: readonly OptionRow[] = [
     flags: '--network-namespace <path>',
     description: `the network namespace of the guest that containers join (default with --runtime remote: ${podns})`,
   },
+  ...layerOptions,
 ];
 
 /** The workloads and images that the options name. */
@@ -62,7 +64,7 @@ export interface Pods {
 }
 
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
-export function readPods(options: Options): Pods {
+export async function readPods(options: Options): Promise<Pods> {
   const files = options.texts('pod').map((file) => ({ file, text: readTextInput(file) }));
   const images = new Map(
     options.texts('imageConfig').map((option) => {
@@ -74,7 +76,14 @@ export function readPods(options: Options): Pods {
     }),
   );
   try {
-    return { workloads: readWorkloads(files), images, setup: setupOf(options) };
+    const workloads = readWorkloads(files);
+    const verifiedLayers = await readLayers(options, workloads);
+    const setup = setupOf(options);
+    return {
+      workloads,
+      images,
+      setup: verifiedLayers === undefined ? setup : { ...setup, verifiedLayers },
+    };
   } catch (error) {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });

@@ -144,7 +144,8 @@ function recordTables(): readonly string[] {
     ]);
     records.set(name, `\nFields of ${code(name)}:\n\n${markdownTable(['name', 'type', 'meaning'], rows)}`);
     for (const [key, field] of type.fields) {
-      if (field.type.kind === 'list') add('member', field.type.element, methods);
+      if (field.type.kind === 'list' && field.type.element.kind === 'record')
+        add(field.type.element.name, field.type.element, methods);
       add(`${name}.${key}`, field.type, methods);
     }
   };

@@ -4,6 +4,8 @@ import type { RuleContainer, RuleImage, RuleMember, RulePeer } from '../../rule-
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
+import { requestedImage } from '../../facts/requested-image.js';
+import { imageLayers, layerValues, verifiedLayers } from './layer-names.js';
 import { requestDescriptor } from './request-descriptor.js';
 import type { RuleName } from './rule-name.js';
 
@@ -86,7 +88,7 @@ const peerType = record('peer', {
   },
 });
 
-const roots: readonly RuleImage['from'][] = ['host', 'pause_bundle', 'pulled'];
+const roots: readonly RuleImage['from'][] = ['host', 'pause_bundle', 'pulled', 'verified_layers'];
 
 const imageConfig = record('image.config', {
   entrypoint: { type: listOf(string), doc: 'Empty if the image has none, like each of these.' },
@@ -101,7 +103,7 @@ const imageConfig = record('image.config', {
 const image = record('image', {
   from: {
     type: { kind: 'string', among: roots },
-    doc: 'host: the root comes from the host, and has no other field. pause_bundle: from the image of the guest. pulled: the guest pulled it.',
+    doc: 'host: the root comes from the host, and has no other field. pause_bundle: from the image of the guest. pulled: the guest pulled it. verified_layers: disks of the host under dm-verity.',
   },
   reference: { type: string, optional: true, doc: 'If it was pulled: the name, as in the request.' },
   digest: {
@@ -119,6 +121,7 @@ const image = record('image', {
     optional: true,
     doc: 'If the built-in puller pulled it: what the image declares of its process.',
   },
+  layers: imageLayers,
 });
 
 /** Names for properties of the call, for all methods or those that name a container. */
@@ -149,8 +152,9 @@ export const callNames: readonly RuleName[] = [
     doc: 'The image that the guest pulled for the container. If the request asks for a pull, rules with this name are evaluated after it, before anything of the image is used; a denial removes what was pulled. Rules that are only recorded are then not evaluated.',
     example: 'has(image.digest) ? image.digest == "sha256:…" : image.from == "pause_bundle"',
     typeFor: () => image,
-    read: (_, context) => imageValue(context.image ?? { from: 'host' }),
+    read: (request, context) => imageValue(context.image ?? requestedImage(request, context)),
   },
+  verifiedLayers,
   {
     name: 'sandbox',
     methods: methodNames,
@@ -187,12 +191,13 @@ function containerValue({ id, state, claimed: { image, annotations } }: RuleCont
   return { id, state, claimed: { image, name, annotations: new Map(Object.entries(annotations)) } };
 }
 
-function imageValue({ from, reference, digest, manifestDigest, config }: RuleImage): FieldValues {
+function imageValue({ from, reference, digest, manifestDigest, config, layers }: RuleImage): FieldValues {
   return {
     from,
     reference,
     digest,
     manifest_digest: manifestDigest,
+    layers: layers === undefined ? undefined : layerValues(layers),
     config:
       config === undefined
         ? undefined

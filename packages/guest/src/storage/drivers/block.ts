@@ -69,7 +69,9 @@ async function prepare(
   }
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
   const device =
-    verity === undefined ? disk : openVerity(disk, verity, verityName(verity, context.place), context);
+    verity === undefined
+      ? disk
+      : openVerity({ path: disk, named: disk }, verity, verityName(verity, context.place), context);
   refuseSecondDevice(device, fstype);
   mountAt({ source: device, fstype, options }, context);
   await applyFsGroup(storage, context);

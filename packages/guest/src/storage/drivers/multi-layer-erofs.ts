@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Directory, mount } from '@kata-agent/linux';
+import { HeldDisk } from '../../device/held-disk.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -21,6 +22,9 @@ import { openVerity, verityName } from './verity.js';
 
 /** The directory in a container's bundle with the mounts of its layers. */
 export const layersDirectory = 'layers';
+
+/** Where the root of verified layers is mounted there: at no path that a request can name. */
+export const verifiedRootName = 'root';
 
 /**
  * The root of a container from EROFS layers, each a disk or a partition, and a writable layer: a disk with ext4, or
@@ -76,7 +80,8 @@ async function prepare(storage: Storage, context: StorageContext): Promise<void>
     });
     const lowerdir = lowers.map(({ path }) => path).join(':');
     const options = [...fixed, `lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`];
-    mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
+    if (context.verifiedLayers) mountOverlay(join(directory, verifiedRootName), options, context);
+    else mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
   } finally {
     for (const each of opened) each.close();
   }
@@ -98,13 +103,27 @@ function mountUpper(
 }
 
 function mountLower(layer: RootLayer, index: number, directory: string, context: StorageContext): string {
-  const disk = context.devices.find(layer.wanted);
-  context.made.push(`disk ${disk}`, context.disks.takeLayer(disk));
   const { verity } = layer;
-  const device =
-    verity === undefined ? disk : openVerity(disk, verity, verityName(verity, context.place, index), context);
-  const options = [...layer.options, 'ro', 'nosuid', 'nodev'];
-  return mountLayer(device, join(directory, `lower-${index}`), { type: 'erofs', options }, context);
+  const disk = HeldDisk.open(context.syscalls, context.devices.find(layer.wanted));
+  try {
+    context.made.push(`disk ${disk.named}`, context.disks.takeLayer(disk));
+    // The kernel holds the disk for the device that is made of it.
+    const device =
+      verity === undefined
+        ? disk.named
+        : openVerity(disk, verity, verityName(verity, context.place, index), context);
+    const options = [...layer.options, 'ro', 'nosuid', 'nodev'];
+    return mountLayer(device, join(directory, `lower-${index}`), { type: 'erofs', options }, context);
+  } finally {
+    disk.close();
+  }
+}
+
+function mountOverlay(target: string, options: readonly string[], context: StorageContext): void {
+  const { syscalls, made } = context;
+  makeDirectory(target, context);
+  mount(syscalls, { source: 'overlay', target, type: 'overlay', options });
+  made.push(`mount at ${target}`, () => unmount(target, syscalls));
 }
 
 function mountLayer(

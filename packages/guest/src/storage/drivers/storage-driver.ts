@@ -32,6 +32,8 @@ export interface StorageEnvironment {
   readonly tools: Tools;
   /** Undefined: there is none. */
   readonly dataHub: DataHub | undefined;
+  /** Whether the layers of a root are verified, and no request can name it. */
+  readonly verifiedLayers: boolean;
   readonly log: GuestLog;
 }
 

@@ -61,7 +61,7 @@ test('a device whose blocks do not have the root hash is refused, and is removed
     const made = new UndoStack();
     const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev };
     const verity = given('X-kata.dmverity.hashoffset=8192');
-    assert.throws(() => openVerity(disk, verity, 'name', { syscalls, made, paths }), {
+    assert.throws(() => openVerity({ path: disk, named: disk }, verity, 'name', { syscalls, made, paths }), {
       kind: 'refused',
       message: /does not pass dm-verity.*root hash abab/,
     });
@@ -89,7 +89,9 @@ test('a kernel without a device mapper, and one that rejects the table, are erro
       throw SyscallError.named(name, code);
     });
     const made = new UndoStack();
-    assert.throws(() => openVerity(disk, verity, 'name', { syscalls, made, paths }), { message });
+    assert.throws(() => openVerity({ path: disk, named: disk }, verity, 'name', { syscalls, made, paths }), {
+      message,
+    });
     assert.ok(made.empty);
   }
 });

@@ -91,16 +91,28 @@ export function verityOf(options: KataOptions): Verity | undefined {
 /** Dependencies of a verity device. */
 type VerityContext = Pick<StorageContext, 'syscalls' | 'made' | 'paths'>;
 
+/** The disk below a verity device. */
+interface VerityDisk {
+  readonly path: string;
+  /** For messages. */
+  readonly named: string;
+}
+
 /**
  * Creates a verity device on a disk, and returns its node. The step that removes it is pushed to `made`.
  *
  * @param name of the device, from `verityName`
  */
-export function openVerity(disk: string, verity: Verity, name: string, context: VerityContext): string {
+export function openVerity(
+  { path, named: disk }: VerityDisk,
+  verity: Verity,
+  name: string,
+  context: VerityContext,
+): string {
   const { syscalls, paths, made } = context;
   let node: string;
   try {
-    node = createMappedDevice(syscalls, controlOf(context), name, verityTable(disk, verity));
+    node = createMappedDevice(syscalls, controlOf(context), name, verityTable(path, verity));
   } catch (error) {
     throw refusal(error, disk);
   }

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { isOfSandbox, requestedRoot } from '@kata-agent/catalogue/requested-root';
+import { Directory, MountAttribute, type Syscalls } from '@kata-agent/linux';
+import { checkKernelPlaces } from '../container/rootfs.js';
+import type { UndoStack } from '../container/undo-stack.js';
+import { GuestError } from '../error/guest-error.js';
+import { quotedWord } from '../quoted.js';
+import type { CreateContainer, Storage } from '../request/actions.js';
+import { isRootPlace } from '../source/root-places.js';
+import { copyMount } from '../source/staged-mounts.js';
+import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
+import { rootLayersOf } from '../storage/root-layers.js';
+import { guestPullDriver } from './guest-pull.js';
+
+type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
+
+/**
+ * Refuses each root but verified layers: the only place where that is decided. The root of the sandbox's own container is in the
+ * guest's image.
+ *
+ * @throws GuestError `refused`
+ */
+export function checkVerifiedRoot({ id, spec, storages }: Requested): void {
+  const root = requestedRoot({
+    id,
+    annotations: spec.annotations ?? {},
+    rootPath: spec.root?.path,
+    storages: storages.flatMap((storage) => storage.layers ?? [storage]),
+  });
+  if (root.kind === 'pause') return;
+  if (root.kind === 'refused')
+    throw new GuestError(
+      'refused',
+      `container ${quotedWord(id)}: its root must consist of verified layers ([image] layers = "verified"): ${root.why}`,
+    );
+  // What is mounted is read from the same options by the code for all layers, which must see the same.
+  const [mounted, second] = storages.filter(({ layers }) => layers !== undefined).map(rootLayersOf);
+  const values = mounted?.lowers.toReversed().map(
+    ({ verity }) =>
+      verity && {
+        rootHash: verity.rootHash,
+        salt: verity.salt,
+        dataBlocks: verity.hashOffset / verity.dataBlockSize,
+      },
+  );
+  if (second !== undefined || mounted?.upper !== undefined || !isDeepStrictEqual(values, root.layers))
+    throw new GuestError('internal', `container ${quotedWord(id)}: its layers are read in two ways`);
+}
+
+/**
+ * Returns a storage for the root of the pause container, which is in the guest's image: the host's is not used. Undefined: it is
+ * another container.
+ */
+export function pauseRootOf(
+  { id, spec }: Pick<Requested, 'id' | 'spec'>,
+  { kata }: { readonly kata: string },
+): Storage | undefined {
+  if (!isOfSandbox(spec.annotations ?? {})) return undefined;
+  return {
+    driver: guestPullDriver,
+    driverOptions: [],
+    source: 'pause',
+    fstype: 'overlay',
+    options: [],
+    mountPoint: join(kata, id, 'rootfs'),
+    shared: false,
+  };
+}
+
+/** Reports whether a storage of a request is for the root of its container. */
+export function isForRoot({ mountPoint }: Storage, id: string, { kata }: { readonly kata: string }): boolean {
+  return mountPoint.startsWith(`${kata}/`) && isRootPlace(mountPoint.slice(kata.length + 1), id);
+}
+
+/** Mounts the root that consists of verified layers at `rootfs` in the bundle, whose path it returns. No path of the request is used. */
+export function placeVerifiedRoot(bundle: string, syscalls: Syscalls, made: UndoStack): string {
+  const rootfs = join(bundle, 'rootfs');
+  const layers = Directory.open(syscalls, join(bundle, layersDirectory));
+  try {
+    const source = { descriptor: layers.place(verifiedRootName), isDirectory: true, writable: true };
+    try {
+      copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
+    } finally {
+      source.descriptor.close();
+    }
+  } finally {
+    layers.close();
+  }
+  checkKernelPlaces(rootfs, rootfs, syscalls);
+  return rootfs;
+}

@@ -1,0 +1,127 @@
+// Preloaded by an agent with `--import`, where the kernel has no device mapper: a stand-in for the ioctls by which the agent
+// makes dm-verity devices. It verifies the whole device with veritysetup when the device becomes active, and lets a loop
+// device show its data; one that does not verify cannot be read (EIO). The kernel's own dm-verity, which verifies each block
+// when it is read, is tested in VMs (tests/vm/devices.test.ts).
+import { Buffer } from 'node:buffer';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { replaceLibc } from '@kata-agent/tool-command/replace-libc';
+
+/** In a directory that is the agent's /dev (verityStandIn of layer-disks.ts). */
+const log = process.env['VERITY_TABLES'];
+/** `NODE=OTHER`: the node is replaced by the other one when the agent has checked its disk. */
+const swap = process.env['VERITY_SWAP'];
+
+const deviceMapper = 0xc138fd00;
+const Command = { Create: 3, Remove: 4, Suspend: 6, LoadTable: 9 } as const;
+
+/** A device, stored in a file so that the next agent finds it. */
+interface Mapped {
+  readonly minor: number;
+  table: string;
+  loop?: string;
+}
+
+const stateOf = (name: string): string => `/dev/stand-in-${name}`;
+
+if (log !== undefined) {
+  replaceLibc('ioctl', (real) => (...args) => {
+    const [, request, argument] = args;
+    const command = Number(request) - deviceMapper;
+    if (!(argument instanceof Uint8Array) || command < 0 || command > 255) return real(...args);
+    const block = Buffer.from(argument.buffer, argument.byteOffset, argument.length);
+    const name = textAt(block, 48);
+    if (command === Command.Create) {
+      const minor = freeMinor();
+      save(name, { minor, table: '' });
+      block.writeBigUInt64LE((253n << 8n) | BigInt(minor), 40);
+    }
+    if (!fs.existsSync(stateOf(name))) return 0;
+    const device = JSON.parse(fs.readFileSync(stateOf(name), 'utf8')) as Mapped;
+    if (command === Command.LoadTable) {
+      device.table = textAt(block, 312 + 40);
+      save(name, device);
+      fs.appendFileSync(log, `${textAt(block, 312 + 24)} ${device.table}\n`);
+    }
+    if (command === Command.Suspend) {
+      activate(device);
+      save(name, device);
+    }
+    if (command === Command.Remove) {
+      fs.rmSync(`/dev/dm-${device.minor}`, { force: true });
+      if (device.loop !== undefined) execFileSync('losetup', ['--detach', device.loop]);
+      fs.rmSync(stateOf(name));
+    }
+    return 0;
+  });
+}
+
+function freeMinor(): number {
+  const taken = fs
+    .readdirSync('/dev')
+    .filter((each) => each.startsWith('stand-in-'))
+    .map((each) => (JSON.parse(fs.readFileSync(`/dev/${each}`, 'utf8')) as Mapped).minor);
+  return Math.max(-1, ...taken) + 1;
+}
+
+function save(name: string, device: Mapped): void {
+  fs.writeFileSync(stateOf(name), JSON.stringify(device));
+}
+
+function activate(device: Mapped): void {
+  const [format, data, , , , blocks, firstHashBlock, algorithm, rootHash, salt = '-'] =
+    device.table.split(' ');
+  const node = `/dev/dm-${device.minor}`;
+  const disk = `/dev/below-${device.minor}`;
+  execFileSync('mknod', [disk, 'b', ...(data ?? '').split(':')]);
+  try {
+    execFileSync(
+      'veritysetup',
+      [
+        'verify',
+        '--no-superblock',
+        `--format=${format}`,
+        `--data-blocks=${blocks}`,
+        `--hash=${algorithm}`,
+        `--salt=${salt}`,
+        `--hash-offset=${Number(firstHashBlock) * 4096}`,
+        disk,
+        disk,
+        rootHash ?? '',
+      ],
+      { stdio: 'ignore' },
+    );
+  } catch {
+    // Reading there fails with EIO: no page is mapped at address 0.
+    fs.symlinkSync('/proc/self/mem', node);
+    return;
+  } finally {
+    fs.rmSync(disk);
+  }
+  const show = ['--find', '--show', '--read-only', `--sizelimit=${Number(blocks) * 4096}`];
+  execFileSync('mknod', [disk, 'b', ...(data ?? '').split(':')]);
+  device.loop = execFileSync('losetup', [...show, disk], { encoding: 'utf8' }).trim();
+  fs.rmSync(disk);
+  execFileSync('cp', ['-a', device.loop, node]);
+}
+
+function textAt(block: Buffer, offset: number): string {
+  return block.toString('utf8', offset, block.indexOf(0, offset));
+}
+
+if (swap !== undefined) {
+  const [node = '', other = ''] = swap.split('=');
+  const real = fs.openSync;
+  let isDone = false;
+  fs.openSync = (...args: Parameters<typeof real>) => {
+    const opened = real(...args);
+    const isClaim = typeof args[1] === 'number' && (args[1] & fs.constants.O_EXCL) !== 0;
+    if (isClaim && !isDone) {
+      isDone = true;
+      fs.renameSync(other, node);
+    }
+    return opened;
+  };
+  syncBuiltinESMExports();
+}
