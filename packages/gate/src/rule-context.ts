@@ -1,3 +1,4 @@
+import type { ImageProgram } from './entrypoint/image-program.js';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 
 /** The known properties of the peer of a connection. */
@@ -47,10 +48,12 @@ export interface RuleImage {
   readonly digest?: string | undefined;
   readonly manifestDigest?: string | undefined;
   readonly config?: RuleImageConfig | undefined;
+  /** What its root has of the program of the request; absent if the program or its interpreter is not there. */
+  readonly program?: ImageProgram | undefined;
 }
 
 /** What an image declares of its process. */
-interface RuleImageConfig {
+export interface RuleImageConfig {
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly env: readonly string[];

@@ -29,7 +29,7 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
       sharedMounts: request.sharedMounts.map(sharedMount),
       sandboxPidns: request.sandboxPidns,
       stdio,
-      authorizeRoot: (image) => authorizeRoot(image, services, request, context),
+      authorizeRoot: (image, program) => authorizeRoot({ image, program }, services, request, context),
     }),
   );
   return {};

@@ -13,6 +13,7 @@ import { removeTree } from '../storage/remove-tree.js';
 import { checkOneImage, guestPullDriver, isOfSandbox } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
+import { readProgram } from './program/read-program.js';
 
 type OwnRootContext = Pick<
   GuestContext,
@@ -67,7 +68,10 @@ export async function mountOwnRoot(
   try {
     const isPause = isOfSandbox(spec.annotations ?? {});
     if (isPause) copyPause(directory, context);
-    authorizeRoot(isPause ? undefined : await pull({ storage, id, directory, signal }, context));
+    const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
+    authorizeRoot(image, () =>
+      readProgram(join(directory, 'rootfs'), spec, image?.config?.user, context.syscalls),
+    );
     attach(directory, rootfs, context, made);
   } finally {
     // The mount in the bundle, if it was made, has the root now.
