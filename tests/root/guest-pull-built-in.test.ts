@@ -180,6 +180,15 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     };
   }
 
+  /** Results of CreateContainer in the audit log. */
+  const outcomes = (): readonly {
+    readonly result?: { readonly code: string; readonly image?: Readonly<Record<string, unknown>> };
+  }[] =>
+    readFileSync(agent?.auditLog ?? '', 'utf8')
+      .split('\n')
+      .filter((each) => each.includes('"CreateContainer"') && each.includes('"result":'))
+      .map((each) => JSON.parse(each));
+
   async function output(client: Client, source: string): Promise<string> {
     const made = request(source, ['cat', '/etc/from-the-image', '/top']);
     await client.createContainer(made);
@@ -194,6 +203,10 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const before = traces();
     assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
     await eventually(() => assert.deepEqual(traces(), before));
+    const recorded = outcomes().find(({ result }) => result?.image !== undefined);
+    const { signatures: signed, ...image } = recorded?.result?.image ?? {};
+    assert.deepEqual(image, { from: 'pulled', digest: digestOf('app'), manifestDigest: digestOf('app') });
+    assert.match(String(signed), /^sha256:[0-9a-f]{64} \(simple-signing, of the manifest\)$/);
     const line = agent?.log.find((each) => each.includes('an image was fetched and verified')) ?? '';
     const said = JSON.parse(line) as Record<string, string>;
     assert.equal(said['digest'], digestOf('app'));
@@ -302,8 +315,12 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const ofHost = request(byDigest('app'), ['cat']);
     ofHost.storages = [];
     assert.match((await answerOf(client.createContainer(ofHost))).message, /rule "image" refused it/);
-    const outcomes = readFileSync(agent?.auditLog ?? '', 'utf8').split('\n');
-    assert.ok(outcomes.some((line) => line.includes('rule \\"image\\" refused it')));
+    const lines = readFileSync(agent?.auditLog ?? '', 'utf8').split('\n');
+    assert.ok(lines.some((line) => line.includes('rule \\"image\\" refused it')));
+    // The image that was denied is in the record, too.
+    await eventually(() =>
+      assert.ok(outcomes().some(({ result }) => result?.image?.['digest'] === digestOf('base'))),
+    );
   });
 
   it('a rule allows exactly the process that the image declares', async () => {
@@ -322,6 +339,8 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     await client.createContainer(run);
     await client.startContainer({ containerId: run.containerId });
     assert.equal((await readAll(client, 'stdout', run.containerId)).toString(), 'pulled\nsecond layer\n');
+    await client.removeContainer({ containerId: run.containerId });
+    await eventually(() => assert.deepEqual(traces().processes, []));
     const before = traces();
     const volume = (destination: string) => (spec: Spec) =>
       void spec.Mounts.push(create(MountSchema, { destination, type: 'tmpfs', source: 'tmpfs' }));
