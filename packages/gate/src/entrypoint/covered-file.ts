@@ -8,30 +8,29 @@ export interface Cover {
 }
 
 /**
- * Returns the first mount, device or masked path of a request that replaces a part of its program: at a file of it or at a
+ * Returns each mount, device or masked path of a request that replaces a part of its program: at a file of it or at a
  * parent of one, or at, above or below a directory with libraries.
  *
  * @param destinations of the request's mounts, as written.
  * @param named destinations that are allowed to.
  */
-export function coverOf(
+export function coversOf(
   program: ImageProgram,
   destinations: readonly string[],
   named: readonly string[],
-): Cover | undefined {
+): readonly Cover[] {
   const allowed = new Set(named.map(withoutSlash));
   const covers = [
     ...program.mounts.map((path, index) => ({ path, mount: destinations[index] ?? path })),
     ...program.replaced.map((path) => ({ path, mount: path })),
   ];
-  for (const { path, mount } of covers) {
-    if (allowed.has(withoutSlash(mount))) continue;
+  return covers.flatMap(({ path, mount }) => {
+    if (allowed.has(withoutSlash(mount))) return [];
     const file =
       program.files.find((each) => isAtOrBelow(each, path)) ??
       program.directories.find((each) => isAtOrBelow(each, path) || isAtOrBelow(path, each));
-    if (file !== undefined) return { mount, file };
-  }
-  return undefined;
+    return file === undefined ? [] : [{ mount, file }];
+  });
 }
 
 function isAtOrBelow(path: string, directory: string): boolean {

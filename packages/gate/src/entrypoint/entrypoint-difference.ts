@@ -2,7 +2,7 @@ import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
 import { directoryOf } from '../facts/process-of.js';
 import type { RuleImage, RuleImageConfig } from '../rule-context.js';
-import { coverOf } from './covered-file.js';
+import { coversOf } from './covered-file.js';
 import { environmentDifference } from './environment-difference.js';
 import type { ImageAccount, ImageProgram } from './image-program.js';
 
@@ -18,6 +18,8 @@ export interface EntrypointOptions {
   readonly user: readonly string[];
   /** Further groups. */
   readonly groups: readonly string[];
+  /** Instead of the image's working directory: one of these; empty: the image's. */
+  readonly cwd: readonly string[];
 }
 
 /**
@@ -35,7 +37,7 @@ export function entrypointDifference(
   return (
     argumentDifference(process.Args, config, options.args) ??
     environmentDifference(process.Env, config.env, options.env) ??
-    directoryDifference(process, config) ??
+    directoryDifference(process, config, options) ??
     rootDifference(process, spec?.Mounts.map(({ destination }) => destination) ?? [], program, options)
   );
 }
@@ -52,8 +54,13 @@ function argumentDifference(
   return given.length > expected.length ? `args[${expected.length}] is one too many` : undefined;
 }
 
-function directoryDifference(process: Process, { workingDir }: RuleImageConfig): string | undefined {
-  return directoryOf(process) === (workingDir || '/') ? undefined : 'the working directory differs';
+function directoryDifference(
+  process: Process,
+  { workingDir }: RuleImageConfig,
+  { cwd }: Pick<EntrypointOptions, 'cwd'>,
+): string | undefined {
+  const allowed = cwd.length === 0 ? [workingDir || '/'] : cwd;
+  return allowed.includes(directoryOf(process)) ? undefined : 'the working directory differs';
 }
 
 function rootDifference(
@@ -65,7 +72,7 @@ function rootDifference(
   if (program === undefined) return 'the program is not found in the root of the image';
   const wrongUser = userDifference(process, program, { user, groups });
   if (wrongUser !== undefined) return wrongUser;
-  const cover = coverOf(program, destinations, mounts);
+  const [cover] = coversOf(program, destinations, mounts);
   return cover && `the mount at ${JSON.stringify(cover.mount)} covers ${JSON.stringify(cover.file)}`;
 }
 

@@ -145,6 +145,16 @@ test('what a rule names may differ, and nothing else', () => {
   for (const call of [as(1000, 2000), as(7, 9), as(9, 0), as(7, 8, 51)]) assert.ok(!allows(call, user));
 });
 
+test('a rule may name other working directories', () => {
+  const cwd = 'runs_image_entrypoint({"cwd": ["/data", "/"]})';
+  for (const [Cwd, is] of [
+    ['/data', true],
+    ['', true],
+    ['/srv', false],
+  ] as const)
+    assert.equal(allows({ process: { Cwd } }, cwd), is, Cwd);
+});
+
 test('an image without PATH has the PATH of engines', () => {
   const without: Call = { image: { config: { ...config, env: [] } } };
   assert.ok(allows({ ...without, process: { Env: [`PATH=${enginePath}`] } }));

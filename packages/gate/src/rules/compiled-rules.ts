@@ -65,8 +65,12 @@ function compiledOf({ expression, checked, methods }: Rule): CompiledRule {
 
 function decide(entries: readonly Entry[], allowed: Decision, values: CallValues): Decision {
   let decision = allowed;
+  const pending: string[] = [];
   for (const { rule, plan } of entries) {
-    if (usesImage(plan) && values.imageIsPending) continue;
+    if (usesImage(plan) && values.imageIsPending) {
+      pending.push(rule.name);
+      continue;
+    }
     const refused = refusal(plan, values);
     if (refused === undefined) continue;
     const reason = `${refused.description}${privilegesNamed(plan, values)}${values.imageDifference()}`;
@@ -81,7 +85,7 @@ function decide(entries: readonly Entry[], allowed: Decision, values: CallValues
         reason: `rule "${rule.name}" is only recorded: it ${reason} ${place}`,
       });
   }
-  return decision;
+  return pending.length === 0 ? decision : Object.freeze({ ...decision, pending });
 }
 
 /** Rules about the image are evaluated again, and then, when the guest has it. */

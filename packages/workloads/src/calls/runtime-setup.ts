@@ -15,6 +15,8 @@ export interface RuntimeSetup {
    * layers. Absent: shared by the host, or pulled in the guest if the host shares no files.
    */
   readonly snapshotter?: 'erofs';
+  /** What pulls images in the guest. Absent: not known, or nothing does. */
+  readonly puller?: 'built-in';
   /**
    * The network namespace that containers join, which the forwarder of peer pods adds to requests. Absent: they use the
    * guest's own.

@@ -106,6 +106,7 @@ A list is the arguments after the entrypoint, as \`args\` of a pod: \`runs_image
 | \`"mounts"\` | destinations of mounts that may cover a part of the program |
 | \`"user"\` | users instead of the image's: \`UID\` with its group of the image, or \`UID:GID\` |
 | \`"groups"\` | further supplementary groups |
+| \`"cwd"\` | working directories instead of the image's |
 
 \`\`\`cel
 image.from == "pause_bundle" || image.digest == "sha256:…" && runs_image_entrypoint({

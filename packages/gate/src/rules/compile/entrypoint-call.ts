@@ -21,7 +21,7 @@ export const entrypointFunction: {
     'Only of CreateContainer, and only true after the built-in puller has pulled the image.',
 };
 
-const keys = ['args', 'env', 'mounts', 'user', 'groups'] as const;
+const keys = ['args', 'env', 'mounts', 'user', 'groups', 'cwd'] as const;
 type Key = (typeof keys)[number];
 
 /** `runs_image_entrypoint()`, with the arguments after the entrypoint, or with a map of what may differ. */
@@ -56,6 +56,7 @@ export function entrypointCall(expr: Expr, node: NodeOf<'callExpr'>, context: Co
         mounts: given('mounts') ?? [],
         user: given('user') ?? [],
         groups: given('groups') ?? [],
+        cwd: given('cwd') ?? [],
       };
       frame.spend(process.size * (1 + listed.env.length));
       return process.isDeclared(listed);
