@@ -4,7 +4,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { enginePath, libraryDirectories } from '@kata-agent/catalogue';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { SpecSchema } from '@kata-agent/protocol/oci';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { RuleImage, RuleImageConfig } from '../rule-context.js';
 import { ask, context, fault, rule } from '../rules/rules.test.fixture.js';
 import type { ImageProgram } from './image-program.js';
