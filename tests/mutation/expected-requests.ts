@@ -36,7 +36,7 @@ export const workloadFiles: readonly string[] = readdirSync(directory).filter((n
   name.endsWith('.yaml'),
 );
 
-const images: ImageConfigs = new Map(
+export const images: ImageConfigs = new Map(
   ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17', 'docker.io/library/redis:7.4']
     .concat('docker.io/library/busybox:1.37', 'docker.io/library/python:3.13', 'registry.example/server:1')
     .map((name) => {
@@ -56,12 +56,25 @@ export interface Expected {
   readonly access: GuestAccess;
 }
 
+/** @param rename changes the text of the file. */
+export function workloadsIn(file: string, rename = (text: string): string => text): readonly Workload[] {
+  return readWorkloads([{ file, text: rename(readFileSync(join(directory, file), 'utf8')) }]);
+}
+
+export function generatedFor(
+  workloads: readonly Workload[],
+  setup: RuntimeSetup,
+  configs: ImageConfigs,
+): string {
+  return renderPlan(generate(workloads, { setup, images: configs }), []);
+}
+
 /** Evaluates the generated configuration of a file's workloads. */
 export async function expectedOf(file: string, general: RuntimeSetup): Promise<readonly Expected[]> {
-  const workloads = readWorkloads([{ file, text: readFileSync(join(directory, file), 'utf8') }]);
+  const workloads = workloadsIn(file);
   const setup =
     general.verifiedLayers === undefined ? general : { ...general, verifiedLayers: layersOf(workloads) };
-  const configuration = await loaded(renderPlan(generate(workloads, { setup, images }), []));
+  const configuration = await loaded(generatedFor(workloads, setup, images));
   const authorizer = authorizerWith(configuration);
   return workloads.map((workload) => ({
     name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}${setup.verifiedLayers === undefined ? '' : ', verified'}`,

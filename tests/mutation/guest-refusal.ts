@@ -13,6 +13,7 @@ import {
   layersDriver,
   mountPlace,
   OwnPlaces,
+  pulledRootOf,
   rootLayersOf,
   runnableProcess,
   sourcePlace,
@@ -106,6 +107,7 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
     },
     installedRuntime: () => undefined,
   });
+  pulledRootOf({ id, storages, spec: requested }, paths);
   const spec = bindLocalVolumes(requested, storages);
   for (const each of storages) checkStorage(each, id, state);
   buildSpec(spec, {
@@ -140,7 +142,7 @@ function checkStorage(
   { containers, access }: GuestState,
 ): void {
   if (each.driver === layersDriver) rootLayersOf(each);
-  // The driver of pulled images is not built yet; the rest of its request is checked.
+  // checkCreate has checked it, and the rest of it is of the image.
   if (each.driver === 'image_guest_pull') return;
   storageDriver(each.driver);
   const owner = { container, pod: containers[0] ?? container, others: containers };

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -11,6 +19,7 @@ import {
   CreateContainerRequestSchema,
   StorageSchema,
 } from '@kata-agent/protocol/agent';
+import { MountSchema, type Process, type Spec } from '@kata-agent/protocol/oci';
 import { bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
@@ -35,6 +44,14 @@ const skip = whyNoContainers('docker-registry', 'skopeo') ?? false;
 const typeKey = 'io.kubernetes.cri.container-type';
 const nameKey = 'io.kubernetes.cri.image-name';
 const toml = JSON.stringify;
+
+/** A directory with the account files of an image. */
+function accountsIn(directory: string): string {
+  const accounts = join(directory, 'accounts');
+  mkdirSync(join(accounts, 'etc'), { recursive: true });
+  writeFileSync(join(accounts, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\napp:x:1000:2000::/:/bin/sh\n');
+  return accounts;
+}
 
 /** The keys of `[image]`, in TOML; undefined: left out. */
 type ImageKeys = Readonly<Record<string, string | undefined>>;
@@ -62,6 +79,20 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     };
     add('app', imageOf({ layers: [base, layerOf('top', 'second layer\n')] }));
     add('base', imageOf({ layers: [base] }));
+    const process = {
+      Entrypoint: ['cat', '/etc/from-the-image'],
+      Cmd: ['/top'],
+      Env: ['PATH=/bin'],
+      User: 'app',
+    };
+    const accounts = layerOfTree(accountsIn(directory));
+    add(
+      'entrypoint',
+      imageOf({
+        layers: [base, layerOf('top', 'second layer\n'), accounts],
+        config: { config: process },
+      }),
+    );
     add('unsigned', imageOf({ layers: [base] }), []);
     add('large', imageOf({ layers: [layerOf('random', randomBytes(4 << 20))] }));
     add('bomb', imageOf({ layers: [layerOf('zeros', Buffer.alloc(40 << 20))] }));
@@ -167,6 +198,15 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     };
   }
 
+  /** Results of CreateContainer in the audit log. */
+  const outcomes = (): readonly {
+    readonly result?: { readonly code: string; readonly image?: Readonly<Record<string, unknown>> };
+  }[] =>
+    readFileSync(agent?.auditLog ?? '', 'utf8')
+      .split('\n')
+      .filter((each) => each.includes('"CreateContainer"') && each.includes('"result":'))
+      .map((each) => JSON.parse(each));
+
   async function output(client: Client, source: string): Promise<string> {
     const made = request(source, ['cat', '/etc/from-the-image', '/top']);
     await client.createContainer(made);
@@ -181,6 +221,10 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const before = traces();
     assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
     await eventually(() => assert.deepEqual(traces(), before));
+    const recorded = outcomes().find(({ result }) => result?.image !== undefined);
+    const { signatures: signed, ...image } = recorded?.result?.image ?? {};
+    assert.deepEqual(image, { from: 'pulled', digest: digestOf('app'), manifestDigest: digestOf('app') });
+    assert.match(String(signed), /^sha256:[0-9a-f]{64} \(simple-signing, of the manifest\)$/);
     const line = agent?.log.find((each) => each.includes('an image was fetched and verified')) ?? '';
     const said = JSON.parse(line) as Record<string, string>;
     assert.equal(said['digest'], digestOf('app'));
@@ -289,8 +333,51 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const ofHost = request(byDigest('app'), ['cat']);
     ofHost.storages = [];
     assert.match((await answerOf(client.createContainer(ofHost))).message, /rule "image" refused it/);
-    const outcomes = readFileSync(agent?.auditLog ?? '', 'utf8').split('\n');
-    assert.ok(outcomes.some((line) => line.includes('rule \\"image\\" refused it')));
+    const lines = readFileSync(agent?.auditLog ?? '', 'utf8').split('\n');
+    assert.ok(lines.some((line) => line.includes('rule \\"image\\" refused it')));
+    // The image that was denied is in the record, too.
+    await eventually(() =>
+      assert.ok(outcomes().some(({ result }) => result?.image?.['digest'] === digestOf('base'))),
+    );
+  });
+
+  it('a rule allows exactly the process that the image declares', async () => {
+    const rule = `[[api.rule]]\nname = "entrypoint"\nendpoints = ["CreateContainer"]\nexpression = '''runs_image_entrypoint({"env": ["TERM=x"]})'''\n`;
+    const client = await start(configOf({}) + rule);
+    const declared = ['cat', '/etc/from-the-image', '/top'];
+    const made = (change: (spec: Spec, process: Process) => void = () => {}) => {
+      const one = request(byDigest('entrypoint'), declared);
+      const { OCI: spec } = one;
+      if (spec?.Process?.User === undefined) throw new Error('the request has no user');
+      Object.assign(spec.Process.User, { UID: 1000, GID: 2000 });
+      change(spec, spec.Process);
+      return one;
+    };
+    const run = made((_, { Env }) => Env.push('TERM=x'));
+    await client.createContainer(run);
+    await client.startContainer({ containerId: run.containerId });
+    assert.equal((await readAll(client, 'stdout', run.containerId)).toString(), 'pulled\nsecond layer\n');
+    await client.removeContainer({ containerId: run.containerId });
+    await eventually(() => assert.deepEqual(traces().processes, []));
+    const before = traces();
+    const volume = (destination: string) => (spec: Spec) =>
+      void spec.Mounts.push(create(MountSchema, { destination, type: 'tmpfs', source: 'tmpfs' }));
+    const changes: readonly (readonly [(spec: Spec, process: Process) => void, RegExp])[] = [
+      [(_, { Args }) => Args.push('/etc/passwd'), /\(args\[3\] is one too many\)/],
+      [(_, { Env }) => Env.push('LD_PRELOAD=/x'), /variable "LD_PRELOAD" is neither/],
+      [(_, process) => void (process.Cwd = '/etc'), /the working directory differs/],
+      [(_, { User }) => Object.assign(User ?? {}, { UID: 0, GID: 0 }), /the user differs/],
+      [volume('/bin'), /the mount at "\/bin" covers "\/bin\/cat"/],
+      // The link /bin/cat leads to it.
+      [volume('/bin/busybox'), /the mount at "\/bin\/busybox" covers "\/bin\/busybox"/],
+      [volume('/usr/lib'), /covers "\/usr\/lib"/],
+    ];
+    for (const [change, why] of changes) {
+      const answer = await answerOf(client.createContainer(made(change)));
+      assert.match(answer.message, /^CreateContainer is refused here: rule "entrypoint" refused it/);
+      assert.match(answer.message, why);
+    }
+    await eventually(() => assert.deepEqual(traces(), before));
   });
 
   it('a changed blob is refused', async () => {

@@ -71,6 +71,18 @@ export interface CallResult {
   readonly bytes?: number | undefined;
   /** Of SetGuestDateTime: the clock before and after it, as RFC 3339 in UTC; equal if it was left as it was. */
   readonly clock?: { readonly before: string; readonly after: string } | undefined;
+  /** Of CreateContainer: the image of which the guest has got the root itself. */
+  readonly image?: RecordedImage | undefined;
+}
+
+/** An image as the guest has verified it. What it could not verify is absent. */
+export interface RecordedImage {
+  readonly from: 'pulled' | 'pause_bundle';
+  /** Of what the reference names, and of this platform's manifest. */
+  readonly digest?: string | undefined;
+  readonly manifestDigest?: string | undefined;
+  /** The signatures that were verified: key, format, and what is signed. */
+  readonly signatures?: readonly string[] | undefined;
 }
 
 /**

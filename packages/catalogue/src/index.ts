@@ -21,3 +21,4 @@ export {
   type RuntimeName,
   runtimeCalls,
 } from './runtime-calls.js';
+export { enginePath, libraryDirectories, linkerFiles } from './program-files.js';

@@ -10,6 +10,8 @@ interface DecidedCall {
   readonly listener: string;
   /** The rule that decided; absent when the lists did. */
   readonly rule?: string;
+  /** Rules that were not evaluated, because the guest does not have the image yet; absent: none. */
+  readonly pending?: readonly string[];
   /** The message that the rule's author wrote for denied peers. */
   readonly message?: string;
   /** How a denied read is answered, when the denying rule sets it; otherwise `[api]` decides. */

@@ -2,6 +2,8 @@ export { Authorizer, type AuthorizerOptions, authorizerOf } from './authorizer.j
 export { allow, type Decision, deny } from './decision.js';
 export { claimedImage } from './facts/claimed-image.js';
 export { claimedName, type ClaimedNames, claimedNames } from './facts/claimed-name.js';
+export { coversOf } from './entrypoint/covered-file.js';
+export { programWithoutRoot } from './entrypoint/program-without-root.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
 export { type RequestSummary, summaryOf } from './facts/request-summary.js';
@@ -21,4 +23,11 @@ export {
   defaultCapabilities,
   usualDevices,
 } from './privileged/runtime-defaults.js';
-export type { RuleContainer, RuleMember, RulePeer, RuleContext } from './rule-context.js';
+export type {
+  RuleContainer,
+  RuleImage,
+  RuleImageConfig,
+  RuleMember,
+  RulePeer,
+  RuleContext,
+} from './rule-context.js';

@@ -1,4 +1,5 @@
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
+import type { ImageProgram } from './entrypoint/image-program.js';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 
 /** The known properties of the peer of a connection. */
@@ -53,10 +54,12 @@ export interface RuleImage {
   readonly config?: RuleImageConfig | undefined;
   /** Of verified layers, the base first. */
   readonly layers?: readonly VerifiedLayer[] | undefined;
+  /** What its root has of the program of the request; absent if the program or its interpreter is not there. */
+  readonly program?: ImageProgram | undefined;
 }
 
 /** What an image declares of its process. */
-interface RuleImageConfig {
+export interface RuleImageConfig {
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly env: readonly string[];

@@ -5,7 +5,7 @@ export { expectedCalls } from './calls/expected-calls.js';
 export type { Feature } from './calls/feature.js';
 export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
 export { hostnames, podNames } from './calls/host-name.js';
-export { imageNames, isPinned } from './calls/image-names.js';
+export { digestIn, imageNames, isPinned, repositoryOf } from './calls/image-names.js';
 export { isLocalVolume, localDirectory } from './calls/local-volume.js';
 export { watchedDriver } from './calls/mounts.js';
 export { maskedPaths, optionalMaskedPaths, readOnlyPaths } from './calls/masked-paths.js';

@@ -143,12 +143,16 @@ interface Fetched {
   readonly deadline: number;
 }
 
-function resultOf(reference: string, { digest, manifestDigest, process }: ChildPulledImage): PulledImage {
+function resultOf(
+  reference: string,
+  { digest, manifestDigest, process, signatures }: ChildPulledImage,
+): PulledImage {
   const { entrypoint, command, environment, user, workingDirectory, volumes, stopSignal } = process;
   return {
     reference,
     digest,
     manifestDigest,
+    signatures,
     config: {
       entrypoint,
       cmd: command,

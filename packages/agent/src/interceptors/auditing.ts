@@ -1,5 +1,6 @@
 import { beginKey } from './begin-of.js';
 import { clockOf } from './clock-of.js';
+import { imageOf } from './image-of.js';
 import { decisionOf } from './decision-of.js';
 import type { Message } from '@bufbuild/protobuf';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
@@ -72,13 +73,14 @@ export function auditing(audit: AuditLog, recordOf: RecordOf): ServerInterceptor
         durationUs: since(begin),
         ...moved(request, reply, context),
         ...clockOf(context.values),
+        ...imageOf(context.values),
       });
       return reply;
     } catch (error) {
       // A change that could not be recorded was not made, and has no outcome record either.
       if (intent?.failure !== undefined) throw intent.failure;
       if (intent !== undefined) failures.add(listener, call.method, performance.now());
-      record({ ...failure(error), durationUs: since(begin) });
+      record({ ...failure(error), durationUs: since(begin), ...imageOf(context.values) });
       throw error;
     }
   };

@@ -1,4 +1,4 @@
-import type { PulledImage } from '@kata-agent/guest';
+import type { ImageProgram, PulledImage } from '@kata-agent/guest';
 import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import { callerOf } from '../interceptors/caller-of.js';
@@ -7,15 +7,22 @@ import type { Caller } from '../listeners/caller.js';
 import type { Services } from '../services/handler.js';
 import { ruleContext } from './rule-context.js';
 
+/** A root that the guest has got itself. */
+interface OwnRoot {
+  /** Undefined: the pause container of the guest's image. */
+  readonly image: PulledImage | undefined;
+  /** Reads what the root has of the program that the request starts. */
+  readonly program: () => ImageProgram | undefined;
+}
+
 /**
  * Decides again about a container when the guest has its root, and rules can see its image. All rules are evaluated: those without
  * the image may have become stricter during a pull.
  *
- * @param image undefined: the pause container of the guest's image.
  * @throws GuestError `refused` or `unimplemented`
  */
 export function authorizeRoot(
-  image: PulledImage | undefined,
+  { image, program }: OwnRoot,
   { policy, guest }: Pick<Services, 'policy' | 'guest'>,
   request: CreateContainerRequest,
   context: HandlerContext<Caller>,
@@ -28,7 +35,7 @@ export function authorizeRoot(
   };
   const decision = policy.authorize(listener, context.method, request, () => ({
     ...ruleContext(request, callerOf(context), status),
-    image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image },
+    image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image, program: program() },
   }));
   if (decision.outcome === 'deny') throw refusedInTurn(decision);
 }

@@ -3,6 +3,7 @@ import { quotedName } from '@kata-agent/guest';
 import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
 import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import { noteImage } from '../interceptors/image-of.js';
 import { authorizeRoot } from '../policy/authorize-root.js';
 import { ociResources } from '../wire/oci-linux.js';
 import { ociSpec } from '../wire/oci-spec.js';
@@ -29,7 +30,10 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
       sharedMounts: request.sharedMounts.map(sharedMount),
       sandboxPidns: request.sandboxPidns,
       stdio,
-      authorizeRoot: (image) => authorizeRoot(image, services, request, context),
+      authorizeRoot: (image, program) => {
+        noteImage(context.values, image);
+        authorizeRoot({ image, program }, services, request, context);
+      },
     }),
   );
   return {};

@@ -2,6 +2,7 @@ import type { ExpectedCall, ImageConfigs, RuntimeSetup, Workload } from '@kata-a
 import type { ExtraRule } from '../write/extra-rule.js';
 import { containerRules } from './container-rules.js';
 import { gpuRules } from './gpu-rules.js';
+import { imageRules } from './image-rules.js';
 import { layerRules } from './layer-rules.js';
 import { mountRules } from './mount-rules.js';
 import { networkRules } from './network-rules.js';
@@ -33,6 +34,7 @@ export function extraRules(
     ...gpuRules(workloads, setup),
     ...processRules,
     ...identityRules(workloads, calls),
+    ...imageRules(workloads, setup, images),
     ...sourceRules(calls, setup),
     ...requestRules,
     ...ownRequestRules(workloads),

@@ -7,6 +7,7 @@ import {
   type Workload,
   expectedCalls,
   fuller,
+  repositoryOf,
   serviceNames,
 } from '@kata-agent/workloads';
 import { factsOf } from '@kata-agent/gate';
@@ -15,6 +16,7 @@ import { facts as factRows } from '../write/facts.js';
 import type { Plan } from '../write/plan.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 import { planAccess } from '../write/planned-access.js';
+import { seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
 
 /** The input of a generated configuration, besides the workloads. */
@@ -43,6 +45,7 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
     asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
     {
       ...options,
+      ...(seesImages(options.setup) ? { registries: repositoriesOf(workloads) } : {}),
       access,
       extra: extraRules(
         workloads,
@@ -53,6 +56,11 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
     },
   );
   return options.setup.verifiedLayers === undefined ? plan : { ...plan, verifiedLayers: true };
+}
+
+function repositoriesOf(workloads: readonly Workload[]): readonly string[] {
+  const images = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  return [...new Set(images.map(repositoryOf))].sort();
 }
 
 function hasForm(ask: Ask, names: RegExp): boolean {

@@ -207,8 +207,15 @@ describeRefusals(
         'create-container-storage-sources',
       );
       assert.equal(
-        storage('image_guest_pull', (row) => row.driverOptions.push('image_guest_pull={}')),
+        storage(
+          'image_guest_pull',
+          (row) => void (row.driverOptions = ['image_guest_pull={"metadata":{"label":"of a snapshotter"}}']),
+        ),
         undefined,
+      );
+      assert.equal(
+        storage('image_guest_pull', (row) => row.driverOptions.push('image_guest_pull={}')),
+        'create-container-storage-fields',
       );
       assert.equal(
         storage('image_guest_pull', (row) => void (row.mountPoint = '/run/kata-containers/other/rootfs')),

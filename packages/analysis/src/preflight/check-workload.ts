@@ -12,6 +12,7 @@ import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
 import { type Decision, PrivilegeGate, privilegedRule } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { type Culprit, culpritsOf } from './culprits-of.js';
+import { imageOfRequest } from './image-of-request.js';
 import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { type Change, listChanges } from './list-changes.js';
 import { SandboxView } from './sandbox-view.js';
@@ -79,8 +80,19 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
       continue;
     }
     for (const { rule, book } of rules) {
-      const decide = (request: Message): Decision => book.decide(allowed, request, context);
+      const decide = (request: Message): Decision => {
+        const { image } = imageOfRequest(request, images, configuration.image);
+        return book.decide(allowed, request, image === undefined ? context : { ...context, image });
+      };
       const decision = decide(call.request);
+      const { incomplete } = imageOfRequest(call.request, images, configuration.image);
+      const needsImage = book.decide(allowed, call.request, context).pending !== undefined;
+      if (needsImage && incomplete !== undefined && isUndecided(decision)) {
+        unjudged.add(
+          `rule "${rule.name}": it is evaluated after the pull, and not all of image ${incomplete} is known; pass --image-layout ${incomplete}=DIR`,
+        );
+        continue;
+      }
       if (decision.outcome === 'allow') continue;
       const found = culpritsOf(call, rule.expression, (request) => decide(request).outcome === 'allow');
       const culprits = found.filter(({ fact }) => !call.unknown.has(fact));
@@ -108,6 +120,11 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     unbuilt,
     unjudged: [...unjudged],
   };
+}
+
+/** Reports whether a decision may be another one with all of the image. */
+function isUndecided({ outcome, pending }: Decision): boolean {
+  return outcome === 'deny' || pending !== undefined;
 }
 
 function changesFor(refused: readonly RefusedCall[], documents: readonly ApiDocument[]): readonly Change[] {

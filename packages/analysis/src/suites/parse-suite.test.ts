@@ -32,6 +32,11 @@ tests:
       process: { Args: [/bin/sh, -c, date], Env: [A=1], Terminal: true }
     expect: deny
     rule: known-commands
+    image:
+      reference: app
+      digest: "sha256:a"
+      manifest_digest: "sha256:b"
+      config: { entrypoint: [/a], cmd: [""], env: [A=], user: "", working_dir: /w, volumes: [/v], stop_signal: "9" }
 `;
 
 test('a case with every key', () => {
@@ -50,6 +55,21 @@ test('a case with every key', () => {
     peer: { kind: 'vsock', cid: 3, claimedOperator: 'alice' },
     container: { id: 'web', state: 'paused', claimed: { image: 'app:1', annotations: { a: 'b' } } },
     sandbox: { id: 's', containers: ['web', 'db'] },
+    image: {
+      from: 'pulled',
+      reference: 'app',
+      digest: 'sha256:a',
+      manifestDigest: 'sha256:b',
+      config: {
+        entrypoint: ['/a'],
+        cmd: [''],
+        env: ['A='],
+        user: '',
+        workingDir: '/w',
+        volumes: ['/v'],
+        stopSignal: '9',
+      },
+    },
     expect: 'deny',
     rule: 'known-commands',
   });

@@ -6,6 +6,7 @@ import type { Node } from 'yaml';
 import { requestSchema } from '../request-schema.js';
 import { asRuntimesSend } from '../as-runtimes-send.js';
 import type { TestCase, TestSuite } from './test-suite.js';
+import { parseImage, withProgram } from './parse-image.js';
 import { YamlText } from './yaml-text.js';
 
 /** A suite, or all errors in the file. */
@@ -13,7 +14,18 @@ export type ParsedSuite =
   | { readonly ok: true; readonly suite: TestSuite }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
-const caseKeys = ['name', 'method', 'listener', 'peer', 'container', 'sandbox', 'request', 'expect', 'rule'];
+const caseKeys = [
+  'name',
+  'method',
+  'listener',
+  'peer',
+  'container',
+  'sandbox',
+  'image',
+  'request',
+  'expect',
+  'rule',
+];
 
 /** Parses a file of cases, in YAML or JSON. Requests are proto3 JSON; field names can be those of the .proto file. */
 export function parseSuite(text: string, file: string): ParsedSuite {
@@ -53,6 +65,7 @@ function parseCase(yaml: YamlText, node: Node): TestCase | undefined {
   const peer = parsePeer(yaml, members.get('peer'));
   const container = parseContainer(yaml, members.get('container'));
   const sandbox = parseSandbox(yaml, members.get('sandbox'));
+  const image = members.has('image') ? parseImage(yaml, members.get('image')) : undefined;
   const request = method === undefined ? undefined : parseRequest(yaml, method, members.get('request'));
   if (name === undefined || method === undefined || expect === undefined || request === undefined)
     return undefined;
@@ -66,6 +79,7 @@ function parseCase(yaml: YamlText, node: Node): TestCase | undefined {
     ...(peer === undefined ? {} : { peer }),
     ...(container === undefined ? {} : { container }),
     ...(sandbox === undefined ? {} : { sandbox }),
+    ...(image === undefined ? {} : { image: withProgram(image, request) }),
     ...(rule === undefined ? {} : { rule }),
   };
 }

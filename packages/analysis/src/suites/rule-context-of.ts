@@ -12,6 +12,7 @@ export function ruleContextOf(
     peer,
     container,
     sandbox,
+    image,
   }: Omit<TestCase, 'name' | 'span' | 'expect' | 'rule'>,
   listeners: readonly ListenerSettings[],
 ): RuleContext {
@@ -21,6 +22,7 @@ export function ruleContextOf(
     listener: listener ?? settings?.name ?? '',
     peer: peer ?? hostOn(settings?.address ?? ''),
     ...(facts === undefined ? {} : { container: facts }),
+    ...(image === undefined ? {} : { image }),
     sandbox: sandbox ?? {
       id: 'sandbox',
       containers: facts === undefined || facts.state === 'none' ? [] : [facts.id],

@@ -8,6 +8,8 @@ export interface CaseResult {
   readonly passed: boolean;
   readonly actual: Expectation;
   readonly decision: Decision;
+  /** Rules on which the decision could depend, and that were not evaluated: the case has no image. */
+  readonly notEvaluated: readonly string[];
 }
 
 /** Returns the result of each case, in the order of the file. */
@@ -18,9 +20,13 @@ export function runSuite({ cases }: TestSuite, authorizer: OfflineAuthorizer): r
     // Each call on a listener that does not exist is denied, so that a misspelt one would pass as expected.
     const known =
       test.listener === undefined || authorizer.listeners.some(({ name }) => name === test.listener);
+    const notEvaluated = actual === 'deny' ? [] : (decision.pending ?? []);
     const passed =
-      known && actual === test.expect && (test.rule === undefined || test.rule === decision.rule);
-    return { test, passed, actual, decision };
+      known &&
+      notEvaluated.length === 0 &&
+      actual === test.expect &&
+      (test.rule === undefined || test.rule === decision.rule);
+    return { test, passed, actual, decision, notEvaluated };
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { Span } from '@kata-agent/config';
-import type { RuleContainer, RulePeer, RuleContext } from '@kata-agent/gate';
+import type { RuleContainer, RuleImage, RulePeer, RuleContext } from '@kata-agent/gate';
 
 /** `audit`: the call is allowed, and the record names a rule that would have denied it. */
 export type Expectation = 'allow' | 'deny' | 'audit';
@@ -20,6 +20,8 @@ export interface TestCase {
   /** The state of the container in the request; absent: it runs, and claims nothing. */
   readonly container?: Partial<RuleContainer>;
   readonly sandbox?: RuleContext['sandbox'];
+  /** The image of the container; absent: the guest does not have it yet, or does not pull it. */
+  readonly image?: RuleImage;
   readonly expect: Expectation;
   /** The rule that must decide; absent: any rule, or the gate. */
   readonly rule?: string;

@@ -15,6 +15,8 @@ export interface PlanOptions {
   readonly release?: Release;
   /** Default: only what every container has. */
   readonly access?: PlannedAccess;
+  /** Repositories of images that the built-in puller may pull. Default: no such section. */
+  readonly registries?: readonly string[];
   /** Rules that are not lists; those of methods without an ask are omitted. */
   readonly extra?: readonly ExtraRule[];
 }
@@ -57,7 +59,8 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     });
   }
   const access = options.access ?? noPlannedAccess;
-  return { release, access, endpoints, senseless, rules, extra, unconstrained, tooLong };
+  const { registries } = options;
+  return { release, access, registries, endpoints, senseless, rules, extra, unconstrained, tooLong };
 }
 
 /** Returns why the loader would reject the rule. */

@@ -53,6 +53,8 @@ export interface Plan {
   readonly verifiedLayers?: boolean;
   /** The access of containers to the guest. */
   readonly access: PlannedAccess;
+  /** Repositories of images that the built-in puller may pull; absent: there is no such section. */
+  readonly registries?: readonly string[] | undefined;
   readonly endpoints: readonly Wanted<MethodName>[];
   /** Why the list is inconsistent, one sentence each: asks from half of a log can be. */
   readonly senseless: readonly string[];

@@ -15,7 +15,8 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
       accessText(plan.access),
-    ...(plan.verifiedLayers === true ? [imageText] : []),
+    ...(plan.verifiedLayers === true ? [verifiedText] : []),
+    ...(plan.registries === undefined ? [] : [imageText(plan.registries)]),
     `[api]\n` +
       `# Methods of later releases of Kata Containers are not served.\n` +
       `release = "${plan.release}"\n` +
@@ -29,8 +30,19 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
   ].join('\n');
 }
 
-const imageText =
+const verifiedText =
   '[image]\n# The host brings the layers of images, and a rule below pins them.\nlayers = "verified"\n';
+
+/** Keys about TLS, credentials and signatures of the registry are left to the operator. */
+function imageText(registries: readonly string[]): string {
+  return (
+    '# The guest pulls the images itself. Add credentials, registry_ca and signatures, if the registry needs them.\n' +
+    '[image]\n' +
+    'puller = "built-in"\n' +
+    'require_digest = true\n' +
+    `registries = [\n${registries.map((each) => `  ${JSON.stringify(each)},\n`).join('')}]\n`
+  );
+}
 
 /** With `strict` an inconsistent list is an error, but the result must load. */
 function strictText({ senseless }: Plan): string {

@@ -60,6 +60,20 @@ test('each kind of record is rendered as one line', () => {
       `outcome host cid 2 SetGuestDateTime #6 OK 0.007 ms the clock ${said}`,
     );
   }
+  for (const [image, said] of [
+    [{ from: 'pause_bundle' }, 'the pause bundle of the guest'],
+    [{ from: 'pulled', manifestDigest: 'sha256:b' }, 'image sha256:b'],
+    [
+      { from: 'pulled', digest: 'sha256:a', signatures: ['sha256:k (bundle, of the index)'] },
+      'image sha256:a signed by sha256:k (bundle, of the index)',
+    ],
+  ] as const) {
+    const result = { code: 'OK', durationUs: 7, image };
+    assert.equal(
+      ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'CreateContainer', result }),
+      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${said}`,
+    );
+  }
   assert.equal(
     ending({
       ...envelope,

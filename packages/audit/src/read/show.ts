@@ -121,9 +121,16 @@ function wouldRefuse({ rule }: RecordedDecision): string | undefined {
 }
 
 function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['result']): string {
-  const { code, message, durationUs, bytes, clock } = result;
+  const { code, message, durationUs, bytes, clock, image } = result;
   const size = bytes === undefined ? undefined : `${bytes} bytes`;
-  return words(code, `${(durationUs / 1000).toFixed(3)} ms`, size, clockText(clock), message);
+  return words(
+    code,
+    `${(durationUs / 1000).toFixed(3)} ms`,
+    size,
+    clockText(clock),
+    imageText(image),
+    message,
+  );
 }
 
 function clockText(clock: CallResult['clock']): string | undefined {
@@ -132,6 +139,15 @@ function clockText(clock: CallResult['clock']): string | undefined {
   return before === after
     ? `the clock was left at ${before}`
     : `the clock was set from ${before} to ${after}`;
+}
+
+function imageText(image: CallResult['image']): string | undefined {
+  if (image === undefined) return undefined;
+  const { from, digest, manifestDigest, signatures } = image;
+  if (from === 'pause_bundle') return 'the pause bundle of the guest';
+  const signed =
+    signatures === undefined || signatures.length === 0 ? [] : ['signed by', signatures.join(', ')];
+  return words('image', digest ?? manifestDigest ?? 'of unknown digest', ...signed);
 }
 
 function words(...parts: readonly (string | undefined)[]): string {

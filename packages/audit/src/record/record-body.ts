@@ -1,5 +1,5 @@
 import type { Decision } from '@kata-agent/gate';
-import type { AuditedCall, CallResult, Subject } from '../audit-log.js';
+import type { AuditedCall, CallResult, RecordedImage, Subject } from '../audit-log.js';
 import { clip } from './clip.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
 import { recordedFacts } from './recorded-facts.js';
@@ -149,6 +149,19 @@ function resultOf(result: CallResult): CallResult {
     durationUs: result.durationUs,
     bytes: result.bytes,
     clock: result.clock,
+    image: result.image && imageOf(result.image),
+  };
+}
+
+/** A policy has fewer signatures than this for one image, and a record must stay small. */
+const maxSignatures = 8;
+
+function imageOf({ from, digest, manifestDigest, signatures }: RecordedImage): RecordedImage {
+  return {
+    from,
+    digest: clipOptional(digest, nameLength),
+    manifestDigest: clipOptional(manifestDigest, nameLength),
+    signatures: signatures?.slice(0, maxSignatures).map((each) => clip(each, nameLength)),
   };
 }
 

@@ -1,9 +1,11 @@
 import type { Message } from '@bufbuild/protobuf';
+import { ImageProcess } from '../entrypoint/image-process.js';
 import { asksForPull } from '../facts/asks-for-pull.js';
 import type { RuleContext } from '../rule-context.js';
 import { privilegesOf } from '../privileged/privileges-of.js';
 import { describePrivileges } from '../privileged/refuse-privileged.js';
 import type { Value } from './language/value.js';
+import { imageProcessName } from './names/image-process-name.js';
 import type { RuleName } from './names/rule-name.js';
 
 /** The values of names for one call, each computed once for all rules. */
@@ -26,6 +28,22 @@ export class CallValues {
   privileges(): string {
     const found = privilegesOf(this.#request, this.#context.access);
     return found.length === 0 ? '' : ` (${describePrivileges(found)})`;
+  }
+
+  /** Returns ` (args[0] differs)`; empty if the last rule did not compare the process with its image, or found no difference. */
+  imageDifference(): string {
+    const difference = this.#imageProcess?.difference;
+    return difference === undefined ? '' : ` (${difference})`;
+  }
+
+  /** Forgets the difference: another rule is evaluated. */
+  forgetDifference(): void {
+    this.#imageProcess?.forget();
+  }
+
+  get #imageProcess(): ImageProcess | undefined {
+    const known = this.#known.get(imageProcessName.name);
+    return known instanceof ImageProcess ? known : undefined;
   }
 
   /** @throws RuleError */

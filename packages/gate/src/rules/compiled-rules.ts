@@ -7,6 +7,7 @@ import { CallValues } from './call-values.js';
 import { CompiledRule, compileRule, type Plan } from './compile/compile-rule.js';
 import { BudgetExceeded, Frame, RuleError } from './language/frame.js';
 import { ruleLimits } from './language/limits.js';
+import { imageProcessName } from './names/image-process-name.js';
 import type { RuleBook } from './rule-book.js';
 
 /** A rule compiled for one method. */
@@ -64,11 +65,15 @@ function compiledOf({ expression, checked, methods }: Rule): CompiledRule {
 
 function decide(entries: readonly Entry[], allowed: Decision, values: CallValues): Decision {
   let decision = allowed;
+  const pending: string[] = [];
   for (const { rule, plan } of entries) {
-    if (usesImage(plan) && values.imageIsPending) continue;
+    if (usesImage(plan) && values.imageIsPending) {
+      pending.push(rule.name);
+      continue;
+    }
     const refused = refusal(plan, values);
     if (refused === undefined) continue;
-    const reason = `${refused.description}${privilegesNamed(plan, values)}`;
+    const reason = `${refused.description}${privilegesNamed(plan, values)}${values.imageDifference()}`;
     const place = `(${rule.span.file}:${rule.span.line})`;
     if (rule.enforcement === 'enforce')
       return denied(refused.code, allowed, rule, `rule "${rule.name}" ${reason} ${place}`);
@@ -80,14 +85,14 @@ function decide(entries: readonly Entry[], allowed: Decision, values: CallValues
         reason: `rule "${rule.name}" is only recorded: it ${reason} ${place}`,
       });
   }
-  return decision;
+  return pending.length === 0 ? decision : Object.freeze({ ...decision, pending });
 }
 
 const imageNames: ReadonlySet<string> = new Set(['image', 'verified_layers']);
 
 /** Rules about the image are evaluated again, and then, when the guest has it. */
 function usesImage({ inputs }: Plan): boolean {
-  return inputs.some(({ name }) => imageNames.has(name.name));
+  return inputs.some(({ name }) => imageNames.has(name.name) || name === imageProcessName);
 }
 
 function denied(code: RefusalCode, allowed: Decision, rule: Rule, reason: string): Decision {
@@ -115,6 +120,7 @@ interface RuleRefusal {
 
 /** Returns why a rule denies a call; undefined when it does not. Any failure denies. */
 function refusal(plan: Plan, values: CallValues): RuleRefusal | undefined {
+  values.forgetDifference();
   try {
     const frame = new Frame(plan.slots, ruleLimits.steps);
     for (const { name, slot } of plan.inputs) frame.slots[slot] = values.get(name);

@@ -1,4 +1,5 @@
 export { compileRules, extendRules } from './compile-rules.js';
+export { entrypointFunction } from './compile/entrypoint-call.js';
 export { type RuleFunction, ruleFunctions } from './functions/functions.js';
 export { ruleLimits } from './language/limits.js';
 export { show as showType, type Type } from './language/type.js';

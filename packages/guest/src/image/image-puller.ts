@@ -20,6 +20,8 @@ export interface PulledImage {
   /** Digest of this platform's manifest. */
   readonly manifestDigest: string | undefined;
   readonly config: ImageConfig | undefined;
+  /** The signatures that the puller verified, for records: key, format, what is signed. */
+  readonly signatures?: readonly string[];
 }
 
 export interface PullRequest {

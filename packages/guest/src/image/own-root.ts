@@ -14,6 +14,7 @@ import { copyMount } from '../source/staged-mounts.js';
 import { checkOneImage, guestPullDriver } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
+import { readProgram } from './program/read-program.js';
 
 type OwnRootContext = Pick<
   GuestContext,
@@ -65,7 +66,10 @@ export async function mountOwnRoot(
   await withMountDirectory(context, async (directory) => {
     const isPause = isOfSandbox(spec.annotations ?? {});
     if (isPause) copyPause(directory, context);
-    authorizeRoot(isPause ? undefined : await pull({ storage, id, directory, signal }, context));
+    const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
+    authorizeRoot(image, () =>
+      readProgram(join(directory, 'rootfs'), spec, image?.config?.user, context.syscalls),
+    );
     attach(directory, rootfs, context, made);
   });
   checkKernelPlaces(rootfs, storage.source, context.syscalls);

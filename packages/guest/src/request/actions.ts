@@ -1,4 +1,5 @@
 import type { PulledImage } from '../image/image-puller.js';
+import type { ImageProgram } from '../image/program/image-program.js';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
 import type { PassedStdio } from '../stdio/passed-stdio.js';
 
@@ -83,8 +84,12 @@ export interface CreateContainer {
   /**
    * Called if the guest gets the root itself, before anything uses it: with the image that was pulled, or undefined for the pause
    * container of the guest's image. An error ends the create. Undefined: no such root is allowed.
+   *
+   * `program` reads what the root has of the program that the request starts.
    */
-  readonly authorizeRoot?: ((image: PulledImage | undefined) => void) | undefined;
+  readonly authorizeRoot?:
+    | ((image: PulledImage | undefined, program: () => ImageProgram | undefined) => void)
+    | undefined;
 }
 
 /** A process of a container; an `execId` that is empty or equal to `containerId` names its first process. */

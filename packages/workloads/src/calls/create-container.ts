@@ -1,17 +1,20 @@
 import { create } from '@bufbuild/protobuf';
+import { enginePath } from '@kata-agent/catalogue';
 import { defaultCapabilities } from '@kata-agent/gate';
+import { guestPull } from '@kata-agent/catalogue/request-features';
 import {
   type CopyFileRequest,
   CopyFileRequestSchema,
   type CreateContainerRequest,
   CreateContainerRequestSchema,
+  type Storage,
+  StorageSchema,
 } from '@kata-agent/protocol/agent';
 import { ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
-import { enginePath } from './environment.js';
 import { gpuAnnotation, sampleGpus } from './gpus.js';
 import { sampleHostname, samplePodName } from './host-name.js';
 import { maskedPaths, readOnlyPaths } from './masked-paths.js';
@@ -128,6 +131,10 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
       ? passthroughRoot(id)
       : `/run/kata-containers/shared/containers/${id}/rootfs`;
   const gpus = container === undefined ? [] : sampleGpus(workload, container, setup);
+  const annotations = {
+    ...annotationsOf(workload, setup, parts),
+    ...Object.fromEntries(gpus.map(({ device, cdiName }) => [`${gpuAnnotation}${device}`, cdiName])),
+  };
   const request = create(CreateContainerRequestSchema, {
     containerId: id,
     // The Go runtime names the first process like its container; runtime-rs leaves the name empty.
@@ -141,7 +148,7 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
         options: [option],
       })),
     ],
-    storages: mounts.storages,
+    storages: mounts.storages.map((storage) => withMetadata(storage, annotations)),
     sandboxPidns: workload.sharesProcesses && !parts.pause,
     OCI: {
       Version: '1.1.0',
@@ -149,10 +156,7 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
       Root: { Path: rootPath, Readonly: readOnly },
       Hostname: parts.pause ? sampleHostname(workload) : '',
       Mounts: mounts.mounts,
-      Annotations: {
-        ...annotationsOf(workload, setup, parts),
-        ...Object.fromEntries(gpus.map(({ device, cdiName }) => [`${gpuAnnotation}${device}`, cdiName])),
-      },
+      Annotations: annotations,
       Linux: {
         Namespaces: [...namespacesOf(workload, setup)],
         Sysctl: Object.fromEntries(sysctls),
@@ -175,6 +179,20 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
     ...(container === undefined ? {} : { container }),
     stopSignal: parts.stopSignal,
   };
+}
+
+/**
+ * Returns a storage that asks for a pull with the annotations of its container, as both runtimes send it.
+ *
+ * Source: Kata 4.1, `handleImageGuestPullBlockVolume` (virtcontainers/kata_agent.go) and `handle_virtual_volume_storage`
+ * (runtime-rs/crates/resource/src/rootfs/virtual_volume.rs). A snapshotter may add labels of its own.
+ */
+function withMetadata(storage: Storage, metadata: Readonly<Record<string, string>>): Storage {
+  if (storage.driver !== guestPull) return storage;
+  return create(StorageSchema, {
+    ...storage,
+    driverOptions: [`${guestPull}=${JSON.stringify({ metadata })}`],
+  });
 }
 
 /** Returns all values for rules, by fact. */

@@ -1,3 +1,4 @@
+import { enginePath } from '@kata-agent/catalogue';
 import type { Container, VariableOrigin } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
@@ -49,9 +50,6 @@ function services(which: keyof typeof serviceNames, because: string): ValueForm 
       : 'name.startsWith("KUBERNETES_")';
   return { condition: `${called} && env[name].matches(${values})`, names: serviceNames[which], because };
 }
-
-/** The PATH that engines set if the image has none. Source: containerd `pkg/oci/spec.go`. */
-export const enginePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** A variable whose value is not known in advance: a sample, and a pattern (RE2). */
 interface Unknown {

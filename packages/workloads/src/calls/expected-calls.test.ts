@@ -203,6 +203,14 @@ test('a confidential guest gets files and images, and no shared filesystem', () 
     created(calls).storages.map(({ driver }) => driver),
     ['image_guest_pull'],
   );
+  // The runtimes send the annotations again, as metadata of the pull.
+  for (const call of calls) {
+    if (!isMessage(call.request, CreateContainerRequestSchema)) continue;
+    const [option = ''] = call.request.storages[0]?.driverOptions ?? [];
+    assert.ok(option.startsWith('image_guest_pull='));
+    const { metadata } = JSON.parse(option.slice('image_guest_pull='.length)) as { metadata: object };
+    assert.deepEqual(metadata, { ...call.request.OCI?.Annotations });
+  }
   const sandbox = calls.find(({ method }) => method === 'CreateSandbox')?.request;
   assert.ok(sandbox !== undefined && isMessage(sandbox, CreateSandboxRequestSchema));
   assert.deepEqual(

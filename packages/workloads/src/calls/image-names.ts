@@ -20,6 +20,17 @@ export function imageNames(image: string): ImageNames {
   return { names, digests: `^${full.replaceAll('.', '[.]')}@sha256:[0-9a-f]{64}$` };
 }
 
+/** Returns the digest in a name, `sha256:HEX`; undefined: it has none. */
+export function digestIn(image: string): string | undefined {
+  return isPinned(image) ? image.slice(image.indexOf('@') + 1) : undefined;
+}
+
+/** Returns the name with its registry, without tag and digest. */
+export function repositoryOf(image: string): string {
+  const [tagged = ''] = image.split('@');
+  return withRegistry(tagged.replace(/:[^:/]+$/, ''));
+}
+
 /** Reports whether the name has a digest. */
 export function isPinned(image: string): boolean {
   return /@sha256:[0-9a-f]{64}$/.test(image);

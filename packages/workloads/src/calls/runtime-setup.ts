@@ -16,6 +16,8 @@ export interface RuntimeSetup {
    * layers. Absent: shared by the host, or pulled in the guest if the host shares no files.
    */
   readonly snapshotter?: 'erofs';
+  /** What pulls images in the guest. Absent: not known, or nothing does. */
+  readonly puller?: 'built-in';
   /**
    * The layers of each image, by its name, the base first: the guest accepts nothing else (`[image] layers = "verified"`), and
    * has the root of the pause container itself. Absent: it accepts roots of the host.

@@ -8,6 +8,10 @@ export interface ImageConfig {
   readonly workingDir: string;
   readonly volumes: readonly string[];
   readonly stopSignal: string;
+  /** What the image's name refers to, an index or a manifest; absent: not known. */
+  readonly digest?: string;
+  /** Of the manifest of the platform; absent: not known. */
+  readonly manifestDigest?: string;
   /** Groups of the user in the image's own /etc/group, by number. */
   readonly groups: readonly number[];
   /** The number of its layers. Absent: unknown. */

@@ -1,7 +1,8 @@
 import { basename } from 'node:path';
 import { generate, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
-import { gpuNotes, isPinned } from '@kata-agent/workloads';
+import { gpuNotes, isPinned, pullsImages } from '@kata-agent/workloads';
 import type { CommandDefinition } from '../../cli/definition.js';
+import type { Options } from '../../cli/options.js';
 import { programName } from '../../cli/report.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
@@ -16,9 +17,18 @@ export const configGenerate: CommandDefinition = {
     'Prints a TOML configuration: the endpoints that the workloads need, and rules for each container’s commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are not served: add their endpoints by hand.',
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do.',
     'Exits with 4, and prints the configuration, if a workload needs something that the agent refuses with any configuration: notes on standard error name it.',
+    'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
     'Defaults of a pod come from its images. Without --image-config for an image, values that it defines are not constrained; a comment and a note on standard error name them.',
   ],
-  options: podOptions,
+  options: [
+    ...podOptions,
+    {
+      flags: '--puller <name>',
+      description:
+        'what pulls images in the guest: with built-in, rules pin each image by its digest, and its process (needs --guest confidential or --runtime remote)',
+      choices: ['built-in'],
+    },
+  ],
   examples: [
     {
       line: 'kata-agent-ctl config generate --pod pod.yaml --image-config docker.io/library/nginx:1.27=nginx.json > config.toml',
@@ -33,10 +43,12 @@ export const configGenerate: CommandDefinition = {
         help: ['name a file: --pod pod.yaml'],
       });
     }
-    const pods = await readPods(options);
+    const pods = withPuller(await readPods(options), options);
     const plan = generate(pods.workloads, pods);
     const unbuilt = pods.workloads.flatMap((workload) =>
-      unbuiltFeatures(workload, pods.setup, pods.images, { image: { puller: 'none' } }),
+      unbuiltFeatures(workload, pods.setup, pods.images, {
+        image: { puller: pods.setup.puller ?? 'none' },
+      }),
     );
     const notes = [
       ...unbuilt.map((feature) => `refused with any configuration: ${unbuiltLine(feature)}`),
@@ -64,6 +76,35 @@ export const configGenerate: CommandDefinition = {
     return unbuilt.length === 0 ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
+
+/** Applies `--puller`. Throws a CommandError if the guest pulls nothing (2), or an image is not named by its digest (1). */
+function withPuller(pods: Pods, options: Options): Pods {
+  if (options.text('puller') !== 'built-in') return pods;
+  if (pods.setup.verifiedLayers !== undefined)
+    throw new CommandError(
+      ExitCode.Usage,
+      '--puller built-in: --layers says that the host brings the images',
+      {
+        help: ['pass one of the two'],
+      },
+    );
+  if (!pullsImages(pods.setup))
+    throw new CommandError(ExitCode.Usage, '--puller built-in: with this setup the guest pulls no images', {
+      help: ['add --guest confidential, or --runtime remote'],
+    });
+  for (const { image, path } of pods.workloads.flatMap(({ containers }) => containers))
+    if (!isPinned(image))
+      throw new CommandError(
+        ExitCode.Failed,
+        `${path}.image: ${image} has no digest, and the host can move a tag`,
+        {
+          help: [
+            `write ${image}@sha256:DIGEST in the pod: skopeo inspect --format '{{.Digest}}' docker://${image}`,
+          ],
+        },
+      );
+  return { ...pods, setup: { ...pods.setup, puller: 'built-in' } };
+}
 
 function titleOf({ workloads, setup }: Pods, files: readonly string[]): readonly string[] {
   const names = workloads.map(({ kind, name }) => `${kind} ${name}`);

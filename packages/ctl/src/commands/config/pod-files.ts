@@ -13,6 +13,7 @@ import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { readTextInput } from '../../input/read-input.js';
 import { layerOptions, readLayers } from './layer-files.js';
+import { readImageLayout } from './image-layout.js';
 
 export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
 
@@ -29,6 +30,12 @@ export const podOptions: readonly OptionRow[] = [
   {
     flags: '--image-config <image=file>',
     description: "an image's OCI configuration, as `skopeo inspect --config` prints it; may be repeated",
+    repeatable: true,
+  },
+  {
+    flags: '--image-layout <image=dir>',
+    description:
+      'an OCI layout with an image that is named by its digest, as `skopeo copy --all --preserve-digests` makes it; may be repeated',
     repeatable: true,
   },
   {
@@ -66,15 +73,16 @@ export interface Pods {
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
 export async function readPods(options: Options): Promise<Pods> {
   const files = options.texts('pod').map((file) => ({ file, text: readTextInput(file) }));
-  const images = new Map(
-    options.texts('imageConfig').map((option) => {
-      const split = option.indexOf('=');
-      if (split < 1) {
-        throw new CommandError(ExitCode.Usage, `--image-config '${option}': must be IMAGE=FILE`);
-      }
-      return [option.slice(0, split), readImage(option.slice(split + 1))] as const;
+  const images = new Map([
+    ...options.texts('imageConfig').map((option) => {
+      const [image, file] = pairOf('--image-config', option, 'IMAGE=FILE');
+      return [image, readImage(file)] as const;
     }),
-  );
+    ...options.texts('imageLayout').map((option) => {
+      const [image, directory] = pairOf('--image-layout', option, 'IMAGE=DIR');
+      return [image, readImageLayout(image, directory)] as const;
+    }),
+  ]);
   try {
     const workloads = readWorkloads(files);
     const verifiedLayers = await readLayers(options, workloads);
@@ -88,6 +96,12 @@ export async function readPods(options: Options): Promise<Pods> {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
+}
+
+function pairOf(flag: string, option: string, form: string): readonly [string, string] {
+  const split = option.indexOf('=');
+  if (split < 1) throw new CommandError(ExitCode.Usage, `${flag} '${option}': must be ${form}`);
+  return [option.slice(0, split), option.slice(split + 1)];
 }
 
 function setupOf(options: Options): RuntimeSetup {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -166,7 +167,7 @@ test('what the agent refuses with any configuration is named, and exits with 4',
     stderr,
     /pod field intel\.com\/sriov \(spec\.containers\[0\]\.resources\.limits\): the device plugin/,
   );
-  const open = file('open.toml', '[api]\nallowed_endpoints = ["@pod", "CopyFile"]\n');
+  const open = file('open.toml', '[api]\nallowed_endpoints = ["*"]\n');
   const remote = runBinary(['config', 'preflight', open, '--runtime', 'remote']);
   assert.equal(remote.code, 4);
   assert.match(
@@ -263,4 +264,101 @@ test('layers are expected of runtime-rs only, and a note names roots that the ho
   const layersOf = (...more: readonly string[]): number | null =>
     runBinary(['config', 'preflight', generatedFile, '--runtime', 'rs', ...guest, ...more]).code;
   assert.deepEqual([layersOf('--snapshotter', 'erofs'), layersOf()], [0, 4]);
+});
+
+/** An OCI layout with an image of this machine's platform in an index; returns the digest of the index. */
+function layoutOf(
+  name: string,
+  config: object,
+  platform: object = { os: 'linux', architecture: 'other' },
+): string {
+  const blobs = join(directory, name, 'blobs/sha256');
+  mkdirSync(blobs, { recursive: true });
+  const stored = (content: object): string => {
+    const text = JSON.stringify(content);
+    const hex = createHash('sha256').update(text).digest('hex');
+    writeFileSync(join(blobs, hex), text);
+    return `sha256:${hex}`;
+  };
+  const manifest = stored({ config: { digest: stored({ config }) }, layers: [] });
+  return stored({ manifests: [{ digest: manifest, platform }] });
+}
+
+const podOf = (reference: string): string =>
+  file(
+    'pulled.yaml',
+    `kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: c, image: "${reference}", args: [x] }] }\n`,
+  );
+const pulling = ['--guest', 'confidential', '--puller', 'built-in'];
+
+test('an image from a layout is pinned with its process, and checked by the same layout', () => {
+  const digest = layoutOf('layout', { Entrypoint: ['/app'], User: 'app', WorkingDir: '/srv' });
+  const reference = `registry.example/app@${digest}`;
+  const layout = ['--image-layout', `${reference}=${join(directory, 'layout')}`];
+  const made = runBinary(['config', 'generate', '--pod', podOf(reference), ...layout, ...pulling]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.doesNotMatch(made.stderr, /refused with any configuration/);
+  assert.match(made.stdout, /runs_image_entrypoint\(\{\n +"args": \["x"\]/);
+  assert.match(made.stdout, /guests without a shared filesystem, which pull images themselves/);
+  const toml = file('pulled.toml', made.stdout);
+  const checked = (text: string, ...more: readonly string[]) =>
+    runBinary([
+      'config',
+      'check',
+      file('checked.toml', text),
+      '--pod',
+      podOf(reference),
+      '--guest',
+      'confidential',
+      ...more,
+    ]);
+  const whole = checked(readFileSync(toml, 'utf8'), ...layout);
+  assert.equal(whole.code, 0, whole.stdout);
+  const other = checked(made.stdout.replaceAll('"args": ["x"]', '"args": ["y"]'), ...layout);
+  assert.equal(other.code, 4);
+  assert.match(other.stdout, /CreateContainer: rule "create-container-verified-images" refuses/);
+  // Of an image of which only the digest is known, a rule about its process is not evaluated, and that is said.
+  const partly = checked(
+    '[image]\npuller = "built-in"\n[api]\nallowed_endpoints = ["*"]\n' +
+      `[[api.rule]]\nname = "own"\nendpoints = ["CreateContainer"]\nexpression = 'image.from == "pause_bundle" || runs_image_entrypoint(["x"])'\n`,
+  );
+  assert.equal(partly.code, 0, partly.stdout);
+  assert.match(
+    partly.stdout,
+    /not checked\n[^]*rule "own": it is evaluated after the pull, .* pass --image-layout registry/,
+  );
+});
+
+test('an image that is not pinned, or not in its layout, is an error with a remedy', () => {
+  const digest = layoutOf('wrong', {}, { os: 'windows', architecture: 'amd64' });
+  const layout = join(directory, 'wrong');
+  const reference = `registry.example/app@${digest}`;
+  const failing = (reference: string, message: RegExp, code: number, ...more: readonly string[]): void => {
+    const made = runBinary(['config', 'generate', '--pod', podOf(reference), ...more]);
+    assert.equal(made.code, code, made.stderr);
+    assert.match(made.stderr, message);
+  };
+  const tagged =
+    /containers\[0\]\.image: app:1 has no digest, and the host can move a tag\n +write app:1@sha256:DIGEST/;
+  failing('app:1', tagged, 1, ...pulling);
+  failing(
+    reference,
+    /with this setup the guest pulls no images\n +add --guest confidential/,
+    2,
+    '--puller',
+    'built-in',
+  );
+  const of = (name: string) => ['--image-layout', `${name}=${layout}`];
+  failing('app:1', /image app:1 has no digest, so that any image could be/, 1, ...of('app:1'));
+  failing(reference, /has no platform linux\/\w+: it has none/, 1, ...of(reference));
+  const missing = `registry.example/app@sha256:${'0'.repeat(64)}`;
+  failing(
+    missing,
+    /the layout does not have image .*\n +skopeo copy --all --preserve-digests/,
+    3,
+    ...of(missing),
+  );
+  failing(reference, /--image-layout 'x': must be IMAGE=DIR/, 2, '--image-layout', 'x');
+  writeFileSync(join(layout, 'blobs/sha256', digest.slice(7)), '{}');
+  failing(reference, /does not have the digest of its name/, 1, ...of(reference));
 });

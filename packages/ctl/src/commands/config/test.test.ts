@@ -134,3 +134,24 @@ tests:
   assert.equal(code, 0, stdout + stderr);
   assert.match(stdout, /4 passed/);
 });
+
+test('a rule that needs the image is evaluated with it, and without it the test fails and says so', () => {
+  const configuration = written(
+    'image.toml',
+    `[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "own"\nendpoints = ["CreateContainer"]\nexpression = 'image.digest == "sha256:a"'\n`,
+  );
+  const request = { storages: [{ driver: 'image_guest_pull', source: 'app' }] };
+  const ran = (more: object, expect = 'allow') => {
+    const tests = [{ name: 'a', method: 'CreateContainer', request, expect, ...more }];
+    const path = written('image.test.json', JSON.stringify({ tests }));
+    return runBinary(['config', 'test', path, '--configuration', configuration]);
+  };
+  assert.equal(ran({ image: { digest: 'sha256:a' } }).code, 0);
+  assert.equal(ran({ image: { digest: 'sha256:b' } }, 'deny').code, 0);
+  assert.equal(ran({ image: { from: 'host' } }, 'deny').code, 0);
+  for (const expect of ['allow', 'deny']) {
+    const { code, stdout } = ran({}, expect);
+    assert.equal(code, 4);
+    assert.match(stdout, /CreateContainer: not evaluated: rule own, .*\n  help: add the key image/);
+  }
+});

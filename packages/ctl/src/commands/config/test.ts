@@ -15,7 +15,8 @@ export const configTest: CommandDefinition = {
   summary: 'run tests of configurations: requests and their expected decisions',
   details: [
     'A test names a method, a request and the expected decision: allow, deny, or audit if a rule only records the request; and optionally the rule that decides. Requests are written as in the .proto file, in YAML or JSON. No agent is called.',
-    'Exits with 4 if a decision differs. To make tests from recorded calls: kata-agent-ctl audit show --as-test.',
+    'Rules that see the image of a container are evaluated if the test has the key image: from (host, pause_bundle or pulled), reference, digest, manifest_digest and config, with the names that rules use. Without it such a rule is not evaluated for a container whose image the guest pulls, and a test fails that does not expect another rule to deny. The root of the image is not known: runs_image_entrypoint() takes paths as they are written.',
+    'Exits with 4 if a decision differs, or if a rule that matters could not be evaluated. To make tests from recorded calls: kata-agent-ctl audit show --as-test.',
   ],
   operands: [
     {
@@ -76,9 +77,20 @@ function beside(file: string, path: string): string {
   return relative('', resolve(dirname(file), path));
 }
 
-function plain({ test, passed, actual, decision }: CaseResult): object {
+function plain({ test, passed, actual, decision, notEvaluated }: CaseResult): object {
   const { name, span, method, expect, rule } = test;
-  return { file: span.file, line: span.line, name, method, expect, rule, passed, verdict: actual, decision };
+  return {
+    file: span.file,
+    line: span.line,
+    name,
+    method,
+    expect,
+    rule,
+    passed,
+    verdict: actual,
+    notEvaluated,
+    decision,
+  };
 }
 
 function text(results: ReadonlyMap<string, readonly CaseResult[]>, style: Style): string {

@@ -22,12 +22,13 @@ export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style:
 }
 
 /** Describes the assumed runtime and guest. A configuration for one setup is seldom sufficient for another. */
-export function setupText({ runtime, guest, snapshotter }: RuntimeSetup): string {
+export function setupText({ runtime, guest, snapshotter, puller: pulls }: RuntimeSetup): string {
   if (runtime === 'remote') return 'peer pods (the Go runtime with the remote hypervisor)';
   const caller = runtime === 'go' ? 'the Go runtime' : 'runtime-rs';
+  const puller = pulls === undefined ? '' : ', which pull images themselves';
   const layers = snapshotter === undefined ? '' : ', and images as EROFS layers';
   return guest === 'confidential'
-    ? `${caller} and guests without a shared filesystem${layers}`
+    ? `${caller} and guests without a shared filesystem${layers}${puller}`
     : `${caller} and guests with a shared filesystem${layers}`;
 }
 

@@ -1,6 +1,12 @@
 import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
 import { privilegedReasons } from '@kata-agent/gate';
-import { type RuleName, ruleFunctions, ruleLimits, ruleNames } from '@kata-agent/gate/rules';
+import {
+  entrypointFunction,
+  type RuleName,
+  ruleFunctions,
+  ruleLimits,
+  ruleNames,
+} from '@kata-agent/gate/rules';
 import { code, markdownTable, pageHead } from '../markdown.js';
 import type { ExampleCall } from './rule-example.js';
 import { ruleExamples } from './rule-examples.js';
@@ -36,8 +42,12 @@ export function rulesPage(): string {
     '\n## Functions\n\n',
     markdownTable(
       ['written', 'result'],
-      [...ruleFunctions, matches].map(({ form, doc }) => [form.split(', ').map(code).join(', '), doc]),
+      [...ruleFunctions, matches, entrypointFunction].map(({ form, doc }) => [
+        formsOf(form).map(code).join(', '),
+        doc,
+      ]),
     ),
+    processOfImage,
     language,
     '\n## Requests\n\nThe type of `request` for each method. Names are those of the .proto file and are case-sensitive. ',
     'Fields that a request does not set are empty, 0 or false.\n',
@@ -68,6 +78,45 @@ const matches = {
   form: 'text.matches("pattern")',
   doc: 'Reports whether a part of a string matches an RE2 regular expression. Use `^` and `$` to match all of it.',
 };
+
+/** Returns the forms of a function: those outside of brackets are separated by commas. */
+function formsOf(form: string): readonly string[] {
+  return form.split(/, (?![^(]*\))/);
+}
+
+const processOfImage = `
+### The process of an image
+
+\`runs_image_entrypoint()\` is true if the container runs exactly what its image declares:
+
+| of the request | must be |
+| --- | --- |
+| arguments | the entrypoint and the arguments of the image |
+| environment | the variables of the image, each once; \`PATH\` is the engine's if the image has none |
+| user | the image's: names, and the group of a user without one, are looked up in the image's \`/etc/passwd\` and \`/etc/group\`; supplementary groups are among those of the image |
+| working directory | the image's, or \`/\` |
+| mounts, devices, masked paths | none at or above the program, its interpreters (\`#!\`, that of an ELF file), links that lead to them, candidates in \`PATH\`, files that choose libraries; none at, above or below a directory with libraries |
+
+A list is the arguments after the entrypoint, as \`args\` of a pod: \`runs_image_entrypoint(["--port=80"])\`. A map says what may differ:
+
+| key | meaning |
+| --- | --- |
+| \`"args"\` | the arguments after the entrypoint |
+| \`"env"\` | further variables, or other values: \`NAME\`, \`NAME=VALUE\`; \`*\` in a name is for any characters |
+| \`"mounts"\` | destinations of mounts that may cover a part of the program |
+| \`"user"\` | users instead of the image's: \`UID\` with its group of the image, or \`UID:GID\` |
+| \`"groups"\` | further supplementary groups |
+| \`"cwd"\` | working directories instead of the image's |
+
+\`\`\`cel
+image.from == "pause_bundle" || image.digest == "sha256:…" && runs_image_entrypoint({
+  "args": ["--port=80"], "env": ["HOSTNAME", "KUBERNETES_*", "MODE=production"], "mounts": ["/usr/lib/app/plugins"]})
+\`\`\`
+
+It is false for a root that the host provides, for the pause container, if the puller does not know what the image declares, and if the
+program, an interpreter or the image's user is not in its root. The denial names the difference, never values. Scripts and files that
+the program reads are not covered: restrict \`mounts\`.
+`;
 
 const language = `\n## Operators and macros\n\n\`!\` \`-\` \`*\` \`/\` \`%\` \`+\` \`<\` \`<=\` \`>\` \`>=\` \`==\` \`!=\` \`in\` \`&&\` \`||\` \`? :\` \`[ ]\`, as in CEL. Signed and unsigned numbers can be compared with each other, but not added.\n\n| macro | true if |\n| --- | --- |\n| \`has(a.b)\` | the request sets \`b\`; also guards a field that only some of a rule's methods have |\n| \`list.all(x, …)\` | the condition holds for every element, or key of a map |\n| \`list.exists(x, …)\` | it holds for at least one |\n| \`list.exists_one(x, …)\` | it holds for exactly one |\n| \`list.filter(x, …)\`, \`list.map(x, …)\` | (these return a list) |\n`;
 

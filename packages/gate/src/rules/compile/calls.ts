@@ -10,6 +10,7 @@ import { bool, common, int, show } from '../language/type.js';
 import type { Value } from '../language/value.js';
 import { equality, membership } from './comparisons.js';
 import type { Context } from './context.js';
+import { entrypointCall, entrypointFunction } from './entrypoint-call.js';
 import { namePresence } from './fields.js';
 import { indexAccess } from './index-access.js';
 import { choice, junction, negation } from './logic.js';
@@ -19,7 +20,7 @@ const all = [...operators, ...ruleFunctions.flatMap((row) => row.overloads)];
 const overloads: ReadonlyMap<string, readonly Overload[]> = new Map(
   all.map(({ name }) => [name, all.filter((overload) => overload.name === name)]),
 );
-const functionNames = [...ruleFunctions.map(({ name }) => name), 'matches', 'has'];
+const functionNames = [...ruleFunctions.map(({ name }) => name), entrypointFunction.name, 'matches', 'has'];
 const macroForms: ReadonlyMap<string, string> = new Map([
   ['all', 'list.all(item, condition)'],
   ['exists', 'list.exists(item, condition)'],
@@ -57,6 +58,7 @@ export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Co
       }
     }
   }
+  if (name === entrypointFunction.name) return entrypointCall(expr, node, context);
   const form = macroForms.get(name);
   if (form !== undefined)
     return context.fault('KA1305', context.places.of(expr), `${name}() is written ${form}`);

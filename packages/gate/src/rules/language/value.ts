@@ -1,4 +1,5 @@
 import type { Message } from '@bufbuild/protobuf';
+import type { ImageProcess } from '../../entrypoint/image-process.js';
 
 /** A value of the language. `int` and `uint` are both bigints, distinguished by their type. */
 export type Value =
@@ -9,6 +10,7 @@ export type Value =
   | readonly Value[]
   | ReadonlyMap<Value, Value>
   | Message
+  | ImageProcess
   | FieldValues;
 
 /** A record: `container`, `peer`. */

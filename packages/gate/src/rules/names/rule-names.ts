@@ -1,5 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { callNames } from './call-names.js';
+import { imageProcessName } from './image-process-name.js';
 import type { RuleName } from './rule-name.js';
 import { shorthands } from './shorthands.js';
 
@@ -9,6 +10,8 @@ export const ruleNames: readonly RuleName[] = [...callNames, ...shorthands];
 /** Returns the names available for one method. */
 export function namesFor(method: MethodName): ReadonlyMap<string, RuleName> {
   return new Map(
-    ruleNames.filter(({ methods }) => methods.includes(method)).map((name) => [name.name, name]),
+    [...ruleNames, imageProcessName]
+      .filter(({ methods }) => methods.includes(method))
+      .map((name) => [name.name, name]),
   );
 }

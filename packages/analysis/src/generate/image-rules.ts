@@ -1,0 +1,145 @@
+import { coversOf, programWithoutRoot } from '@kata-agent/gate';
+import { enginePath } from '@kata-agent/catalogue';
+import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
+import {
+  type Container,
+  celLiteral,
+  digestIn,
+  type ExpectedCall,
+  expectedCalls,
+  type ImageConfig,
+  type ImageConfigs,
+  pullsImages,
+  type RuntimeSetup,
+  serviceNames,
+  type Workload,
+} from '@kata-agent/workloads';
+import type { ExtraRule } from '../write/extra-rule.js';
+import { eachContainer } from './each-container.js';
+import { asCreate } from './expected-message.js';
+
+/** Reports whether rules can see the images of a setup: the built-in puller verifies them. */
+export function seesImages(setup: RuntimeSetup): boolean {
+  return setup.puller === 'built-in' && pullsImages(setup);
+}
+
+/**
+ * The rule about images that the guest pulls: each container has the image of its digest, and runs its process as far as
+ * the pod does not replace it; the pause container is the guest's own.
+ *
+ * @throws RangeError if the name of an image has no digest
+ */
+export function imageRules(
+  workloads: readonly Workload[],
+  setup: RuntimeSetup,
+  images: ImageConfigs,
+): readonly ExtraRule[] {
+  if (!seesImages(setup)) return [];
+  const owners = new Map<ExpectedCall, Workload>(
+    workloads.flatMap((workload) =>
+      expectedCalls(workload, setup, images).map((call) => [call, workload] as const),
+    ),
+  );
+  const notCompared = new Set<string>();
+  const expression = eachContainer([...owners.keys()], 'CreateContainer', (call) => {
+    const workload = owners.get(call);
+    const container = workload?.containers.find(({ name }) => name === call.container);
+    const request = asCreate(call);
+    if (workload === undefined || container === undefined || request === undefined)
+      return 'image.from == "pause_bundle"';
+    const digest = digestIn(container.image);
+    if (digest === undefined) throw new RangeError(`image ${container.image} has no digest`);
+    const pinned = `image.digest == ${celLiteral(digest)}`;
+    const process = comparison({ workload, container, request, call, image: images.get(container.image) });
+    if (typeof process === 'object') notCompared.add(`- ${container.name}: ${process.why}`);
+    return typeof process === 'object' ? pinned : `${pinned} &&\n  ${process}`;
+  });
+  return [
+    {
+      method: 'CreateContainer',
+      name: 'verified-images',
+      description: [
+        'The image that the guest has pulled and verified, and the process that it declares. containers[].image',
+        ...(notCompared.size === 0
+          ? []
+          : ['Not compared with the process of the image; the other rules restrict it:', ...notCompared]),
+      ].join('\n'),
+      expression: expression ?? 'false',
+      message: 'this is not the image of this container, or not its process',
+    },
+  ];
+}
+
+interface Compared {
+  readonly workload: Workload;
+  readonly container: Container;
+  readonly request: CreateContainerRequest;
+  readonly call: ExpectedCall;
+  readonly image: ImageConfig | undefined;
+}
+
+/** Returns a call of `runs_image_entrypoint`, or why the process is not the image's, or is not known. */
+function comparison(compared: Compared): string | { readonly why: string } {
+  const { container, image, call } = compared;
+  if (image === undefined) return { why: 'the configuration of the image is not given (--image-layout)' };
+  if (container.command !== undefined) return { why: 'the pod has a command of its own' };
+  for (const fact of ['command', 'environment'] as const) {
+    const why = call.unknown.get(fact);
+    if (why !== undefined) return { why };
+  }
+  const user = userOf(compared);
+  if (user === undefined) return { why: 'the pod replaces the group of a user that the image names' };
+  const options = Object.entries({
+    args: argsOf(compared),
+    env: variablesOf(compared),
+    mounts: mountsOf(compared),
+    user,
+    groups: groupsOf(compared.workload),
+    cwd: container.workingDir === undefined ? [] : [container.workingDir],
+  }).filter(([key, values]) => values !== undefined && (key === 'args' || values.length > 0));
+  if (options.length === 0) return 'runs_image_entrypoint()';
+  const entries = options.map(([key, values]) => `${celLiteral(key)}: ${celLiteral(values ?? [])}`);
+  return `runs_image_entrypoint({\n    ${entries.join(',\n    ')}})`;
+}
+
+/** The arguments that the pod gives to the entrypoint. */
+function argsOf({ container, image, request }: Compared): readonly string[] | undefined {
+  return container.args === undefined
+    ? undefined
+    : (request.OCI?.Process?.Args ?? []).slice(image?.entrypoint.length ?? 0);
+}
+
+/** Names of the variables that are not the image's; another rule has their values. */
+function variablesOf({ workload, image, request }: Compared): readonly string[] {
+  const ofImage = new Set(image?.env);
+  if (![...ofImage].some((entry) => entry.startsWith('PATH='))) ofImage.add(`PATH=${enginePath}`);
+  const services = workload.hasServiceLinks ? serviceNames.any : serviceNames.apiServer;
+  const names = (request.OCI?.Process?.Env ?? [])
+    .filter((entry) => !ofImage.has(entry))
+    .map((entry) => entry.split('=', 1)[0] ?? '')
+    .filter((name) => !services.test(name));
+  return [...new Set(names), ...(workload.hasServiceLinks ? ['*_SERVICE_*', '*_PORT*'] : ['KUBERNETES_*'])];
+}
+
+/** Mounts of the pod that would hide a part of the program, as far as its paths tell. */
+function mountsOf({ request, image }: Compared): readonly string[] {
+  const destinations = (request.OCI?.Mounts ?? []).map(({ destination }) => destination);
+  const covers = coversOf(programWithoutRoot(request, image ?? { user: '' }), destinations, []);
+  return [...new Set(covers.map(({ mount }) => mount))].filter((mount) => destinations.includes(mount));
+}
+
+/** The user that the pod sets; empty: the image's. Undefined: it cannot be written. */
+function userOf({ workload, container, image }: Compared): readonly string[] | undefined {
+  const uid = container.user ?? workload.user;
+  const gid = container.group ?? workload.group;
+  if (uid !== undefined) return [gid === undefined ? String(uid) : `${uid}:${gid}`];
+  if (gid === undefined) return [];
+  const [name = ''] = (image?.user || '0').split(':');
+  return /^\d+$/.test(name) ? [`${name}:${gid}`] : undefined;
+}
+
+function groupsOf({ supplementalGroups, volumeGroup }: Workload): readonly string[] {
+  return [...new Set([...supplementalGroups, ...(volumeGroup === undefined ? [] : [volumeGroup])])].map(
+    String,
+  );
+}

@@ -1,0 +1,43 @@
+import { posix } from 'node:path';
+import { enginePath, libraryDirectories, linkerFiles } from '@kata-agent/catalogue';
+import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
+import type { RuleImageConfig } from '../rule-context.js';
+import type { ImageAccount, ImageProgram } from './image-program.js';
+
+/**
+ * Returns what is known of the program of a request without the root of its image: paths as they are written, and no
+ * interpreters. A user name of the image is taken to be the user of the request.
+ */
+export function programWithoutRoot(
+  { OCI: spec }: Pick<CreateContainerRequest, 'OCI'>,
+  { user }: Pick<RuleImageConfig, 'user'>,
+): ImageProgram {
+  const process = spec?.Process;
+  const variable = (name: string): string | undefined =>
+    process?.Env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  const [command = ''] = process?.Args ?? [];
+  const candidates = command.includes('/')
+    ? [posix.resolve('/', process?.Cwd ?? '', command)]
+    : (variable('PATH') ?? enginePath).split(':').map((directory) => posix.resolve('/', directory, command));
+  const libraries = (variable('LD_LIBRARY_PATH') ?? '').split(/[:;]/).filter((path) => path.startsWith('/'));
+  const { UID = 0, GID = 0, AdditionalGids = [] } = process?.User ?? {};
+  const requested = { uid: UID, gid: GID, groups: AdditionalGids };
+  return {
+    files: [...candidates, ...linkerFiles],
+    directories: [...libraryDirectories, ...libraries],
+    mounts: (spec?.Mounts ?? []).map(({ destination }) => posix.resolve('/', destination)),
+    replaced: [...(spec?.Linux?.Devices ?? []).map(({ Path }) => Path), ...(spec?.Linux?.MaskedPaths ?? [])],
+    declared: declaredUser(user, requested),
+    requested,
+  };
+}
+
+function declaredUser(user: string, requested: ImageAccount): ImageAccount {
+  const [uid = '', gid] = (user === '' ? '0' : user).split(':');
+  const isNumber = /^\d+$/;
+  return {
+    uid: isNumber.test(uid) ? Number(uid) : requested.uid,
+    gid: gid !== undefined && isNumber.test(gid) ? Number(gid) : requested.gid,
+    groups: requested.groups,
+  };
+}

@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { loadSyscalls } from '@kata-agent/linux';
+import type { OciProcess, OciSpec } from '../../request/oci-spec.js';
+import { readProgram } from './read-program.js';
+
+const syscalls = loadSyscalls();
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'guest-program-'));
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+function file(path: string, content: string | Buffer = '', mode = 0o755): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  writeFileSync(join(root, path), content);
+  chmodSync(join(root, path), mode);
+}
+
+function link(path: string, target: string): void {
+  mkdirSync(dirname(join(root, path)), { recursive: true });
+  symlinkSync(target, join(root, path));
+}
+
+/** An ELF file with PT_INTERP and DT_RUNPATH, 64 bit and little-endian. */
+function elf(interpreter: string, runpath: string): Buffer {
+  const bytes = Buffer.alloc(1024);
+  bytes.write('\x7fELF\x02\x01\x01', 'latin1');
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeUInt16LE(56, 54);
+  bytes.writeUInt16LE(3, 56);
+  const strings = 0x40_0000 + 600;
+  const headers = [
+    { type: 1, offset: 0, address: 0x40_0000, size: 1024 },
+    { type: 2, offset: 400, address: 0x40_0190, size: 48 },
+    { type: 3, offset: 300, address: 0x40_012c, size: interpreter.length + 1 },
+  ];
+  for (const [index, { type, offset, address, size }] of headers.entries()) {
+    const at = 64 + index * 56;
+    bytes.writeUInt32LE(type, at);
+    bytes.writeBigUInt64LE(BigInt(offset), at + 8);
+    bytes.writeBigUInt64LE(BigInt(address), at + 16);
+    bytes.writeBigUInt64LE(BigInt(size), at + 32);
+  }
+  bytes.write(interpreter, 300, 'latin1');
+  for (const [index, value] of [5, strings, 29, 1, 0, 0].entries())
+    bytes.writeBigUInt64LE(BigInt(value), 400 + index * 8);
+  bytes.write(runpath, 601, 'latin1');
+  return bytes;
+}
+
+const read = (
+  process: Partial<OciProcess>,
+  { user = '', ...spec }: Partial<OciSpec> & { readonly user?: string } = {},
+) =>
+  readProgram(
+    root,
+    { ...spec, process: { args: [], cwd: '/', user: { uid: 0, gid: 0 }, ...process } },
+    user,
+    syscalls,
+  );
+
+const found = (process: Partial<OciProcess>): readonly string[] => read(process)?.files ?? [];
+
+test('a program is found in PATH, with each candidate and each link', () => {
+  file('opt/app-1.2/serve');
+  link('opt/app', 'app-1.2');
+  link('usr/local/bin/serve', '/etc/alternatives/serve');
+  link('etc/alternatives/serve', '../../opt/app/serve');
+  link('bin', 'usr/bin');
+  const files = found({ args: ['serve'], env: ['PATH=/first:/usr/local/bin:/bin'] });
+  for (const path of [
+    '/first/serve',
+    '/usr/local/bin/serve',
+    '/etc/alternatives/serve',
+    '/opt/app',
+    '/opt/app-1.2/serve',
+    '/bin',
+    '/usr/bin/serve',
+    '/etc/ld.so.preload',
+  ])
+    assert.ok(files.includes(path), `${path} of ${files.join(' ')}`);
+});
+
+test('without PATH the engine’s is searched, and a path is of the working directory', () => {
+  file('usr/local/bin/a');
+  assert.ok(found({ args: ['a'] }).includes('/usr/local/bin/a'));
+  file('srv/run.sh');
+  assert.ok(found({ args: ['./run.sh'], cwd: '/srv' }).includes('/srv/run.sh'));
+  assert.equal(read({ args: ['./run.sh'], cwd: '/' }), undefined);
+});
+
+test('interpreters of scripts belong to the program, also what env starts', () => {
+  file('app/run', '#! /usr/bin/env -S A=1 node --flag\n');
+  file('usr/bin/env', elf('/lib64/ld.so', ''));
+  file('lib64/ld.so');
+  assert.equal(read({ args: ['/app/run'], env: ['PATH=/opt/node/bin'] }), undefined);
+  file('opt/node/bin/node');
+  const files = found({ args: ['/app/run'], env: ['PATH=/opt/node/bin'] });
+  for (const path of ['/app/run', '/usr/bin/env', '/lib64/ld.so', '/opt/node/bin/node'])
+    assert.ok(files.includes(path), path);
+  file('loop', '#!/loop\n');
+  assert.equal(read({ args: ['/loop'] }), undefined);
+});
+
+test('directories with libraries are those of the linker, of its configuration, of the file and of variables', () => {
+  link('lib', 'usr/lib');
+  file('opt/app/bin/serve', elf('/lib/ld.so', '$ORIGIN/../lib:/opt/run'));
+  file('usr/lib/ld.so');
+  file('etc/ld.so.conf', 'include /etc/ld.so.conf.d/*.conf\n');
+  file('etc/ld.so.conf.d/a.conf', '# a comment\n/opt/vendor/lib\n');
+  file('etc/ld-musl-x86_64.path', '/opt/musl:/opt/musl2');
+  const program = read({
+    args: ['/opt/app/bin/serve'],
+    env: ['LD_LIBRARY_PATH=/opt/env', 'LD_PRELOAD=/opt/hook.so libname.so'],
+  });
+  for (const path of [
+    '/usr/lib',
+    '/opt/app/lib',
+    '/opt/run',
+    '/opt/vendor/lib',
+    '/opt/musl',
+    '/opt/musl2',
+    '/opt/env',
+  ])
+    assert.ok(program?.directories.includes(path), path);
+  assert.ok(program?.files.includes('/usr/lib/ld.so'));
+  assert.ok(program?.files.includes('/opt/hook.so'));
+  assert.ok(program?.files.includes('/etc/ld.so.conf.d/a.conf'));
+});
+
+test('what is not there, or not known, gives no program', () => {
+  file('data', 'x', 0o644);
+  file('script', '#!/missing\n');
+  file('linked', elf('/missing', ''));
+  link('endless', 'endless');
+  mkdirSync(join(root, 'directory'));
+  file('bin/a');
+  for (const args of [[], [''], ['/data'], ['/script'], ['/linked'], ['/endless'], ['/directory'], ['/none']])
+    assert.equal(read({ args }), undefined, args.join());
+  assert.equal(read({ args: ['a'], env: ['PATH=:/bin'] }), undefined);
+  assert.equal(read({ args: ['a'], env: ['PATH=relative:/bin'] }), undefined);
+  assert.notEqual(read({ args: ['a'], env: ['PATH=/bin'] }), undefined);
+});
+
+test('a damaged ELF file has no interpreter, and is read within bounds', () => {
+  const whole = elf('/lib/ld.so', '/opt');
+  file('lib/ld.so');
+  for (let length = 0; length < whole.length; length += 7) {
+    file('cut', whole.subarray(0, length));
+    read({ args: ['/cut'] });
+  }
+  const wild = Buffer.from(whole);
+  wild.fill(0xff, 32, 64);
+  file('wild', wild);
+  assert.ok(found({ args: ['/wild'] }).includes('/wild'));
+});
+
+test('links never leave the root', () => {
+  link('etc/passwd', '/../../../../etc/passwd');
+  link('a', '../../../../../../../../bin/sh');
+  assert.equal(read({ args: ['/a'] }), undefined);
+  file('bin/sh');
+  assert.ok(found({ args: ['/a'] }).includes('/bin/sh'));
+});
+
+test('destinations, devices and masked paths are where they lead', () => {
+  file('bin/a');
+  link('config', '/bin');
+  link('dev/link', '/bin/a');
+  const program = read(
+    { args: ['/bin/a'] },
+    {
+      mounts: [{ destination: '/config/x' }, { destination: '/data/' }],
+      linux: {
+        devices: [{ path: '/dev/link', type: 'c', major: 1, minor: 3 }],
+        maskedPaths: ['/config/a'],
+      },
+    },
+  );
+  assert.deepEqual(program?.mounts, ['/bin/x', '/data']);
+  assert.deepEqual(program.replaced, ['/bin/a', '/bin/a']);
+});
+
+test('users and groups are those of the image, as engines resolve them', () => {
+  file('bin/a');
+  file('etc/passwd', 'root:x:0:0::/:/bin/sh\nbroken\napp:x:1000:2000::/:\nother:x:7:70::/:\n');
+  file('etc/group', 'root:x:0:\nstaff:x:50:app,other\nwheel:x:10:other\nnames:x:60\n');
+  const declared = (user: string) => read({ args: ['/bin/a'] }, { user })?.declared;
+  assert.deepEqual(declared(''), { uid: 0, gid: 0, groups: [] });
+  assert.deepEqual(declared('app'), { uid: 1000, gid: 2000, groups: [50] });
+  assert.deepEqual(declared('1000'), { uid: 1000, gid: 2000, groups: [50] });
+  assert.deepEqual(declared('app:staff'), { uid: 1000, gid: 50, groups: [50] });
+  assert.deepEqual(declared('7:8'), { uid: 7, gid: 8, groups: [50, 10] });
+  assert.deepEqual(declared('4000'), { uid: 4000, gid: 0, groups: [] });
+  for (const unknown of ['nobody', 'app:nobody', ':', '-1', '99999999999'])
+    assert.equal(declared(unknown), undefined, unknown);
+  const { requested } = read({ args: ['/bin/a'], user: { uid: 7, gid: 1 } }) ?? {};
+  assert.deepEqual(requested, { uid: 7, gid: 70, groups: [50, 10] });
+});
