@@ -15,7 +15,8 @@ export type SettingCode =
   | 'KA1111'
   | 'KA1112'
   | 'KA1113'
-  | 'KA1114';
+  | 'KA1114'
+  | 'KA1125';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -159,5 +160,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\ncredentials = "/etc/kata-agent/auth.json"\n',
     },
     remedy: 'Name a resource of the key broker, or set insecure_static_credentials.',
+  },
+  KA1125: {
+    title: 'entry of a listener without effect',
+    explanation:
+      'The list of [api] is a limit for every listener, not a default: a listener serves what both lists have. An entry of a listener whose methods [api] does not have opens nothing.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "unix:///run/tenant.sock"\nallowed_endpoints = ["WaitProcess", "ExecProcess"]\n',
+    },
+    remedy: 'Move the list of [api] into the [[listener]] that it is meant for, or add the entry to it.',
   },
 };
