@@ -245,7 +245,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     });
 
   it('refuses a blob that the registry has changed, and nothing is left', async () => {
-    const digest = images['app']?.layers[1]?.digest.slice(7) ?? '';
+    const digest = images['app']?.layers[0]?.digest.slice(7) ?? '';
     const file = join(
       registry?.directory ?? '',
       `data/docker/registry/v2/blobs/sha256/${digest.slice(0, 2)}/${digest}/data`,
