@@ -136,12 +136,14 @@ export class DockerRegistry {
 
   /** Signs an image, `REPOSITORY@DIGEST`, as an image of this name, in simple signing. */
   cosignSign(key: string, image: string, name: string): void {
-    this.#cosign([
-      ...['sign', '--key', join(this.directory, `${key}.key`), '--tlog-upload=false', '--yes'],
-      ...['--registry-cacert', join(this.directory, 'certs/ca.crt')],
-      ...['--registry-username', registryUser, '--registry-password', registryPassword],
-      ...['--sign-container-identity', name, `${this.host}/${image}`],
-    ]);
+    this.#cosign(
+      [
+        ['sign', '--key', join(this.directory, `${key}.key`), '--tlog-upload=false', '--yes'],
+        ['--registry-cacert', join(this.directory, 'certs/ca.crt')],
+        ['--registry-username', registryUser, '--registry-password', registryPassword],
+        ['--sign-container-identity', name, `${this.host}/${image}`],
+      ].flat(),
+    );
   }
 
   #cosign(args: readonly string[]): void {

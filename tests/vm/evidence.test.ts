@@ -113,9 +113,10 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
       ...change,
     };
     const given = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    const { code, stdout, stderr } = await ctl([
-      ...['evidence', 'verify', path('changed.json'), '--format', 'json', ...given],
-    ]);
+    const { code, stdout, stderr } = await ctl(
+      ['evidence', 'verify', path('changed.json'), '--format', 'json'],
+      given,
+    );
     assert.notEqual(stdout, '', stderr);
     return { ...(JSON.parse(stdout) as Omit<Verified, 'code'>), code };
   }
@@ -358,10 +359,10 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
       assert.match(stdout + stderr, /error\[KA\d+\].*reset/s);
       const chosen = JSON.parse(readFileSync(values, 'utf8')) as object;
       writeFileSync(path('resettable.json'), JSON.stringify({ ...chosen, register: pcr }));
-      const refused = await ctl([
-        ...['evidence', 'verify', path('bundle.json'), '--reference', path('resettable.json')],
-        ...['--config', path('config.toml'), '--nonce', nonce],
-      ]);
+      const refused = await ctl(
+        ['evidence', 'verify', path('bundle.json'), '--reference', path('resettable.json')],
+        ['--config', path('config.toml'), '--nonce', nonce],
+      );
       assert.match(refused.stderr, /register: must be an integer from 0 to 15/);
     }
   });

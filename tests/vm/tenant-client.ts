@@ -16,9 +16,9 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs kata-agent-ctl, away from any agent or with the address among the arguments. */
-export async function ctl(args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [clientProgram, ...args], {
+/** Runs kata-agent-ctl, away from any agent or with the address among the arguments, which are in groups. */
+export async function ctl(...groups: readonly (readonly string[])[]): Promise<Ended> {
+  const child = spawn(process.execPath, [clientProgram, ...groups.flat()], {
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -47,10 +47,10 @@ export class TenantClient {
     writeFileSync(join(directory, 'cert'), this.#certificate.cert);
     writeFileSync(join(directory, 'key'), this.#certificate.key);
     const [verb = '', ...rest] = command;
-    return ctl([
-      ...[verb, '-a', `tls://127.0.0.1:${port ?? machine.port(tenantPort)}`, '--timeout', '60s'],
-      ...['--cert', join(directory, 'cert'), '--key', join(directory, 'key'), ...rest],
-    ]);
+    return ctl(
+      [verb, '-a', `tls://127.0.0.1:${port ?? machine.port(tenantPort)}`, '--timeout', '60s'],
+      ['--cert', join(directory, 'cert'), '--key', join(directory, 'key'), ...rest],
+    );
   }
 
   /** The agent's key, as its boot record has it: the tests have a shell in the guest. */
