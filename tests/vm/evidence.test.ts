@@ -301,7 +301,8 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
     }
     const open = (directory: string): string =>
       `cd ${directory}; for n in tpm0 tpmrm0 zero; do (exec 3<>$n) && echo $n; done; true`;
-    const nodes = `mkdir /own; cd /own; mknod tpm0 c 10 224; mknod tpmrm0 c ${tpm.join(' ')}; mknod zero c 1 5`;
+    // In /dev: other mounts have no devices.
+    const nodes = `mkdir /dev/own; cd /dev/own; mknod tpm0 c 10 224; mknod tpmrm0 c ${tpm.join(' ')}; mknod zero c 1 5`;
     const mounted = workload('mounted', open('/'));
     for (const name of ['tpm0', 'tpmrm0', 'zero'])
       mounted.OCI?.Mounts.push(
@@ -312,7 +313,7 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
           options: ['bind'],
         }),
       );
-    const privileged = workload('privileged', `${nodes.replaceAll('mk', 'busybox mk')}; ${open('/own')}`);
+    const privileged = workload('privileged', `${nodes.replaceAll('mk', 'busybox mk')}; ${open('/dev/own')}`);
     makePrivileged(privileged);
     for (const request of [mounted, privileged]) {
       const { containerId } = request;
