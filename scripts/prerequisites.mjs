@@ -126,16 +126,16 @@ const table = {
   },
   'docker-registry': {
     provides: ['docker-registry'],
-    neededBy: 'tests/functional/image-registry, image-cosign',
+    neededBy: 'tests/functional/image-registry, image-cosign, tests/vm/guest-pull',
   },
   cosign: {
     provides: ['cosign'],
-    neededBy: 'tests/functional/image-cosign',
+    neededBy: 'tests/functional/image-cosign, tests/vm/guest-pull',
     on: { 12: { unavailable: 'Debian 12 does not have cosign' } },
   },
   skopeo: {
     provides: ['skopeo'],
-    neededBy: 'tests/functional/image-registry, image-cosign',
+    neededBy: 'tests/functional/image-registry, image-cosign, tests/vm/guest-pull',
     on: { 12: { unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore' } },
   },
 };

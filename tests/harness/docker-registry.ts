@@ -30,10 +30,11 @@ export class DockerRegistry {
     this.#child = child;
   }
 
-  static async start(): Promise<DockerRegistry> {
+  /** `names`: those of its certificate beside `localhost`. */
+  static async start(names: readonly string[] = []): Promise<DockerRegistry> {
     const directory = mkdtempSync(join(tmpdir(), 'kata-docker-registry-'));
     const authority = new Authority('registry CA');
-    const { cert, key } = authority.server(['localhost'], { ips: ['127.0.0.1'] });
+    const { cert, key } = authority.server(['localhost', ...names], { ips: ['127.0.0.1'] });
     const port = await freePort();
     const at = (name: string): string => join(directory, name);
     mkdirSync(at('certs'));
@@ -126,6 +127,31 @@ export class DockerRegistry {
     );
     this.skopeo(['generate-sigstore-key', '--output-prefix', at(name), '--passphrase-file', at('pass')]);
     return ['--sign-by-sigstore-private-key', at(`${name}.private`), '--sign-passphrase-file', at('pass')];
+  }
+
+  /** Makes a pair of keys of cosign, `NAME.key` and `NAME.pub`. */
+  cosignKey(name: string): void {
+    this.#cosign(['generate-key-pair', '--output-key-prefix', join(this.directory, name)]);
+  }
+
+  /** Signs an image, `REPOSITORY@DIGEST`, as an image of this name, in simple signing. */
+  cosignSign(key: string, image: string, name: string): void {
+    this.#cosign(
+      [
+        ['sign', '--key', join(this.directory, `${key}.key`), '--tlog-upload=false', '--yes'],
+        ['--registry-cacert', join(this.directory, 'certs/ca.crt')],
+        ['--registry-username', registryUser, '--registry-password', registryPassword],
+        ['--sign-container-identity', name, `${this.host}/${image}`],
+      ].flat(),
+    );
+  }
+
+  #cosign(args: readonly string[]): void {
+    execFileSync('cosign', args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: this.directory,
+      env: { ...process.env, HOME: this.directory, COSIGN_PASSWORD: 'secret' },
+    });
   }
 
   async stop(): Promise<void> {

@@ -5,18 +5,19 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it, type TestContext } from 'node:test';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { after, before, describe, it } from 'node:test';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
 import { type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
+import { attestationKeyName, type EvidenceBundle } from '../harness/evidence-bundle.js';
 import { DialServer } from '../harness/dial-server.js';
 import { connectOperator } from '../harness/operator.js';
 import { clientProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
+import { TlsRelay } from '../harness/tls-relay.js';
 
 const ca = new Authority();
 const client = ca.client();
@@ -58,24 +59,6 @@ management = ["Attest"]
 tls.server_ca = ${JSON.stringify(realmCa.pem)}
 tls.client_ca = ${JSON.stringify(ca.pem)}
 `;
-
-/** A bundle as JSON. */
-interface Json {
-  claims: string;
-  checkpoint: string;
-  evidence: {
-    kind: string;
-    attest: string;
-    signature: string;
-    public: string;
-    registers: Record<string, string>;
-  }[];
-  documents: { file: string; source: string; sha256: string }[];
-  event_logs: {
-    tpm: { pcr: number; digests: { hashAlg: string; digest: string }[]; content: { event_data: string } }[];
-    firmware?: string;
-  };
-}
 
 interface Verified {
   readonly code: number | null;
@@ -152,7 +135,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   ];
 
   /** Asks for a bundle over TLS, and returns it with what `attest` printed. */
-  async function attest(): Promise<{ readonly json: Json; readonly channel: string }> {
+  async function attest(): Promise<{ readonly json: EvidenceBundle; readonly channel: string }> {
     const { code, stdout, stderr } = await ctl([
       'attest',
       ...overTls(),
@@ -167,11 +150,11 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     ]);
     assert.equal(code, 0, stderr);
     const { channel } = JSON.parse(stdout) as { channel: string };
-    return { json: JSON.parse(readFileSync(path('bundle.json'), 'utf8')) as Json, channel };
+    return { json: JSON.parse(readFileSync(path('bundle.json'), 'utf8')) as EvidenceBundle, channel };
   }
 
   /** Values that accept this TPM, with some registers of its firmware, and this configuration. */
-  function reference(json: Json, change: object = {}): string {
+  function reference(json: EvidenceBundle, change: object = {}): string {
     const [tpmEvidence] = json.evidence;
     const { digest } = (bootRecord() as { facts: { digest: string } }).facts;
     const values = {
@@ -180,7 +163,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       configurations: [digest],
       tpm: [
         {
-          ak: nameOf(tpmEvidence?.public ?? ''),
+          ak: attestationKeyName(tpmEvidence?.public ?? ''),
           bank: 'sha256',
           registers: Object.fromEntries(['0', '4', '9'].map((one) => [one, '00'.repeat(32)])),
         },
@@ -193,7 +176,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
 
   /** Verifies a bundle with `evidence verify`. */
   async function verify(
-    json: Json,
+    json: EvidenceBundle,
     channel: string,
     { args = [], change = {} }: { readonly args?: readonly string[]; readonly change?: object } = {},
   ): Promise<Verified> {
@@ -217,7 +200,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const parsed = stdout === '' ? { verified: false, verdict: stderr, links: [] } : JSON.parse(stdout);
     return { ...(parsed as Omit<Verified, 'code' | 'stderr'>), code, stderr };
   }
-  let original: Json;
+  let original: EvidenceBundle;
 
   it('is verified: every link is ok', async () => {
     const { json, channel } = await attest();
@@ -299,94 +282,99 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       'OK',
     );
     channelOfHost.close();
-    const changed = (edit: (json: Json) => void): Json => {
+    const changed = (edit: (json: EvidenceBundle) => void): EvidenceBundle => {
       const copy = structuredClone(json);
       edit(copy);
       return copy;
     };
-    const editClaims = (from: RegExp, to: string) => (copy: Json) => {
+    const editClaims = (from: RegExp, to: string) => (copy: EvidenceBundle) => {
       const text = Buffer.from(copy.claims, 'base64').toString();
       assert.match(text, from);
       copy.claims = Buffer.from(text.replace(from, to)).toString('base64');
     };
     const { json: newer, channel: newerChannel } = await attest();
     assert.notEqual(newer.checkpoint, older);
-    const firstEvidence = (copy: Json): Json['evidence'][number] => copy.evidence[0] ?? assert.fail();
+    const firstEvidence = (copy: EvidenceBundle): EvidenceBundle['evidence'][number] =>
+      copy.evidence[0] ?? assert.fail();
     writeFileSync(path('other.toml'), `${readFileSync(join(agent.directory, 'config.toml'), 'utf8')}\n`);
     const other = 'ab'.repeat(32);
-    const cases: readonly (readonly [what: string, broken: string, json: Json, args?: readonly string[]])[] =
+    const cases: readonly (readonly [
+      what: string,
+      broken: string,
+      json: EvidenceBundle,
+      args?: readonly string[],
+    ])[] = [
+      ['another nonce', 'claims.nonce', json, ['--nonce', other]],
+      ['the nonce in the claims', 'tpm.extra-data', changed(editClaims(/"nonce":"5a/, '"nonce":"5b'))],
+      ['another configuration', 'claims.configuration', json, ['--config', path('other.toml')]],
       [
-        ['another nonce', 'claims.nonce', json, ['--nonce', other]],
-        ['the nonce in the claims', 'tpm.extra-data', changed(editClaims(/"nonce":"5a/, '"nonce":"5b'))],
-        ['another configuration', 'claims.configuration', json, ['--config', path('other.toml')]],
-        [
-          'one byte of the event log',
-          'tpm.event-log',
-          changed((copy) => {
-            const record = copy.event_logs.tpm[0] ?? assert.fail();
-            record.content.event_data = record.content.event_data.replace(/..$/, '00');
-          }),
-        ],
-        [
-          'an older checkpoint',
-          'claims.checkpoint',
-          { ...newer, checkpoint: older },
-          ['--channel', newerChannel],
-        ],
-        ['another TLS key', 'claims.tls-key', json, ['--pin', `spki:sha256:${other}`]],
-        [
-          'the TLS key in the claims',
-          'tpm.extra-data',
-          changed(editClaims(/"tls_spki":"[0-9a-f]{64}"/, `"tls_spki":"${other}"`)),
-        ],
-        [
-          'the separator removed',
-          'tpm.event-log',
-          changed((copy) => {
-            copy.event_logs.tpm.pop();
-          }),
-        ],
-        [
-          'an event after the separator',
-          'tpm.event-log',
-          changed((copy) => {
-            const record = structuredClone(copy.event_logs.tpm[1] ?? assert.fail());
-            copy.event_logs.tpm.push({ ...record, recnum: copy.event_logs.tpm.length } as typeof record);
-          }),
-        ],
-        [
-          'a register left out of the selection',
-          'tpm.registers',
-          changed((copy) => {
-            delete firstEvidence(copy).registers['4'];
-          }),
-        ],
-        [
-          'a register with another value',
-          'tpm.registers',
-          changed((copy) => {
-            firstEvidence(copy).registers['4'] = other;
-          }),
-        ],
-        ['tree_size', 'tpm.extra-data', changed(editClaims(/"tree_size":\d+/, '"tree_size":1'))],
-        [
-          'a document',
-          'claims.documents',
-          changed((copy) => {
-            (copy.documents[0] ?? assert.fail()).sha256 = other;
-          }),
-        ],
-        ['another connection', 'claims.channel', json, ['--channel', `tls-exporter:${other}`]],
-        [
-          'a byte of the quote',
-          'tpm.signature',
-          changed((copy) => {
-            const bytes = Buffer.from(firstEvidence(copy).attest, 'base64');
-            bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
-            firstEvidence(copy).attest = bytes.toString('base64');
-          }),
-        ],
-      ];
+        'one byte of the event log',
+        'tpm.event-log',
+        changed((copy) => {
+          const record = copy.event_logs.tpm[0] ?? assert.fail();
+          record.content.event_data = record.content.event_data.replace(/..$/, '00');
+        }),
+      ],
+      [
+        'an older checkpoint',
+        'claims.checkpoint',
+        { ...newer, checkpoint: older },
+        ['--channel', newerChannel],
+      ],
+      ['another TLS key', 'claims.tls-key', json, ['--pin', `spki:sha256:${other}`]],
+      [
+        'the TLS key in the claims',
+        'tpm.extra-data',
+        changed(editClaims(/"tls_spki":"[0-9a-f]{64}"/, `"tls_spki":"${other}"`)),
+      ],
+      [
+        'the separator removed',
+        'tpm.event-log',
+        changed((copy) => {
+          copy.event_logs.tpm.pop();
+        }),
+      ],
+      [
+        'an event after the separator',
+        'tpm.event-log',
+        changed((copy) => {
+          const record = structuredClone(copy.event_logs.tpm[1] ?? assert.fail());
+          copy.event_logs.tpm.push({ ...record, recnum: copy.event_logs.tpm.length } as typeof record);
+        }),
+      ],
+      [
+        'a register left out of the selection',
+        'tpm.registers',
+        changed((copy) => {
+          delete firstEvidence(copy).registers['4'];
+        }),
+      ],
+      [
+        'a register with another value',
+        'tpm.registers',
+        changed((copy) => {
+          firstEvidence(copy).registers['4'] = other;
+        }),
+      ],
+      ['tree_size', 'tpm.extra-data', changed(editClaims(/"tree_size":\d+/, '"tree_size":1'))],
+      [
+        'a document',
+        'claims.documents',
+        changed((copy) => {
+          (copy.documents[0] ?? assert.fail()).sha256 = other;
+        }),
+      ],
+      ['another connection', 'claims.channel', json, ['--channel', `tls-exporter:${other}`]],
+      [
+        'a byte of the quote',
+        'tpm.signature',
+        changed((copy) => {
+          const bytes = Buffer.from(firstEvidence(copy).attest, 'base64');
+          bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+          firstEvidence(copy).attest = bytes.toString('base64');
+        }),
+      ],
+    ];
     for (const [what, broken, bundle, args = []] of cases) {
       const { code, links, verdict } = await verify(bundle, channel, { args });
       assert.equal(code, 4, `${what}: ${verdict}`);
@@ -406,7 +394,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const unrooted = await verify(json, channel, { change: others });
     assert.equal(unrooted.code, 4);
     assert.match(unrooted.verdict, /tpm\.root is not checked: unrooted/);
-    const ak = nameOf(json.evidence[0]?.public ?? '');
+    const ak = attestationKeyName(json.evidence[0]?.public ?? '');
     const tuple = { ak, bank: 'sha256' };
     for (const registers of [{}, { '4': '11'.repeat(32) }]) {
       const unknown = await verify(json, channel, { change: { tpm: [{ ...tuple, registers }] } });
@@ -450,7 +438,9 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   it('a relay that ends TLS and passes Attest on is found, and gets no other call', async (t) => {
     const { json } = await attest();
     const values = reference(json);
-    const relay = await relayTo(t);
+    const own = ca.client({ commonNames: ['kata-agent'] });
+    const relay = await TlsRelay.start({ host, port: 8443 }, own, client);
+    t.after(() => relay.close());
     const { code, stderr } = await ctl([
       'call',
       'GetGuestDetails',
@@ -467,51 +457,18 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.equal(code, 4, stderr);
     assert.match(stderr, /claims\.channel: failed/);
     assert.match(stderr, /claims\.tls-key: failed/);
-    assert.ok(relay.passed() > 0, 'Attest was passed on');
-    assert.doesNotMatch(relay.text(), /GetGuestDetails/);
+    assert.ok(relay.passed.length > 0, 'Attest was passed on');
+    assert.doesNotMatch(relay.passed, /GetGuestDetails/);
   });
-
-  /** A proxy with a key of its own, which speaks TLS to both ends, and has a certificate that the agent accepts. */
-  async function relayTo(t: TestContext) {
-    const sent: Buffer[] = [];
-    const own = ca.client({ commonNames: ['kata-agent'] });
-    const server = createTlsServer(
-      {
-        key: own.key,
-        cert: own.cert,
-        requestCert: true,
-        rejectUnauthorized: false,
-        ALPNProtocols: ['kata-agent-ttrpc'],
-      },
-      (inner) => {
-        const outer = connectTls({
-          host,
-          port: 8443,
-          cert: client.cert,
-          key: client.key,
-          ALPNProtocols: ['kata-agent-ttrpc'],
-          rejectUnauthorized: false,
-        });
-        for (const end of [inner, outer]) end.on('error', () => undefined);
-        inner.on('data', (chunk: Buffer) => sent.push(chunk));
-        inner.pipe(outer);
-        outer.pipe(inner);
-      },
-    );
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.after(() => server.close());
-    return {
-      port: (server.address() as { port: number }).port,
-      passed: () => Buffer.concat(sent).length,
-      text: () => Buffer.concat(sent).toString('latin1'),
-    };
-  }
 
   it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself there is none', async () => {
     const dialled = await realm.next();
     const claimsOf = async (management: Client<typeof Management>): Promise<string> => {
       const { bundle } = await management.attest({ nonce: new Uint8Array(32) });
-      return Buffer.from((JSON.parse(Buffer.from(bundle).toString()) as Json).claims, 'base64').toString();
+      return Buffer.from(
+        (JSON.parse(Buffer.from(bundle).toString()) as EvidenceBundle).claims,
+        'base64',
+      ).toString();
     };
     const operator = await connectOperator(realm, dialled, client);
     const exporter = operator.socket
@@ -526,7 +483,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const channel = connect(connectSocket(path('run/host.sock')));
     const management = createClient(Management, channel);
     const { bundle } = await management.attest({ nonce: new Uint8Array(64) });
-    const { claims } = JSON.parse(Buffer.from(bundle).toString()) as Json;
+    const { claims } = JSON.parse(Buffer.from(bundle).toString()) as EvidenceBundle;
     assert.match(Buffer.from(claims, 'base64').toString(), /"channel":"none:unix"/);
     for (const length of [0, 31, 65])
       assert.equal(
@@ -578,8 +535,3 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.ok(!existsSync(path('run/kata-agent/agent.sock')));
   });
 });
-
-/** The name of a key in a TPM. */
-function nameOf(publicArea: string): string {
-  return `000b${createHash('sha256').update(Buffer.from(publicArea, 'base64')).digest('hex')}`;
-}

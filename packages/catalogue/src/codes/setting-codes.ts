@@ -18,7 +18,8 @@ export type SettingCode =
   | 'KA1114'
   | 'KA1115'
   | 'KA1116'
-  | 'KA1117';
+  | 'KA1117'
+  | 'KA1125';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -194,5 +195,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = \'verified_layers == ["0b6f/00ff/16"]\'\n',
     },
     remedy: 'Write layers = "verified" in [image], or remove the rule.',
+  },
+  KA1125: {
+    title: 'entry of a listener without effect',
+    explanation:
+      'The list of [api] is a limit for every listener, not a default: a listener serves what both lists have. An entry of a listener whose methods [api] does not have opens nothing.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "unix:///run/tenant.sock"\nallowed_endpoints = ["WaitProcess", "ExecProcess"]\n',
+    },
+    remedy: 'Move the list of [api] into the [[listener]] that it is meant for, or add the entry to it.',
   },
 };

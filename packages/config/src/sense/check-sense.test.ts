@@ -79,3 +79,17 @@ test('documents that together serve nothing are reported', async () => {
     'these lists leave nothing: NOTHING is served but Health',
   ]);
 });
+
+test('an entry of a listener that the list of [api] does not have is reported', async () => {
+  const tenant = (names: readonly string[]): string =>
+    `[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n[[listener]]\nname = "tenant"\naddress = "unix:///run/t"\nallowed_endpoints = ${JSON.stringify(names)}\n`;
+  const found = async (api: string, names: readonly string[]): Promise<readonly string[]> =>
+    warnings(await load(api + tenant(names)));
+  assert.deepEqual(await found(allowing(['@pod']), ['WaitProcess', '@exec', 'ReadStdout']), [
+    '"@exec" has no effect: allowed_endpoints of [api] is a limit for the listener "tenant", too, and has none of its methods',
+    '"ReadStdout" has no effect: allowed_endpoints of [api] is a limit for the listener "tenant", too, and has none of its methods',
+  ]);
+  // One method of a group is enough, and without a list in [api] there is no limit.
+  assert.deepEqual(await found(allowing(['@pod']), ['@pod']), []);
+  assert.deepEqual(await found(allowing(['@pod', 'ExecProcess']), ['@exec', 'WaitProcess']), []);
+});

@@ -3,6 +3,7 @@ import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { isServed } from '../api/served.js';
 import { checkPinned, checkRelease } from './check-strict.js';
+import { entriesWithoutEffect } from './entries-without-effect.js';
 
 export interface SenseOptions {
   /** The names of all listeners. */
@@ -34,6 +35,7 @@ export function checkSense(
     ...documents.flatMap((document) => checkRelease(document, options.strict)),
     ...(options.strict ? documents.flatMap(checkPinned) : []),
     ...(served.length === 0 ? [servesNothing(base)] : idleListeners(base, apis, options)),
+    ...(served.length === 0 ? [] : entriesWithoutEffect(base)),
     ...inconsistencies(served).map((found) => inconsistent(base, found, options)),
     ...documents.flatMap((document) => rulesWithoutUse(document, served)),
     ...(served.includes('CreateContainer') ? imagesWithoutMounts(documents) : []),
