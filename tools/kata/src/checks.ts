@@ -13,13 +13,18 @@ export class Checks {
     this.#prefix = prefix;
   }
 
+  /** Whether a required check has failed. */
+  get hasStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
   /**
    * Runs a check, which fails by an error. With `required`, the checks after a failure are skipped. Returns the value, or
    * undefined if the check failed or was skipped.
    */
   async run<T>(
     name: string,
-    check: () => Promise<T>,
+    check: () => T | Promise<T>,
     { required = false }: { readonly required?: boolean } = {},
   ): Promise<T | undefined> {
     const full = `${this.#prefix}${name}`;

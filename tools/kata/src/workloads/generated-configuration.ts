@@ -50,7 +50,7 @@ export function generatedConfiguration(
   );
   const note = stderr.trim().split('\n').at(0) ?? '';
   // A generated configuration has no [image], which the caller adds.
-  const isComplete = status === 0 || (status === refusedExit && /\[image\] puller is "none"$/.test(note));
+  const isComplete = status === 0 || (status === refusedExit && note.endsWith('[image] puller is "none"'));
   if (status === refusedExit && !isComplete) return { refused: note };
   if (!isComplete) throw new Error(`config generate: ${stderr}`);
   const list = 'allowed_endpoints = [\n';

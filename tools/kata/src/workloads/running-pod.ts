@@ -93,6 +93,7 @@ export class RunningPod {
     if (this.#sandbox === '') return;
     await this.#cri.call(method.stopPodSandbox, { podSandboxId: this.#sandbox });
     await this.#cri.call(method.removePodSandbox, { podSandboxId: this.#sandbox });
+    this.#sandbox = '';
   }
 
   /** Stops and removes the containers that have started. */

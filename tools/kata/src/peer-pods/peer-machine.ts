@@ -6,14 +6,14 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
-import { agentProgram } from './paths.js';
+import { agentProgram } from '../guest/paths.js';
 import { Forwarder } from './forwarder.js';
 import type { RemoteMachine } from './remote-hypervisor.js';
 
 const startSeconds = 60;
 
 /** The namespace of the pod, which the forwarder of cloud-api-adaptor names. */
-export const podNetworkNamespace = '/run/netns/podns';
+const podNetworkNamespace = '/run/netns/podns';
 
 /** The interface in that namespace. */
 export const podInterface = 'pod0';
@@ -125,8 +125,15 @@ export class PeerMachine implements RemoteMachine {
       'unshare',
       [
         ...namespaces.split(' '),
-        ...['sh', '-c', script, 'sh', pauseBundle],
-        ...[process.execPath, agentProgram, '-c', file],
+        'sh',
+        '-c',
+        script,
+        'sh',
+        pauseBundle,
+        process.execPath,
+        agentProgram,
+        '-c',
+        file,
       ],
       { stdio: ['ignore', log, log] },
     );

@@ -41,10 +41,9 @@ export class Forwarder {
       services: [inspectedService<Channel>(AgentService, route), inspectedService<Channel>(Health, route)],
       interceptors: [
         (request, { method }, next) => {
-          const sent = request as Message;
           const input = methods.get(method)?.input;
-          if (input !== undefined) this.calls.push({ method, request: clone(input, sent) });
-          this.#change(sent);
+          if (input !== undefined) this.calls.push({ method, request: clone(input, request) });
+          this.#change(request);
           return next(request);
         },
       ],

@@ -33,21 +33,11 @@ export class Registry {
     mkdirSync(at('certificates'), { recursive: true });
     const enter = [`--net=/proc/${pid}/ns/net`];
     run('nsenter', [...enter, 'ip', 'addr', 'add', `${Registry.address}/32`, 'dev', 'lo']);
-    run('openssl', [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-      ],
-      ...['-subj', '/CN=registry', '-addext', `subjectAltName=IP:${Registry.address}`],
-      ...['-keyout', at('key.pem'), '-out', at('certificate.pem')],
-    ]);
+    const request =
+      'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=registry';
+    const name = ['-addext', `subjectAltName=IP:${Registry.address}`];
+    const files = ['-keyout', at('key.pem'), '-out', at('certificate.pem')];
+    run('openssl', [...request.split(' '), ...name, ...files]);
     copyFileSync(at('certificate.pem'), at('certificates/ca.crt'));
     writeFileSync(
       at('config.yml'),
@@ -83,18 +73,10 @@ http: { addr: '${Registry.host}', tls: { certificate: ${at('certificate.pem')}, 
   /** Copies an image of Docker's archive format into a repository, and returns the reference with its digest. */
   push(archive: string, repository: string): string {
     const digest = join(this.#directory, 'digest');
-    run('nsenter', [
-      ...this.#enter,
-      ...[
-        'skopeo',
-        '--insecure-policy',
-        'copy',
-        '-q',
-        '--dest-cert-dir',
-        join(this.#directory, 'certificates'),
-      ],
-      ...['--digestfile', digest, `docker-archive:${archive}`, `docker://${Registry.host}/${repository}:1`],
-    ]);
+    const certificates = ['--dest-cert-dir', join(this.#directory, 'certificates')];
+    const copy = ['skopeo', '--insecure-policy', 'copy', '-q', ...certificates, '--digestfile', digest];
+    const target = `docker://${Registry.host}/${repository}:1`;
+    run('nsenter', [...this.#enter, ...copy, `docker-archive:${archive}`, target]);
     this.#pushed = this.#requests.length;
     return `${Registry.host}/${repository}@${readFileSync(digest, 'utf8').trim()}`;
   }

@@ -2,7 +2,6 @@
 // agents in namespaces of this one.
 import { once } from 'node:events';
 import { createServer as listen, type Server as Listener } from 'node:net';
-import { join } from 'node:path';
 import { Code, createServer, type Server, service, TtrpcError } from '@kata-agent/ttrpc';
 import { Hypervisor } from '../gen/hypervisor_pb.js';
 
@@ -25,24 +24,22 @@ interface HypervisorCall {
 export class RemoteHypervisor {
   readonly socket: string;
   readonly calls: HypervisorCall[] = [];
+  /** Makes the machine of a pod. */
+  createMachine: (sandbox: string) => RemoteMachine = () => {
+    throw new TtrpcError(Code.FailedPrecondition, 'no machine is expected');
+  };
   readonly #machines = new Map<string, RemoteMachine>();
-  readonly #createMachine: (sandbox: string) => RemoteMachine;
   readonly #listener: Listener;
   readonly #server: Server<undefined>;
 
-  private constructor(socket: string, createMachine: (sandbox: string) => RemoteMachine) {
+  private constructor(socket: string) {
     this.socket = socket;
-    this.#createMachine = createMachine;
     this.#server = createServer<undefined>({ services: [this.#service()] });
     this.#listener = listen((client) => this.#server.serve(client, undefined)).listen(socket);
   }
 
-  /** Listens on a socket in a directory. `createMachine` is called for each pod. */
-  static async start(
-    directory: string,
-    createMachine: (sandbox: string) => RemoteMachine,
-  ): Promise<RemoteHypervisor> {
-    const hypervisor = new RemoteHypervisor(join(directory, 'hypervisor.sock'), createMachine);
+  static async start(socket: string): Promise<RemoteHypervisor> {
+    const hypervisor = new RemoteHypervisor(socket);
     await once(hypervisor.#listener, 'listening');
     return hypervisor;
   }
@@ -63,7 +60,7 @@ export class RemoteHypervisor {
       createVM: ({ id, annotations }) => {
         this.calls.push({ method: 'CreateVM', annotations });
         if (this.#machines.has(id)) throw new TtrpcError(Code.AlreadyExists, `machine ${id} exists`);
-        const machine = this.#createMachine(id);
+        const machine = this.createMachine(id);
         this.#machines.set(id, machine);
         return { agentSocketPath: machine.socket };
       },

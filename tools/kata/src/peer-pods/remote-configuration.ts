@@ -23,7 +23,8 @@ export function withGuestPull(text: string, socket: string): string {
   const section = /^\[runtime\]$/m;
   if (!line.test(text) || !section.test(text))
     throw new Error('configuration-remote.toml has no remote_hypervisor_socket or no [runtime]');
-  return text
-    .replace(line, `remote_hypervisor_socket = "${socket}"`)
-    .replace(section, '[runtime]\nexperimental_force_guest_pull = true');
+  const key = 'experimental_force_guest_pull = true';
+  const own = /^experimental_force_guest_pull = .*$/m;
+  const connected = text.replace(line, `remote_hypervisor_socket = "${socket}"`);
+  return own.test(connected) ? connected.replace(own, key) : connected.replace(section, `[runtime]\n${key}`);
 }
