@@ -72,7 +72,7 @@ export class PeerNode {
     const work = join(this.#directory, name);
     mkdirSync(work);
     this.#pods += 1;
-    const address = `10.77.0.${this.#pods + 1}`;
+    const address = `192.0.2.${this.#pods + 1}`;
     let machine: PeerMachine | undefined;
     const text = withImageSettings(configuration(work), imageSettings(this.registry));
     this.hypervisor.createMachine = () => {
@@ -114,6 +114,8 @@ export async function withPeerNode(
         try {
           return await task(new PeerNode({ containerd, cri, registry, hypervisor }, directory));
         } finally {
+          // Before the cgroups are removed.
+          await hypervisor.stop();
           await registry.stop();
         }
       },

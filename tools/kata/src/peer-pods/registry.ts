@@ -10,7 +10,7 @@ const port = 5000;
 const startSeconds = 20;
 
 export class Registry {
-  static readonly address = '10.77.0.1';
+  static readonly address = '192.0.2.1';
   /** As in names of images. */
   static readonly host: string = `${Registry.address}:${port}`;
   /** The certificate of its authority, which is its own. */
