@@ -1,10 +1,14 @@
 // The part `remote`: pods whose machine is beside the node, as peer pods have it. The Go shim with its remote hypervisor; the guest
 // takes the pause container from its own /pause_bundle and pulls the image from a registry.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Checks } from '../checks.js';
+import { cgroupParent } from '../cri/containerd.js';
 import { imageName } from '../cri/image.js';
 import type { PartContext, TestResult } from '../part.js';
 import { withPeerNode } from '../peer-pods/peer-node.js';
 import { runDeniedPod, runPeerPod } from '../peer-pods/peer-pod-checks.js';
+import { recordingOf } from '../peer-pods/recording.js';
 import { manifests, pod } from '../peer-pods/pod.js';
 import { generatedConfiguration } from '../workloads/generated-configuration.js';
 
@@ -27,6 +31,15 @@ export function runRemote(context: PartContext): Promise<readonly TestResult[]> 
     const restricted = new Checks('with a forwarder: ');
     const forwarded = node.pod({ name: 'forwarded', forwarded: true, configuration: generated });
     await runPeerPod(restricted, node, forwarded);
+    // tests/root/peer-pod.test.ts has a copy.
+    writeFileSync(
+      join(context.work, 'peer-pod.json'),
+      recordingOf(restricted.hasStopped ? [] : (forwarded.machine().forwarder?.calls ?? []), [
+        [node.image, 'IMAGE'],
+        [context.work, '/work'],
+        [`/${cgroupParent}`, '/CGROUP'],
+      ]),
+    );
     const denied = new Checks('with another image: ');
     const other = node.pod({ name: 'other', forwarded: true, configuration: generated, image: imageName });
     await runDeniedPod(denied, node, other, /rule "create-container-images" refused it/);

@@ -11,6 +11,8 @@ export const manifests: Manifests = {
 export const pod: Pod = {
   metadata: { name: 'peer-pod' },
   spec: {
+    dnsPolicy: 'None',
+    dnsConfig: { nameservers: ['192.0.2.53'] },
     containers: [
       {
         name: 'main',

@@ -4,7 +4,6 @@ import { type MethodName, runtimeCalls } from '@kata-agent/catalogue';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { RecordedCall } from './forwarder.js';
 
-/** Calls whose number and place depend on time. */
 const repeated: ReadonlySet<string> = new Set([
   'Check',
   'Version',
@@ -41,7 +40,7 @@ export const recordedSequence: readonly MethodName[] = [
 
 /** Returns the methods of calls in the form of `recordedSequence`. */
 export function sequenceOf(calls: readonly RecordedCall[]): readonly string[] {
-  const methods = calls.map(({ method }) => method).filter((method) => !repeated.has(method));
+  const methods = calls.map(({ method }) => method).filter((method) => !isRepeated(method));
   return methods.filter((method, index) => method !== methods[index - 1]);
 }
 
@@ -59,6 +58,11 @@ export function differenceFromCatalogue(calls: readonly RecordedCall[]): readonl
       .map((method) => `${method} is not in the catalogue`),
     ...always.filter(({ method }) => !called.has(method)).map(({ method }) => `${method} was not called`),
   ];
+}
+
+/** Reports whether number and place of the calls of a method depend on time. */
+export function isRepeated(method: string): boolean {
+  return repeated.has(method);
 }
 
 /** The parts of a request for a container that differ from those of a pod on the node. */
