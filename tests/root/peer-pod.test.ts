@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -95,16 +103,11 @@ require_digest = true
     for (const call of played) await send(client, call);
   }
 
-  const processes = (): readonly string[] => descendantsOf(agent.process.pid ?? 0);
+  const processes = () => descendantsOf(agent.process.pid ?? 0);
 
   it('the pause container is that of the guest', async () => {
     await play(takeUntil('StartContainer'));
-    await eventually(() =>
-      assert.ok(
-        processes().some((line) => line === pauseProcess.join(' ')),
-        processes().join('; '),
-      ),
-    );
+    await eventually(() => assert.ok(processes().some(({ args }) => args === pauseProcess.join(' '))));
   });
 
   it('the image is pulled, and the container runs in the namespace of the forwarder', async () => {
@@ -114,6 +117,10 @@ require_digest = true
     assert.equal(await readUntil(client, id, 'green'), 'started green\n');
     const line = agent.log.find((each) => each.includes('an image was fetched and verified'));
     assert.ok(line?.includes(image.split('@')[1] ?? '?'), line);
+    const networkOf = (pid: number): string => readlinkSync(`/proc/${pid}/ns/net`);
+    const main = processes().find(({ args }) => args.includes('trap "exit 3" TERM'));
+    assert.ok(main !== undefined);
+    assert.notEqual(networkOf(main.pid), networkOf(agent.process.pid ?? 0));
   });
 
   it('a command is executed in it, and its stats are read', async () => {
@@ -179,13 +186,22 @@ function idOf(call: Call | undefined): string {
   return (call?.request as (Message & { readonly containerId: string }) | undefined)?.containerId ?? '';
 }
 
-/** The command lines of the descendants of a process. */
-function descendantsOf(pid: number): readonly string[] {
+interface Process {
+  readonly pid: number;
+  readonly args: string;
+}
+
+/** The descendants of a process. */
+function descendantsOf(pid: number): readonly Process[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
     .split(' ')
     .filter(Boolean)
+    .map(Number)
     .flatMap((child) => [
-      readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0').filter(Boolean).join(' '),
-      ...descendantsOf(Number(child)),
+      {
+        pid: child,
+        args: readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0').filter(Boolean).join(' '),
+      },
+      ...descendantsOf(child),
     ]);
 }
