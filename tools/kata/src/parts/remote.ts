@@ -7,14 +7,17 @@ import { cgroupParent } from '../cri/containerd.js';
 import { imageName } from '../cri/image.js';
 import type { PartContext, TestResult } from '../part.js';
 import { withPeerNode } from '../peer-pods/peer-node.js';
-import { runDeniedPod, runPeerPod } from '../peer-pods/peer-pod-checks.js';
+import { runDeniedPod, runPeerPod, runPodTwice } from '../peer-pods/peer-pod-checks.js';
 import { recordingOf } from '../peer-pods/recording.js';
 import { manifests, pod } from '../peer-pods/pod.js';
 import { generatedConfiguration } from '../workloads/generated-configuration.js';
 
 const openConfiguration = '[agent]\n\n[api]\nallowed_endpoints = ["*"]\n';
 
-/** Runs three pods: with the agent's own socket, behind a forwarder with a generated configuration, and with another image. */
+/**
+ * Runs four pods: with the agent's own socket, behind a forwarder with a generated configuration, with another image, and with a
+ * registry that hangs.
+ */
 export function runRemote(context: PartContext): Promise<readonly TestResult[]> {
   return withPeerNode(context, async (node) => {
     const generated = (directory: string): string => {
@@ -43,6 +46,15 @@ export function runRemote(context: PartContext): Promise<readonly TestResult[]> 
     const denied = new Checks('with another image: ');
     const other = node.pod({ name: 'other', forwarded: true, configuration: generated, image: imageName });
     await runDeniedPod(denied, node, other, /rule "create-container-images" refused it/);
-    return [...open.results, ...restricted.results, ...denied.results];
+    const repeated = new Checks('with a registry that hangs: ');
+    const again = node.pod({
+      name: 'again',
+      forwarded: true,
+      configuration: () =>
+        openConfiguration.replace('[agent]\n', '[agent]\nnetwork_namespaces = ["/run/netns/podns"]\n'),
+      annotations: { 'io.katacontainers.config.runtime.create_container_timeout': '10' },
+    });
+    await runPodTwice(repeated, node, again);
+    return [open, restricted, denied, repeated].flatMap(({ results }) => results);
   });
 }

@@ -74,6 +74,7 @@ export class PeerMachine implements RemoteMachine {
   readonly #agentSocket: string;
   readonly #log: string;
   #process: ChildProcess | undefined;
+  #isReady = false;
 
   constructor(options: MachineOptions) {
     const at = (name: string): string => join(options.directory, name);
@@ -86,6 +87,11 @@ export class PeerMachine implements RemoteMachine {
       ? new Forwarder(at('forwarder.sock'), this.#agentSocket, podNetworkNamespace)
       : undefined;
     this.socket = this.forwarder?.socket ?? this.#agentSocket;
+  }
+
+  /** Whether the machine has started. */
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
   /** The lines of the agent's log. */
@@ -143,6 +149,7 @@ export class PeerMachine implements RemoteMachine {
     );
     this.#connectNetwork();
     await this.forwarder?.listen();
+    this.#isReady = true;
   }
 
   async stop(): Promise<void> {

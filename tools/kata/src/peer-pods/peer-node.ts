@@ -21,6 +21,7 @@ export interface PeerPodOptions {
   readonly name: string;
   /** The image of its containers; by default `image` of the node. */
   readonly image?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Whether a forwarder is between shim and agent. */
   readonly forwarded: boolean;
   /** Returns the configuration of the agent, to which the settings of images are added. */
@@ -68,11 +69,12 @@ export class PeerNode {
   }
 
   /** Makes a pod, whose machine is the next one that the shim creates. */
-  pod({ name, image = this.image, forwarded, configuration }: PeerPodOptions): PeerPod {
+  pod({ name, image = this.image, annotations = {}, forwarded, configuration }: PeerPodOptions): PeerPod {
     const work = join(this.#directory, name);
     mkdirSync(work);
     this.#pods += 1;
     const address = `192.0.2.${this.#pods + 1}`;
+    const annotated = { ...pod, metadata: { ...pod.metadata, annotations } };
     let machine: PeerMachine | undefined;
     const text = withImageSettings(configuration(work), imageSettings(this.registry));
     this.hypervisor.createMachine = () => {
@@ -88,7 +90,7 @@ export class PeerNode {
       return machine;
     };
     return {
-      running: new RunningPod(pod, manifests, this.#cri, this.containerd, work, image),
+      running: new RunningPod(annotated, manifests, this.#cri, this.containerd, work, image),
       address,
       machine: () => {
         if (machine === undefined) throw new Error('the pod has no machine');

@@ -134,6 +134,50 @@ export async function runDeniedPod(
   await checks.run('no shim is left', () => noShim(containerd));
 }
 
+/** Runs a pod whose first pull hangs until the shim's time limit, and whose second one does not, as the kubelet repeats it. */
+export async function runPodTwice(
+  checks: Checks,
+  { containerd, hypervisor, registry }: PeerNode,
+  { running, machine }: PeerPod,
+): Promise<void> {
+  const pulling = (): readonly string[] =>
+    machine().processes.filter((line) => /\.m?js (?:confine|pull|unpack)\b/.test(line));
+  await checks.run(
+    'pull ends at the time limit of the shim',
+    async () => {
+      const message = await registry.whileHanging(async () => {
+        const started = running.start().then(() => 'it started', messageOf);
+        const isPulling = (): boolean =>
+          hypervisor.machines === 1 && machine().isReady && pulling().length > 0;
+        await running.reaches(() => Promise.resolve(isPulling()));
+        return started;
+      });
+      expect(/timed out|deadline/i.test(message), message);
+    },
+    { required: true },
+  );
+  await checks.run('nothing of it is left in the guest', async () => {
+    const id = running.id();
+    const left = (): readonly string[] => [
+      ...pulling(),
+      ...[...machine().mounts, ...machine().bundles].filter((line) => line.includes(id)),
+    ];
+    await running
+      .reaches(() => Promise.resolve(left().length === 0))
+      .catch(() => {
+        throw new Error(left().join('; '));
+      });
+  });
+  await checks.run('container starts when it is created again', async () => {
+    await running.removeContainers();
+    await running.startContainers();
+    await running.logged(/^started green$/m);
+  });
+  await checks.run('pod is removed', () => running.remove());
+  await checks.run('no shim is left', () => noShim(containerd));
+  await running.remove();
+}
+
 async function noShim(containerd: Containerd): Promise<void> {
   await sleep(1000);
   const left = containerd.processes(shimProgram);

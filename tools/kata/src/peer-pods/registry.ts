@@ -86,6 +86,16 @@ http: { addr: '${Registry.host}', tls: { certificate: ${at('certificate.pem')}, 
     return this.#requests.slice(this.#pushed);
   }
 
+  /** Runs a task while it accepts connections and answers none. */
+  async whileHanging<T>(task: () => Promise<T>): Promise<T> {
+    this.#process.kill('SIGSTOP');
+    try {
+      return await task();
+    } finally {
+      this.#process.kill('SIGCONT');
+    }
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null) return;
     const ended = once(this.#process, 'exit');

@@ -80,6 +80,11 @@ export class RunningPod {
       const { exitCode } = await this.ended(`init-${container.name}`);
       if (exitCode !== 0) throw new Error(`init container ${container.name} ended with ${exitCode}`);
     }
+    await this.startContainers();
+  }
+
+  /** Starts the containers of the pod, whose sandbox and init containers have started. */
+  async startContainers(): Promise<void> {
     for (const container of this.pod.spec.containers) {
       await this.#startContainer(container, container.name);
       const postStart = container.lifecycle?.postStart?.exec;
