@@ -90,7 +90,7 @@ async function generateReference() {
 
 generateMessages({ project: 'packages/protocol', out: 'src/gen', target: 'packages/protocol/src/gen' });
 generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
-generateMessages({ project: 'tools/kata', out: 'gen', target: 'tools/kata/src/cri/gen' });
+generateMessages({ project: 'tools/kata', out: 'gen', target: 'tools/kata/src/gen' });
 await generateReference();
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(', ')}\nhelp: run \`npm run generate\``);

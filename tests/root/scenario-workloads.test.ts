@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { cgroupParent } from '../harness/container-request.js';
 import { AgentProcess } from '../harness/agent-process.js';
+import { pauseBundle } from '../harness/pause-bundle.js';
 import { clientProgram, repository } from '../harness/repository.js';
-import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { whyNoContainers } from '../harness/rootfs.js';
 import { pciBus } from './scenario-bus.js';
 import { podGpus } from './scenario-gpus.js';
 import { PodDisks } from './scenario-layers.js';
@@ -231,19 +232,6 @@ async function replayAll(
     }
   }
   return outcomes;
-}
-
-/** Returns shell commands that give the guest the bundle of a pause container, by the manifest of an extension image. */
-function pauseBundle(files: string): string {
-  const image = mkdtempSync(join(files, 'extension-'));
-  mkdirSync(join(image, 'etc/kata-extensions'), { recursive: true });
-  const manifest = 'schema_version = 1\n[paths]\n"pause-bundle" = "pause"\n';
-  writeFileSync(join(image, 'etc/kata-extensions/components.toml'), manifest);
-  makeRootfs(join(image, 'pause'));
-  const process = { args: ['/bin/sleep', '1000'], cwd: '/', env: ['PATH=/bin'] };
-  writeFileSync(join(image, 'pause/config.json'), JSON.stringify({ process }));
-  const root = '/run/kata-extensions/coco';
-  return `mkdir -p ${root} && mount --bind ${image} ${root}`;
 }
 
 async function checkAll(configuration: string, pod: readonly string[]): Promise<readonly Checked[]> {

@@ -10,6 +10,7 @@ import { type PartContext, type PartResult, runPart, type TestResult } from './p
 import { runAgentCtl } from './parts/agent-ctl.js';
 import { runBats } from './parts/bats.js';
 import { runGenpolicy } from './parts/genpolicy.js';
+import { runRemote } from './parts/remote.js';
 import { runRs } from './parts/rs.js';
 import { runShim } from './parts/shim.js';
 import { runWorkloads } from './parts/workloads.js';
@@ -21,6 +22,7 @@ const run: Readonly<Record<PartName, (context: PartContext) => Promise<readonly 
   bats: runBats,
   rs: runRs,
   shim: runShim,
+  remote: runRemote,
   workloads: runWorkloads,
   genpolicy: runGenpolicy,
 };

@@ -5,7 +5,7 @@ import { existingDirectory, existingFile, parseOptions } from '@kata-agent/tool-
 import { workloads } from './workloads/workloads.js';
 
 /** The parts of Kata that run against this agent, in the order in which they run. */
-export const partNames = ['agent-ctl', 'bats', 'rs', 'shim', 'workloads', 'genpolicy'] as const;
+export const partNames = ['agent-ctl', 'bats', 'rs', 'shim', 'remote', 'workloads', 'genpolicy'] as const;
 export type PartName = (typeof partNames)[number];
 
 /** The options of `npm run kata`. Paths are absolute. */
@@ -40,6 +40,7 @@ Builds Kata's clients in a copy of the checkout and runs them against this agent
   bats        tests/functional/kata-agent-apis: agent-ctl, bats; with skopeo and umoci also the test that pulls an image
   rs          the tests of runtime-rs's agent crate: cargo
   shim        the Go shim under containerd, through CRI: go, containerd, runc, busybox-static
+  remote      the same shim with its remote hypervisor, as for peer pods: as shim, docker-registry, skopeo
   workloads   the pods of its Kubernetes tests, through the same shim: as shim
   genpolicy   the request cases of genpolicy's tests: nothing
 cargo and go use the configuration of this user: dependencies come from there, or from vendor directories of the

@@ -5,7 +5,6 @@ import {
   closeSync,
   createWriteStream,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -16,12 +15,15 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
-import { givenConfiguration, vmmProgram } from '../guest/paths.js';
+import { givenConfiguration } from '../guest/paths.js';
 import { writeNetwork } from './network.js';
 import { makeImages, pauseImageName } from './image.js';
 
 /** The name of the runtime in containerd's configuration. */
 export const runtimeHandler = 'kata';
+
+/** `native` copies the layers, `overlayfs` mounts them. */
+export type Snapshotter = 'native' | 'overlayfs';
 
 const startSeconds = 60;
 
@@ -34,8 +36,10 @@ export class Containerd {
   readonly socket: string;
   /** The path of a configuration for the agents of the pods that start while it is there. Absent: they serve everything. */
   readonly guestConfiguration: string;
+  readonly #snapshotter: Snapshotter;
   readonly #process: ChildProcess;
-  readonly #pid: number;
+  /** PID 1 of its PID namespace. */
+  readonly pid: number;
   readonly #log: string;
   readonly #syslog: Syslog;
 
@@ -46,20 +50,26 @@ export class Containerd {
     child: ChildProcess,
     pid: number,
     syslog: Syslog,
+    snapshotter: Snapshotter,
   ) {
+    this.#snapshotter = snapshotter;
     this.#syslog = syslog;
     this.socket = socket;
     this.guestConfiguration = join(work, 'guests', givenConfiguration);
     this.#log = log;
     this.#process = child;
-    this.#pid = pid;
+    this.pid = pid;
   }
 
-  /** Starts containerd and imports the image. `shims` is the directory with the shim. */
-  static async start(work: string, shims: string): Promise<Containerd> {
+  /** Starts containerd and imports the image. `shims` is the directory with the shim, `kata` the path of its configuration. */
+  static async start(
+    work: string,
+    shims: string,
+    { kata, snapshotter }: { readonly kata: string; readonly snapshotter: Snapshotter },
+  ): Promise<Containerd> {
     const socket = join(work, 'containerd.sock');
     const log = join(work, 'containerd.log');
-    const configuration = writeConfigurations(work, socket);
+    const configuration = writeConfiguration(work, socket, { kata, snapshotter });
     const syslog = await Syslog.listen(work);
     const output = openSync(log, 'a');
     const script = [
@@ -86,14 +96,14 @@ export class Containerd {
       await sleep(100);
     }
     const pid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim());
-    const containerd = new Containerd(work, socket, log, child, pid, syslog);
+    const containerd = new Containerd(work, socket, log, child, pid, syslog, snapshotter);
     containerd.#import(makeImages(work));
     return containerd;
   }
 
   /** Returns the command lines of the processes in containerd's PID namespace that contain a text. */
   processes(text: string): readonly string[] {
-    const args = ['--target', String(this.#pid), '--mount', '--pid', '--', 'ps', '-e', '-o', 'args='];
+    const args = ['--target', String(this.pid), '--mount', '--pid', '--', 'ps', '-e', '-o', 'args='];
     const { stdout } = spawnSync('nsenter', args, { encoding: 'utf8' });
     return stdout.split('\n').filter((line) => line.includes(text));
   }
@@ -102,7 +112,7 @@ export class Containerd {
   runInside(command: readonly string[]): void {
     const { status, stderr } = spawnSync(
       'nsenter',
-      ['--target', String(this.#pid), '--mount', '--', ...command],
+      ['--target', String(this.pid), '--mount', '--', ...command],
       {
         encoding: 'utf8',
       },
@@ -119,27 +129,27 @@ export class Containerd {
   async stop(): Promise<void> {
     const ended = once(this.#process, 'exit');
     if (this.#process.exitCode === null) {
-      process.kill(this.#pid, 'SIGKILL');
+      process.kill(this.pid, 'SIGKILL');
       await ended;
     }
     this.#syslog.close();
     removeCgroups();
   }
 
+  /** Gives an image another name, which need not be true. */
+  rename(image: string, name: string): void {
+    this.#ctr('images', 'tag', image, name);
+    this.#ctr('images', 'rm', '--sync', image);
+  }
+
   #import(archive: string): void {
-    const args = [
-      '--address',
-      this.socket,
-      '-n',
-      'k8s.io',
-      'images',
-      'import',
-      '--snapshotter',
-      'native',
-      archive,
-    ];
+    this.#ctr('images', 'import', '--snapshotter', this.#snapshotter, archive);
+  }
+
+  #ctr(...command: readonly string[]): void {
+    const args = ['--address', this.socket, '-n', 'k8s.io', ...command];
     const { status, stderr } = spawnSync('ctr', args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`ctr images import: ${stderr}`);
+    if (status !== 0) throw new Error(`ctr ${command.slice(0, 2).join(' ')}: ${stderr}`);
   }
 }
 
@@ -195,54 +205,16 @@ function lastLines(path: string): string {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-20).join('\n');
 }
 
-/** Writes the configurations of containerd and of Kata's runtime; returns the path of the former. */
-function writeConfigurations(work: string, socket: string): string {
-  const file = (name: string, text: string, mode = 0o644): string => {
-    writeFileSync(join(work, name), text, { mode });
-    return join(work, name);
-  };
-  mkdirSync(join(work, 'guests'));
-  const vmm = file(
-    'cloud-hypervisor',
-    `#!/bin/sh\nexport WORK_DIRECTORY='${join(work, 'guests')}'\nexec '${process.execPath}' '${vmmProgram}' "$@" 2>>'${join(work, 'vmm.log')}'\n`,
-    0o755,
-  );
-  // The shim waits for it only at the end of a machine.
-  const virtiofsd = file('virtiofsd', '#!/bin/sh\nexec sleep 1000000\n', 0o755);
-  const empty = file('empty', 'no kernel and no image: the guest is a process\n');
-  const kata = file(
-    'kata.toml',
-    `[hypervisor.clh]
-path = "${vmm}"
-valid_hypervisor_paths = ["${vmm}"]
-kernel = "${empty}"
-image = "${empty}"
-rootfs_type = "ext4"
-default_vcpus = 1
-default_memory = 256
-shared_fs = "virtio-fs"
-virtio_fs_daemon = "${virtiofsd}"
-valid_virtio_fs_daemon_paths = ["${virtiofsd}"]
-virtio_fs_cache = "auto"
-disable_selinux = true
-disable_guest_selinux = true
-disable_block_device_use = true
-
-[agent.kata]
-dial_timeout = 60
-
-[runtime]
-internetworking_model = "none"
-disable_guest_seccomp = true
-static_sandbox_resource_mgmt = true
-# With true, the sandbox's cgroup denies /dev/fuse to the program that replaces virtiofsd.
-sandbox_cgroup_only = false
-create_container_timeout = 60
-`,
-  );
+/** Writes the configuration of containerd and returns its path. `kata`: the path of that of Kata's runtime. */
+function writeConfiguration(
+  work: string,
+  socket: string,
+  { kata, snapshotter }: { readonly kata: string; readonly snapshotter: Snapshotter },
+): string {
   const network = writeNetwork(work);
-  return file(
-    'containerd.toml',
+  const path = join(work, 'containerd.toml');
+  writeFileSync(
+    path,
     `version = 2
 root = "${join(work, 'containerd')}"
 state = "/run/containerd"
@@ -260,7 +232,7 @@ bin_dir = "${network}"
 conf_dir = "${network}"
 
 [plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "native"
+snapshotter = "${snapshotter}"
 default_runtime_name = "${runtimeHandler}"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.${runtimeHandler}]
@@ -272,4 +244,5 @@ pod_annotations = ["io.katacontainers.*"]
 ConfigPath = "${kata}"
 `,
   );
+  return path;
 }

@@ -35,6 +35,9 @@ export const imageName = 'docker.io/library/kata-pod:1';
 /** The name of the image of sandboxes. */
 export const pauseImageName = 'docker.io/library/kata-pause:1';
 
+/** The name of an image with the same files and another ID, which can be renamed: containerd 1.7 sends the first name of an ID. */
+export const renamedImageName = 'docker.io/library/kata-renamed:1';
+
 /** The configuration of the containers' image, as OCI's image specification has it. */
 export const imageConfig: object = {
   architecture: process.arch === 'x64' ? 'amd64' : process.arch,
@@ -68,12 +71,11 @@ export function makeImages(work: string): string {
   const directory = join(work, 'image', 'archive');
   mkdirSync(directory);
   tar(join(directory, 'layer.tar'), tree, ['.']);
-  const digest = createHash('sha256')
-    .update(readFileSync(join(directory, 'layer.tar')))
-    .digest('hex');
+  const digest = sha256(join(directory, 'layer.tar'));
   const manifest = [
     { name: imageName, file: 'config.json', config: imageConfig },
     { name: pauseImageName, file: 'pause.json', config: pauseConfig },
+    { name: renamedImageName, file: 'renamed.json', config: { ...imageConfig, author: 'kata-agent' } },
   ].map(({ name, file, config }) => {
     const rootfs = { type: 'layers', diff_ids: [`sha256:${digest}`] };
     writeFileSync(join(directory, file), JSON.stringify({ ...config, rootfs }));
@@ -81,8 +83,63 @@ export function makeImages(work: string): string {
   });
   writeFileSync(join(directory, 'manifest.json'), JSON.stringify(manifest));
   const archive = join(work, 'image.tar');
-  tar(archive, directory, ['manifest.json', 'config.json', 'pause.json', 'layer.tar']);
+  tar(archive, directory, ['manifest.json', 'config.json', 'pause.json', 'renamed.json', 'layer.tar']);
   return archive;
+}
+
+/** The file that only the image of the registry has, and its text. */
+export const registryMarker = { path: '/etc/from-the-registry', text: 'pulled by the guest' } as const;
+
+/**
+ * Writes an image for a registry to an archive of its own, and returns its path: a layer with a file more than the images of
+ * `makeImages`, which must have run.
+ */
+export function makeRegistryImage(work: string): string {
+  const tree = join(work, 'image', 'top');
+  mkdirSync(join(tree, dirname(registryMarker.path)), { recursive: true });
+  writeFileSync(join(tree, registryMarker.path), `${registryMarker.text}\n`);
+  const directory = join(work, 'image', 'archive');
+  tar(join(directory, 'top.tar'), tree, ['.']);
+  const layers = ['layer.tar', 'top.tar'];
+  const rootfs = {
+    type: 'layers',
+    diff_ids: layers.map((layer) => `sha256:${sha256(join(directory, layer))}`),
+  };
+  writeFileSync(join(directory, 'registry.json'), JSON.stringify({ ...imageConfig, rootfs }));
+  const manifest = [
+    { Config: 'registry.json', RepoTags: ['docker.io/library/kata-registry:1'], Layers: layers },
+  ];
+  writeFileSync(join(directory, 'manifest.json'), JSON.stringify(manifest));
+  const archive = join(work, 'registry-image.tar');
+  tar(archive, directory, ['manifest.json', 'registry.json', ...layers]);
+  return archive;
+}
+
+/**
+ * Writes the bundle of a pause container as a guest's image has it, and returns its directory. Its process differs from that of the
+ * host's image.
+ */
+export function makePauseBundle(work: string): string {
+  const bundle = join(work, 'pause_bundle');
+  const bin = join(bundle, 'rootfs', 'bin');
+  mkdirSync(bin, { recursive: true });
+  for (const name of ['dev', 'etc', 'proc', 'sys']) mkdirSync(join(bundle, 'rootfs', name));
+  copyFileSync(busybox, join(bin, 'sleep'));
+  writeFileSync(
+    join(bundle, 'config.json'),
+    JSON.stringify({
+      ociVersion: '1.0.2',
+      process: { args: [...pauseProcess], cwd: '/', env: ['PATH=/bin'] },
+    }),
+  );
+  return bundle;
+}
+
+/** The process of that bundle. */
+export const pauseProcess: readonly string[] = ['/bin/sleep', '2000000'];
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
 function tar(archive: string, directory: string, names: readonly string[]): void {

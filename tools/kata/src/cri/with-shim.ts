@@ -2,29 +2,49 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildGoRuntime } from '../compile/go.js';
+import { writeCloudHypervisorConfiguration } from '../guest/cloud-hypervisor-configuration.js';
 import type { PartContext, TestResult } from '../part.js';
 import { requireProgram } from '../program.js';
-import { Containerd } from './containerd.js';
+import { Containerd, type Snapshotter } from './containerd.js';
 import { GrpcConnection } from './grpc.js';
 
 /** The name of the shim's program. */
 export const shimProgram = 'containerd-shim-kata-v2';
+
+/** Programs and the Debian packages that have them. */
+type Programs = readonly (readonly [program: string, debianPackage: string])[];
+
+const shimPrograms: Programs = [
+  ['containerd', 'containerd'],
+  ['ctr', 'containerd'],
+  ['runc', 'runc'],
+  ['busybox', 'busybox-static'],
+  ['ip', 'iproute2'],
+];
+
+/** A hypervisor of the shim. */
+interface ShimHypervisor {
+  readonly programs: Programs;
+  readonly snapshotter: Snapshotter;
+  /** Writes the configuration of Kata's runtime into the directory of the part, and returns its path. */
+  readonly writeConfiguration: (directory: string) => string | Promise<string>;
+}
+
+const cloudHypervisor: ShimHypervisor = {
+  programs: [['bindfs', 'bindfs']],
+  snapshotter: 'native',
+  writeConfiguration: writeCloudHypervisorConfiguration,
+};
 
 /** Builds the shim, unless another part has, and runs a task with containerd. `directory`: for the files of the part. */
 export async function withShim(
   { copy, work, printProgress }: PartContext,
   name: string,
   task: (cri: GrpcConnection, containerd: Containerd, directory: string) => Promise<readonly TestResult[]>,
+  hypervisor: ShimHypervisor = cloudHypervisor,
 ): Promise<readonly TestResult[]> {
-  for (const [program, source] of [
-    ['containerd', 'apt-get install containerd'],
-    ['ctr', 'apt-get install containerd'],
-    ['runc', 'apt-get install runc'],
-    ['busybox', 'apt-get install busybox-static'],
-    ['ip', 'apt-get install iproute2'],
-    ['bindfs', 'apt-get install bindfs'],
-  ] as const)
-    requireProgram(program, source);
+  for (const [program, debianPackage] of [...shimPrograms, ...hypervisor.programs])
+    requireProgram(program, `apt-get install ${debianPackage}`);
   const shims = join(work, 'bin');
   mkdirSync(shims, { recursive: true });
   if (!existsSync(join(shims, shimProgram))) {
@@ -34,7 +54,9 @@ export async function withShim(
   const directory = join(work, name);
   mkdirSync(directory);
   printProgress('starting containerd');
-  const containerd = await Containerd.start(directory, shims);
+  const { snapshotter } = hypervisor;
+  const kata = await hypervisor.writeConfiguration(directory);
+  const containerd = await Containerd.start(directory, shims, { kata, snapshotter });
   const cri = new GrpcConnection(containerd.socket);
   try {
     return await task(cri, containerd, directory);

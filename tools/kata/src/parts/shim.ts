@@ -6,12 +6,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Checks } from '../checks.js';
 import { expect } from '../expect.js';
 import { cgroupParent, type Containerd, runtimeHandler } from '../cri/containerd.js';
-import {
-  ContainerState,
-  NamespaceMode,
-  type PodSandboxConfigSchema,
-  RuntimeService,
-} from '../cri/gen/cri_pb.js';
+import { ContainerState, NamespaceMode, type PodSandboxConfigSchema, RuntimeService } from '../gen/cri_pb.js';
 import { deadlineExceeded, type GrpcConnection, GrpcError } from '../cri/grpc.js';
 import { imageName } from '../cri/image.js';
 import type { PartContext, TestResult } from '../part.js';

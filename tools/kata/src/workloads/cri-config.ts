@@ -8,8 +8,7 @@ import {
   NamespaceMode,
   type PodSandboxConfigSchema,
   SecurityProfile_ProfileType,
-} from '../cri/gen/cri_pb.js';
-import { imageName } from '../cri/image.js';
+} from '../gen/cri_pb.js';
 import { environment } from './environment.js';
 import type { Container, Manifests, Pod } from './manifests.js';
 import { quantity } from './quantity.js';
@@ -72,6 +71,8 @@ function namespaces({ shareProcessNamespace }: Pod['spec']) {
 
 /** What the kubelet has on the host for a container. */
 interface OnHost {
+  /** The name of the image. */
+  readonly image: string;
   /** The directories of the pod's volumes. */
   readonly volumes: ReadonlyMap<string, string>;
   readonly hosts: string;
@@ -91,7 +92,7 @@ export function containerConfig(
   const { capabilities, seccompProfile } = own;
   return {
     metadata: { name: container.name },
-    image: { image: imageName },
+    image: { image: onHost.image, userSpecifiedImage: onHost.image },
     command: [...(container.command ?? [])],
     args: [...(container.args ?? [])],
     envs: Object.entries(environment(pod, container, manifests)).map(([key, value]) => ({

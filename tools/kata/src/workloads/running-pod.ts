@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type Containerd, runtimeHandler } from '../cri/containerd.js';
-import { ContainerState, type PodSandboxConfigSchema, RuntimeService } from '../cri/gen/cri_pb.js';
+import { ContainerState, type PodSandboxConfigSchema, RuntimeService } from '../gen/cri_pb.js';
 import type { GrpcConnection } from '../cri/grpc.js';
+import { imageName } from '../cri/image.js';
 import { containerConfig, sandboxConfig } from './cri-config.js';
 import type { Container, Manifests, Pod } from './manifests.js';
 import { withServiceAccount, withServiceAccountFiles } from './service-account.js';
@@ -30,19 +31,22 @@ export class RunningPod {
   readonly #cri: GrpcConnection;
   readonly #containerd: Containerd;
   readonly #directory: string;
+  readonly #image: string;
   readonly #volumes = new Map<string, string>();
   readonly #ids = new Map<string, string>();
   readonly #config: MessageInitShape<typeof PodSandboxConfigSchema>;
   #sandbox = '';
 
-  /** `directory`: for the kubelet's files and the logs of the pod. */
+  /** `directory`: for the kubelet's files and the logs of the pod. `image`: of all containers. */
   constructor(
     pod: Pod,
     manifests: Manifests,
     cri: GrpcConnection,
     containerd: Containerd,
     directory: string,
+    image: string = imageName,
   ) {
+    this.#image = image;
     this.pod = withServiceAccount(pod);
     this.#manifests = withServiceAccountFiles(manifests);
     this.#cri = cri;
@@ -76,6 +80,11 @@ export class RunningPod {
       const { exitCode } = await this.ended(`init-${container.name}`);
       if (exitCode !== 0) throw new Error(`init container ${container.name} ended with ${exitCode}`);
     }
+    await this.startContainers();
+  }
+
+  /** Starts the containers of the pod, whose sandbox and init containers have started. */
+  async startContainers(): Promise<void> {
     for (const container of this.pod.spec.containers) {
       await this.#startContainer(container, container.name);
       const postStart = container.lifecycle?.postStart?.exec;
@@ -85,6 +94,15 @@ export class RunningPod {
 
   /** Stops and removes the containers that have started, and the sandbox. */
   async remove(): Promise<void> {
+    await this.removeContainers();
+    if (this.#sandbox === '') return;
+    await this.#cri.call(method.stopPodSandbox, { podSandboxId: this.#sandbox });
+    await this.#cri.call(method.removePodSandbox, { podSandboxId: this.#sandbox });
+    this.#sandbox = '';
+  }
+
+  /** Stops and removes the containers that have started. */
+  async removeContainers(): Promise<void> {
     for (const [name, containerId] of this.#ids) {
       const container = this.pod.spec.containers.find((each) => each.name === name);
       const preStop = container?.lifecycle?.preStop?.exec;
@@ -93,10 +111,8 @@ export class RunningPod {
       // The answer to a stop may precede the event of the end, and the container cannot be removed before that.
       await this.ended(name);
       await this.#cri.call(method.removeContainer, { containerId });
+      this.#ids.delete(name);
     }
-    if (this.#sandbox === '') return;
-    await this.#cri.call(method.stopPodSandbox, { podSandboxId: this.#sandbox });
-    await this.#cri.call(method.removePodSandbox, { podSandboxId: this.#sandbox });
   }
 
   /** The directory of a volume on the host. */
@@ -129,7 +145,7 @@ export class RunningPod {
   async ended(name: string = this.#first): Promise<Ended> {
     let last: Ended | undefined;
     const isEnded = async (): Promise<boolean> => {
-      const { status } = await this.#cri.call(method.containerStatus, { containerId: this.#id(name) });
+      const { status } = await this.#cri.call(method.containerStatus, { containerId: this.id(name) });
       if (status?.state !== ContainerState.CONTAINER_EXITED) return false;
       last = { exitCode: status.exitCode, reason: status.reason };
       return true;
@@ -144,8 +160,14 @@ export class RunningPod {
     if (!(await isReached(state))) throw new Error(`the expected state was not reached within ${patience} s`);
   }
 
+  /** Returns the bytes of memory that a container uses. */
+  async memory(name: string = this.#first): Promise<bigint> {
+    const { stats } = await this.#cri.call(method.containerStats, { containerId: this.id(name) });
+    return stats?.memory?.workingSetBytes?.value ?? 0n;
+  }
+
   async isRunning(name: string = this.#first): Promise<boolean> {
-    const { status } = await this.#cri.call(method.containerStatus, { containerId: this.#id(name) });
+    const { status } = await this.#cri.call(method.containerStatus, { containerId: this.id(name) });
     return status?.state === ContainerState.CONTAINER_RUNNING;
   }
 
@@ -153,7 +175,8 @@ export class RunningPod {
     return this.pod.spec.containers[0]?.name ?? '';
   }
 
-  #id(name: string): string {
+  /** The ID of a container. */
+  id(name: string = this.#first): string {
     const id = this.#ids.get(name);
     if (id === undefined) throw new Error(`container ${name} was not created`);
     return id;
@@ -161,7 +184,7 @@ export class RunningPod {
 
   async #execSync(command: readonly string[], name: string) {
     const reply = await this.#cri.call(method.execSync, {
-      containerId: this.#id(name),
+      containerId: this.id(name),
       cmd: [...command],
       timeout: 30n,
     });
@@ -186,7 +209,7 @@ export class RunningPod {
     writeFileSync(terminationMessage, '', { mode: 0o666 });
     const hosts = join(this.#directory, 'etc-hosts');
     if (!existsSync(hosts)) writeFileSync(hosts, '127.0.0.1\tlocalhost\n');
-    return { volumes: this.#volumes, hosts, terminationMessage, log: `${name}.log` };
+    return { image: this.#image, volumes: this.#volumes, hosts, terminationMessage, log: `${name}.log` };
   }
 }
 

@@ -1,0 +1,30 @@
+// The configuration of Kata's runtime for the remote hypervisor, from Kata's own template.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runProgram } from '../program.js';
+
+/** Writes the configuration and returns its path. `copy`: of Kata's source. */
+export async function writeRemoteConfiguration(copy: string, work: string, socket: string): Promise<string> {
+  const runtime = join(copy, 'src', 'runtime');
+  const generated = join('config', 'configuration-remote.toml');
+  const { code, output } = await runProgram('make', ['SKIP_GO_VERSION_CHECK=1', generated], {
+    cwd: runtime,
+    seconds: 300,
+  });
+  if (code !== 0) throw new Error(`make ${generated} failed:\n${output.trimEnd()}`);
+  const path = join(work, 'kata.toml');
+  writeFileSync(path, withGuestPull(readFileSync(join(runtime, generated), 'utf8'), socket));
+  return path;
+}
+
+/** Returns Kata's configuration with the socket of the remote hypervisor, and with images that the guest pulls. */
+export function withGuestPull(text: string, socket: string): string {
+  const line = /^remote_hypervisor_socket = .*$/m;
+  const section = /^\[runtime\]$/m;
+  if (!line.test(text) || !section.test(text))
+    throw new Error('configuration-remote.toml has no remote_hypervisor_socket or no [runtime]');
+  const key = 'experimental_force_guest_pull = true';
+  const own = /^experimental_force_guest_pull = .*$/m;
+  const connected = text.replace(line, `remote_hypervisor_socket = "${socket}"`);
+  return own.test(connected) ? connected.replace(own, key) : connected.replace(section, `[runtime]\n${key}`);
+}
