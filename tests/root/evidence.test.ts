@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -576,6 +576,76 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     );
     assert.doesNotMatch(stderr, /"msg":"listening"/);
     assert.ok(!existsSync(path('run/kata-agent/agent.sock')));
+  });
+});
+
+describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? false }, () => {
+  it('is rooted by a CA of the values file, without a pinned key', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'kata-evidence-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const path = (name: string): string => join(directory, name);
+    mkdirSync(path('run/kata-agent'), { recursive: true });
+    const tpm = await SoftTpm.start();
+    t.after(() => tpm.stop());
+    // What an operator does once, with a TPM that is theirs: the key is the same each time.
+    tpm.tool('tpm2_createprimary', [
+      ...['-C', 'e', '-g', 'sha256', '-G', 'ecc256:ecdsa-sha256:null', '-c', path('ak.ctx')],
+      ...['-a', 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign'],
+    ]);
+    tpm.tool('tpm2_readpublic', ['-c', path('ak.ctx'), '-f', 'pem', '-o', path('ak.pem')]);
+    tpm.tool('tpm2_flushcontext', ['-t']);
+    const tpmCa = new Authority('TPM CA');
+    const publicKey = createPublicKey(readFileSync(path('ak.pem')));
+    const { cert } = tpmCa.client({
+      commonNames: ['AK of guest 1'],
+      usages: ['2.23.133.8.3'],
+      key: { publicKey, privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey },
+    });
+    const der = Buffer.from(cert.replace(/-----[^-]+-----/g, ''), 'base64');
+    writeFileSync(path('ak.der'), der);
+    tpm.tool('tpm2_nvdefine', [
+      ...['0x1800100', '-C', 'o', '-s', String(der.length + 600), '-a', 'ownerwrite|ownerread|authread'],
+    ]);
+    tpm.tool('tpm2_nvwrite', ['0x1800100', '-C', 'o', '-i', path('ak.der')]);
+
+    const realm = await DialServer.start(realmCa.server(['localhost']));
+    t.after(() => realm.close());
+    const config = configOf('[evidence]\nsources = ["tpm"]\nak_certificate = 0x1800100', realm.port);
+    const agent = await AgentProcess.start({
+      config,
+      env: { TPM2TOOLS_TCTI: tpm.transport },
+      sharesNetwork: true,
+      setup: `mount --bind ${directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
+    });
+    t.after(() => agent.dispose());
+    const address = `unix://${path('run/host.sock')}`;
+    const out = await ctl(['attest', '-a', address, '--nonce', nonce, '--out', path('bundle.json')]);
+    assert.equal(out.code, 0, out.stderr);
+    const { claims } = JSON.parse(readFileSync(path('bundle.json'), 'utf8')) as Json;
+    assert.match(Buffer.from(claims, 'base64').toString(), /"tpm_ak":"000b[0-9a-f]{64}"/);
+    writeFileSync(path('document.toml'), readFileSync(join(agent.directory, 'config.toml')));
+    const verify = async (ca: Authority) => {
+      writeFileSync(
+        path('values.json'),
+        JSON.stringify({
+          v: 1,
+          accept: ['tpm'],
+          waive: ['claims.channel', 'claims.tls-key', 'tpm.revocation'],
+          tpm: [{ bank: 'sha256', registers: { '4': '00'.repeat(32) } }],
+          tpm_roots: { certificates: ca.pem },
+        }),
+      );
+      return await ctl([
+        ...['evidence', 'verify', path('bundle.json'), '--reference', path('values.json')],
+        ...['--config', path('document.toml'), '--nonce', nonce],
+      ]);
+    };
+    const rooted = await verify(tpmCa);
+    assert.match(rooted.stdout, /ok +tpm\.root +rooted: AK of guest 1 by TPM CA/);
+    assert.equal(rooted.code, 0, rooted.stdout);
+    const other = await verify(new Authority('TPM CA'));
+    assert.equal(other.code, 4);
+    assert.match(other.stdout, /failed +tpm\.root .*its signature is wrong/);
   });
 });
 

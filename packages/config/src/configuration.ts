@@ -135,6 +135,8 @@ export interface EvidenceSettings {
   readonly sources: readonly EvidenceSource[];
   /** Those without which the agent does not start. */
   readonly require: readonly EvidenceSource[];
+  /** The NV index of the TPM that has the certificates of its attestation key. */
+  readonly akCertificate: 'off' | number;
 }
 
 export interface ApiSettings {

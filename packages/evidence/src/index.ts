@@ -33,6 +33,8 @@ export {
   type SnpVerification,
   verifySnp,
 } from './snp/verify-snp.js';
+export { splitCertificates } from './tpm/ak-certificate.js';
+export { attestationKeyName } from './tpm/tpm-structures.js';
 export { parseTdxQuote, type TdxQuote, withoutPadding } from './tdx/quote.js';
 export { parseTdxValues, type TdxValues } from './tdx/values.js';
 export {

@@ -21,6 +21,14 @@ export function checkEvidence(evidence: GivenSection, measurement: GivenSection,
       `require names "${missing}", and sources does not`,
       `add it: sources = [${[...named, missing].map((name) => JSON.stringify(name)).join(', ')}]`,
     );
+  const certificate = evidence.get(evidenceSettings.akCertificate.key);
+  if (certificate !== undefined && certificate.value !== 'off' && !named.includes('tpm'))
+    report.error(
+      'KA1110',
+      certificate.span,
+      'ak_certificate is about the key of a TPM, and sources does not name "tpm"',
+      'add "tpm" to sources, or remove ak_certificate',
+    );
   if (sources === undefined || named.length === 0) return;
   const { tpm, pcr } = measurementSettings;
   if (named.includes('tpm') && (measurement.get(tpm.key)?.value ?? tpm.default) === 'off')

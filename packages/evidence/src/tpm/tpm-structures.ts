@@ -77,7 +77,8 @@ export const attribute = {
 export function parsePublicArea(bytes: Uint8Array): AttestationKey {
   const reader = new ByteReader(bytes, 'the public area of the key', 'big-endian');
   const expect = (value: number, what: string): void => {
-    if (reader.u16('the template') !== value) throw new EvidenceFormError(`the attestation key is not ${what}`);
+    if (reader.u16('the template') !== value)
+      throw new EvidenceFormError(`the attestation key is not ${what}`);
   };
   expect(template.ecc, 'an ECC key');
   expect(template.sha256, 'named by SHA-256');
@@ -95,10 +96,15 @@ export function parsePublicArea(bytes: Uint8Array): AttestationKey {
       format: 'jwk',
       key: { kty: 'EC', crv: 'P-256', ...(x === undefined ? {} : { x }), ...(y === undefined ? {} : { y }) },
     });
-    return { name: `000b${createHash('sha256').update(bytes).digest('hex')}`, attributes, key };
+    return { name: attestationKeyName(bytes), attributes, key };
   } catch (error) {
     throw new EvidenceFormError('the attestation key is not a point of the curve P-256', { cause: error });
   }
+}
+
+/** Returns the name of a key from its TPMT_PUBLIC, in hex: its hash algorithm, SHA-256, and the hash. */
+export function attestationKeyName(publicArea: Uint8Array): string {
+  return `000b${createHash('sha256').update(publicArea).digest('hex')}`;
 }
 
 /** Reports whether a TPMT_SIGNATURE is the key's, over these bytes. Throws an EvidenceFormError for another kind of signature. */
