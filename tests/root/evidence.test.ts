@@ -6,7 +6,7 @@ import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
+import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
 import { type Client, connect, createClient } from '@kata-agent/ttrpc';
@@ -507,19 +507,20 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     };
   }
 
-  it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself there is none', async () => {
+  it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself its own', async () => {
     const dialled = await realm.next();
     const claimsOf = async (management: Client<typeof Management>): Promise<string> => {
       const { bundle } = await management.attest({ nonce: new Uint8Array(32) });
       return Buffer.from((JSON.parse(Buffer.from(bundle).toString()) as Json).claims, 'base64').toString();
     };
     const operator = await connectOperator(realm, dialled, client);
-    const exporter = operator.socket
-      .exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
-      .toString('hex');
+    const exporter = exporterOf(operator.socket);
     assert.ok((await claimsOf(operator.management)).includes(`"channel":"tls-exporter:${exporter}"`));
     operator.channel.close();
-    assert.match(await claimsOf(dialled.management), /"channel":"none:https"/);
+    // The realm's end of its own connection.
+    const ofRealm = exporterOf(dialled.socket);
+    assert.notEqual(ofRealm, exporter);
+    assert.ok((await claimsOf(dialled.management)).includes(`"channel":"tls-exporter:${ofRealm}"`));
   });
 
   it('on a unix socket the channel is the kind of the listener; nonces of other lengths are refused', async () => {
@@ -648,6 +649,10 @@ describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? 
     assert.match(other.stdout, /failed +tpm\.root .*its signature is wrong/);
   });
 });
+
+function exporterOf(socket: TLSSocket): string {
+  return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)).toString('hex');
+}
 
 /** The name of a key in a TPM. */
 function nameOf(publicArea: string): string {
