@@ -433,6 +433,41 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.match(resettable.stderr, /register 23 can be reset/);
   });
 
+  it('binds the checkpoint of an audit log, and not another one', async () => {
+    const { json } = await attest();
+    const bundle = path('bundle.json');
+    const log = path('run/audit.log');
+    const verifyLog = async (change: object, ...more: readonly string[]) =>
+      await ctl([
+        'audit',
+        'verify',
+        log,
+        '--evidence',
+        bundle,
+        '--reference',
+        reference(json, change),
+        ...more,
+      ]);
+    const bound = await verifyLog({});
+    assert.equal(bound.code, 0, bound.stdout + bound.stderr);
+    assert.match(bound.stdout, /checkpoint of kata-agent\/[0-9a-f]{64}: \d+ records.*: bound by evidence/);
+    writeFileSync(path('checkpoint'), json.checkpoint);
+    assert.equal((await verifyLog({}, '--checkpoint', path('checkpoint'))).code, 0);
+    const { code, stdout } = await ctl(['audit', 'verify', log, '--checkpoint', path('checkpoint')]);
+    assert.equal(code, 4);
+    assert.match(stdout, /self-signed only/);
+    // The same key, after more records.
+    const { json: newer } = await attest();
+    assert.notEqual(newer.checkpoint, json.checkpoint);
+    const other = await verifyLog({}, '--checkpoint', path('checkpoint'));
+    assert.equal(other.code, 4);
+    assert.match(other.stdout, /the evidence binds another tree of this key/);
+    const unknown = await verifyLog({ configurations: ['00'.repeat(32)] });
+    assert.equal(unknown.code, 4);
+    assert.match(unknown.stderr, /claims\.configuration failed/);
+    assert.equal((await ctl(['audit', 'verify', log, '--evidence', bundle])).code, 2);
+  });
+
   it('--attested connects to the agent without a pin, and refuses one with other values', async () => {
     const { json } = await attest();
     const values = reference(json);
