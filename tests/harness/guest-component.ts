@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createNetServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { AttestationAgentService } from '@kata-agent/protocol/attestation_agent';
 import {
   GetResourceService,
   ImagePullService,
@@ -33,6 +34,22 @@ async function called(method: string, request: object): Promise<void> {
   if (wrong === 'refuses') throw new TtrpcError(Code.Internal, 'the key broker refuses');
   if (wrong === 'hangs') await new Promise(() => setInterval(() => undefined, 1000));
   if (wrong === 'dies in a call') process.exit(7);
+}
+
+/** Answers as the attester of TDX does, with a quote that has nothing but the report data. */
+function serveAttestation(socket: string): void {
+  const server = createServer({
+    services: [
+      service(AttestationAgentService, {
+        getEvidence: async ({ RuntimeData }) => {
+          await called('GetEvidence', { runtimeData: Buffer.from(RuntimeData).toString('hex') });
+          const quote = Buffer.from(RuntimeData).toString('base64');
+          return { Evidence: Buffer.from(JSON.stringify({ cc_eventlog: null, quote })) };
+        },
+      }),
+    ],
+  });
+  createNetServer((stream) => server.serve(stream, { peer: 'agent' })).listen(socket);
 }
 
 function serveDataHub(socket: string): void {
@@ -86,5 +103,5 @@ else {
   if (socket !== undefined) mkdirSync(dirname(socket), { recursive: true });
   if (name === 'confidential-data-hub' && socket !== undefined) serveDataHub(socket);
   else if (socket === undefined) setInterval(() => undefined, 1000);
-  else createNetServer().listen(socket);
+  else serveAttestation(socket);
 }

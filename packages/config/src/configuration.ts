@@ -126,8 +126,8 @@ export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | '
   readonly staticCredentials: string | undefined;
 }
 
-/** A source of evidence: reports of SNP and TDX, or quotes of a TPM. */
-export type EvidenceSource = 'configfs-tsm' | 'tpm';
+/** A source of evidence: reports of SNP and TDX, quotes of TDX by the attestation agent, or quotes of a TPM. */
+export type EvidenceSource = 'configfs-tsm' | 'attestation-agent' | 'tpm';
 
 /** What signs the claims of the agent. */
 export interface EvidenceSettings {

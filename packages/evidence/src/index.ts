@@ -44,3 +44,5 @@ export {
   type TdxVerification,
   verifyTdx,
 } from './tdx/verify-tdx.js';
+export { sampleMessage, trusteeValues } from './trustee/reference-message.js';
+export { resourcePolicy } from './trustee/resource-policy.js';

@@ -24,6 +24,7 @@ import {
   tpmConnector,
 } from '@kata-agent/measurement';
 import { measurementDirectory } from '../startup/measure.js';
+import { quoteOfAttestationAgent } from './attestation-agent.js';
 import { keysLog } from './seal-registers.js';
 
 /** What binds claims. */
@@ -53,7 +54,14 @@ export function evidenceSource(
   configuration: Pick<Configuration, 'measurement' | 'evidence'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): EvidenceSource {
-  return name === 'tpm' ? tpmSource(configuration, environment) : tsmSource();
+  switch (name) {
+    case 'tpm':
+      return tpmSource(configuration, environment);
+    case 'attestation-agent':
+      return attestationAgentSource();
+    case 'configfs-tsm':
+      return tsmSource();
+  }
 }
 
 function tpmSource(
@@ -111,6 +119,21 @@ export function tsmSource(root: string = '/', files?: KernelFiles): EvidenceSour
         return { evidence: { kind: 'tdx', quote: report }, logs: { rtmr: agentLog('rtmr') } };
       throw new MeasurementError(`reports of ${provider} are not supported`);
     },
+  };
+}
+
+/** Returns the source of quotes of TDX that the attestation agent gets. RTMR 3 must be this agent's alone. */
+function attestationAgentSource(): EvidenceSource {
+  return {
+    name: 'attestation-agent',
+    check: async () => {
+      await quoteOfAttestationAgent(reportDataOf(new Uint8Array()));
+      return {};
+    },
+    collect: async (claims) => ({
+      evidence: { kind: 'tdx', quote: await quoteOfAttestationAgent(reportDataOf(claims)) },
+      logs: { rtmr: agentLog('rtmr') },
+    }),
   };
 }
 

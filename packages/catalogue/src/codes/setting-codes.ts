@@ -15,7 +15,8 @@ export type SettingCode =
   | 'KA1111'
   | 'KA1112'
   | 'KA1113'
-  | 'KA1114';
+  | 'KA1114'
+  | 'KA1135';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -159,5 +160,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "built-in"\ncredentials = "/etc/kata-agent/auth.json"\n',
     },
     remedy: 'Name a resource of the key broker, or set insecure_static_credentials.',
+  },
+  KA1135: {
+    title: 'two sources of one evidence',
+    explanation:
+      'A bundle has one piece of evidence of each kind, and two of the sources would give the same kind: a verifier could not tell which of the two it must believe.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[evidence]\nsources = ["configfs-tsm", "attestation-agent"]\n',
+    },
+    remedy: 'Name one of the two. configfs-tsm is the kernel’s, and needs no other program.',
   },
 };

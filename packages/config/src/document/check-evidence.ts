@@ -30,6 +30,13 @@ export function checkEvidence(evidence: GivenSection, measurement: GivenSection,
       'add "tpm" to sources, or remove ak_certificate',
     );
   if (sources === undefined || named.length === 0) return;
+  if (named.includes('configfs-tsm') && named.includes('attestation-agent'))
+    report.error(
+      'KA1135',
+      sources.span,
+      'sources names "configfs-tsm" and "attestation-agent": both are reports of the one processor',
+      'keep "configfs-tsm", which does not depend on another program',
+    );
   const { tpm, pcr } = measurementSettings;
   if (named.includes('tpm') && (measurement.get(tpm.key)?.value ?? tpm.default) === 'off')
     report.error(

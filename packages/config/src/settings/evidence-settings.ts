@@ -19,7 +19,7 @@ export const evidenceSettings: { readonly [P in keyof EvidenceSettings]: Setting
     type: evidenceSources,
     default: [],
     purpose:
-      'What signs the evidence that Attest returns: reports of SNP and TDX (`configfs-tsm`), quotes of a TPM (`tpm`, which needs `[measurement] tpm`). Those that the guest does not have are left out.',
+      'What signs the evidence that Attest returns: reports of SNP and TDX (`configfs-tsm`), quotes of TDX by the attestation agent (`attestation-agent`), quotes of a TPM (`tpm`, which needs `[measurement] tpm`). Those that the guest does not have are left out.',
     example: '["configfs-tsm"]',
   },
   require: {

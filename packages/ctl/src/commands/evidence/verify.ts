@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { configurationDigest, hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
-import type { VerifierInputs } from '@kata-agent/evidence';
+import { configurationDigest } from '@kata-agent/config';
 import type { CommandDefinition, Invocation } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
@@ -9,6 +8,7 @@ import { readInput } from '../../input/read-input.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { namedFiles, rootOption } from '../config/guest-root.js';
+import { boundInitdata } from './bound-initdata.js';
 import { collateralOptions, readCollateral } from './collateral.js';
 import { parseNonce } from './nonce.js';
 
@@ -54,9 +54,10 @@ export const evidenceVerify: CommandDefinition = {
     const digest = digestOf(invocation);
     const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
     const values = await readReference(reference);
+    const initdata = options.text('initdata');
     const inputs = {
       ...(await readCollateral(options)),
-      ...hostDataOf(options.text('initdata')),
+      ...(initdata === undefined ? {} : boundInitdata(initdata)),
     };
     const verification = await withEvidence(ExitCode.Mismatch, () =>
       verifyEvidence(
@@ -96,23 +97,6 @@ function digestOf({ options }: Invocation): string | undefined {
     documents.map((bytes) => ({ sha256: createHash('sha256').update(bytes).digest('hex') })),
     options.texts('config').length === 0 ? [] : namedFiles(base, options.text('root')),
   );
-}
-
-/** Returns what the host must have passed to the hardware at launch for this initdata. */
-function hostDataOf(path: string | undefined): Pick<VerifierInputs, 'hostData' | 'mrConfigId'> {
-  if (path === undefined) return {};
-  const envelope = readInput(path);
-  const parsed = parseInitdata(envelope, path);
-  if (!parsed.ok)
-    throw new CommandError(
-      ExitCode.Failed,
-      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
-    );
-  const initdata = { envelope, algorithm: parsed.algorithm };
-  return {
-    hostData: hostDataDigest(initdata, 'HOSTDATA'),
-    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
-  };
 }
 
 interface Verification {
