@@ -625,8 +625,16 @@ describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? 
     t.after(() => tpm.stop());
     // What an operator does once, with a TPM that is theirs: the key is the same each time.
     tpm.tool('tpm2_createprimary', [
-      ...['-C', 'e', '-g', 'sha256', '-G', 'ecc256:ecdsa-sha256:null', '-c', path('ak.ctx')],
-      ...['-a', 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign'],
+      '-C',
+      'e',
+      '-g',
+      'sha256',
+      '-G',
+      'ecc256:ecdsa-sha256:null',
+      '-c',
+      path('ak.ctx'),
+      '-a',
+      'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign',
     ]);
     tpm.tool('tpm2_readpublic', ['-c', path('ak.ctx'), '-f', 'pem', '-o', path('ak.pem')]);
     tpm.tool('tpm2_flushcontext', ['-t']);
@@ -640,7 +648,13 @@ describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? 
     const der = Buffer.from(cert.replace(/-----[^-]+-----/g, ''), 'base64');
     writeFileSync(path('ak.der'), der);
     tpm.tool('tpm2_nvdefine', [
-      ...['0x1800100', '-C', 'o', '-s', String(der.length + 600), '-a', 'ownerwrite|ownerread|authread'],
+      '0x1800100',
+      '-C',
+      'o',
+      '-s',
+      String(der.length + 600),
+      '-a',
+      'ownerwrite|ownerread|authread',
     ]);
     tpm.tool('tpm2_nvwrite', ['0x1800100', '-C', 'o', '-i', path('ak.der')]);
 
@@ -672,8 +686,15 @@ describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? 
         }),
       );
       return await ctl([
-        ...['evidence', 'verify', path('bundle.json'), '--reference', path('values.json')],
-        ...['--config', path('document.toml'), '--nonce', nonce],
+        'evidence',
+        'verify',
+        path('bundle.json'),
+        '--reference',
+        path('values.json'),
+        '--config',
+        path('document.toml'),
+        '--nonce',
+        nonce,
       ]);
     };
     const rooted = await verify(tpmCa);
