@@ -33,7 +33,7 @@ export {
   type SnpVerification,
   verifySnp,
 } from './snp/verify-snp.js';
-export { splitCertificates } from './tpm/ak-certificate.js';
+export { splitCertificates } from './tpm/split-certificates.js';
 export { attestationKeyName } from './tpm/tpm-structures.js';
 export { parseTdxQuote, type TdxQuote, withoutPadding } from './tdx/quote.js';
 export { parseTdxValues, type TdxValues } from './tdx/values.js';

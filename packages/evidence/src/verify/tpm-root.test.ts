@@ -9,7 +9,7 @@ import { type CertificateTemplate, day, issue, now, revoke } from '../testing/au
 import { At, makeCase as makeSnp, makeReport } from '../testing/snp-platform.js';
 import { hostData, makeValues, type SnpTemplate } from '../testing/snp-values.js';
 import { ak, akName, claims, makeBundle, type Parts, values } from '../testing/soft-tpm.js';
-import { splitCertificates } from '../tpm/ak-certificate.js';
+import { splitCertificates } from '../tpm/split-certificates.js';
 import { parseReferenceValues, type TpmRoots } from './values.js';
 import { type Verification, verifyEvidence } from './verify-evidence.js';
 
