@@ -36,6 +36,13 @@ interface Json {
   readonly evidence: readonly { readonly public: string }[];
 }
 
+/** A guest, as the realm lists it. */
+interface Listed {
+  readonly name: string;
+  readonly attested: boolean;
+  readonly log: { readonly state: string };
+}
+
 /** An agent with a TPM of its own, and a socket on which this test asks it for evidence. */
 class AttestedGuest {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'kata-realm-evidence-'));
@@ -134,9 +141,9 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
   };
   const reference = join(home.directory, 'values.json');
   const alice = new RealmOperator(home, home.operators.client({ commonNames: ['alice'] }));
-  const listed = async (): Promise<readonly { name: string; id: string; attested: boolean }[]> => {
+  const listed = async (): Promise<readonly Listed[]> => {
     const { body } = await alice.request(home.ports.operators, '/v1/guests');
-    return (JSON.parse(body) as { guests: { name: string; id: string; attested: boolean }[] }).guests;
+    return (JSON.parse(body) as { guests: Listed[] }).guests;
   };
   /** The reasons of refused guests in the realm's decisions. */
   const refusals = (): readonly string[] =>
@@ -213,6 +220,8 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
       guests.map(({ name, attested }) => [name, attested]),
       [['web', true]],
     );
+    // Its boot record names the log key of the evidence.
+    await until('its log is verified', async () => (await listed())[0]?.log.state === 'verified');
     assert.match(JSON.stringify(home.decisions()), /admitted as \\"web\\"; attested by tpm; sha256:/);
   });
 

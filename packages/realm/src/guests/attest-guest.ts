@@ -29,11 +29,16 @@ export interface AttestedConnection {
 
 /** What verified evidence says of a guest; or why there is none that is verified. */
 export type Attestation =
-  | { readonly ok: true; readonly described: GuestDescription; readonly kinds: string }
+  | {
+      readonly ok: true;
+      readonly described: GuestDescription;
+      readonly kinds: string;
+      readonly logKey: string;
+    }
   | { readonly ok: false; readonly reason: string };
 
 /** A bundle with the certificates of a processor and the firmware's log has a tenth of it. */
-const mostBytes = 1024 * 1024;
+const mostBytes = 256 * 1024;
 
 /**
  * Asks a guest for evidence, as the first call of its connection, and verifies that it is of this very connection: the key and
@@ -85,10 +90,11 @@ function attestationOf({ verified, links, claims }: Verification): Attestation {
     const { name, state, what } = broken ?? { name: 'claims', state: 'failed', what: 'there are none' };
     return { ok: false, reason: `its evidence is not verified, ${name} ${state}: ${what}` };
   }
-  const { version, bootId, configDigest } = claims;
+  const { version, bootId, configDigest, logKey } = claims;
   return {
     ok: true,
     described: { version, bootId, configurationDigest: `sha256:${configDigest}` },
+    logKey,
     kinds: links.find(({ name }) => name === 'evidence.kinds')?.what ?? '',
   };
 }

@@ -262,6 +262,7 @@ export class GuestConnections {
     await repeatRevocations(channel, revocations, callMs);
     await this.#files.get(id);
     const logs = store.guest(id);
+    logs.attestedKey = live.logKey;
     try {
       await this.#serveLogged(live, connection, logs);
     } finally {

@@ -20,6 +20,8 @@ export interface Identified {
   readonly how: string;
   /** `sha256` of the demand that it was attested by. */
   readonly by?: string;
+  /** The key of its audit log, as evidence binds it. */
+  readonly logKey?: string;
 }
 
 /** The evidence of a guest is not verified, and the realm demands it. */
@@ -41,8 +43,8 @@ export async function identifyGuest(
   if (evidence !== undefined) {
     const attestation = await attestGuest(channel, connection, evidence, timeoutMs);
     if (attestation.ok) {
-      const { described, kinds } = attestation;
-      return { attested: true, described, how: `attested by ${kinds}`, by: evidence.sha256 };
+      const { described, kinds, logKey } = attestation;
+      return { attested: true, described, how: `attested by ${kinds}`, by: evidence.sha256, logKey };
     }
     how = `unattested, since ${attestation.reason}`;
     if (!allowUnattested) throw new UnattestedError(attestation.reason);
