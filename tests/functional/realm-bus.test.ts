@@ -196,7 +196,7 @@ verbs = ["list", "connect", "audit"]
       entryOf({ connectedAt: 'x' }),
       entryOf({ connectedAt: 1e16 }),
       entryOf({ relay: 'trusted\r\nX-Evil: 1' }),
-      entryOf({ attested: true }),
+      entryOf({ attested: 'yes' }),
       entryOf({ described: { version: {}, bootId: 5 } }),
       entryOf({ replica: '>' }),
       entryOf({ epoch: '7' }),

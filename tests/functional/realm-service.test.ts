@@ -70,6 +70,7 @@ async function run(
     operators: any,
     metrics: any,
     files: home.files,
+    allowUnattested: true,
     store: home.store,
     maxLogPerGuest: 1 << 28,
     storeMax: 2 ** 40,

@@ -83,11 +83,14 @@ describe('a realm and an agent', () => {
   });
 });
 
-it('needs --allow-unattested', () => {
+it('needs --reference or --allow-unattested', () => {
   const home = new RealmHome(anyGuest);
   const args = home.arguments().filter((word) => word !== '--allow-unattested');
   const { status, stderr } = spawnSync(process.execPath, [ctlProgram, ...args], { encoding: 'utf8' });
   assert.equal(status, 2);
-  assert.match(stderr, /no guest can be attested yet[^]*add --allow-unattested/);
+  assert.match(
+    stderr,
+    /no guest can be attested without values[^]*add --reference[^]*add --allow-unattested/,
+  );
   home.remove();
 });

@@ -100,6 +100,7 @@ describe('the other end takes nothing of what it is sent', () => {
       operators: any,
       metrics: undefined,
       files: home.files,
+      allowUnattested: true,
       store: home.store,
       maxLogPerGuest: 1 << 28,
       storeMax: 2 ** 40,

@@ -20,7 +20,7 @@ const readers: Readonly<Record<string, string>> = {
   'packages/agent/src/startup/log.ts': 'the time in a line of the agent log',
   'packages/agent/src/witnesses/witness-servers.ts': 'the same',
   'packages/audit/src/clock.ts': 'the wall time of an audit record',
-  'packages/ctl/src/commands/evidence/verify.ts':
+  'packages/ctl/src/commands/evidence/collateral.ts':
     'when certificates and collateral are judged; not in the guest',
   'packages/ctl/src/connection/require-attested.ts': 'the same',
   'packages/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',

@@ -11,6 +11,12 @@ import { ctlProgram } from './repository.js';
 
 type Fields = Readonly<Record<string, string>>;
 
+/** What a realm demands of its guests. */
+export interface RealmDemand {
+  /** Guests without verified evidence are refused. */
+  readonly attested?: boolean;
+}
+
 /** The directory of a realm: its files and its store. Processes of it can follow one another. */
 export class RealmHome {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'kata-realm-test-'));
@@ -52,7 +58,8 @@ export class RealmHome {
     writeFileSync(join(this.directory, name), text, { mode: 0o600 });
   }
 
-  arguments(more: readonly string[] = []): readonly string[] {
+  /** The arguments of `realm serve`; guests need no evidence unless `attested`. */
+  arguments(more: readonly string[] = [], { attested = false }: RealmDemand = {}): readonly string[] {
     const at = (name: string): string => join(this.directory, name);
     const { guests, operators, metrics } = this.ports;
     const options = {
@@ -66,7 +73,7 @@ export class RealmHome {
       store: this.store,
     };
     const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    return ['realm', 'serve', ...words, '--allow-unattested', ...more];
+    return ['realm', 'serve', ...words, ...(attested ? [] : ['--allow-unattested']), ...more];
   }
 
   /** The records of the realm's own audit log. */
@@ -111,8 +118,13 @@ export class RealmProcess {
   }
 
   /** Starts a realm, and waits until it listens. */
-  static async start(home: RealmHome, more: readonly string[] = []): Promise<RealmProcess> {
-    const child = spawn(process.execPath, ['--enable-source-maps', ctlProgram, ...home.arguments(more)], {
+  static async start(
+    home: RealmHome,
+    more: readonly string[] = [],
+    demand: RealmDemand = {},
+  ): Promise<RealmProcess> {
+    const args = ['--enable-source-maps', ctlProgram, ...home.arguments(more, demand)];
+    const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '' },
     });

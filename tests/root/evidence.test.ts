@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { TLSSocket } from 'node:tls';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Management } from '@kata-agent/protocol/management';
 import { type Client, connect, createClient } from '@kata-agent/ttrpc';
@@ -421,6 +422,41 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.match(resettable.stderr, /register 23 can be reset/);
   });
 
+  it('binds the checkpoint of an audit log, and not another one', async () => {
+    const { json } = await attest();
+    const bundle = path('bundle.json');
+    const log = path('run/audit.log');
+    const verifyLog = async (change: object, ...more: readonly string[]) =>
+      await ctl([
+        'audit',
+        'verify',
+        log,
+        '--evidence',
+        bundle,
+        '--reference',
+        reference(json, change),
+        ...more,
+      ]);
+    const bound = await verifyLog({});
+    assert.equal(bound.code, 0, bound.stdout + bound.stderr);
+    assert.match(bound.stdout, /checkpoint of kata-agent\/[0-9a-f]{64}: \d+ records.*: bound by evidence/);
+    writeFileSync(path('checkpoint'), json.checkpoint);
+    assert.equal((await verifyLog({}, '--checkpoint', path('checkpoint'))).code, 0);
+    const { code, stdout } = await ctl(['audit', 'verify', log, '--checkpoint', path('checkpoint')]);
+    assert.equal(code, 4);
+    assert.match(stdout, /self-signed only/);
+    // The same key, after more records.
+    const { json: newer } = await attest();
+    assert.notEqual(newer.checkpoint, json.checkpoint);
+    const other = await verifyLog({}, '--checkpoint', path('checkpoint'));
+    assert.equal(other.code, 4);
+    assert.match(other.stdout, /the evidence binds another tree of this key/);
+    const unknown = await verifyLog({ configurations: ['00'.repeat(32)] });
+    assert.equal(unknown.code, 4);
+    assert.match(unknown.stderr, /claims\.configuration failed/);
+    assert.equal((await ctl(['audit', 'verify', log, '--evidence', bundle])).code, 2);
+  });
+
   it('--attested connects to the agent without a pin, and refuses one with other values', async () => {
     const { json } = await attest();
     const values = reference(json);
@@ -461,8 +497,10 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.doesNotMatch(relay.passed, /GetGuestDetails/);
   });
 
-  it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself there is none', async () => {
-    const dialled = await realm.next();
+  it('inside the TLS of a realm, the channel is the connection of the operator, and for the realm itself its own', async () => {
+    // Nobody calls Health, so that the agent has dialled again if the tests before took long.
+    let dialled = await realm.next();
+    while (dialled.socket.destroyed) dialled = await realm.next();
     const claimsOf = async (management: Client<typeof Management>): Promise<string> => {
       const { bundle } = await management.attest({ nonce: new Uint8Array(32) });
       return Buffer.from(
@@ -471,12 +509,13 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       ).toString();
     };
     const operator = await connectOperator(realm, dialled, client);
-    const exporter = operator.socket
-      .exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
-      .toString('hex');
+    const exporter = exporterOf(operator.socket);
     assert.ok((await claimsOf(operator.management)).includes(`"channel":"tls-exporter:${exporter}"`));
     operator.channel.close();
-    assert.match(await claimsOf(dialled.management), /"channel":"none:https"/);
+    // The realm's end of its own connection.
+    const ofRealm = exporterOf(dialled.socket);
+    assert.notEqual(ofRealm, exporter);
+    assert.ok((await claimsOf(dialled.management)).includes(`"channel":"tls-exporter:${ofRealm}"`));
   });
 
   it('on a unix socket the channel is the kind of the listener; nonces of other lengths are refused', async () => {
@@ -535,3 +574,98 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.ok(!existsSync(path('run/kata-agent/agent.sock')));
   });
 });
+
+describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? false }, () => {
+  it('is rooted by a CA of the values file, without a pinned key', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'kata-evidence-'));
+    t.after(() => rmSync(directory, { recursive: true }));
+    const path = (name: string): string => join(directory, name);
+    mkdirSync(path('run/kata-agent'), { recursive: true });
+    const tpm = await SoftTpm.start();
+    t.after(() => tpm.stop());
+    // What an operator does once, with a TPM that is theirs: the key is the same each time.
+    tpm.tool('tpm2_createprimary', [
+      '-C',
+      'e',
+      '-g',
+      'sha256',
+      '-G',
+      'ecc256:ecdsa-sha256:null',
+      '-c',
+      path('ak.ctx'),
+      '-a',
+      'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|sign',
+    ]);
+    tpm.tool('tpm2_readpublic', ['-c', path('ak.ctx'), '-f', 'pem', '-o', path('ak.pem')]);
+    tpm.tool('tpm2_flushcontext', ['-t']);
+    const tpmCa = new Authority('TPM CA');
+    const publicKey = createPublicKey(readFileSync(path('ak.pem')));
+    const { cert } = tpmCa.client({
+      commonNames: ['AK of guest 1'],
+      usages: ['2.23.133.8.3'],
+      key: { publicKey, privateKey: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey },
+    });
+    const der = Buffer.from(cert.replace(/-----[^-]+-----/g, ''), 'base64');
+    writeFileSync(path('ak.der'), der);
+    tpm.tool('tpm2_nvdefine', [
+      '0x1800100',
+      '-C',
+      'o',
+      '-s',
+      String(der.length + 600),
+      '-a',
+      'ownerwrite|ownerread|authread',
+    ]);
+    tpm.tool('tpm2_nvwrite', ['0x1800100', '-C', 'o', '-i', path('ak.der')]);
+
+    const realm = await DialServer.start(realmCa.server(['localhost']));
+    t.after(() => realm.close());
+    const config = configOf('[evidence]\nsources = ["tpm"]\nak_certificate = 0x1800100', realm.port);
+    const agent = await AgentProcess.start({
+      config,
+      env: { TPM2TOOLS_TCTI: tpm.transport },
+      sharesNetwork: true,
+      setup: `mount --bind ${directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
+    });
+    t.after(() => agent.dispose());
+    const address = `unix://${path('run/host.sock')}`;
+    const out = await ctl(['attest', '-a', address, '--nonce', nonce, '--out', path('bundle.json')]);
+    assert.equal(out.code, 0, out.stderr);
+    const { claims } = JSON.parse(readFileSync(path('bundle.json'), 'utf8')) as EvidenceBundle;
+    assert.match(Buffer.from(claims, 'base64').toString(), /"tpm_ak":"000b[0-9a-f]{64}"/);
+    writeFileSync(path('document.toml'), readFileSync(join(agent.directory, 'config.toml')));
+    const verify = async (ca: Authority) => {
+      writeFileSync(
+        path('values.json'),
+        JSON.stringify({
+          v: 1,
+          accept: ['tpm'],
+          waive: ['claims.channel', 'claims.tls-key', 'tpm.revocation'],
+          tpm: [{ bank: 'sha256', registers: { '4': '00'.repeat(32) } }],
+          tpm_roots: { certificates: ca.pem },
+        }),
+      );
+      return await ctl([
+        'evidence',
+        'verify',
+        path('bundle.json'),
+        '--reference',
+        path('values.json'),
+        '--config',
+        path('document.toml'),
+        '--nonce',
+        nonce,
+      ]);
+    };
+    const rooted = await verify(tpmCa);
+    assert.match(rooted.stdout, /ok +tpm\.root +rooted: AK of guest 1 by TPM CA/);
+    assert.equal(rooted.code, 0, rooted.stdout);
+    const other = await verify(new Authority('TPM CA'));
+    assert.equal(other.code, 4);
+    assert.match(other.stdout, /failed +tpm\.root .*its signature is wrong/);
+  });
+});
+
+function exporterOf(socket: TLSSocket): string {
+  return socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)).toString('hex');
+}

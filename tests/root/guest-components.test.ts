@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { writeInitdataImage } from '@kata-agent/config';
+import { Management } from '@kata-agent/protocol/management';
+import { createClient } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { DeliverySources } from '../harness/delivery-sources.js';
 import { componentNames, GuestComponentPrograms } from '../harness/guest-components.js';
@@ -37,6 +40,27 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
 
   const factsOf = (running: AgentProcess): Readonly<Record<string, unknown>> =>
     running.records()[0]?.['facts'] as Readonly<Record<string, unknown>>;
+
+  it('the attestation agent is asked for evidence of the claims', async () => {
+    agent = await AgentProcess.start({
+      config: `[agent]\nguest_components_procs = "attestation-agent"\n[evidence]\nsources = ["attestation-agent"]\nrequire = ["attestation-agent"]\n${api}[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nmanagement = ["Attest"]\n`,
+      setup: programs.setup,
+    });
+    const { channel } = await agent.connect();
+    const { bundle } = await createClient(Management, channel).attest({ nonce: new Uint8Array(32) });
+    const json = JSON.parse(Buffer.from(bundle).toString()) as {
+      readonly claims: string;
+      readonly evidence: readonly { readonly kind: string; readonly quote: string }[];
+    };
+    const claims = Buffer.from(json.claims, 'base64');
+    // The SHA-384 of the claims and 16 zero bytes, which the stand-in returns as its quote.
+    const reportData = `${createHash('sha384').update(claims).digest('hex')}${'00'.repeat(16)}`;
+    assert.deepEqual(
+      json.evidence.map(({ kind, quote }) => [kind, Buffer.from(quote, 'base64').toString('hex')]),
+      [['tdx', reportData]],
+    );
+    assert.equal(programs.calls('attestation-agent').at(-1)?.['runtimeData'], reportData);
+  });
 
   it('are started in order, with the arguments and environment of Kata, before the agent listens; and end with it', async () => {
     agent = await AgentProcess.start({

@@ -126,8 +126,8 @@ export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | '
   readonly staticCredentials: string | undefined;
 }
 
-/** A source of evidence: reports of SNP and TDX, or quotes of a TPM. */
-export type EvidenceSource = 'configfs-tsm' | 'tpm';
+/** A source of evidence: reports of SNP and TDX, quotes of TDX by the attestation agent, or quotes of a TPM. */
+export type EvidenceSource = 'configfs-tsm' | 'attestation-agent' | 'tpm';
 
 /** What signs the claims of the agent. */
 export interface EvidenceSettings {
@@ -135,6 +135,8 @@ export interface EvidenceSettings {
   readonly sources: readonly EvidenceSource[];
   /** Those without which the agent does not start. */
   readonly require: readonly EvidenceSource[];
+  /** The NV index of the TPM that has the certificates of its attestation key. */
+  readonly akCertificate: 'off' | number;
 }
 
 export interface ApiSettings {

@@ -5,6 +5,7 @@ export { expandList } from './document/endpoint-list.js';
 export { quote } from './diagnostics/display-text.js';
 export { Report } from './diagnostics/report.js';
 export { unknown } from './settings/read-section.js';
+export { boolean } from './value-types/boolean.js';
 export { integer } from './value-types/integer.js';
 export { listOfTexts } from './value-types/list-of-texts.js';
 export { entryName } from './value-types/name.js';

@@ -187,5 +187,5 @@ test('containers get no evidence beside that of the agent, whoever configures it
     );
   }
   const loaded = await load(`${pod}${evidence}[agent]\nguest_components_rest_api = "resource"\n`);
-  assert.deepEqual(loaded.evidence, { sources: ['configfs-tsm'], require: [] });
+  assert.deepEqual(loaded.evidence, { sources: ['configfs-tsm'], require: [], akCertificate: 'off' });
 });

@@ -45,10 +45,17 @@ export class Form {
 
   /** Reads bytes in base64, with padding and nothing else. */
   bytes(key: string): Uint8Array {
-    const text = this.text(key);
-    const bytes = Buffer.from(text, 'base64');
-    if (bytes.toString('base64') !== text) throw this.fault(key, 'base64');
-    return new Uint8Array(bytes);
+    const bytes = bytesOf(this.text(key));
+    if (bytes === undefined) throw this.fault(key, 'base64');
+    return bytes;
+  }
+
+  listOfBytes(key: string): readonly Uint8Array[] {
+    return this.list(key).map((one) => {
+      const bytes = typeof one === 'string' ? bytesOf(one) : undefined;
+      if (bytes === undefined) throw this.fault(key, 'a list of base64');
+      return bytes;
+    });
   }
 
   hex(key: string, bytes?: number): string {
@@ -63,6 +70,12 @@ export class Form {
     if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
       throw this.fault(key, `an integer from ${least} to ${most}`);
     return value as number;
+  }
+
+  flag(key: string): boolean {
+    const value = this.value(key);
+    if (typeof value !== 'boolean') throw this.fault(key, 'true or false');
+    return value;
   }
 
   list(key: string): readonly unknown[] {
@@ -82,6 +95,11 @@ export class Form {
   fault(key: string, what: string): EvidenceFormError {
     return new EvidenceFormError(`${this.#name}, ${key}: must be ${what}`);
   }
+}
+
+function bytesOf(base64: string): Uint8Array | undefined {
+  const bytes = Buffer.from(base64, 'base64');
+  return bytes.toString('base64') === base64 ? new Uint8Array(bytes) : undefined;
 }
 
 /** Parses JSON of a file or a message. A key that is there twice is not found: the last one counts, for every reader of it. */

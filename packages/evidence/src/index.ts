@@ -33,6 +33,8 @@ export {
   type SnpVerification,
   verifySnp,
 } from './snp/verify-snp.js';
+export { splitCertificates } from './tpm/split-certificates.js';
+export { attestationKeyName } from './tpm/tpm-structures.js';
 export { parseTdxQuote, type TdxQuote, withoutPadding } from './tdx/quote.js';
 export { parseTdxValues, type TdxValues } from './tdx/values.js';
 export {
@@ -42,3 +44,5 @@ export {
   type TdxVerification,
   verifyTdx,
 } from './tdx/verify-tdx.js';
+export { sampleMessage, trusteeValues } from './trustee/reference-message.js';
+export { resourcePolicy } from './trustee/resource-policy.js';

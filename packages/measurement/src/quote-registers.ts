@@ -1,6 +1,7 @@
 import { rowsOf } from './algorithm.js';
 import { MeasurementError } from './measurement-error.js';
 import { type TpmCommand, tpmBanks, tpmRead } from './tpm-command.js';
+import { readNvIndex } from './tpm-nv-command.js';
 import { tpmCreateAttestationKey, tpmFlush, tpmQuote, type TpmQuoted } from './tpm-quote-command.js';
 import type { TpmConnector } from './tpm-transport.js';
 
@@ -12,6 +13,16 @@ export interface TpmEvidence extends TpmQuoted {
   readonly bank: string;
   /** The values of the quoted registers by their numbers, in hex. */
   readonly values: ReadonlyMap<number, string>;
+  /** The content of the NV index. */
+  readonly certificate: Uint8Array | undefined;
+}
+
+/** What is quoted. */
+export interface QuoteRequest {
+  readonly pcrs: readonly number[];
+  readonly extraData: Uint8Array;
+  /** The NV index with the certificates of the attestation key; undefined: there is none. */
+  readonly certificateIndex?: number | undefined;
 }
 
 /** The banks that are quoted: the first that the TPM has. */
@@ -26,8 +37,7 @@ const attempts = 5;
  */
 export async function quoteRegisters(
   connector: TpmConnector,
-  pcrs: readonly number[],
-  extraData: Uint8Array,
+  { pcrs, extraData, certificateIndex }: QuoteRequest,
 ): Promise<TpmEvidence> {
   return await connector(async (transport) => {
     const run = async <T>({ bytes, parse }: TpmCommand<T>): Promise<T> => parse(await transport(bytes));
@@ -43,6 +53,7 @@ export async function quoteRegisters(
       for (const pcr of pcrs) values.set(pcr, (await run(tpmRead(pcr, [bank])))[row?.name ?? ''] ?? '');
       return values;
     };
+    const certificate = certificateIndex === undefined ? undefined : await readNvIndex(certificateIndex, run);
     const key = await run(tpmCreateAttestationKey());
     try {
       let values = await read();
@@ -50,7 +61,7 @@ export async function quoteRegisters(
         const quoted = await run(tpmQuote(key, bank, pcrs, extraData));
         const now = await read();
         if (pcrs.every((pcr) => values.get(pcr) === now.get(pcr)))
-          return { ...quoted, publicArea: key.publicArea, bank, values };
+          return { ...quoted, publicArea: key.publicArea, bank, values, certificate };
         values = now;
       }
     } finally {

@@ -1,6 +1,6 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import { type AgentKeys, type Bundle, encodeBundle, encodeClaims } from '@kata-agent/evidence';
+import { type AgentKeys, type Bundle, type Claims, encodeBundle, encodeClaims } from '@kata-agent/evidence';
 import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
 import { version } from '../startup/version.js';
 import { TooManyAttestations } from './too-many-attestations.js';
@@ -13,6 +13,8 @@ export interface AttesterOptions {
   readonly audit: Pick<AuditLog, 'checkpoint'>;
   /** Those that were there at the start: each must answer, so that no evidence silently has less. */
   readonly sources: readonly EvidenceSource[];
+  /** What they said of themselves at the start. */
+  readonly ofSources: Pick<Claims, 'tpmAk'>;
 }
 
 /** Calls that wait for their turn: a quote takes a TPM up to a second. */
@@ -48,11 +50,12 @@ export class Attester {
   }
 
   async #attest(nonce: Uint8Array, channel: string): Promise<Uint8Array> {
-    const { configuration, bootId, keys, audit, sources } = this.#options;
+    const { configuration, bootId, keys, audit, sources, ofSources } = this.#options;
     const { checkpoint } = await audit.checkpoint();
     const { size, root } = parseAgentLogCheckpoint(checkpoint).head;
     const claims = encodeClaims({
       ...keys,
+      ...ofSources,
       nonce: Buffer.from(nonce).toString('hex'),
       channel,
       treeSize: size,

@@ -2,12 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Configuration, EvidenceSource as SourceName } from '@kata-agent/config';
 import {
+  attestationKeyName,
   claimsDigest,
   type Bundle,
+  type Claims,
   type KindBundle,
   type LoggedEvent,
   parseTcgLog,
   reportDataOf,
+  splitCertificates,
+  type TpmBundle,
 } from '@kata-agent/evidence';
 import { hasCode } from '@kata-agent/linux';
 import {
@@ -20,13 +24,14 @@ import {
   tpmConnector,
 } from '@kata-agent/measurement';
 import { measurementDirectory } from '../startup/measure.js';
+import { quoteOfAttestationAgent } from './attestation-agent.js';
 import { keysLog } from './seal-registers.js';
 
 /** What binds claims. */
 export interface EvidenceSource {
   readonly name: SourceName;
-  /** Throws a MeasurementError if the source is not there. */
-  check(): Promise<void>;
+  /** Returns what the claims say of the source. Throws a MeasurementError if it is not there. */
+  check(): Promise<Pick<Claims, 'tpmAk'>>;
   /** Returns evidence of the claims. Throws a MeasurementError. Calls must not overlap. */
   collect(claims: Uint8Array): Promise<SourceEvidence>;
 }
@@ -46,34 +51,66 @@ const bootRegisters = [0, 1, 2, 3, 4, 5, 6, 7, 9, 11];
 /** Returns the source of a name. */
 export function evidenceSource(
   name: SourceName,
-  { measurement }: Pick<Configuration, 'measurement'>,
+  configuration: Pick<Configuration, 'measurement' | 'evidence'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): EvidenceSource {
-  return name === 'tpm' ? tpmSource(measurement.pcr, environment) : tsmSource();
+  switch (name) {
+    case 'tpm':
+      return tpmSource(configuration, environment);
+    case 'attestation-agent':
+      return attestationAgentSource();
+    case 'configfs-tsm':
+      return tsmSource();
+  }
 }
 
-function tpmSource(pcr: number, environment: Readonly<Record<string, string | undefined>>): EvidenceSource {
-  const registers = [...new Set([...bootRegisters, pcr])].sort((a, b) => a - b);
-  const quote = async (claims: Uint8Array): Promise<SourceEvidence> => {
-    const quoted = await quoteRegisters(tpmConnector(environment), registers, claimsDigest(claims));
+function tpmSource(
+  { measurement: { pcr }, evidence: { akCertificate } }: Pick<Configuration, 'measurement' | 'evidence'>,
+  environment: Readonly<Record<string, string | undefined>>,
+): EvidenceSource {
+  const pcrs = [...new Set([...bootRegisters, pcr])].sort((a, b) => a - b);
+  const quote = async (claims: Uint8Array): Promise<SourceEvidence & { readonly evidence: TpmBundle }> => {
+    const { certificate, ...quoted } = await quoteRegisters(tpmConnector(environment), {
+      pcrs,
+      extraData: claimsDigest(claims),
+      ...(akCertificate === 'off' ? {} : { certificateIndex: akCertificate }),
+    });
+    const certificates = certificate === undefined ? [] : certificatesOf(certificate);
     const firmwarePath = firmwareLogPath(environment);
     const firmware = firmwarePath === undefined ? undefined : readIfThere(firmwarePath);
     return {
-      evidence: { kind: 'tpm', ...quoted },
+      evidence: { kind: 'tpm', ...quoted, certificates },
       logs: {
         tpm: agentLog('tpm'),
         ...(firmware === undefined ? {} : { firmware }),
       },
     };
   };
-  return { name: 'tpm', check: async () => void (await quote(new Uint8Array())), collect: quote };
+  return {
+    name: 'tpm',
+    check: async () => {
+      const { evidence } = await quote(new Uint8Array());
+      return { tpmAk: attestationKeyName(evidence.publicArea) };
+    },
+    collect: quote,
+  };
+}
+
+/** Returns the certificates of an NV index, unverified. Throws a MeasurementError if it has none. */
+function certificatesOf(bytes: Uint8Array): readonly Uint8Array[] {
+  const certificates = splitCertificates(bytes);
+  if (certificates.length > 0) return certificates;
+  throw new MeasurementError('the NV index that ak_certificate names has no certificate in DER');
 }
 
 /** Returns the source of reports below `root`. */
 export function tsmSource(root: string = '/', files?: KernelFiles): EvidenceSource {
   return {
     name: 'configfs-tsm',
-    check: async () => checkTsm(root, files),
+    check: async () => {
+      checkTsm(root, files);
+      return {};
+    },
     collect: async (claims) => {
       const { provider, report, auxiliary } = await readTsmReport(reportDataOf(claims), root, files);
       if (provider === 'sev_guest')
@@ -82,6 +119,21 @@ export function tsmSource(root: string = '/', files?: KernelFiles): EvidenceSour
         return { evidence: { kind: 'tdx', quote: report }, logs: { rtmr: agentLog('rtmr') } };
       throw new MeasurementError(`reports of ${provider} are not supported`);
     },
+  };
+}
+
+/** Returns the source of quotes of TDX that the attestation agent gets. RTMR 3 must be this agent's alone. */
+function attestationAgentSource(): EvidenceSource {
+  return {
+    name: 'attestation-agent',
+    check: async () => {
+      await quoteOfAttestationAgent(reportDataOf(new Uint8Array()));
+      return {};
+    },
+    collect: async (claims) => ({
+      evidence: { kind: 'tdx', quote: await quoteOfAttestationAgent(reportDataOf(claims)) },
+      logs: { rtmr: agentLog('rtmr') },
+    }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import type { AgentKeys } from '@kata-agent/evidence';
+import type { AgentKeys, Claims } from '@kata-agent/evidence';
 import { type Measurement, MeasurementError, type RegisterReport } from '@kata-agent/measurement';
 import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
@@ -52,10 +52,11 @@ export async function openAttester(
     }
   }
   const sources: EvidenceSource[] = [];
+  let ofSources: Pick<Claims, 'tpmAk'> = {};
   for (const name of configuration.evidence.sources) {
     try {
       const source = evidenceSource(name, configuration, process.env);
-      await source.check();
+      ofSources = { ...ofSources, ...(await source.check()) };
       sources.push(source);
     } catch (error) {
       if (!(error instanceof MeasurementError)) throw error;
@@ -71,5 +72,5 @@ export async function openAttester(
   }
   if (sources.length === 0) return undefined;
   log('info', 'evidence', { sources: sources.map(({ name }) => name).join(', ') });
-  return new Attester({ configuration, bootId, keys, audit, sources });
+  return new Attester({ configuration, bootId, keys, audit, sources, ofSources });
 }

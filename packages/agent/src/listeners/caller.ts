@@ -9,8 +9,8 @@ export interface Caller {
   /** The peer in rules. */
   readonly identity: RulePeer;
   /**
-   * Returns the exporter of the TLS connection between agent and caller (RFC 9266), in hex. Absent: there is no TLS between
-   * them, or a server in the middle makes the calls.
+   * Returns the exporter of the agent's TLS connection (RFC 9266), in hex: with the caller, or with the server that it has dialled.
+   * Absent: there is no TLS.
    */
   readonly exporter?: () => string;
   /** Of a connection that the agent has dialled: what its server may do in it. Absent: the peer is a caller like others. */

@@ -83,6 +83,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'measurement.rtmr': measured,
   'image.puller': neutral('who pulls the images'),
   'evidence.sources': neutral('verifiers get other evidence'),
+  'evidence.ak_certificate': neutral('verifiers get other certificates of the attestation key'),
   'evidence.require': neutral('the agent starts without other sources of evidence'),
   'image.registries': 'derived elsewhere',
   'image.registry_ca': neutral('which CAs registries are verified with'),

@@ -56,7 +56,7 @@ export function checkCheckpoint(
   try {
     const verified = verifyCheckpoint(checkpoint, { logs: [known], witnesses });
     const cosigned = verified.witnesses.map(({ by, time }) => ({ name: by.name, time }));
-    const judged = judgeTrust(cosigned.length, keys);
+    const judged = judgeTrust(cosigned.length, keys, head);
     const last = tree.first + head.size - 1;
     const problem = treeProblem(tree, head) ?? judged.problem;
     const removed = Math.min(tree.removed, head.size);

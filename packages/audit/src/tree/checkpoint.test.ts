@@ -7,6 +7,7 @@ import {
   checkConsistency,
   type LogSigner,
   NoteSignatureError,
+  parseAgentLogCheckpoint,
   parseCheckpoint,
   parseTlogProof,
   proveConsistency,
@@ -205,6 +206,19 @@ describe('a checkpoint', () => {
     const self = await checked(file, signed, {});
     assert.deepEqual(self.trust, { kind: 'self-signed' });
     assert.match(self.problem ?? '', /self-signed only/);
+    const { head } = parseAgentLogCheckpoint(signed.checkpoint);
+    const bound = await checked(file, signed, { key: key.verifier, bound: head });
+    assert.deepEqual([bound.trust, bound.problem], [{ kind: 'evidence' }, undefined]);
+    for (const other of [
+      { ...head, size: head.size - 1 },
+      {
+        ...head,
+        root: head.root.replace(/^../, head.root.startsWith('00') ? '11' : '00') as typeof head.root,
+      },
+    ]) {
+      const unbound = await checked(file, signed, { key: key.verifier, bound: other });
+      assert.match(unbound.problem ?? '', /the evidence binds another tree of this key/);
+    }
     const both = await checked(file, cosigned, { witnesses: verifiers, quorum: 2 });
     assert.deepEqual([both.trust, both.problem], [{ kind: 'witnesses', count: 2 }, undefined]);
     assert.deepEqual(both.witnesses[0], { name: 'witness.example/one', time: 1_700_000_000 });

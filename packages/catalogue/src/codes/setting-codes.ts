@@ -19,7 +19,8 @@ export type SettingCode =
   | 'KA1115'
   | 'KA1116'
   | 'KA1117'
-  | 'KA1125';
+  | 'KA1125'
+  | 'KA1135';
 
 export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1101: {
@@ -206,5 +207,16 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[[listener]]\nname = "tenant"\naddress = "unix:///run/tenant.sock"\nallowed_endpoints = ["WaitProcess", "ExecProcess"]\n',
     },
     remedy: 'Move the list of [api] into the [[listener]] that it is meant for, or add the entry to it.',
+  },
+  KA1135: {
+    title: 'two sources of one evidence',
+    explanation:
+      'A bundle has one piece of evidence of each kind, and two of the sources would give the same kind: a verifier could not tell which of the two it must believe.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["@pod"]\n[evidence]\nsources = ["configfs-tsm", "attestation-agent"]\n',
+    },
+    remedy: 'Name one of the two. configfs-tsm is the kernel’s, and needs no other program.',
   },
 };

@@ -21,7 +21,22 @@ export function checkEvidence(evidence: GivenSection, measurement: GivenSection,
       `require names "${missing}", and sources does not`,
       `add it: sources = [${[...named, missing].map((name) => JSON.stringify(name)).join(', ')}]`,
     );
+  const certificate = evidence.get(evidenceSettings.akCertificate.key);
+  if (certificate !== undefined && certificate.value !== 'off' && !named.includes('tpm'))
+    report.error(
+      'KA1110',
+      certificate.span,
+      'ak_certificate is about the key of a TPM, and sources does not name "tpm"',
+      'add "tpm" to sources, or remove ak_certificate',
+    );
   if (sources === undefined || named.length === 0) return;
+  if (named.includes('configfs-tsm') && named.includes('attestation-agent'))
+    report.error(
+      'KA1135',
+      sources.span,
+      'sources names "configfs-tsm" and "attestation-agent": both are reports of the one processor',
+      'keep "configfs-tsm", which does not depend on another program',
+    );
   const { tpm, pcr } = measurementSettings;
   if (named.includes('tpm') && (measurement.get(tpm.key)?.value ?? tpm.default) === 'off')
     report.error(

@@ -87,6 +87,30 @@ help: add it: sources = ["tpm", "configfs-tsm"]`,
 help: write tpm = "require" in [measurement]`,
   ],
   [
+    'two sources of reports of the one processor',
+    withApi('[evidence]\nsources = ["configfs-tsm", "attestation-agent"]'),
+    `config.toml:3:1: error[KA1135]: sources names "configfs-tsm" and "attestation-agent": both are reports of the one processor
+  sources = ["configfs-tsm", "attestation-agent"]
+  ^^^^^^^
+help: keep "configfs-tsm", which does not depend on another program`,
+  ],
+  [
+    'a certificate of a key that nothing signs with',
+    withApi('[evidence]\nsources = ["configfs-tsm"]\nak_certificate = 0x1800100'),
+    `config.toml:4:1: error[KA1110]: ak_certificate is about the key of a TPM, and sources does not name "tpm"
+  ak_certificate = 0x1800100
+  ^^^^^^^^^^^^^^
+help: add "tpm" to sources, or remove ak_certificate`,
+  ],
+  [
+    'an NV index that is none',
+    withApi('[measurement]\ntpm = "try"\n[evidence]\nsources = ["tpm"]\nak_certificate = 5'),
+    `config.toml:6:18: error[KA1102]: ak_certificate must be "off", or an NV index of a TPM, from 0x1000000 to 0x1ffffff, not the integer 5
+  ak_certificate = 5
+                   ^
+help: for example: ak_certificate = 0x1800100`,
+  ],
+  [
     'evidence with a register that the guest can reset',
     withApi('[measurement]\ntpm = "try"\npcr = 16\n[evidence]\nsources = ["tpm"]'),
     `config.toml:4:1: error[KA1110]: pcr = 16 with [evidence]: root in the guest can reset this register, and then extend it with another digest
@@ -97,7 +121,7 @@ help: use a register from 8 to 15`,
   [
     'a misspelt source of evidence',
     withApi('[evidence]\nsources = ["configfs_tsm"]'),
-    `config.toml:3:11: error[KA1102]: sources must be a list of "configfs-tsm" and "tpm", each once, not a list
+    `config.toml:3:11: error[KA1102]: sources must be a list of "configfs-tsm", "attestation-agent", "tpm", each once, not a list
   sources = ["configfs_tsm"]
             ^^^^^^^^^^^^^^^^
 help: did you mean "configfs-tsm"?`,

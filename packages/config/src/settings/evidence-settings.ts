@@ -1,5 +1,6 @@
 import type { EvidenceSettings } from '../configuration.js';
 import { evidenceSources } from '../value-types/evidence-sources.js';
+import { nvIndex } from '../value-types/nv-index.js';
 import type { Setting } from './setting.js';
 
 const common = {
@@ -18,7 +19,7 @@ export const evidenceSettings: { readonly [P in keyof EvidenceSettings]: Setting
     type: evidenceSources,
     default: [],
     purpose:
-      'What signs the evidence that Attest returns: reports of SNP and TDX (`configfs-tsm`), quotes of a TPM (`tpm`, which needs `[measurement] tpm`). Those that the guest does not have are left out.',
+      'What signs the evidence that Attest returns: reports of SNP and TDX (`configfs-tsm`), quotes of TDX by the attestation agent (`attestation-agent`), quotes of a TPM (`tpm`, which needs `[measurement] tpm`). Those that the guest does not have are left out.',
     example: '["configfs-tsm"]',
   },
   require: {
@@ -28,5 +29,14 @@ export const evidenceSettings: { readonly [P in keyof EvidenceSettings]: Setting
     default: [],
     purpose: 'Sources without which the agent does not start. All must be in `sources`.',
     example: '["configfs-tsm"]',
+  },
+  akCertificate: {
+    ...common,
+    key: 'ak_certificate',
+    type: nvIndex,
+    default: 'off',
+    purpose:
+      'The NV index of the TPM with the certificate of its attestation key, and of the authorities above it, in DER. They are added to evidence; verifiers with a CA of theirs then need not know the key.',
+    example: '0x1800100',
   },
 };

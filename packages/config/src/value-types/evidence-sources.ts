@@ -3,9 +3,9 @@ import { nearest } from '../diagnostics/nearest.js';
 import { listOfTexts } from './list-of-texts.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
-const names: readonly EvidenceSource[] = ['configfs-tsm', 'tpm'];
+const names: readonly EvidenceSource[] = ['configfs-tsm', 'attestation-agent', 'tpm'];
 
-const what = `a list of ${names.map((name) => `"${name}"`).join(' and ')}, each once`;
+const what = `a list of ${names.map((name) => `"${name}"`).join(', ')}, each once`;
 
 function fromTexts(texts: readonly string[]): Reading<readonly EvidenceSource[]> {
   const unknown = texts.find((text) => !names.some((name) => name === text));

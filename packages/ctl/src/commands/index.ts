@@ -24,6 +24,7 @@ import { configTest } from './config/test.js';
 import { cp } from './cp.js';
 import { describe } from './describe.js';
 import { endpoints } from './endpoints.js';
+import { evidenceTrustee } from './evidence/trustee.js';
 import { evidenceVerify } from './evidence/verify.js';
 import { exec } from './exec.js';
 import { explain } from './explain.js';
@@ -121,6 +122,7 @@ export const commands: readonly CommandDefinition[] = [
   auditWatch,
   auditCollect,
   evidenceVerify,
+  evidenceTrustee,
   realmServe,
   realmGuests,
   realmAudit,

@@ -103,6 +103,7 @@ tls = { client_ca = "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE--
 
 /** What some examples need. */
 const completions: Readonly<Record<string, readonly string[]>> = {
+  ak_certificate: ['sources = ["tpm"]', '[measurement]', 'tpm = "try"'],
   insecure_static_credentials: ['credentials = "/etc/kata-agent/auth.json"'],
   layers: [
     '[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]',

@@ -16,6 +16,8 @@ export interface TpmBundle {
   readonly bank: string;
   /** The quoted registers, in hex. */
   readonly values: ReadonlyMap<number, string>;
+  /** Of the attestation key and the authorities above it, in DER, which prove nothing by themselves. */
+  readonly certificates: readonly Uint8Array[];
 }
 
 /** An SNP report, with what the host gave beside it: certificates, which prove nothing by themselves. */
@@ -97,6 +99,7 @@ function encodeKind(one: KindBundle): object {
         public: base64(one.publicArea),
         bank: one.bank,
         registers: Object.fromEntries(one.values),
+        ...(one.certificates.length === 0 ? {} : { certificates: one.certificates.map(base64) }),
       };
     case 'snp':
       return { kind: one.kind, report: base64(one.report), certificates: base64(one.certificates) };
@@ -152,6 +155,7 @@ function kindOf(kind: EvidenceKind, form: Form): KindBundle {
         publicArea: form.bytes('public'),
         bank: form.oneOf('bank', ['sha256', 'sha384', 'sha512']),
         values: parseRegisters(form, 'registers'),
+        certificates: form.has('certificates') ? form.listOfBytes('certificates') : [],
       };
     case 'snp':
       return { kind, report: form.bytes('report'), certificates: form.bytes('certificates') };

@@ -11,6 +11,17 @@ test('fields are read in order, little-endian', () => {
   reader.end();
 });
 
+test('fields are read in order, big-endian', () => {
+  const reader = new ByteReader(
+    Buffer.from('01000200000003000000000000000400020506', 'hex'),
+    'it',
+    'big-endian',
+  );
+  assert.deepEqual([reader.u8('a'), reader.u16('b'), reader.u32('c'), reader.u64('d')], [1, 2, 3, 4n]);
+  assert.deepEqual([...reader.sized('e')], [5, 6]);
+  reader.end();
+});
+
 test('a part of a larger buffer is read alone', () => {
   const reader = new ByteReader(Buffer.from('ff01ff', 'hex').subarray(1, 2), 'it');
   assert.equal(reader.u8('a'), 1);

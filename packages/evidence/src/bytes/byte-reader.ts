@@ -1,14 +1,18 @@
 import { EvidenceFormError } from '../evidence-error.js';
 
-/** Reads little-endian fields in order, and throws an EvidenceFormError if bytes are missing or left over. */
+type ByteOrder = 'little-endian' | 'big-endian';
+
+/** Reads fields of one byte order in turn, and throws an EvidenceFormError if bytes are missing or left over. */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #what: string;
+  readonly #order: ByteOrder;
   #at = 0;
 
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Uint8Array, what: string, order: ByteOrder = 'little-endian') {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#what = what;
+    this.#order = order;
   }
 
   /** The number of bytes read. */
@@ -32,15 +36,23 @@ export class ByteReader {
   }
 
   u16(field: string): number {
-    return Buffer.from(this.take(2, field)).readUInt16LE();
+    const bytes = Buffer.from(this.take(2, field));
+    return this.#order === 'big-endian' ? bytes.readUInt16BE() : bytes.readUInt16LE();
   }
 
   u32(field: string): number {
-    return Buffer.from(this.take(4, field)).readUInt32LE();
+    const bytes = Buffer.from(this.take(4, field));
+    return this.#order === 'big-endian' ? bytes.readUInt32BE() : bytes.readUInt32LE();
   }
 
   u64(field: string): bigint {
-    return Buffer.from(this.take(8, field)).readBigUInt64LE();
+    const bytes = Buffer.from(this.take(8, field));
+    return this.#order === 'big-endian' ? bytes.readBigUInt64BE() : bytes.readBigUInt64LE();
+  }
+
+  /** Reads bytes that follow their number, of 16 bits. */
+  sized(field: string): Uint8Array {
+    return this.take(this.u16(`the size of ${field}`), field);
   }
 
   /** Reads bytes that the format reserves as zero. */

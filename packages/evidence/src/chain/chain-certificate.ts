@@ -18,6 +18,8 @@ export interface ChainCertificate extends CertificateFields {
   readonly spki: string;
   /** Whether its constraints make it an authority. */
   readonly authority: boolean;
+  /** How many authorities may be between it and the certificate at the end of a chain; undefined: any number. */
+  readonly pathLength: number | undefined;
   /** The first octet of its key usage; zero without the extension. */
   readonly usage: number;
 }
@@ -37,9 +39,9 @@ export function parseChainCertificate(bytes: Uint8Array): ChainCertificate {
     if (commonName === undefined || others.length > 0)
       throw new EvidenceFormError('the subject does not have exactly one common name');
     const spki = createHash('sha256').update(fields.publicKey).digest('hex');
-    const authority = readAuthority(fields.extensions.get(basicConstraints)?.value);
+    const constraints = readConstraints(fields.extensions.get(basicConstraints)?.value);
     const usage = readUsage(fields.extensions.get(keyUsage)?.value);
-    return { ...fields, commonName, spki, authority, usage };
+    return { ...fields, commonName, spki, ...constraints, usage };
   } catch (error) {
     throw new EvidenceFormError(`the certificate cannot be read: ${(error as Error).message}`);
   }
@@ -50,12 +52,14 @@ export function issuanceFault(
   subject: ChainCertificate,
   issuer: ChainCertificate,
   scheme: SignatureScheme,
+  alsoUnderstood: ReadonlySet<string> = new Set(),
 ): string | undefined {
   const names = `the certificate ${subject.commonName} by ${issuer.commonName}`;
   if (!equalBytes(subject.issuer, issuer.subject)) return `${names}: it names another issuer`;
   if (!mayIssue(issuer, 'certificates')) return `${names}: the issuer may not issue certificates`;
   for (const [oid, { critical }] of subject.extensions)
-    if (critical && !understood.has(oid)) return `${names}: it has an unknown critical extension ${oid}`;
+    if (critical && !understood.has(oid) && !alsoUnderstood.has(oid))
+      return `${names}: it has an unknown critical extension ${oid}`;
   if (!scheme.names(subject.algorithm)) return `${names}: its signature is not ${scheme.name}`;
   const key = scheme.signingKey(issuer.publicKey);
   if (key === undefined) return `${names}: the key of the issuer is not one of ${scheme.name}`;
@@ -69,13 +73,17 @@ export function mayIssue(issuer: ChainCertificate, what: keyof typeof Usage): bo
   return issuer.authority && (issuer.usage & Usage[what]) !== 0;
 }
 
-/** Reads the CA flag of the value of basicConstraints. */
-function readAuthority(value: Uint8Array | undefined): boolean {
-  if (value === undefined) return false;
+/** Reads the value of basicConstraints. */
+function readConstraints(value: Uint8Array | undefined): Pick<ChainCertificate, 'authority' | 'pathLength'> {
+  const what = 'the basic constraints';
+  if (value === undefined) return { authority: false, pathLength: undefined };
   const outer = new DerReader(value);
-  const constraints = outer.inside(Tag.Sequence, 'the basic constraints');
-  outer.end('the basic constraints');
-  return constraints.optional(Tag.Boolean, 'the basic constraints')?.content[0] === 0xff;
+  const constraints = outer.inside(Tag.Sequence, what);
+  outer.end(what);
+  const authority = constraints.optional(Tag.Boolean, what)?.content[0] === 0xff;
+  const length = constraints.optional(Tag.Integer, what)?.content;
+  // A length that is not one small octet is taken as none: fewer chains fit.
+  return { authority, pathLength: length && (length.length === 1 ? (length[0] ?? 0) & 0x7f : 0) };
 }
 
 /** Reads the first octet of the value of keyUsage. */

@@ -44,6 +44,31 @@ export const intelSignatures: SignatureScheme = {
   verify: (data, signature, key) => verify('sha256', data, key, signature),
 };
 
+/** ECDSA with P-384 and SHA-384. */
+const ecdsaP384: SignatureScheme = {
+  name: 'ECDSA with P-384 and SHA-384',
+  signingKey: (publicKey) => ecKey(publicKey, 'P-384'),
+  names: (algorithm) => toHex(algorithm) === '300a06082a8648ce3d040303',
+  verify: (data, signature, key) => verify('sha384', data, key, signature),
+};
+
+/** RSASSA-PKCS1-v1_5 with SHA-256 and a key of 2048 bits or more. */
+const rsaSha256: SignatureScheme = {
+  name: 'RSA with 2048 bits or more and SHA-256',
+  signingKey(publicKey) {
+    const key = importKey(publicKey);
+    const isRsa = key?.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048;
+    return isRsa ? key : undefined;
+  },
+  names: (algorithm) => toHex(algorithm) === '300d06092a864886f70d01010b0500',
+  verify: (data, signature, key) => verify('sha256', data, key, signature),
+};
+
+/** Returns the scheme that an AlgorithmIdentifier names, of those that an operator's own CA may use. */
+export function operatorsScheme(algorithm: Uint8Array): SignatureScheme {
+  return [ecdsaP384, rsaSha256].find((scheme) => scheme.names(algorithm)) ?? intelSignatures;
+}
+
 /** Everything before the coordinates of an uncompressed point: named curves and uncompressed points only. */
 const ecPrefixes = {
   'P-256': '3059301306072a8648ce3d020106082a8648ce3d03010703420004',

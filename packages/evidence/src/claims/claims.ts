@@ -26,6 +26,8 @@ export interface Claims {
   readonly bootId: string;
   /** The agent's. */
   readonly version: string;
+  /** The name of the attestation key of the TPM that quotes are asked of, in hex. Absent: the agent has no such source. */
+  readonly tpmAk?: string;
 }
 
 /** The version of the form. */
@@ -42,16 +44,19 @@ const keys = {
   tlsSpki: 'tls_spki',
   treeSize: 'tree_size',
   version: 'version',
+  tpmAk: 'tpm_ak',
 } as const satisfies Readonly<Record<keyof Claims, string>>;
 
 const hash = /^[0-9a-f]{64}$/;
 
 /** Encodes claims as canonical JSON. */
 export function encodeClaims(claims: Claims): Uint8Array {
-  const entries = Object.entries(keys).map(([name, key]): readonly [string, CanonicalValue] => [
-    key,
-    claims[name as keyof Claims],
-  ]);
+  const entries = Object.entries(keys).flatMap(
+    ([name, key]): readonly (readonly [string, CanonicalValue])[] => {
+      const value = claims[name as keyof Claims];
+      return value === undefined ? [] : [[key, value]];
+    },
+  );
   return canonicalJson({ v: formVersion, ...Object.fromEntries(entries) });
 }
 
@@ -87,6 +92,9 @@ export function parseClaims(bytes: Uint8Array): Claims {
     documents,
     bootId: text(keys.bootId, /^[0-9a-f-]{1,64}$/, 'a boot id'),
     version: text(keys.version, /^[\x20-\x7e]{1,128}$/, 'a version'),
+    ...(value[keys.tpmAk] === undefined
+      ? {}
+      : { tpmAk: text(keys.tpmAk, /^000b[0-9a-f]{64}$/, 'the name of a key by SHA-256') }),
   };
 }
 

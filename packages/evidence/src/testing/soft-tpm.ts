@@ -17,9 +17,12 @@ const u32 = (value: number): Buffer => {
 const sized = (bytes: Uint8Array): Buffer => Buffer.concat([u16(bytes.length), bytes]);
 
 /** The key of a TPM that the tests are. */
-const ak: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } = generateKeyPairSync('ec', {
-  namedCurve: 'P-256',
-});
+export const ak: { readonly privateKey: KeyObject; readonly publicKey: KeyObject } = generateKeyPairSync(
+  'ec',
+  {
+    namedCurve: 'P-256',
+  },
+);
 const logKey = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
 
 export const akAttributes: number =
@@ -44,7 +47,7 @@ function publicArea(attributes: number = akAttributes): Uint8Array {
   ]);
 }
 
-const akName: string = `000b${createHash('sha256').update(publicArea()).digest('hex')}`;
+export const akName: string = `000b${createHash('sha256').update(publicArea()).digest('hex')}`;
 
 /** What a program with access to the TPM can ask it for. */
 interface Quote {
@@ -86,6 +89,7 @@ function quote({ extraData, values, attributes, change }: Quote): TpmBundle {
     publicArea: publicArea(attributes),
     bank: 'sha256',
     values,
+    certificates: [],
   };
 }
 
@@ -174,6 +178,7 @@ export const values: ReferenceValues = {
   register: 13,
   waive: [],
   tpm: [{ ak: akName, bank: 'sha256', registers: new Map([[4, initialValue('sha256')]]) }],
+  tpmRoots: { certificates: [], reports: false },
   snp: [],
   tdx: [],
 };

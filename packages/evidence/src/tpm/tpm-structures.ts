@@ -1,6 +1,8 @@
 // Structures of the TPM 2.0 Library, part 2, as far as a quote has them. All numbers are big-endian.
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { ByteReader } from '../bytes/byte-reader.js';
+import { toHex } from '../bytes/hex.js';
 import { EvidenceFormError } from '../evidence-error.js';
 
 const banks: Readonly<Record<number, string>> = { 4: 'sha1', 11: 'sha256', 12: 'sha384', 13: 'sha512' };
@@ -25,28 +27,28 @@ const quoteType = '8018';
 
 /** Parses TPMS_ATTEST. Of another magic or type nothing else is read. Throws an EvidenceFormError. */
 export function parseAttest(bytes: Uint8Array): Attest {
-  const reader = new Reader(bytes, 'the quote');
-  const magic = reader.take(4).toString('hex');
-  const type = reader.take(2).toString('hex');
+  const reader = new ByteReader(bytes, 'the quote', 'big-endian');
+  const magic = toHex(reader.take(4, 'its magic'));
+  const type = toHex(reader.take(2, 'its type'));
   if (magic !== quoteMagic)
     throw new EvidenceFormError(`the quote has the magic ${magic}, not ${quoteMagic}: no TPM made it`);
   if (type !== quoteType)
     throw new EvidenceFormError(`the quote has the type ${type}, not ${quoteType}: it is not a quote`);
-  reader.sized(); // qualifiedSigner
-  const extraData = reader.sized();
-  reader.take(8); // clock
-  const resetCount = reader.u32();
-  const restartCount = reader.u32();
-  reader.take(1 + 8); // safe, firmwareVersion
-  const selection = Array.from({ length: Math.min(reader.u32(), 16) }, () => {
-    const id = reader.u16();
-    const bits = reader.take(reader.u8());
+  reader.sized('qualifiedSigner');
+  const extraData = reader.sized('extraData');
+  reader.take(8, 'clock');
+  const resetCount = reader.u32('resetCount');
+  const restartCount = reader.u32('restartCount');
+  reader.take(1 + 8, 'safe and firmwareVersion');
+  const selection = Array.from({ length: Math.min(reader.u32('the count of pcrSelect'), 16) }, () => {
+    const id = reader.u16('pcrSelect');
+    const bits = reader.take(reader.u8('pcrSelect'), 'pcrSelect');
     const registers = Array.from({ length: bits.length * 8 }, (_, index) => index).filter(
       (index) => ((bits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0,
     );
     return { bank: banks[id] ?? `0x${id.toString(16)}`, registers };
   });
-  const pcrDigest = reader.sized();
+  const pcrDigest = reader.sized('pcrDigest');
   reader.end();
   return { magic, type, extraData, resetCount, restartCount, selection, pcrDigest };
 }
@@ -73,38 +75,44 @@ export const attribute = {
 
 /** Parses the public area of an attestation key. Throws an EvidenceFormError for another kind of key than the agent's. */
 export function parsePublicArea(bytes: Uint8Array): AttestationKey {
-  const reader = new Reader(bytes, 'the public area of the key');
+  const reader = new ByteReader(bytes, 'the public area of the key', 'big-endian');
   const expect = (value: number, what: string): void => {
-    if (reader.u16() !== value) throw new EvidenceFormError(`the attestation key is not ${what}`);
+    if (reader.u16('the template') !== value)
+      throw new EvidenceFormError(`the attestation key is not ${what}`);
   };
   expect(template.ecc, 'an ECC key');
   expect(template.sha256, 'named by SHA-256');
-  const attributes = reader.u32();
-  reader.sized(); // policy
+  const attributes = reader.u32('objectAttributes');
+  reader.sized('authPolicy');
   expect(template.none, 'for signatures alone');
   expect(template.ecdsa, 'for ECDSA');
   expect(template.sha256, 'for ECDSA with SHA-256');
   expect(template.p256, 'on the curve P-256');
   expect(template.none, 'without key derivation');
-  const [x, y] = [reader.sized(), reader.sized()].map((one) => field(one).toString('base64url'));
+  const [x, y] = [reader.sized('x'), reader.sized('y')].map((one) => field(one).toString('base64url'));
   reader.end();
   try {
     const key = createPublicKey({
       format: 'jwk',
       key: { kty: 'EC', crv: 'P-256', ...(x === undefined ? {} : { x }), ...(y === undefined ? {} : { y }) },
     });
-    return { name: `000b${createHash('sha256').update(bytes).digest('hex')}`, attributes, key };
+    return { name: attestationKeyName(bytes), attributes, key };
   } catch (error) {
     throw new EvidenceFormError('the attestation key is not a point of the curve P-256', { cause: error });
   }
 }
 
+/** Returns the name of a key from its TPMT_PUBLIC, in hex: its hash algorithm, SHA-256, and the hash. */
+export function attestationKeyName(publicArea: Uint8Array): string {
+  return `000b${createHash('sha256').update(publicArea).digest('hex')}`;
+}
+
 /** Reports whether a TPMT_SIGNATURE is the key's, over these bytes. Throws an EvidenceFormError for another kind of signature. */
 export function isSignedBy({ key }: AttestationKey, signed: Uint8Array, signature: Uint8Array): boolean {
-  const reader = new Reader(signature, 'the signature');
-  if (reader.u16() !== template.ecdsa || reader.u16() !== template.sha256)
+  const reader = new ByteReader(signature, 'the signature', 'big-endian');
+  if (reader.u16('sigAlg') !== template.ecdsa || reader.u16('hash') !== template.sha256)
     throw new EvidenceFormError('the signature is not ECDSA with SHA-256');
-  const both = Buffer.concat([field(reader.sized()), field(reader.sized())]);
+  const both = Buffer.concat([field(reader.sized('r')), field(reader.sized('s'))]);
   reader.end();
   return verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, both);
 }
@@ -113,44 +121,4 @@ export function isSignedBy({ key }: AttestationKey, signed: Uint8Array, signatur
 function field(bytes: Uint8Array): Buffer {
   if (bytes.length > 32) throw new EvidenceFormError('a number of P-256 has more than 32 bytes');
   return Buffer.concat([Buffer.alloc(32 - bytes.length), bytes]);
-}
-
-class Reader {
-  readonly #bytes: Buffer;
-  readonly #name: string;
-  #at = 0;
-
-  constructor(bytes: Uint8Array, name: string) {
-    this.#bytes = Buffer.from(bytes);
-    this.#name = name;
-  }
-
-  u8(): number {
-    return this.take(1).readUInt8();
-  }
-
-  u16(): number {
-    return this.take(2).readUInt16BE();
-  }
-
-  u32(): number {
-    return this.take(4).readUInt32BE();
-  }
-
-  sized(): Uint8Array {
-    return new Uint8Array(this.take(this.u16()));
-  }
-
-  take(length: number): Buffer {
-    const taken = this.#bytes.subarray(this.#at, this.#at + length);
-    if (taken.length < length) throw new EvidenceFormError(`${this.#name} is truncated`);
-    this.#at += length;
-    return taken;
-  }
-
-  /** Throws if there are bytes that were not read. */
-  end(): void {
-    if (this.#at !== this.#bytes.length)
-      throw new EvidenceFormError(`${this.#name} has bytes behind its end`);
-  }
 }

@@ -6,6 +6,7 @@ import { EvidenceFormError } from '../evidence-error.js';
 import { failed, type Link, notChecked, ok } from '../link.js';
 import { attempt } from '../verify/attempt.js';
 import type { TpmTuple } from '../verify/values.js';
+import { checkTpmRoot, type RootInputs } from './tpm-root.js';
 import {
   type AttestationKey,
   type Attest,
@@ -20,12 +21,18 @@ const firstResettable = 16;
 
 const needed = ['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'restricted', 'sign'] as const;
 
-/** Verifies the hardware's part of a TPM quote: signature, key, registers, reference values, event logs. */
+/** What a verifier has beside the quote. */
+export interface TpmExpectation extends RootInputs {
+  readonly tuples: readonly TpmTuple[];
+}
+
+/** Verifies the hardware's part of a TPM quote: signature, key, root, registers, reference values, event logs. */
 export function verifyTpm(
   bundle: Pick<Bundle, 'claims' | 'eventLogs'>,
   tpm: TpmBundle,
-  tuples: readonly TpmTuple[],
+  expectation: TpmExpectation,
 ): readonly Link[] {
+  const { tuples } = expectation;
   let parsed: { readonly key: AttestationKey; readonly attest: Attest };
   try {
     parsed = { key: parsePublicArea(tpm.publicArea), attest: parseAttest(tpm.attest) };
@@ -45,7 +52,7 @@ export function verifyTpm(
   return [
     signature,
     checkAttributes(key),
-    checkRoot(key, tuples),
+    ...checkTpmRoot(key, tpm.certificates, expectation),
     checkExtraData(attest, bundle.claims),
     checkRegisters(attest, tpm),
     checkMeasurement(key, tpm, tuples),
@@ -62,15 +69,6 @@ function checkAttributes({ attributes }: AttestationKey): Link {
     );
   if ((attributes & attribute.decrypt) !== 0) return failed('tpm.key', 'the key also decrypts');
   return ok('tpm.key', `the key is ${needed.join(', ')}`);
-}
-
-function checkRoot({ name }: AttestationKey, tuples: readonly TpmTuple[]): Link {
-  return tuples.some(({ ak }) => ak === name)
-    ? ok('tpm.root', 'the key is pinned by you')
-    : notChecked(
-        'tpm.root',
-        `unrooted: no tuple of the values file has the key ${name}, and a TPM that the host runs proves nothing against the host`,
-      );
 }
 
 function checkExtraData({ extraData }: Attest, claims: Uint8Array): Link {

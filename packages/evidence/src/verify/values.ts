@@ -1,4 +1,6 @@
 import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle/bundle.js';
+import { type ChainCertificate, mayIssue, parseChainCertificate } from '../chain/chain-certificate.js';
+import { parsePemChain } from '../chain/pem-chain.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { Form, parseJson } from '../form.js';
 import { parseSnpValues, type SnpValues } from '../snp/values.js';
@@ -17,6 +19,7 @@ export interface ReferenceValues {
   /** Names of links that need not be checked. */
   readonly waive: readonly string[];
   readonly tpm: readonly TpmTuple[];
+  readonly tpmRoots: TpmRoots;
   readonly snp: readonly SnpValues[];
   readonly tdx: readonly TdxValues[];
 }
@@ -28,6 +31,14 @@ export interface TpmTuple {
   readonly bank: string;
   /** Values in hex by number. */
   readonly registers: ReadonlyMap<number, string>;
+}
+
+/** What makes the key of a TPM one that can be believed, beside the keys that tuples name. */
+export interface TpmRoots {
+  /** Authorities whose certificates of attestation keys are believed. */
+  readonly certificates: readonly ChainCertificate[];
+  /** Whether a key is believed that a verified report of SNP or TDX binds. */
+  readonly reports: boolean;
 }
 
 /** The default of `[measurement] pcr`. */
@@ -58,6 +69,9 @@ export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
     register: form.has('register') ? form.integer('register', 0, 15) : defaultRegister,
     waive: optional('waive', (key) => texts(form, key)),
     tpm: optional('tpm', (key) => form.list(key).map(parseTpmTuple)),
+    tpmRoots: form.has('tpm_roots')
+      ? parseTpmRoots(form.value('tpm_roots'))
+      : { certificates: [], reports: false },
     snp: optional('snp', (key) => parseSnpValues(form.value(key))),
     tdx: optional('tdx', (key) => parseTdxValues(form.value(key))),
   };
@@ -67,6 +81,22 @@ export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
     throw new EvidenceFormError(`the values file, require: ${foreign} is not in accept`);
   if (values.accept.length === 0) throw form.fault('accept', 'a list of at least one kind');
   return values;
+}
+
+function parseTpmRoots(value: unknown): TpmRoots {
+  const name = 'the values file, tpm_roots';
+  const form = new Form(value, name);
+  const certificates = form.has('certificates')
+    ? parsePemChain(Buffer.from(form.text('certificates')), `${name}, certificates`).map((bytes) => {
+        const certificate = parseChainCertificate(bytes);
+        if (!mayIssue(certificate, 'certificates'))
+          throw form.fault('certificates', `CAs: ${certificate.commonName} may not issue certificates`);
+        return certificate;
+      })
+    : [];
+  const reports = form.has('reports') && form.flag('reports');
+  form.end();
+  return { certificates, reports };
 }
 
 function parseTpmTuple(value: unknown): TpmTuple {

@@ -6,9 +6,11 @@ import { hasDigestOfData, replay } from '../events/replay.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { failed, type Link, notChecked, ok } from '../link.js';
 import { parseSnpCertificateTable } from '../snp/certificate-table.js';
+import type { SnpRoot } from '../snp/roots.js';
 import { verifySnp } from '../snp/verify-snp.js';
 import { withoutPadding } from '../tdx/quote.js';
 import { verifyTdx } from '../tdx/verify-tdx.js';
+import type { ReportedKey } from '../tpm/tpm-root.js';
 import { verifyTpm } from '../tpm/verify-tpm.js';
 import type { ReferenceValues } from './values.js';
 import { type ClaimExpectations, verifyClaims } from './verify-claims.js';
@@ -22,6 +24,8 @@ export interface VerifierInputs {
   readonly collateral: Collateral;
   /** The time to compare certificates with, in milliseconds of the epoch. Undefined: validity is not checked. */
   readonly at?: number;
+  /** AMD's unless set. */
+  readonly amdRoots?: readonly SnpRoot[];
 }
 
 /** The result of a verification. */
@@ -50,7 +54,7 @@ export function verifyEvidence(
   const { claims, links } = verifySaid(bundle, values, expected, hardware);
   const all = [...hardware, ...links].map((link) => ({
     ...link,
-    waived: link.state === 'not checked' && values.waive.includes(link.name),
+    waived: isWaived(link, values),
   }));
   const verified = all.every(({ state, waived }) => state === 'ok' || waived);
   return { verified, verdict: verdictOf(all, verified), links: all, claims };
@@ -67,7 +71,35 @@ function verifyHardware(bundle: Bundle, values: ReferenceValues, inputs: Verifie
       : missing.length > 0
         ? failed(name, `the bundle has ${has}, and the values file requires ${missing.join(', ')}`)
         : { name, state: 'ok', what: accepted.map(({ kind }) => kind).join(', ') };
-  return [kinds, ...accepted.flatMap((one) => verifyKind(one, bundle, values, inputs))];
+  // Reports of the processor first: a TPM can be rooted in one.
+  const links = new Map<EvidenceKind, readonly Link[]>();
+  for (const kind of ['snp', 'tdx', 'tpm'] as const) {
+    const one = accepted.find((each) => each.kind === kind);
+    if (one !== undefined) links.set(kind, verifyKind(one, bundle, values, inputs, links));
+  }
+  return [kinds, ...[...links.values()].flat()];
+}
+
+/** Returns the attestation key of the claims, if a report of the processor binds them and is verified. */
+function reportedKey(
+  { claims }: Bundle,
+  values: ReferenceValues,
+  links: ReadonlyMap<EvidenceKind, readonly Link[]>,
+): ReportedKey | undefined {
+  const kind = (['snp', 'tdx'] as const).find((each) =>
+    links.get(each)?.every((link) => link.state === 'ok' || isWaived(link, values)),
+  );
+  if (kind === undefined) return undefined;
+  try {
+    return { kind, ak: parseClaims(claims).tpmAk };
+  } catch (error) {
+    if (error instanceof EvidenceFormError) return { kind, ak: undefined };
+    throw error;
+  }
+}
+
+function isWaived({ state, name }: Link, { waive }: ReferenceValues): boolean {
+  return state === 'not checked' && waive.includes(name);
 }
 
 function verifyKind(
@@ -75,10 +107,17 @@ function verifyKind(
   bundle: Bundle,
   values: ReferenceValues,
   inputs: VerifierInputs,
+  before: ReadonlyMap<EvidenceKind, readonly Link[]>,
 ): readonly Link[] {
   switch (one.kind) {
     case 'tpm':
-      return verifyTpm(bundle, one, values.tpm);
+      return verifyTpm(bundle, one, {
+        tuples: values.tpm,
+        roots: values.tpmRoots,
+        reported: reportedKey(bundle, values, before),
+        collateral: inputs.collateral,
+        at: inputs.at,
+      });
     case 'snp':
       return readable('snp.report', () => snpLinksOf(one, bundle, values, inputs));
     case 'tdx':
@@ -100,11 +139,18 @@ function snpLinksOf(
   { report, certificates }: SnpBundle,
   { claims }: Bundle,
   { snp }: ReferenceValues,
-  { hostData, collateral, at }: VerifierInputs,
+  { hostData, collateral, at, amdRoots }: VerifierInputs,
 ): readonly Link[] {
   return verifySnp(
     { report, certificates: certificates.length === 0 ? [] : parseSnpCertificateTable(certificates) },
-    { reportData: reportDataOf(claims), hostData, values: snp, collateral, at },
+    {
+      reportData: reportDataOf(claims),
+      hostData,
+      values: snp,
+      collateral,
+      at,
+      ...(amdRoots === undefined ? {} : { roots: amdRoots }),
+    },
   ).links;
 }
 

@@ -1,5 +1,6 @@
 import { managementMethods } from '@kata-agent/catalogue';
 import {
+  boolean,
   endpointList,
   type EntryKey,
   type EntryKeyRow,
@@ -118,6 +119,14 @@ export const guestKeys: readonly EntryKeyRow[] = rows('guest', [
     purpose: 'how many such guests can be connected at once',
     example: '1',
     otherwise: '1',
+  },
+  {
+    key: 'attested',
+    type: boolean,
+    required: false,
+    purpose: 'whether a guest must be attested for this entry, also with --allow-unattested',
+    example: 'true',
+    otherwise: 'as realm serve demands',
   },
 ]);
 

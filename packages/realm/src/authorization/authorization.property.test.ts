@@ -181,7 +181,9 @@ test('guests come and go: none is admitted that no entry admits, and a newcomer 
             live.delete(id);
             continue;
           }
-          const admission = authorization.admit({ id, configurationDigest: digest }, [...live.values()]);
+          const admission = authorization.admit({ id, configurationDigest: digest, attested: false }, [
+            ...live.values(),
+          ]);
           const admitting = entries.filter(
             ({ configurations, keys }) =>
               (keys === undefined || keys.includes(id)) &&

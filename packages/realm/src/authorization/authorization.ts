@@ -5,8 +5,10 @@ import type { Operator } from './operator.js';
 export interface GuestFacts {
   /** SHA-256 of its key's SPKI; 64 hex digits. */
   readonly id: string;
-  /** `sha256:HEX`, from Describe; undefined if its listener does not serve that. */
+  /** `sha256:HEX`, from evidence, or from Describe; undefined if its listener does not serve that. */
   readonly configurationDigest: string | undefined;
+  /** Whether evidence binds the digest; otherwise it is the guest's word. */
+  readonly attested: boolean;
 }
 
 /** A guest that is connected, or about to be. */

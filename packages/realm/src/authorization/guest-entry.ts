@@ -8,6 +8,8 @@ export interface GuestEntry {
   /** SHA-256 of each key in hex; undefined: it does not matter. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly max: number;
+  /** Whether it admits attested guests only. */
+  readonly attested: boolean;
 }
 
 /** Digits of an ID in a name. */
@@ -45,7 +47,11 @@ export function entryNames({ id, name }: Pick<LiveGuest, 'id' | 'name'>): string
   return name.endsWith(`-${own}`) ? name.slice(0, -own.length) : name;
 }
 
-function matches({ configurations, keys }: GuestEntry, { id, configurationDigest }: GuestFacts): boolean {
+function matches(
+  { configurations, keys, attested }: GuestEntry,
+  { id, configurationDigest, attested: isAttested }: GuestFacts,
+): boolean {
+  if (attested && !isAttested) return false;
   // An entry without either is an error of the file.
   if (configurations === undefined && keys === undefined) return false;
   if (keys !== undefined && !keys.has(id)) return false;

@@ -31,13 +31,26 @@ function errorsOf(text: string): readonly string[] {
   return parsed.ok ? [] : parsed.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic));
 }
 
+test('an entry can demand evidence, also where guests without can be admitted', () => {
+  const text = `[[guest]]\nname = "web"\nconfigurations = ["${digest}"]\nattested = true\n[[guest]]\nname = "rest"\nconfigurations = ["*"]\n`;
+  const parsed = parseAuthorization(Buffer.from(text), 'realm.toml');
+  assert.ok(parsed.ok, errorsOf(text).join('\n'));
+  const nameOf = (attested: boolean): string => {
+    const facts = { id: 'a'.repeat(64), configurationDigest: digest, attested };
+    const admission = parsed.authorization.admit(facts, []);
+    return admission.ok ? admission.name : admission.reason;
+  };
+  assert.equal(nameOf(true), 'web');
+  assert.equal(nameOf(false), 'rest');
+});
+
 test('the file of ADR 0051 is valid', () => {
   const parsed = parseAuthorization(Buffer.from(valid), 'realm.toml');
   assert.ok(parsed.ok, errorsOf(valid).join('\n'));
   assert.match(parsed.authorization.sha256, /^[0-9a-f]{64}$/);
   assert.deepEqual(parsed.warnings, []);
   const id = 'a'.repeat(64);
-  const facts = { id, configurationDigest: digest };
+  const facts = { id, configurationDigest: digest, attested: false };
   const web = { id: 'b'.repeat(64), name: 'web', entry: 'web' };
   assert.deepEqual(parsed.authorization.admit(facts, []), {
     ok: true,
@@ -52,14 +65,14 @@ test('the file of ADR 0051 is valid', () => {
   );
   // The same key is the same guest.
   assert.ok(parsed.authorization.admit(facts, [{ ...web, id }]).ok);
-  const other = { id: 'b'.repeat(64), configurationDigest: digest };
+  const other = { id: 'b'.repeat(64), configurationDigest: digest, attested: false };
   assert.deepEqual(parsed.authorization.admit(other, [web]), {
     ok: true,
     name: `batch-${'b'.repeat(12)}`,
     entry: 'batch',
     max: 3,
   });
-  const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined };
+  const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined, attested: false };
   assert.match(
     JSON.stringify(
       parsed.authorization.admit(twin, [{ id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' }]),
@@ -71,7 +84,9 @@ test('the file of ADR 0051 is valid', () => {
 test('an empty file admits nobody', () => {
   const parsed = parseAuthorization(Buffer.from(''), 'realm.toml');
   assert.ok(parsed.ok);
-  assert.ok(!parsed.authorization.admit({ id: 'a'.repeat(64), configurationDigest: digest }, []).ok);
+  assert.ok(
+    !parsed.authorization.admit({ id: 'a'.repeat(64), configurationDigest: digest, attested: false }, []).ok,
+  );
 });
 
 test('all errors are reported at once, each with its place, a caret and help', () => {

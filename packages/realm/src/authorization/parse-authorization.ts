@@ -87,6 +87,7 @@ interface GuestValues {
   readonly configurations?: readonly string[];
   readonly keys?: readonly string[];
   readonly max?: number;
+  readonly attested?: boolean;
 }
 
 interface OperatorValues {
@@ -101,7 +102,13 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
     'guest',
     tablesOf('guest', root, report),
     (table) => {
-      const { name, configurations, keys, max = 1 }: GuestValues = valuesOf(guestKeys, table, report);
+      const {
+        name,
+        configurations,
+        keys,
+        max = 1,
+        attested = false,
+      }: GuestValues = valuesOf(guestKeys, table, report);
       if (!table.entries.has('configurations') && !table.entries.has('keys'))
         report.error(
           'KA1104',
@@ -117,6 +124,7 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
           configurations?.join() === '*' ? ('any' as const) : configurations && new Set(configurations),
         keys: keys && new Set(keys.map((pin) => parsePin(pin) ?? '')),
         max,
+        attested,
       };
     },
     report,

@@ -13,7 +13,7 @@ export interface GuestClaim {
   /** How many guests of the entry may be connected, to all replicas together. */
   readonly max: number;
   readonly relay: Relay;
-  readonly attested: false;
+  readonly attested: boolean;
   readonly described: GuestDescription | undefined;
   readonly connectedAt: number;
   /** The state of its log now. */

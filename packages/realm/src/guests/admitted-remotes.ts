@@ -11,9 +11,12 @@ export class AdmittedRemotes {
   /** Each is said again every few seconds; until then it is decided once. */
   #decided = new WeakMap<RemoteGuest, boolean>();
 
+  readonly #allowUnattested: boolean;
+
   /** `authorization` returns the one that counts now. */
-  constructor(authorization: () => Authorization) {
+  constructor(authorization: () => Authorization, allowUnattested: boolean) {
     this.#authorization = authorization;
+    this.#allowUnattested = allowUnattested;
   }
 
   of(guests: readonly RemoteGuest[]): readonly RemoteGuest[] {
@@ -23,6 +26,7 @@ export class AdmittedRemotes {
       this.#decided = new WeakMap();
     }
     return guests.filter((guest) => {
+      if (!guest.attested && !this.#allowUnattested) return false;
       const known = this.#decided.get(guest) ?? isAdmitted(authorization, guest);
       this.#decided.set(guest, known);
       return known;
@@ -30,7 +34,11 @@ export class AdmittedRemotes {
   }
 }
 
-function isAdmitted(authorization: Authorization, { id, name, entry, described }: RemoteGuest): boolean {
-  const admission = authorization.admit({ id, configurationDigest: described?.configurationDigest }, []);
+function isAdmitted(
+  authorization: Authorization,
+  { id, name, entry, described, attested }: RemoteGuest,
+): boolean {
+  const facts = { id, configurationDigest: described?.configurationDigest, attested };
+  const admission = authorization.admit(facts, []);
   return admission.ok && admission.name === name && admission.entry === entry;
 }

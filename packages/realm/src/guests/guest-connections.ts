@@ -12,9 +12,9 @@ import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
 import { AdmissionPace } from './admission-pace.js';
 import { briefText } from './brief-text.js';
-import { describeGuest } from './describe-guest.js';
 import type { GuestAlerts } from './guest-alerts.js';
-import type { Guest, GuestDescription } from './guest.js';
+import { type Identified, type IdentityDemand, identifyGuest, UnattestedError } from './identify-guest.js';
+import type { Guest } from './guest.js';
 import type { ControlConnection } from './guests-server.js';
 import type { ObeyedRevocations } from './obeyed-revocations.js';
 import type { Held, LiveGuests } from './live-guests.js';
@@ -32,6 +32,8 @@ const limits = {
 export interface GuestConnectionsOptions {
   /** Returns the authorization that counts now. */
   readonly authorization: () => Authorization;
+  /** Returns what counts now. */
+  readonly demand: () => IdentityDemand;
   readonly bus: Bus;
   readonly guests: LiveGuests;
   readonly store: Store;
@@ -53,10 +55,9 @@ const cloneMs = 1_000;
 /** Why a connection of a guest has ended, in metrics. */
 type Ended = 'closed' | 'replaced' | 'moved' | 'health' | 'reload' | 'drain';
 
-interface Live extends Held {
+interface Live extends Held, Identified {
   readonly channel: Channel;
   readonly max: number;
-  readonly described: GuestDescription | undefined;
   readonly connectedAt: number;
   ended?: Ended;
   why?: string;
@@ -84,7 +85,8 @@ export class GuestConnections {
     try {
       await this.#serve(connection, channel);
     } catch (error) {
-      this.#refuse(connection, (error as Error).message, 'failure');
+      const reason = error instanceof UnattestedError ? 'evidence' : 'failure';
+      this.#refuse(connection, (error as Error).message, reason);
     } finally {
       channel.close();
     }
@@ -92,11 +94,19 @@ export class GuestConnections {
 
   /** Ends the connections of guests that the authorization no longer admits under their name. Returns their number. */
   recheck(): number {
-    const { authorization, log } = this.#options;
+    const { authorization, demand, log } = this.#options;
+    const { evidence } = demand();
     const admitted: Live[] = [];
     let ended = 0;
     for (const live of [...this.#live].sort((a, b) => a.connectedAt - b.connectedAt)) {
-      const facts = { id: live.id, configurationDigest: live.described?.configurationDigest };
+      if (live.attested && live.by !== evidence?.sha256) {
+        ended += 1;
+        log('info', 'a guest is asked for evidence again', { guest: live.name, id: live.id });
+        this.#end(live, 'reload', 'the reference values have changed: it is asked for evidence again');
+        continue;
+      }
+      const { id, attested, described } = live;
+      const facts = { id, attested, configurationDigest: described?.configurationDigest };
       const admission = authorization().admit(facts, admitted);
       if (admission.ok && admission.name === live.name && admission.entry === live.entry) admitted.push(live);
       else {
@@ -155,10 +165,11 @@ export class GuestConnections {
   }
 
   async #serve(connection: ControlConnection, channel: Channel): Promise<void> {
-    const { authorization, guests, decisions, callMs } = this.#options;
+    const { authorization, demand, guests, decisions, callMs } = this.#options;
     const { id, relay } = connection;
-    const described = await describeGuest(channel, callMs);
-    const facts = { id, configurationDigest: described?.configurationDigest };
+    const identified = await identifyGuest(channel, connection, demand(), callMs);
+    const { described, attested, how } = identified;
+    const facts = { id, attested, configurationDigest: described?.configurationDigest };
     // From here to `hold` nothing is awaited: two guests cannot get one name.
     const admission = authorization().admit(facts, guests.held());
     if (this.#closed) return;
@@ -187,7 +198,7 @@ export class GuestConnections {
       entry,
       max,
       channel,
-      described,
+      ...identified,
       connectedAt: Date.now(),
       end: (why) => void this.#replace(live, why),
     };
@@ -195,7 +206,7 @@ export class GuestConnections {
     this.#live.add(live);
     try {
       const what = described === undefined ? 'undescribed' : described.configurationDigest;
-      const reason = `admitted as "${name}"; unattested; ${what}; relay = "${relay}"`;
+      const reason = `admitted as "${name}"; ${how}; ${what}; relay = "${relay}"`;
       const ended = await decisions.connection('guests', peerText(id), reason);
       try {
         await this.#serveAdmitted(live, connection);
@@ -251,6 +262,7 @@ export class GuestConnections {
     await repeatRevocations(channel, revocations, callMs);
     await this.#files.get(id);
     const logs = store.guest(id);
+    logs.attestedKey = live.logKey;
     try {
       await this.#serveLogged(live, connection, logs);
     } finally {
@@ -264,13 +276,13 @@ export class GuestConnections {
     logs: GuestLogs,
   ): Promise<void> {
     const { bus, guests, metrics, log, health } = this.#options;
-    const { channel, name, entry, described, connectedAt } = live;
+    const { channel, name, entry, described, attested, connectedAt } = live;
     const over = new AbortController();
     const guest: Guest = {
       id,
       name,
       relay,
-      attested: false,
+      attested,
       described,
       connectedAt,
       channel,
@@ -283,7 +295,7 @@ export class GuestConnections {
         entry,
         max: live.max,
         relay,
-        attested: false,
+        attested,
         described,
         connectedAt,
         log: () => logs.log,
@@ -302,7 +314,7 @@ export class GuestConnections {
     await this.#noteBoot(live);
     this.#options.silence.connected(id);
     const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };
-    log('info', 'guest admitted', { ...fields, attested: false });
+    log('info', 'guest admitted', { ...fields, attested });
     metrics.add('kata_realm_guests_admitted_total');
     metrics.add('kata_realm_guests', 1, { relay });
     const files = this.#collect(live, logs, from, over.signal);
@@ -374,7 +386,7 @@ export class GuestConnections {
   #refuse(
     { id, from }: Pick<ControlConnection, 'id' | 'from'>,
     cause: string,
-    reason: 'admission' | 'failure',
+    reason: 'admission' | 'evidence' | 'failure',
   ): void {
     const { decisions, metrics, log } = this.#options;
     if (this.#closed) return;

@@ -22,6 +22,8 @@ export interface ControlConnection {
   readonly socket: Duplex;
   /** The remote address; of IPv6 its /64. */
   readonly from: string;
+  /** Returns the exporter of the TLS connection (RFC 9266), in hex. */
+  readonly exporter: () => string;
   /** Called when the guest is admitted: its connection no longer counts as pending. */
   readonly accepted: () => void;
 }
@@ -128,7 +130,17 @@ export class GuestsServer {
     }
     acceptUpgrade(socket, controlProtocol, head);
     const { relay } = asked;
-    this.#options.onControl({ id, relay, socket, from, accepted: () => this.#accept(socket) });
+    this.#options.onControl({
+      id,
+      relay,
+      socket,
+      from,
+      exporter: () =>
+        (socket as TLSSocket)
+          .exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+          .toString('hex'),
+      accepted: () => this.#accept(socket),
+    });
   }
 
   async #relayElsewhere(id: string, token: string, socket: Duplex, head: Buffer): Promise<void> {

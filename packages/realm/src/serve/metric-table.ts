@@ -50,7 +50,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_guests_refused_total: {
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections of guests that were not: request (no connection of a guest), admission (no entry, or a full one), failure (its answers).',
+    help: 'Connections of guests that were not: request (no connection of a guest), admission (no entry, or a full one), evidence (none, or not verified), failure (its answers).',
   },
   kata_realm_guests_ended_total: {
     type: 'counter',

@@ -1,9 +1,12 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { type Diagnostic, renderDiagnostic } from '@kata-agent/config';
+import { EvidenceFormError, noCollateral, parseCollateral, parseReferenceValues } from '@kata-agent/evidence';
 import type { Authorization } from '../authorization/authorization.js';
 import { parseAuthorization } from '../authorization/parse-authorization.js';
+import type { EvidenceDemand } from '../guests/attest-guest.js';
 import type { ServerIdentity } from '../listener/https-options.js';
 import { type OperatorCa, readOperatorCa } from '../listener/operator-ca.js';
 import type { RealmFiles } from './realm-options.js';
@@ -34,6 +37,8 @@ export interface ReadFiles {
   readonly identity: ServerIdentity;
   readonly operatorCa: OperatorCa;
   readonly authorization: Authorization;
+  /** Undefined: guests are not asked for evidence. */
+  readonly evidence: EvidenceDemand | undefined;
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -66,16 +71,47 @@ export async function readFiles(files: RealmFiles): Promise<ReadFiles> {
       { help: ['--cert is a PEM file with the certificate and its chain, --key the private key in PEM'] },
     );
   }
+  const evidence = await readEvidenceDemand(files);
   const ca = await textOf('--operator-ca', files.operatorCa);
   const crl = files.operatorCrl === undefined ? undefined : await textOf('--operator-crl', files.operatorCrl);
   try {
     const { authorization, warnings } = parsed;
-    return { identity, operatorCa: readOperatorCa(ca, crl), authorization, warnings };
+    const operatorCa = readOperatorCa(ca, crl);
+    return { identity, operatorCa, authorization, evidence, warnings };
   } catch (error) {
     throw new RealmFileError('invalid', (error as Error).message, {
       help: ['write PEM blocks, each on lines of its own'],
     });
   }
+}
+
+async function readEvidenceDemand({
+  reference,
+  collateral: directory,
+}: RealmFiles): Promise<EvidenceDemand | undefined> {
+  if (reference === undefined) return undefined;
+  const bytes = await bytesOf('--reference', reference);
+  const files = directory === undefined ? new Map<string, Uint8Array>() : await filesIn(directory);
+  const hash = createHash('sha256').update(bytes);
+  for (const [name, content] of files) hash.update(`\n${name} ${content.length}\n`).update(content);
+  try {
+    const collateral = files.size === 0 ? noCollateral : parseCollateral(files);
+    return { values: parseReferenceValues(bytes), collateral, sha256: hash.digest('hex') };
+  } catch (error) {
+    if (!(error instanceof EvidenceFormError)) throw error;
+    throw new RealmFileError('invalid', error.message, {
+      help: ['docs/evidence.md, "Reference values", has the form of --reference'],
+    });
+  }
+}
+
+async function filesIn(directory: string): Promise<ReadonlyMap<string, Uint8Array>> {
+  const names = await readdir(directory).catch((error: Error) => {
+    throw new RealmFileError('unreadable', `--collateral: cannot read ${directory}: ${error.message}`);
+  });
+  const files = new Map<string, Uint8Array>();
+  for (const name of names.sort()) files.set(name, await bytesOf('--collateral', join(directory, name)));
+  return files;
 }
 
 async function bytesOf(option: string, path: string): Promise<Buffer> {

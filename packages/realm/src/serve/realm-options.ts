@@ -17,6 +17,10 @@ export interface RealmFiles {
   readonly authorization: string;
   /** The private key of the realm as a witness: a file of `kata-agent-ctl realm witness-key`, read at start only. */
   readonly witnessKey?: string | undefined;
+  /** The reference values that the evidence of guests is verified by; undefined: guests are not asked for evidence. */
+  readonly reference?: string | undefined;
+  /** The directory of what vendors publish, for evidence of SNP and TDX. */
+  readonly collateral?: string | undefined;
 }
 
 /** Times that tests shorten, in ms. */
@@ -55,6 +59,8 @@ export interface RealmOptions {
   readonly operators: HostPort;
   readonly metrics: HostPort | undefined;
   readonly files: RealmFiles;
+  /** Whether guests without verified evidence can be admitted; they are marked everywhere. */
+  readonly allowUnattested: boolean;
   readonly store: string;
   /** Bytes of logs that are stored of each guest. */
   readonly maxLogPerGuest: number;

@@ -66,7 +66,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     throw error;
   });
   const current: CurrentFiles = { files };
-  const admitted = new AdmittedRemotes(() => current.files.authorization);
+  const admitted = new AdmittedRemotes(() => current.files.authorization, options.allowUnattested);
   const live = new LiveGuests(
     () => bus.remote(),
     (guests) => admitted.of(guests),
@@ -103,7 +103,13 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     onRecords = (id) => realm?.recordsStored(id);
     const { version } = options;
     const { sha256 } = files.authorization;
-    await store.decisions.boot({ program: 'realm', version, authorization: sha256, attestation: 'none' });
+    await store.decisions.boot({
+      program: 'realm',
+      version,
+      authorization: sha256,
+      attestation: attestationOf(options),
+      ...(files.evidence === undefined ? {} : { reference: files.evidence.sha256 }),
+    });
     await realm.open();
   } catch (error) {
     if (realm === undefined) {
@@ -183,6 +189,7 @@ class RunningRealm implements Realm {
     const operatorRefused = reportRefusals('operators', this.#decisions, log);
     this.#guestConnections = new GuestConnections({
       authorization,
+      demand: () => ({ evidence: this.#files.evidence, allowUnattested: options.allowUnattested }),
       bus,
       guests: live,
       store,
@@ -289,7 +296,11 @@ class RunningRealm implements Realm {
     this.#ports = { guests: guestsPort, operators: operatorsPort, metrics: status };
     this.#isReady = true;
     this.#metrics.set('kata_realm_ready', 1);
-    log('warn', 'guests are not attested: their configurations are their word (--allow-unattested)');
+    if (this.#options.allowUnattested)
+      log(
+        'warn',
+        'guests without evidence are admitted: their configurations are their word (--allow-unattested)',
+      );
     if (this.#witness !== undefined) log('info', 'witness', { key: this.#witness.verifier });
     log('info', 'listening', { guests: guestsPort, operators: operatorsPort, metrics: status });
   }
@@ -378,6 +389,12 @@ class RunningRealm implements Realm {
     }
     log('info', 'ended');
   }
+}
+
+/** Whether guests are asked for evidence, in the boot record. */
+function attestationOf({ files, allowUnattested }: RealmOptions): 'none' | 'optional' | 'required' {
+  if (files.reference === undefined) return allowUnattested ? 'none' : 'required';
+  return allowUnattested ? 'optional' : 'required';
 }
 
 async function opened(

@@ -293,6 +293,27 @@ test('a shorter log of the same begin is an alert when its records do not arrive
   await logs.close();
 });
 
+test('a log of another key than evidence binds is an alert', async (t) => {
+  const lines = await linesOf(t, 3);
+  const key = /"logKey":"([^"]+)"/.exec(textOf(lines))?.[1];
+  for (const [attested, state] of [
+    [key, 'verified'],
+    ['kata-agent/other+0a1b2c3d+AQ==', 'second-log'],
+  ] as const) {
+    const { logs, faults } = setUp(t);
+    logs.attestedKey = attested;
+    await logs.begin();
+    await logs.take(lines);
+    assert.equal(logs.log.state, state);
+    if (state === 'second-log')
+      assert.match(
+        faults[0]?.what ?? '',
+        /record 1 names the log key .*, and the guest's evidence kata-agent\/other/,
+      );
+    await logs.close();
+  }
+});
+
 test('a second boot under the same key is an alert, also after a restart', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'kata-realm-source-'));
   t.after(() => rmSync(directory, { recursive: true }));

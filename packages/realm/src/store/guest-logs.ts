@@ -54,6 +54,8 @@ export class GuestLogs {
   #overlap: LastRecord | undefined;
   /** The number of the record that was not sent again: the guest may have another log. */
   #awaitsOther: number | undefined;
+  /** The key that evidence of the guest binds; undefined: it is not attested. */
+  attestedKey: string | undefined;
   #isWriting = false;
   #isSilent = false;
   #trouble: Extract<LogState, 'not-served' | 'full' | 'failed'> | undefined;
@@ -364,6 +366,10 @@ export class GuestLogs {
     }
     const { pin } = (facts['tls'] ?? {}) as { readonly pin?: unknown };
     if (own !== undefined || pin !== formatPin(this.id)) return;
+    if (this.attestedKey !== undefined && record.logKey !== this.attestedKey) {
+      const what = `record ${sequence} names the log key ${record.logKey ?? 'none'}, and the guest's evidence ${this.attestedKey}`;
+      await this.#fault({ kind: 'second-log', sequence, what });
+    }
     const { heartbeatMs } = facts;
     const heartbeat = typeof heartbeatMs === 'number' && heartbeatMs > 0 ? { heartbeatMs } : {};
     await this.#note({ kind: 'own-boot', sequence, ...heartbeat });

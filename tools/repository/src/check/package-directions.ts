@@ -34,7 +34,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'evidence',
     'image',
   ],
-  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission', 'tlog'],
+  realm: ['protocol', 'catalogue', 'ttrpc', 'config', 'audit', 'x509', 'admission', 'tlog', 'evidence'],
   ctl: [
     'protocol',
     'catalogue',

@@ -10,6 +10,7 @@ import { revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
+import { channelBinding } from '../tls/channel-binding.js';
 import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
 import { DialFailures, serverText } from './dial-failures.js';
@@ -148,6 +149,7 @@ export class DialOut implements Listener {
       peer: serverText(this.#server.address.host, certificate),
       identity: identityOf(certificate),
       realm: this.#realm,
+      exporter: () => channelBinding(stream),
     };
     const closed = new Promise<void>((resolve) => {
       if (stream.closed) resolve();

@@ -9,6 +9,7 @@ import { recordConnectionRefusal } from '../connection-refusal.js';
 import { rarely } from '../rarely.js';
 import type { OwnIdentity } from './own-identity.js';
 import type { Revocations } from './revocations.js';
+import { channelBinding } from './channel-binding.js';
 import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
 
 export interface CallersOptions {
@@ -71,11 +72,6 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
         peer: withVia(peerText(peer)),
       }),
   });
-}
-
-/** RFC 9266: 32 bytes, an empty context. */
-function channelBinding(stream: TLSSocket): string {
-  return stream.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)).toString('hex');
 }
 
 /**

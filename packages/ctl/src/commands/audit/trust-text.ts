@@ -3,6 +3,8 @@ import type { Trust } from '@kata-agent/audit';
 /** Returns what a checkpoint is worth, in the words of docs/trust.md, "The audit log". */
 export function trustText(trust: Trust): string {
   switch (trust.kind) {
+    case 'evidence':
+      return 'bound by evidence';
     case 'witnesses':
       return `cosigned by ${trust.count} ${trust.count === 1 ? 'witness' : 'witnesses'}`;
     case 'pinned':

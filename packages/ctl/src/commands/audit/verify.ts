@@ -14,6 +14,7 @@ import { ExitCode } from '../../exit-code.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { keyOptions, readCheckpoint, trustedKeys } from './checkpoint-options.js';
+import { evidenceOptions, readBoundCheckpoint } from './bound-checkpoint.js';
 import { logOperand, withLog } from './log-file.js';
 import { trustText } from './trust-text.js';
 
@@ -21,7 +22,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
@@ -34,6 +35,7 @@ export const auditVerify: CommandDefinition = {
       description: 'a checkpoint that audit checkpoint printed; the log must have its records',
     },
     ...keyOptions,
+    ...evidenceOptions,
   ],
   examples: [
     {
@@ -44,12 +46,16 @@ export const auditVerify: CommandDefinition = {
       line: 'kata-agent-ctl audit verify audit.log --checkpoint checkpoint --key "$(cat log.key)"',
       description: 'Verifies a copy of the log against a checkpoint of a known key.',
     },
+    {
+      line: 'kata-agent-ctl audit verify audit.log --evidence bundle.json --reference values.json',
+      description: 'Verifies a copy of the log by evidence of the agent that wrote it.',
+    },
   ],
   formats: true,
   run: async (invocation) => {
     const file = invocation.operands[0] ?? '';
     const head = keptHead(invocation);
-    const checkpoint = trustedCheckpoint(invocation);
+    const checkpoint = await trustedCheckpoint(invocation);
     const report = await withLog(file, ExitCode.Mismatch, () => verify(file, { head, checkpoint }));
     const isAnchored = head !== undefined || checkpoint !== undefined;
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
@@ -68,9 +74,15 @@ function keptHead({ options }: Invocation): Position | undefined {
   });
 }
 
-function trustedCheckpoint({ options }: Invocation): TrustedCheckpoint | undefined {
+async function trustedCheckpoint({ options }: Invocation): Promise<TrustedCheckpoint | undefined> {
   const keys = trustedKeys(options);
   const path = options.text('checkpoint');
+  const bound = await readBoundCheckpoint(options);
+  if (bound !== undefined) {
+    if (keys.key !== undefined && keys.key.toString() !== bound.key?.toString())
+      throw new CommandError(ExitCode.Mismatch, '--key is not the key of the log that the evidence binds');
+    return { ...keys, ...bound, ...(path === undefined ? {} : { checkpoint: readCheckpoint(path) }) };
+  }
   if (path !== undefined) return { checkpoint: readCheckpoint(path), ...keys };
   if (keys.key === undefined && keys.witnesses.length === 0) return undefined;
   throw new CommandError(ExitCode.Usage, '--key and --witness are of a checkpoint: give --checkpoint');

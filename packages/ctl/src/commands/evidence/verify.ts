@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { configurationDigest, hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
-import type { VerifierInputs } from '@kata-agent/evidence';
+import { configurationDigest } from '@kata-agent/config';
 import type { CommandDefinition, Invocation } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
 import { ExitCode } from '../../exit-code.js';
 import { readReference, withEvidence } from '../../input/read-evidence.js';
-import { readInput, unreadable } from '../../input/read-input.js';
+import { readInput } from '../../input/read-input.js';
 import { print } from '../../output/print.js';
 import { type Style, styleFor } from '../../output/style.js';
 import { namedFiles, rootOption } from '../config/guest-root.js';
+import { boundInitdata } from './bound-initdata.js';
+import { collateralOptions, readCollateral } from './collateral.js';
 import { parseNonce } from './nonce.js';
 
 export const evidenceVerify: CommandDefinition = {
@@ -29,14 +28,7 @@ export const evidenceVerify: CommandDefinition = {
     },
     { flags: '--initdata <file>', description: 'the initdata that is the last document' },
     rootOption,
-    {
-      flags: '--collateral <dir>',
-      description: 'certificates, revocation lists and, for TDX, TCB info and QE identity, from the vendors',
-    },
-    {
-      flags: '--at <time>',
-      description: 'when certificates must be valid: 2026-11-27T00:00:00Z; default: now',
-    },
+    ...collateralOptions,
     { flags: '--nonce <hex>', description: 'the nonce that you chose' },
     { flags: '--channel <channel>', description: 'the channel that attest printed' },
     { flags: '--pin <pin>', description: "the agent's public key, spki:sha256:HEX, as attest printed it" },
@@ -62,7 +54,11 @@ export const evidenceVerify: CommandDefinition = {
     const digest = digestOf(invocation);
     const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
     const values = await readReference(reference);
-    const inputs = await inputsOf(invocation);
+    const initdata = options.text('initdata');
+    const inputs = {
+      ...(await readCollateral(options)),
+      ...(initdata === undefined ? {} : boundInitdata(initdata)),
+    };
     const verification = await withEvidence(ExitCode.Mismatch, () =>
       verifyEvidence(
         parseBundle(readInput(path)),
@@ -101,51 +97,6 @@ function digestOf({ options }: Invocation): string | undefined {
     documents.map((bytes) => ({ sha256: createHash('sha256').update(bytes).digest('hex') })),
     options.texts('config').length === 0 ? [] : namedFiles(base, options.text('root')),
   );
-}
-
-/** Reads what only evidence of SNP and TDX needs. */
-async function inputsOf({ options }: Invocation): Promise<VerifierInputs> {
-  const directory = options.text('collateral');
-  const { noCollateral, parseCollateral } = await import('@kata-agent/evidence');
-  const files =
-    directory === undefined
-      ? undefined
-      : new Map(namesIn(directory).map((name) => [name, readInput(join(directory, name))]));
-  const collateral =
-    files === undefined ? noCollateral : await withEvidence(ExitCode.Usage, () => parseCollateral(files));
-  return { collateral, at: timeOf(options.text('at')), ...hostDataOf(options.text('initdata')) };
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory).sort();
-  } catch (error) {
-    throw unreadable(directory, error);
-  }
-}
-
-function timeOf(text: string | undefined): number {
-  if (text === undefined) return Date.now();
-  const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(time)) return time;
-  throw new CommandError(ExitCode.Usage, `--at '${text}': must be a time such as 2026-11-27T00:00:00Z`);
-}
-
-/** Returns what the host must have passed to the hardware at launch for this initdata. */
-function hostDataOf(path: string | undefined): Pick<VerifierInputs, 'hostData' | 'mrConfigId'> {
-  if (path === undefined) return {};
-  const envelope = readInput(path);
-  const parsed = parseInitdata(envelope, path);
-  if (!parsed.ok)
-    throw new CommandError(
-      ExitCode.Failed,
-      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
-    );
-  const initdata = { envelope, algorithm: parsed.algorithm };
-  return {
-    hostData: hostDataDigest(initdata, 'HOSTDATA'),
-    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
-  };
 }
 
 interface Verification {

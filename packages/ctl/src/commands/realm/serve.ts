@@ -13,7 +13,7 @@ export const realmServe: CommandDefinition = {
   details: [
     'Runs the server that https:// listeners of guests dial, until SIGTERM. Admits guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
     'SIGHUP reads the authorization file, certificates and CRL again; if one is not valid, nothing changes. SIGTERM drains: no new operators, --drain for those that are connected, then guests are closed and the store is flushed. A second SIGTERM ends at once.',
-    'Guests cannot be attested yet: what a guest says of its configuration is its word. Without --allow-unattested the command does not start.',
+    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are admitted too: then what a guest says of its configuration is its word, and it is marked everywhere. One of the two options is needed.',
   ],
   options: [
     { flags: '--guests <host:port>', description: 'the address that guests dial' },
@@ -42,7 +42,18 @@ export const realmServe: CommandDefinition = {
       description:
         'cosign checkpoints of the guests’ logs with this key, of realm witness-key; for one process, not with --bus',
     },
-    { flags: '--allow-unattested', description: 'admit guests without evidence; required' },
+    {
+      flags: '--reference <file>',
+      description: 'the values that the evidence of guests is verified by: values.json, docs/evidence.md',
+    },
+    {
+      flags: '--collateral <dir>',
+      description: 'for evidence of SNP and TDX: what the vendors publish, as of evidence verify',
+    },
+    {
+      flags: '--allow-unattested',
+      description: 'admit guests without verified evidence too, and mark them everywhere',
+    },
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
       flags: '--max-log-per-guest <size>',
@@ -69,8 +80,8 @@ export const realmServe: CommandDefinition = {
   ],
   examples: [
     {
-      line: 'kata-agent-ctl realm serve --guests 0.0.0.0:8443 --operators 0.0.0.0:8444 --cert realm.pem --key realm.key --operator-ca ops-ca.pem --authorization realm.toml --store /var/lib/kata-realm --allow-unattested --metrics 127.0.0.1:9090',
-      description: 'Runs a realm.',
+      line: 'kata-agent-ctl realm serve --guests 0.0.0.0:8443 --operators 0.0.0.0:8444 --cert realm.pem --key realm.key --operator-ca ops-ca.pem --authorization realm.toml --store /var/lib/kata-realm --reference values.json --metrics 127.0.0.1:9090',
+      description: 'Runs a realm, whose guests must be attested.',
     },
   ],
   run: async (invocation) => {
@@ -86,15 +97,25 @@ export const realmServe: CommandDefinition = {
       operatorCrl: options.text('operatorCrl'),
       authorization: required('authorization'),
       witnessKey: options.text('witnessKey'),
+      reference: options.text('reference'),
+      collateral: options.text('collateral'),
     };
     const store = required('store');
-    if (!options.flag('allowUnattested'))
-      throw new CommandError(ExitCode.Usage, 'no guest can be attested yet, and none would be admitted', {
-        help: [
-          'to admit guests whose configurations are their word, add --allow-unattested',
-          'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
-        ],
-      });
+    const allowUnattested = options.flag('allowUnattested');
+    if (files.reference === undefined && files.collateral !== undefined)
+      throw new CommandError(ExitCode.Usage, '--collateral is for evidence, which --reference asks for');
+    if (!allowUnattested && files.reference === undefined)
+      throw new CommandError(
+        ExitCode.Usage,
+        'no guest can be attested without values, and none would be admitted',
+        {
+          help: [
+            'to demand evidence, add --reference values.json',
+            'to admit guests whose configurations are their word, add --allow-unattested',
+            'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
+          ],
+        },
+      );
     const maxLogPerGuest = sizeOf('--max-log-per-guest', options.text('maxLogPerGuest'));
     const storeMax = sizeOf('--store-max', options.text('storeMax'));
     const drainMs = parseDuration(options.text('drain') ?? '', '--drain');
@@ -120,6 +141,7 @@ export const realmServe: CommandDefinition = {
       operators,
       metrics: metrics === undefined ? undefined : parseHostPort(metrics, '--metrics'),
       files,
+      allowUnattested,
       store,
       maxLogPerGuest,
       storeMax,

@@ -30,9 +30,9 @@ export function parseGuestEntry(id: string, value: unknown): GuestEntry | undefi
     return undefined;
   if (relay !== 'operator-tls' && relay !== 'trusted') return undefined;
   if (connectedAt === undefined || connectedAt > latest || epoch === undefined) return undefined;
-  // No realm can attest a guest yet.
-  if (given['attested'] !== false || described === 'none') return undefined;
-  return { id, name, entry, replica, relay, attested: false, described, connectedAt, epoch, log };
+  const { attested } = given;
+  if (typeof attested !== 'boolean' || described === 'none') return undefined;
+  return { id, name, entry, replica, relay, attested, described, connectedAt, epoch, log };
 }
 
 function parseDescription(value: unknown): GuestDescription | undefined | 'none' {

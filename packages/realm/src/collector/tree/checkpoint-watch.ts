@@ -127,7 +127,7 @@ export class CheckpointWatch {
       }
       await logs.putBeside('checkpoint', cosigned?.text ?? text);
       await tree.save();
-      const { trust, problem } = judgeTrust(count, { key: undefined, witnesses, quorum });
+      const { trust, problem } = judgeTrust(count, { key: undefined, witnesses, quorum }, head);
       const size = cosigned?.checkpoint.head.size ?? 0;
       const late = this.#late(origin, head.size, size);
       onAgreed({

@@ -1,0 +1,58 @@
+import type { TrustedCheckpoint } from '@kata-agent/audit';
+import { parseAgentLogCheckpoint, parseAgentLogVerifier, type TreeHash } from '@kata-agent/tlog';
+import type { OptionRow } from '../../cli/definition.js';
+import type { Options } from '../../cli/options.js';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { readReference, withEvidence } from '../../input/read-evidence.js';
+import { readInput } from '../../input/read-input.js';
+import { collateralOptions, readCollateral } from '../evidence/collateral.js';
+import { parsed } from './checkpoint-options.js';
+
+/** The options of `readBoundCheckpoint`. */
+export const evidenceOptions: readonly OptionRow[] = [
+  {
+    flags: '--evidence <file>',
+    description:
+      'a bundle of attest, which binds the log’s key and a tree; without --checkpoint, its checkpoint',
+  },
+  { flags: '--reference <file>', description: 'the values that the evidence is verified by: values.json' },
+  ...collateralOptions,
+];
+
+/** These links say who asked, when and in which connection: a log is bound the same whoever asked. */
+const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
+
+/**
+ * Verifies the evidence of `--evidence`, and returns its checkpoint with the key and the tree that it binds. Undefined: the option
+ * is not given. Throws a CommandError, with the link that broke.
+ */
+export async function readBoundCheckpoint(
+  options: Options,
+): Promise<Required<Pick<TrustedCheckpoint, 'checkpoint' | 'key' | 'bound'>> | undefined> {
+  const path = options.text('evidence');
+  const reference = options.text('reference');
+  if (path === undefined && reference === undefined) return undefined;
+  if (path === undefined || reference === undefined)
+    throw new CommandError(ExitCode.Usage, '--evidence and --reference belong together', {
+      help: ['pass --evidence bundle.json --reference values.json; docs/evidence.md has both forms'],
+    });
+  const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
+  const values = await readReference(reference);
+  const inputs = await readCollateral(options);
+  const { bundle, verification } = await withEvidence(ExitCode.Mismatch, () => {
+    const bundle = parseBundle(readInput(path));
+    const waive = [...values.waive, ...aboutTheCall];
+    return { bundle, verification: verifyEvidence(bundle, { ...values, waive }, {}, inputs) };
+  });
+  const { verified, verdict, claims } = verification;
+  if (!verified || claims === undefined)
+    throw new CommandError(ExitCode.Mismatch, `${path}: ${verdict}`, {
+      help: [`kata-agent-ctl evidence verify ${path} --reference ${reference} prints each link`],
+    });
+  return {
+    checkpoint: parsed(path, () => parseAgentLogCheckpoint(bundle.checkpoint)),
+    key: parsed(path, () => parseAgentLogVerifier(claims.logKey)),
+    bound: { size: claims.treeSize, root: claims.rootHash as TreeHash },
+  };
+}

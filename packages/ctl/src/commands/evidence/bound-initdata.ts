@@ -1,0 +1,23 @@
+import { hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
+import { CommandError } from '../../command-error.js';
+import { ExitCode } from '../../exit-code.js';
+import { readInput } from '../../input/read-input.js';
+
+/** Returns what the host must have passed to the hardware at launch for this initdata. Throws a CommandError. */
+export function boundInitdata(path: string): {
+  readonly hostData: Uint8Array;
+  readonly mrConfigId: Uint8Array;
+} {
+  const envelope = readInput(path);
+  const parsed = parseInitdata(envelope, path);
+  if (!parsed.ok)
+    throw new CommandError(
+      ExitCode.Failed,
+      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
+    );
+  const initdata = { envelope, algorithm: parsed.algorithm };
+  return {
+    hostData: hostDataDigest(initdata, 'HOSTDATA'),
+    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
+  };
+}
