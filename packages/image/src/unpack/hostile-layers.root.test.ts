@@ -189,6 +189,7 @@ const rows: readonly Row[] = [
     [[file('f', { pax: { path: `${'a/'.repeat(100)}f` } })]],
     { bytes: 65_536 },
   ],
+  ['a directory in place of the link through which it leads', 'parent', [[link('a', '/'), directory('a/a')]]],
   ['too many bytes of names', 'limit', [[file('a'.repeat(90)), file('b'.repeat(90))]], { nameBytes: 100 }],
   ['no time', 'limit', [[file('a')]], { milliseconds: -1 }],
 ];

@@ -82,7 +82,16 @@ export class LayerTree {
     for (const { name, time } of [...this.#times.values()].reverse()) {
       const parent = this.#parents.open(name.slice(0, -1));
       const last = name.length === 0 ? '.' : lastOf(name);
-      this.#syscalls.utimensat(parent, last, time, At.SymlinkNoFollow);
+      try {
+        this.#syscalls.utimensat(parent, last, time, At.SymlinkNoFollow);
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+        throw new LayerError(
+          'parent',
+          `${quoted(Buffer.from(name.join('/'), 'latin1'))} has replaced a link through which its own name leads\nhelp: do not use this image`,
+          { cause: error },
+        );
+      }
     }
   }
 
