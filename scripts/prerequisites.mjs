@@ -45,8 +45,11 @@ const table = {
     provides: ['mkfs.erofs'],
     neededBy: 'tests/vm/rootfs, tests/root/scenario, packages/guest',
   },
-  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/erofs-layers, tests/vm/devices' },
-  'cryptsetup-bin': { provides: ['veritysetup'], neededBy: 'tests/vm/rootfs, tests/vm/devices' },
+  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/{erofs,verified}-layers, tests/vm/devices' },
+  'cryptsetup-bin': {
+    provides: ['veritysetup'],
+    neededBy: 'tests/root/verified-layers, tests/vm/rootfs, tests/vm/devices',
+  },
   [architecture.qemu.package]: { provides: [architecture.qemu.command], neededBy: 'all of tests/vm' },
   virtiofsd: {
     provides: ['/usr/libexec/virtiofsd'],

@@ -144,7 +144,7 @@ export function verityStandIn(
       'own=$(mktemp -d) && mount -t tmpfs -o mode=755 kata-dev $own && ' +
       'for n in /dev/*; do if [ -b $n ] || [ -c $n ]; then cp -a $n $own/ || exit 1; fi; done && ' +
       'mkdir $own/mapper $own/pts && mknod $own/mapper/control c 1 3 && mount --rbind /dev/pts $own/pts && ' +
-      'ln -s /proc/self/fd $own/fd && mount --rbind $own /dev',
+      'ln -s /proc/self/fd $own/fd && mount --rbind $own /dev && umount -l $own && rmdir $own',
     env: {
       NODE_OPTIONS: `--import ${preload}`,
       VERITY_TABLES: tables,
