@@ -58,11 +58,9 @@ describe('kata-agent-ctl audit collect --records realm', () => {
     { guest = '/web', as = 'auditor', to = 'copy' } = {},
   ): CollectorProcess {
     const at = (name: string): string => join(home.directory, name);
-    return new CollectorProcess([
-      ...['-a', `realm://localhost:${home.ports.operators}${guest}`, '--records', 'realm'],
-      ...['--cert', at(`${as}.pem`), '--key', at(`${as}.key`), '--realm-ca', at('ca.pem')],
-      ...['--to', at(to), ...more],
-    ]);
+    const address = `realm://localhost:${home.ports.operators}${guest}`;
+    const identity = ['--cert', at(`${as}.pem`), '--key', at(`${as}.key`), '--realm-ca', at('ca.pem')];
+    return new CollectorProcess(['-a', address, '--records', 'realm', ...identity, '--to', at(to), ...more]);
   }
 
   /** The logs of a collector's directory. */

@@ -33,7 +33,7 @@ export interface CollectedAgent {
 }
 
 /** Where the records of an agent come from. */
-export type RecordSource =
+type RecordSource =
   | {
       readonly kind: 'agent';
       /** Connects to the agent. Rejects if it cannot be reached. */

@@ -1,7 +1,7 @@
 import type { WatchRecords } from '../store/collect.js';
 
 /** A realm's answer to a request for the records of a guest: what it has stored from a number on, then what comes. */
-export interface RealmRecords {
+interface RealmRecords {
   /** The ID of the guest that the realm means; undefined: the realm does not say it. */
   readonly guest: string | undefined;
   readonly records: AsyncIterable<readonly Uint8Array[]>;
