@@ -19,4 +19,4 @@ $bb modprobe -a virtio_blk dm_verity erofs
 /usr/sbin/dmsetup create root --readonly --noudevsync --table "$($bb cat /etc/verity-table)" &&
   $bb mount -t erofs -o ro /dev/dm-0 /root || end 'the root file system cannot be opened'
 $bb umount /dev /sys /proc
-exec $bb switch_root /root /usr/bin/kata-agent
+exec $bb switch_root /root /sbin/init

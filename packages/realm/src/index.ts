@@ -10,6 +10,7 @@ export { type BusOptions, parseBusServers } from './bus/bus-options.js';
 export { StoreError } from './store/store-error.js';
 export { collectLogs } from './collector/collect-logs.js';
 export type { Collected, CollectedAgent } from './collector/collector.js';
+export type { AskRealm } from './collector/stored-records.js';
 export { parseSink, type SinkAddress, sinkForms } from './collector/sinks/sink-address.js';
 export type { SinkEvent } from './collector/sinks/sink.js';
 export type { CollectorEvent } from './collector/collector-event.js';

@@ -48,6 +48,12 @@ export async function planBundle({ file, requireConfig, embed }: BundleRequest):
   return facts;
 }
 
+/** Returns the address of the agent that a base document puts this one in front of; undefined: it has the guest itself. */
+export async function forwardOf(file: string): Promise<string | undefined> {
+  const configuration = await load({ name: basename(file), bytes: readFileSync(file) });
+  return configuration.settings.forward;
+}
+
 /** Loads the configuration of an agent with this base document and no further ones. */
 async function load(
   builtIn: { readonly name: string; readonly bytes: Buffer },

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run, runForBytes } from '@kata-agent/setup/run-program';
-import { planBundle } from '@kata-agent/tool-bundle/plan';
+import { forwardOf, planBundle } from '@kata-agent/tool-bundle/plan';
 import { bundleAgent, bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { guestNode } from './node/guest-node.js';
 import { releasedNode } from './node/released-node.js';
@@ -19,11 +19,13 @@ import {
   type Part,
   parts,
   rootfsPart,
+  systemdPart,
 } from './packages/parts.js';
 import { compiledAgent } from './program/compiled-agent.js';
 import { cpioArchive } from './tree/archive.js';
 import type { Entry, PartEntry } from './tree/entry.js';
 import { bundleWrapper, guestTree, programs } from './tree/guest-tree.js';
+import { innerAddress } from './tree/inner-agent.js';
 import { type RootDisk, rootfsDisk, rootfsInitramfs } from './tree/rootfs.js';
 
 /** The options of an image. */
@@ -38,6 +40,8 @@ export interface ImageRequest {
   readonly files?: readonly Entry[];
   /** The compression level of zstd, up to 19. */
   readonly level?: number;
+  /** The path of an agent that this one is in front of; the image has systemd as init. */
+  readonly innerAgent?: string | undefined;
   /** Builds a disk with dm-verity, and a small initramfs that opens it. */
   readonly rootfs?: boolean;
   /** The path of a Node.js to use instead of the pinned one. */
@@ -89,14 +93,16 @@ export async function buildImage({
   files = [],
   level = 19,
   rootfs = false,
+  innerAgent,
   node,
   out,
   printProgress,
 }: ImageRequest): Promise<Image> {
   const begin = Date.now();
-  const selected = selectParts(wanted);
+  const selected = [...selectParts(wanted), ...(innerAgent === undefined ? [] : [systemdPart])];
   const cache = join(root, 'build', 'image-cache');
   // First, so that an invalid configuration is reported before anything is downloaded.
+  if (innerAgent !== undefined) await requireForward(config);
   const facts = await planBundle({ file: config, requireConfig, embed: false });
   printProgress('looking up Debian packages');
   const kernelName = dependencyOf(kernelPackage);
@@ -138,6 +144,7 @@ export async function buildImage({
     koffi: join(bundle, 'node_modules'),
     config: config === undefined ? undefined : readFileSync(config),
     optional: wanted,
+    innerAgent,
     files,
   });
   let archive = cpioArchive(tree);
@@ -181,6 +188,16 @@ export async function buildImage({
   return { kernel, initrd, disks, sizes: sizesByPart(tree), packages: packages.length, seconds };
 }
 
+/** Throws unless the configuration names the socket at which the image starts the inner agent. */
+async function requireForward(config: string | undefined): Promise<void> {
+  const forward = config === undefined ? undefined : await forwardOf(config);
+  if (forward === innerAddress) return;
+  const what = config === undefined ? '--config is missing' : `${config} has ${forward ?? 'no forward'}`;
+  throw new Error(
+    `--inner-agent: ${what}, and the inner agent would not be used\nhelp: set forward = "${innerAddress}" in [agent]`,
+  );
+}
+
 function selectParts(wanted: readonly string[]): readonly Part[] {
   const known = [
     ...parts.filter(({ optional }) => optional).map(({ name }) => name),
@@ -207,7 +224,7 @@ function sizesByPart(tree: readonly PartEntry[]): readonly PartSize[] {
     const { bytes, files } = sizes.get(part) ?? { bytes: 0, files: 0 };
     sizes.set(part, { bytes: bytes + data.length, files: files + 1 });
   }
-  const reasons = new Map([...parts, ...otherParts].map(({ name, reason }) => [name, reason]));
+  const reasons = new Map([...parts, systemdPart, ...otherParts].map(({ name, reason }) => [name, reason]));
   return [...sizes]
     .map(([part, size]) => ({ part, ...size, reason: reasons.get(part) }))
     .sort((a, b) => b.bytes - a.bytes);

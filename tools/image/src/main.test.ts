@@ -27,6 +27,7 @@ describe('npm run image', () => {
     const gone = join(directory, 'gone');
     for (const [words, says] of [
       [['--config', gone], `--config ${gone}: no such file or directory\n`],
+      [['--inner-agent', gone], `--inner-agent ${gone}: no such file or directory\n`],
       [['--out', ''], '--out: the value is empty\n'],
       [['word'], "Unexpected argument 'word'"],
     ] as const) {
@@ -49,6 +50,26 @@ describe('npm run image', () => {
     assert.equal(without.status, 1);
     const missing = image(...words, '--root', directory);
     assert.match(missing.stderr, /client_ca: cannot read .*ca\.pem below .*: ENOENT/);
+  });
+
+  it('refuses an inner agent that the configuration is not in front of', () => {
+    const config = join(directory, 'no-forward.toml');
+    const program = ['--inner-agent', file, '--out', join(directory, 'inner')];
+    const help = 'help: set forward = "unix:///run/kata-agent-inner/agent.sock" in [agent]\n';
+    const missing = image(...program);
+    assert.ok(missing.stderr.startsWith('--inner-agent: --config is missing'), missing.stderr);
+    assert.ok(missing.stderr.endsWith(help), missing.stderr);
+    assert.equal(missing.status, 1);
+    for (const [agent, what] of [
+      ['', 'has no forward'],
+      ['forward = "unix:///run/other.sock"', 'has unix:///run/other.sock'],
+    ] as const) {
+      writeFileSync(config, `[agent]\n${agent}\n`);
+      const { status, stderr } = image('--config', config, ...program);
+      assert.ok(stderr.startsWith(`--inner-agent: ${config} ${what},`), stderr);
+      assert.ok(stderr.endsWith(help), stderr);
+      assert.equal(status, 1);
+    }
   });
 
   it('names a missing program', () => {

@@ -15,6 +15,7 @@ const usage = `npm run image [-- OPTIONS]
   --require-config   build an agent that does not start without a configuration
   --with PART        add crun instead of runc, loopback (vsock inside the guest), tun (/dev/net/tun),
                      cifs (SMB shares), or image-pull ([image] puller = "built-in"); may be repeated
+  --inner-agent FILE add FILE, another agent such as Kata's, behind this one, with systemd (docs/forward-mode.md)
   --rootfs           build a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
   --node FILE        use this Node.js instead of the release pinned in tools/image/src/node/releases.ts
   --fast             compress in 2 s instead of a minute; the image is 6 MB larger
@@ -29,6 +30,7 @@ interface ImageOptions {
   readonly config?: string | undefined;
   readonly root?: string | undefined;
   readonly node?: string | undefined;
+  readonly 'inner-agent'?: string | undefined;
   readonly 'require-config': boolean;
   readonly rootfs: boolean;
   readonly fast: boolean;
@@ -45,6 +47,7 @@ function imageOptions(words: readonly string[]): ImageOptions {
     config: text,
     root: text,
     node: text,
+    'inner-agent': text,
     'require-config': flag,
     rootfs: flag,
     fast: flag,
@@ -55,6 +58,7 @@ function imageOptions(words: readonly string[]): ImageOptions {
   for (const [name, path] of [
     ['config', values.config],
     ['node', values.node],
+    ['inner-agent', values['inner-agent']],
   ] as const)
     if (path !== undefined) existingFile(`--${name}`, path);
   return values;
@@ -71,6 +75,7 @@ try {
     requireConfig: options['require-config'],
     with: options.with,
     rootfs: options.rootfs,
+    innerAgent: options['inner-agent'],
     files: namedFiles(options.config, options.root),
     ...(options.node === undefined ? {} : { node: resolve(options.node) }),
     ...(options.fast ? { level: 3 } : {}),

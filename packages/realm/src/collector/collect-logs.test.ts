@@ -251,8 +251,11 @@ test('an agent without GetCheckpoint is collected as before, and one that fails 
   agent.checkpoint = undefined;
   const dead: CollectedAgent = {
     name: 'dead',
-    connect: async () => {
-      throw new Error('nobody listens');
+    source: {
+      kind: 'agent',
+      connect: async () => {
+        throw new Error('nobody listens');
+      },
     },
   };
   const collecting = collect(directory, [dead, agent.collected()]);

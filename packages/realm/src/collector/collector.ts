@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Management } from '@kata-agent/protocol/management';
 import { connect, createClient } from '@kata-agent/ttrpc';
-import { collect } from '../store/collect.js';
+import { collect, collectFrom } from '../store/collect.js';
 import type { CollectedLog } from '../store/collected-log.js';
 import { GuestLogs } from '../store/guest-logs.js';
 import type { LogFault } from '../store/log-note.js';
 import type { CollectorEvent } from './collector-event.js';
 import { Silence } from './silence.js';
 import type { Sink } from './sinks/sink.js';
+import { type AskRealm, StoredRecords } from './stored-records.js';
 import { type CheckpointOptions, CheckpointWatch } from './tree/checkpoint-watch.js';
 import { TreeLogs } from './tree/tree-logs.js';
 
@@ -28,9 +29,17 @@ const reading = {
 export interface CollectedAgent {
   /** Names the agent in the sink, also when its address changes. */
   readonly name: string;
-  /** Connects to the agent. Rejects if it cannot be reached. */
-  readonly connect: () => Promise<Duplex>;
+  readonly source: RecordSource;
 }
+
+/** Where the records of an agent come from. */
+type RecordSource =
+  | {
+      readonly kind: 'agent';
+      /** Connects to the agent. Rejects if it cannot be reached. */
+      readonly connect: () => Promise<Duplex>;
+    }
+  | { readonly kind: 'realm'; readonly ask: AskRealm };
 
 export interface CollectorOptions {
   readonly sink: Sink;
@@ -61,6 +70,7 @@ export class Collector {
   readonly #silence: Silence;
   #checkpoints: CheckpointWatch | undefined;
   #isLoaded = false;
+  #stored: StoredRecords | undefined;
   /** Faults that were told: an agent can connect again and again with the same one. */
   readonly #told = new Set<string>();
 
@@ -91,7 +101,7 @@ export class Collector {
     try {
       while (!signal.aborted) {
         const begin = performance.now();
-        const why = await this.#connectAndCollect().catch((error: Error) => error.message);
+        const why = await this.#collectOnce().catch((error: Error) => error.message);
         if (signal.aborted || this.#isOver()) break;
         retryMs = performance.now() - begin > steadyMs ? firstRetryMs : Math.min(2 * retryMs, lastRetryMs);
         this.#tell({ kind: 'disconnected', why, retryMs });
@@ -104,11 +114,38 @@ export class Collector {
     }
   }
 
-  /** Resolves with the reason when the connection has ended, or nothing more is to be collected in it. */
-  async #connectAndCollect(): Promise<string> {
-    const { signal } = this.#options;
+  /** Resolves with the reason when the source has ended, or nothing more is to be collected from it now. */
+  async #collectOnce(): Promise<string> {
     await this.#load();
-    const socket = await unlessAborted(this.#agent.connect(), signal);
+    const { source } = this.#agent;
+    return await (source.kind === 'agent'
+      ? this.#connectAndCollect(source.connect)
+      : this.#collectStored(source.ask));
+  }
+
+  /** From a realm that has stored the log: it has no checkpoints. */
+  async #collectStored(ask: AskRealm): Promise<string> {
+    const { signal, silenceMs } = this.#options;
+    this.#stored ??= new StoredRecords({
+      ask,
+      // Twice before the agent counts as silent.
+      idleMs: silenceMs / 3,
+      onAnswer: (from) => this.#tell({ kind: 'connected', from }),
+      onOtherGuest: () => this.#logs.expectOtherLog(),
+    });
+    const onFailure = ({ message: why }: Error): void => this.#tell({ kind: 'not-stored', why });
+    try {
+      const stored = this.#stored.read(signal);
+      await collectFrom(stored.watch, this.#logs, { ...reading, onFailure }, stored.signal);
+      return stored.why ?? 'its log cannot be continued';
+    } finally {
+      await this.#logs.close();
+    }
+  }
+
+  async #connectAndCollect(connectAgent: () => Promise<Duplex>): Promise<string> {
+    const { signal } = this.#options;
+    const socket = await unlessAborted(connectAgent(), signal);
     const over = new AbortController();
     const stop = (): void => over.abort();
     const finish = (): void => void (this.#checkpoints?.finish() ?? Promise.resolve()).finally(stop);

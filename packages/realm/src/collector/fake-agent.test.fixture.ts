@@ -1,6 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer as createSocketServer, type Server } from 'node:net';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createSocketServer,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,16 +106,15 @@ export class FakeAgent {
     return agent;
   }
 
+  async connect(): Promise<Socket> {
+    const socket = connect((this.#server.address() as AddressInfo).port, '127.0.0.1');
+    await once(socket, 'connect');
+    return socket;
+  }
+
   /** As a collector gets it. */
   collected(name = 'node-1'): CollectedAgent {
-    return {
-      name,
-      connect: async () => {
-        const socket = connect((this.#server.address() as AddressInfo).port, '127.0.0.1');
-        await once(socket, 'connect');
-        return socket;
-      },
-    };
+    return { name, source: { kind: 'agent', connect: () => this.connect() } };
   }
 
   #implementation(): Parameters<typeof service<typeof Management, unknown>>[1] {

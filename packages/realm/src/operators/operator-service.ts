@@ -219,7 +219,12 @@ export class OperatorService {
     use.opened();
     this.#checks.allowed(operator, 'audit', guest, follow ? 'follows the audit log' : 'reads the audit log');
     try {
-      response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
+      response.writeHead(200, {
+        'Content-Type': 'application/x-ndjson',
+        'Cache-Control': 'no-store',
+        // The name can be another guest's in a later request.
+        'Kata-Agent-Guest': guest.id,
+      });
       response.flushHeaders();
       await streamLog(response, (signal) => logs.readLog(guest.id, from, follow, signal), limits.stallMs);
     } finally {

@@ -29,7 +29,7 @@ test('another log at the same address that is shorter is collected, too', async 
   const options = { bytesPerSecond: 2 ** 30, overlapMs: 200, retryMs: 10, onFailure: assert.ifError };
   const collecting = async (log: WrittenLog, until: number): Promise<void> => {
     const agent = await FakeAgent.serve(t, log);
-    const channel = connect(await agent.collected().connect());
+    const channel = connect(await agent.connect());
     const stop = new AbortController();
     const done = collect(channel, logs, options, stop.signal);
     const deadline = AbortSignal.timeout(10_000);

@@ -26,6 +26,12 @@ export interface CollectOptions {
 /** A guest that changes between logs is not followed forever. */
 const mostLogsInTurn = 4;
 
+/** Sends records from a sequence number on, and goes on with new ones until the signal aborts. */
+export type WatchRecords = (
+  from: number,
+  signal: AbortSignal,
+) => AsyncIterable<{ readonly records: readonly Uint8Array[] }>;
+
 /**
  * Collects the audit log of a guest until its connection closes or its log is broken: from the record that the store has
  * last. At most one message of the guest is in work, or those that were read ahead; others wait in its connection, which is not
@@ -38,9 +44,21 @@ export async function collect(
   signal: AbortSignal,
 ): Promise<void> {
   const management = createClient(Management, channel);
+  const records: WatchRecords = (from, both) =>
+    management.watchAudit({ from: BigInt(from) }, { signal: both });
+  await collectFrom(records, logs, options, signal);
+}
+
+/** The same from another source of records, until the signal aborts or the log is broken. */
+export async function collectFrom(
+  source: WatchRecords,
+  logs: CollectTarget,
+  options: CollectOptions,
+  signal: AbortSignal,
+): Promise<void> {
   for (let turns = 0; turns < mostLogsInTurn && !signal.aborted; ) {
     try {
-      const next = await watch(management, logs, options, signal);
+      const next = await watch(source, logs, options, signal);
       if (next === 'stop') return;
       turns += 1;
     } catch (error) {
@@ -64,7 +82,7 @@ function isFinal(code: number): boolean {
 }
 
 async function watch(
-  management: ReturnType<typeof createClient<typeof Management>>,
+  source: WatchRecords,
   logs: CollectTarget,
   { bytesPerSecond, overlapMs, aheadBytes = 0 }: CollectOptions,
   signal: AbortSignal,
@@ -82,7 +100,7 @@ async function watch(
   let due = performance.now();
   try {
     const both = AbortSignal.any([signal, other.signal]);
-    const messages = management.watchAudit({ from: BigInt(from) }, { signal: both });
+    const messages = source(from, both);
     for await (const records of aheadBytes > 0 ? readAhead(messages, aheadBytes) : linesOf(messages)) {
       const next = await logs.take(records);
       if (next !== 'more') return next;

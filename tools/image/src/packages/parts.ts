@@ -125,11 +125,51 @@ export const otherParts: readonly { readonly name: string; readonly reason: stri
     reason: 'drivers and packet filter modules of tools/image/src/packages/parts.ts, with their dependencies',
   },
   { name: 'configuration', reason: 'the document of --config' },
+  { name: 'inner-agent', reason: 'the program of --inner-agent, its file and the units (image/systemd)' },
   {
     name: 'directories',
     reason: 'mount points, links, two devices, and the files of users and groups',
   },
 ];
+
+const unitDirectory = '/usr/lib/systemd/system';
+
+/** systemd, which starts the inner agent and the agent in front of it, and starts the inner one again where a unit says so. */
+export const systemdPart: Part = {
+  name: 'systemd',
+  reason: 'starts both agents; without journal, udev, network and D-Bus',
+  packages: [
+    'systemd',
+    'libsystemd-shared',
+    'libacl1',
+    'libapparmor1',
+    'libaudit1',
+    'libblkid1',
+    'libcap2',
+    'libcap-ng0',
+    'libcrypt1',
+    'libmount1',
+    'libpam0g',
+    'libpcre2-8-0',
+    'libseccomp2',
+    'libselinux1',
+    'libssl3t64',
+    'libsystemd0',
+    'libzstd1',
+    'zlib1g',
+    ...onDebian12('libgcrypt20', 'libgpg-error0', 'liblz4-1', 'liblzma5', 'libip4tc2', 'libkmod2'),
+  ],
+  files: [
+    ...['systemd', 'systemd-executor', 'systemd-shutdown'].map((name) => `/usr/lib/systemd/${name}`),
+    '/usr/bin/systemctl',
+    ...'basic sysinit sockets slices paths timers shutdown umount final poweroff local-fs local-fs-pre swap'
+      .split(' ')
+      .map((name) => `${unitDirectory}/${name}.target`),
+    ...['systemd-poweroff.service', 'tmp.mount'].map((name) => `${unitDirectory}/${name}`),
+  ],
+  // Kata's runtimes name the target on the kernel command line; without this an image would boot another one.
+  links: { [`${unitDirectory}/default.target`]: 'kata-containers.target' },
+};
 
 /** The program that opens the disk of the root file system, in its initramfs. */
 export const rootfsPart: PackageFiles & { readonly packages: readonly string[] } = {

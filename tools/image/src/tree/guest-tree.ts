@@ -15,6 +15,7 @@ import {
 import { entryFile } from '../program/compiled-agent.js';
 import { wrapperProgram } from '../program/wrapper.js';
 import type { Entry, PartEntry } from './entry.js';
+import { innerAgentFiles } from './inner-agent.js';
 import { type KernelFiles, moduleFiles } from './modules.js';
 
 /** The inputs of a guest's file system. */
@@ -32,6 +33,8 @@ export interface GuestContents {
   readonly config?: Buffer | undefined;
   /** Names of `--with`; those of optional modules add them. */
   readonly optional: readonly string[];
+  /** The path of an agent that this one is in front of, with systemd as init; undefined: this agent is init. */
+  readonly innerAgent?: string | undefined;
   /** Entries that are added unchanged. */
   readonly files: readonly Entry[];
 }
@@ -50,7 +53,13 @@ interface PackageFile {
   readonly mode: number;
 }
 
-const libraryDirectories = [`/usr/lib/${architecture.triplet}`, '/usr/lib', '/usr/lib64'];
+const libraryDirectories = [
+  `/usr/lib/${architecture.triplet}`,
+  // Only systemd's programs name this one, in their headers.
+  `/usr/lib/${architecture.triplet}/systemd`,
+  '/usr/lib',
+  '/usr/lib64',
+];
 const node = '/usr/bin/node';
 const agentDirectory = '/usr/lib/kata-agent';
 
@@ -95,6 +104,7 @@ export function guestTree({
   koffi,
   config,
   optional,
+  innerAgent,
   files,
 }: GuestContents): readonly PartEntry[] {
   const tree = new Map<string, PartEntry>();
@@ -106,7 +116,7 @@ export function guestTree({
   add({ path: '/dev/console', device: [5, 1], mode: 0o600, part: 'directories' });
   add({ path: '/dev/null', device: [1, 3], mode: 0o666, part: 'directories' });
 
-  addPrograms(add, packages, parts, nodeProgram.path);
+  addPrograms(add, packages, parts, [nodeProgram.path, ...(innerAgent === undefined ? [] : [innerAgent])]);
   add({ path: node, data: nodeProgram.data, mode: 0o755, part: 'node' });
   for (const [name, data] of program)
     add({ path: join(agentDirectory, name), data, mode: 0o644, part: 'agent' });
@@ -137,6 +147,8 @@ export function guestTree({
     part: 'directories',
   });
   add({ path: '/etc/group', data: Buffer.from('root:x:0:\ntty:x:5:\n'), mode: 0o644, part: 'directories' });
+  if (innerAgent !== undefined)
+    for (const entry of innerAgentFiles(innerAgent)) add({ ...entry, part: 'inner-agent' });
   if (config !== undefined)
     add({ path: '/etc/kata-agent/config.toml', data: config, mode: 0o644, part: 'configuration' });
   for (const file of files) add({ ...file, part: 'added' });
@@ -149,9 +161,11 @@ function addPrograms(
   add: Add,
   packages: readonly UnpackedPackage[],
   parts: readonly PackageFiles[],
-  nodePath: string,
+  others: readonly string[],
 ): void {
-  const start = [{ path: node, needs: neededLibraries(nodePath) }];
+  const start = others
+    .filter((path) => isElf(readFileSync(path)))
+    .map((path) => ({ path, needs: neededLibraries(path) }));
   for (const entry of programs(packages, parts, start)) add(entry);
 }
 

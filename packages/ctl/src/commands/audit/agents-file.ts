@@ -34,6 +34,7 @@ const optional: readonly Row[] = [
   { key: 'realm_ca', purpose: 'as --realm-ca', example: '"realm-ca.pem"' },
   { key: 'realm_pin', purpose: 'as --realm-pin', example: '"spki:sha256:…"' },
   { key: 'relay', purpose: 'as --relay', example: '"trusted"' },
+  { key: 'records', purpose: 'as --records', example: '"realm"' },
 ];
 
 const rows: readonly EntryKeyRow[] = [

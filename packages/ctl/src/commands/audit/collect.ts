@@ -35,6 +35,12 @@ export const auditCollect: CommandDefinition = {
       description: 'several agents: TOML with [[agent]], name and address of each',
     },
     {
+      flags: '--records <source>',
+      description:
+        'with realm://: guest asks the guest through the realm (default); realm asks the realm for what it has stored of the guest, also of one that is away',
+      choices: ['guest', 'realm'],
+    },
+    {
       flags: '--name <name>',
       description: 'names the agent in the receiver, if its address can change (default: the address)',
     },
@@ -88,6 +94,10 @@ export const auditCollect: CommandDefinition = {
       description: 'Sends the logs of all agents of a file to an OpenTelemetry collector.',
     },
     {
+      line: 'kata-agent-ctl audit collect -a realm://realm.example/web --records realm --cert me.pem --key me.key --realm-ca realm-ca.pem --to /var/lib/kata-audit',
+      description: 'Copies what a realm has stored of a guest, and what it stores from then on.',
+    },
+    {
       line: 'kata-agent-ctl audit collect -a unix:///run/agent.sock --to syslog+tls://siem.example --state /var/lib/kata-collect',
       description: 'Sends a log to a SIEM by syslog over TLS.',
     },
@@ -116,6 +126,13 @@ export const auditCollect: CommandDefinition = {
     const syscalls = loadSyscalls();
     const silenceMs = parseDuration(options.text('silence') ?? '', '--silence');
     const checkpoints = checkpointsOf(invocation);
+    const ofRealm = agents.find(({ source }) => source.kind === 'realm');
+    if (ofRealm !== undefined && checkpoints !== undefined && checkpoints.witnesses.length > 0)
+      throw new CommandError(
+        ExitCode.Usage,
+        `--witness is of checkpoints, and the realm has none of ${ofRealm.name}`,
+        { help: ['leave --witness out, or collect from the guest: without --records realm'] },
+      );
     const sink = {
       to,
       state: options.text('state'),

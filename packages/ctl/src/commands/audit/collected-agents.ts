@@ -4,6 +4,7 @@ import type { Options } from '../../cli/options.js';
 import { CommandError } from '../../command-error.js';
 import { type Address, addressForms, formatAddress, parseAddress } from '../../connection/address.js';
 import { dial } from '../../connection/dial.js';
+import { askForStored } from '../../connection/realm/stored-records.js';
 import { tlsCredentials } from '../../connection/tls-credentials.js';
 import { addressesOf, timeoutOf } from '../../connection/with-agent.js';
 import { ExitCode } from '../../exit-code.js';
@@ -40,7 +41,9 @@ async function ofEntry(invocation: Invocation, { name, values }: AgentEntry): Pr
   const isTls = address.kind === 'tls' || address.kind === 'realm';
   // A pin is of one agent: the option does not stand for those of the file.
   const common = (key: string): string | undefined =>
-    isTls && key !== 'pin' && key !== 'relay' ? invocation.options.text(key) : undefined;
+    (key === 'records' ? address.kind === 'realm' : isTls) && key !== 'pin' && key !== 'relay'
+      ? invocation.options.text(key)
+      : undefined;
   return await collectedAgent(invocation, name, address, {
     text: (key) => values.get(key) ?? common(key),
   }).catch((error: unknown) => {
@@ -58,13 +61,28 @@ async function collectedAgent(
   address: Address,
   options: Pick<Options, 'text'>,
 ): Promise<CollectedAgent> {
+  if (isOfRealm(options))
+    return {
+      name,
+      source: { kind: 'realm', ask: await askForStored(address, timeoutOf(invocation), options) },
+    };
   // At first so that what is wrong is said at once, and then for each connection: certificates are replaced while it runs.
   await tlsCredentials(address, options);
   const timeoutMs = timeoutOf(invocation);
   return {
     name,
-    connect: async () => dial(address, timeoutMs, await tlsCredentials(address, options)),
+    source: {
+      kind: 'agent',
+      connect: async () => dial(address, timeoutMs, await tlsCredentials(address, options)),
+    },
   };
+}
+
+/** Reports whether the realm is asked for what it has stored, and not the guest. Throws a CommandError. */
+function isOfRealm(options: Pick<Options, 'text'>): boolean {
+  const records = options.text('records') ?? 'guest';
+  if (records === 'guest' || records === 'realm') return records === 'realm';
+  throw wrong(`records '${records}': it is neither guest nor realm`, 'use guest or realm');
 }
 
 function wrong(message: string, help: string): CommandError {

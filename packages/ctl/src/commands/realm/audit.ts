@@ -1,7 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import { linkedRecords, type Read } from '@kata-agent/audit';
 import type { CommandDefinition } from '../../cli/definition.js';
 import { CommandError } from '../../command-error.js';
+import { linesOfBody } from '../../connection/realm/lines-of-body.js';
 import { ExitCode } from '../../exit-code.js';
 import { firstSequence } from '../audit/first-sequence.js';
 import { filterOptions, printRecords } from '../audit/print-records.js';
@@ -51,7 +51,7 @@ export const realmAudit: CommandDefinition = {
     };
     invocation.io.signals.on('SIGINT', stop);
     try {
-      const records = resumable(linkedRecords(linesOf(message), from), () => interrupted);
+      const records = resumable(linkedRecords(linesOfBody(message), from), () => interrupted);
       return await printRecords(invocation, records, help);
     } finally {
       invocation.io.signals.off('SIGINT', stop);
@@ -61,26 +61,6 @@ export const realmAudit: CommandDefinition = {
 };
 
 const help = 'compare with another copy of the log: the agent or the realm changed or withheld records';
-
-/** Longer lines are not records. */
-const maxLineBytes = 4 * 1024 * 1024;
-
-/** Splits a body into its lines, in groups as they arrive. */
-async function* linesOf(message: IncomingMessage): AsyncGenerator<readonly Uint8Array[], void> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const part of message as AsyncIterable<Buffer>) {
-    const lines: Buffer[] = [];
-    let bytes: Buffer = rest.length === 0 ? part : Buffer.concat([rest, part]);
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10)) {
-      lines.push(bytes.subarray(0, end));
-      bytes = bytes.subarray(end + 1);
-    }
-    rest = bytes;
-    if (rest.length > maxLineBytes) throw new Error(`a line has more than ${maxLineBytes} bytes`);
-    if (lines.length > 0) yield lines;
-  }
-  if (rest.length > 0) throw new Error('the last line is incomplete');
-}
 
 /** Turns the end of the connection into an error that says how to resume. */
 async function* resumable(

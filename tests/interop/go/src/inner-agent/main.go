@@ -1,6 +1,9 @@
 // inner-agent is a ttRPC server of all methods of AgentService and Health, as the agent behind forward mode.
 //
 //	inner-agent -descriptors kata.binpb -listen /path/of/socket [-not-serving]
+//	inner-agent --config /path/of/agent.toml
+//
+// The second form is that of Kata's agent: the file has server_addr = "unix://…". The descriptors are in kata.binpb beside it.
 //
 // A reply carries, in fields that no reply of Kata's has, the bytes of the request as received (1000), the method (1001),
 // the metadata as JSON (1002) and the remaining time in milliseconds (1003). The container that a request names can ask for more:
@@ -11,7 +14,8 @@
 //	large:BYTES      1000 has this many bytes
 //	data:BYTES       this many bytes in field 1 too, as the output of a process
 //
-// It prints "ready" when it listens, then a line for each call of AgentService, and exits at the end of its standard input.
+// It prints "ready" when it listens, then a line for each call of AgentService, and exits, unless it has a --config, at the end
+// of its standard input.
 package main
 
 import (
@@ -23,6 +27,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -43,14 +49,37 @@ func main() {
 	descriptorSet := flag.String("descriptors", "", "FileDescriptorSet of agent.proto")
 	listen := flag.String("listen", "", "path of the unix socket to listen on")
 	notServing := flag.Bool("not-serving", false, "Check answers NOT_SERVING")
+	config := flag.String("config", "", "file of Kata's agent, with server_addr")
 	flag.Parse()
-	if err := run(*descriptorSet, *listen, *notServing); err != nil {
+	if *config != "" {
+		address, err := serverAddress(*config)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "inner-agent: %v\n", err)
+			os.Exit(1)
+		}
+		*listen = address
+		*descriptorSet = filepath.Join(filepath.Dir(*config), "kata.binpb")
+	}
+	if err := run(*descriptorSet, *listen, *notServing, *config == ""); err != nil {
 		fmt.Fprintf(os.Stderr, "inner-agent: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(descriptorSet, listen string, notServing bool) error {
+// serverAddress returns the path of the unix socket in a file of Kata's agent.
+func serverAddress(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	found := regexp.MustCompile(`(?m)^server_addr = "unix://(.*)"$`).FindSubmatch(text)
+	if found == nil {
+		return "", fmt.Errorf("%s has no server_addr of a unix socket", path)
+	}
+	return string(found[1]), nil
+}
+
+func run(descriptorSet, listen string, notServing, endsWithInput bool) error {
 	set, err := descriptors.Load(descriptorSet)
 	if err != nil {
 		return err
@@ -95,10 +124,12 @@ func run(descriptorSet, listen string, notServing bool) error {
 	if err != nil {
 		return err
 	}
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		server.Close()
-	}()
+	if endsWithInput {
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			server.Close()
+		}()
+	}
 	fmt.Println("ready")
 	if err := server.Serve(context.Background(), listener); !errors.Is(err, ttrpc.ErrServerClosed) {
 		return err
