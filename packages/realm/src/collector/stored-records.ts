@@ -82,13 +82,17 @@ class StoredReading {
         await onOtherGuest();
         return;
       }
-      timer = setTimeout(() => idle.abort(), idleMs);
+      const waits = (): NodeJS.Timeout => setTimeout(() => idle.abort(), idleMs);
+      // The record that is stored comes first, or the collector finds that it does not: that has its own time.
+      if (from === 1) timer = waits();
       for await (const lines of records) {
-        timer.refresh();
+        timer = timer?.refresh() ?? waits();
         yield { records: lines };
       }
       if (!idle.signal.aborted) this.#end('the realm has ended its answer');
     } catch (error) {
+      // The collector has stopped this request, and asks again.
+      if (stop.aborted) throw error;
       if (!idle.signal.aborted) this.#end((error as Error).message);
     } finally {
       clearTimeout(timer);
