@@ -2,36 +2,20 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { architecture } from '@kata-agent/setup/architecture';
 import { resolvePackages, unpackPackages } from '@kata-agent/tool-image/packages/packages';
+import { systemdPart } from '@kata-agent/tool-image/packages/parts';
 import type { Entry } from '@kata-agent/tool-image/tree/entry';
 import { developerHome } from '@kata-agent/tool-vm/image';
 import { repository } from '../harness/repository.js';
 
 /** systemd with its libraries, and dbus-daemon, through which crun asks it for cgroups. */
 const packages = [
-  'systemd',
-  'libsystemd-shared',
-  'libacl1',
-  'libapparmor1',
-  'libaudit1',
-  'libblkid1',
-  'libcap2',
-  'libcap-ng0',
-  'libcrypt1',
-  'libmount1',
-  'libpam0g',
-  'libpcre2-8-0',
-  'libseccomp2',
-  'libselinux1',
-  'libssl3t64',
-  'libsystemd0',
-  'libzstd1',
-  'zlib1g',
+  ...systemdPart.packages,
   'dbus',
   'dbus-daemon',
   'dbus-system-bus-common',
   'libdbus-1-3',
   'libexpat1',
-] as const;
+];
 
 /** The targets of a boot and of a power-off; units of Debian that a guest does not need would take time. */
 const targets = 'basic sysinit sockets slices paths timers shutdown umount final poweroff';
