@@ -247,3 +247,10 @@ test('mounts beside the program are allowed', () => {
   const beside = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/data/${parts.join('/')}`);
   fc.assert(fc.property(fc.array(beside), (mounts) => allows({ mounts })));
 });
+
+test('in the root as a directory with libraries, a mount counts unless each system has its directory', () => {
+  const root = { directories: ['/'] };
+  assert.ok(allows({ program: root, mounts: ['/data/x', '/etc/hosts', '/proc'] }));
+  for (const path of ['/libc.so.6', '/glibc-hwcaps/x86-64-v2', '/tls'])
+    assert.ok(!allows({ program: root, mounts: [path] }), path);
+});
