@@ -254,3 +254,16 @@ test('in the root as a directory with libraries, a mount counts unless each syst
   for (const path of ['/libc.so.6', '/glibc-hwcaps/x86-64-v2', '/tls'])
     assert.ok(!allows({ program: root, mounts: [path] }), path);
 });
+
+test('a name with * is for no variable of the image', () => {
+  const ofImage = { config: { ...config, env: ['PATH=/usr/bin', 'APP_PORT=80'] } };
+  const allowsEnv = (env: readonly string[], listed: string): boolean =>
+    allows(
+      { process: { Env: ['PATH=/usr/bin', ...env] }, image: ofImage },
+      `runs_image_entrypoint({"env": ["${listed}"]})`,
+    );
+  assert.ok(allowsEnv(['APP_PORT=80', 'WEB_PORT=1'], '*_PORT*'));
+  for (const listed of ['*_PORT*', '*', 'APP_*=1'])
+    for (const env of [['APP_PORT=1'], []]) assert.ok(!allowsEnv(env, listed), `${listed} ${env.join()}`);
+  assert.ok(allowsEnv(['APP_PORT=1'], 'APP_PORT'));
+});
