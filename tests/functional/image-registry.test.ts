@@ -244,6 +244,14 @@ describe("an image in Debian's docker-registry", { skip }, () => {
       await refused('signature-invalid', name, {
         addedSignatures: signatures(scope(), ['b']),
       });
+      // Of several documents that decide each must have a scope for it.
+      const decided = (other: string): Partial<PullSettings> => ({
+        signatures: signatures('**'),
+        addedSignatures: signatures(other),
+        signatureScopes: [[other]],
+      });
+      await pullImage(name, { ...settings, ...decided(scope()) });
+      await refused('signature-scope-missing', name, decided('registry.example/**'));
       // They accept no image that the first document does not.
       await refused('signature-scope-missing', name, {
         signatures: signatures('registry.example/**'),

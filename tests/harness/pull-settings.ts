@@ -6,6 +6,7 @@ import { pull, type PulledImage, type PullDependencies, type PullSettings } from
 export const openSettings: PullSettings = {
   registries: [],
   addedSignatures: [],
+  signatureScopes: [],
   requireDigest: false,
   registryCa: [],
   credentials: [],

@@ -21,4 +21,4 @@ export {
   type RuntimeName,
   runtimeCalls,
 } from './runtime-calls.js';
-export { enginePath, libraryDirectories, linkerFiles } from './program-files.js';
+export { enginePath, libraryDirectories, linkerFiles, usualDirectories } from './program-files.js';

@@ -122,6 +122,8 @@ export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | '
   readonly signatures: readonly ImageSignatures[] | undefined;
   /** Of further documents: what images of their scopes need besides. */
   readonly addedSignatures: readonly ImageSignatures[];
+  /** Lists of scopes: an image must match in each, also if it needs no signature of `addedSignatures`. */
+  readonly signatureScopes: readonly (readonly string[])[];
   /** The content of the file that `credentials` names; undefined: it names none. */
   readonly staticCredentials: string | undefined;
 }

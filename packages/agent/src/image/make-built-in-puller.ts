@@ -43,8 +43,8 @@ function checkProgram(): void {
 
 /** Parses by the rules of the puller what the document has in the right form. */
 function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
-  const { registries, signatures, addedSignatures, registryCa, tokenHosts, mirrors, requireDigest, maxSize } =
-    image;
+  const { registries, signatures, addedSignatures, signatureScopes } = image;
+  const { registryCa, tokenHosts, mirrors, requireDigest, maxSize } = image;
   const settings: Omit<PullSettings, 'credentials'> = {
     registries,
     requireDigest,
@@ -53,6 +53,7 @@ function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
     mirrors,
     ...(signatures === undefined ? {} : { signatures }),
     addedSignatures,
+    signatureScopes,
     decryptionKeys: [],
     maxBytes: maxSize,
   };

@@ -113,11 +113,12 @@ function argsOf({ container, image, request }: Compared): readonly string[] | un
 function variablesOf({ workload, image, request }: Compared): readonly string[] {
   const ofImage = new Set(image?.env);
   if (![...ofImage].some((entry) => entry.startsWith('PATH='))) ofImage.add(`PATH=${enginePath}`);
+  const declared = new Set([...ofImage].map((entry) => entry.split('=', 1)[0]));
   const services = workload.hasServiceLinks ? serviceNames.any : serviceNames.apiServer;
   const names = (request.OCI?.Process?.Env ?? [])
     .filter((entry) => !ofImage.has(entry))
     .map((entry) => entry.split('=', 1)[0] ?? '')
-    .filter((name) => !services.test(name));
+    .filter((name) => !services.test(name) || declared.has(name));
   return [...new Set(names), ...(workload.hasServiceLinks ? ['*_SERVICE_*', '*_PORT*'] : ['KUBERNETES_*'])];
 }
 

@@ -24,6 +24,10 @@ export function imageConfiguration(
       keys: each.keys.map((key, index) => texts.get(signatureKeyKey(entry, index)) ?? key),
     })),
     addedSignatures: added.flat(),
+    // None of several further documents decides alone, or an earlier one of the host would let pass what a later one refuses.
+    signatureScopes: documents[0]?.sections.image.has(imageSettings.signatures.key)
+      ? []
+      : added.map((list) => list.map(({ scope }) => scope)),
   };
 }
 

@@ -41,6 +41,7 @@ test('the built-in puller has the texts of all files that [image] names, and the
       { scope: '**', keys: [key], formats: ['bundle', 'simple-signing'] },
     ],
     addedSignatures: [],
+    signatureScopes: [],
     maxSize: 64 * 1024 ** 2,
     decryptionKeys: undefined,
     store: 'memory',

@@ -53,6 +53,7 @@ test('the first document with signatures says which images are accepted; further
       ],
     ],
   );
+  assert.deepEqual(image.signatureScopes, []);
   const late = await loaded(builtIn, signed('a.example/**', keyA), signed('**', keyB));
   assert.deepEqual(
     late.signatures?.map(({ scope }) => scope),
@@ -62,6 +63,12 @@ test('the first document with signatures says which images are accepted; further
     late.addedSignatures.map(({ scope }) => scope),
     ['**'],
   );
+});
+
+test('without signatures in the base each further document with some says which images are accepted', async () => {
+  const { signatureScopes } = await loaded(builtIn, signed('**', keyA), signed('a.example/**', keyB));
+  assert.deepEqual(signatureScopes, [['a.example/**']]);
+  assert.deepEqual((await loaded(builtIn, signed('**', keyA))).signatureScopes, []);
 });
 
 test('a digest is demanded and never waived; the lowest size counts', async () => {

@@ -52,13 +52,14 @@ const ecdsaP384: SignatureScheme = {
   verify: (data, signature, key) => verify('sha384', data, key, signature),
 };
 
-/** RSASSA-PKCS1-v1_5 with SHA-256 and a key of 2048 bits or more. */
+/** RSASSA-PKCS1-v1_5 with SHA-256. Anybody sends keys: one with a long exponent would cost 20 ms for each signature. */
 const rsaSha256: SignatureScheme = {
-  name: 'RSA with 2048 bits or more and SHA-256',
+  name: 'RSA with 2048 to 4096 bits, the exponent 65537 and SHA-256',
   signingKey(publicKey) {
     const key = importKey(publicKey);
-    const isRsa = key?.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048;
-    return isRsa ? key : undefined;
+    const { modulusLength = 0, publicExponent } = key?.asymmetricKeyDetails ?? {};
+    const isRsa = key?.asymmetricKeyType === 'rsa' && publicExponent === 65537n;
+    return isRsa && modulusLength >= 2048 && modulusLength <= 4096 ? key : undefined;
   },
   names: (algorithm) => toHex(algorithm) === '300d06092a864886f70d01010b0500',
   verify: (data, signature, key) => verify('sha256', data, key, signature),

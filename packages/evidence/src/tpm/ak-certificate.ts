@@ -14,6 +14,8 @@ const ofKey: ReadonlySet<string> = new Set([extendedKeyUsage, subjectAltName]);
 
 const maxCertificates = 64;
 const maxAuthorities = 4;
+/** Of all chains that are tried: each costs up to a millisecond, and a guest that is not known yet sends the certificates. */
+const maxChecks = 64;
 
 /** The certificates of an attestation key, from the key to an authority of the values file. */
 export interface AkChain {
@@ -43,7 +45,8 @@ export function findAkChain(
   });
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const ofThisKey = certificates.filter((each) => equalBytes(each.publicKey, spki));
-  const found = ofThisKey.map((key) => chainOf(key, certificates, roots));
+  const budget = { checks: maxChecks };
+  const found = ofThisKey.map((key) => chainOf(key, certificates, roots, budget));
   return found.find((each) => typeof each !== 'string') ?? found[0];
 }
 
@@ -51,6 +54,7 @@ function chainOf(
   key: ChainCertificate,
   certificates: readonly ChainCertificate[],
   roots: readonly ChainCertificate[],
+  budget: { checks: number },
 ): AkChain | string {
   if (key.authority) return `the certificate ${key.commonName} of the key is one of an authority`;
   if (!usagesOf(key).includes(attestationUsage))
@@ -61,6 +65,12 @@ function chainOf(
   while (authorities.length < maxAuthorities) {
     const below = authorities.length;
     const issues = (issuer: ChainCertificate): boolean => {
+      if (!equalBytes(subject.issuer, issuer.subject)) return false;
+      budget.checks -= 1;
+      if (budget.checks < 0) {
+        fault = `more than ${maxChecks} certificates of issuers were tried`;
+        return false;
+      }
       const why =
         issuer.pathLength !== undefined && below > issuer.pathLength
           ? `the certificate ${issuer.commonName} allows ${issuer.pathLength} authorities below it`
@@ -70,7 +80,7 @@ function chainOf(
               operatorsScheme(subject.algorithm),
               below === 0 ? ofKey : undefined,
             );
-      if (why !== undefined && equalBytes(subject.issuer, issuer.subject)) fault = why;
+      if (why !== undefined) fault = why;
       return why === undefined;
     };
     const root = roots.find(issues);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
 import { certificatePem, type Extension, extendedKeyUsage } from '@kata-agent/x509';
 import { encodeBundle, parseBundle, type TpmBundle } from '../bundle/bundle.js';
@@ -166,6 +166,37 @@ for (const [what, certificates, message] of faults)
     assert.notEqual(link?.state, 'ok');
     assert.match(link?.what ?? '', message);
   });
+
+/** Its public exponent is as long as the modulus: each signature costs as much as one that is made. */
+function slowKey(): KeyObject {
+  const jwk = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey.export({ format: 'jwk' });
+  return createPrivateKey({ key: { ...jwk, e: jwk.d, d: jwk.e } as JsonWebKey, format: 'jwk' });
+}
+
+test('the search for a chain ends soon, whatever certificates a guest sends', () => {
+  const rsa = Buffer.from('300d06092a864886f70d01010b0500', 'hex');
+  const fast = generateKeyPairSync('rsa', { modulusLength: 3072 }).privateKey;
+  const half = Array.from({ length: 32 });
+  for (const [what, key] of [
+    ['slow', slowKey()],
+    ['fast', fast],
+  ] as const) {
+    const leaf = leafOf({ vendor: 'amd', algorithm: rsa, signingKey: fast, serial: 9 });
+    const issuer = issue({
+      vendor: 'amd',
+      subject: 'TPM CA 2',
+      issuer: 'TPM CA',
+      key,
+      signingKey: fast,
+      authority: true,
+    });
+    const started = performance.now();
+    const { links } = verify([...half.map(() => leaf), ...half.map(() => issuer)]);
+    const ms = performance.now() - started;
+    assert.ok(ms < 1_000, `${what}: ${ms} ms`);
+    assert.notEqual(links.find(({ name }) => name === 'tpm.root')?.state, 'ok');
+  }
+});
 
 test('validity and revocation are links of their own', () => {
   const chain = [middleOf(), leafOf()];

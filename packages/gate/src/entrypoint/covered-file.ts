@@ -1,3 +1,4 @@
+import { usualDirectories } from '@kata-agent/catalogue';
 import type { ImageProgram } from './image-program.js';
 
 /** A mount that replaces a part of a program. */
@@ -28,9 +29,15 @@ export function coversOf(
     if (allowed.has(withoutSlash(mount))) return [];
     const file =
       program.files.find((each) => isAtOrBelow(each, path)) ??
-      program.directories.find((each) => isAtOrBelow(each, path) || isAtOrBelow(path, each));
+      program.directories.find((each) => isAtOrBelow(each, path) || isLibraryOf(each, path));
     return file === undefined ? [] : [{ mount, file }];
   });
+}
+
+/** In the root as the working directory, no linker searches the directories that each system has. */
+function isLibraryOf(directory: string, path: string): boolean {
+  if (directory === '/' && usualDirectories.has(path.split('/')[1] ?? '')) return false;
+  return isAtOrBelow(path, directory);
 }
 
 function isAtOrBelow(path: string, directory: string): boolean {

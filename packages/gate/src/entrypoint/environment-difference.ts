@@ -3,15 +3,16 @@ import { enginePath } from '@kata-agent/catalogue';
 /**
  * Returns what keeps an environment from being the image's with listed variables; undefined: it is. Never a value.
  *
- * @param listed `NAME`: any value; `NAME=VALUE`: this one. A `*` in a name is for any characters.
+ * @param listed `NAME`: any value; `NAME=VALUE`: this one. A `*` in a name is for any characters, and for no variable of the image: those have
+ *   their values unless they are listed by name.
  */
 export function environmentDifference(
   requested: readonly string[],
   ofImage: readonly string[],
   listed: readonly string[],
 ): string | undefined {
-  const allowed = listed.map(parseListed);
   const declared = withPath(new Map(ofImage.map(split)));
+  const allowed = listed.map((entry) => parseListed(entry, declared));
   const given = new Map<string, string>();
   for (const entry of requested) {
     const [name, value] = split(entry);
@@ -46,9 +47,13 @@ interface Listed {
   readonly value: string | undefined;
 }
 
-function parseListed(entry: string): Listed {
+function parseListed(entry: string, declared: ReadonlyMap<string, string>): Listed {
   const [name, value] = split(entry);
-  return { matches: nameMatcher(name), value: entry.includes('=') ? value : undefined };
+  const matches = nameMatcher(name);
+  return {
+    matches: name.includes('*') ? (given) => !declared.has(given) && matches(given) : matches,
+    value: entry.includes('=') ? value : undefined,
+  };
 }
 
 /** By parts in order, without backtracking: a name may be long. */

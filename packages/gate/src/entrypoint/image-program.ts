@@ -10,13 +10,13 @@ export interface ImageAccount {
  * What the root of an image has of the program that a request starts. All paths are absolute and without symbolic links.
  */
 export interface ImageProgram {
-  /** The program, its interpreters, the links that lead to them, and files that choose libraries; some need not exist. */
+  /** The program, its interpreters, the links and directories that lead to them, and files that choose libraries; some need not exist. */
   readonly files: readonly string[];
   /** Directories with libraries. */
   readonly directories: readonly string[];
   /** Destinations of the request's mounts, in its order. */
   readonly mounts: readonly string[];
-  /** Other paths that the request replaces in the root: devices and masked paths. */
+  /** Other paths that the request replaces in the root: devices, masked paths, shared mounts. */
   readonly replaced: readonly string[];
   /** The user that the image declares; undefined: its root does not have it. */
   readonly declared: ImageAccount | undefined;

@@ -9,7 +9,7 @@ import type { ImageAccount, ImageProgram } from './image-program.js';
  * interpreters. A user name of the image is taken to be the user of the request.
  */
 export function programWithoutRoot(
-  { OCI: spec }: Pick<CreateContainerRequest, 'OCI'>,
+  { OCI: spec, sharedMounts }: Pick<CreateContainerRequest, 'OCI' | 'sharedMounts'>,
   { user }: Pick<RuleImageConfig, 'user'>,
 ): ImageProgram {
   const process = spec?.Process;
@@ -19,14 +19,22 @@ export function programWithoutRoot(
   const candidates = command.includes('/')
     ? [posix.resolve('/', process?.Cwd ?? '', command)]
     : (variable('PATH') ?? enginePath).split(':').map((directory) => posix.resolve('/', directory, command));
-  const libraries = (variable('LD_LIBRARY_PATH') ?? '').split(/[:;]/).filter((path) => path.startsWith('/'));
+  // As in the guest: an empty entry is the working directory.
+  const searched = variable('LD_LIBRARY_PATH') ?? '';
+  const libraries = (searched === '' ? [] : searched.split(/[:;]/))
+    .filter((path) => !path.includes('$'))
+    .map((path) => posix.resolve('/', process?.Cwd ?? '', path));
   const { UID = 0, GID = 0, AdditionalGids = [] } = process?.User ?? {};
   const requested = { uid: UID, gid: GID, groups: AdditionalGids };
   return {
     files: [...candidates, ...linkerFiles],
     directories: [...libraryDirectories, ...libraries],
     mounts: (spec?.Mounts ?? []).map(({ destination }) => posix.resolve('/', destination)),
-    replaced: [...(spec?.Linux?.Devices ?? []).map(({ Path }) => Path), ...(spec?.Linux?.MaskedPaths ?? [])],
+    replaced: [
+      ...(spec?.Linux?.Devices ?? []).map(({ Path }) => Path),
+      ...(spec?.Linux?.MaskedPaths ?? []),
+      ...sharedMounts.map(({ dstPath }) => posix.resolve('/', dstPath)),
+    ],
     declared: declaredUser(user, requested),
     requested,
   };

@@ -247,3 +247,23 @@ test('mounts beside the program are allowed', () => {
   const beside = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/data/${parts.join('/')}`);
   fc.assert(fc.property(fc.array(beside), (mounts) => allows({ mounts })));
 });
+
+test('in the root as a directory with libraries, a mount counts unless each system has its directory', () => {
+  const root = { directories: ['/'] };
+  assert.ok(allows({ program: root, mounts: ['/data/x', '/etc/hosts', '/proc'] }));
+  for (const path of ['/libc.so.6', '/glibc-hwcaps/x86-64-v2', '/tls'])
+    assert.ok(!allows({ program: root, mounts: [path] }), path);
+});
+
+test('a name with * is for no variable of the image', () => {
+  const ofImage = { config: { ...config, env: ['PATH=/usr/bin', 'APP_PORT=80'] } };
+  const allowsEnv = (env: readonly string[], listed: string): boolean =>
+    allows(
+      { process: { Env: ['PATH=/usr/bin', ...env] }, image: ofImage },
+      `runs_image_entrypoint({"env": ["${listed}"]})`,
+    );
+  assert.ok(allowsEnv(['APP_PORT=80', 'WEB_PORT=1'], '*_PORT*'));
+  for (const listed of ['*_PORT*', '*', 'APP_*=1'])
+    for (const env of [['APP_PORT=1'], []]) assert.ok(!allowsEnv(env, listed), `${listed} ${env.join()}`);
+  assert.ok(allowsEnv(['APP_PORT=1'], 'APP_PORT'));
+});

@@ -152,7 +152,8 @@ async function build(
   const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
   const ownRoot =
-    pulled && (await mountOwnRoot(pulled, { id, spec: requested, signal, authorizeRoot }, context, made));
+    pulled &&
+    (await mountOwnRoot(pulled, { id, spec: requested, sharedMounts, signal, authorizeRoot }, context, made));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');

@@ -56,7 +56,7 @@ export function pulledRootOf(
  */
 export async function mountOwnRoot(
   storage: Storage,
-  { id, spec, signal, authorizeRoot }: Requested,
+  { id, spec, sharedMounts, signal, authorizeRoot }: Requested,
   context: OwnRootContext,
   made: UndoStack,
 ): Promise<string> {
@@ -68,7 +68,12 @@ export async function mountOwnRoot(
     if (isPause) copyPause(directory, context);
     const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
     authorizeRoot(image, () =>
-      readProgram(join(directory, 'rootfs'), spec, image?.config?.user, context.syscalls),
+      readProgram(
+        join(directory, 'rootfs'),
+        { ...spec, sharedMounts },
+        image?.config?.user,
+        context.syscalls,
+      ),
     );
     attach(directory, rootfs, context, made);
   });
@@ -76,7 +81,7 @@ export async function mountOwnRoot(
   return rootfs;
 }
 
-type Requested = Pick<CreateContainer, 'id' | 'spec' | 'authorizeRoot'> & {
+type Requested = Pick<CreateContainer, 'id' | 'spec' | 'sharedMounts' | 'authorizeRoot'> & {
   readonly signal: AbortSignal | undefined;
 };
 

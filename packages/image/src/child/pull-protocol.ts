@@ -5,7 +5,7 @@ import { type Digest, isDigest } from '../reference/digest.js';
 import type { PullSettings, WrappedKey } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
 import type { LayerFile } from './protocol.js';
-import type { ChildOutcome } from './run-child.js';
+import type { ChildOutcome } from './converse.js';
 
 /** What the agent sends to the process that pulls, as one line of JSON. */
 export interface PullChildRequest {
@@ -34,6 +34,8 @@ export interface ChildPulledImage {
 /** Characters of a line: a configuration has up to 4 MiB. */
 export const pullLineLength: number = 16 * 1024 * 1024;
 const mostLayers = 1_000;
+/** Of base64: a packet has about 700 bytes for each recipient. */
+const packetLength = 128 * 1024;
 const textLength = 1_000;
 
 /** Returns the name of a blob's file in the blob directory. */
@@ -52,9 +54,11 @@ export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, W
   if (value.progress === true) return { kind: 'progress' };
   if (isRecord(value.unwrap)) {
     const { scheme, packet } = value.unwrap;
+    const encoded = text(packet);
+    if (encoded.length > packetLength) throw invalid();
     return {
       kind: 'question',
-      question: { scheme: text(scheme), packet: Buffer.from(text(packet), 'base64') },
+      question: { scheme: text(scheme), packet: Buffer.from(encoded, 'base64') },
     };
   }
   if (isRecord(value.result)) return { kind: 'result', result: imageOf(value.result) };

@@ -4,31 +4,16 @@ import { dirname, join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { LayerError } from '../unpack/layer-error.js';
+import { type Conversation, converse } from './converse.js';
 import type { ChildOptions } from './options.js';
-
-/** A message of a child, parsed. */
-export type ChildOutcome<Result, Question = never> =
-  | { readonly kind: 'progress' }
-  | { readonly kind: 'question'; readonly question: Question }
-  | { readonly kind: 'result'; readonly result: Result }
-  | { readonly kind: 'error'; readonly error: Error };
 
 /** What a child does. */
 export interface ChildWork<Result, Question = never>
-  extends Pick<ChildOptions, 'task' | 'blobs' | 'fileSize'> {
-  /** What the process does, for messages: `unpacks the image`. */
-  readonly verb: string;
-  /** Sent as one line of JSON. */
-  readonly request: unknown;
+  extends Pick<ChildOptions, 'task' | 'blobs' | 'fileSize'>,
+    Conversation<Result, Question> {
   readonly milliseconds: number;
   /** `UV_THREADPOOL_SIZE`. */
   readonly threads: number;
-  /** Characters of a line that it sends. */
-  readonly lineLength: number;
-  /** Parses a line. Throws for one of no known form. */
-  readonly parse: (line: string) => ChildOutcome<Result, Question>;
-  /** Answers a question, as one line of JSON. If it rejects, the work fails with that error. */
-  readonly answer?: (question: Question) => Promise<unknown>;
 }
 
 /** Options for the process. */
@@ -73,7 +58,10 @@ export async function runChild<Result, Question = never>(
   settings.signal?.addEventListener('abort', kill);
   try {
     const ended = exitOf(child);
-    const answer = await converse(child, work, () => void silence.refresh());
+    const socket = child.stdio[3];
+    const answer =
+      socket instanceof Duplex ? await converse(socket, work, () => void silence.refresh()) : undefined;
+    kill();
     const how = await ended;
     settings.signal?.throwIfAborted();
     if (answer?.kind === 'result') return answer.result;
@@ -139,55 +127,4 @@ function exitOf(child: ChildProcess): Promise<string> {
       resolve(`${signal ?? `exit code ${code}`}${output}`);
     });
   });
-}
-
-/** How a child's work ended. */
-type Answer<Result> = Extract<ChildOutcome<Result>, { readonly kind: 'result' | 'error' }>;
-
-/** Sends the request, reads messages until the socket closes, and returns the last answer. */
-async function converse<Result, Question>(
-  child: ChildProcess,
-  { request, parse, verb, lineLength, answer: answerTo }: ChildWork<Result, Question>,
-  onLine: () => void,
-): Promise<Answer<Result> | undefined> {
-  const socket = child.stdio[3];
-  if (!(socket instanceof Duplex)) return undefined;
-  let answer: Answer<Result> | undefined;
-  let unanswered: Error | undefined;
-  socket.on('error', () => undefined);
-  socket.write(`${JSON.stringify(request)}\n`);
-  try {
-    for await (const line of lines(socket, lineLength, verb)) {
-      onLine();
-      const message = parse(line);
-      if (message.kind === 'question') {
-        if (answerTo === undefined)
-          throw new LayerError('child', `the process that ${verb} asked a question`);
-        // Its other messages are read meanwhile.
-        answerTo(message.question).then(
-          (reply) => socket.write(`${JSON.stringify(reply)}\n`),
-          (error: Error) => {
-            unanswered ??= error;
-            socket.destroy();
-          },
-        );
-      } else if (message.kind !== 'progress') answer = message;
-    }
-  } catch (error) {
-    // A connection reset is the end of the process.
-    if (error instanceof LayerError) answer = { kind: 'error', error };
-  }
-  child.kill('SIGKILL');
-  return unanswered === undefined ? answer : { kind: 'error', error: unanswered };
-}
-
-async function* lines(socket: Duplex, lineLength: number, verb: string): AsyncGenerator<string> {
-  let rest = '';
-  for await (const chunk of socket.setEncoding('utf8')) {
-    const parts = (rest + String(chunk)).split('\n');
-    rest = parts.pop() ?? '';
-    if (rest.length > lineLength || parts.some((part) => part.length > lineLength))
-      throw new LayerError('child', `the process that ${verb} sent a line that is too long`);
-    yield* parts;
-  }
 }

@@ -23,6 +23,8 @@ export interface PullSettings {
   readonly signatures?: readonly SignatureSettings[];
   /** What images of their scopes need besides. */
   readonly addedSignatures: readonly SignatureSettings[];
+  /** Lists of scopes: an image must match in each list. */
+  readonly signatureScopes: readonly (readonly string[])[];
   /** Private keys in PEM, of encrypted layers. */
   readonly decryptionKeys: readonly string[];
   /** Of all blobs of an image. */

@@ -85,8 +85,14 @@ function checkReference(reference: ImageReference, { registries, requireDigest }
 
 function requirementsOf(
   reference: ImageReference,
-  { signatures, addedSignatures }: PullSettings,
+  { signatures, addedSignatures, signatureScopes }: PullSettings,
 ): readonly SignatureRequirement[] {
+  const matches = (scope: string): boolean => matchesPattern(parseReferencePattern(scope), reference);
+  if (!signatureScopes.every((scopes) => scopes.some(matches)))
+    throw new ImageError(
+      'signature-scope-missing',
+      `${formatReference(reference)}: no scope of signatures matches in one of the documents`,
+    );
   const required = signatures && requirementsFor(reference, parseSignaturePolicy(signatures));
   return [...(required ?? []), ...matchingRequirements(reference, parseSignaturePolicy(addedSignatures))];
 }

@@ -95,14 +95,14 @@ const processOfImage = `
 | environment | the variables of the image, each once; \`PATH\` is the engine's if the image has none |
 | user | the image's: names, and the group of a user without one, are looked up in the image's \`/etc/passwd\` and \`/etc/group\`; supplementary groups are among those of the image |
 | working directory | the image's, or \`/\` |
-| mounts, devices, masked paths | none at or above the program, its interpreters (\`#!\`, that of an ELF file), links that lead to them, candidates in \`PATH\`, files that choose libraries; none at, above or below a directory with libraries |
+| mounts, shared mounts, devices, masked paths | none at or above the program, its interpreters (\`#!\`, that of an ELF file), links that lead to them, candidates in \`PATH\`, files that choose libraries; none at, above or below a directory with libraries |
 
 A list is the arguments after the entrypoint, as \`args\` of a pod: \`runs_image_entrypoint(["--port=80"])\`. A map says what may differ:
 
 | key | meaning |
 | --- | --- |
 | \`"args"\` | the arguments after the entrypoint |
-| \`"env"\` | further variables, or other values: \`NAME\`, \`NAME=VALUE\`; \`*\` in a name is for any characters |
+| \`"env"\` | further variables, or other values: \`NAME\`, \`NAME=VALUE\`; \`*\` in a name is for any characters, and for no variable of the image |
 | \`"mounts"\` | destinations of mounts that may cover a part of the program |
 | \`"user"\` | users instead of the image's: \`UID\` with its group of the image, or \`UID:GID\` |
 | \`"groups"\` | further supplementary groups |

@@ -4,8 +4,10 @@ import type { FileReader } from './image-files.js';
 export interface ElfNeeds {
   /** The dynamic linker (PT_INTERP); undefined: it is static, or a library. */
   readonly interpreter: string | undefined;
-  /** Directories of libraries (DT_RPATH, DT_RUNPATH), as written. */
+  /** Lists of directories with libraries (DT_RPATH, DT_RUNPATH), as written. */
   readonly directories: readonly string[];
+  /** Its libraries (DT_NEEDED), and those that audit it, as written: names, or paths. */
+  readonly libraries: readonly string[];
 }
 
 const maxHeaders = 512;
@@ -13,7 +15,16 @@ const maxTable = 64 * 1024;
 const maxText = 4096;
 
 const segment = { load: 1, dynamic: 2, interpreter: 3 } as const;
-const tag = { end: 0, strings: 5, rpath: 15, runpath: 29 } as const;
+const tag = { end: 0, needed: 1, strings: 5, rpath: 15, runpath: 29 } as const;
+/** DT_NEEDED, DT_CONFIG, DT_DEPAUDIT, DT_AUDIT, DT_AUXILIARY, DT_FILTER. */
+const libraryTags: ReadonlySet<number> = new Set([
+  tag.needed,
+  0x6fff_fefa,
+  0x6fff_fefb,
+  0x6fff_fefc,
+  0x7fff_fffd,
+  0x7fff_ffff,
+]);
 
 interface Segment {
   readonly type: number;
@@ -52,18 +63,20 @@ export function readElf(read: FileReader): ElfNeeds | undefined {
     const interpreter = segments.find(({ type }) => type === segment.interpreter);
     return {
       interpreter: interpreter && textAt(read, interpreter.offset),
-      directories: dynamicDirectories(segments),
+      ...dynamicTexts(segments),
     };
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
 
-  function dynamicDirectories(segments: readonly Segment[]): readonly string[] {
+  function dynamicTexts(segments: readonly Segment[]): Pick<ElfNeeds, 'directories' | 'libraries'> {
+    const none = { directories: [], libraries: [] };
     const dynamic = segments.find(({ type }) => type === segment.dynamic);
-    if (dynamic === undefined) return [];
+    if (dynamic === undefined) return none;
     const table = read(dynamic.offset, Math.min(dynamic.size, maxTable));
     const paths: number[] = [];
+    const libraries: number[] = [];
     let strings: number | undefined;
     for (let at = 0; at + 2 * word <= table.length; at += 2 * word) {
       const name = number(table, at, word);
@@ -71,14 +84,17 @@ export function readElf(read: FileReader): ElfNeeds | undefined {
       if (name === tag.end) break;
       if (name === tag.strings) strings = value;
       if (name === tag.rpath || name === tag.runpath) paths.push(value);
+      if (libraryTags.has(name)) libraries.push(value);
     }
     const home = segments.find(
       ({ type, address, size }) =>
         type === segment.load && strings !== undefined && strings >= address && strings < address + size,
     );
-    if (home === undefined || strings === undefined) return [];
+    if (home === undefined || strings === undefined) return none;
     const offset = home.offset + strings - home.address;
-    return paths.flatMap((path) => textAt(read, offset + path).split(':')).filter((path) => path !== '');
+    const texts = (offsets: readonly number[]): readonly string[] =>
+      offsets.map((each) => textAt(read, offset + each));
+    return { directories: texts(paths), libraries: texts(libraries) };
   }
 }
 

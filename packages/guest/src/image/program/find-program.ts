@@ -38,6 +38,8 @@ class ProgramSearch {
   readonly #image: ImageFiles;
   readonly #files = new Set<string>();
   readonly #directories = new Set<string>();
+  /** Directories of the binaries: `$ORIGIN` in a variable. */
+  readonly #origins = new Set<string>();
 
   constructor({ env = [], cwd }: Started, image: ImageFiles) {
     this.#variables = new Map(
@@ -50,14 +52,12 @@ class ProgramSearch {
   /** Adds the libraries of any program. */
   result(): ProgramPaths {
     for (const path of linkerFiles) this.#file(path);
-    for (const path of [
-      ...libraryDirectories,
-      ...this.#configured(),
-      ...listOf(this.#variables.get('LD_LIBRARY_PATH'), /[:;]/),
-    ])
-      this.#directory(path);
-    for (const path of listOf(this.#variables.get('LD_PRELOAD'), /[ :]/))
-      if (path.includes('/')) this.#file(path);
+    for (const path of [...libraryDirectories, ...this.#configured()]) this.#directory(path);
+    this.#searched(this.#variables.get('LD_LIBRARY_PATH'), /[:;]/, this.#origins);
+    for (const path of ['LD_PRELOAD', 'LD_AUDIT'].flatMap((name) =>
+      (this.#variables.get(name) ?? '').split(/[ :]/),
+    ))
+      this.#library(path, this.#origins);
     return { files: [...this.#files], directories: [...this.#directories] };
   }
 
@@ -84,8 +84,10 @@ class ProgramSearch {
     });
     if (needs === undefined) return false;
     if ('elf' in needs) {
-      for (const directory of needs.elf?.directories ?? [])
-        this.#directory(directory.replace(/\$(ORIGIN|\{ORIGIN\})/g, posix.dirname(found)));
+      const origins = new Set([posix.dirname(found)]);
+      for (const origin of origins) this.#origins.add(origin);
+      for (const list of needs.elf?.directories ?? []) this.#searched(list, /:/, origins);
+      for (const name of needs.elf?.libraries ?? []) this.#library(name, origins);
       const interpreter = needs.elf?.interpreter;
       return interpreter === undefined || this.#program(interpreter, depth + 1);
     }
@@ -97,18 +99,34 @@ class ProgramSearch {
     );
   }
 
-  /** Adds a path and the links that lead to it, and returns where it leads. */
+  /** Adds a path and what leads to it, and returns where it leads. */
   #file(path: string): string | undefined {
     const found = this.#image.resolve(this.#absolute(path));
     if (found === undefined) return undefined;
-    for (const each of [...found.links, found.path]) this.#files.add(each);
+    for (const each of [...found.passed, found.path]) this.#files.add(each);
     return found.path;
+  }
+
+  /** Adds the directories of a list, as glibc reads one: an empty entry is the working directory. */
+  #searched(list: string | undefined, separator: RegExp, origins: ReadonlySet<string>): void {
+    if (list === undefined || list === '') return;
+    for (const entry of list.split(separator))
+      for (const path of expanded(entry, origins)) this.#directory(path);
+  }
+
+  /** Adds a library that is named by a path; others are in directories with libraries. */
+  #library(name: string, origins: ReadonlySet<string>): void {
+    if (!name.includes('/')) return;
+    for (const path of expanded(name, origins)) {
+      if (path.endsWith('/')) this.#directory(path);
+      else this.#file(path);
+    }
   }
 
   #directory(path: string): void {
     const found = this.#image.resolve(this.#absolute(path));
     if (found === undefined) return;
-    for (const link of found.links) this.#files.add(link);
+    for (const each of found.passed) this.#files.add(each);
     this.#directories.add(found.path);
   }
 
@@ -139,6 +157,13 @@ function interpreterOf(head: string): { readonly program: string; readonly comma
   return command === undefined ? { program } : { program, command };
 }
 
-function listOf(text: string | undefined, separator: RegExp): readonly string[] {
-  return (text ?? '').split(separator).filter((part) => part !== '');
+/**
+ * Replaces `$ORIGIN`. Other names, as `$LIB`, are the linker's own: what is in front of them ends the path, with a slash, and
+ * counts as a directory. Source: ld.so(8), "Dynamic string tokens".
+ */
+function expanded(path: string, origins: ReadonlySet<string>): readonly string[] {
+  const names = path.includes('$') ? [...origins] : [''];
+  return names.map((origin) =>
+    path.replaceAll(/\$(?:ORIGIN(?![A-Za-z0-9_])|\{ORIGIN\})/g, () => origin).replace(/[^/]*\$.*$/s, ''),
+  );
 }

@@ -9,8 +9,8 @@ const maxNames = 1000;
 export interface ResolvedPath {
   /** Absolute and without links; it need not exist. */
   readonly path: string;
-  /** Each symbolic link on the way, by its own path. */
-  readonly links: readonly string[];
+  /** Each symbolic link on the way, and each directory that `..` leaves: with another one there, the way leads elsewhere. */
+  readonly passed: readonly string[];
 }
 
 /**
@@ -27,22 +27,25 @@ export class ImageFiles {
   /** Resolves an absolute path. Undefined: too many links. */
   resolve(path: string): ResolvedPath | undefined {
     const rest = namesOf(path);
-    const links: string[] = [];
+    const passed: string[] = [];
+    let links = 0;
     let done: string[] = [];
     for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
       if (name === '..') {
+        if (done.length > 0) passed.push(`/${done.join('/')}`);
         done.pop();
         continue;
       }
       done.push(name);
       const target = this.#link(done.join('/'));
       if (target === undefined) continue;
-      links.push(`/${done.join('/')}`);
-      if (links.length > maxLinks) return undefined;
+      passed.push(`/${done.join('/')}`);
+      links += 1;
+      if (links > maxLinks) return undefined;
       done = target.startsWith('/') ? [] : done.slice(0, -1);
       rest.unshift(...namesOf(target));
     }
-    return { path: `/${done.join('/')}`, links };
+    return { path: `/${done.join('/')}`, passed };
   }
 
   /** Returns the status of a resolved path; undefined: it does not exist. */

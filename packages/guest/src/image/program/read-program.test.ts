@@ -54,7 +54,13 @@ function elf(interpreter: string, runpath: string): Buffer {
 
 const read = (
   process: Partial<OciProcess>,
-  { user = '', ...spec }: Partial<OciSpec> & { readonly user?: string } = {},
+  {
+    user = '',
+    ...spec
+  }: Partial<OciSpec> & {
+    readonly user?: string;
+    readonly sharedMounts?: readonly { readonly destinationPath: string }[];
+  } = {},
 ) =>
   readProgram(
     root,
@@ -130,6 +136,47 @@ test('directories with libraries are those of the linker, of its configuration, 
   assert.ok(program?.files.includes('/usr/lib/ld.so'));
   assert.ok(program?.files.includes('/opt/hook.so'));
   assert.ok(program?.files.includes('/etc/ld.so.conf.d/a.conf'));
+});
+
+test('empty entries and names of the linker in lists of libraries are where glibc searches', () => {
+  file('lib/ld.so');
+  file('opt/app/serve', elf('/lib/ld.so', ':$ORIGIN/lib:/opt/$LIB/x'));
+  const of = (...env: readonly string[]) => read({ args: ['/opt/app/serve'], env, cwd: '/srv' });
+  assert.ok(of()?.directories.includes('/srv'), 'DT_RUNPATH');
+  assert.ok(of()?.directories.includes('/opt/app/lib'));
+  assert.ok(of()?.directories.includes('/opt'));
+  file('opt/app/serve', elf('/lib/ld.so', '/opt/run'));
+  for (const list of [
+    ':/opt/env',
+    '/opt/env:',
+    '/opt/env;;/x',
+    '.',
+    '$ORIGIN/../../srv',
+    '/srv/$LIB',
+    '/srv/x${PLATFORM}/y',
+  ])
+    assert.ok(of(`LD_LIBRARY_PATH=${list}`)?.directories.includes('/srv'), list);
+  assert.ok(of('LD_PRELOAD=/srv/$LIB/hook.so')?.directories.includes('/srv'));
+  assert.ok(of('LD_AUDIT=/srv/audit.so')?.files.includes('/srv/audit.so'));
+  for (const env of [[], ['LD_LIBRARY_PATH=']]) assert.ok(!of(...env)?.directories.includes('/srv'));
+});
+
+test('libraries that the program names by a path belong to it', () => {
+  file('lib/ld.so');
+  // DT_NEEDED instead of DT_RUNPATH.
+  const program = elf('/lib/ld.so', '/opt/vendor/libx.so');
+  program.writeBigUInt64LE(1n, 416);
+  file('serve', program);
+  assert.ok(found({ args: ['/serve'] }).includes('/opt/vendor/libx.so'));
+});
+
+test('a directory that .. leaves leads to the program, and so does a shared mount', () => {
+  file('opt/bin/serve');
+  mkdirSync(join(root, 'opt/a/b'), { recursive: true });
+  assert.ok(found({ args: ['/opt/a/b/../../bin/serve'] }).includes('/opt/a/b'));
+  link('data', '/opt/bin');
+  const program = read({ args: ['/opt/bin/serve'] }, { sharedMounts: [{ destinationPath: '/data/serve' }] });
+  assert.deepEqual(program?.replaced, ['/opt/bin/serve']);
 });
 
 test('what is not there, or not known, gives no program', () => {

@@ -1,4 +1,5 @@
 import { Directory, type Syscalls, UnsafePathError } from '@kata-agent/linux';
+import type { SharedMount } from '../../request/actions.js';
 import type { OciSpec } from '../../request/oci-spec.js';
 import { resolveDestinations } from '../../source/destinations.js';
 import { accountOf } from './accounts.js';
@@ -9,6 +10,11 @@ import type { ImageProgram } from './image-program.js';
 /** As for `checkAccountFiles`. */
 const maxAccounts = 16 * 1024 * 1024;
 
+/** The parts of a request that determine the program. */
+type RequestedProgram = Pick<OciSpec, 'process' | 'mounts' | 'linux'> & {
+  readonly sharedMounts?: readonly Pick<SharedMount, 'destinationPath'>[] | undefined;
+};
+
 /**
  * Reads what the root of an image has of the program that a request starts. Undefined: it has none.
  *
@@ -18,7 +24,7 @@ const maxAccounts = 16 * 1024 * 1024;
  */
 export function readProgram(
   root: string,
-  { process, mounts = [], linux }: Pick<OciSpec, 'process' | 'mounts' | 'linux'>,
+  { process, mounts = [], linux, sharedMounts = [] }: RequestedProgram,
   user: string | undefined,
   syscalls: Syscalls,
 ): ImageProgram | undefined {
@@ -38,9 +44,11 @@ export function readProgram(
     return {
       ...paths,
       mounts: destinations,
-      replaced: [...(linux?.devices ?? []).map(({ path }) => path), ...(linux?.maskedPaths ?? [])].map(
-        resolved,
-      ),
+      replaced: [
+        ...(linux?.devices ?? []).map(({ path }) => path),
+        ...(linux?.maskedPaths ?? []),
+        ...sharedMounts.map(({ destinationPath }) => destinationPath),
+      ].map(resolved),
       declared: user === undefined ? undefined : accountOf(user, accounts),
       requested: accountOf(String(uid), accounts) ?? { uid, gid: 0, groups: [] },
     };
