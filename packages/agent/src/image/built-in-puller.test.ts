@@ -28,6 +28,7 @@ for (const [reference, settings, expected] of [
         tokenHosts: {},
         mirrors: {},
         addedSignatures: [],
+        signatureScopes: [],
         decryptionKeys: [],
         maxBytes: 1,
         ...settings,

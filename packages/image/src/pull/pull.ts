@@ -7,7 +7,7 @@ import { defaultTransportLimits } from '../http/transport-limits.js';
 import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
 import type { ImageManifest, LayerDescriptor } from '../manifest/parse-manifest.js';
 import { formatPlatform, ownPlatform, type Platform, samePlatform } from '../manifest/platform.js';
-import { type ImageReference, parseReference } from '../reference/reference.js';
+import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
@@ -18,7 +18,7 @@ import {
   type SignatureRequirement,
 } from '../signature/signature-policy.js';
 import { verifySignatures } from '../signature/verify-signatures.js';
-import { checkReference } from './check-reference.js';
+import { checkReference, matchesEach } from './check-reference.js';
 import { chooseManifest } from './choose-manifest.js';
 import { inParallel } from './in-parallel.js';
 import type {
@@ -78,8 +78,7 @@ function requirementsOf(
   reference: ImageReference,
   { signatures, addedSignatures, signatureScopes }: PullSettings,
 ): readonly SignatureRequirement[] {
-  const matches = (scope: string): boolean => matchesPattern(parseReferencePattern(scope), reference);
-  if (!signatureScopes.every((scopes) => scopes.some(matches)))
+  if (!matchesEach(reference, signatureScopes))
     throw new ImageError(
       'signature-scope-missing',
       `${formatReference(reference)}: no scope of signatures matches in one of the documents`,
