@@ -148,9 +148,10 @@ describe('a root of verified layers, [image] layers = "verified" (R18)', { skip 
       args: ['/of/the/host'],
       annotations: { [typeKey]: 'sandbox' },
     });
+    // No such disk is attached: the agent does not even wait for it.
     const storage = create(StorageSchema, {
       driver: 'blk',
-      source: plain,
+      source: '1e/1f',
       fstype: 'erofs',
       options: ['ro', 'X-kata.multi-layer=true', 'X-kata.overlay-lower'],
       mountPoint: rootOf(`pause-${count}`),

@@ -29,7 +29,7 @@ import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
-import { isForRoot, pauseRootOf, placeVerifiedRoot } from '../image/verified-root.js';
+import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
@@ -103,17 +103,15 @@ export async function createContainer(
 /** Returns the root that the guest gets itself, if it does, and the other storages. */
 function rootAndStorages(
   action: Pick<CreateContainer, 'id' | 'spec' | 'storages' | 'sharedMounts'>,
-  { paths, verifiedLayers }: Pick<GuestContext, 'paths' | 'verifiedLayers'>,
+  context: Pick<GuestContext, 'paths' | 'verifiedLayers'>,
 ): { readonly pulled: Storage | undefined; readonly storages: readonly Storage[] } {
-  const { id, spec, storages, sharedMounts } = action;
-  const pulled = pulledRootOf(action, paths);
-  const pause = verifiedLayers ? pauseRootOf(action, paths) : undefined;
-  const own = pulled ?? pause;
+  const { spec, sharedMounts } = action;
+  const pulled = pulledRootOf(action, context.paths);
+  const own = pulled ?? (context.verifiedLayers ? pauseRootOf(action, context.paths) : undefined);
   if (own !== undefined && isOfSandbox(spec.annotations ?? {}))
     checkPauseMounts(spec.mounts ?? [], sharedMounts);
-  const isUsed = (storage: Storage): boolean =>
-    storage !== pulled && (pause === undefined || !isForRoot(storage, id, paths));
-  return { pulled: own, storages: storages.filter(isUsed) };
+  const storages = usedStorages(action, context).filter((storage) => storage !== pulled);
+  return { pulled: own, storages };
 }
 
 async function build(

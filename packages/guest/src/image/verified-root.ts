@@ -68,8 +68,20 @@ export function pauseRootOf(
   };
 }
 
+/**
+ * Returns the storages of a request that the guest uses, whose devices it waits for: in a guest with verified layers not those for
+ * the root of the pause container.
+ */
+export function usedStorages(
+  { id, spec, storages }: Requested,
+  { paths, verifiedLayers }: { readonly paths: { readonly kata: string }; readonly verifiedLayers: boolean },
+): readonly Storage[] {
+  if (!verifiedLayers || !isOfSandbox(spec.annotations ?? {})) return storages;
+  return storages.filter((storage) => !isForRoot(storage, id, paths));
+}
+
 /** Reports whether a storage of a request is for the root of its container. */
-export function isForRoot({ mountPoint }: Storage, id: string, { kata }: { readonly kata: string }): boolean {
+function isForRoot({ mountPoint }: Storage, id: string, { kata }: { readonly kata: string }): boolean {
   return mountPoint.startsWith(`${kata}/`) && isRootPlace(mountPoint.slice(kata.length + 1), id);
 }
 

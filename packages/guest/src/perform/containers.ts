@@ -9,6 +9,7 @@ import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { wantedDevices } from '../device/attach-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
+import { usedStorages } from '../image/verified-root.js';
 import { passStdio } from '../stdio/pass-stdio.js';
 import { pause, resume, start, update } from '../runtime/commands.js';
 import type { PlaceOwner } from '../source/other-containers.js';
@@ -44,7 +45,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
     needs: () => [
       ...wantedDevices(action.devices ?? []),
       ...context.cdi.wanted(spec),
-      ...context.storages.needs(action.storages),
+      ...context.storages.needs(usedStorages(action, context)),
       ...sourceMounts(action.sharedMounts ?? [], find, context.paths),
     ],
     task: () =>
