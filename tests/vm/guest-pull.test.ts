@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -8,23 +7,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { clone } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { namedFiles } from '@kata-agent/tool-image/named-files';
-import type { Entry } from '@kata-agent/tool-image/tree/entry';
 import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
 import { Authority } from '../harness/authority.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { type EvidenceBundle, valuesOfTrusted } from '../harness/evidence-bundle.js';
-import {
-  imageOf as ociImageOf,
-  layerOfTree,
-  manifestType,
-  type TestImage,
-  writeLayout,
-} from '../harness/oci-image.js';
-import { makeRootfs } from '../harness/rootfs.js';
+import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
-import { type PodContainer, pullingPod, type PullingPod, writeGuestFiles } from './pulling-pod.js';
+import { type GeneratedPod, generatedPod, type PodContainer, writeGuestFiles } from './generated-pod.js';
+import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
 import { ctl, TenantClient, tenantPort } from './tenant-client.js';
 
@@ -100,7 +92,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
   const authority = new Authority('tenants');
   const images: Record<string, TestImage> = {};
   let registry: DockerRegistry | undefined;
-  let pod: PullingPod;
+  let pod: GeneratedPod;
   let host = '';
   after(async () => {
     await registry?.stop();
@@ -111,7 +103,8 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     const made = await DockerRegistry.start([registryName]);
     host = `${registryName}:${made.host.split(':')[1] ?? ''}`;
     made.cosignKey('cosign');
-    const system = layerOfTree(makeRootfs(join(directory, 'system')));
+    const layers = podLayers(directory);
+    const [system = assert.fail()] = layers;
     const add = (name: string, image: TestImage, signed = true): void => {
       images[name] = image;
       writeLayout(join(directory, name), image.manifest, manifestType, [image]);
@@ -123,8 +116,6 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
       ...declared,
       rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     });
-    const data = [0, 1, 2, 3].map((index) => layerOfTree(dataTree(join(directory, `data-${index}`), index)));
-    const layers = [system, ...data];
     add('app', ociImageOf({ layers, config: { ...rootfs(layers) } }));
     const small = { layers: [system], config: { ...rootfs([system]) } };
     add('unsigned', ociImageOf(small), false);
@@ -146,7 +137,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
       image,
       config: images[of]?.config.bytes ?? assert.fail(of),
     });
-    pod = await pullingPod(directory, [
+    pod = await generatedPod(directory, [
       ...['app', 'unsigned', 'unlisted'].map((name) => byName(name)),
       byName('other', reference('other'), 'app'),
       byName('missing', `${host}/team/app@sha256:${'0'.repeat(64)}`, 'app'),
@@ -379,29 +370,3 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     assert.doesNotMatch(await traces(), new RegExp(app.containerId));
   });
 });
-
-const mega = (bytes: number): string => (bytes / 1e6).toFixed(1);
-
-/** Files that are a layer: 22 MB that a compressor halves. */
-function dataTree(directory: string, index: number): string {
-  const below = join(directory, `data-${index}`);
-  mkdirSync(below, { recursive: true });
-  writeFileSync(join(below, 'name'), `data ${index}\n`);
-  for (let file = 0; file < 100; file += 1)
-    writeFileSync(join(below, `file-${file}`), randomBytes(110_000).toString('hex'));
-  return directory;
-}
-
-/** The bundle of the pause container in the guest's image. */
-function pauseBundle(): readonly Entry[] {
-  const made = { args: ['/bin/busybox', 'sleep', '123456'], cwd: '/', env: ['PATH=/bin'] };
-  const config = Buffer.from(JSON.stringify({ ociVersion: '1.0.2', process: made }));
-  const busybox = readFileSync('/usr/bin/busybox');
-  return [
-    { path: '/pause_bundle/config.json', data: config, mode: 0o644 },
-    { path: '/pause_bundle/rootfs/bin/busybox', data: busybox, mode: 0o755 },
-    ...['dev', 'proc', 'sys', 'etc'].map(
-      (name) => ({ path: `/pause_bundle/rootfs/${name}`, directory: true }) as const,
-    ),
-  ];
-}

@@ -11,9 +11,9 @@ import {
 } from '@kata-agent/protocol/agent';
 import { ctl } from './tenant-client.js';
 
-/** A pod whose images the guest pulls. */
-export interface PullingPod {
-  /** What `config generate` makes of it: a configuration without `[image]`, and with one listener. */
+/** A pod of a confidential guest. */
+export interface GeneratedPod {
+  /** What `config generate` makes of it. */
   readonly configuration: string;
   readonly sandbox: CreateSandboxRequest;
   readonly copies: readonly CopyFileRequest[];
@@ -38,11 +38,16 @@ const podOf = (containers: readonly PodContainer[]): object => ({
   },
 });
 
-/** Returns the configuration of a pod, and the requests of runtime-rs for it: those that `kata-agent-ctl replay` makes. */
-export async function pullingPod(
+/**
+ * Returns the configuration of a pod, and the requests of runtime-rs for it: those that `kata-agent-ctl replay` makes.
+ *
+ * @param options more options of both commands, which say how the guest gets images; none: it pulls them
+ */
+export async function generatedPod(
   directory: string,
   containers: readonly PodContainer[],
-): Promise<PullingPod> {
+  options: readonly string[] = [],
+): Promise<GeneratedPod> {
   const manifest = join(directory, 'pod.json');
   writeFileSync(manifest, JSON.stringify(podOf(containers)));
   const configs = containers.flatMap(({ name, image, config }) => {
@@ -50,7 +55,7 @@ export async function pullingPod(
     writeFileSync(file, config);
     return ['--image-config', `${image}=${file}`];
   });
-  const pod = ['--pod', manifest, ...configs, '--runtime', 'rs', '--guest', 'confidential'];
+  const pod = ['--pod', manifest, ...configs, '--runtime', 'rs', '--guest', 'confidential', ...options];
   const generated = await ctl(['config', 'generate', ...pod]);
   if (generated.stdout === '') throw new Error(generated.stderr);
   const listed = await ctl(['replay', ...pod, '--list', '--format', 'json']);

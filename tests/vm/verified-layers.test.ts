@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { clone } from '@bufbuild/protobuf';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { readUntil } from '../harness/container-client.js';
+import { partitionedDisk } from '../harness/layer-disks.js';
+import { imageOf as ociImageOf, manifestType, writeLayout } from '../harness/oci-image.js';
+import { answerOf } from '../harness/sweep.js';
+import { type GeneratedPod, generatedPod } from './generated-pod.js';
+import { guestMemory } from './guest-state.js';
+import { boot, imageOf, shell, whyNoMachine } from './machine.js';
+import { mega, pauseBundle, podLayers } from './pod-content.js';
+import { runningGuest } from './running-guest.js';
+
+const skip = whyNoMachine('erofs-utils', 'fdisk', 'cryptsetup-bin') ?? false;
+
+const imageName = `registry.test/team/app@sha256:${'a'.repeat(64)}`;
+const blockSize = 4096;
+
+/** Reads each file, after a first line; a block that cannot be read is one line of cat. */
+const script = 'cat /data-3/name; cat /data-*/file-* 2>&1 >/dev/null; echo all read; exec sleep 100000';
+
+/** Disks of the guest by their PCI path, in the order of `disks` of the machine. */
+const disks = { good: '10', changed: '11', swapped: '12', more: '13', trick: '14' } as const;
+
+describe('a confidential guest whose host brings verified layers (R18)', { skip }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-vm-layers-host-'));
+  let pod: GeneratedPod;
+  after(() => rmSync(directory, { recursive: true }));
+
+  /** Makes the image and the pod; returns the paths of the layers, the base first. */
+  async function makePod(): Promise<readonly string[]> {
+    const layers = podLayers(directory);
+    const declared = { Entrypoint: ['/bin/sh', '-c'], Cmd: [script], Env: ['PATH=/bin'], WorkingDir: '/' };
+    const rootfs = { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) };
+    const image = ociImageOf({ layers, config: { config: declared, rootfs } });
+    const layout = join(directory, 'layout');
+    writeLayout(layout, image.manifest, manifestType, [image]);
+    const output = join(directory, 'layers');
+    pod = await generatedPod(
+      directory,
+      [{ name: 'app', image: imageName, config: image.config.bytes }],
+      ['--snapshotter', 'erofs', '--layers', `${imageName}=${layout}`, '--layers-output', output],
+    );
+    return readdirSync(output)
+      .toSorted()
+      .map((name) => join(output, name));
+  }
+
+  /** Writes the disks, with the topmost layer first, in the order of `disks`. */
+  function makeDisks(layers: readonly string[]): readonly string[] {
+    const [base = '', ...upper] = layers;
+    const disk = (name: string, baseFirst: readonly string[]): string =>
+      partitionedDisk(directory, name, baseFirst.toReversed());
+    const good = disk('good', layers);
+    const changed = join(directory, 'changed.img');
+    copyFileSync(good, changed);
+    const bytes = readFileSync(changed);
+    // In the middle of a file, far from the block that is read first.
+    const data = readFileSync(join(directory, 'data-0/data-0/file-50'));
+    const at = bytes.indexOf(data.subarray(data.length / 2, data.length / 2 + 64));
+    assert.ok(at > 0);
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+    writeFileSync(changed, bytes);
+    const [second = '', ...others] = upper;
+    // The first block of the tree, which is behind the superblock: its hash is the root hash of the base, too.
+    const trick = join(directory, 'trick.block');
+    const tree = hashOffset() + blockSize;
+    const block = readFileSync(base).subarray(tree, tree + blockSize);
+    writeFileSync(trick, Buffer.concat([block, Buffer.alloc(8 * blockSize)]));
+    return [
+      good,
+      changed,
+      disk('swapped', [base, ...others, second]),
+      disk('more', [...layers, second]),
+      disk('trick', [trick, ...upper]),
+    ];
+  }
+
+  /** Of the base. */
+  function hashOffset(): number {
+    const options = app().storages.at(-1)?.options ?? [];
+    return Number(/hashoffset=(\d+)/.exec(options.join(' '))?.[1]);
+  }
+
+  const guest = runningGuest('verified-layers', async (own) => {
+    const layers = await makePod();
+    const config = join(directory, 'config.toml');
+    // generate does not serve kubectl logs; no other line is changed.
+    const from = 'allowed_endpoints = [\n';
+    assert.ok(pod.configuration.includes(from));
+    writeFileSync(config, pod.configuration.replace(from, `${from}  "ReadStdout",\n`));
+    const image = await imageOf('verified-layers', { config, files: pauseBundle() });
+    return boot(image, own, { memory: 1024, disks: makeDisks(layers) });
+  });
+
+  /** The request of the runtime, for another disk than its own. The topmost layer is the first storage. */
+  function app(
+    disk: keyof typeof disks = 'good',
+    change?: (request: CreateContainerRequest) => void,
+  ): CreateContainerRequest {
+    const request = clone(CreateContainerRequestSchema, pod.containers.get('app') ?? assert.fail());
+    for (const storage of request.storages) storage.source = disks[disk];
+    change?.(request);
+    return request;
+  }
+
+  /** What a container could leave: directories, mounts, and devices of dm-verity. */
+  const traces = (): Promise<string> =>
+    shell(
+      guest.machine,
+      'cd /run/kata-containers; ls /run/kata-agent/bundles . shared/containers/passthrough /dev/mapper 2>&1; ls /sys/block; grep -v " nsfs " /proc/1/mounts; true',
+    );
+
+  async function leavesNothing(before: string): Promise<void> {
+    for (let look = 0; look < 50 && (await traces()) !== before; look += 1) await delay(100);
+    assert.equal(await traces(), before);
+  }
+
+  async function remove({ containerId }: CreateContainerRequest): Promise<void> {
+    await guest.agent.signalProcess({ containerId, execId: containerId, signal: 9 });
+    await guest.agent.removeContainer({ containerId });
+  }
+
+  /** In bytes. */
+  const available = async (): Promise<number> => (await guestMemory(guest.machine)).available * 2 ** 20;
+
+  it('runs the pause container of its own image, and not the layer that the host has for it', async () => {
+    await guest.agent.createSandbox(pod.sandbox);
+    for (const copy of pod.copies) await guest.agent.copyFile(copy);
+    const { pause } = pod;
+    assert.equal(pause.storages[0]?.fstype, 'erofs');
+    await guest.agent.createContainer(pause);
+    await guest.agent.startContainer({ containerId: pause.containerId });
+    const command = await shell(guest.machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+    assert.match(command, /\/bin\/busybox sleep 123456/);
+  });
+
+  /** Another value of an option of one layer. */
+  const option =
+    (at: number, name: string, value: string) =>
+    ({ storages }: CreateContainerRequest): void => {
+      const layer = storages.at(at) ?? assert.fail();
+      layer.options = layer.options.map((text) => (text.startsWith(`${name}=`) ? `${name}=${value}` : text));
+    };
+  /** Exchanges what the request says about two layers, but for the numbers of their partitions. */
+  function inOtherOrder({ storages }: CreateContainerRequest): void {
+    const [first, second] = [storages.at(0) ?? assert.fail(), storages.at(3) ?? assert.fail()];
+    [first.options, second.options] = [second, first].map(({ options }, index) =>
+      options.map((text) => text.replace(/(partition-number)=\d/, `$1=${index === 0 ? 1 : 4}`)),
+    ) as [string[], string[]];
+  }
+  const otherLayers = /the root has other layers|rule "layers-there" refused it/;
+  const cases: readonly (readonly [
+    what: string,
+    disk: keyof typeof disks,
+    message: RegExp,
+    change?: (request: CreateContainerRequest) => void,
+  ])[] = [
+    ['in another order', 'swapped', otherLayers, inOtherOrder],
+    ['with another root hash', 'good', otherLayers, option(-1, 'X-kata.dmverity.roothash', 'ab'.repeat(32))],
+    [
+      'without dm-verity',
+      'good',
+      /has no dm-verity/,
+      ({ storages }) => {
+        const base = storages.at(-1) ?? assert.fail();
+        base.options = base.options.filter((text) => !text.includes('dmverity'));
+      },
+    ],
+    [
+      'and one more',
+      'more',
+      otherLayers,
+      ({ storages }) => {
+        const [top = assert.fail()] = storages;
+        for (const [index, { options }] of storages.entries())
+          options.splice(3, 1, `X-kata.partition-number=${index + 2}`);
+        storages.unshift({ ...top, options: top.options.with(3, 'X-kata.partition-number=1') });
+      },
+    ],
+    [
+      'and the hash block of the base as a device of one block',
+      'trick',
+      otherLayers,
+      option(-1, 'X-kata.dmverity.hashoffset', String(blockSize)),
+    ],
+    ['under the right values, on a disk with other content', 'swapped', /does not pass dm-verity/],
+  ];
+  for (const [what, disk, message, change] of cases)
+    it(`refuses layers ${what}, and nothing is left`, async (t) => {
+      const before = await traces();
+      const began = performance.now();
+      const answer = await answerOf(guest.agent.createContainer(app(disk, change)));
+      t.diagnostic(`refused after ${Math.round(performance.now() - began)} ms: ${answer.message}`);
+      assert.equal(answer.code, 'PERMISSION_DENIED');
+      assert.match(answer.message, message);
+      await leavesNothing(before);
+    });
+
+  it('runs the pod from its layers', async (t) => {
+    const before = await available();
+    const request = app();
+    const { containerId } = request;
+    const began = performance.now();
+    await guest.agent.createContainer(request);
+    const created = performance.now();
+    t.diagnostic(`CreateContainer: ${Math.round(created - began)} ms`);
+    t.diagnostic(`memory of the guest: ${mega(before - (await available()))} MB after the creation`);
+    const started = performance.now();
+    await guest.agent.startContainer({ containerId });
+    assert.equal(await readUntil(guest.agent, containerId, 'all read\n'), 'data 3\nall read\n');
+    t.diagnostic(`start, and 88 MB read: ${Math.round(performance.now() - started)} ms`);
+    t.diagnostic(
+      `memory of the guest: ${mega(before - (await available()))} MB after each file was read, apart from the page cache`,
+    );
+    const mounted = await shell(guest.machine, `grep bundles/${containerId} /proc/1/mounts; true`);
+    assert.match(mounted, / overlay /);
+    assert.equal(mounted.match(/ erofs ro,nosuid,nodev/g)?.length, 5, mounted);
+  });
+
+  it('leaves nothing of it when the container is removed', async () => {
+    await remove(app());
+    assert.doesNotMatch(await traces(), new RegExp(`${app().containerId}|dm-|erofs`));
+  });
+
+  it('answers EIO to the reader of a changed block, and to no other', async () => {
+    const before = await traces();
+    const request = app('changed');
+    const { containerId } = request;
+    await guest.agent.createContainer(request);
+    await guest.agent.startContainer({ containerId });
+    const output = await readUntil(guest.agent, containerId, 'all read\n');
+    assert.match(output, /^data 3\ncat: [^\n]*(?:I|Input\/output) error\nall read\n$/);
+    await remove(request);
+    await leavesNothing(before);
+  });
+});
