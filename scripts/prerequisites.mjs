@@ -43,12 +43,12 @@ const table = {
   zstd: { provides: ['zstd'], neededBy: 'all of tests/vm' },
   'erofs-utils': {
     provides: ['mkfs.erofs'],
-    neededBy: 'tests/vm/rootfs, tests/root/scenario, packages/guest',
+    neededBy: 'tests/vm/rootfs, tests/{root,vm}/verified-layers, tests/root/scenario, packages/guest',
   },
-  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/{erofs,verified}-layers, tests/vm/devices' },
+  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/{erofs,verified}-layers, tests/vm/{devices,verified-layers}' },
   'cryptsetup-bin': {
     provides: ['veritysetup'],
-    neededBy: 'tests/root/verified-layers, tests/vm/rootfs, tests/vm/devices',
+    neededBy: 'tests/{root,vm}/verified-layers, tests/vm/rootfs, tests/vm/devices',
   },
   [architecture.qemu.package]: { provides: [architecture.qemu.command], neededBy: 'all of tests/vm' },
   virtiofsd: {

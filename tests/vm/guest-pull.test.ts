@@ -14,6 +14,7 @@ import { type EvidenceBundle, valuesOfTrusted } from '../harness/evidence-bundle
 import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
+import { usedMemory } from './guest-state.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { type GeneratedPod, generatedPod, type PodContainer, writeGuestFiles } from './generated-pod.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
@@ -257,6 +258,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
 
   it('pulls the image by its digest, verifies it and runs it', async (t) => {
     const before = await available();
+    const { held } = await usedMemory(guest.machine);
     await startSampling();
     const app = containerOf('app');
     const began = performance.now();
@@ -269,6 +271,9 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     t.diagnostic(`CreateContainer with the pull: ${Math.round(created - began)} ms; ${loggedTimes()}`);
     t.diagnostic(
       `memory of the guest: ${mega(before - least)} MB at the peak, ${mega(before - (await available()))} MB afterwards`,
+    );
+    t.diagnostic(
+      `afterwards ${mega((await usedMemory(guest.machine)).held - held)} MB more that the guest cannot free`,
     );
     t.diagnostic(
       `peak of the process that pulls: ${mega(pull)} MB, of the one that unpacks: ${mega(unpack)} MB`,

@@ -40,3 +40,23 @@ export async function guestMemory(machine: Machine): Promise<GuestMemory> {
   );
   return { agent, available };
 }
+
+/** In bytes, of the whole guest. */
+export interface UsedMemory {
+  /** What the kernel cannot free: processes, files in tmpfs, slabs. Unlike the available memory it has no estimate in it. */
+  readonly held: number;
+  /** Pages of files that it reads again when it has freed them. */
+  readonly cache: number;
+}
+
+export async function usedMemory(machine: Machine): Promise<UsedMemory> {
+  const printed = await shell(machine, 'cat /proc/meminfo');
+  const bytes = (name: string): number =>
+    1024 * Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(printed)?.[1]);
+  const held = ['AnonPages', 'Shmem', 'SUnreclaim', 'KernelStack', 'PageTables', 'Percpu'];
+  return {
+    held: held.reduce((sum, name) => sum + bytes(name), 0),
+    // Cached has the files in tmpfs, too.
+    cache: bytes('Cached') - bytes('Shmem'),
+  };
+}
