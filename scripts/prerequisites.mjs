@@ -45,7 +45,10 @@ const table = {
     provides: ['mkfs.erofs'],
     neededBy: 'tests/vm/rootfs, tests/{root,vm}/verified-layers, tests/root/scenario, packages/guest',
   },
-  fdisk: { provides: ['sfdisk'], neededBy: 'tests/root/{erofs,verified}-layers, tests/vm/{devices,verified-layers}' },
+  fdisk: {
+    provides: ['sfdisk'],
+    neededBy: 'tests/root/{erofs,verified}-layers, tests/vm/{devices,verified-layers}',
+  },
   'cryptsetup-bin': {
     provides: ['veritysetup'],
     neededBy: 'tests/{root,vm}/verified-layers, tests/vm/rootfs, tests/vm/devices',
