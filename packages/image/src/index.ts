@@ -8,6 +8,7 @@ export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes
 export { parseImageConfig } from './manifest/image-config.js';
 export { parseManifest } from './manifest/parse-manifest.js';
 export { ownPlatform } from './manifest/platform.js';
+export { checkReference } from './pull/check-reference.js';
 export { pull } from './pull/pull.js';
 export type { PulledImage, PullDependencies, PullSettings, WrappedKey } from './pull/pull-request.js';
 export { parseReference } from './reference/reference.js';

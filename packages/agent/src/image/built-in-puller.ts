@@ -3,6 +3,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { GuestError, type ImagePuller, type PulledImage, type PullRequest } from '@kata-agent/guest';
 import {
+  checkReference,
   type ChildPulledImage,
   childUsers,
   type Credential,
@@ -62,6 +63,8 @@ export class BuiltInPuller implements ImagePuller {
   async #fetch({ reference, container, signal }: PullRequest, blobs: string): Promise<ChildPulledImage> {
     const { settings, credentials, decryptionKeys, timeoutMs, log } = this.#options;
     const parsed = parseReference(reference);
+    // The process checks this, too: here a refusal needs neither the process nor the data hub.
+    checkReference(parsed, settings);
     const credential = credentialFor(parsed, await credentials(signal));
     const owner = childUsers.pull;
     this.#mountTmpfs(blobs, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);

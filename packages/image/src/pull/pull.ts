@@ -7,8 +7,7 @@ import { defaultTransportLimits } from '../http/transport-limits.js';
 import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
 import type { ImageManifest, LayerDescriptor } from '../manifest/parse-manifest.js';
 import { formatPlatform, ownPlatform, type Platform, samePlatform } from '../manifest/platform.js';
-import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
-import { matchesPattern, parseReferencePattern } from '../reference/reference-pattern.js';
+import { type ImageReference, parseReference } from '../reference/reference.js';
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
@@ -19,6 +18,7 @@ import {
   type SignatureRequirement,
 } from '../signature/signature-policy.js';
 import { verifySignatures } from '../signature/verify-signatures.js';
+import { checkReference } from './check-reference.js';
 import { chooseManifest } from './choose-manifest.js';
 import { inParallel } from './in-parallel.js';
 import type {
@@ -72,15 +72,6 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
       signatures,
     };
   });
-}
-
-function checkReference(reference: ImageReference, { registries, requireDigest }: PullSettings): void {
-  const name = formatReference(reference);
-  const matches = (pattern: string): boolean => matchesPattern(parseReferencePattern(pattern), reference);
-  if (!registries.every((patterns) => patterns.some(matches)))
-    throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
-  if (requireDigest && reference.digest === undefined)
-    throw new ImageError('digest-required', `${name} has no digest`);
 }
 
 function requirementsOf(
