@@ -48,7 +48,7 @@ const capabilities = {
   hugePages: [],
   flaws: [],
 } as const;
-const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
+const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev', sys: '/sys' };
 
 /** Returns why the guest's pure checks reject a request that the gate allows; undefined: they do not. */
 export function guestRefusal(request: Message, state: GuestState): string | undefined {

@@ -14,17 +14,19 @@ const unset = {
   sysctls: [],
 } as unknown as AgentSettings;
 
+const evidence = { sources: [], require: [], akCertificate: 'off' } as const;
 const documents = [{}] as unknown as Configuration['documents'];
 
 test('privileged containers are denied with a configuration, and allowed without one', () => {
-  assert.equal(guestAccess({ settings: unset, documents }).privileged, 'refuse');
-  assert.equal(guestAccess({ settings: unset, documents: [] }).privileged, 'allow');
+  assert.equal(guestAccess({ settings: unset, documents, evidence }).privileged, 'refuse');
+  assert.equal(guestAccess({ settings: unset, documents: [], evidence }).privileged, 'allow');
   assert.equal(
-    guestAccess({ settings: { ...unset, privilegedContainers: 'allow' }, documents }).privileged,
+    guestAccess({ settings: { ...unset, privilegedContainers: 'allow' }, documents, evidence }).privileged,
     'allow',
   );
   assert.equal(
-    guestAccess({ settings: { ...unset, privilegedContainers: 'refuse' }, documents: [] }).privileged,
+    guestAccess({ settings: { ...unset, privilegedContainers: 'refuse' }, documents: [], evidence })
+      .privileged,
     'refuse',
   );
 });
@@ -38,8 +40,9 @@ test('each entry is split into its parts', () => {
     kernelModules: ['ib_core', 'nf_conntrack hashsize=65536 x'],
     sysctls: ['net.core.somaxconn'],
   };
-  assert.deepEqual(guestAccess({ settings, documents }), {
+  assert.deepEqual(guestAccess({ settings, documents, evidence }), {
     privileged: 'refuse',
+    evidencePaths: 'allow',
     devices: [
       { kind: 'path', path: '/dev/fuse' },
       { kind: 'number', major: 10, minor: 200 },
@@ -61,4 +64,9 @@ test('each entry is split into its parts', () => {
 test('rules and the guest have the same defaults', () => {
   const numbers = Array.from(ofGuest, ([path, { major, minor }]) => [path, `${major}:${minor}`]);
   assert.deepEqual(numbers, [...ofGate]);
+});
+
+test('with sources of evidence containers mount none of what gives some', () => {
+  const given = { ...evidence, sources: ['tpm'] } as const;
+  assert.equal(guestAccess({ settings: unset, documents: [], evidence: given }).evidencePaths, 'refuse');
 });

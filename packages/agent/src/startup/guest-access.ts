@@ -6,10 +6,12 @@ import type { AllowedDevice, AllowedModule, AllowedPath, GuestAccess } from '@ka
 export function guestAccess({
   settings,
   documents,
-}: Pick<Configuration, 'settings' | 'documents'>): GuestAccess {
+  evidence,
+}: Pick<Configuration, 'settings' | 'documents' | 'evidence'>): GuestAccess {
   const { devices, guestPaths, networkNamespaces, kernelModules, sysctls } = settings;
   return {
     privileged: privilegedContainers({ settings, documents }),
+    evidencePaths: evidence.sources.length > 0 ? 'refuse' : 'allow',
     devices: devices.map(allowedDevice),
     paths: guestPaths.map(allowedPath),
     networkNamespaces,

@@ -32,7 +32,7 @@ export function guestOptions(
     readonly log: Log;
   },
 ): GuestOptions {
-  const { settings, limits, api, documents } = configuration;
+  const { settings, limits, api } = configuration;
   return {
     syscalls,
     paths: { state },
@@ -48,7 +48,7 @@ export function guestOptions(
     images,
     pauseBundle,
     verifiedLayers: configuration.image.layers === 'verified',
-    access: guestAccess({ settings, documents }),
+    access: guestAccess(configuration),
     clockFloor: clockFloor(configuration),
     limits: {
       containers: limits.containers,

@@ -25,6 +25,11 @@ export interface AllowedModule {
 export interface GuestAccess {
   /** `allow`: a privileged container is root of the guest by design, as under Kata's agent. */
   readonly privileged: 'refuse' | 'allow';
+  /**
+   * `refuse`: the agent gives evidence, and no container may mount what else gives some, privileged or not (docs/trust.md,
+   * "Evidence").
+   */
+  readonly evidencePaths: 'refuse' | 'allow';
   readonly devices: readonly AllowedDevice[];
   readonly paths: readonly AllowedPath[];
   /** Absolute, clean paths. */
@@ -37,6 +42,7 @@ export interface GuestAccess {
 /** The access without a configuration, as under Kata's agent. */
 export const openAccess: GuestAccess = {
   privileged: 'allow',
+  evidencePaths: 'allow',
   devices: [],
   paths: [],
   networkNamespaces: [],

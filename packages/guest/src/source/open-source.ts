@@ -1,9 +1,11 @@
-import { fstatSync, realpathSync, statfsSync } from 'node:fs';
+import { fstatSync, readlinkSync, realpathSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { Descriptor, Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
+import { Descriptor, Directory, hasCode, mounts, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
+import { guestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { cleanPath, contains } from './clean-path.js';
+import { givesEvidence } from './evidence-places.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
 import { quotedPath } from '../quoted.js';
@@ -19,15 +21,19 @@ export interface OpenSource extends SourcePlace {
 
 /**
  * Opens the source of a request with O_PATH: below its base no link is followed and the path cannot leave it. Refuses
- * paths by `sourcePlace`, and by what the descriptor refers to: kernel interface file systems, and devices that the
- * configuration does not name. The caller closes the descriptor.
+ * paths by `sourcePlace`, and by what the descriptor refers to: kernel interface file systems, devices that the
+ * configuration does not name, and what gives evidence. The caller closes the descriptor.
  */
 export function openSource(requested: RequestedSource, rules: SourceRules, syscalls: Syscalls): OpenSource {
-  const place = sourcePlace(withGuestLinks(requested, rules), rules);
   const { named, path } = requested;
+  // By name first: a device may appear later.
+  refuseEvidence(`/${cleanPath(path, named).join('/')}`, undefined, requested, rules);
+  const place = sourcePlace(withGuestLinks(requested, rules), rules);
   const descriptor = open(place, requested, syscalls);
   try {
     const stat = fstatSync(descriptor.fd, { bigint: true });
+    const device = stat.isCharacterDevice() ? deviceNumber(stat.rdev) : undefined;
+    refuseEvidence(readlinkSync(`/proc/self/fd/${descriptor.fd}`), device, requested, rules);
     const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
     if (place.kind !== 'guest') {
       const isExpected = place.kind === 'kernel' || isDevice === (place.kind === 'device');
@@ -38,12 +44,30 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
         );
       if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(descriptor, requested);
     }
-    const device = stat.isCharacterDevice() ? deviceNumber(stat.rdev) : undefined;
     return { ...place, descriptor, isDirectory: stat.isDirectory(), isDevice, device };
   } catch (error) {
     descriptor.close();
     throw error;
   }
+}
+
+/**
+ * Refuses sources that give evidence, where only the agent may: neither a rule nor `privileged_containers` allows them (S32).
+ * `path` is the one of the request, or where it leads.
+ */
+function refuseEvidence(
+  path: string,
+  device: DeviceNumber | undefined,
+  requested: RequestedSource,
+  { access, paths }: SourceRules,
+): void {
+  if (access.evidencePaths === 'allow') return;
+  const node = { path, ...(device ?? { major: 0, minor: 0 }) };
+  if (!isEvidence(node, guestDevices(paths)) && !givesEvidence(path, mounts())) return;
+  throw new GuestError(
+    'refused',
+    `${requested.named} ${quotedPath(requested.path)} would give evidence of the guest to a container, which only the agent may give with [evidence]; help: mount only the paths that the container needs, such as "/dev/shm"`,
+  );
 }
 
 /** Returns the record of a source. `use`: its purpose, if it is in Kata's directory. */

@@ -5,7 +5,7 @@ import type { GuestAccess } from '../context/guest-access.js';
 import { openAccess } from '../context/guest-access.js';
 import { sourcePlace } from './source-place.js';
 
-const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev' };
+const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev', sys: '/sys' };
 const closed: GuestAccess = { ...openAccess, privileged: 'refuse' };
 
 function place(path: string, access: GuestAccess = closed, container: string | undefined = 'c1') {

@@ -7,7 +7,7 @@ import { quotedPath } from '../quoted.js';
 
 /** The configuration that sources are checked against. */
 export interface SourceRules {
-  readonly paths: Pick<GuestPaths, 'kata' | 'state' | 'dev'>;
+  readonly paths: Pick<GuestPaths, 'kata' | 'state' | 'dev' | 'sys'>;
   readonly access: GuestAccess;
 }
 
