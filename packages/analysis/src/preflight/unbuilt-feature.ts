@@ -4,7 +4,7 @@ import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Configuration } from '@kata-agent/config';
 import { expectedCalls, type ImageConfigs, type RuntimeSetup, type Workload } from '@kata-agent/workloads';
 
-/** Something that a workload needs and that no configuration allows. */
+/** Something that a workload needs, and that the agent refuses whatever the gate and rules of the configuration allow. */
 export interface UnbuiltFeature {
   /** `storage driver`, as in the table of request features, or `pod field`. */
   readonly kind: RequestFeature['kind'] | 'pod field';
@@ -12,9 +12,14 @@ export interface UnbuiltFeature {
   /** The pod field that causes it. */
   readonly because: string;
   readonly reason: string;
+  /** What to do; absent: no configuration allows it. */
+  readonly help?: string;
 }
 
-const noPuller = 'the configuration pulls no images: [image] puller is "none"';
+const noPuller = {
+  reason: 'the guest has to pull the image, and [image] puller is "none"',
+  help: 'generate the configuration with --puller built-in, or write [image] puller = "built-in" or "cdh"',
+};
 const notBuilt = 'the agent refuses it by name: it is not built';
 
 /** Returns what a workload needs that the agent, or Kata, refuses; each name and field once, in the order of the calls. */
@@ -32,7 +37,7 @@ export function unbuiltFeatures(
       featuresOf(request).flatMap(({ kind, name, built }): readonly UnbuiltFeature[] => {
         if (!built) return [{ kind, name, because, reason: notBuilt }];
         const isPulled = name !== guestPull || image.puller !== 'none' || isPause(request);
-        return isPulled ? [] : [{ kind, name, because, reason: noPuller }];
+        return isPulled ? [] : [{ kind, name, because, ...noPuller }];
       }),
     ),
     ...workload.containers

@@ -23,7 +23,7 @@ export const configCheck: CommandDefinition = {
   details: [
     'Prints all errors and warnings on standard error, each with its position and a fix. Exits with 0 if an agent would start with the configuration, with 1 if not, and with 3 if a file cannot be read. Owner and permissions of the file are checked only in the guest: kata-agent --check.',
     'Whether the methods that are served make sense together is decided over all listeners.',
-    'With --pod, also checks Kubernetes workloads: gate and rules decide each call that the workloads will cause on the listener of the runtime. Exits with 4 if a workload will not work, and prints what the agent refuses with any configuration, or the smallest change that fixes it. Calls whose values come from an image are not checked without its --image-config.',
+    'With --pod, also checks Kubernetes workloads: gate and rules decide each call that the workloads will cause on the listener of the runtime. Exits with 4 if a workload will not work, and prints what the agent refuses whatever the rules are, or the smallest change that fixes it. Calls whose values come from an image are not checked without its --image-config.',
   ],
   operands: [
     { syntax: '<file>', description: 'a configuration in TOML' },

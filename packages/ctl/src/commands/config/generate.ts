@@ -16,7 +16,7 @@ export const configGenerate: CommandDefinition = {
   details: [
     'Prints a TOML configuration: the endpoints that the workloads need, and rules for each container’s commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are not served: add their endpoints by hand.',
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do.',
-    'Exits with 4, and prints the configuration, if a workload needs something that the agent refuses with any configuration: notes on standard error name it.',
+    'Exits with 4, and prints the configuration, if a workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have: notes on standard error name it, and what to do.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
     'Defaults of a pod come from its images. Without --image-config for an image, values that it defines are not constrained; a comment and a note on standard error name them.',
   ],
@@ -51,7 +51,10 @@ export const configGenerate: CommandDefinition = {
       }),
     );
     const notes = [
-      ...unbuilt.map((feature) => `refused with any configuration: ${unbuiltLine(feature)}`),
+      ...unbuilt.map(
+        (feature) =>
+          `refused with ${feature.help === undefined ? 'any' : 'this'} configuration: ${unbuiltLine(feature)}`,
+      ),
       ...notesOn(plan, pods),
     ];
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);

@@ -144,17 +144,30 @@ test('config preflight prints how far pods start, and exits with 4 if they do no
   assert.ok(value.underRules['CreateContainer']?.includes('create-container-mounts'));
 });
 
+test('without a puller a guest that has to pull is an error with a remedy, which helps', () => {
+  for (const setup of [
+    ['--guest', 'confidential'],
+    ['--runtime', 'remote'],
+  ]) {
+    const made = runBinary(['config', 'generate', ...pod, ...image, ...setup]);
+    assert.equal(made.code, 4);
+    assert.match(
+      made.stderr,
+      /note: refused with this configuration: storage driver image_guest_pull \(.*puller is "none"; help: generate the configuration with --puller built-in, or write \[image\] puller = "built-in" or "cdh"\n/,
+    );
+    assert.doesNotMatch(made.stderr, /refused with any configuration/);
+    const { code, stdout } = check(file('confidential.toml', made.stdout), ...setup);
+    assert.equal(code, 4);
+    assert.match(
+      stdout,
+      /not sufficient\n.*\n  refused with this configuration\n    storage driver image_guest_pull .*; help: generate/,
+    );
+    const pulling = file('pulling.toml', `${made.stdout}\n[image]\npuller = "cdh"\n`);
+    assert.equal(check(pulling, ...setup).code, 0);
+  }
+});
+
 test('what the agent refuses with any configuration is named, and exits with 4', () => {
-  const setup = ['--guest', 'confidential'];
-  const made = runBinary(['config', 'generate', ...pod, ...image, ...setup]);
-  assert.equal(made.code, 4);
-  assert.match(made.stderr, /note: refused with any configuration: storage driver image_guest_pull \(/);
-  const { code, stdout } = check(file('confidential.toml', made.stdout), ...setup);
-  assert.equal(code, 4);
-  assert.match(
-    stdout,
-    /not sufficient\n.*\n  refused with any configuration\n    storage driver image_guest_pull/,
-  );
   const plugin = file(
     'plugin.yaml',
     'kind: Pod\nmetadata: { name: p }\nspec:\n  hostNetwork: true\n  containers:\n' +

@@ -104,7 +104,7 @@ function resultText({ breaks, refusedFeature }: RuntimePreflight, style: Style):
     return `${style.red(`pods stop at ${breaks.call.method}`)} (${breaks.call.phase})\n  ${breaks.reason}`;
   if (refusedFeature === undefined) return style.green('pods run');
   const { kind, name } = refusedFeature;
-  return `${style.red('pods stop at CreateContainer')} (create)\n  ${kind} ${name} is refused: [image] puller is "none"`;
+  return `${style.red('pods stop at CreateContainer')} (create)\n  ${kind} ${name} is refused: [image] puller is "none"; help: write puller = "built-in" or "cdh" in [image]`;
 }
 
 function stepRow({ call }: RefusedStep): readonly string[] {

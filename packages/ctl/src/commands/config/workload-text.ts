@@ -11,7 +11,14 @@ export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style:
   return [
     `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${result}\n`,
     sufficient ? '' : `  with ${setupText(setup)} (--runtime, --guest and --snapshotter choose others)\n`,
-    lines('refused with any configuration', unbuilt.map(unbuiltLine)),
+    lines(
+      'refused with any configuration',
+      unbuilt.filter(({ help }) => help === undefined).map(unbuiltLine),
+    ),
+    lines(
+      'refused with this configuration',
+      unbuilt.filter(({ help }) => help !== undefined).map(unbuiltLine),
+    ),
     lines('will not work, in the order of the calls', refused.map(refusedLine)),
     lines(
       'smallest change that fixes it',
@@ -39,8 +46,8 @@ export function workloadValue({ workload, refused, ...report }: WorkloadReport):
 }
 
 /** `storage driver image_guest_pull (spec.containers[0]): the agent refuses it by name: it is not built`. */
-export function unbuiltLine({ kind, name, because, reason }: UnbuiltFeature): string {
-  return `${kind} ${name} (${because}): ${reason}`;
+export function unbuiltLine({ kind, name, because, reason, help }: UnbuiltFeature): string {
+  return `${kind} ${name} (${because}): ${reason}${help === undefined ? '' : `; help: ${help}`}`;
 }
 
 function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {
