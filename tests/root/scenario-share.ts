@@ -45,12 +45,7 @@ const files: ReadonlySet<string> = new Set(['hosts', 'hostname', 'resolv.conf', 
 export function makeShare(directory: string, calls: readonly ListedCall[]): void {
   const hostPath = (path: string): string | undefined =>
     path.startsWith(guestDirectory) ? join(directory, relative(guestDirectory, path)) : undefined;
-  const box = join(directory, '.busybox');
-  copyFileSync(busybox, box);
-  chmodSync(box, 0o755);
-  const commands = calls.flatMap(({ request }) => request.process?.Args ?? []);
-  // Each root has the programs of all containers: layers have the files of all roots.
-  const programs = calls.flatMap(({ request }) => request.OCI?.Process.Args[0] ?? []);
+  const box = copyBusybox(join(directory, '.busybox'));
   for (const { request } of calls) {
     for (const { driver, source } of request.storages ?? []) {
       const path = driver === 'watchable-bind' ? hostPath(source) : undefined;
@@ -63,13 +58,7 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
     const { Root, Mounts } = request.OCI;
     const root = hostPath(Root.Path);
     if (root === undefined) continue;
-    makeRoot(root, box);
-    for (const program of programs) makeFakeProgram(root, program, 'while :; do sleep 1; done');
-    // Commands of an init container's shell.
-    makeFakeProgram(root, 'iptables', 'exit 0');
-    for (const command of commands.filter((text) => text !== '')) {
-      if (!/[\s']/.test(command)) makeFakeProgram(root, command, 'exit 0');
-    }
+    makePodRoot(root, box, calls);
     for (const { type, source, destination } of Mounts) {
       const path = type === 'bind' ? hostPath(source) : undefined;
       if (path === undefined || source.includes('/watchable/')) continue;
@@ -77,6 +66,31 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
       else mkdirSync(path, { recursive: true });
     }
   }
+}
+
+/** Creates the root of an image that a guest pulls for any container of the pod, as `makeShare` does. */
+export function makeImage(directory: string, calls: readonly ListedCall[]): void {
+  const box = copyBusybox(`${directory}.busybox`);
+  makePodRoot(directory, box, calls);
+}
+
+function copyBusybox(path: string): string {
+  copyFileSync(busybox, path);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** Each root has the programs of all containers: layers have the files of all roots. */
+function makePodRoot(root: string, box: string, calls: readonly ListedCall[]): void {
+  makeRoot(root, box);
+  for (const { request } of calls) {
+    const program = request.OCI?.Process.Args[0];
+    if (program !== undefined) makeFakeProgram(root, program, 'while :; do sleep 1; done');
+  }
+  // Commands of an init container's shell.
+  makeFakeProgram(root, 'iptables', 'exit 0');
+  for (const command of calls.flatMap(({ request }) => request.process?.Args ?? []))
+    if (command !== '' && !/[\s']/.test(command)) makeFakeProgram(root, command, 'exit 0');
 }
 
 function makeRoot(root: string, box: string): void {
