@@ -188,4 +188,10 @@ test('containers get no evidence beside that of the agent, whoever configures it
   }
   const loaded = await load(`${pod}${evidence}[agent]\nguest_components_rest_api = "resource"\n`);
   assert.deepEqual(loaded.evidence, { sources: ['configfs-tsm'], require: [], akCertificate: 'off' });
+  const privileged = `[agent]\nprivileged_containers = "allow"\n`;
+  assert.match(
+    warnings(await load(`${pod}${evidence}${privileged}`)).join(),
+    /privileged_containers = "allow" .* with \[evidence\]: a privileged container is root in the guest/,
+  );
+  assert.doesNotMatch(warnings(await load(`${pod}${privileged}`)).join(), /evidence/);
 });

@@ -56,8 +56,8 @@ export function checkEvidence(evidence: GivenSection, measurement: GivenSection,
 }
 
 /**
- * Returns an error if containers could get evidence, or reports over bytes of their choice: then the evidence of the agent would
- * prove nothing.
+ * Reports settings by which containers could get evidence, or reports over bytes of their choice: then the evidence of the agent
+ * would prove nothing.
  */
 export function checkEvidenceOfContainers(
   { values }: Pick<Settled, 'values'>,
@@ -65,21 +65,41 @@ export function checkEvidenceOfContainers(
 ): readonly Diagnostic[] {
   const valueOf = (section: string, key: string): Configuration['values'][number] | undefined =>
     values.find((one) => one.section === section && one.key === key);
-  const api = valueOf('agent', 'guest_components_rest_api');
   if (listOf(valueOf('evidence', evidenceSettings.sources.key)?.value).length === 0) return [];
-  if (api === undefined || (api.value !== 'all' && api.value !== 'attestation')) return [];
-  const { span } = api;
-  const document = documents.find(({ file }) => file === span?.file);
-  return [
-    {
-      severity: 'error',
-      code: 'KA1110',
-      message: `guest_components_rest_api = "${api.value}" (${api.source}) with [evidence]: any container would get reports over bytes of its choice, and could pass for the agent`,
-      help: 'write guest_components_rest_api = "resource"',
-      ...(span === undefined || document === undefined ? {} : { span, sourceLine: document.lineOf(span) }),
-    },
-  ];
+  return openings.flatMap(({ key, is, severity, why, help }): readonly Diagnostic[] => {
+    const found = valueOf('agent', key);
+    if (found === undefined || !is.includes(String(found.value))) return [];
+    const { span, value, source } = found;
+    const document = documents.find(({ file }) => file === span?.file);
+    const message = `${key} = "${String(value)}" (${source}) with [evidence]: ${why}`;
+    const place =
+      span === undefined || document === undefined ? {} : { span, sourceLine: document.lineOf(span) };
+    return [{ severity, code: 'KA1110', message, help, ...place }];
+  });
 }
+
+/** Values of `[agent]` that let containers pass for the agent. */
+const openings: readonly (Pick<Diagnostic, 'severity'> & {
+  readonly key: string;
+  readonly is: readonly string[];
+  readonly why: string;
+  readonly help: string;
+})[] = [
+  {
+    key: 'guest_components_rest_api',
+    is: ['all', 'attestation'],
+    severity: 'error',
+    why: 'any container would get reports over bytes of its choice, and could pass for the agent',
+    help: 'write guest_components_rest_api = "resource"',
+  },
+  {
+    key: 'privileged_containers',
+    is: ['allow'],
+    severity: 'warning',
+    why: 'a privileged container is root in the guest, and can mount what gives evidence',
+    help: 'write privileged_containers = "refuse"',
+  },
+];
 
 function listOf(value: SettingValue): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
