@@ -68,10 +68,11 @@ export function checkEvidenceOfContainers(
   if (listOf(valueOf('evidence', evidenceSettings.sources.key)?.value).length === 0) return [];
   return openings.flatMap(({ key, is, severity, why, help }): readonly Diagnostic[] => {
     const found = valueOf('agent', key);
-    if (found === undefined || !is.includes(String(found.value))) return [];
-    const { span, value, source } = found;
+    const text = typeof found?.value === 'string' ? found.value : '';
+    if (found === undefined || !is.includes(text)) return [];
+    const { span, source } = found;
     const document = documents.find(({ file }) => file === span?.file);
-    const message = `${key} = "${String(value)}" (${source}) with [evidence]: ${why}`;
+    const message = `${key} = "${text}" (${source}) with [evidence]: ${why}`;
     const place =
       span === undefined || document === undefined ? {} : { span, sourceLine: document.lineOf(span) };
     return [{ severity, code: 'KA1110', message, help, ...place }];
