@@ -35,9 +35,14 @@ export class ConnectProxy {
     });
   }
 
-  /** Listens on 127.0.0.1. `places`: the ports there that it connects to, by `HOST:PORT`. */
-  static async start(places: Readonly<Record<string, number>>): Promise<ConnectProxy> {
-    const server = createServer().listen(0, '127.0.0.1');
+  /**
+   * Listens on 127.0.0.1.
+   *
+   * @param places the ports there that it connects to, by `HOST:PORT`.
+   * @param port 0: any that is free.
+   */
+  static async start(places: Readonly<Record<string, number>>, port = 0): Promise<ConnectProxy> {
+    const server = createServer().listen(port, '127.0.0.1');
     await once(server, 'listening');
     return new ConnectProxy(server, places);
   }

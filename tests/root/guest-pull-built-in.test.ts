@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -495,6 +496,40 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     programs.behave('confidential-data-hub', 'refuses');
     await refused(/the resource kbs:.* is not available: .*the key broker refuses/);
   });
+
+  it('a registry is reached through the proxy of the configuration, and not without it', async () => {
+    const client = await start(configOf({ proxy: '"http://127.0.0.1:3128"' }));
+    const before = traces();
+    const refused = await answerOf(client.createContainer(request(byDigest('app'), ['true'])));
+    assert.match(refused.message, /the proxy 127\.0\.0\.1:3128 .*\(proxy-failed\)/s);
+    await eventually(() => assert.deepEqual(traces(), before));
+    const requests = join(directory, 'proxy-requests');
+    const proxy = await proxyIn(agent?.process.pid ?? 0, requests);
+    try {
+      assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
+      assert.match(readFileSync(requests, 'utf8'), new RegExp(`^CONNECT ${registry.host} HTTP/1.1`));
+    } finally {
+      proxy.kill();
+    }
+  });
+
+  /** Starts a proxy at port 3128 in the network namespace of a process; `requests` is the file for what it is asked. */
+  async function proxyIn(pid: number, requests: string): Promise<ChildProcess> {
+    const places = { [registry.host]: Number(registry.host.split(':')[1]) };
+    const program = `
+      import { writeFileSync } from 'node:fs';
+      import { ConnectProxy } from ${toml(new URL('../harness/proxy.js', import.meta.url).href)};
+      const proxy = await ConnectProxy.start(${JSON.stringify(places)}, 3128);
+      setInterval(() => writeFileSync(${toml(requests)}, proxy.requests.join('')), 50);
+      console.log('listening');`;
+    const child = spawn(
+      'nsenter',
+      [`--net=/proc/${pid}/ns/net`, process.execPath, '--input-type=module', '-e', program],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    await once(child.stdout, 'data');
+    return child;
+  }
 
   it('an encrypted image is refused without decryption_keys', async () => {
     const client = await start(configOf({ require_digest: 'false' }));

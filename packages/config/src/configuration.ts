@@ -103,6 +103,8 @@ export interface ImageSettings {
   readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
   /** Where a registry, or a part of its repositories, is read first. */
   readonly mirrors: Readonly<Record<string, string>>;
+  /** `http://HOST:PORT`; undefined: registries are reached directly. */
+  readonly proxy: string | undefined;
   readonly requireDigest: boolean;
   /** Undefined: images need no signature. */
   readonly signatures: readonly ImageSignatures[] | undefined;

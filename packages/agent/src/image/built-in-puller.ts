@@ -15,7 +15,7 @@ import {
   runPullChild,
   runUnpackChild,
 } from '@kata-agent/image';
-import { mount, type Syscalls, unmountTree } from '@kata-agent/linux';
+import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../startup/log.js';
 import { imageFailure } from './image-failure.js';
 
@@ -26,6 +26,8 @@ export interface PullerOptions {
   readonly credentials: (signal: AbortSignal) => Promise<readonly Credential[]>;
   /** Returns the private keys for encrypted layers, which are asked for at each pull of an image that has some. */
   readonly decryptionKeys: (signal: AbortSignal) => Promise<readonly KeyObject[]>;
+  /** Undefined: registries are reached directly. */
+  readonly proxy?: NetworkPlace | undefined;
   /** For an image, from the request to the unpacked root. */
   readonly timeoutMs: number;
   readonly log: Log;
@@ -61,7 +63,7 @@ export class BuiltInPuller implements ImagePuller {
   }
 
   async #fetch({ reference, container, signal }: PullRequest, blobs: string): Promise<ChildPulledImage> {
-    const { settings, credentials, decryptionKeys, timeoutMs, log } = this.#options;
+    const { settings, credentials, decryptionKeys, proxy, timeoutMs, log } = this.#options;
     const parsed = parseReference(reference);
     // The process checks this, too: here a refusal needs neither the process nor the data hub.
     checkReference(parsed, settings);
@@ -78,6 +80,7 @@ export class BuiltInPuller implements ImagePuller {
         settings: { ...settings, credentials: credential === undefined ? [] : [credential] },
         totalMs: timeoutMs,
         userAgent: 'kata-agent',
+        proxy,
       },
       {
         signal,

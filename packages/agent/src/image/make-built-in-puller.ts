@@ -1,4 +1,4 @@
-import type { Configuration, ImageConfiguration } from '@kata-agent/config';
+import { type Configuration, type ImageConfiguration, proxyAddress } from '@kata-agent/config';
 import {
   checkEndpointSettings,
   childProgram,
@@ -24,6 +24,7 @@ export function makeBuiltInPuller(
     settings: checked(() => pullSettings(image)),
     credentials: checked(() => credentialsOf(image, components)),
     decryptionKeys: decryptionKeysOf(image, components),
+    proxy: image.proxy === undefined ? undefined : proxyAddress(image.proxy),
     timeoutMs: settings.imagePullTimeout * 1000,
     log,
   });

@@ -95,6 +95,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   ),
   'image.token_hosts': opens('other hosts get the credentials of registries'),
   'image.mirrors': neutral('where images are read; a digest is verified'),
+  'image.proxy': neutral('what registries are reached through; TLS is end to end'),
   'image.require_digest': ordered(
     [true, false],
     'the registry chooses what a tag names',

@@ -15,6 +15,7 @@ credentials = "/auth.json"
 insecure_static_credentials = true
 token_hosts = { "registry.example" = ["auth.example"] }
 mirrors = { "docker.io" = "registry.example/mirror" }
+proxy = "http://proxy.example:3128"
 require_digest = true
 max_size = "64MiB"
 signatures = [
@@ -35,6 +36,7 @@ test('the built-in puller has the texts of all files that [image] names, and the
     insecureStaticCredentials: true,
     tokenHosts: { 'registry.example': ['auth.example'] },
     mirrors: { 'docker.io': 'registry.example/mirror' },
+    proxy: 'http://proxy.example:3128',
     requireDigest: true,
     signatures: [
       { scope: 'registry.example/team/*', keys: [key, key], formats: ['bundle'] },
@@ -81,6 +83,7 @@ const unused = [
   'credentials = "kbs:///a/b/c"',
   'token_hosts = {}',
   'mirrors = {}',
+  'proxy = "http://a:1"',
   'require_digest = false',
   'signatures = []',
   'max_size = "1GiB"',
@@ -105,6 +108,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
   ['a host as a pattern', builtIn('registries = ["registry.example"]'), /KA1102.*a pattern of repositories/],
   ['an upper-case host', builtIn('registries = ["Registry.example/*"]'), /KA1102/],
   ['a token host with a path', builtIn('token_hosts = { "a.example" = ["b.example/x"] }'), /KA1102.*a host/],
+  ['a proxy with a password', builtIn('proxy = "http://me:secret@a:1"'), /KA1102.*without user, password/],
   ['a mirror with a scheme', builtIn('mirrors = { "docker.io" = "https://a" }'), /KA1102.*in lower case/],
   ['no scope', signature('{ keys = ["/a.pub"], formats = ["bundle"] }'), /KA1102.*without scope/],
   ['no keys', signature('{ scope = "**", formats = ["bundle"] }'), /KA1102.*without keys/],

@@ -6,6 +6,7 @@ import { listOf } from '../value-types/list-of.js';
 import { mapOf } from '../value-types/map-of.js';
 import { oneOf } from '../value-types/one-of.js';
 import { pemSource } from '../value-types/pem-source.js';
+import { proxy } from '../value-types/proxy-address.js';
 import { resourceName, resourceOrPath } from '../value-types/resource-or-path.js';
 import { size } from '../value-types/size.js';
 import { optional } from '../value-types/text.js';
@@ -83,6 +84,15 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     purpose:
       'Where a registry, or a part of its repositories, is read first, without credentials. Only for references with a digest.',
     example: '{ "docker.io" = "registry.example/mirror" }',
+  },
+  proxy: {
+    ...common,
+    key: 'proxy',
+    type: optional(proxy),
+    default: undefined,
+    purpose:
+      'The HTTP proxy (CONNECT) through which registries and token hosts are reached. It looks up their names; TLS is end to end.',
+    example: '"http://proxy.example:3128"',
   },
   requireDigest: {
     ...common,

@@ -88,6 +88,7 @@ const refused: readonly (readonly [name: string, image: string, later: string, R
     'mirrors = { "docker.io" = "a.example/m" }',
     'token_hosts = { "a.example" = ["b.example"] }',
     'credentials = "kbs:///a/b/c"',
+    'proxy = "http://a.example:1"',
   ].map((key) => [key, builtIn, key, /KA1709.*is allowed only in the base document/] as const),
   [
     'a puller that is none',

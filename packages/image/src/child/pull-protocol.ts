@@ -1,3 +1,4 @@
+import type { NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
 import type { ImageProcess } from '../manifest/image-config.js';
@@ -13,6 +14,8 @@ export interface PullChildRequest {
   readonly settings: PullSettings;
   readonly totalMs: number;
   readonly userAgent: string;
+  /** Absent: registries are reached directly. */
+  readonly proxy?: NetworkPlace | undefined;
 }
 
 /** An image whose verified blobs are files of the blob directory. */

@@ -21,14 +21,21 @@ export async function servePull(agentSocket: number): Promise<void> {
   const beat = setInterval(() => send({ progress: true }), progressInterval);
   try {
     const keys = new KeyQuestions(send);
-    const { reference, settings, totalMs, userAgent } = (await readRequest(
+    const { reference, settings, totalMs, userAgent, proxy } = (await readRequest(
       socket,
       pullLineLength,
       keys.answer,
     )) as PullChildRequest;
     // The agent ends the process to end the pull.
     const { signal } = new AbortController();
-    const dependencies = { directory, signal, totalMs, userAgent, unwrapKey: keys.unwrapKey };
+    const dependencies = {
+      directory,
+      signal,
+      totalMs,
+      userAgent,
+      unwrapKey: keys.unwrapKey,
+      ...(proxy === undefined ? {} : { proxy }),
+    };
     const image = await pull({ reference, settings }, dependencies);
     await decryptLayers(image.layers);
     send({ result: resultOf(image) });
