@@ -1,4 +1,12 @@
 import type { MethodName } from '@kata-agent/catalogue';
+import type {
+  DeliverySource,
+  DocumentReader,
+  HostData,
+  LoadedDocument,
+  LoadedInitdata,
+} from './delivery/delivery.js';
+import type { ImageConfiguration, ImageSignatures } from './settings/image.js';
 import type { ListenerSettings, NamedFile } from './listener/listener.js';
 import type { WitnessSettings } from './witness/witness.js';
 import type { AgentSettings } from './settings/agent-settings.js';
@@ -54,22 +62,6 @@ export interface ApiDocument extends EndpointLists {
   readonly listeners: ReadonlyMap<string, EndpointLists>;
 }
 
-/** How further documents are delivered (R8). Set in a base document only. */
-export interface DeliverySettings {
-  /** The accepted sources, in the order in which they are read and merged. */
-  readonly accept: readonly DeliveryName[];
-  /** `host_data`, `none`, or `sha256:` and 64 hex digits: the digest of the document. */
-  readonly bind: string;
-  readonly required: boolean;
-  readonly dropInDir: string;
-  /** What happens to initdata that cannot be applied: the agent does not start, or it is recorded and ignored. */
-  readonly unusedInitdata: 'refuse' | 'record';
-  /** Keys of listeners that the base document leaves to a bound document: `listener.tenant.peers`. */
-  readonly maySet: readonly string[];
-}
-
-export type DeliveryName = 'initdata' | 'fw_cfg' | 'kernel_line' | 'drop_ins';
-
 /** Registers into which the configuration's digest is extended. */
 export interface MeasurementSettings {
   readonly tpm: 'off' | 'try' | 'require';
@@ -78,56 +70,6 @@ export interface MeasurementSettings {
   /** The register for checkpoints of the audit log, 0 to 15. */
   readonly checkpointPcr: 'off' | number;
   readonly rtmr: 'off' | 'try' | 'require';
-}
-
-/** Images of a scope need a signature by one of the keys, in one of the formats. */
-export interface ImageSignatures {
-  /** A pattern of repositories. */
-  readonly scope: string;
-  /** Public keys in PEM. In a document: a path, or the text. */
-  readonly keys: readonly string[];
-  readonly formats: readonly string[];
-}
-
-/** Images of containers that the guest gets itself (R18). All but `puller` is for the built-in puller. */
-export interface ImageSettings {
-  readonly puller: 'none' | 'cdh' | 'built-in';
-  /** Patterns of repositories; undefined: each. */
-  readonly registries: readonly string[] | undefined;
-  /** Certificates in PEM, in a document a path or the text; undefined: the public CAs. */
-  readonly registryCa: string | undefined;
-  /** A path, or `kbs:///…`; undefined: pulls are anonymous. */
-  readonly credentials: string | undefined;
-  readonly insecureStaticCredentials: boolean;
-  /** By registry: the other hosts that issue its tokens. */
-  readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
-  /** Where a registry, or a part of its repositories, is read first. */
-  readonly mirrors: Readonly<Record<string, string>>;
-  /** `http://HOST:PORT`; undefined: registries are reached directly. */
-  readonly proxy: string | undefined;
-  readonly requireDigest: boolean;
-  /** Undefined: images need no signature. */
-  readonly signatures: readonly ImageSignatures[] | undefined;
-  /** Bytes of an image: of its blobs, and unpacked. */
-  readonly maxSize: number;
-  /** `kbs:///…`; undefined: encrypted layers are refused. */
-  readonly decryptionKeys: string | undefined;
-  readonly store: 'memory' | 'encrypted-disk';
-  readonly layers: 'pulled' | 'verified';
-}
-
-/** `[image]` of all documents, with the texts of the files that it names. */
-export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | 'signatures'> {
-  /** One list of patterns for each document that has one: an image must match in each. */
-  readonly registries: readonly (readonly string[])[];
-  /** Of the first document that has signatures: an image that no scope matches is refused. Undefined: of none. */
-  readonly signatures: readonly ImageSignatures[] | undefined;
-  /** Of further documents: what images of their scopes need besides. */
-  readonly addedSignatures: readonly ImageSignatures[];
-  /** Lists of scopes: an image must match in each, also if it needs no signature of `addedSignatures`. */
-  readonly signatureScopes: readonly (readonly string[])[];
-  /** The content of the file that `credentials` names; undefined: it names none. */
-  readonly staticCredentials: string | undefined;
 }
 
 /** A source of evidence: reports of SNP and TDX, quotes of TDX by the attestation agent, or quotes of a TPM. */
@@ -229,41 +171,6 @@ export interface IgnoredOverride {
   readonly reason: string;
 }
 
-/** A document that is part of the configuration. */
-export interface LoadedDocument {
-  readonly file: string;
-  /** How it was chosen: `built in`, `-c`, `default path`, `agent.config_file`, or the name of a delivery source. */
-  readonly source: string;
-  /** SHA-256 of the parsed bytes, or of the envelope as delivered; lower-case hex. */
-  readonly sha256: string;
-  /** How a delivered document was bound: `HOSTDATA`, `MRCONFIGID`, `pin`, `none`, `own root` (drop-ins). */
-  readonly binding?: string;
-}
-
-/** What became of a file of an initdata envelope. */
-export interface InitdataFile {
-  /** Its key in `[data]`; of an unknown file at most 128 characters. */
-  readonly name: string;
-  /** `applied`: part of the configuration. `kept`: written for the guest components. */
-  readonly outcome: 'applied' | 'kept' | 'ignored';
-  /** Why it was ignored. */
-  readonly reason?: string;
-}
-
-/** The initdata of this guest, and what became of each of its files. */
-export interface LoadedInitdata {
-  /** `initdata (/dev/vdb)` */
-  readonly file: string;
-  /** SHA-256 of the envelope as delivered, in lower-case hex. */
-  readonly sha256: string;
-  /** As in `LoadedDocument`; absent when the base document does not accept initdata. */
-  readonly binding?: string;
-  /** In the order of the envelope. */
-  readonly files: readonly InitdataFile[];
-  /** The number of unknown files beyond those that are listed. */
-  readonly unlisted?: number;
-}
-
 /** The effective configuration of the agent. Deeply frozen: nothing loosens it at run time (S4). */
 export interface Configuration {
   readonly settings: AgentSettings;
@@ -302,65 +209,6 @@ export interface Configuration {
 export type Loaded =
   | { readonly ok: true; readonly configuration: Configuration }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[]; readonly exitCode: 1 | 3 };
-
-/** The bytes of a document, or why it is rejected. `missing`: the path does not exist. */
-export type DocumentRead =
-  | { readonly ok: true; readonly bytes: Uint8Array }
-  | {
-      readonly ok: false;
-      readonly missing: boolean;
-      readonly code: Diagnostic['code'];
-      readonly message: string;
-      readonly help: string;
-    };
-
-/** Opens, checks and reads a document once (S6). */
-export interface DocumentReader {
-  read(path: string): DocumentRead;
-}
-
-/** A document from a delivery source. */
-export interface DeliveredDocument {
-  /** Where it was found, for messages: `/etc/kata-agent/conf.d/10-narrow.toml`. */
-  readonly file: string;
-  readonly bytes: Uint8Array;
-  /** The bytes that are hashed and bound: the initdata envelope; for other sources the same as `bytes`. */
-  readonly envelope: Uint8Array;
-  /**
-   * The digest that binds the envelope to HOSTDATA or MRCONFIGID: the algorithm named in the envelope, otherwise
-   * sha-256.
-   */
-  readonly algorithm: 'sha-256' | 'sha-384' | 'sha-512';
-}
-
-/** An initdata envelope from a block device (Confidential Containers, kbs/docs/initdata.md). */
-export interface InitdataEnvelope extends Pick<DeliveredDocument, 'envelope' | 'algorithm'> {
-  /** `initdata (/dev/vdb)` */
-  readonly file: string;
-  /** The texts in `[data]`, by their keys. */
-  readonly files: ReadonlyMap<string, string>;
-}
-
-/** The result of reading a delivery source; empty when it has nothing. */
-export type DeliveryRead =
-  | {
-      readonly ok: true;
-      readonly documents: readonly DeliveredDocument[];
-      /** What the source `initdata` brings in place of documents: they are in the envelope. */
-      readonly initdata?: InitdataEnvelope;
-    }
-  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
-
-/** A source of further documents: the extension point of R8. Read once, before any listener opens. */
-export interface DeliverySource {
-  readonly name: DeliveryName;
-  collect(settings: DeliverySettings): DeliveryRead;
-}
-
-/** Data that the host fixed at launch and the hardware attests. */
-export type HostData =
-  | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
-  | { readonly ok: false; readonly message: string; readonly help: string };
 
 /** A fault in a rule's expression. Offsets count UTF-16 units of the expression; `end` is exclusive. */
 export interface RuleFault {

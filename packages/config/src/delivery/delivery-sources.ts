@@ -1,4 +1,4 @@
-import type { DeliverySource } from '../configuration.js';
+import type { DeliverySource } from './delivery.js';
 import { openDocument } from '../document/open-document.js';
 import { dropInSource } from './drop-in-source.js';
 import { fwCfgSource } from './fw-cfg-source.js';

@@ -1,6 +1,6 @@
 import { readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveredDocument, DeliverySource, DocumentReader } from '../configuration.js';
+import type { DeliveredDocument, DeliverySource, DocumentReader } from './delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { foreignFilesystem } from '../document/foreign-filesystem.js';

@@ -1,4 +1,4 @@
-import type { DeliveredDocument } from '../configuration.js';
+import type { DeliveredDocument } from './delivery.js';
 import { decodeDocument } from '../document/decode-document.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';

@@ -1,4 +1,4 @@
-import type { DeliveryRead, DeliverySource } from '../configuration.js';
+import type { DeliveryRead, DeliverySource } from './delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type KernelLine, type KernelWord, parseKernelLine } from '../overrides/kernel-line.js';
 import { nothing } from './undelivered.js';

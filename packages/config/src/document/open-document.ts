@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statfsSync } from 'node:fs';
-import type { DocumentRead, DocumentReader } from '../configuration.js';
+import type { DocumentRead, DocumentReader } from '../delivery/delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { maxDocumentBytes, tooLarge } from './decode-document.js';

@@ -7,14 +7,13 @@ import {
 import type {
   ApiDocument,
   Configuration,
-  LoadedDocument,
-  LoadedInitdata,
   Effective,
   EndpointLists,
   IgnoredOverride,
   ListEntry,
   Rule,
 } from '../configuration.js';
+import type { LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
 import { place } from '../diagnostics/diagnostic.js';
 import { settings as rows } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';

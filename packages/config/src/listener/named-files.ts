@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { certificatesOfPem, PemError, revocationListsOfPem } from '@kata-agent/x509';
-import type { DocumentReader, ImageSignatures } from '../configuration.js';
+import type { DocumentReader } from '../delivery/delivery.js';
+import type { ImageSignatures } from '../settings/image.js';
 import type { NamedFile } from './listener.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';

@@ -1,4 +1,4 @@
-import type { ImageConfiguration, ImageSettings } from '../configuration.js';
+import type { ImageConfiguration, ImageSettings } from './image.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { credentialsKey, type PemTexts, registryCaKey, signatureKeyKey } from '../listener/named-files.js';
 import { imageSettings } from './image-settings.js';

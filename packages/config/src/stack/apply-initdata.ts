@@ -1,4 +1,4 @@
-import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../configuration.js';
+import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery/delivery.js';
 import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { parsePolicyDocument } from '../document/policy-document.js';

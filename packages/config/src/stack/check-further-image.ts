@@ -1,4 +1,4 @@
-import type { ImageSignatures } from '../configuration.js';
+import type { ImageSignatures } from '../settings/image.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { imageSettings } from '../settings/image-settings.js';

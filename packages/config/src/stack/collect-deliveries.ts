@@ -5,9 +5,9 @@ import type {
   DeliverySettings,
   HostData,
   InitdataEnvelope,
-  Inputs,
   LoadedDocument,
-} from '../configuration.js';
+} from '../delivery/delivery.js';
+import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
 import { type AppliedInitdata, applyInitdata } from './apply-initdata.js';

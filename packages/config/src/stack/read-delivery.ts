@@ -1,4 +1,4 @@
-import type { DeliverySettings } from '../configuration.js';
+import type { DeliverySettings } from '../delivery/delivery.js';
 import type { GivenSection } from '../settings/read-section.js';
 import { deliverySettings } from '../settings/delivery-settings.js';
 import type { SettingRow } from '../settings/setting.js';

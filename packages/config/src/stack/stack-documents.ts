@@ -1,11 +1,6 @@
 import { type ChosenDocument, chooseBaseDocument } from '../document/base-document.js';
-import type {
-  DeliverySettings,
-  Inputs,
-  LoadedDocument,
-  LoadedInitdata,
-  RuleChecker,
-} from '../configuration.js';
+import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
+import type { Inputs, RuleChecker } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type ParseOptions, parseDocument } from '../document/parse-document.js';

@@ -1,4 +1,4 @@
-import type { DeliveryName, LoadedDocument, LoadedInitdata } from '../configuration.js';
+import type { DeliveryName, LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 

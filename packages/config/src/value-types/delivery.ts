@@ -1,4 +1,4 @@
-import type { DeliveryName } from '../configuration.js';
+import type { DeliveryName } from '../delivery/delivery.js';
 import { nearest } from '../diagnostics/nearest.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 

@@ -1,4 +1,4 @@
-import type { ImageSignatures } from '../configuration.js';
+import type { ImageSignatures } from '../settings/image.js';
 import { imagePattern } from './image-names.js';
 import { listOf } from './list-of.js';
 import { oneOf } from './one-of.js';

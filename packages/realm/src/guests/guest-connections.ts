@@ -1,6 +1,6 @@
 import { Management } from '@kata-agent/protocol/management';
 import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
-import type { Authorization, GuestFacts } from '../authorization/authorization.js';
+import type { Authorization } from '../authorization/authorization.js';
 import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
@@ -21,6 +21,7 @@ import type { Held, LiveGuests } from './live-guests.js';
 import { repeatRevocations } from './repeat-revocations.js';
 import type { SilenceWatch } from './silence-watch.js';
 import { stillAnswers } from './still-answers.js';
+import { Twins } from './twins.js';
 import { type HealthTimes, watchHealth } from './watch-health.js';
 
 /** Limits of what a guest may send: see docs/realm.md. */
@@ -71,12 +72,15 @@ export class GuestConnections {
   readonly #files = new Map<string, Promise<void>>();
   readonly #mayLogRefusal = rationed(100, 1);
   readonly #pace = new AdmissionPace();
-  /** Guests that are asked whether they are there, because another one says their configuration. */
-  readonly #asked = new Set<string>();
+  readonly #twins: Twins;
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
     this.#options = options;
+    const { guests, alerts } = options;
+    const channelOf = (id: string): Channel | undefined =>
+      [...this.#live].find((live) => live.id === id)?.channel;
+    this.#twins = new Twins({ guests, alerts, channelOf, answerMs: cloneMs });
   }
 
   /** Takes a connection that was upgraded. Never rejects. */
@@ -173,11 +177,11 @@ export class GuestConnections {
     // From here to `hold` nothing is awaited: two guests cannot get one name.
     const admission = authorization().admit(facts, guests.held());
     if (this.#closed) return;
-    const twin = this.#twinOf(facts, admission.ok ? admission.entry : undefined);
+    const twin = this.#twins.find(facts, admission.ok ? admission.entry : undefined);
     if (!admission.ok) {
       const { reason, full } = admission;
       const isTwin = full !== undefined && twin !== undefined;
-      if (isTwin) void this.#reportTwin(id, twin);
+      if (isTwin) void this.#twins.report(id, twin);
       this.#refuse(
         connection,
         isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason,
@@ -187,7 +191,7 @@ export class GuestConnections {
     }
     const { name, entry, max, isPinned } = admission;
     // Whoever has listed its key knows that there are two.
-    if (twin !== undefined && isPinned === undefined) void this.#reportTwin(id, twin);
+    if (twin !== undefined && isPinned === undefined) void this.#twins.report(id, twin);
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'admission');
       return;
@@ -217,33 +221,6 @@ export class GuestConnections {
       this.#live.delete(live);
       guests.release(live);
     }
-  }
-
-  /** Finds a connected guest with the same configuration and another key, of another entry than the given one. */
-  #twinOf(
-    { id, configurationDigest }: GuestFacts,
-    entry: string | undefined,
-  ): { readonly id: string; readonly name: string } | undefined {
-    if (configurationDigest === undefined) return undefined;
-    return this.#options.guests
-      .held()
-      .find(
-        (other) =>
-          other.id !== id &&
-          other.entry !== entry &&
-          other.described?.configurationDigest === configurationDigest,
-      );
-  }
-
-  /** Reports a twin that still answers: a guest that was started again comes before its earlier connection is found to be dead. */
-  async #reportTwin(newcomer: string, twin: { readonly id: string; readonly name: string }): Promise<void> {
-    if (this.#asked.has(twin.id)) return;
-    this.#asked.add(twin.id);
-    const live = [...this.#live].find(({ id }) => id === twin.id);
-    // One at another replica cannot be asked.
-    if (live === undefined || (await stillAnswers(live.channel, cloneMs)))
-      this.#options.alerts.twin(newcomer, twin);
-    this.#asked.delete(twin.id);
   }
 
   /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */

@@ -1,0 +1,49 @@
+/** Images of a scope need a signature by one of the keys, in one of the formats. */
+export interface ImageSignatures {
+  /** A pattern of repositories. */
+  readonly scope: string;
+  /** Public keys in PEM. In a document: a path, or the text. */
+  readonly keys: readonly string[];
+  readonly formats: readonly string[];
+}
+
+/** Images of containers that the guest gets itself (R18). All but `puller` is for the built-in puller. */
+export interface ImageSettings {
+  readonly puller: 'none' | 'cdh' | 'built-in';
+  /** Patterns of repositories; undefined: each. */
+  readonly registries: readonly string[] | undefined;
+  /** Certificates in PEM, in a document a path or the text; undefined: the public CAs. */
+  readonly registryCa: string | undefined;
+  /** A path, or `kbs:///…`; undefined: pulls are anonymous. */
+  readonly credentials: string | undefined;
+  readonly insecureStaticCredentials: boolean;
+  /** By registry: the other hosts that issue its tokens. */
+  readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
+  /** Where a registry, or a part of its repositories, is read first. */
+  readonly mirrors: Readonly<Record<string, string>>;
+  /** `http://HOST:PORT`; undefined: registries are reached directly. */
+  readonly proxy: string | undefined;
+  readonly requireDigest: boolean;
+  /** Undefined: images need no signature. */
+  readonly signatures: readonly ImageSignatures[] | undefined;
+  /** Bytes of an image: of its blobs, and unpacked. */
+  readonly maxSize: number;
+  /** `kbs:///…`; undefined: encrypted layers are refused. */
+  readonly decryptionKeys: string | undefined;
+  readonly store: 'memory' | 'encrypted-disk';
+  readonly layers: 'pulled' | 'verified';
+}
+
+/** `[image]` of all documents, with the texts of the files that it names. */
+export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | 'signatures'> {
+  /** One list of patterns for each document that has one: an image must match in each. */
+  readonly registries: readonly (readonly string[])[];
+  /** Of the first document that has signatures: an image that no scope matches is refused. Undefined: of none. */
+  readonly signatures: readonly ImageSignatures[] | undefined;
+  /** Of further documents: what images of their scopes need besides. */
+  readonly addedSignatures: readonly ImageSignatures[];
+  /** Lists of scopes: an image must match in each, also if it needs no signature of `addedSignatures`. */
+  readonly signatureScopes: readonly (readonly string[])[];
+  /** The content of the file that `credentials` names; undefined: it names none. */
+  readonly staticCredentials: string | undefined;
+}
