@@ -1,22 +1,46 @@
 import { ImageError } from '../errors/image-error.js';
 import { formatReference, type ImageReference } from '../reference/reference.js';
 import { matchesPattern, parseReferencePattern } from '../reference/reference-pattern.js';
+import {
+  matchingRequirements,
+  parseSignaturePolicy,
+  requirementsFor,
+  type SignatureRequirement,
+} from '../signature/signature-policy.js';
 import type { PullSettings } from './pull-request.js';
 
 /** Reports whether a name matches a pattern of each list. Throws an ImageError for a pattern of the wrong form. */
-export function matchesEach(reference: ImageReference, lists: readonly (readonly string[])[]): boolean {
+function matchesEach(reference: ImageReference, lists: readonly (readonly string[])[]): boolean {
   const matches = (pattern: string): boolean => matchesPattern(parseReferencePattern(pattern), reference);
   return lists.every((patterns) => patterns.some(matches));
 }
 
-/** Checks a name against `registries` and `require_digest`. @throws ImageError */
+/**
+ * Checks a name against `registries`, `require_digest` and the scopes of `signatures`, without the network, and returns the
+ * signatures that its image needs. @throws ImageError
+ */
 export function checkReference(
   reference: ImageReference,
-  { registries, requireDigest }: Pick<PullSettings, 'registries' | 'requireDigest'>,
-): void {
+  settings: Omit<PullSettings, 'credentials'>,
+): readonly SignatureRequirement[] {
+  const { registries, requireDigest } = settings;
   const name = formatReference(reference);
   if (!matchesEach(reference, registries))
     throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
   if (requireDigest && reference.digest === undefined)
     throw new ImageError('digest-required', `${name} has no digest`);
+  return requirementsOf(reference, settings);
+}
+
+function requirementsOf(
+  reference: ImageReference,
+  { signatures, addedSignatures, signatureScopes }: Omit<PullSettings, 'credentials'>,
+): readonly SignatureRequirement[] {
+  if (!matchesEach(reference, signatureScopes))
+    throw new ImageError(
+      'signature-scope-missing',
+      `${formatReference(reference)}: no scope of signatures matches in one of the documents`,
+    );
+  const required = signatures && requirementsFor(reference, parseSignaturePolicy(signatures));
+  return [...(required ?? []), ...matchingRequirements(reference, parseSignaturePolicy(addedSignatures))];
 }

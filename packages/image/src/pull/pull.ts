@@ -7,18 +7,12 @@ import { defaultTransportLimits } from '../http/transport-limits.js';
 import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
 import type { ImageManifest, LayerDescriptor } from '../manifest/parse-manifest.js';
 import { formatPlatform, ownPlatform, type Platform, samePlatform } from '../manifest/platform.js';
-import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
+import { type ImageReference, parseReference } from '../reference/reference.js';
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
-import {
-  matchingRequirements,
-  parseSignaturePolicy,
-  requirementsFor,
-  type SignatureRequirement,
-} from '../signature/signature-policy.js';
 import { verifySignatures } from '../signature/verify-signatures.js';
-import { checkReference, matchesEach } from './check-reference.js';
+import { checkReference } from './check-reference.js';
 import { chooseManifest } from './choose-manifest.js';
 import { inParallel } from './in-parallel.js';
 import type {
@@ -40,8 +34,7 @@ const parallelLayers = 3;
 export async function pull(request: PullRequest, dependencies: PullDependencies): Promise<PulledImage> {
   const { settings, platform = ownPlatform() } = request;
   const reference = parseReference(request.reference);
-  checkReference(reference, settings);
-  const requirements = requirementsOf(reference, settings);
+  const requirements = checkReference(reference, settings);
   checkEndpointSettings(settings);
   return withDeadline(dependencies, async (signal) => {
     const registry = registryFor(reference, settings, { ...dependencies, signal });
@@ -72,19 +65,6 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
       signatures,
     };
   });
-}
-
-function requirementsOf(
-  reference: ImageReference,
-  { signatures, addedSignatures, signatureScopes }: PullSettings,
-): readonly SignatureRequirement[] {
-  if (!matchesEach(reference, signatureScopes))
-    throw new ImageError(
-      'signature-scope-missing',
-      `${formatReference(reference)}: no scope of signatures matches in one of the documents`,
-    );
-  const required = signatures && requirementsFor(reference, parseSignaturePolicy(signatures));
-  return [...(required ?? []), ...matchingRequirements(reference, parseSignaturePolicy(addedSignatures))];
 }
 
 function registryFor(
