@@ -22,6 +22,7 @@ import { imageSettings } from './settings/image-settings.js';
 import { evidenceSettings } from './settings/evidence-settings.js';
 import { measurementSettings } from './settings/measurement-settings.js';
 import { witnessSettings } from './witness/witness-settings.js';
+import { checkComponentFiles } from './stack/check-component-files.js';
 import { checkFurtherImage } from './stack/check-further-image.js';
 import { checkStack } from './stack/check-stack.js';
 import { checkEvidenceOfContainers } from './document/check-evidence.js';
@@ -59,6 +60,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...checkEvidenceOfContainers(settled, documents),
     ...checkStack(documents),
     ...checkFurtherImage(documents),
+    ...checkComponentFiles(initdata, settled),
     ...pem.diagnostics,
     ...checkForward(documents, settled.values),
     ...checkLayers(documents, settled.values),

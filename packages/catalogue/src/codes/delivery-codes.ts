@@ -19,6 +19,7 @@ export type DeliveryCode =
   | 'KA1715'
   | 'KA1716'
   | 'KA1717'
+  | 'KA1718'
   | 'KA1801'
   | 'KA1802';
 
@@ -171,6 +172,16 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
       further: '[[listener]]\nname = "realm"\naddress = "https://realm.example"\n',
     },
     remedy: 'Set the key in the document that is bound by host_data or a pin.',
+  },
+  KA1718: {
+    title: 'unbound files for the data hub',
+    explanation:
+      'aa.toml and cdh.toml of initdata name the key broker, and the policy by which the data hub pulls images. With bind = "none" the host writes them, and [image] puller = "cdh", or a key of [image] that names a resource, relies on the data hub.',
+    example: {
+      kind: 'described',
+      text: 'initdata with cdh.toml, and a base document with bind = "none" and [image] puller = "cdh"',
+    },
+    remedy: 'Bind initdata: bind = "host_data" in [delivery].',
   },
   KA1801: {
     title: 'setting cannot be changed at run time',

@@ -192,3 +192,24 @@ test('names of unknown files are truncated and their number is bounded', async (
   assert.ok(initdata.files.every(({ name }) => name.length <= 128));
   assert.ok(initdata.files.some(({ name }) => name === 'aa.toml'));
 });
+
+test('files for the data hub must be bound where [image] relies on it', async () => {
+  const image = (text: string): string => `${accepting}[image]\n${text}\n`;
+  const files = { 'kata-agent.toml': narrow, 'cdh.toml': 'socket = "x"\n' };
+  const relying = [
+    'puller = "cdh"',
+    'puller = "built-in"\ncredentials = "kbs:///a/b/c"',
+    'puller = "built-in"\ndecryption_keys = "kbs:///a/b/c"',
+  ];
+  for (const text of relying) {
+    assert.match(
+      await fails(image(text), { delivery: [initdataDevice(files)] }),
+      /KA1718.*initdata \(\/dev\/vdb\) has cdh\.toml, and is not bound: .* on which \[image\] (puller|credentials|decryption_keys)/,
+    );
+    await load(image(text), { delivery: [initdataDevice({ 'kata-agent.toml': narrow })] });
+    const envelope = Buffer.from(JSON.stringify(files));
+    const pin = `sha256:${createHash('sha256').update(envelope).digest('hex')}`;
+    await load(image(text).replace('"none"', `"${pin}"`), { delivery: [initdataDevice(files)] });
+  }
+  await load(image('puller = "built-in"'), { delivery: [initdataDevice(files)] });
+});

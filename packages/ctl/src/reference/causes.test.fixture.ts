@@ -117,6 +117,10 @@ export const situations: Readonly<Partial<Record<Code, () => Promise<readonly Ca
       delivery: [initdata({ 'policy.rego': 'package agent_policy\nallow := true\n' })],
     }),
   KA1714: () => loadText(pod, { delivery: [initdata({ 'kata-agent.toml': pod })] }),
+  KA1718: () =>
+    loadText(`${delivering('initdata', 'bind = "none"\n')}[image]\npuller = "cdh"\n`, {
+      delivery: [initdata({ 'kata-agent.toml': pod, 'cdh.toml': '' })],
+    }),
   KA3004: async () => {
     const authorizer = authorizerOf(await configurationOf(pod), { builtIn: new Set() });
     return [caused(authorizer.decide('server_addr', 'ExecProcess'))];
