@@ -24,7 +24,7 @@ import { type Channel, Code, codeName, connect, TtrpcError } from '@kata-agent/t
 import { AgentProcess } from '../harness/agent-process.js';
 import { fullMessage } from '../harness/full-message.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
-import { eventually } from '../harness/retry.js';
+import { eventually, waitUntil } from '../harness/retry.js';
 import { build } from '../interop/artifacts.js';
 
 const built = build('inner-agent', 'kata.binpb');
@@ -541,7 +541,7 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       const calls = Array.from({ length: 300 }, () => callInner(channel, method.statsContainer, large));
       const begun = (): number => inner.calls.filter((name) => name === 'StatsContainer').length;
       const before = begun();
-      await eventually(() => assert.ok(begun() - before >= 300));
+      await waitUntil('300 calls have begun', () => begun() - before >= 300);
       await delay(1_000);
       assert.equal((await callInner(other.channel, method.getMetrics, metrics)).method, 'GetMetrics');
       const grown = residentMegabytes(agent.process.pid ?? 0) - idle;
