@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { AgentService } from '@kata-agent/protocol/agent';
-import { type Channel, type Client, Code, TtrpcError } from '@kata-agent/ttrpc';
+import { Health } from '@kata-agent/protocol/health';
+import { type Channel, type Client, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { resolvePackages, unpackPackages } from '@kata-agent/tool-image/packages/packages';
 import type { PartEntry } from '@kata-agent/tool-image/tree/entry';
 import { programs } from '@kata-agent/tool-image/tree/guest-tree';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { guideBlocks } from '../harness/guide.js';
 import { repository } from '../harness/repository.js';
+import { eventually } from '../harness/retry.js';
 import { agentIn, boot, imageOf, listening, serves, shell, stop, whyNoMachine } from './machine.js';
 
 /** `SOCAT=1`: one more boot and a download of 8 MB, for a workaround that no Node.js release has needed yet. */
@@ -40,7 +42,12 @@ describe('a guest whose Node.js does not serve vsock, by the guide', { skip }, (
     await serves(machine);
     const [command = ''] = guideBlocks(heading, 'sh');
     await shell(machine, `${command.trim().replace('socat', 'socat1')} > /dev/console 2>&1 &`);
-    ({ agent, channel } = await agentIn(machine));
+    // Until socat listens, the connection ends.
+    await eventually(async () => {
+      channel?.close();
+      ({ agent, channel } = await agentIn(machine));
+      await createClient(Health, channel).check({});
+    });
   });
 
   after(async () => {
