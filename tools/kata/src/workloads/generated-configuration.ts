@@ -6,7 +6,7 @@ import { imageConfig, imageName } from '../cri/image.js';
 import { ctlProgram } from '../guest/paths.js';
 import type { Container, DataByName, Manifests, Pod } from './manifests.js';
 
-/** `config generate` ends with this code if the agent refuses something in the pod with any configuration. */
+/** `config generate` ends with this code if the agent refuses something in the pod with this configuration. */
 const refusedExit = 4;
 
 /** For `kubectl exec`, `kubectl logs` and `kubectl top`, which no generated configuration serves. */
@@ -50,7 +50,7 @@ export function generatedConfiguration(
   );
   const note = stderr.trim().split('\n').at(0) ?? '';
   // A generated configuration has no [image], which the caller adds.
-  const isComplete = status === 0 || (status === refusedExit && note.endsWith('[image] puller is "none"'));
+  const isComplete = status === 0 || (status === refusedExit && note.includes('[image] puller is "none"'));
   if (status === refusedExit && !isComplete) return { refused: note };
   if (!isComplete) throw new Error(`config generate: ${stderr}`);
   const list = 'allowed_endpoints = [\n';
