@@ -22,3 +22,4 @@ export {
   runtimeCalls,
 } from './runtime-calls.js';
 export { enginePath, libraryDirectories, linkerFiles, usualDirectories } from './program-files.js';
+export type { ImageAccount, ImageProgram } from './image-program.js';

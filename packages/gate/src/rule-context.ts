@@ -1,5 +1,5 @@
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
-import type { ImageProgram } from './entrypoint/image-program.js';
+import type { ImageProgram } from '@kata-agent/catalogue';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 
 /** The known properties of the peer of a connection. */

@@ -1,6 +1,5 @@
 export type { DataHub, SecureMount } from './confidential/data-hub.js';
 export type { ImageConfig, ImagePuller, PulledImage, PullRequest } from './image/image-puller.js';
-export type { ImageProgram } from './image/program/image-program.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
 export type * from './cgroup/container-stats.js';

@@ -1,4 +1,6 @@
-import type { ImageProgram, PulledImage } from '@kata-agent/guest';
+import type { ImageProgram } from '@kata-agent/catalogue';
+import type { RuleImage } from '@kata-agent/gate';
+import type { PulledImage } from '@kata-agent/guest';
 import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import { callerOf } from '../interceptors/caller-of.js';
@@ -35,7 +37,20 @@ export function authorizeRoot(
   };
   const decision = policy.authorize(listener, context.method, request, () => ({
     ...ruleContext(request, callerOf(context), status),
-    image: image === undefined ? { from: 'pause_bundle' } : { from: 'pulled', ...image, program: program() },
+    image: image === undefined ? { from: 'pause_bundle' } : pulledImage(image, program),
   }));
   if (decision.outcome === 'deny') throw refusedInTurn(decision);
+}
+
+/** Its program is read once, and only if a rule compares it. */
+function pulledImage(image: PulledImage, read: OwnRoot['program']): RuleImage {
+  let program: { readonly found: ImageProgram | undefined } | undefined;
+  return {
+    from: 'pulled',
+    ...image,
+    get program() {
+      program ??= { found: read() };
+      return program.found;
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { usualDirectories } from '@kata-agent/catalogue';
-import type { ImageProgram } from './image-program.js';
+import type { ImageProgram } from '@kata-agent/catalogue';
 
 /** A mount that replaces a part of a program. */
 export interface Cover {

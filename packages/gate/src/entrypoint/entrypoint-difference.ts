@@ -4,7 +4,7 @@ import { directoryOf } from '../facts/process-of.js';
 import type { RuleImage, RuleImageConfig } from '../rule-context.js';
 import { coversOf } from './covered-file.js';
 import { environmentDifference } from './environment-difference.js';
-import type { ImageAccount, ImageProgram } from './image-program.js';
+import type { ImageAccount, ImageProgram } from '@kata-agent/catalogue';
 
 /** What may differ from what the image declares. */
 export interface EntrypointOptions {

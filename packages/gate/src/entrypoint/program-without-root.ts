@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { enginePath, libraryDirectories, linkerFiles } from '@kata-agent/catalogue';
 import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { RuleImageConfig } from '../rule-context.js';
-import type { ImageAccount, ImageProgram } from './image-program.js';
+import type { ImageAccount, ImageProgram } from '@kata-agent/catalogue';
 
 /**
  * Returns what is known of the program of a request without the root of its image: paths as they are written, and no

@@ -7,7 +7,7 @@ import { SpecSchema } from '@kata-agent/protocol/oci';
 import * as fc from 'fast-check';
 import type { RuleImage, RuleImageConfig } from '../rule-context.js';
 import { ask, context, fault, rule } from '../rules/rules.test.fixture.js';
-import type { ImageProgram } from './image-program.js';
+import type { ImageProgram } from '@kata-agent/catalogue';
 
 const config: RuleImageConfig = {
   entrypoint: ['/app/bin/serve', '--listen'],

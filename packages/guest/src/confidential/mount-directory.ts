@@ -10,9 +10,15 @@ interface MountDirectoryContext {
   readonly log: GuestLog;
 }
 
-/** After a failure the directory is looked at again so often; the delay doubles after each. The last one is after an hour. */
+/** After a failure the directories are looked at again so often; the delay doubles after each. The last one is after an hour. */
 const attempts = 12;
 const firstDelayMs = 1_000;
+
+/** Directories of calls that are under way. */
+const inUse = new Set<string>();
+
+/** The next look, by the parent of the directories: one, however many calls fail. */
+const looks = new Map<string, { readonly attempt: number; readonly timer: NodeJS.Timeout }>();
 
 /**
  * Gives `use` a new directory in which something is mounted for the agent, and removes it with all mounts afterwards: what is needed of
@@ -25,14 +31,17 @@ export async function withMountDirectory<T>(
 ): Promise<T> {
   const directory = join(mountingIn(context.paths), asideName());
   mkdirSync(directory, { mode: 0o700 });
+  inUse.add(directory);
   try {
     const result = await use(directory);
     await clear(directory, context);
     return result;
   } catch (error) {
     await tryToClear(directory, context);
-    clearLater(directory, context);
+    lookLater(context);
     throw error;
+  } finally {
+    inUse.delete(directory);
   }
 }
 
@@ -71,10 +80,26 @@ async function tryToClear(directory: string, context: MountDirectoryContext): Pr
   }
 }
 
-function clearLater(directory: string, context: MountDirectoryContext, attempt = 0): void {
-  const again = async (): Promise<void> => {
-    await tryToClear(directory, context);
-    if (attempt + 1 < attempts) clearLater(directory, context, attempt + 1);
-  };
-  setTimeout(() => void again(), firstDelayMs * 2 ** attempt).unref();
+/** Looks again at what is left, or mounted late. A failure begins the looks anew. */
+function lookLater(context: MountDirectoryContext, attempt = 0): void {
+  const parent = mountingIn(context.paths);
+  const pending = looks.get(parent);
+  if (attempt === 0 && pending?.attempt === 0) return;
+  clearTimeout(pending?.timer);
+  const timer = setTimeout(() => void look(context, attempt), firstDelayMs * 2 ** attempt).unref();
+  looks.set(parent, { attempt, timer });
+}
+
+async function look(context: MountDirectoryContext, attempt: number): Promise<void> {
+  const parent = mountingIn(context.paths);
+  looks.delete(parent);
+  try {
+    for (const name of readdirSync(parent)) {
+      const directory = join(parent, name);
+      if (!inUse.has(directory)) await tryToClear(directory, context);
+    }
+  } catch (error) {
+    context.log('warn', `${parent} cannot be read: ${String(error)}`);
+  }
+  if (attempt + 1 < attempts && !looks.has(parent)) lookLater(context, attempt + 1);
 }

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { cdiInjection, withEdits } from '../cdi/injection.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
@@ -25,7 +26,6 @@ import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namesp
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { SecretVolumes } from '../confidential/secret-volumes.js';
 import { unsealEnvironment } from '../confidential/unseal-environment.js';
-import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';

@@ -1,5 +1,5 @@
 import type { PulledImage } from '../image/image-puller.js';
-import type { ImageProgram } from '../image/program/image-program.js';
+import type { ImageProgram } from '@kata-agent/catalogue';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
 import type { PassedStdio } from '../stdio/passed-stdio.js';
 

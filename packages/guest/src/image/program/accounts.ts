@@ -1,4 +1,4 @@
-import type { ImageAccount } from './image-program.js';
+import type { ImageAccount } from '@kata-agent/catalogue';
 
 /** The account files of an image. */
 export interface AccountFiles {

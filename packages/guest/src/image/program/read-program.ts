@@ -5,7 +5,7 @@ import { resolveDestinations } from '../../source/destinations.js';
 import { accountOf } from './accounts.js';
 import { findProgram } from './find-program.js';
 import { ImageFiles } from './image-files.js';
-import type { ImageProgram } from './image-program.js';
+import type { ImageProgram } from '@kata-agent/catalogue';
 
 /** As for `checkAccountFiles`. */
 const maxAccounts = 16 * 1024 * 1024;
