@@ -121,7 +121,7 @@ export class GuestLog {
 
   get #leaves(): readonly TreeHash[] {
     const first = this.lines.findLastIndex((line) => line.includes('"kind":"boot"'));
-    return this.lines.slice(first).map((line) => leafHash(Buffer.from(line)));
+    return this.lines.slice(first).map((line) => leafHash(line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}')));
   }
 
   #write(members: Readonly<Record<string, unknown>>): void {
@@ -135,7 +135,7 @@ export class GuestLog {
       wall: '2026-11-27T00:00:00.000Z',
     };
     const body = JSON.stringify({ ...envelope, ...members }).slice(0, -1);
-    this.lines.push(`${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`);
+    this.lines.push(`${body},"hash":"${createHash('sha256').update(`\0${body}}`).digest('hex')}"}`);
     for (const done of this.#added) done();
   }
 }

@@ -21,6 +21,7 @@ export { LinkCheck, type LinkFault } from './read/link-check.js';
 export { type LastLine, lastLine } from './journal/last-line.js';
 export { LineReader } from './read/line-reader.js';
 export { maxLineBytes, positionOf, readRecord } from './chain/chain.js';
+export { leafOf, lineHashes } from './chain/written-record.js';
 export { makeDirectory } from './journal/make-directory.js';
 export { followLines } from './read/follow-lines.js';
 export { formatHead, head, parseHead } from './chain/head.js';

@@ -12,14 +12,14 @@ const body: RecordBody = { kind: 'boot', facts: { version: '1' } };
 test('a sealed line matches FORMAT.md byte for byte', () => {
   const { line, position } = seal(body, genesis, time);
   const hashed = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","monotonic":5,"wall":"2026-01-02T03:04:05.678Z","kind":"boot","facts":{"version":"1"}`;
-  const hash = createHash('sha256').update(hashed).digest('hex');
+  const hash = createHash('sha256').update(`\0${hashed}}`).digest('hex');
   assert.equal(line, `${hashed},"hash":"${hash}"}\n`);
   assert.deepEqual(position, { sequence: 1, hash });
 });
 
 test('the shell commands of FORMAT.md compute the hash', () => {
   const { line, position } = seal(body, genesis, time);
-  const script = `printf %s "\${line%,\\"hash\\":*}" | sha256sum`;
+  const script = `{ printf '\\0'; printf %s "\${line%,\\"hash\\":*}}"; } | sha256sum`;
   const output = execFileSync('/bin/sh', ['-c', script], { env: { ...process.env, line: line.trimEnd() } });
   assert.equal(output.toString().slice(0, 64), position.hash);
 });

@@ -1,15 +1,8 @@
-import { hash } from 'node:crypto';
+import type { TreeHash } from '@kata-agent/tlog';
 import type { AuditRecord, Position, RecordBody } from '../record/record.js';
 import { printableJson } from '../record/written.js';
 import { isKnownRecord } from './known-record.js';
-
-/**
- * A record is one line: `BODY,"hash":"HASH"}` and a newline. BODY is everything before `,"hash":"`, including the
- * opening brace; its `prev` is the hash of the previous record. HASH is the SHA-256 of BODY's bytes, in lower-case hex.
- * So each hash covers the whole log up to its record, and sha256sum is enough to check it.
- */
-const tailPattern = /^,"hash":"([0-9a-f]{64})"\}$/;
-const tailLength = ',"hash":"'.length + 64 + '"}'.length;
+import { hashedLine, lineHashes } from './written-record.js';
 
 /** The position before the first record. */
 export const genesis: Position = { sequence: 0, hash: '0'.repeat(64) };
@@ -20,10 +13,13 @@ export const maxLineBytes: number = 1024 * 1024;
 export interface Sealed {
   /** Printable ASCII including the newline, so its length is its size in bytes. */
   readonly line: string;
-  readonly position: Position;
+  readonly position: Position & { readonly hash: TreeHash };
 }
 
-/** Encodes the record that follows `after`. `monotonic` is in ns, `wall` in RFC 3339. */
+/**
+ * Encodes the record that follows `after`: one line, whose `prev` is the hash of the record before it, so that each hash covers the
+ * whole log up to its record. `monotonic` is in ns, `wall` in RFC 3339.
+ */
 export function seal(
   body: RecordBody,
   after: Position,
@@ -33,8 +29,8 @@ export function seal(
   const envelope = `{"sequence":${sequence},"prev":"${after.hash}","boot":${JSON.stringify(time.boot)}`;
   const stamps = `"monotonic":${time.monotonic},"wall":"${time.wall}"`;
   const text = printableJson(`${envelope},${stamps},${JSON.stringify(body).slice(1, -1)}`);
-  const own = hash('sha256', text);
-  return { line: `${text},"hash":"${own}"}\n`, position: { sequence, hash: own } };
+  const { line, hash } = hashedLine(text);
+  return { line: `${line}\n`, position: { sequence, hash } };
 }
 
 export type Read =
@@ -43,11 +39,9 @@ export type Read =
 
 /** Parses one line, without its newline, and checks its hash. */
 export function readRecord(line: Buffer): Read {
-  const hashed = line.subarray(0, -tailLength);
-  const own = tailPattern.exec(line.toString('latin1', hashed.length))?.[1];
-  if (own === undefined) return { ok: false, what: 'not a record: it does not end in a hash' };
-  if (hash('sha256', hashed) !== own)
-    return { ok: false, what: 'changed: its hash does not match its content' };
+  const { stated, matches } = lineHashes(line);
+  if (stated === undefined) return { ok: false, what: 'not a record: it does not end in a hash' };
+  if (!matches) return { ok: false, what: 'changed: its hash does not match its content' };
   const record = parse(line);
   return record === undefined
     ? { ok: false, what: 'not a record: the hash matches, but the content is not a known record' }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { Frontier } from '@kata-agent/tlog';
-import { seal } from '../chain/chain.js';
+import { seal, type Sealed } from '../chain/chain.js';
 import type { Clock } from '../clock.js';
 import type { FileLayer, SegmentFile } from './file-layer.js';
 import { settleKept } from '../kept/kept-file.js';
@@ -46,7 +46,7 @@ export interface JournalOptions {
 interface Batch {
   /** Number of entries in the batch. */
   readonly count: number;
-  readonly written: readonly { readonly line: string; readonly body: RecordBody }[];
+  readonly written: readonly { readonly sealed: Sealed; readonly body: RecordBody }[];
   readonly bytes: Buffer;
   readonly durable: boolean;
   /** The position of the log after the batch. */
@@ -211,19 +211,17 @@ export class Journal {
       const sealed = seal(entry.body, head, { boot, monotonic: entry.monotonic, wall });
       head = sealed.position;
       size += sealed.line.length;
-      written.push({ line: sealed.line, body: entry.body });
+      written.push({ sealed, body: entry.body });
     }
-    const bytes = Buffer.from(written.map(({ line }) => line).join(''), 'latin1');
+    const bytes = Buffer.from(written.map(({ sealed }) => sealed.line).join(''), 'latin1');
     return { written, bytes, durable, count, head };
   }
 
   #advance(batch: Batch): void {
-    let { sequence } = this.#head;
     this.#head = batch.head;
     this.#size += batch.bytes.length;
-    for (const { line, body } of batch.written) {
-      sequence += 1;
-      this.tree.append(line, { kind: body.kind, sequence });
+    for (const { sealed, body } of batch.written) {
+      this.tree.append(body.kind, sealed.position);
       this.#tally.add(body);
     }
   }
@@ -261,7 +259,7 @@ export class Journal {
     await this.#append(Buffer.from(sealed.line, 'latin1'), true);
     this.#head = sealed.position;
     this.#size += sealed.line.length;
-    this.tree.append(sealed.line, { kind: body.kind, sequence: sealed.position.sequence });
+    this.tree.append(body.kind, sealed.position);
     const tree = this.tree.text();
     this.#closed = [
       ...this.#closed,

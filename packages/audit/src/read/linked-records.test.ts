@@ -59,7 +59,7 @@ test('a line with a valid hash that is not written as records are is damaged', a
   const written = sealed.line.trimEnd();
   assert.deepEqual(await problemsOf([Buffer.from(written)]), []);
   const rehashed = (body: string): Buffer =>
-    Buffer.from(`${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`);
+    Buffer.from(`${body},"hash":"${createHash('sha256').update(`\0${body}}`).digest('hex')}"}`);
   const body = written.slice(0, written.lastIndexOf(',"hash":'));
   for (const other of [
     body.replace('"prev"', '\n"prev"'),

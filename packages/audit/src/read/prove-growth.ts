@@ -1,4 +1,5 @@
-import { type ConsistencyProof, Growth, leafHash } from '@kata-agent/tlog';
+import { type ConsistencyProof, Growth } from '@kata-agent/tlog';
+import { lineHashes } from '../chain/written-record.js';
 import type { Journal } from '../journal/journal.js';
 import { CannotProve } from './cannot-prove.js';
 import { followLines } from './follow-lines.js';
@@ -31,7 +32,7 @@ export async function proveGrowth(
         throw new CannotProve(
           `record ${sequence} is not in the log: it was removed while it was read, or changed`,
         );
-      frontier.append(leafHash(line), growth?.store);
+      frontier.append(lineHashes(line).leaf, growth?.store);
       sequence += 1;
       if (frontier.size === from) growth = new Growth(frontier);
       if (frontier.size === to && growth !== undefined) return growth.prove();

@@ -15,6 +15,7 @@ import {
   WitnessSigner,
 } from '@kata-agent/tlog';
 import type { SignedHead } from '../audit-log.js';
+import { leafOf } from '../chain/written-record.js';
 import { openAuditLog } from '../open-audit-log.js';
 import { CannotProve } from '../read/cannot-prove.js';
 import { prove } from '../read/prove.js';
@@ -75,10 +76,10 @@ describe('a checkpoint', () => {
       const checkpoint = parseCheckpoint(signed.checkpoint);
       for (let sequence = 1; sequence <= signed.size; sequence += Math.ceil(signed.size / 20)) {
         const proof = parseTlogProof(await prove(file, sequence, checkpoint));
-        const leaf = lines[sequence - 1] ?? '';
+        const leaf = leafOf(Buffer.from(lines[sequence - 1] ?? ''));
         const keys = { logs: [key.verifier], witnesses: [] };
         assert.equal(verifyProof(proof, leaf, keys).head.size, signed.size);
-        assert.throws(() => verifyProof(proof, `${leaf} `, keys));
+        assert.throws(() => verifyProof(proof, `${leaf.toString()} `, keys));
       }
     });
 
@@ -233,8 +234,11 @@ describe('a checkpoint', () => {
     const wrong = await checked(file, signed, { key: signer().verifier });
     assert.match(wrong.problem ?? '', /no known key has signed it/);
     const proof = parseTlogProof(await prove(file, 2, parseCheckpoint(cosigned.checkpoint), verifiers));
-    const line = readFileSync(file, 'latin1').split('\n')[1] ?? '';
-    const { witnesses: seen } = verifyProof(proof, line, { logs: [key.verifier], witnesses: verifiers });
+    const line = Buffer.from(readFileSync(file, 'latin1').split('\n')[1] ?? '');
+    const { witnesses: seen } = verifyProof(proof, leafOf(line), {
+      logs: [key.verifier],
+      witnesses: verifiers,
+    });
     assert.equal(seen.length, 2);
     const forged = signed.checkpoint.replace(/\n3\n/, '\n2\n');
     await assert.rejects(prove(file, 2, parseCheckpoint(forged)), NoteSignatureError);

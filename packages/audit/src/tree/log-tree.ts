@@ -1,9 +1,10 @@
-import { Frontier, Growth, type HashSink, leafHash, type TreeHead } from '@kata-agent/tlog';
+import { Frontier, Growth, type HashSink, type TreeHead } from '@kata-agent/tlog';
+import type { Sealed } from '../chain/chain.js';
 import type { RecordKind, TreeText } from '../record/record.js';
 
 /**
- * The tree of one log of a transparency log (RFC 6962): a start of the agent. Its leaves are the records from its boot record on,
- * each the bytes of its line without the newline.
+ * The tree of one log of a transparency log (RFC 6962): a start of the agent. Its leaves are the records from its boot record on.
+ * The hash of a leaf is that of its record in the chain, so that a record is hashed once.
  */
 export class LogTree {
   /** The log's verifier key as text; undefined: nobody signs it. */
@@ -18,15 +19,14 @@ export class LogTree {
   }
 
   /**
-   * `line` is ASCII with its newline. Records before the boot record are ignored, since readers know the beginning by that: a
+   * Records before the boot record are ignored, since readers know the beginning by that: a
    * segment that the last start has filled is closed before it, and a slow start can have a heartbeat.
    */
-  append(line: string, { kind, sequence }: { readonly kind: RecordKind; readonly sequence: number }): void {
+  append(kind: RecordKind, { sequence, hash }: Sealed['position']): void {
     if (this.size === 0 && kind !== 'boot') return;
     if (this.size === 0) this.#first = sequence;
-    const leaf = leafHash(line.slice(0, -1));
-    if (this.#growths.size === 0) this.#frontier.append(leaf);
-    else this.#frontier.append(leaf, this.#store);
+    if (this.#growths.size === 0) this.#frontier.append(hash);
+    else this.#frontier.append(hash, this.#store);
   }
 
   readonly #store: HashSink = (level, index, hash) => {

@@ -1,11 +1,11 @@
 import {
   Frontier,
-  leafHash,
   type LogVerifier,
   parseAgentLogVerifier,
   TextFormError,
   type TreeHash,
 } from '@kata-agent/tlog';
+import { lineHashes } from '../chain/written-record.js';
 import type { AuditRecord, BootRecord, RemovedSummary } from '../record/record.js';
 import { LoggedTree } from './logged-tree.js';
 
@@ -24,12 +24,13 @@ export class TreeReader {
   readonly #removals: RemovedSummary[] = [];
 
   /** `record` is undefined for a line that is not one. */
-  line(bytes: Uint8Array, record: AuditRecord | undefined): void {
+  line(bytes: Buffer, record: AuditRecord | undefined): void {
     const last = this.#parts.at(-1);
+    const { leaf } = lineHashes(bytes);
     const boot = record?.kind === 'boot' ? record : undefined;
     if (boot !== undefined || last === undefined)
-      this.#parts.push({ first: record?.sequence ?? 0, boot, leaves: [leafHash(bytes)] });
-    else last.leaves.push(leafHash(bytes));
+      this.#parts.push({ first: record?.sequence ?? 0, boot, leaves: [leaf] });
+    else last.leaves.push(leaf);
     if (record?.kind === 'rotated' && record.removed !== undefined) this.#removals.push(record.removed);
   }
 

@@ -101,7 +101,10 @@ async function linesOf(
 function rehashed(line: Buffer, change: (body: string) => string): Buffer {
   const text = line.toString('latin1');
   const body = change(text.slice(0, text.lastIndexOf(',"hash":')));
-  return Buffer.from(`${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`, 'latin1');
+  return Buffer.from(
+    `${body},"hash":"${createHash('sha256').update(`\0${body}}`).digest('hex')}"}`,
+    'latin1',
+  );
 }
 
 const textOf = (lines: readonly Buffer[]): string =>

@@ -4,8 +4,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { openAuditLog } from '@kata-agent/audit';
-import { agentLogSigner, Frontier, leafHash, type LogSigner, type TreeHead } from '@kata-agent/tlog';
+import { lineHashes, openAuditLog } from '@kata-agent/audit';
+import { agentLogSigner, Frontier, type LogSigner, type TreeHead } from '@kata-agent/tlog';
 import { formatPin } from '@kata-agent/x509';
 import { StoredTree } from './stored-tree.js';
 
@@ -48,7 +48,10 @@ async function linesOf(
 
 function headsOf(lines: readonly string[]): readonly TreeHead[] {
   const frontier = new Frontier();
-  return [frontier.head(), ...lines.map((line) => (frontier.append(leafHash(line)), frontier.head()))];
+  return [
+    frontier.head(),
+    ...lines.map((line) => (frontier.append(lineHashes(Buffer.from(line)).leaf), frontier.head())),
+  ];
 }
 
 function stored(t: Pick<TestContext, 'after'>, lines: readonly string[]): { path: string; bytes: number } {

@@ -1,11 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { type BootRecord, LineReader, readRecord } from '@kata-agent/audit';
+import { type BootRecord, LineReader, lineHashes, readRecord } from '@kata-agent/audit';
 import {
   emptyRoot,
   Frontier,
   hashOfRange,
-  leafHash,
   type LogVerifier,
   parseAgentLogVerifier,
   TextFormError,
@@ -117,7 +116,7 @@ export class StoredTree {
       return;
     }
     if (this.size % keptLeaves === 0) this.#offsets.push(this.#offset);
-    this.#frontier.append(leafHash(line), (level, index, hash) => {
+    this.#frontier.append(lineHashes(line).leaf, (level, index, hash) => {
       if (level < keptLevel) return;
       const kept = (this.#hashes[level - keptLevel] ??= []);
       kept[index] = hash;
@@ -137,7 +136,7 @@ export class StoredTree {
       const reader = new LineReader(file, this.#offsets[group], chunkBytes);
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next())
         for (const line of lines) {
-          hashes.push(leafHash(line));
+          hashes.push(lineHashes(line).leaf);
           if (hashes.length === count) return;
         }
     });

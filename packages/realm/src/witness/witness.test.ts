@@ -4,13 +4,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { lineHashes } from '@kata-agent/audit';
 import {
   agentLogSigner,
   checkConsistency,
   formatAddCheckpoint,
   Frontier,
   type HttpAnswer,
-  leafHash,
   type LogSigner,
   openCheckpoint,
   proveConsistency,
@@ -76,7 +76,7 @@ function setUp(t: Pick<TestContext, 'after'>): Setup {
   } as unknown as GuestLogs;
   return {
     log,
-    boot: leafHash(line),
+    boot: leafOf(line),
     faults,
     directory: join(directory, 'witness'),
     start: async (write) =>
@@ -93,10 +93,10 @@ function setUp(t: Pick<TestContext, 'after'>): Setup {
 function bootLine(id: string, log: LogSigner): string {
   const facts = JSON.stringify({ tls: { pin: formatPin(id) } });
   const body = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","monotonic":1,"wall":"w","kind":"boot","logKey":"${log.verifier.toString()}","facts":${facts}`;
-  return `${body},"hash":"${createHash('sha256').update(body).digest('hex')}"}`;
+  return `${body},"hash":"${createHash('sha256').update(`\0${body}}`).digest('hex')}"}`;
 }
 
-const leafOf = (text: string): TreeHash => leafHash(Buffer.from(text));
+const leafOf = (text: string): TreeHash => lineHashes(Buffer.from(text)).leaf;
 
 test('a cosignature leaves only when it is stored, and two requests are ordered', async (t) => {
   const { log, boot, start } = setUp(t);
@@ -234,7 +234,7 @@ test('after a restart of the realm, a guest that names the key of another one fi
       onFork: () => undefined,
     });
   const [honest = '', thief = ''] = guests.keys();
-  const tree = new Tree([leafHash(guests.get(honest)?.line ?? '')]);
+  const tree = new Tree([leafOf(guests.get(honest)?.line ?? '')]);
   const body = (old: number): Buffer =>
     Buffer.from(formatAddCheckpoint(old, tree.proof(old), signCheckpoint(log, tree.head())));
   assert.equal((await (await start()).addCheckpoint(honest, body(0))).status, 200);

@@ -1,4 +1,4 @@
-import { judgeTrust } from '@kata-agent/audit';
+import { judgeTrust, leafOf } from '@kata-agent/audit';
 import {
   type Checkpoint,
   NoteSignatureError,
@@ -47,7 +47,7 @@ export const auditVerifyProof: CommandDefinition = {
     const line = record.at(-1) === newline ? record.subarray(0, -1) : record;
     let checkpoint: Checkpoint;
     try {
-      checkpoint = verifyProof(proof, line, {
+      checkpoint = verifyProof(proof, leafOf(Buffer.from(line)), {
         logs: [key],
         witnesses: keys.witnesses,
       });

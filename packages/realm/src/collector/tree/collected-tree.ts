@@ -1,7 +1,6 @@
 import { type AuditRecord, type Position, positionOf } from '@kata-agent/audit';
 import {
   Frontier,
-  leafHash,
   type LogVerifier,
   parseAgentLogVerifier,
   TextFormError,
@@ -46,9 +45,9 @@ export class CollectedTree {
   }
 
   /** Begins with the record of a boot. */
-  static begin(record: Extract<AuditRecord, { kind: 'boot' }>, line: Uint8Array): CollectedTree {
+  static begin(record: Extract<AuditRecord, { kind: 'boot' }>, leaf: TreeHash): CollectedTree {
     const base = new Frontier();
-    base.append(leafHash(line));
+    base.append(leaf);
     const { logKey } = record;
     return new CollectedTree(
       record.sequence,
@@ -92,8 +91,8 @@ export class CollectedTree {
   }
 
   /** Adds the record after the last one. */
-  append(record: AuditRecord, line: Uint8Array, keepLeaf: boolean): void {
-    const leaf = { hash: leafHash(line), position: positionOf(record) };
+  append(record: AuditRecord, hash: TreeHash, keepLeaf: boolean): void {
+    const leaf = { hash, position: positionOf(record) };
     if (keepLeaf) this.#leaves.push(leaf);
     else {
       this.fold();

@@ -1,4 +1,4 @@
-import { type AuditRecord, LinkCheck, type Position } from '@kata-agent/audit';
+import { type AuditRecord, LinkCheck, lineHashes, type Position } from '@kata-agent/audit';
 import type { CollectTarget } from '../../store/collect.js';
 import type { GuestLogs } from '../../store/guest-logs.js';
 import { CollectedTree } from './collected-tree.js';
@@ -42,9 +42,10 @@ export class TreeLogs implements CollectTarget {
 
   /** Is called with each record that is stored, before `take` returns. */
   add(record: AuditRecord, line: Buffer): void {
-    if (record.kind === 'boot') this.#tree = CollectedTree.begin(record, line);
+    const { leaf } = lineHashes(line);
+    if (record.kind === 'boot') this.#tree = CollectedTree.begin(record, leaf);
     else if (this.#tree?.last.sequence === record.sequence - 1)
-      this.#tree.append(record, line, this.keepsLeaves);
+      this.#tree.append(record, leaf, this.keepsLeaves);
     else this.#tree = undefined;
     this.#sinceSaved += 1;
   }

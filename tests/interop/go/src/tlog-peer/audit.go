@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -64,7 +65,10 @@ func checkAuditLog(text []byte, keys []string, files []string) error {
 	return nil
 }
 
-// leavesOf returns the lines of one start of the agent.
+// stated is the hash at the end of a line, which is no part of its leaf.
+var stated = regexp.MustCompile(`,"hash":"[0-9a-f]{64}"}$`)
+
+// leavesOf returns the leaves of one start of the agent.
 func leavesOf(key string, files []string) ([][]byte, error) {
 	var leaves [][]byte
 	isOurs := false
@@ -85,7 +89,7 @@ func leavesOf(key string, files []string) ([][]byte, error) {
 				isOurs = record.LogKey == key
 			}
 			if isOurs {
-				leaves = append(leaves, line)
+				leaves = append(leaves, stated.ReplaceAll(line, []byte("}")))
 			}
 		}
 	}

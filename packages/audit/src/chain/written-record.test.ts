@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { leafHash } from '@kata-agent/tlog';
+import { hashedLine, leafOf, lineHashes } from './written-record.js';
+
+const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const printable = fc.string({
+  unit: fc.integer({ min: 0x20, max: 0x7e }).map((at) => String.fromCharCode(at)),
+});
+
+test('a line that is written has one hash: its own, and that of its leaf', () => {
+  const property = fc.property(printable, (text) => {
+    const { line, hash } = hashedLine(`{${text}`);
+    assert.equal(hash, sha256(`\0{${text}}`));
+    assert.deepEqual(lineHashes(Buffer.from(line)), { stated: hash, matches: true, leaf: hash });
+    assert.equal(leafOf(Buffer.from(line)).toString(), `{${text}}`);
+  });
+  fc.assert(property, { examples: [[''], ['"a":{"hash":"'], [`"a":{"hash":"${'0'.repeat(64)}"}`]] });
+});
+
+test('the leaf of a line in the first format is the line', () => {
+  const body = '{"sequence":1';
+  const line = Buffer.from(`${body},"hash":"${sha256(body)}"}`);
+  assert.deepEqual(lineHashes(line), { stated: sha256(body), matches: true, leaf: leafHash(line) });
+  assert.deepEqual(leafOf(line), line);
+});
+
+test('no byte of a line can be changed, removed or added without another leaf', () => {
+  const { line, hash } = hashedLine('{"sequence":1,"prev":"0"');
+  const bytes = Buffer.from(line);
+  for (let at = 0; at < bytes.length; at += 1) {
+    const changes = [
+      Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1)]),
+      Buffer.concat([bytes.subarray(0, at), Buffer.from('}'), bytes.subarray(at)]),
+      ...[1, 2, 0x20, 0x80].map((bit) => {
+        const changed = Buffer.from(bytes);
+        changed[at] = (changed[at] ?? 0) ^ bit;
+        return changed;
+      }),
+    ];
+    for (const changed of changes) {
+      const { leaf, matches } = lineHashes(changed);
+      assert.equal(matches, false, changed.toString());
+      assert.notEqual(leaf, hash, changed.toString());
+      assert.equal(leafHash(leafOf(changed)), leaf);
+    }
+  }
+});
+
+test('a line around a line of the other format is none, or of another leaf', () => {
+  const { line, hash } = hashedLine('{"sequence":1');
+  const open = line.slice(0, -1);
+  const around = Buffer.from(`${open},"hash":"${sha256(open)}"}`);
+  assert.equal(lineHashes(around).matches, false);
+  assert.notEqual(lineHashes(around).leaf, hash);
+  const first = `{"sequence":1,"hash":"${sha256('{"sequence":1')}"}`;
+  const { leaf } = lineHashes(Buffer.from(first));
+  const again = Buffer.from(hashedLine(first.slice(0, -1)).line);
+  assert.equal(lineHashes(again).matches, false);
+  assert.notEqual(lineHashes(again).leaf, leaf);
+});

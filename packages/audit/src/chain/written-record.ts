@@ -1,0 +1,47 @@
+import { hash } from 'node:crypto';
+import { leafHash, type TreeHash } from '@kata-agent/tlog';
+
+/**
+ * The two formats of a line (FORMAT.md, "A record's hash"). The second is written; the first is read.
+ *
+ *     second   RECORD without its last brace, `,"hash":"SHA-256(0x00 || RECORD)"}`: the leaf of the record, which is RECORD
+ *     first    BODY,"hash":"SHA-256(BODY)"}: the leaf is the line
+ *
+ * In the second one hash serves the chain and the tree. A line that ends in two hashes is none: so a leaf is that of one line.
+ */
+const tailPattern = /(?<other>,"hash":"[0-9a-f]{64}")?,"hash":"(?<stated>[0-9a-f]{64})"\}$/;
+const tailLength = ',"hash":"'.length + 64 + '"}'.length;
+const brace = Buffer.from('}');
+
+/** Returns the line, without its newline, of a record of printable ASCII, and its hash. `open`: without its last brace. */
+export function hashedLine(open: string): { readonly line: string; readonly hash: TreeHash } {
+  const own = leafHash(`${open}}`);
+  return { line: `${open},"hash":"${own}"}`, hash: own };
+}
+
+/** The hashes of a line. */
+export interface LineHashes {
+  /** The hash that the line has as its last member; undefined: none, it is not a record. */
+  readonly stated: string | undefined;
+  /** Whether the line has this hash. */
+  readonly matches: boolean;
+  /** In the tree. A changed line has one as well, that of another leaf. */
+  readonly leaf: TreeHash;
+}
+
+/** Returns the hashes of a line without its newline. */
+export function lineHashes(line: Buffer): LineHashes {
+  const open = line.subarray(0, -tailLength);
+  const { other, stated } =
+    tailPattern.exec(line.toString('latin1', Math.max(0, line.length - 2 * tailLength)))?.groups ?? {};
+  if (stated === undefined || other !== undefined) return { stated, matches: false, leaf: leafHash(line) };
+  const own = leafHash(Buffer.concat([open, brace]));
+  if (own === stated) return { stated, matches: true, leaf: own };
+  return { stated, matches: hash('sha256', open) === stated, leaf: leafHash(line) };
+}
+
+/** Returns the bytes of the leaf of a line without its newline. */
+export function leafOf(line: Buffer): Buffer {
+  const { stated, leaf } = lineHashes(line);
+  return leaf === stated ? Buffer.concat([line.subarray(0, -tailLength), brace]) : line;
+}
