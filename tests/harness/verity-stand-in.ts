@@ -1,7 +1,7 @@
 // Preloaded by an agent with `--import`, where the kernel has no device mapper: a stand-in for the ioctls by which the agent
-// makes dm-verity devices. It verifies the whole device with veritysetup when the device becomes active, and lets a loop
-// device show its data; one that does not verify cannot be read (EIO). The kernel's own dm-verity, which verifies each block
-// when it is read, is tested in VMs (tests/vm/devices.test.ts).
+// makes dm-verity and dm-crypt devices. A dm-crypt device is a loop device that encrypts nothing. Of a dm-verity device it verifies the whole device with veritysetup when the device becomes active, and lets a loop
+// device show its data; one that does not verify cannot be read (EIO). The kernel's own targets, of which dm-verity verifies each
+// block when it is read, are tested in VMs (tests/vm/devices.test.ts, tests/vm/pull-to-disk.test.ts).
 import { Buffer } from 'node:buffer';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -19,7 +19,10 @@ const Command = { Create: 3, Remove: 4, Suspend: 6, LoadTable: 9 } as const;
 /** A device, stored in a file so that the next agent finds it. */
 interface Mapped {
   readonly minor: number;
+  target: string;
   table: string;
+  /** Bytes. */
+  size: number;
   loop?: string;
 }
 
@@ -34,18 +37,21 @@ if (log !== undefined) {
     const name = textAt(block, 48);
     if (command === Command.Create) {
       const minor = freeMinor();
-      save(name, { minor, table: '' });
+      save(name, { minor, target: '', table: '', size: 0 });
       block.writeBigUInt64LE((253n << 8n) | BigInt(minor), 40);
     }
     if (!fs.existsSync(stateOf(name))) return 0;
     const device = JSON.parse(fs.readFileSync(stateOf(name), 'utf8')) as Mapped;
     if (command === Command.LoadTable) {
+      device.target = textAt(block, 312 + 24);
       device.table = textAt(block, 312 + 40);
+      device.size = Number(block.readBigUInt64LE(312 + 8)) * 512;
       save(name, device);
-      fs.appendFileSync(log, `${textAt(block, 312 + 24)} ${device.table}\n`);
+      fs.appendFileSync(log, `${device.target} ${device.table}\n`);
     }
     if (command === Command.Suspend) {
-      activate(device);
+      if (device.target === 'crypt') showDisk(device, device.table.split(' ')[3] ?? '', []);
+      else activate(device);
       save(name, device);
     }
     if (command === Command.Remove) {
@@ -67,6 +73,16 @@ function freeMinor(): number {
 
 function save(name: string, device: Mapped): void {
   fs.writeFileSync(stateOf(name), JSON.stringify(device));
+}
+
+/** Makes the node of a device a loop device that shows the beginning of a disk. */
+function showDisk(device: Mapped, number: string, options: readonly string[]): void {
+  const below = `/dev/below-${device.minor}`;
+  execFileSync('mknod', [below, 'b', ...number.split(':')]);
+  const show = ['--find', '--show', ...options, `--sizelimit=${device.size}`, below];
+  device.loop = execFileSync('losetup', show, { encoding: 'utf8' }).trim();
+  fs.rmSync(below);
+  execFileSync('cp', ['-a', device.loop, `/dev/dm-${device.minor}`]);
 }
 
 function activate(device: Mapped): void {
@@ -99,11 +115,7 @@ function activate(device: Mapped): void {
   } finally {
     fs.rmSync(disk);
   }
-  const show = ['--find', '--show', '--read-only', `--sizelimit=${Number(blocks) * 4096}`];
-  execFileSync('mknod', [disk, 'b', ...(data ?? '').split(':')]);
-  device.loop = execFileSync('losetup', [...show, disk], { encoding: 'utf8' }).trim();
-  fs.rmSync(disk);
-  execFileSync('cp', ['-a', device.loop, node]);
+  showDisk(device, data ?? '', ['--read-only']);
 }
 
 function textAt(block: Buffer, offset: number): string {

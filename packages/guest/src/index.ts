@@ -1,5 +1,11 @@
 export type { DataHub, SecureMount } from './confidential/data-hub.js';
-export type { ImageConfig, ImagePuller, PulledImage, PullRequest } from './image/image-puller.js';
+export type {
+  ImageConfig,
+  ImagePuller,
+  PackRequest,
+  PulledImage,
+  PullRequest,
+} from './image/image-puller.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
 export type * from './cgroup/container-stats.js';

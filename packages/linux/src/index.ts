@@ -75,6 +75,7 @@ export {
 } from './socket/connect-proxy.js';
 export { limitUnacknowledged } from './socket/unacknowledged.js';
 export { connectUnix, listenUnix, type ListenOptions, peerOf } from './socket/unix-socket.js';
+export { cryptTarget } from './device/crypt-target.js';
 export { attachDeviceFilter, deviceFilter } from './device/device-filter.js';
 export { createMappedDevice, type MappedTable, removeMappedDevice } from './device/mapped-device.js';
 export { readFirstBlock, verityTarget } from './device/verity-target.js';

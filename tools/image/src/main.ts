@@ -14,7 +14,8 @@ const usage = `npm run image [-- OPTIONS]
   --root DIR         add the files that the configuration names, such as the CA of a tls:// listener, from DIR
   --require-config   build an agent that does not start without a configuration
   --with PART        add crun instead of runc, loopback (vsock inside the guest), tun (/dev/net/tun),
-                     cifs (SMB shares), or image-pull ([image] puller = "built-in"); may be repeated
+                     cifs (SMB shares), image-pull ([image] puller = "built-in"), or image-disk
+                     ([image] store = "encrypted-disk", besides image-pull); may be repeated
   --inner-agent FILE add FILE, another agent such as Kata's, behind this one, with systemd (docs/forward-mode.md)
   --rootfs           build a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
   --node FILE        use this Node.js instead of the release pinned in tools/image/src/node/releases.ts

@@ -1,7 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError, type ImagePuller, type PulledImage, type PullRequest } from '@kata-agent/guest';
+import {
+  GuestError,
+  type ImagePuller,
+  type PackRequest,
+  type PulledImage,
+  type PullRequest,
+} from '@kata-agent/guest';
 import {
   checkReference,
   type ChildPulledImage,
@@ -12,6 +18,7 @@ import {
   defaultLimits,
   parseReference,
   type PullSettings,
+  runPackChild,
   runPullChild,
   runUnpackChild,
 } from '@kata-agent/image';
@@ -28,7 +35,9 @@ export interface PullerOptions {
   readonly decryptionKeys: (signal: AbortSignal) => Promise<readonly KeyObject[]>;
   /** Undefined: registries are reached directly. */
   readonly proxy?: NetworkPlace | undefined;
-  /** For an image, from the request to the unpacked root. */
+  /** Whether roots are packed for a disk. Absent: they stay in memory. */
+  readonly packs?: boolean;
+  /** For an image, from the request to the unpacked root; and to pack that. */
   readonly timeoutMs: number;
   readonly log: Log;
 }
@@ -39,9 +48,11 @@ export interface PullerOptions {
  */
 export class BuiltInPuller implements ImagePuller {
   readonly #options: PullerOptions;
+  readonly pack: ImagePuller['pack'];
 
   constructor(options: PullerOptions) {
     this.#options = options;
+    this.pack = options.packs === true ? (request) => this.#pack(request) : undefined;
   }
 
   async pull(request: PullRequest): Promise<PulledImage> {
@@ -125,6 +136,22 @@ export class BuiltInPuller implements ImagePuller {
       ms: Math.round(milliseconds),
       ...(dropped === '' ? {} : { dropped }),
     });
+  }
+
+  async #pack({ reference, directory, signal }: PackRequest): Promise<string> {
+    const { syscalls, settings, timeoutMs } = this.#options;
+    const source = join(directory, 'rootfs');
+    const target = join(directory, 'packed');
+    const owner = childUsers.pack;
+    this.#mountTmpfs(target, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);
+    try {
+      const request = { source, target, maxBytes: settings.maxBytes, milliseconds: timeoutMs };
+      const image = await runPackChild(request, { signal });
+      unmountTree(syscalls, source);
+      return image;
+    } catch (error) {
+      throw imageFailure(reference, error);
+    }
   }
 
   #mountTmpfs(target: string, options: readonly string[]): void {

@@ -3,6 +3,7 @@ import {
   checkEndpointSettings,
   childProgram,
   ImageError,
+  packProgram,
   parseCredentials,
   parseDecryptionKeys,
   parseReferencePattern,
@@ -18,13 +19,16 @@ export function makeBuiltInPuller(
   { image, settings }: Pick<Configuration, 'image' | 'settings'>,
   { syscalls, components, log }: PullerParts,
 ): BuiltInPuller {
+  const packs = image.store === 'encrypted-disk';
   checkProgram();
+  if (packs) checkPackProgram();
   return new BuiltInPuller({
     syscalls,
     settings: checked(() => pullSettings(image)),
     credentials: checked(() => credentialsOf(image, components)),
     decryptionKeys: decryptionKeysOf(image, components),
     proxy: image.proxy === undefined ? undefined : proxyAddress(image.proxy),
+    packs,
     timeoutMs: settings.imagePullTimeout * 1000,
     log,
   });
@@ -38,6 +42,18 @@ function checkProgram(): void {
     throw new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
       cause: error,
       help: 'use an agent of npm run bundle, or an image with --with image-pull',
+    });
+  }
+}
+
+function checkPackProgram(): void {
+  try {
+    packProgram();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CannotApply(`[image] store is "encrypted-disk", and this guest cannot store images: ${why}`, {
+      cause: error,
+      help: 'install erofs-utils, or use an image with --with image-disk',
     });
   }
 }

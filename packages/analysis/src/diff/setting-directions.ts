@@ -104,9 +104,13 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.signatures': 'derived elsewhere',
   'image.max_size': larger,
   'image.decryption_keys': neutral('where the keys of encrypted layers come from'),
-  'image.store': neutral('it is not built yet'),
+  'image.store': ordered(
+    ['memory', 'encrypted-disk'],
+    'the host has images as ciphertext: it sees sizes and which blocks are read, and can destroy them',
+    'images are in the memory of the guest only',
+  ),
   'image.layers': ordered(
-    ['pulled', 'verified'],
+    ['verified', 'pulled'],
     'the host can provide roots that are not verified',
     'each root consists of verified layers, which rules pin',
   ),

@@ -137,9 +137,9 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     key: 'store',
     type: oneOf(['memory', 'encrypted-disk']),
     default: 'memory',
-    purpose: 'Where the unpacked image is.',
+    purpose:
+      'Where the unpacked image is: in the memory of the guest, or on a disk that the host attaches to the container as /dev/trusted_store, encrypted and under dm-verity, with a key and a root hash that exist in the memory of the guest only.',
     example: '"encrypted-disk"',
-    built: 'later',
   },
   layers: {
     ...common,

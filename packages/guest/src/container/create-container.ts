@@ -29,6 +29,7 @@ import { unsealEnvironment } from '../confidential/unseal-environment.js';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
+import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
 import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
 import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
@@ -114,17 +115,28 @@ function rootAndStorages(
   return { pulled: own, storages };
 }
 
+/** In a guest that keeps images in memory it is an ordinary device. */
+function scratchOf(
+  request: Pick<CreateContainer, 'spec' | 'devices'>,
+  { images }: Pick<GuestContext, 'images'>,
+): WithoutScratch {
+  if (images?.pack !== undefined) return withoutScratch(request);
+  return { spec: request.spec, devices: request.devices ?? [], scratch: undefined };
+}
+
 async function build(
-  { id, spec: given, storages: all, devices, sharedMounts, authorizeRoot }: CreateContainer,
+  { id, storages: all, sharedMounts, authorizeRoot, ...request }: CreateContainer,
   sandbox: FromSandbox,
   context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
   const { opened, signal } = sandbox;
+  const { spec: given, devices, scratch } = scratchOf(request, context);
   const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
   // Nothing of the pause container's process comes from the host in a guest with its own images.
   const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);
+  if (pulled === undefined) refuseScratch(scratch, id);
   const places = new OwnPlaces({
     id,
     sources: opened,
@@ -145,15 +157,20 @@ async function build(
   const order = context.records.nextOrder();
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
-  const pciDevices = vfioAddresses(devices ?? [], context);
+  const pciDevices = vfioAddresses(devices, context);
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
-  const attached = attachDevices(devices ?? [], id, { ...context, guest, roots: paths }, made);
+  const attached = attachDevices(devices, id, { ...context, guest, roots: paths }, made);
   makeBundle(bundle, made, context);
   const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
   const ownRoot =
     pulled &&
-    (await mountOwnRoot(pulled, { id, spec: requested, sharedMounts, signal, authorizeRoot }, context, made));
+    (await mountOwnRoot(
+      pulled,
+      { id, spec: requested, sharedMounts, scratch, signal, authorizeRoot },
+      context,
+      made,
+    ));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');

@@ -58,9 +58,18 @@ export class Disks {
    * @throws GuestError `invalid`: not a block device; `refused`: the guest uses it already, or a container has it
    */
   take(disk: string): () => void {
-    const use = this.#use(numberOf(disk), undefined);
+    return this.#takeAlone(disk, numberOf(disk));
+  }
+
+  /** Takes a disk that is open, as `take`. @throws GuestError as `take` */
+  takeHeld({ named, path, number }: Pick<HeldDisk, 'named' | 'path' | 'number'>): () => void {
+    return this.#takeAlone(named, number, path);
+  }
+
+  #takeAlone(disk: string, number: DeviceNumber, descriptor?: string): () => void {
+    const use = this.#use(number, undefined);
     this.#refuseOverlap(disk, use, () => false);
-    refuseClaimed(disk);
+    refuseClaimed(disk, descriptor);
     return this.#add(use);
   }
 

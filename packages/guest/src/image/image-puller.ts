@@ -34,9 +34,17 @@ export interface PullRequest {
   readonly signal: AbortSignal;
 }
 
+/** A root that was pulled. */
+export type PackRequest = Omit<PullRequest, 'container'>;
+
 /**
  * Pulls images inside the guest. Rejects with a GuestError; then nothing is mounted, and the caller removes the directory.
  */
 export interface ImagePuller {
   pull(request: PullRequest): Promise<PulledImage>;
+  /**
+   * Makes an EROFS image of the root at `rootfs`, and unmounts that. Returns the path of the image, which is in a tmpfs that it mounts
+   * at `packed` in the directory; the caller unmounts that, also after a failure. Absent: roots stay in memory.
+   */
+  readonly pack?: ((request: PackRequest) => Promise<string>) | undefined;
 }

@@ -9,16 +9,18 @@ import type { UndoStack } from '../container/undo-stack.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath, quotedWord } from '../quoted.js';
-import type { CreateContainer, Storage } from '../request/actions.js';
+import type { AttachedDevice, CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
 import { checkOneImage, guestPullDriver } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 import { readProgram } from './program/read-program.js';
+import { refuseScratch, takeScratch } from './store/scratch-disk.js';
+import { storeImage } from './store/stored-image.js';
 
 type OwnRootContext = Pick<
   GuestContext,
-  'paths' | 'syscalls' | 'images' | 'pauseBundle' | 'commands' | 'log'
+  'paths' | 'syscalls' | 'images' | 'pauseBundle' | 'commands' | 'devices' | 'disks' | 'log'
 >;
 
 /** The pause container has one program. */
@@ -52,19 +54,22 @@ export function pulledRootOf(
 
 /**
  * Pulls the root of a container, or copies that of the pause container, and mounts it at `rootfs` in the bundle, whose path it
- * returns. If `authorizeRoot` throws, it is removed again.
+ * returns. If `authorizeRoot` throws, it is removed again. An image that belongs on a disk is moved there when it is authorized.
  */
 export async function mountOwnRoot(
   storage: Storage,
-  { id, spec, sharedMounts, signal, authorizeRoot }: Requested,
+  { id, spec, sharedMounts, scratch, signal, authorizeRoot }: Requested,
   context: OwnRootContext,
   made: UndoStack,
 ): Promise<string> {
   if (authorizeRoot === undefined)
     throw new GuestError('internal', `container ${id}: nothing authorizes the image that the guest pulls`);
   const rootfs = join(bundleOf(id, context.paths), 'rootfs');
+  const isPause = isOfSandbox(spec.annotations ?? {});
+  const pack = isPause ? undefined : context.images?.pack;
+  if (pack === undefined) refuseScratch(scratch, id);
+  const disk = pack && takeScratch(scratch, id, context, made);
   await withMountDirectory(context, async (directory) => {
-    const isPause = isOfSandbox(spec.annotations ?? {});
     if (isPause) copyPause(directory, context);
     const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
     authorizeRoot(image, () =>
@@ -75,13 +80,20 @@ export async function mountOwnRoot(
         context.syscalls,
       ),
     );
+    if (pack !== undefined && disk !== undefined)
+      await context.commands.run({ container: id, command: 'pull', call: signal }, async (ending) => {
+        const packed = await pack({ reference: storage.source, directory, signal: ending });
+        await storeImage({ directory, image: packed, disk, container: id, signal: ending }, context);
+      });
     attach(directory, rootfs, context, made);
-  });
+  }).finally(() => disk?.close());
   checkKernelPlaces(rootfs, storage.source, context.syscalls);
   return rootfs;
 }
 
 type Requested = Pick<CreateContainer, 'id' | 'spec' | 'sharedMounts' | 'authorizeRoot'> & {
+  /** The disk for the image; undefined: the request has none. */
+  readonly scratch: AttachedDevice | undefined;
   readonly signal: AbortSignal | undefined;
 };
 

@@ -2,46 +2,69 @@ import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
 import {
   confine,
   type Confinement,
+  packCapabilities,
+  packPlaces,
   programPlaces,
   pullPlaces,
   unpackCapabilities,
   unpackPlaces,
   type VisiblePlace,
 } from './confine.js';
-import type { ChildOptions, ChildTask } from './options.js';
+import { type ChildOptions, type ChildTask, packedFile } from './options.js';
 
 /** Descriptor of the agent's socket. */
 export const agentSocket = 3;
 const openFiles = 1024;
 
-/** Confines this process, and executes the program again with the name of its task as the argument. Throws if a step fails. */
+/**
+ * Confines this process, and executes the program again with the name of its task as the argument, or the other program of the task.
+ * Throws if a step fails.
+ */
 export function confineAndExecute(entry: string, options: ChildOptions): never {
-  const { task, blobs, user, memory, cpuSeconds, fileSize, programDirectory, environment } = options;
+  const { task, user, memory, cpuSeconds, fileSize, programDirectory, environment } = options;
   const syscalls = loadSyscalls();
   const executable = process.execPath;
   confine(syscalls, {
     user,
-    ...rightsOf(task, blobs, programPlaces(executable, programDirectory)),
+    ...rightsOf(
+      task,
+      task.name === 'pack' ? programPlaces(task.program) : programPlaces(executable, programDirectory),
+    ),
     memory,
     cpuSeconds,
     openFiles,
     fileSize,
   });
-  for (const descriptor of [0, 1, 2, agentSocket]) leaveOpen(syscalls, descriptor);
-  syscalls.execute(executable, [executable, ...process.execArgv, entry, task.name], environment);
+  const [path, ...args] = commandOf(task, entry);
+  // The agent's socket is not for another program: it is closed when that is executed.
+  for (const descriptor of [0, 1, 2, ...(task.name === 'pack' ? [] : [agentSocket])])
+    leaveOpen(syscalls, descriptor);
+  syscalls.execute(path, [path, ...args], environment);
   throw new Error('execve(2) returned');
+}
+
+function commandOf(task: ChildTask, entry: string): readonly [path: string, ...args: string[]] {
+  // Without an option it would take the time of the build for each file.
+  if (task.name === 'pack')
+    return [task.program, '--quiet', '--preserve-mtime', `/target/${packedFile}`, '/source'];
+  return [process.execPath, ...process.execArgv, entry, task.name];
 }
 
 function rightsOf(
   task: ChildTask,
-  blobs: string,
   program: readonly VisiblePlace[],
 ): Pick<Confinement, 'capabilities' | 'places' | 'network'> {
-  return task.name === 'pull'
-    ? { capabilities: [], places: [...program, ...pullPlaces(blobs)], network: true }
-    : {
+  if (task.name === 'pull')
+    return { capabilities: [], places: [...program, ...pullPlaces(task.blobs)], network: true };
+  return task.name === 'unpack'
+    ? {
         capabilities: unpackCapabilities,
-        places: [...program, ...unpackPlaces(blobs, task.target)],
+        places: [...program, ...unpackPlaces(task.blobs, task.target)],
+        network: false,
+      }
+    : {
+        capabilities: packCapabilities,
+        places: [...program, ...packPlaces(task.source, task.target)],
         network: false,
       };
 }

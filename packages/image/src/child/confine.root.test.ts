@@ -21,8 +21,7 @@ async function run(
   mkdirSync(join(place.path, 'blobs'));
   writeFileSync(join(place.path, 'blobs', blob), '');
   const options: ChildOptions = {
-    blobs: join(place.path, 'blobs'),
-    task: { name: 'unpack', target: place.root },
+    task: { name: 'unpack', blobs: join(place.path, 'blobs'), target: place.root },
     user,
     memory: 2 ** 30,
     cpuSeconds: 60,

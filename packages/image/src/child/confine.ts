@@ -58,6 +58,9 @@ export const unpackCapabilities: readonly number[] = [
   Capability.SetFileCapabilities,
 ];
 
+/** Reads files whoever they belong to. */
+export const packCapabilities: readonly number[] = [Capability.ReadAll];
+
 const readOnly: number = MountAttribute.ReadOnly | MountAttribute.NoSuid | MountAttribute.NoDev;
 const highestCapability = 63;
 /** io_uring_setup, io_uring_enter, io_uring_register. */
@@ -67,9 +70,12 @@ const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
 const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
 const libraryDirectories: readonly string[] = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
 
-/** Returns what Node.js and a program need: the executable, the system's libraries and the program's directory. */
-export function programPlaces(executable: string, programDirectory: string): readonly VisiblePlace[] {
-  return [executable, programDirectory, ...libraryDirectories.filter((path) => existsSync(path))].map(
+/** Returns what a program needs: the executable, the system's libraries, and with Node.js the directory of the program that it runs. */
+export function programPlaces(
+  executable: string,
+  ...directories: readonly string[]
+): readonly VisiblePlace[] {
+  return [executable, ...directories, ...libraryDirectories.filter((path) => existsSync(path))].map(
     (path) => ({ from: path, to: path, attributes: readOnly }),
   );
 }
@@ -80,6 +86,15 @@ export function unpackPlaces(blobs: string, target: string): readonly VisiblePla
   return [
     { from: blobs, to: '/blobs', attributes: NoSuid | NoDev | NoExec | ReadOnly },
     // Set-user-ID bits are written, but have no effect on this mount.
+    { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
+  ];
+}
+
+/** Gives the root file system, read-only, and the directory for its image. */
+export function packPlaces(source: string, target: string): readonly VisiblePlace[] {
+  const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
+  return [
+    { from: source, to: '/source', attributes: NoSuid | NoDev | NoExec | ReadOnly },
     { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
   ];
 }

@@ -1,7 +1,6 @@
 /** What the agent tells a child on its command line: nothing of it comes from a registry, and nothing is secret. */
 export interface ChildOptions {
   readonly task: ChildTask;
-  readonly blobs: string;
   readonly user: number;
   /** Bytes of private memory. */
   readonly memory: number;
@@ -14,11 +13,28 @@ export interface ChildOptions {
   readonly environment: readonly string[];
 }
 
-/** `pull` has the network and no capability, `unpack` the reverse. */
+/** `pull` has the network and no capability, the others the reverse. */
 export type ChildTask =
-  | { readonly name: 'pull' }
+  | {
+      readonly name: 'pull';
+      /** A directory that belongs to the user of the process. */
+      readonly blobs: string;
+    }
   | {
       readonly name: 'unpack';
+      readonly blobs: string;
       /** An empty directory, which becomes the root file system. */
       readonly target: string;
+    }
+  | {
+      readonly name: 'pack';
+      /** Path of mkfs.erofs, without links. */
+      readonly program: string;
+      /** The root file system. */
+      readonly source: string;
+      /** A directory that belongs to the user of the process. */
+      readonly target: string;
     };
+
+/** The name of the image of a root file system, in the directory for it. */
+export const packedFile = 'image.erofs';

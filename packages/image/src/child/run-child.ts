@@ -8,9 +8,10 @@ import { type Conversation, converse } from './converse.js';
 import type { ChildOptions } from './options.js';
 
 /** What a child does. */
-export interface ChildWork<Result, Question = never>
-  extends Pick<ChildOptions, 'task' | 'blobs' | 'fileSize'>,
-    Conversation<Result, Question> {
+export interface ChildWork<Result, Question = never> extends StartedWork, Conversation<Result, Question> {}
+
+/** What a process is started for. */
+export interface StartedWork extends Pick<ChildOptions, 'task' | 'fileSize'> {
   readonly milliseconds: number;
   /** `UV_THREADPOOL_SIZE`. */
   readonly threads: number;
@@ -28,13 +29,13 @@ export interface ChildSettings {
   readonly silenceMilliseconds?: number;
 }
 
-/** Users outside the ranges that systems and images give to users; neither process can reach the other. */
-export const childUsers = { unpack: 2_113_929_217, pull: 2_113_929_218 } as const;
+/** Users outside the ranges that systems and images give to users; no process can reach another one. */
+export const childUsers = { unpack: 2_113_929_217, pull: 2_113_929_218, pack: 2_113_929_219 } as const;
 const MiB = 1024 * 1024;
 /** Node.js 24 reserves 512 MiB for code, which count though they are not used. */
 const memoryByDefault = 1024 * MiB;
 /** The process starts Node.js twice. */
-const startMilliseconds = 20_000;
+export const startMilliseconds = 20_000;
 const errorOutputLength = 4096;
 /** Without memory Node.js may wait for ever instead of ending. */
 const silenceByDefault = 30_000;
@@ -51,7 +52,7 @@ export async function runChild<Result, Question = never>(
   settings: ChildSettings,
 ): Promise<Result> {
   settings.signal?.throwIfAborted();
-  const child = start(work, settings);
+  const child = startChild(work, settings);
   const kill = (): void => void child.kill('SIGKILL');
   const timer = setTimeout(kill, work.milliseconds + startMilliseconds);
   const silence = setTimeout(kill, settings.silenceMilliseconds ?? silenceByDefault);
@@ -62,7 +63,7 @@ export async function runChild<Result, Question = never>(
     const answer =
       socket instanceof Duplex ? await converse(socket, work, () => void silence.refresh()) : undefined;
     kill();
-    const how = await ended;
+    const { how } = await ended;
     settings.signal?.throwIfAborted();
     if (answer?.kind === 'result') return answer.result;
     throw answer?.error ?? new LayerError('child', `the process that ${work.verb} ended with ${how}`);
@@ -74,15 +75,15 @@ export async function runChild<Result, Question = never>(
   }
 }
 
-function start(
-  { task, blobs, fileSize, milliseconds, threads }: Omit<ChildWork<unknown>, 'parse' | 'answer'>,
+/** Starts a process that confines itself before it does its work. */
+export function startChild(
+  { task, fileSize, milliseconds, threads }: StartedWork,
   { user = childUsers[task.name], memory = memoryByDefault }: ChildSettings,
 ): ChildProcess {
   const program = childProgram();
   const environment = ['LANG=C', `UV_THREADPOOL_SIZE=${threads}`, 'UV_USE_IO_URING=0', 'MALLOC_ARENA_MAX=1'];
   const options: ChildOptions = {
     task,
-    blobs,
     user,
     memory,
     cpuSeconds: Math.ceil((milliseconds + startMilliseconds) / 1000) * 2,
@@ -114,17 +115,24 @@ function programDirectory(program: string): string {
   throw new Error(`no directory above ${program} has node_modules/koffi\nhelp: install the agent again`);
 }
 
-/** Resolves with how the process ended, and with what it printed. */
-function exitOf(child: ChildProcess): Promise<string> {
+/** How a process ended. */
+export interface ChildEnd {
+  /** Null: it was killed, or could not be started. */
+  readonly code: number | null;
+  /** For messages, with what it printed. */
+  readonly how: string;
+}
+
+export function exitOf(child: ChildProcess): Promise<ChildEnd> {
   let errors = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     if (errors.length < errorOutputLength) errors += chunk;
   });
   return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
+    child.once('error', (error) => resolve({ code: null, how: error.message }));
     child.once('close', (code, signal) => {
       const output = errors === '' ? '' : `: ${JSON.stringify(errors.slice(0, errorOutputLength))}`;
-      resolve(`${signal ?? `exit code ${code}`}${output}`);
+      resolve({ code, how: `${signal ?? `exit code ${code}`}${output}` });
     });
   });
 }

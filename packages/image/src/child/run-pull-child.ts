@@ -24,9 +24,8 @@ export async function runPullChild(
 ): Promise<ChildPulledImage> {
   return await runChild(
     {
-      task: { name: 'pull' },
+      task: { name: 'pull', blobs },
       verb: 'pulls the image',
-      blobs,
       fileSize: request.settings.maxBytes,
       request,
       milliseconds: request.totalMs,

@@ -33,9 +33,8 @@ export async function runUnpackChild(
   checkRequest({ layers, limits });
   return await runChild(
     {
-      task: { name: 'unpack', target },
+      task: { name: 'unpack', blobs, target },
       verb: 'unpacks the image',
-      blobs,
       fileSize: limits.bytes,
       request: { layers, limits },
       milliseconds: limits.milliseconds,

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import { RecordingSyscalls } from '../syscalls/fake.js';
 import { SyscallError } from '../syscalls/syscall-error.js';
+import { cryptTarget } from './crypt-target.js';
 import { createMappedDevice, removeMappedDevice } from './mapped-device.js';
 
 const control = '/dev/mapper/control';
@@ -44,6 +45,21 @@ test('a device is created, gets its table and becomes active, and the name of it
   assert.equal(load.toString('latin1', 312 + 40, 312 + 55), `${table.parameters}\0`);
   assert.equal(load.length % 8, 0);
   assert.equal(kernel.openDescriptors.size, 0);
+});
+
+test('a device with a key can be written, and the kernel wipes its copy of the table alone', () => {
+  const { kernel, requests } = mapper();
+  const key = Buffer.alloc(64, 0xab);
+  createMappedDevice(kernel, control, 'disk', cryptTarget({ disk: '7:0', size: 8192, key }));
+  assert.deepEqual(
+    requests.map(([, request]) => request.readUInt32LE(28)),
+    [0, 1 << 15, 0],
+  );
+  const load = requests[1]?.[1] ?? Buffer.alloc(0);
+  assert.equal(load.readBigUInt64LE(312 + 8), 16n);
+  const [target = '', , , , , , , , ...text] = load.toString('latin1', 312 + 24).split('\0');
+  assert.equal(target, 'crypt');
+  assert.equal(text.join(''), `aes-xts-plain64 ${'ab'.repeat(64)} 0 7:0 0 1 sector_size:4096`);
 });
 
 test('a device whose table is rejected is removed', () => {

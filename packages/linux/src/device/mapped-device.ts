@@ -5,7 +5,7 @@ import { bytes } from '../syscalls/c-memory.js';
 import { hasCode, SyscallError } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
-/** A read-only block device of the device mapper that consists of one target. */
+/** A block device of the device mapper that consists of one target. */
 export interface MappedTable {
   /** Size in sectors of 512 bytes. */
   readonly sectors: number;
@@ -13,12 +13,16 @@ export interface MappedTable {
   readonly target: string;
   /** The words after the target's name in a table of dmsetup(8). */
   readonly parameters: string;
+  /** Absent: the device is read-only. */
+  readonly writable?: boolean;
+  /** The parameters have a key, which the kernel wipes from its copy of the request. */
+  readonly secret?: boolean;
 }
 
 /** Commands of linux/dm-ioctl.h. */
 const Command = { Create: 3, Remove: 4, Suspend: 6, LoadTable: 9 } as const;
 
-const Flag = { ReadOnly: 1 << 0, DeferredRemove: 1 << 17 } as const;
+const Flag = { ReadOnly: 1 << 0, SecureData: 1 << 15, DeferredRemove: 1 << 17 } as const;
 
 /** Offsets in struct dm_ioctl. */
 const Header = {
@@ -47,7 +51,7 @@ const typeSize = 16;
 const ignoredByUdev = 0x2f << 16;
 
 /**
- * Creates a read-only mapped device and returns the name of its node in /dev, `dm-0`, which devtmpfs creates. It needs no
+ * Creates a mapped device and returns the name of its node in /dev, `dm-0`, which devtmpfs creates. It needs no
  * udev. On failure nothing is left. Errors: ENOENT: the kernel has no device mapper; EBUSY: the name exists; EINVAL: the
  * target rejects its parameters, as the kernel's log explains.
  *
@@ -60,12 +64,13 @@ export function createMappedDevice(
   table: MappedTable,
 ): string {
   return withControl(syscalls, control, (fd) => {
-    const created = header(name, Flag.ReadOnly);
+    const access = accessOf(table);
+    const created = header(name, access);
     syscalls.deviceMapper(fd, Command.Create, created);
     try {
       syscalls.deviceMapper(fd, Command.LoadTable, tableRequest(name, table));
       // Without the flag DM_SUSPEND it is resumed, which makes the loaded table the active one.
-      syscalls.deviceMapper(fd, Command.Suspend, header(name, Flag.ReadOnly));
+      syscalls.deviceMapper(fd, Command.Suspend, header(name, access));
     } catch (error) {
       syscalls.deviceMapper(fd, Command.Remove, header(name, Flag.DeferredRemove));
       throw error;
@@ -106,11 +111,17 @@ function header(name: string, flags: number, size: number = headerSize): Buffer 
   return request;
 }
 
-function tableRequest(name: string, { sectors, target, parameters }: MappedTable): Buffer {
+function accessOf({ writable = false }: MappedTable): number {
+  return writable ? 0 : Flag.ReadOnly;
+}
+
+function tableRequest(name: string, table: MappedTable): Buffer {
+  const { sectors, target, parameters, secret = false } = table;
+  const flags = accessOf(table) | (secret ? Flag.SecureData : 0);
   const text = Buffer.from(parameters);
   // Target and parameters are aligned to 8 bytes, and the text ends with a NUL.
   const specSize = Math.ceil((targetSize + text.length + 1) / 8) * 8;
-  const request = header(name, Flag.ReadOnly, headerSize + specSize);
+  const request = header(name, flags, headerSize + specSize);
   request.writeUInt32LE(1, Header.targetCount);
   request.writeBigUInt64LE(BigInt(sectors), headerSize + Target.sectors);
   request.writeUInt32LE(specSize, headerSize + Target.next);

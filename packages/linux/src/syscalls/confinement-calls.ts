@@ -16,6 +16,7 @@ export interface CapabilitySets {
 export const Capability = {
   ChangeOwner: 0,
   OverrideAccess: 1,
+  ReadAll: 2,
   FileOwner: 3,
   KeepSetId: 4,
   SetFileCapabilities: 31,

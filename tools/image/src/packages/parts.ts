@@ -55,6 +55,24 @@ export const parts: readonly Part[] = [
     files: [`/usr/lib/${architecture.triplet}/libzstd.so.1`],
   },
   {
+    name: 'image-disk',
+    reason: 'mkfs.erofs, for [image] store = "encrypted-disk"',
+    optional: true,
+    packages: [
+      'erofs-utils',
+      'libdeflate0',
+      'liblz4-1',
+      'liblzma5',
+      'libpcre2-8-0',
+      'libselinux1',
+      'libuuid1',
+      'libxxhash0',
+      'libzstd1',
+      'zlib1g',
+    ],
+    files: ['/usr/bin/mkfs.erofs'],
+  },
+  {
     name: 'busybox',
     reason:
       'modprobe, for the agent and the kernel; tee, for the memory agent; the shell of the debug console',
@@ -247,6 +265,15 @@ export const optionalModules: ReadonlyMap<string, OptionalModules> = new Map([
       reason: 'vsock inside the guest',
       boot: ['vsock_loopback'],
       late: [],
+    },
+  ],
+  [
+    'image-disk',
+    {
+      reason: 'encrypted disks for images',
+      boot: [],
+      // The last one is faster, and cannot be loaded if the processor has no AES.
+      late: ['dm_crypt', 'ecb', 'xts', process.arch === 'arm64' ? 'aes_ce_blk' : 'aesni_intel'],
     },
   ],
   ['tun', { reason: '/dev/net/tun, for VPNs in containers', boot: ['tun'], late: [] }],

@@ -1,6 +1,5 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Directory, mount } from '@kata-agent/linux';
+import { Directory } from '@kata-agent/linux';
 import { HeldDisk } from '../../device/held-disk.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
@@ -15,7 +14,7 @@ import {
   type RootLayers,
   rootLayersOf,
 } from '../root-layers.js';
-import { unmount } from '../unmount.js';
+import { makeDirectory, mountErofs, mountLayer, mountOverlay, overlayOptions } from './layer-mounts.js';
 import { refuseSecondDevice } from './second-device.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 import { openVerity, verityName } from './verity.js';
@@ -49,12 +48,6 @@ export const multiLayerErofs: StorageDriver = {
   },
 };
 
-/**
- * Disables features by which extended attributes that the host wrote into a layer could redirect lookups, and devices of
- * the layers.
- */
-const fixed: readonly string[] = ['nodev', 'metacopy=off', 'redirect_dir=nofollow', 'index=off'];
-
 async function prepare(storage: Storage, context: StorageContext): Promise<void> {
   const { owner, syscalls } = context;
   if (owner.kind !== 'container')
@@ -73,13 +66,16 @@ async function prepare(storage: Storage, context: StorageContext): Promise<void>
     const lowers = layers.lowers.map((layer, index) => open(mountLower(layer, index, directory, context)));
     const [top] = lowers;
     for (const each of layers.directories) makeLayerDirectory(each, writable, top);
-    const [upper, work] = ['upper', 'work'].map((name) => {
+    const makeIn = (name: string): string => {
       const made = writable.makeDirectory(name, { mode: 0o755 });
       opened.push(made);
       return made.path;
-    });
-    const lowerdir = lowers.map(({ path }) => path).join(':');
-    const options = [...fixed, `lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`];
+    };
+    const [upper, work] = [makeIn('upper'), makeIn('work')];
+    const options = overlayOptions(
+      lowers.map(({ path }) => path),
+      { upper, work },
+    );
     if (context.verifiedLayers) mountOverlay(join(directory, verifiedRootName), options, context);
     else mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
   } finally {
@@ -112,36 +108,10 @@ function mountLower(layer: RootLayer, index: number, directory: string, context:
       verity === undefined
         ? disk.named
         : openVerity(disk, verity, verityName(verity, context.place, index), context);
-    const options = [...layer.options, 'ro', 'nosuid', 'nodev'];
-    return mountLayer(device, join(directory, `lower-${index}`), { type: 'erofs', options }, context);
+    return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
   } finally {
     disk.close();
   }
-}
-
-function mountOverlay(target: string, options: readonly string[], context: StorageContext): void {
-  const { syscalls, made } = context;
-  makeDirectory(target, context);
-  mount(syscalls, { source: 'overlay', target, type: 'overlay', options });
-  made.push(`mount at ${target}`, () => unmount(target, syscalls));
-}
-
-function mountLayer(
-  source: string,
-  target: string,
-  { type, options }: { readonly type: string; readonly options: readonly string[] },
-  context: StorageContext,
-): string {
-  const { syscalls, made } = context;
-  makeDirectory(target, context);
-  mount(syscalls, { source, target, type, options });
-  made.push(`mount at ${target}`, () => unmount(target, syscalls));
-  return target;
-}
-
-function makeDirectory(path: string, { made }: StorageContext): void {
-  mkdirSync(path, { mode: 0o700 });
-  made.push(`directory ${path}`, () => rmdirSync(path));
 }
 
 /** A read-only layer cannot get a directory: it must have it. */

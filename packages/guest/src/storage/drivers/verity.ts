@@ -112,7 +112,7 @@ export function openVerity(
   const { syscalls, paths, made } = context;
   let node: string;
   try {
-    node = createMappedDevice(syscalls, controlOf(context), name, verityTable(path, verity));
+    node = createMappedDevice(syscalls, mapperControl(context), name, verityTable(path, verity));
   } catch (error) {
     throw refusal(error, disk);
   }
@@ -156,10 +156,11 @@ export function verityName({ rootHash }: Verity, place: string, index = 0): stri
 
 /** Removes a verity device, if it is there; while it is mounted, the kernel removes it with the mount. */
 export function closeVerity(name: string, context: Pick<StorageContext, 'syscalls' | 'paths'>): void {
-  removeMappedDevice(context.syscalls, controlOf(context), name);
+  removeMappedDevice(context.syscalls, mapperControl(context), name);
 }
 
-function controlOf({ paths }: Pick<StorageContext, 'paths'>): string {
+/** Returns the path of the device mapper's control node. */
+export function mapperControl({ paths }: Pick<StorageContext, 'paths'>): string {
   return join(paths.dev, 'mapper/control');
 }
 

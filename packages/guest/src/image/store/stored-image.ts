@@ -1,0 +1,226 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { chmodSync, chownSync, rmdirSync, statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  createMappedDevice,
+  cryptTarget,
+  Directory,
+  hasCode,
+  removeMappedDevice,
+  unmountTree,
+} from '@kata-agent/linux';
+import { UndoStack } from '../../container/undo-stack.js';
+import { makeWritableLayer } from '../../container/writable-layer.js';
+import type { GuestContext } from '../../context/guest-context.js';
+import { diskSize } from '../../device/disk-size.js';
+import type { HeldDisk } from '../../device/held-disk.js';
+import { GuestError } from '../../error/guest-error.js';
+import { mountErofs, mountOverlay, overlayOptions } from '../../storage/drivers/layer-mounts.js';
+import { mapperControl, openVerity, type Verity, verityName } from '../../storage/drivers/verity.js';
+import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
+
+type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'log'>;
+
+type LayerMounts = Pick<StoreContext, 'syscalls'> & {
+  /** Not run: the directory is cleared as a whole. */
+  readonly made: UndoStack;
+};
+
+/** An image in memory, and the disk for it. */
+export interface ImageToStore {
+  /** The directory where the layers and the root are mounted, and that the caller clears. */
+  readonly directory: string;
+  /** Path of the EROFS image, in a tmpfs at `packed` in the directory. */
+  readonly image: string;
+  readonly disk: HeldDisk;
+  readonly container: string;
+  readonly signal: AbortSignal;
+}
+
+/** Two keys of AES-256. */
+const keySize = 64;
+const saltSize = 32;
+/** Other calls are served between two chunks. */
+const chunkSize = 256 * blockSize;
+
+/**
+ * Writes an EROFS image to a disk of the host, encrypted, and mounts it from there at `rootfs` in the directory, with memory above for
+ * writes. The key and the root hash of dm-verity exist in memory alone, and the hash tree is made of the bytes that are written, and
+ * not of what the disk returns (docs/adr/0070-images-on-disks.md). The kernel removes the mapped devices with the last mount.
+ *
+ * @throws GuestError `exhausted`: the disk is too small
+ */
+export async function storeImage(
+  { directory, image, disk, container, signal }: ImageToStore,
+  context: StoreContext,
+): Promise<void> {
+  const { syscalls, log } = context;
+  const began = performance.now();
+  // Removing a device that is in use leaves that to its last user: the agent, or the next agent, only unmounts.
+  const devices = new UndoStack();
+  const mounts: LayerMounts = { syscalls, made: new UndoStack() };
+  try {
+    const { size, device } = await writeImage({ image, disk, container, signal }, context, devices);
+    mountErofs(device, join(directory, 'lower'), [], mounts);
+    unmountTree(syscalls, join(directory, 'packed'));
+    log('info', 'an image was stored', {
+      container,
+      disk: disk.named,
+      bytes: String(size),
+      ms: String(Math.round(performance.now() - began)),
+    });
+  } finally {
+    for (const { message } of await devices.unwind()) log('error', message, { container });
+  }
+  mountRoot(directory, mounts);
+}
+
+/** Returns the dm-verity device that has the image. */
+async function writeImage(
+  { image, disk, container, signal }: Omit<ImageToStore, 'directory'>,
+  context: StoreContext,
+  devices: UndoStack,
+): Promise<{ readonly size: number; readonly device: string }> {
+  const source = await open(image, 'r');
+  try {
+    const dataBlocks = Math.ceil((await source.stat()).size / blockSize);
+    const size = (dataBlocks + treeBlocks(dataBlocks)) * blockSize;
+    checkSize(disk, size, container, context);
+    const crypt = openCrypt(disk, size, context, devices);
+    const target = await open(crypt, 'r+');
+    try {
+      // From here on it lasts as long as it is open: also if this process ends.
+      for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
+      const salt = randomBytes(saltSize);
+      const rootHash = await copy(source, target, { dataBlocks, salt, signal });
+      const verity: Verity = {
+        rootHash,
+        hashOffset: dataBlocks * blockSize,
+        dataBlockSize: blockSize,
+        hashBlockSize: blockSize,
+        algorithm: 'sha256',
+        salt: salt.toString('hex'),
+        format: 1,
+        superblock: false,
+      };
+      const name = verityName(verity, container);
+      const below = { path: `/proc/self/fd/${target.fd}`, named: disk.named };
+      const device = openVerity(below, verity, name, { ...context, made: devices });
+      return { size, device };
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+function checkSize(disk: HeldDisk, needed: number, container: string, { paths }: StoreContext): void {
+  const size = diskSize(disk.number, paths.sys);
+  if (size >= needed) return;
+  throw new GuestError(
+    'exhausted',
+    `the image of container ${container} does not fit on the disk ${disk.named}: it needs ${needed} bytes, and the disk has ${size}; help: attach a larger disk`,
+  );
+}
+
+/** Returns the node of a mapped device that encrypts with a key that nobody has. */
+function openCrypt(disk: HeldDisk, size: number, context: StoreContext, devices: UndoStack): string {
+  const { syscalls, paths } = context;
+  const { major, minor } = disk.number;
+  const key = randomBytes(keySize);
+  const name = `kata-image-${randomUUID()}`;
+  const control = mapperControl(context);
+  try {
+    const table = cryptTarget({ disk: `${major}:${minor}`, size, key });
+    const node = createMappedDevice(syscalls, control, name, table);
+    devices.push(`dm-crypt device ${name}`, () => removeMappedDevice(syscalls, control, name));
+    return join(paths.dev, node);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'EINVAL')) throw error;
+    throw new GuestError(
+      'precondition',
+      `${disk.named} cannot be encrypted: the kernel has no device mapper, or rejects a dm-crypt device with aes-xts-plain64; help: load the modules dm_crypt and xts, or use an image with --with image-disk`,
+      { cause: error },
+    );
+  } finally {
+    key.fill(0);
+  }
+}
+
+interface Copying {
+  readonly dataBlocks: number;
+  readonly salt: Buffer;
+  readonly signal: AbortSignal;
+}
+
+/** Writes an image, and its hash tree behind it. Returns the root hash. */
+async function copy(
+  source: FileHandle,
+  target: FileHandle,
+  { dataBlocks, salt, signal }: Copying,
+): Promise<string> {
+  const tree = new HashTree(salt);
+  const end = dataBlocks * blockSize;
+  const chunk = Buffer.alloc(Math.min(chunkSize, end));
+  for (let at = 0; at < end; at += chunk.length) {
+    signal.throwIfAborted();
+    const data = chunk.subarray(0, Math.min(chunk.length, end - at));
+    await readFully(source, data, at);
+    tree.add(data);
+    await writeFully(target, data, at);
+  }
+  const { rootHash, blocks } = tree.finish();
+  for (let at = 0; at < blocks.length; at += chunkSize) {
+    signal.throwIfAborted();
+    await writeFully(target, blocks.subarray(at, at + chunkSize), end + at);
+  }
+  await target.datasync();
+  return rootHash;
+}
+
+/** The last block of a file may be a part of one. */
+async function readFully(file: FileHandle, into: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < into.length; ) {
+    const { bytesRead } = await file.read(into, at, into.length - at, position + at);
+    if (bytesRead === 0) {
+      into.fill(0, at);
+      return;
+    }
+    at += bytesRead;
+  }
+}
+
+async function writeFully(file: FileHandle, data: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < data.length; ) {
+    const { bytesWritten } = await file.write(data, at, data.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+/** Mounts the layer, and a writable one above it, at `rootfs`. */
+function mountRoot(directory: string, mounts: LayerMounts): void {
+  const { syscalls, made } = mounts;
+  const writable = makeWritableLayer(directory, syscalls, made);
+  const layer = join(directory, 'lower');
+  // An overlay has the owner and the permissions of its upper directory.
+  const { mode, uid, gid } = statSync(layer);
+  chownSync(writable.upper, uid, gid);
+  chmodSync(writable.upper, mode & 0o7777);
+  const rootfs = join(directory, 'rootfs');
+  rmdirSync(rootfs);
+  const opened: Directory[] = [];
+  // The path of a descriptor contains none of overlayfs' separators.
+  const open = (path: string): string => {
+    const found = Directory.open(syscalls, path);
+    opened.push(found);
+    return found.path;
+  };
+  try {
+    const above = { upper: open(writable.upper), work: open(writable.work) };
+    mountOverlay(rootfs, overlayOptions([open(layer)], above), mounts);
+  } finally {
+    for (const each of opened) each.close();
+  }
+}

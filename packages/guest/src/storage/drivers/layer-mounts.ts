@@ -1,0 +1,54 @@
+import { mkdirSync, rmdirSync } from 'node:fs';
+import { mount } from '@kata-agent/linux';
+import type { WritableLayer } from '../../container/writable-layer.js';
+import { unmount } from '../unmount.js';
+import type { StorageContext } from './storage-driver.js';
+
+type MountContext = Pick<StorageContext, 'syscalls' | 'made'>;
+
+/** Disables features by which extended attributes in a layer could redirect lookups, and devices of the layers. */
+const fixed: readonly string[] = ['nodev', 'metacopy=off', 'redirect_dir=nofollow', 'index=off'];
+
+/** Returns the options of an overlay. `lowers`: topmost first. */
+export function overlayOptions(lowers: readonly string[], { upper, work }: WritableLayer): readonly string[] {
+  return [...fixed, `lowerdir=${lowers.join(':')}`, `upperdir=${upper}`, `workdir=${work}`];
+}
+
+/** Mounts an overlay at a new directory. */
+export function mountOverlay(target: string, options: readonly string[], context: MountContext): void {
+  mountLayer('overlay', target, { type: 'overlay', options }, context);
+}
+
+/** Mounts a read-only layer at a new directory, which it returns. */
+export function mountErofs(
+  device: string,
+  target: string,
+  options: readonly string[],
+  context: MountContext,
+): string {
+  return mountLayer(
+    device,
+    target,
+    { type: 'erofs', options: [...options, 'ro', 'nosuid', 'nodev'] },
+    context,
+  );
+}
+
+/** Mounts a layer at a new directory, which it returns. */
+export function mountLayer(
+  source: string,
+  target: string,
+  { type, options }: { readonly type: string; readonly options: readonly string[] },
+  context: MountContext,
+): string {
+  const { syscalls, made } = context;
+  makeDirectory(target, context);
+  mount(syscalls, { source, target, type, options });
+  made.push(`mount at ${target}`, () => unmount(target, syscalls));
+  return target;
+}
+
+export function makeDirectory(path: string, { made }: Pick<MountContext, 'made'>): void {
+  mkdirSync(path, { mode: 0o700 });
+  made.push(`directory ${path}`, () => rmdirSync(path));
+}

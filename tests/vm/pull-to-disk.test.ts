@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create } from '@bufbuild/protobuf';
+import {
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  DeviceSchema,
+  StorageSchema,
+} from '@kata-agent/protocol/agent';
+import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
+import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
+import { readUntil } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
+import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
+import { answerOf } from '../harness/sweep.js';
+import { writeGuestFiles } from './generated-pod.js';
+import { usedMemory } from './guest-state.js';
+import { boot, imageOf, shell, whyNoMachine } from './machine.js';
+import { mega, pauseBundle, podLayers } from './pod-content.js';
+import { runningGuest } from './running-guest.js';
+import { namedFiles } from '@kata-agent/tool-image/named-files';
+
+const skip = whyNoMachine('docker-registry', 'skopeo', 'erofs-utils') ?? false;
+/** Of the registry, in the guest's /etc/hosts. */
+const registryName = 'registry.test';
+const toml = JSON.stringify;
+const MiB = 1024 * 1024;
+
+/** Disks of the guest by their PCI path, in the order of `disks` of the machine. */
+const disks = { good: '10', small: '11' } as const;
+
+/** Reads each file, after a first line; a block that cannot be read is one line of cat. */
+const script = 'cat /data-3/name; cat /data-*/file-* 2>&1 >/dev/null; echo all read; exec sleep 100000';
+
+for (const store of ['memory', 'encrypted-disk'] as const)
+  describe(`images that the guest pulls, [image] store = ${toml(store)} (R18)`, { skip }, () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kata-vm-store-host-'));
+    const images: Record<string, TestImage> = {};
+    let registry: DockerRegistry | undefined;
+    let host = '';
+    after(async () => {
+      await registry?.stop();
+      rmSync(directory, { recursive: true });
+    });
+
+    async function fillRegistry(): Promise<DockerRegistry> {
+      const made = await DockerRegistry.start([registryName]);
+      host = `${registryName}:${made.host.split(':')[1] ?? ''}`;
+      const layers = podLayers(directory);
+      const add = (name: string, image: TestImage): void => {
+        images[name] = image;
+        writeLayout(join(directory, name), image.manifest, manifestType, [image]);
+        made.push(`oci:${join(directory, name)}:x`, `team/${name}:x`);
+      };
+      add('app', ociImageOf({ layers }));
+      add('small', ociImageOf({ layers: layers.slice(0, 1) }));
+      return made;
+    }
+
+    const diskFile = (name: keyof typeof disks): string => join(directory, `${name}.img`);
+
+    const guest = runningGuest(`store-${store}`, async (own) => {
+      registry = await fillRegistry();
+      const config = join(directory, 'config.toml');
+      writeFileSync(
+        config,
+        `[api]
+allowed_endpoints = ["*"]
+release = "4.1"
+[agent]
+guest_components_procs = "none"
+[image]
+puller = "built-in"
+registries = ["${host}/team/*"]
+registry_ca = "/etc/kata-agent/registry-ca.pem"
+credentials = "/etc/kata-agent/registry-auth.json"
+insecure_static_credentials = true
+require_digest = true
+max_size = "192MiB"
+store = ${toml(store)}
+`,
+      );
+      const root = join(directory, 'root');
+      const auth = Buffer.from(`${registryUser}:${registryPassword}`).toString('base64');
+      writeGuestFiles(root, {
+        '/etc/kata-agent/registry-ca.pem': registry.ca,
+        '/etc/kata-agent/registry-auth.json': JSON.stringify({ auths: { [host]: { auth } } }),
+      });
+      const files = [
+        ...namedFiles(config, root),
+        ...pauseBundle(),
+        {
+          path: '/etc/hosts',
+          data: Buffer.from(`127.0.0.1 localhost\n${hostAddress} ${registryName}\n`),
+          mode: 0o644,
+        },
+      ];
+      for (const [name, size] of [
+        ['good', 256 * MiB],
+        ['small', MiB],
+      ] as const) {
+        writeFileSync(diskFile(name), '');
+        truncateSync(diskFile(name), size);
+      }
+      const image = await imageOf(store, { config, files, with: ['image-pull', 'image-disk'] });
+      return boot(image, own, {
+        memory: 1024,
+        reach: [Number(host.split(':')[1])],
+        disks: [diskFile('good'), diskFile('small')],
+      });
+    });
+
+    let count = 0;
+    function request(
+      name: string,
+      args: readonly string[],
+      disk: keyof typeof disks | undefined = store === 'memory' ? undefined : 'good',
+    ): CreateContainerRequest {
+      count += 1;
+      const id = `stored-${count}`;
+      const source = `${host}/team/${name}@${images[name]?.manifest.digest ?? ''}`;
+      const annotations = {
+        'io.kubernetes.cri.container-type': 'container',
+        'io.kubernetes.cri.image-name': source,
+      };
+      const rootfs = `/run/kata-containers/${id}/rootfs`;
+      const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
+      made.storages.push(
+        create(StorageSchema, {
+          driver: 'image_guest_pull',
+          driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
+          source,
+          fstype: 'overlay',
+          mountPoint: rootfs,
+        }),
+      );
+      if (disk === undefined) return made;
+      const path = '/dev/trusted_store';
+      made.devices.push(create(DeviceSchema, { type: 'blk', id: disks[disk], containerPath: path }));
+      made.OCI?.Linux?.Devices.push(
+        create(LinuxDeviceSchema, { Path: path, Type: 'b', Major: 259n, Minor: 7n, FileMode: 0o660 }),
+      );
+      return made;
+    }
+
+    /** What a container could leave: directories, mounts, processes, and mapped devices. */
+    const traces = (): Promise<string> =>
+      shell(
+        guest.machine,
+        'ls /run/kata-agent/bundles /run/kata-agent/mounting /run/kata-containers; ls /sys/block; grep -v " nsfs " /proc/1/mounts; cat /proc/[0-9]*/status 2>/dev/null | awk \'/^Uid/ && $2 > 2000000000\'; true',
+      );
+
+    async function leavesNothing(before: string): Promise<void> {
+      for (let look = 0; look < 50 && (await traces()) !== before; look += 1) await delay(100);
+      assert.equal(await traces(), before);
+    }
+
+    async function remove({ containerId }: CreateContainerRequest): Promise<void> {
+      await guest.agent.signalProcess({ containerId, execId: containerId, signal: 9 });
+      await guest.agent.removeContainer({ containerId });
+    }
+
+    /** In bytes. */
+    const available = async (): Promise<number> =>
+      1024 * Number(/(\d+) kB/.exec(await shell(guest.machine, 'grep MemAvailable /proc/meminfo'))?.[1]);
+
+    async function startSampling(): Promise<void> {
+      const loop = 'while test -e /run/sampling; do grep MemAvailable /proc/meminfo; sleep 0.3; done';
+      await shell(
+        guest.machine,
+        `touch /run/sampling; (${loop}) </dev/null >/run/samples 2>/dev/null & true`,
+      );
+    }
+
+    /** In bytes: the least available memory. */
+    async function leastAvailable(): Promise<number> {
+      const lines = await shell(guest.machine, 'rm /run/sampling; sleep 1; cat /run/samples');
+      return Math.min(...[...lines.matchAll(/(\d+) kB/g)].map(([, kilobytes]) => 1024 * Number(kilobytes)));
+    }
+
+    let app: CreateContainerRequest | undefined;
+
+    it('runs the image', async (t) => {
+      await guest.agent.createSandbox({ sandboxId: 'pod' });
+      // The first container creates the pod's namespaces.
+      const first = request('small', ['sleep', '100000']);
+      await guest.agent.createContainer(first);
+      await guest.agent.startContainer({ containerId: first.containerId });
+      await remove(first);
+      const before = await available();
+      const used = await usedMemory(guest.machine);
+      await startSampling();
+      app = request('app', ['sh', '-c', script]);
+      const { containerId } = app;
+      const began = performance.now();
+      await guest.agent.createContainer(app);
+      t.diagnostic(`CreateContainer with the pull: ${Math.round(performance.now() - began)} ms`);
+      const least = await leastAvailable();
+      for (const said of ['was fetched', 'was unpacked', 'was stored'])
+        t.diagnostic(
+          guest.machine.lines.findLast((line) => line.includes(`an image ${said}`)) ?? `not ${said}`,
+        );
+      t.diagnostic(`memory of the guest at the peak: ${mega(before - least)} MB`);
+      const more = async (): Promise<string> => {
+        const { held, cache } = await usedMemory(guest.machine);
+        return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache`;
+      };
+      t.diagnostic(`afterwards ${await more()}`);
+      const started = performance.now();
+      await guest.agent.startContainer({ containerId });
+      const text = await readUntil(guest.agent, containerId, 'all read');
+      assert.equal(text, 'data 3\nall read\n');
+      t.diagnostic(
+        `start, and each file read: ${Math.round(performance.now() - started)} ms; ${await more()}`,
+      );
+      await shell(guest.machine, 'sync; echo 3 >/proc/sys/vm/drop_caches');
+      t.diagnostic(`after the page cache is dropped: ${await more()}`);
+      t.diagnostic(await shell(guest.machine, 'ls /sys/block; df -m'));
+    });
+
+    if (store === 'memory') return;
+
+    it('the disk has nothing that can be read, and the container has no node of it', async () => {
+      const { containerId } = app ?? assert.fail();
+      const disk = readFileSync(diskFile('good'));
+      assert.equal(
+        disk.indexOf(readFileSync(join(directory, 'data-0/data-0/file-50')).subarray(5000, 5032)),
+        -1,
+      );
+      assert.equal(disk.indexOf('all read'), -1);
+      assert.notEqual(disk.readUInt32LE(1024), 0xe0f5e1e2, 'magic number of EROFS');
+      const nodes = await shell(guest.machine, `cat /run/kata-agent/bundles/${containerId}/config.json`);
+      assert.doesNotMatch(nodes, /trusted_store|"type":"b"/);
+    });
+
+    void closeSync;
+    void openSync;
+    void writeSync;
+    void leavesNothing;
+    void answerOf;
+  });
