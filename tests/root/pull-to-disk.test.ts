@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -15,7 +23,8 @@ import {
 import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
-import { containerRequest } from '../harness/container-request.js';
+import { containerRequest, processRequest } from '../harness/container-request.js';
+import { GuestMachine } from '../harness/guest-machine.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { attachDisk, detachDisk, verityStandIn } from '../harness/layer-disks.js';
 import {
@@ -85,17 +94,13 @@ describe('images on a scratch disk, [image] store = "encrypted-disk" (R18)', { s
   type Client = Awaited<ReturnType<AgentProcess['connect']>>['agent'];
   let tables = '';
 
-  async function start(keys: readonly string[] = []): Promise<Client> {
-    tables = join(directory, 'tables');
-    writeFileSync(tables, '');
+  /** The sections of the configuration for images. */
+  function imageTables(): string {
     const auth = join(directory, 'auth.json');
     const user = Buffer.from(`${registryUser}:${registryPassword}`).toString('base64');
     writeFileSync(auth, JSON.stringify({ auths: { [registry.host]: { auth: user } } }), { mode: 0o600 });
-    const config = `[agent]
+    return `[agent]
 guest_components_procs = "none"
-[api]
-allowed_endpoints = ["*"]
-release = "4.1"
 [image]
 puller = "built-in"
 store = "encrypted-disk"
@@ -103,8 +108,13 @@ registry_ca = ${toml(registry.ca)}
 credentials = ${toml(auth)}
 insecure_static_credentials = true
 max_size = "64MiB"
-${keys.join('\n')}
 `;
+  }
+
+  async function start(): Promise<Client> {
+    tables = join(directory, 'tables');
+    writeFileSync(tables, '');
+    const config = `${imageTables()}[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n`;
     const standIn = verityStandIn(tables);
     agent = await AgentProcess.start({
       config,
@@ -118,7 +128,7 @@ ${keys.join('\n')}
   }
 
   let count = 0;
-  function request(args: readonly string[], source: string | undefined = disk): CreateContainerRequest {
+  function request(args: readonly string[], source: string | null = disk): CreateContainerRequest {
     count += 1;
     const id = `stored-${process.pid}-${count}`;
     const reference = `${registry.host}/team/app@${image.manifest.digest}`;
@@ -137,7 +147,7 @@ ${keys.join('\n')}
         mountPoint: rootfs,
       }),
     );
-    if (source !== undefined) addDevice(made, source, scratch);
+    if (source !== null) addDevice(made, source, scratch);
     return made;
   }
 
@@ -148,14 +158,14 @@ ${keys.join('\n')}
   }
 
   /** What an image could leave. */
-  function traces(): unknown {
-    const pid = agent?.process.pid ?? 0;
+  function traces() {
+    const pid = agent?.process.pid ?? process.pid;
     return {
       mounts: readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
         .split('\n')
         .filter((line) => line.includes(' /run/kata-agent') && !line.includes(' - nsfs ')),
-      bundles: readdirSync(`/proc/${pid}/root/run/kata-agent/bundles`),
-      mounting: readdirSync(`/proc/${pid}/root/run/kata-agent/mounting`),
+      bundles: namesIn(`/proc/${pid}/root/run/kata-agent/bundles`),
+      mounting: namesIn(`/proc/${pid}/root/run/kata-agent/mounting`),
       mapped: readdirSync(`/proc/${pid}/root/dev`).filter((name) => /^(?:dm|below|stand-in)-/.test(name)),
       processes: readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean),
       loops: execFileSync('losetup', ['--noheadings', '--output', 'BACK-FILE,NAME'], { encoding: 'utf8' })
@@ -163,6 +173,8 @@ ${keys.join('\n')}
         .filter((line) => line.includes('/dev/')),
     };
   }
+
+  const namesIn = (path: string): readonly string[] => (existsSync(path) ? readdirSync(path) : []);
 
   async function output(client: Client, made: CreateContainerRequest): Promise<string> {
     await client.createContainer(made);
@@ -207,11 +219,9 @@ ${keys.join('\n')}
 
   it('without a disk, and with one that is too small or no disk, nothing is left', async () => {
     const client = await start();
-    const none = request(['true'], '');
-    none.devices.length = 0;
     await refused(
       client,
-      none,
+      request(['true'], null),
       'FAILED_PRECONDITION',
       /no disk at \/dev\/trusted_store; help: add a block volume .* or set store = "memory"/,
     );
@@ -238,5 +248,34 @@ ${keys.join('\n')}
     await refused(client, second, 'PERMISSION_DENIED', /the disk .* is in use in the guest/);
     await client.removeContainer({ containerId: first.containerId });
     await eventually(async () => assert.match(await output(client, request(['cat', '/top'])), /second/));
+  });
+
+  it('an image survives a restart of the agent, and the next one removes it and frees the disk', async () => {
+    const machine = await GuestMachine.boot('waits', imageTables());
+    const loops = (): unknown => traces().loops;
+    try {
+      const { setup, env } = verityStandIn(join(directory, 'tables-restart'));
+      machine.run('sh', '-c', `ip link set lo up && ${setup}`);
+      server = await registry.serveIn(machine.pid);
+      let run = await machine.start({ env });
+      await run.agent.createSandbox({ sandboxId: 'pod' });
+      const before = loops();
+      const made = request(['sleep', '600']);
+      const { containerId } = made;
+      await run.agent.createContainer(made);
+      await run.agent.startContainer({ containerId });
+      run.channel.close();
+      await run.kill();
+      run = await machine.start({ env });
+      const process = processRequest(['cat', '/top']);
+      await run.agent.execProcess({ containerId, execId: 'e', process });
+      assert.equal((await readAll(run.agent, 'stdout', containerId, 'e')).toString(), 'second layer\n');
+      await run.agent.removeContainer({ containerId });
+      await eventually(() => assert.deepEqual(loops(), before));
+      run.channel.close();
+      await run.kill();
+    } finally {
+      await machine.dispose();
+    }
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   closeSync,
+  copyFileSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -22,8 +23,8 @@ import {
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
 import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
-import { readUntil } from '../harness/container-client.js';
-import { containerRequest } from '../harness/container-request.js';
+import { readAll, readUntil } from '../harness/container-client.js';
+import { containerRequest, processRequest } from '../harness/container-request.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
 import { answerOf } from '../harness/sweep.js';
@@ -128,7 +129,7 @@ store = ${toml(store)}
     function request(
       name: string,
       args: readonly string[],
-      disk: keyof typeof disks | undefined = store === 'memory' ? undefined : 'good',
+      disk: keyof typeof disks | null = store === 'memory' ? null : 'good',
     ): CreateContainerRequest {
       count += 1;
       const id = `stored-${count}`;
@@ -148,7 +149,7 @@ store = ${toml(store)}
           mountPoint: rootfs,
         }),
       );
-      if (disk === undefined) return made;
+      if (disk === null) return made;
       const path = '/dev/trusted_store';
       made.devices.push(create(DeviceSchema, { type: 'blk', id: disks[disk], containerPath: path }));
       made.OCI?.Linux?.Devices.push(
@@ -217,7 +218,8 @@ store = ${toml(store)}
       t.diagnostic(`memory of the guest at the peak: ${mega(before - least)} MB`);
       const more = async (): Promise<string> => {
         const { held, cache } = await usedMemory(guest.machine);
-        return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache`;
+        const buffers = await shell(guest.machine, 'grep Buffers /proc/meminfo');
+        return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache; ${buffers}`;
       };
       t.diagnostic(`afterwards ${await more()}`);
       const started = performance.now();
@@ -229,7 +231,9 @@ store = ${toml(store)}
       );
       await shell(guest.machine, 'sync; echo 3 >/proc/sys/vm/drop_caches');
       t.diagnostic(`after the page cache is dropped: ${await more()}`);
-      t.diagnostic(await shell(guest.machine, 'ls /sys/block; df -m'));
+      t.diagnostic(
+        (await shell(guest.machine, `df -m | grep bundles/${containerId}/rootfs; ls /sys/block`)).trim(),
+      );
     });
 
     if (store === 'memory') return;
@@ -247,9 +251,94 @@ store = ${toml(store)}
       assert.doesNotMatch(nodes, /trusted_store|"type":"b"/);
     });
 
-    void closeSync;
-    void openSync;
-    void writeSync;
-    void leavesNothing;
-    void answerOf;
+    it('is the only user of its disk, and another image is refused there', async (t) => {
+      const claimed = await shell(guest.machine, '/usr/sbin/mke2fs /dev/vda 2>&1 </dev/null; true');
+      assert.match(claimed, /in use by the system/);
+      const before = await traces();
+      const answer = await answerOf(guest.agent.createContainer(request('small', ['true'])));
+      t.diagnostic(answer.message);
+      assert.match(answer.message, /the disk \/dev\/vda is in use in the guest/);
+      await leavesNothing(before);
+    });
+
+    it('a changed block is an I/O error for the process that reads it, and other files can be read', async (t) => {
+      const { containerId } = app ?? assert.fail();
+      await shell(guest.machine, 'sync; echo 3 >/proc/sys/vm/drop_caches');
+      // In the middle of the image, far from its directories.
+      overwrite(diskFile('good'), Buffer.alloc(4096, 0x5a), 40 * MiB);
+      const text = await exec(containerId, 'cat /data-*/file-* 2>&1 >/dev/null; cat /data-3/name');
+      t.diagnostic(text);
+      assert.match(text, /^cat: .*\/data-.*: I\/O error\ndata 3\n$/);
+    });
+
+    it('an earlier state of a part of the disk, of the same image, is an I/O error', async (t) => {
+      const container = app ?? assert.fail();
+      const earlier = join(directory, 'earlier.img');
+      copyFileSync(diskFile('good'), earlier);
+      await remove(container);
+      app = request('app', ['sh', '-c', 'sleep 100000']);
+      await guest.agent.createContainer(app);
+      await guest.agent.startContainer({ containerId: app.containerId });
+      await shell(guest.machine, 'sync; echo 3 >/proc/sys/vm/drop_caches');
+      overwrite(diskFile('good'), readFileSync(earlier).subarray(30 * MiB, 60 * MiB), 30 * MiB);
+      const text = await exec(
+        app.containerId,
+        'cat /data-*/file-* 2>&1 >/dev/null | grep -c I/O; cat /data-3/name',
+      );
+      t.diagnostic(`files that cannot be read: ${text.split('\n')[0]}`);
+      assert.match(text, /^[1-9]\d+\ndata 3\n$/);
+    });
+
+    it('nothing is left when the container is removed, and the disk can be used again', async () => {
+      const container = app ?? assert.fail();
+      await remove(container);
+      const isFree = async (): Promise<boolean> =>
+        (await shell(guest.machine, 'ls /sys/block')).trim() === 'vda\nvdb';
+      for (let look = 0; look < 50 && !(await isFree()); look += 1) await delay(100);
+      assert.doesNotMatch(await traces(), new RegExp(`dm-|${container.containerId}`));
+      const again = request('small', ['sh', '-c', 'echo again; exec sleep 100000']);
+      await guest.agent.createContainer(again);
+      await guest.agent.startContainer({ containerId: again.containerId });
+      assert.equal(await readUntil(guest.agent, again.containerId, 'again\n'), 'again\n');
+      await remove(again);
+    });
+
+    it('a disk that is too small, and none, are refused, and nothing is left', async (t) => {
+      const before = await traces();
+      for (const [disk, message] of [
+        [
+          'small',
+          /does not fit on the disk \/dev\/vdb: it needs \d+ bytes, and the disk has 1048576; help: attach a larger disk/,
+        ],
+        [null, /the request has no disk at \/dev\/trusted_store; help: add a block volume/],
+      ] as const) {
+        const answer = await answerOf(guest.agent.createContainer(request('small', ['true'], disk)));
+        t.diagnostic(answer.message);
+        assert.match(answer.message, message);
+        await leavesNothing(before);
+      }
+      assert.ok(readFileSync(diskFile('small')).every((byte) => byte === 0));
+    });
+
+    it('swap is refused: the host could read the keys there', async () => {
+      const answer = await answerOf(guest.agent.addSwapPath({ path: '/dev/vdb' }));
+      assert.match(answer.message, /has the keys of encrypted disks in memory/);
+    });
+
+    function overwrite(file: string, data: Buffer, position: number): void {
+      const fd = openSync(file, 'r+');
+      try {
+        writeSync(fd, data, 0, data.length, position);
+      } finally {
+        closeSync(fd);
+      }
+    }
+
+    async function exec(containerId: string, line: string): Promise<string> {
+      count += 1;
+      const execId = `exec-${count}`;
+      const process = processRequest(['sh', '-c', line]);
+      await guest.agent.execProcess({ containerId, execId, process });
+      return (await readAll(guest.agent, 'stdout', containerId, execId)).toString();
+    }
   });

@@ -2,6 +2,12 @@
 import { kataDirectory, sharedDirectory } from './runtime-habits.js';
 import { guestPull } from './request-features.js';
 
+/**
+ * The path by which a request names the disk on which the image of its container is stored (Kata 4.1, src/agent/src/rpc.rs,
+ * TRUSTED_IMAGE_STORAGE_DEVICE).
+ */
+export const scratchPath = '/dev/trusted_store';
+
 /** A read-only layer of a container's root under dm-verity: what names its content, together. */
 export interface VerifiedLayer {
   /** SHA-256 of the hash tree's root: 64 lower-case hexadecimal digits. */

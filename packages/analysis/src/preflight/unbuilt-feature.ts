@@ -1,4 +1,5 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
+import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { type RequestFeature, guestPull, requestFeatures } from '@kata-agent/catalogue/request-features';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Configuration } from '@kata-agent/config';
@@ -20,6 +21,10 @@ const noPuller = {
   reason: 'the guest has to pull the image, and [image] puller is "none"',
   help: 'generate the configuration with --puller built-in, or write [image] puller = "built-in" or "cdh"',
 };
+const noDisk = {
+  reason: `[image] store is "encrypted-disk", and the container has no disk at ${scratchPath} for its image`,
+  help: `add a volume with volumeMode Block to volumeDevices of the container, with devicePath ${scratchPath}, or write store = "memory"`,
+};
 const notBuilt = 'the agent refuses it by name: it is not built';
 
 /** Returns what a workload needs that the agent, or Kata, refuses; each name and field once, in the order of the calls. */
@@ -27,7 +32,7 @@ export function unbuiltFeatures(
   workload: Workload,
   setup: RuntimeSetup,
   images: ImageConfigs,
-  { image }: { readonly image: Pick<Configuration['image'], 'puller'> },
+  { image }: { readonly image: Pick<Configuration['image'], 'puller' | 'store'> },
 ): readonly UnbuiltFeature[] {
   const found = [
     ...workload.unserved.map(
@@ -36,8 +41,10 @@ export function unbuiltFeatures(
     ...expectedCalls(workload, setup, images).flatMap(({ request, because }) =>
       featuresOf(request).flatMap(({ kind, name, built }): readonly UnbuiltFeature[] => {
         if (!built) return [{ kind, name, because, reason: notBuilt }];
-        const isPulled = name !== guestPull || image.puller !== 'none' || isPause(request);
-        return isPulled ? [] : [{ kind, name, because, ...noPuller }];
+        if (name !== guestPull || isPause(request)) return [];
+        if (image.puller === 'none') return [{ kind, name, because, ...noPuller }];
+        const isStored = image.store === 'memory' || hasScratch(request);
+        return isStored ? [] : [{ kind, name, because, ...noDisk }];
       }),
     ),
     ...workload.containers
@@ -65,6 +72,13 @@ function featuresOf(request: Message): readonly RequestFeature[] {
   ];
   return named.flatMap(([kind, name]) =>
     requestFeatures.filter((row) => row.kind === kind && row.name === name),
+  );
+}
+
+function hasScratch(request: Message): boolean {
+  return (
+    isMessage(request, CreateContainerRequestSchema) &&
+    request.devices.some(({ containerPath }) => containerPath === scratchPath)
   );
 }
 

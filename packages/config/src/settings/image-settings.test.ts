@@ -134,7 +134,12 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     `[agent]\nguest_components_procs = "attestation-agent"\n${builtIn('decryption_keys = "kbs:///a/b/c"')}`,
     /KA1111.*decryption_keys is a resource with guest_components_procs/,
   ],
-  ['another store', builtIn('store = "encrypted-disk"'), /KA1105.*not built yet/],
+  ['a store that is none', builtIn('store = "disk"'), /KA1102.*store/],
+  [
+    'a store with another puller',
+    `${pod}[image]\npuller = "cdh"\nstore = "encrypted-disk"\n`,
+    /KA1113.*store has no effect without puller = "built-in"/,
+  ],
   ['verified layers and a puller', builtIn('layers = "verified"'), /KA1116.*has no effect with layers/],
 ];
 for (const [what, document, said] of wrong)

@@ -18,7 +18,7 @@ import { DeviceWatch } from '../device/device-watch.js';
 import { VfioDevices } from '../device/vfio-devices.js';
 import { Disks } from '../device/disks.js';
 import { MemoryWatch } from '../resource/memory-watch.js';
-import { SwapDevices } from '../resource/swap.js';
+import { type GuestSecrets, SwapDevices } from '../resource/swap.js';
 import { PodSources } from '../source/pod-sources.js';
 import { askFeatures } from '../runtime/commands.js';
 import { mountingIn } from '../confidential/mount-directory.js';
@@ -115,7 +115,7 @@ export function openContext(options: GuestOptions): GuestContext {
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
-      swap: new SwapDevices(syscalls, disks, options.dataHub !== undefined),
+      swap: new SwapDevices(syscalls, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
       places: new HeldPlaces(),
       storages: new StorageTable(
@@ -129,6 +129,11 @@ export function openContext(options: GuestOptions): GuestContext {
     reaper.stop();
     throw error;
   }
+}
+
+function secretsOf({ dataHub, images }: GuestOptions): GuestSecrets | undefined {
+  if (dataHub !== undefined) return 'sealed';
+  return images?.pack === undefined ? undefined : 'keys of disks';
 }
 
 async function readFeatures(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatures | undefined> {

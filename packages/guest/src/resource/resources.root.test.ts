@@ -12,7 +12,7 @@ import { SwapDevices } from './swap.js';
 test('a swap device is added once and removed by release', { skip }, () => {
   const disk = new LoopDevice(32 * 1024 * 1024);
   try {
-    const swap = new SwapDevices(loadSyscalls(), new Disks('/sys'), false);
+    const swap = new SwapDevices(loadSyscalls(), new Disks('/sys'), undefined);
     assert.throws(() => swap.add(disk.path), { kind: 'invalid', message: /mkswap/ });
     disk.with('mkswap');
     swap.add(disk.path);

@@ -211,13 +211,13 @@ test('entropy is added, then the generator reseeded; the device is always closed
 });
 
 test('a guest that can unseal secrets has no swap', () => {
-  const swap = new SwapDevices(new RecordingSyscalls(), new Disks('/sys'), true);
+  const swap = new SwapDevices(new RecordingSyscalls(), new Disks('/sys'), 'sealed');
   assert.throws(() => swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
 });
 
 test('only block devices are accepted as swap', () => {
   const kernel = new RecordingSyscalls();
-  const swap = new SwapDevices(kernel, new Disks('/sys'), false);
+  const swap = new SwapDevices(kernel, new Disks('/sys'), undefined);
   for (const path of [
     '/dev/null',
     '/etc/passwd',

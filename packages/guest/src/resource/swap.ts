@@ -4,28 +4,38 @@ import type { Disks } from '../device/disks.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
+/** Secrets of a guest: those that it unseals, or the keys of the disks on which it stores images. */
+export type GuestSecrets = keyof typeof reasons;
+
+const reasons = {
+  sealed: { what: 'unseals secrets', setting: 'guest_components_procs = "none"' },
+  'keys of disks': { what: 'has the keys of encrypted disks in memory', setting: 'store = "memory"' },
+} as const;
+
 /** The block devices that the agent has added as swap. */
 export class SwapDevices {
   readonly #syscalls: Syscalls;
   readonly #disks: Disks;
-  readonly #hasSecrets: boolean;
+  readonly #secrets: GuestSecrets | undefined;
   /** Paths of the devices; each value releases the disk. */
   readonly #used: Map<string, () => void> = new Map();
 
-  /** `hasSecrets`: the guest can unseal secrets, which swap would write to a disk of the host. */
-  constructor(syscalls: Syscalls, disks: Disks, hasSecrets: boolean) {
+  /** `secrets`: those in memory, which swap would write to a disk of the host. */
+  constructor(syscalls: Syscalls, disks: Disks, secrets: GuestSecrets | undefined) {
     this.#syscalls = syscalls;
     this.#disks = disks;
-    this.#hasSecrets = hasSecrets;
+    this.#secrets = secrets;
   }
 
   /** Adds a block device as swap. Refuses files and symbolic links: the host may name only devices, not files of the guest. */
   add(path: string): void {
-    if (this.#hasSecrets)
+    if (this.#secrets !== undefined) {
+      const { what, setting } = reasons[this.#secrets];
       throw new GuestError(
         'refused',
-        `swap ${quotedPath(path)} is refused: this guest unseals secrets, and the host could read them on the disk; help: boot it with more memory, or with guest_components_procs = "none"`,
+        `swap ${quotedPath(path)} is refused: this guest ${what}, and the host could read them on the disk; help: boot it with more memory, or with ${setting}`,
       );
+    }
     if (!isBlockDevice(path))
       throw new GuestError('invalid', `swap ${quotedPath(path)} is not a block device below /dev`);
     if (this.#used.has(path)) throw new GuestError('exists', `${path} is already in use as swap`);

@@ -66,6 +66,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   setRealTime: (kernel) => kernel.setRealTime(1n, 0),
   addEntropy: (kernel) => kernel.addEntropy(3, Uint8Array.of(1)),
   allocate: (kernel) => kernel.allocate(3, 0, 4096),
+  flushBlockDevice: (kernel) => kernel.flushBlockDevice(3),
   reseedRandom: (kernel) => kernel.reseedRandom(3),
   deviceMapper: (kernel) => kernel.deviceMapper(3, 0, new Uint8Array(312)),
   loadDeviceFilter: (kernel) => kernel.loadDeviceFilter(new Uint8Array(8)),

@@ -313,6 +313,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('deviceMapper', [fd, command, argument], () => undefined);
   }
 
+  flushBlockDevice(fd: number): void {
+    this.#answer('flushBlockDevice', [fd], () => undefined);
+  }
+
   reseedRandom(fd: number): void {
     this.#answer('reseedRandom', [fd], () => undefined);
   }

@@ -198,6 +198,7 @@ test('calls that would change the machine are rejected by the kernel here', () =
   assert.throws(() => kernel.swapoff('/nowhere'), { code: process.getuid?.() === 0 ? 'ENOENT' : 'EPERM' });
   assert.throws(() => kernel.addEntropy(0, Uint8Array.of(1)), /RNDADDENTROPY/);
   assert.throws(() => kernel.reseedRandom(0), /RNDRESEEDCRNG/);
+  assert.throws(() => kernel.flushBlockDevice(0), /BLKFLSBUF/);
   assert.throws(() => kernel.deviceMapper(0, 0, new Uint8Array(312)), /device mapper/);
   kernel.sync();
   if (process.getuid?.() === 0) kernel.sethostname(hostname());

@@ -12,6 +12,8 @@ export interface MachineCalls {
   addEntropy(fd: number, data: Uint8Array): void;
   /** RNDRESEEDCRNG: reseeds the random number generator from the pool. */
   reseedRandom(fd: number): void;
+  /** BLKFLSBUF: writes what is cached of a block device, and frees the cache. */
+  flushBlockDevice(fd: number): void;
   /** An ioctl of /dev/mapper/control: `argument` is a struct dm_ioctl with its data, which the kernel changes. */
   deviceMapper(fd: number, command: number, argument: Uint8Array): void;
   swapon(path: string): void;
@@ -23,6 +25,7 @@ export interface MachineCalls {
 
 const IoctlAddEntropy = 0x40085203;
 const IoctlReseedRandom = 0x5207;
+const IoctlFlushBuffers = 0x1261;
 /** _IOWR(0xfd, 0, struct dm_ioctl) of linux/dm-ioctl.h; the command is the lowest byte. */
 const IoctlDeviceMapper = 0xc138fd00;
 const ClockRealTime = 0;
@@ -58,6 +61,7 @@ export function machineCalls(library: CLibrary): MachineCalls {
       check('ioctl(RNDADDENTROPY)', ioctl(fd, IoctlAddEntropy, pool));
     },
     reseedRandom: (fd) => void check('ioctl(RNDRESEEDCRNG)', ioctl(fd, IoctlReseedRandom, null)),
+    flushBlockDevice: (fd) => void check('ioctl(BLKFLSBUF)', ioctl(fd, IoctlFlushBuffers, null)),
     deviceMapper(fd, command, argument) {
       const request = bytes(argument.length);
       request.set(argument);

@@ -47,7 +47,7 @@ export const configGenerate: CommandDefinition = {
     const plan = generate(pods.workloads, pods);
     const unbuilt = pods.workloads.flatMap((workload) =>
       unbuiltFeatures(workload, pods.setup, pods.images, {
-        image: { puller: pods.setup.puller ?? 'none' },
+        image: { store: 'memory', puller: pods.setup.puller ?? 'none' },
       }),
     );
     const notes = [

@@ -167,6 +167,28 @@ test('without a puller a guest that has to pull is an error with a remedy, which
   }
 });
 
+test('with images on disks a container without a disk is an error with a remedy, which helps', () => {
+  const store = '[image]\npuller = "built-in"\nstore = "encrypted-disk"\n[api]\nallowed_endpoints = ["*"]\n';
+  const stored = file('stored.toml', store);
+  const workload = (name: string, more: string): string =>
+    file(
+      name,
+      'kind: Pod\nmetadata: { name: p }\nspec:\n  automountServiceAccountToken: false\n  containers:\n' +
+        `    - { name: c, image: i, command: [a]${more} }\n`,
+    );
+  const checked = (pods: string): { readonly code: number | null; readonly stdout: string } =>
+    runBinary(['config', 'check', stored, '--pod', pods, '--guest', 'confidential']);
+  const { code, stdout } = checked(workload('without-disk.yaml', ''));
+  assert.equal(code, 4);
+  assert.match(
+    stdout,
+    /storage driver image_guest_pull .*no disk at \/dev\/trusted_store for its image; help: add a volume .* or write store = "memory"/,
+  );
+  const disk = ', volumeDevices: [{ name: s, devicePath: /dev/trusted_store }]';
+  const served = checked(workload('with-disk.yaml', disk));
+  assert.doesNotMatch(served.stdout, /trusted_store for its image/, served.stdout + served.stdout);
+});
+
 test('what the agent refuses with any configuration is named, and exits with 4', () => {
   const plugin = file(
     'plugin.yaml',

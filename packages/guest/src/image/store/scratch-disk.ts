@@ -1,3 +1,4 @@
+import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { HeldDisk } from '../../device/held-disk.js';
 import { attachments } from '../../device/attach-devices.js';
 import type { UndoStack } from '../../container/undo-stack.js';
@@ -5,9 +6,6 @@ import type { GuestContext } from '../../context/guest-context.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { AttachedDevice, CreateContainer } from '../../request/actions.js';
 import type { OciSpec } from '../../request/oci-spec.js';
-
-/** The path by which runtimes name the scratch disk for an image (Kata 4.1, src/agent/src/rpc.rs, TRUSTED_IMAGE_STORAGE_DEVICE). */
-const scratchPath = '/dev/trusted_store';
 
 /** A request without its scratch disk: the container gets no node of that. */
 export interface WithoutScratch {

@@ -10,6 +10,7 @@ import {
   removeMappedDevice,
   unmountTree,
 } from '@kata-agent/linux';
+import { refuseSwap } from '../../confidential/refuse-swap.js';
 import { UndoStack } from '../../container/undo-stack.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import type { GuestContext } from '../../context/guest-context.js';
@@ -49,7 +50,7 @@ const chunkSize = 256 * blockSize;
  * writes. The key and the root hash of dm-verity exist in memory alone, and the hash tree is made of the bytes that are written, and
  * not of what the disk returns (docs/adr/0070-images-on-disks.md). The kernel removes the mapped devices with the last mount.
  *
- * @throws GuestError `exhausted`: the disk is too small
+ * @throws GuestError `exhausted`: the disk is too small; `precondition`: the guest has swap space, or no dm-crypt
  */
 export async function storeImage(
   { directory, image, disk, container, signal }: ImageToStore,
@@ -57,6 +58,7 @@ export async function storeImage(
 ): Promise<void> {
   const { syscalls, log } = context;
   const began = performance.now();
+  refuseSwap(context.paths.proc, `the image of container ${container} is not stored`);
   // Removing a device that is in use leaves that to its last user: the agent, or the next agent, only unmounts.
   const devices = new UndoStack();
   const mounts: LayerMounts = { syscalls, made: new UndoStack() };
@@ -94,6 +96,8 @@ async function writeImage(
       for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
       const salt = randomBytes(saltSize);
       const rootHash = await copy(source, target, { dataBlocks, salt, signal });
+      // Reads through dm-verity would not use what is cached here.
+      context.syscalls.flushBlockDevice(target.fd);
       const verity: Verity = {
         rootHash,
         hashOffset: dataBlocks * blockSize,
