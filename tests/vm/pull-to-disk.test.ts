@@ -218,8 +218,7 @@ store = ${toml(store)}
       t.diagnostic(`memory of the guest at the peak: ${mega(before - least)} MB`);
       const more = async (): Promise<string> => {
         const { held, cache } = await usedMemory(guest.machine);
-        const buffers = await shell(guest.machine, 'grep Buffers /proc/meminfo');
-        return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache; ${buffers}`;
+        return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache`;
       };
       t.diagnostic(`afterwards ${await more()}`);
       const started = performance.now();
@@ -268,7 +267,7 @@ store = ${toml(store)}
       overwrite(diskFile('good'), Buffer.alloc(4096, 0x5a), 40 * MiB);
       const text = await exec(containerId, 'cat /data-*/file-* 2>&1 >/dev/null; cat /data-3/name');
       t.diagnostic(text);
-      assert.match(text, /^cat: .*\/data-.*: I\/O error\ndata 3\n$/);
+      assert.equal(text, 'cat: read error: Input/output error\ndata 3\n');
     });
 
     it('an earlier state of a part of the disk, of the same image, is an I/O error', async (t) => {
@@ -283,7 +282,7 @@ store = ${toml(store)}
       overwrite(diskFile('good'), readFileSync(earlier).subarray(30 * MiB, 60 * MiB), 30 * MiB);
       const text = await exec(
         app.containerId,
-        'cat /data-*/file-* 2>&1 >/dev/null | grep -c I/O; cat /data-3/name',
+        'cat /data-*/file-* 2>&1 >/dev/null | grep -c Input/output; cat /data-3/name',
       );
       t.diagnostic(`files that cannot be read: ${text.split('\n')[0]}`);
       assert.match(text, /^[1-9]\d+\ndata 3\n$/);
@@ -292,9 +291,6 @@ store = ${toml(store)}
     it('nothing is left when the container is removed, and the disk can be used again', async () => {
       const container = app ?? assert.fail();
       await remove(container);
-      const isFree = async (): Promise<boolean> =>
-        (await shell(guest.machine, 'ls /sys/block')).trim() === 'vda\nvdb';
-      for (let look = 0; look < 50 && !(await isFree()); look += 1) await delay(100);
       assert.doesNotMatch(await traces(), new RegExp(`dm-|${container.containerId}`));
       const again = request('small', ['sh', '-c', 'echo again; exec sleep 100000']);
       await guest.agent.createContainer(again);

@@ -37,6 +37,11 @@ test('what weakens the policy of images opens', () => {
     return pairs.map(([before, after]) => directionOf(row)?.(before, after).effect);
   };
   assert.deepEqual(effects('require_digest', [false, true], [true, false]), ['closes', 'opens']);
+  assert.deepEqual(effects('store', ['memory', 'encrypted-disk'], ['encrypted-disk', 'memory']), [
+    'opens',
+    'closes',
+  ]);
+  assert.deepEqual(effects('layers', ['pulled', 'verified'], ['verified', 'pulled']), ['closes', 'opens']);
   assert.deepEqual(effects('max_size', [1, 2], [2, 1]), ['opens', 'closes']);
   assert.deepEqual(effects('token_hosts', [{}, { 'a.b': ['c.d'] }]), ['opens']);
 });

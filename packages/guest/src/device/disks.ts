@@ -1,5 +1,6 @@
 import { closeSync, existsSync, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, Open } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
@@ -137,16 +138,37 @@ function numberOf(disk: string): DeviceNumber {
   return deviceNumber(stat.rdev);
 }
 
-/**
- * Refuses a disk that the kernel has claimed: one that is mounted, used as swap or part of another device, or that has such
- * a partition. Opening it with O_EXCL fails with EBUSY (block/bdev.c).
- */
+/** Refuses a disk that the kernel has claimed. */
 function refuseClaimed(disk: string, descriptor?: string): void {
-  const flags = Open.ReadOnly | Open.Exclusive | Open.NonBlock;
+  const busy = claimOf(descriptor ?? disk, descriptor === undefined ? Open.NoFollow : 0);
+  if (busy !== undefined) throw inUse(disk, busy);
+}
+
+/**
+ * Returns the error by which the kernel says that it has claimed a disk: that it is mounted, used as swap or part of another device, or
+ * has such a partition. Opening it with O_EXCL fails with EBUSY (block/bdev.c).
+ */
+function claimOf(path: string, flags: number): unknown {
   try {
-    closeSync(descriptor === undefined ? openSync(disk, flags | Open.NoFollow) : openSync(descriptor, flags));
+    closeSync(openSync(path, Open.ReadOnly | Open.Exclusive | Open.NonBlock | flags));
+    return undefined;
   } catch (error) {
-    throw hasCode(error, 'EBUSY') ? inUse(disk, error) : error;
+    if (hasCode(error, 'EBUSY')) return error;
+    throw error;
+  }
+}
+
+/** Waits until the kernel has released a disk: it removes a mapped device a moment after its last user. Gives up after a second. */
+export async function untilReleased(disk: string): Promise<void> {
+  for (let look = 0; look < 50; look += 1) {
+    try {
+      if (claimOf(disk, Open.NoFollow) === undefined) return;
+    } catch (error) {
+      // The host has taken it away.
+      if (hasCode(error, 'ENOENT', 'ENXIO')) return;
+      throw error;
+    }
+    await delay(20);
   }
 }
 

@@ -1,6 +1,7 @@
 import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { HeldDisk } from '../../device/held-disk.js';
 import { attachments } from '../../device/attach-devices.js';
+import { untilReleased } from '../../device/disks.js';
 import type { UndoStack } from '../../container/undo-stack.js';
 import type { GuestContext } from '../../context/guest-context.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -69,7 +70,10 @@ export function takeScratch(
     throw new GuestError('invalid', `the device at ${scratchPath} of container ${container} is not a disk`);
   const disk = HeldDisk.open(syscalls, devices.find(attachment.disk));
   try {
-    made.push(`disk ${disk.named}`, disks.takeHeld(disk));
+    const release = disks.takeHeld(disk);
+    made.push(`disk ${disk.named}`, async () => {
+      await untilReleased(disk.named).finally(release);
+    });
     return disk;
   } catch (error) {
     disk.close();
