@@ -225,6 +225,9 @@ store = ${toml(store)}
       await guest.agent.startContainer({ containerId });
       const text = await readUntil(guest.agent, containerId, 'all read');
       assert.equal(text, 'data 3\nall read\n');
+      const held = (await usedMemory(guest.machine)).held - used.held;
+      // Of 90 MB.
+      assert.ok(store === 'memory' ? held > 80e6 : held < 40e6, `${mega(held)} MB are held`);
       t.diagnostic(
         `start, and each file read: ${Math.round(performance.now() - started)} ms; ${await more()}`,
       );

@@ -44,9 +44,7 @@ export function confineAndExecute(entry: string, options: ChildOptions): never {
 }
 
 function commandOf(task: ChildTask, entry: string): readonly [path: string, ...args: string[]] {
-  // Without an option it would take the time of the build for each file.
-  if (task.name === 'pack')
-    return [task.program, '--quiet', '--preserve-mtime', `/target/${packedFile}`, '/source'];
+  if (task.name === 'pack') return [task.program, '--quiet', `/target/${packedFile}`, '/source'];
   return [process.execPath, ...process.execArgv, entry, task.name];
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { confinementMounts, whyNotRoot, Workplace } from '../testing/unpacking.js';
@@ -43,6 +43,7 @@ test('a root is packed with owners and modes, also files that only root can read
   mkdirSync(join(place.root, 'etc'));
   writeFileSync(join(place.root, 'etc/private'), 'x'.repeat(10_000), { mode: 0o600 });
   chownSync(join(place.root, 'etc/private'), 12, 13);
+  utimesSync(join(place.root, 'etc/private'), 1_000_000_000, 1_000_000_000);
   symlinkSync('/etc/shadow', join(place.root, 'link'));
   const image = await runPackChild({
     source: place.root,
@@ -55,8 +56,13 @@ test('a root is packed with owners and modes, also files that only root can read
     dumped(image, '/etc/private'),
     /Size: 10000 .*regular file[\s\S]*Uid: 12 +Gid: 13 +Access: 0600/,
   );
+  assert.match(dumped(image, '/etc/private'), /Timestamp: 2001-09-09/);
   assert.match(dumped(image, '/link'), /symlink/);
   assert.deepEqual(confinementMounts(), mounts);
+});
+
+test('a guest without mkfs.erofs is told which package has it', () => {
+  assert.throws(() => packProgram('/nowhere:/neither'), /^Error: mkfs\.erofs \(erofs-utils\).* is missing$/);
 });
 
 test('an image that is larger than the limit is an error that says so', { skip }, async (context) => {

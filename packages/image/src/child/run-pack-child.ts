@@ -20,12 +20,12 @@ export interface PackChildRequest {
   readonly milliseconds: number;
 }
 
-/** Returns the path of mkfs.erofs. Throws if it is missing. */
-export function packProgram(): string {
-  const found = searchPath
+/** Returns the path of mkfs.erofs in the directories of a PATH. Throws if it is missing. */
+export function packProgram(path: string = searchPath): string {
+  const found = path
     .split(':')
     .map((directory) => join(directory, program))
-    .find((path) => existsSync(path));
+    .find((each) => existsSync(each));
   if (found === undefined)
     throw new Error(`${program} (erofs-utils), which makes images of file systems, is missing`);
   return realpathSync(found);
