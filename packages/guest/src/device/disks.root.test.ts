@@ -4,10 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LoopDevice } from '../testing/loop-device.js';
 import { skip } from '../testing/real-guest.js';
+import { loadSyscalls } from '@kata-agent/linux';
 import { deviceNumber } from './device-number.js';
-import { Disks } from './disks.js';
+import { Disks, untilReleased } from './disks.js';
+import { HeldDisk } from './held-disk.js';
 
 let disk: LoopDevice;
 let other: LoopDevice;
@@ -93,4 +96,38 @@ test('a partition overlaps its disk and no other disk', { skip }, () => {
   } finally {
     rmSync(sys, { recursive: true });
   }
+});
+
+test('a disk that is open is taken as one that is named, and neither twice', { skip }, () => {
+  const disks = new Disks('/sys');
+  const held = HeldDisk.open(loadSyscalls(), disk.path);
+  try {
+    const release = disks.takeHeld(held);
+    const inUse = { kind: 'refused', message: /loop\d+ is in use in the guest/ };
+    assert.throws(() => disks.takeHeld(held), inUse);
+    assert.throws(() => disks.take(disk.path), inUse);
+    assert.throws(() => disks.attach(disk.path, 'a'), inUse);
+    release();
+    disks.take(disk.path)();
+  } finally {
+    held.close();
+  }
+});
+
+test('a disk is released when the kernel has no use for it any more, or when it is gone', {
+  skip,
+}, async () => {
+  execFileSync('mkfs.ext4', ['-q', disk.path]);
+  const point = mkdtempSync(join(tmpdir(), 'kata-mounted-'));
+  execFileSync('mount', [disk.path, point]);
+  let released = false;
+  const waiting = untilReleased(disk.path).then(() => {
+    released = true;
+  });
+  await delay(100);
+  assert.equal(released, false);
+  execFileSync('umount', [point]);
+  rmSync(point, { recursive: true });
+  await waiting;
+  await untilReleased('/dev/nowhere');
 });

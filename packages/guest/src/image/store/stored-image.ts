@@ -21,7 +21,7 @@ import { mountErofs, mountOverlay, overlayOptions } from '../../storage/drivers/
 import { mapperControl, openVerity, type Verity, verityName } from '../../storage/drivers/verity.js';
 import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
 
-type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'log'>;
+type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
 
 type LayerMounts = Pick<StoreContext, 'syscalls'> & {
   /** Not run: the directory is cleared as a whole. */
@@ -63,8 +63,9 @@ export async function storeImage(
   const devices = new UndoStack();
   const mounts: LayerMounts = { syscalls, made: new UndoStack() };
   try {
-    const { size, device } = await writeImage({ image, disk, container, signal }, context, devices);
-    mountErofs(device, join(directory, 'lower'), [], mounts);
+    const mountLayer = (device: string): void =>
+      void mountErofs(device, join(directory, 'lower'), [], mounts);
+    const size = await writeImage({ image, disk, container, signal, mountLayer }, context, devices);
     unmountTree(syscalls, join(directory, 'packed'));
     log('info', 'an image was stored', {
       container,
@@ -78,19 +79,29 @@ export async function storeImage(
   mountRoot(directory, mounts);
 }
 
-/** Returns the dm-verity device that has the image. */
+interface Written extends Omit<ImageToStore, 'directory'> {
+  /** Mounts the image from its dm-verity device. */
+  readonly mountLayer: (device: string) => void;
+}
+
+/** Returns the number of bytes that were written. */
 async function writeImage(
-  { image, disk, container, signal }: Omit<ImageToStore, 'directory'>,
+  { image, disk, container, signal, mountLayer }: Written,
   context: StoreContext,
   devices: UndoStack,
-): Promise<{ readonly size: number; readonly device: string }> {
+): Promise<number> {
   const source = await open(image, 'r');
   try {
     const dataBlocks = Math.ceil((await source.stat()).size / blockSize);
     const size = (dataBlocks + treeBlocks(dataBlocks)) * blockSize;
     checkSize(disk, size, container, context);
     const crypt = openCrypt(disk, size, context, devices);
-    const target = await open(crypt, 'r+');
+    // A request could name its node. The kernel has claimed it when it is released here.
+    const release = context.disks.take(crypt);
+    const target = await open(crypt, 'r+').catch((error: unknown) => {
+      release();
+      throw error;
+    });
     try {
       // From here on it lasts as long as it is open: also if this process ends.
       for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
@@ -110,9 +121,11 @@ async function writeImage(
       };
       const name = verityName(verity, container);
       const below = { path: `/proc/self/fd/${target.fd}`, named: disk.named };
-      const device = openVerity(below, verity, name, { ...context, made: devices });
-      return { size, device };
+      // Without a pause: until it is mounted, a request could name its node, too.
+      mountLayer(openVerity(below, verity, name, { ...context, made: devices }));
+      return size;
     } finally {
+      release();
       await target.close();
     }
   } finally {
