@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { RecordingSyscalls, SyscallError } from '@kata-agent/linux';
+import type { GuestContext } from '../../context/guest-context.js';
+import type { GuestPaths } from '../../context/guest-options.js';
+import type { HeldDisk } from '../../device/held-disk.js';
+import { blockSize, HashTree } from './hash-tree.js';
+import { storeImage } from './stored-image.js';
+
+const Command = { Create: 3, Remove: 4, LoadTable: 9 } as const;
+
+/** A guest with one disk, whose mapped devices are files, and a directory with an image in memory. */
+class FakeGuest {
+  readonly root: string;
+  readonly directory: string;
+  readonly events: string[] = [];
+  readonly tables: string[] = [];
+  readonly syscalls: RecordingSyscalls;
+  readonly context: Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
+  readonly image: Buffer = Buffer.alloc(5 * blockSize + 100, 'image ');
+  #devices = 0;
+
+  constructor(context: TestContext, { sectors = 1024, swaps = '' } = {}) {
+    this.root = mkdtempSync(join(tmpdir(), 'kata-agent-stored-'));
+    context.after(() => rmSync(this.root, { recursive: true }));
+    this.directory = join(this.root, 'mounting');
+    for (const path of ['mounting/packed', 'mounting/rootfs', 'dev/mapper', 'proc', 'sys/dev/block/7:3'])
+      mkdirSync(join(this.root, path), { recursive: true });
+    writeFileSync(join(this.directory, 'packed/image.erofs'), this.image);
+    writeFileSync(join(this.root, 'proc/swaps'), `Filename Type Size Used Priority\n${swaps}`);
+    writeFileSync(join(this.root, 'sys/dev/block/7:3/size'), `${sectors}\n`);
+    this.syscalls = new RecordingSyscalls({
+      deviceMapper: (_fd, command, argument) => this.#mapper(command, Buffer.from(argument.buffer)),
+      mount: (source, target, type) =>
+        void this.events.push(
+          `mount ${type} ${source.replace(this.root, '')} ${target.replace(this.root, '')}`,
+        ),
+    });
+    const take = (disk: string): (() => void) => {
+      this.events.push(`take ${disk.replace(this.root, '')}`);
+      return () => void this.events.push('release');
+    };
+    const paths = Object.fromEntries(
+      ['dev', 'proc', 'sys'].map((name) => [name, join(this.root, name)]),
+    ) as unknown as GuestPaths;
+    const disks = { take } as unknown as GuestContext['disks'];
+    this.context = { syscalls: this.syscalls, paths, disks, log: () => undefined };
+  }
+
+  #mapper(command: number, request: Buffer): void {
+    if (command === Command.Create) {
+      request.writeBigUInt64LE((253n << 8n) | BigInt(this.#devices), 40);
+      writeFileSync(join(this.root, `dev/dm-${this.#devices}`), '');
+      this.#devices += 1;
+    }
+    if (command === Command.LoadTable) {
+      const text = (at: number): string => request.toString('latin1', at, request.indexOf(0, at));
+      this.tables.push(`${text(312 + 24)} ${text(312 + 40)}`);
+      this.events.push(`table ${text(312 + 24)}`);
+    }
+    if (command === Command.Remove) this.events.push('remove when it is not used');
+  }
+
+  store(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const disk = { named: '/dev/vda', path: '/nowhere', number: { major: 7, minor: 3 } } as HeldDisk;
+    const image = join(this.directory, 'packed/image.erofs');
+    return storeImage({ directory: this.directory, image, disk, container: 'c', signal }, this.context);
+  }
+
+  /** What was written to the encrypted device. */
+  written(): Buffer {
+    return readFileSync(join(this.root, 'dev/dm-0'));
+  }
+}
+
+test('image and hash tree are written, and the root hash is that of the bytes in memory', async (context) => {
+  const guest = new FakeGuest(context);
+  await guest.store();
+  const padded = Buffer.concat([guest.image, Buffer.alloc(blockSize - 100)]);
+  const [crypt = '', verity = ''] = guest.tables;
+  assert.match(crypt, /^crypt aes-xts-plain64 [0-9a-f]{128} 0 7:3 0 1 sector_size:4096$/);
+  const [, rootHash, salt = ''] =
+    /^verity 1 \d+:\d+ \d+:\d+ 4096 4096 6 6 sha256 ([0-9a-f]{64}) ([0-9a-f]{64})$/.exec(verity) ?? [];
+  const tree = new HashTree(Buffer.from(salt, 'hex'));
+  tree.add(padded);
+  const { rootHash: expected, blocks } = tree.finish();
+  assert.equal(rootHash, expected);
+  assert.ok(guest.written().equals(Buffer.concat([padded, blocks])));
+  const top = createHash('sha256').update(Buffer.from(salt, 'hex')).update(blocks).digest('hex');
+  assert.equal(rootHash, top, 'one block of the tree');
+});
+
+test('no request can name the devices before the kernel has claimed them, and it removes them', async (context) => {
+  const guest = new FakeGuest(context);
+  await guest.store();
+  assert.deepEqual(
+    guest.events.map((event) => event.replace(/fd\/\d+/, 'fd/N')),
+    [
+      'table crypt',
+      'take /dev/dm-0',
+      'remove when it is not used',
+      'table verity',
+      'mount erofs /dev/dm-1 /mounting/lower',
+      'release',
+      'remove when it is not used',
+      'mount tmpfs tmpfs /mounting/writable',
+      'mount overlay overlay /mounting/rootfs',
+    ],
+  );
+  assert.equal(guest.syscalls.openDescriptors.size, 0);
+});
+
+test('a disk that is too small is refused before a device is made', async (context) => {
+  const guest = new FakeGuest(context, { sectors: 55 });
+  await assert.rejects(guest.store(), {
+    kind: 'exhausted',
+    message:
+      /does not fit on the disk \/dev\/vda: it needs 28672 bytes, and the disk has 28160; help: attach/,
+  });
+  assert.deepEqual(guest.events, []);
+});
+
+test('a guest with swap space stores no image', async (context) => {
+  const guest = new FakeGuest(context, { swaps: '/dev/vdb partition 1 0 -2\n' });
+  await assert.rejects(guest.store(), {
+    kind: 'precondition',
+    message: /the image of container c is not stored: the guest has swap space at \/dev\/vdb/,
+  });
+  assert.deepEqual(guest.events, []);
+});
+
+test('a failure and a removal in between release all devices', async (context) => {
+  const aborted = new FakeGuest(context);
+  const reason = new Error('the container is removed');
+  await assert.rejects(aborted.store(AbortSignal.abort(reason)), reason);
+  assert.deepEqual(aborted.events, [
+    'table crypt',
+    'take /dev/dm-0',
+    'remove when it is not used',
+    'release',
+  ]);
+  const failing = new FakeGuest(context);
+  failing.syscalls.fail('flushBlockDevice', 'EIO');
+  await assert.rejects(failing.store(), { code: 'EIO' });
+  assert.equal(failing.events.at(-1), 'release');
+});
+
+test('a kernel without dm-crypt is named, with the remedy', async (context) => {
+  const guest = new FakeGuest(context);
+  guest.syscalls.script('deviceMapper', () => {
+    throw SyscallError.named('ioctl', 'EINVAL');
+  });
+  await assert.rejects(guest.store(), { kind: 'precondition', message: /load the modules dm_crypt and xts/ });
+});
