@@ -17,6 +17,7 @@ export { type AuditLogOptions, openAuditLog } from './open-audit-log.js';
 export type { Read } from './chain/chain.js';
 export { follow, readLog } from './read/follow.js';
 export { linkedRecords } from './read/linked-records.js';
+export { writtenLine } from './read/written-line.js';
 export { LinkCheck, type LinkFault } from './read/link-check.js';
 export { type LastLine, lastLine } from './journal/last-line.js';
 export { LineReader } from './read/line-reader.js';

@@ -34,7 +34,8 @@ export function seal(
 }
 
 export type Read =
-  | { readonly ok: true; readonly record: AuditRecord }
+  /** `line` is what the record was parsed from: not every line is what JSON writes of its record. */
+  | { readonly ok: true; readonly record: AuditRecord; readonly line: Buffer }
   | { readonly ok: false; readonly what: string };
 
 /** Parses one line, without its newline, and checks its hash. */
@@ -45,7 +46,7 @@ export function readRecord(line: Buffer): Read {
   const record = parse(line);
   return record === undefined
     ? { ok: false, what: 'not a record: the hash matches, but the content is not a known record' }
-    : { ok: true, record };
+    : { ok: true, record, line };
 }
 
 function parse(line: Buffer): AuditRecord | undefined {

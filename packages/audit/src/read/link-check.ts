@@ -1,5 +1,6 @@
 import { positionBefore, positionOf, readRecord } from '../chain/chain.js';
 import type { AuditRecord, Position } from '../record/record.js';
+import { isPrintable } from '../record/written.js';
 import { sequenceOf } from './sequence-of.js';
 
 /** What is wrong with a line that arrived from another machine. */
@@ -75,8 +76,4 @@ function missing(first: number, sequence: number): LinkFault {
     what: `record ${sequence}: records ${first} to ${sequence - 1} are missing; rotation removed them, or they were withheld`,
     count: sequence - first,
   };
-}
-
-function isPrintable(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte >= 0x20 && byte <= 0x7e);
 }

@@ -15,7 +15,7 @@ export async function* linkedRecords(
     for (const line of lines) {
       const { record, fault } = check.next(line);
       if (fault !== undefined) yield { ok: false, what: fault.what };
-      if (record !== undefined) yield { ok: true, record };
+      if (record !== undefined) yield { ok: true, record, line: Buffer.from(line) };
     }
   }
 }

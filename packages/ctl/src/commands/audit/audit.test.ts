@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AuditedCall, type AuditLog, type AuditRecord, openAuditLog } from '@kata-agent/audit';
+import {
+  type AuditedCall,
+  type AuditLog,
+  type AuditRecord,
+  openAuditLog,
+  systemClock,
+} from '@kata-agent/audit';
 import { runProgram } from '../../cli/program.js';
 import { fakeIo } from '../../testing/fake-io.js';
 import { runBinary } from '../../testing/program.js';
@@ -125,6 +132,35 @@ test('audit show prints a table', () => {
   const lines = stdout.trimEnd().split('\n');
   assert.equal(lines.length, 6);
   assert.match(lines[5] ?? '', /refusal .*ExecProcess .*not in allowed_endpoints \(c\.toml:3\)/);
+});
+
+test('audit show --format json prints the lines as they were written: a copy of them can be verified', async () => {
+  const other = join(directory, 'texts.log');
+  // JSON has no number for the second of these: a system that is up for 105 days.
+  for (const [monotonic, id] of [
+    [1n, 'r\u00fcbe \u009b31m\u007f\u202e'] as const,
+    [2n ** 53n + 1n, 'web'] as const,
+  ]) {
+    rmSync(other, { force: true });
+    const clock = { ...systemClock, monotonic: () => monotonic };
+    const log = await openAuditLog({ file: other, maxSize: 1 << 20, keep: 2, bootId: 'boot-1', clock });
+    await log.boot({});
+    await log.intent(callOf('StartContainer', id), decision('allow', 'StartContainer'));
+    await log.close();
+    const { stdout } = runBinary(['audit', 'show', other, '--format', 'json']);
+    assert.equal(stdout, readFileSync(other, 'latin1'));
+  }
+});
+
+test('a line that no agent has written cannot affect the terminal with --format json either', () => {
+  const other = join(directory, 'forged.log');
+  const record = `{"sequence":1,"prev":"${'0'.repeat(64)}","boot":"b","wall":"\u009b31m","kind":"boot","facts":{}}`;
+  const hash = createHash('sha256').update(`\0${record}`).digest('hex');
+  writeFileSync(other, `${record.slice(0, -1)},"hash":"${hash}"}\n`);
+  const { code, stdout } = runBinary(['audit', 'show', other, '--format', 'json']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^[ -~]+\n$/);
+  assert.equal((JSON.parse(stdout) as AuditRecord).wall, '\u009b31m');
 });
 
 test('filters by method, denial and container are combined with AND', () => {

@@ -1,4 +1,4 @@
-import { type AuditRecord, type Read, renderHeader, renderRecord } from '@kata-agent/audit';
+import { type Read, renderHeader, renderRecord, writtenLine } from '@kata-agent/audit';
 import type { Invocation, OptionRow } from '../../cli/definition.js';
 import { programName } from '../../cli/report.js';
 import { ExitCode } from '../../exit-code.js';
@@ -22,8 +22,8 @@ export async function printRecords(
   const { io, options } = invocation;
   const color = styleFor(io.stdout, io.environment).enabled;
   if (!options.json) await write(io.stdout, `${renderHeader({ color })}\n`);
-  return await eachWanted(invocation, records, help, async (record) => {
-    const line = options.json ? JSON.stringify(record) : renderRecord(record, { color });
+  return await eachWanted(invocation, records, help, async (read) => {
+    const line = options.json ? writtenLine(read) : renderRecord(read.record, { color });
     await write(io.stdout, `${line}\n`);
   });
 }
@@ -36,7 +36,7 @@ export async function eachWanted(
   { io, options }: Invocation,
   records: AsyncIterable<Read>,
   help: string,
-  use: (record: AuditRecord) => Promise<void>,
+  use: (read: Extract<Read, { ok: true }>) => Promise<void>,
 ): Promise<number> {
   const filter: RecordFilter = {
     methods: options.texts('method'),
@@ -48,7 +48,7 @@ export async function eachWanted(
     if (!read.ok) {
       wrong += 1;
       if (wrong <= mostSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
-    } else if (isWanted(read.record, filter)) await use(read.record);
+    } else if (isWanted(read.record, filter)) await use(read);
   }
   if (wrong === 0) return ExitCode.Success;
   const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are not records; ` : '';

@@ -57,7 +57,7 @@ async function showAsTest(invocation: Invocation, records: AsyncIterable<Read>):
   const { io, operands } = invocation;
   const cases = new RecordedCases();
   const file = operands[0] ?? '';
-  const code = await eachWanted(invocation, records, helpOn(file), (record) => {
+  const code = await eachWanted(invocation, records, helpOn(file), ({ record }) => {
     cases.add(record);
     return Promise.resolve();
   });
