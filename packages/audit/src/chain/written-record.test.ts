@@ -49,6 +49,17 @@ test('no byte of a line can be changed, removed or added without another leaf', 
   }
 });
 
+test('a line that is no record has the leaf of none, also if it is the leaf of one', () => {
+  const { line, hash } = hashedLine('{"sequence":1');
+  for (const none of ['{"sequence":1}', '{"sequence":1', line.slice(0, -1), '', 'x']) {
+    const { matches, leaf } = lineHashes(Buffer.from(none));
+    assert.equal(matches, false);
+    assert.notEqual(leaf, hash);
+    assert.notEqual(leaf, leafHash(Buffer.from(none)), 'in a file no line can have another newline');
+    assert.equal(leafHash(leafOf(Buffer.from(none))), leaf);
+  }
+});
+
 test('a line around a line of the other format is none, or of another leaf', () => {
   const { line, hash } = hashedLine('{"sequence":1');
   const open = line.slice(0, -1);

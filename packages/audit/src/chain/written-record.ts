@@ -12,6 +12,7 @@ import { leafHash, type TreeHash } from '@kata-agent/tlog';
 const tailPattern = /(?<other>,"hash":"[0-9a-f]{64}")?,"hash":"(?<stated>[0-9a-f]{64})"\}$/;
 const tailLength = ',"hash":"'.length + 64 + '"}'.length;
 const brace = Buffer.from('}');
+const newline = Buffer.from('\n');
 
 /** Returns the line, without its newline, of a record of printable ASCII, and its hash. `open`: without its last brace. */
 export function hashedLine(open: string): { readonly line: string; readonly hash: TreeHash } {
@@ -25,23 +26,40 @@ export interface LineHashes {
   readonly stated: string | undefined;
   /** Whether the line has this hash. */
   readonly matches: boolean;
-  /** In the tree. A changed line has one as well, that of another leaf. */
+  /** In the tree. A line that is no record has one as well, that of no record. Computed when it is read, but for the second format. */
   readonly leaf: TreeHash;
 }
 
 /** Returns the hashes of a line without its newline. */
 export function lineHashes(line: Buffer): LineHashes {
-  const open = line.subarray(0, -tailLength);
-  const { other, stated } =
-    tailPattern.exec(line.toString('latin1', Math.max(0, line.length - 2 * tailLength)))?.groups ?? {};
-  if (stated === undefined || other !== undefined) return { stated, matches: false, leaf: leafHash(line) };
-  const own = leafHash(Buffer.concat([open, brace]));
-  if (own === stated) return { stated, matches: true, leaf: own };
-  return { stated, matches: hash('sha256', open) === stated, leaf: leafHash(line) };
+  const { stated, format } = formatOf(line);
+  return {
+    stated,
+    matches: format !== undefined,
+    get leaf() {
+      return format === 'second' ? (stated as TreeHash) : leafHash(leafIn(format, line));
+    },
+  };
 }
 
 /** Returns the bytes of the leaf of a line without its newline. */
 export function leafOf(line: Buffer): Buffer {
-  const { stated, leaf } = lineHashes(line);
-  return leaf === stated ? Buffer.concat([line.subarray(0, -tailLength), brace]) : line;
+  return leafIn(formatOf(line).format, line);
+}
+
+type Format = 'first' | 'second' | undefined;
+
+function formatOf(line: Buffer): { readonly stated: string | undefined; readonly format: Format } {
+  const end = line.toString('latin1', Math.max(0, line.length - 2 * tailLength));
+  const { other, stated } = tailPattern.exec(end)?.groups ?? {};
+  if (stated === undefined || other !== undefined) return { stated, format: undefined };
+  const open = line.subarray(0, -tailLength);
+  if (leafHash(Buffer.concat([open, brace])) === stated) return { stated, format: 'second' };
+  return { stated, format: hash('sha256', open) === stated ? 'first' : undefined };
+}
+
+function leafIn(format: Format, line: Buffer): Buffer {
+  if (format === 'second') return Buffer.concat([line.subarray(0, -tailLength), brace]);
+  // No record has a newline. Without it, a record of the second format that has lost its hash would be a leaf of the same tree.
+  return format === 'first' ? line : Buffer.concat([line, newline]);
 }

@@ -99,6 +99,8 @@ describe('a checkpoint', () => {
     for (const [at, line] of lines.entries()) {
       const others = lines.filter((each) => each !== line);
       await refused(Buffer.from(others.map((each) => `${each}\n`).join('')), `without line ${at}`);
+      const bare = lines.with(at, line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}'));
+      await refused(Buffer.from(bare.map((each) => `${each}\n`).join('')), `line ${at} without its hash`);
       const moved = [...others, line];
       if (at < lines.length - 1)
         await refused(Buffer.from(moved.map((each) => `${each}\n`).join('')), `line ${at} moved`);

@@ -84,6 +84,10 @@ test('a proof is of the bytes of a line, with or without its newline', () => {
   assert.equal(code(`\ufeff${line}`), 4);
   assert.equal(code(Buffer.from(line, 'utf16le')), 4);
   assert.equal(code(''), 4);
+  // Its leaf, which is not its line.
+  assert.equal(code(line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}')), 4);
+  const { stderr } = runBinary(['audit', 'verify-proof', at('proof'), at('record'), ...key]);
+  assert.match(stderr, /not proved: the record is not a record: it does not end in a hash/);
 });
 
 test('retained records that a rotation after the checkpoint names are said not to be covered', async () => {

@@ -1,4 +1,4 @@
-import { judgeTrust, leafOf } from '@kata-agent/audit';
+import { judgeTrust, leafOf, readRecord } from '@kata-agent/audit';
 import {
   type Checkpoint,
   NoteSignatureError,
@@ -44,10 +44,12 @@ export const auditVerifyProof: CommandDefinition = {
       });
     const proof = parsed(proofPath, () => parseTlogProof(readInput(proofPath)));
     const record = readInput(recordPath);
-    const line = record.at(-1) === newline ? record.subarray(0, -1) : record;
+    const line = Buffer.from(record.at(-1) === newline ? record.subarray(0, -1) : record);
+    const read = readRecord(line);
+    if (!read.ok) throw new CommandError(ExitCode.Mismatch, `not proved: the record is ${read.what}`);
     let checkpoint: Checkpoint;
     try {
-      checkpoint = verifyProof(proof, leafOf(Buffer.from(line)), {
+      checkpoint = verifyProof(proof, leafOf(line), {
         logs: [key],
         witnesses: keys.witnesses,
       });
