@@ -85,6 +85,16 @@ test('a line longer than any record ends the reading of its segment, within litt
   await assert.rejects(head(file), /a line of more than/);
 });
 
+test('bytes that begin as the next record, and have thousands of hashes, are checked within two seconds', async (t) => {
+  const file = join(temporaryDirectory(t), 'audit.log');
+  const tail = `,"hash":"${'0'.repeat(64)}"}`;
+  writeFileSync(file, `{"sequence":1,"prev":"${genesis.hash}"${tail.repeat(13_900)}`);
+  const begin = performance.now();
+  const report = await verify(file);
+  assert.ok(performance.now() - begin < 2_000, 'it takes ten when all before each is hashed');
+  assert.equal(report.records, 0);
+});
+
 test('an empty log is a problem with or without a head; a missing log is an error', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'audit.log'), '');
