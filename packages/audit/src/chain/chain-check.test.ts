@@ -111,6 +111,7 @@ test('a record with a right hash and a member that readers cannot compute with i
   const time = { boot: 'b', monotonic: 1n, wall: 'w' };
   const boot = seal({ kind: 'boot', facts: {} }, genesis, time);
   const place = { after: genesis, last: genesis, counts: {} };
+  const caller = { listener: 'l', peer: 'p', method: 'm' };
   for (const body of [
     { kind: 'rotated' },
     { kind: 'rotated', segment: null },
@@ -119,9 +120,20 @@ test('a record with a right hash and a member that readers cannot compute with i
     { kind: 'rotated', segment: place, removed: {} },
     { kind: 'rotated', segment: place, removed: { ...place, kept: 1 } },
     { kind: 'rotated', segment: place, removed: { ...place, tree: { first: '1', frontier: '0' } } },
-    { kind: 'outcome', method: 'm' },
-    { kind: 'call', method: 'm', result: null },
-    { kind: 'fold', of: 'call', count: '1' },
+    { kind: 'boot' },
+    { kind: 'boot', facts: null },
+    { kind: 'outcome', ...caller },
+    { kind: 'call', ...caller, decision: {}, result: null },
+    { kind: 'call', ...caller, decision: {}, result: { clock: null } },
+    { kind: 'call', ...caller, decision: {}, result: { image: { signatures: 'x' } } },
+    { kind: 'call', ...caller, result: {} },
+    { kind: 'intent', ...caller },
+    { kind: 'intent', ...caller, decision: null },
+    { kind: 'intent', ...caller, decision: {}, subject: null },
+    { kind: 'intent', ...caller, decision: {}, method: 1 },
+    { kind: 'refusal', ...caller, decision: {}, peer: undefined },
+    { kind: 'fold', of: 'call', ...caller, decision: {}, count: '1' },
+    { kind: 'fold', of: 'call', ...caller, count: 1 },
     { kind: 'lost' },
   ]) {
     writeFileSync(file, boot.line + seal(body as unknown as RecordBody, boot.position, time).line);

@@ -21,10 +21,17 @@ export function isKnownRecord(value: unknown): value is AuditRecord {
 
 function hasMembersOf(kind: string, record: Fields): boolean {
   switch (kind) {
+    case 'boot':
+      return isObject(record['facts']);
+    case 'intent':
+    case 'refusal':
+      return isCall(record) && isObject(record['decision']);
     case 'outcome':
+      return isCall(record) && isResult(record['result']);
     case 'call':
-      return isObject(record['result']);
+      return isCall(record) && isObject(record['decision']) && isResult(record['result']);
     case 'fold':
+      return isCall(record) && isObject(record['decision']) && Number.isSafeInteger(record['count']);
     case 'lost':
       return Number.isSafeInteger(record['count']);
     case 'rotated':
@@ -32,6 +39,19 @@ function hasMembersOf(kind: string, record: Fields): boolean {
     default:
       return true;
   }
+}
+
+function isCall({ listener, peer, method, subject }: Fields): boolean {
+  const texts = [listener, peer, method];
+  return texts.every((text) => typeof text === 'string') && isAbsentOr(subject, isObject);
+}
+
+function isResult(value: unknown): boolean {
+  return isObject(value) && isAbsentOr(value['clock'], isObject) && isAbsentOr(value['image'], isImage);
+}
+
+function isImage(value: unknown): boolean {
+  return isObject(value) && isAbsentOr(value['signatures'], Array.isArray);
 }
 
 function isSummary(value: unknown): value is Fields {

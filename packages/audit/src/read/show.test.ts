@@ -190,6 +190,19 @@ test('no text of a record affects the terminal', () => {
   assert.match(line, /a\\u\{1b\}\[2J\\u\{9b\}1m\\u\{202e\}/);
 });
 
+test('a record of a kind that only later versions have is rendered, and cannot affect the terminal', () => {
+  const later = {
+    ...envelope,
+    wall: '\u001b[2J',
+    kind: '\u009b1m',
+    listener: 7,
+    method: 'm',
+    result: null,
+  } as unknown as AuditRecord;
+  assert.equal(renderRecord(later).trim(), '7 \\u{1b}[2J                \\u{9b}1m 7        undefined      m');
+  assert.match(renderRecord(later, { color: true }), /^\u001b\[2m[^\u001b\u009b]*\u001b\[22m$/);
+});
+
 test('colours are used on request', () => {
   const colored = (record: AuditRecord): string | undefined =>
     renderRecord(record, { color: true }).split('m')[0]?.slice(1);

@@ -34,14 +34,15 @@ export function renderHeader(options: ShowOptions = {}): string {
 
 /** Renders a record as one line. Control characters in it are escaped. */
 export function renderRecord(record: AuditRecord, options: ShowOptions = {}): string {
+  // Of a kind that only later versions have, any member can be anything.
   const who = 'method' in record ? record : { listener: '', peer: '', method: '' };
   const cells = [
     String(record.sequence).padStart(widths.sequence),
-    record.wall.padEnd(widths.time),
-    record.kind.padEnd(widths.kind),
-    printable(who.listener).padEnd(widths.listener),
-    printable(who.peer).padEnd(widths.peer),
-    printable(who.method).padEnd(widths.method),
+    printable(record.wall).padEnd(widths.time),
+    printable(record.kind).padEnd(widths.kind),
+    printable(String(who.listener)).padEnd(widths.listener),
+    printable(String(who.peer)).padEnd(widths.peer),
+    printable(String(who.method)).padEnd(widths.method),
     printable(words(operatorOf(record), describe(record))),
   ];
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
@@ -156,8 +157,9 @@ function words(...parts: readonly (string | undefined)[]): string {
 
 function styleOf(record: AuditRecord): Style {
   if (record.kind === 'fold' && record.of === 'refusal') return styles.refusal;
-  const failed = 'result' in record && record.result.code !== 'OK';
-  return failed ? 'yellow' : styles[record.kind];
+  const failed = (record.kind === 'outcome' || record.kind === 'call') && record.result.code !== 'OK';
+  // Kinds of later versions are records, too.
+  return failed ? 'yellow' : ((styles as Partial<typeof styles>)[record.kind] ?? 'dim');
 }
 
 function paint(text: string, style: Style, { color = false }: ShowOptions): string {

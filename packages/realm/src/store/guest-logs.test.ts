@@ -129,6 +129,17 @@ test('stores exactly what arrives, across segments, and the file verifies', asyn
   assert.deepEqual(logs.log, { state: 'verified', records: lines.length, lastSequence: lines.length });
 });
 
+test('a record without the members of its kind is not stored, and no failure of the store', async (t) => {
+  const [boot = Buffer.alloc(0)] = await linesOf(t, 0);
+  const without = rehashed(boot, (body) => body.replace(/,"facts":.*$/, ''));
+  const { logs, faults } = setUp(t);
+  await logs.begin();
+  assert.equal(await logs.take([without]), 'stop');
+  assert.equal(logs.log.state, 'broken');
+  assert.match(faults[0]?.what ?? '', /the content is not a known record/);
+  await logs.close();
+});
+
 test('resumes after any crash from the last complete line: nothing is lost or doubled', async (t) => {
   const lines = await linesOf(t, 12);
   await fc.assert(
