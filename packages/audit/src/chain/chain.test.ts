@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { renderRecord } from '../read/show.js';
 import { genesis, positionBefore, positionOf, readRecord, seal } from './chain.js';
 import type { RecordBody } from '../record/record.js';
 
@@ -67,5 +68,24 @@ test('classifies lines that are not records', () => {
     '[1',
   ]) {
     assert.match(whatOf(rehash(hashed)), /not a known record/, hashed);
+  }
+});
+
+test('a record that is nested too deep for recursion is none, whatever its brackets and texts', () => {
+  const read = (value: string): boolean => {
+    const open = `{"sequence":1,"prev":"${genesis.hash}","boot":"b","wall":"w","kind":"boot","facts":{"a":${value}}`;
+    const line = `${open},"hash":"${createHash('sha256').update(`\0${open}}`).digest('hex')}"}`;
+    const found = readRecord(Buffer.from(line));
+    if (found.ok) renderRecord(found.record);
+    return found.ok;
+  };
+  const text = JSON.stringify(`${'['.repeat(3_000)}"\\`);
+  for (const depth of [1, 50, 1_000, 100_000]) {
+    assert.equal(read(`${'['.repeat(depth)}${text}${']'.repeat(depth)}`), depth <= 50);
+    assert.equal(
+      read(`${`{${text}:`.repeat(Math.min(depth, 200))}1${'}'.repeat(Math.min(depth, 200))}`),
+      depth <= 50,
+    );
+    assert.equal(read(`[${Array.from({ length: depth }, () => '[{}]').join()}]`), true);
   }
 });

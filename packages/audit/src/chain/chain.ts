@@ -2,6 +2,7 @@ import type { TreeHash } from '@kata-agent/tlog';
 import type { AuditRecord, Position, RecordBody } from '../record/record.js';
 import { printableJson } from '../record/written.js';
 import { isKnownRecord } from './known-record.js';
+import { isTooDeep } from './nesting.js';
 import { hashedLine, lineHashes } from './written-record.js';
 
 /** The position before the first record. */
@@ -50,6 +51,7 @@ export function readRecord(line: Buffer): Read {
 }
 
 function parse(line: Buffer): AuditRecord | undefined {
+  if (isTooDeep(line)) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(line.toString());
