@@ -112,6 +112,8 @@ test('a record with a right hash and a member that readers cannot compute with i
   const boot = seal({ kind: 'boot', facts: {} }, genesis, time);
   const place = { after: genesis, last: genesis, counts: {} };
   const caller = { listener: 'l', peer: 'p', method: 'm' };
+  // Neither String nor a template makes a text of it.
+  const noText = { toString: 1, valueOf: 1 };
   for (const body of [
     { kind: 'rotated' },
     { kind: 'rotated', segment: null },
@@ -119,6 +121,7 @@ test('a record with a right hash and a member that readers cannot compute with i
     { kind: 'rotated', segment: place, removed: null },
     { kind: 'rotated', segment: place, removed: {} },
     { kind: 'rotated', segment: place, removed: { ...place, kept: 1 } },
+    { kind: 'rotated', segment: place, removed: { ...place, kept: { records: noText } } },
     { kind: 'rotated', segment: place, removed: { ...place, tree: { first: '1', frontier: '0' } } },
     { kind: 'boot' },
     { kind: 'boot', facts: null },
@@ -134,6 +137,15 @@ test('a record with a right hash and a member that readers cannot compute with i
     { kind: 'refusal', ...caller, decision: {}, peer: undefined },
     { kind: 'fold', of: 'call', ...caller, decision: {}, count: '1' },
     { kind: 'fold', of: 'call', ...caller, count: 1 },
+    { kind: 'fold', of: 'call', ...caller, decision: {}, count: 1, code: noText },
+    { kind: 'refusal', ...caller, decision: { rule: noText } },
+    { kind: 'refusal', ...caller, decision: {}, subject: { containerId: noText } },
+    { kind: 'outcome', ...caller, result: { durationUs: noText } },
+    { kind: 'outcome', ...caller, result: { image: { signatures: [noText] } } },
+    { kind: 'outcome', ...caller, result: { clock: { after: noText } } },
+    { kind: 'outcome', ...caller, intent: noText, result: {} },
+    { kind: 'repaired', cutBytes: noText },
+    { kind: 'lost', count: 1, failure: noText },
     { kind: 'lost' },
   ]) {
     writeFileSync(file, boot.line + seal(body as unknown as RecordBody, boot.position, time).line);

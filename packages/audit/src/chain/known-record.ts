@@ -22,18 +22,20 @@ export function isKnownRecord(value: unknown): value is AuditRecord {
 function hasMembersOf(kind: string, record: Fields): boolean {
   switch (kind) {
     case 'boot':
-      return isObject(record['facts']);
+      return hasScalars(record, 'boot') && isObject(record['facts']);
     case 'intent':
     case 'refusal':
-      return isCall(record) && isObject(record['decision']);
+      return isCall(record) && isDecision(record['decision']);
     case 'outcome':
-      return isCall(record) && isResult(record['result']);
+      return isCall(record) && hasScalars(record, 'intent') && isResult(record['result']);
     case 'call':
-      return isCall(record) && isObject(record['decision']) && isResult(record['result']);
+      return isCall(record) && isDecision(record['decision']) && isResult(record['result']);
     case 'fold':
-      return isCall(record) && isObject(record['decision']) && Number.isSafeInteger(record['count']);
+      return isFold(record);
     case 'lost':
-      return Number.isSafeInteger(record['count']);
+      return Number.isSafeInteger(record['count']) && hasScalars(record, 'failure');
+    case 'repaired':
+      return hasScalars(record, 'cutBytes');
     case 'rotated':
       return isSummary(record['segment']) && isAbsentOr(record['removed'], isRemoved);
     default:
@@ -43,15 +45,42 @@ function hasMembersOf(kind: string, record: Fields): boolean {
 
 function isCall({ listener, peer, method, subject }: Fields): boolean {
   const texts = [listener, peer, method];
-  return texts.every((text) => typeof text === 'string') && isAbsentOr(subject, isObject);
+  return texts.every((text) => typeof text === 'string') && isAbsentOr(subject, isSubject);
+}
+
+function isFold(record: Fields): boolean {
+  const { decision, count } = record;
+  return (
+    isCall(record) &&
+    isDecision(decision) &&
+    Number.isSafeInteger(count) &&
+    hasScalars(record, 'code', 'bytes', 'durationUs')
+  );
+}
+
+function isSubject(value: unknown): boolean {
+  return isObject(value) && hasScalars(value, 'containerId', 'execId', 'argv0');
+}
+
+function isDecision(value: unknown): boolean {
+  return isObject(value) && hasScalars(value, 'outcome', 'code', 'rule', 'reason');
 }
 
 function isResult(value: unknown): boolean {
-  return isObject(value) && isAbsentOr(value['clock'], isObject) && isAbsentOr(value['image'], isImage);
+  return (
+    isObject(value) &&
+    hasScalars(value, 'code', 'message', 'durationUs', 'bytes') &&
+    isAbsentOr(value['clock'], (clock) => isObject(clock) && hasScalars(clock, 'before', 'after')) &&
+    isAbsentOr(value['image'], isImage)
+  );
 }
 
 function isImage(value: unknown): boolean {
-  return isObject(value) && isAbsentOr(value['signatures'], Array.isArray);
+  return (
+    isObject(value) &&
+    hasScalars(value, 'from', 'digest', 'manifestDigest') &&
+    isAbsentOr(value['signatures'], (list) => Array.isArray(list) && list.every(isScalar))
+  );
 }
 
 function isSummary(value: unknown): value is Fields {
@@ -61,7 +90,11 @@ function isSummary(value: unknown): value is Fields {
 }
 
 function isRemoved(value: unknown): boolean {
-  return isSummary(value) && isAbsentOr(value['kept'], isObject) && isAbsentOr(value['tree'], isTree);
+  return isSummary(value) && isAbsentOr(value['kept'], isKept) && isAbsentOr(value['tree'], isTree);
+}
+
+function isKept(value: unknown): boolean {
+  return isObject(value) && hasScalars(value, 'records', 'sha256');
 }
 
 function isTree(value: unknown): boolean {
@@ -78,6 +111,15 @@ function isSequence(value: unknown): value is number {
 
 function isAbsentOr(value: unknown, is: (value: unknown) => boolean): boolean {
   return value === undefined || is(value);
+}
+
+/** Reports whether these members are scalars where they are present. Not every object can be made a text. */
+function hasScalars(fields: Fields, ...names: readonly string[]): boolean {
+  return names.every((name) => isAbsentOr(fields[name], isScalar));
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number';
 }
 
 function isObject(value: unknown): value is Fields {

@@ -40,9 +40,9 @@ export function renderRecord(record: AuditRecord, options: ShowOptions = {}): st
     String(record.sequence).padStart(widths.sequence),
     printable(record.wall).padEnd(widths.time),
     printable(record.kind).padEnd(widths.kind),
-    printable(String(who.listener)).padEnd(widths.listener),
-    printable(String(who.peer)).padEnd(widths.peer),
-    printable(String(who.method)).padEnd(widths.method),
+    printable(textOf(who.listener)).padEnd(widths.listener),
+    printable(textOf(who.peer)).padEnd(widths.peer),
+    printable(textOf(who.method)).padEnd(widths.method),
     printable(words(operatorOf(record), describe(record))),
   ];
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
@@ -165,6 +165,10 @@ function styleOf(record: AuditRecord): Style {
 function paint(text: string, style: Style, { color = false }: ShowOptions): string {
   // The caller has decided on colour: do not check the stream again.
   return color ? styleText(style, text, { validateStream: false }) : text;
+}
+
+function textOf(member: unknown): string {
+  return typeof member === 'string' ? member : '';
 }
 
 /** Escapes control, bidirectional and other format characters, line separators and unassigned characters. */

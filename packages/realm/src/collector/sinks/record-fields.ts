@@ -71,8 +71,7 @@ function row(
   return { member: path, ...names, of: ({ record }) => of(membersOf(record)) };
 }
 
-/** The mapping of docs/collecting.md, "Fields". */
-export const recordFields: readonly FieldRow[] = [
+const rows: readonly FieldRow[] = [
   {
     member: 'origin (of the log)',
     otel: 'kata.audit.origin',
@@ -268,3 +267,13 @@ export const recordFields: readonly FieldRow[] = [
     'request.image',
   ),
 ];
+
+/** The mapping of docs/collecting.md, "Fields". A kind of a later version can have anything as a member: only texts and numbers are values. */
+export const recordFields: readonly FieldRow[] = rows.map((each) => ({
+  ...each,
+  of: (collected) => scalarOf(each.of(collected)),
+}));
+
+function scalarOf(value: unknown): FieldValue | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined;
+}

@@ -65,6 +65,24 @@ test('a message of RFC 5424 has its length before it, escaped parameters, and th
   assert.match(odd.toString(), /^\d+ <108>1 - a\?b\? kata-agent - x\?y\? \[/);
 });
 
+test('a member that is no text and no number, as a kind of a later version can have, has no field', () => {
+  const none = { toString: 1, valueOf: 1 };
+  const later = lineOf({
+    ...refusal,
+    kind: 'x',
+    boot: none,
+    method: none,
+    decision: { rule: none },
+    count: [1],
+  });
+  assert.doesNotMatch(
+    syslogMessage(later, identity).toString().split(later.line.toString())[0] ?? '',
+    /rule|count|boot=|method/,
+  );
+  const { attributes } = otlpRecord(later, identity, otlpCommon('node-1', '0'), 1_000);
+  assert.ok(Object.values(attributes).every((value) => typeof value !== 'object'));
+});
+
 test('a log record of OpenTelemetry has the line as body, and only attributes that have a value', () => {
   const sent = lineOf(refusal);
   const { body, attributes, severityNumber, hrTime, eventName } = otlpRecord(
