@@ -44,8 +44,12 @@ function hasMembersOf(kind: string, record: Fields): boolean {
 }
 
 function isCall({ listener, peer, method, subject }: Fields): boolean {
-  const texts = [listener, peer, method];
-  return texts.every((text) => typeof text === 'string') && isAbsentOr(subject, isSubject);
+  return (
+    typeof listener === 'string' &&
+    typeof peer === 'string' &&
+    typeof method === 'string' &&
+    isAbsentOr(subject, isSubject)
+  );
 }
 
 function isFold(record: Fields): boolean {
@@ -115,7 +119,9 @@ function isAbsentOr(value: unknown, is: (value: unknown) => boolean): boolean {
 
 /** Reports whether these members are scalars where they are present. Not every object can be made a text. */
 function hasScalars(fields: Fields, ...names: readonly string[]): boolean {
-  return names.every((name) => isAbsentOr(fields[name], isScalar));
+  // A loop: of each record that is read.
+  for (const name of names) if (fields[name] !== undefined && !isScalar(fields[name])) return false;
+  return true;
 }
 
 function isScalar(value: unknown): boolean {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { leafHash, type TreeHash } from '@kata-agent/tlog';
 
 /**
- * The two formats of a line (FORMAT.md, "A record's hash"). The second is written; the first is read.
+ * The two formats of a line (FORMAT.md, "The chain"). The second is written; the first is read.
  *
  *     second   RECORD without its last brace, `,"hash":"SHA-256(0x00 || RECORD)"}`: the leaf of the record, which is RECORD
  *     first    BODY,"hash":"SHA-256(BODY)"}: the leaf is the line
@@ -26,20 +26,15 @@ export interface LineHashes {
   readonly stated: string | undefined;
   /** Whether the line has this hash. */
   readonly matches: boolean;
-  /** In the tree. A line that is no record has one as well, that of no record. Computed when it is read, but for the second format. */
+  /** In the tree. A line that is no record has one as well, that of no record. */
   readonly leaf: TreeHash;
 }
 
 /** Returns the hashes of a line without its newline. */
 export function lineHashes(line: Buffer): LineHashes {
   const { stated, format } = formatOf(line);
-  return {
-    stated,
-    matches: format !== undefined,
-    get leaf() {
-      return format === 'second' ? (stated as TreeHash) : leafHash(leafIn(format, line));
-    },
-  };
+  const leaf = format === 'second' ? (stated as TreeHash) : leafHash(leafIn(format, line));
+  return { stated, matches: format !== undefined, leaf };
 }
 
 /** Returns the bytes of the leaf of a line without its newline. */
@@ -49,7 +44,8 @@ export function leafOf(line: Buffer): Buffer {
 
 type Format = 'first' | 'second' | undefined;
 
-function formatOf(line: Buffer): { readonly stated: string | undefined; readonly format: Format } {
+/** Returns the hash that a line has as its last member, and the format in which it is that of the line. Hashes no leaf. */
+export function formatOf(line: Buffer): { readonly stated: string | undefined; readonly format: Format } {
   const end = line.toString('latin1', Math.max(0, line.length - 2 * tailLength));
   const { other, stated } = tailPattern.exec(end)?.groups ?? {};
   if (stated === undefined || other !== undefined) return { stated, format: undefined };
