@@ -7,7 +7,7 @@ import { hasImageCode, type ImageErrorCode, parseCredentials, type PullSettings 
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { imageOf, manifestType, writeLayout } from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';
-import { pullImage } from '../harness/pull-settings.js';
+import { pullImage, withSignatures } from '../harness/pull-settings.js';
 
 const skip = whyWithout('docker-registry', 'skopeo', 'cosign') ?? false;
 
@@ -74,13 +74,13 @@ describe('signatures of cosign', { skip }, () => {
     return {
       registryCa: [registry.ca],
       credentials: parseCredentials(Buffer.from(JSON.stringify({ auths: { [registry.host]: { auth } } }))),
-      signatures: [
+      ...withSignatures([
         {
           scope: `${registry.host}/team/*`,
           keys: [readFileSync(at(`${key}.pub`), 'utf8')],
           formats: [format],
         },
-      ],
+      ]),
     };
   };
   const refused = (name: string, key: string, format: string, code: ImageErrorCode): Promise<void> =>

@@ -28,7 +28,7 @@ import {
   type Stored,
   stored,
 } from '../harness/oci-image.js';
-import { pullImage, shortLimits } from '../harness/pull-settings.js';
+import { pullImage, shortLimits, withSignatures } from '../harness/pull-settings.js';
 
 const dockerManifestType = 'application/vnd.docker.distribution.manifest.v2+json';
 const image = imageOf();
@@ -119,7 +119,7 @@ const cases: readonly Case[] = [
   {
     name: 'keyless signatures in the policy',
     code: 'settings-invalid',
-    settings: { signatures: [{ scope: '**', keys: [], formats: ['keyless'] }] },
+    settings: withSignatures([{ scope: '**', keys: [], formats: ['keyless'] }]),
   },
   {
     name: 'a registry that is not listed',
@@ -529,7 +529,7 @@ const cases: readonly Case[] = [
     code: 'storage-failed',
     dependencies: { directory: '/nonexistent/pull' },
   },
-  { name: 'no scope of the policy', code: 'signature-scope-missing', settings: { signatures: [] } },
+  { name: 'no scope of the policy', code: 'signature-scope-missing', settings: withSignatures([]) },
 ];
 
 /** Codes that other tests cause. */

@@ -18,7 +18,7 @@ import {
 } from '../harness/oci-image.js';
 import { ConnectProxy } from '../harness/proxy.js';
 import { whyWithout } from '../harness/prerequisites.js';
-import { pullImage } from '../harness/pull-settings.js';
+import { pullImage, type SignatureEntries, withSignatures } from '../harness/pull-settings.js';
 
 const skip = whyWithout('docker-registry', 'skopeo') ?? false;
 
@@ -157,10 +157,7 @@ describe("an image in Debian's docker-registry", { skip }, () => {
 
   describe('signed by skopeo', () => {
     const scope = (): string => `${registry.host}/signed/*`;
-    const signatures = (
-      name: string,
-      keys: readonly string[] = ['a'],
-    ): NonNullable<PullSettings['signatures']> => [
+    const signatures = (name: string, keys: readonly string[] = ['a']): SignatureEntries => [
       {
         scope: name,
         keys: keys.map((key) => readFileSync(at(`${key}.pub`), 'utf8')),
@@ -209,7 +206,7 @@ describe("an image in Debian's docker-registry", { skip }, () => {
     it('is accepted by each key of the scope, and the result says what is signed', async () => {
       const byTag = await pullImage(`${registry.host}/signed/app:all`, {
         ...settings,
-        signatures: signatures(scope(), ['b', 'a']),
+        ...withSignatures(signatures(scope(), ['b', 'a'])),
       });
       const [verified] = byTag.image.signatures;
       assert.equal(verified?.signed, 'index');
@@ -217,49 +214,60 @@ describe("an image in Debian's docker-registry", { skip }, () => {
       assert.equal(verified.digest, index.digest);
       const single = await pullImage(`${registry.host}/signed/app@${image.manifest.digest}`, {
         ...settings,
-        signatures: signatures(scope()),
+        ...withSignatures(signatures(scope())),
       });
       assert.equal(single.image.signatures[0]?.signed, 'manifest');
     });
 
     it('is refused without a valid signature', async () => {
       const name = `${registry.host}/signed/app:all`;
-      await refused('signature-invalid', name, { signatures: signatures(scope(), ['b']) });
-      await refused('signature-scope-missing', name, { signatures: signatures(`${registry.host}/team/*`) });
-      await refused('signature-scope-missing', name, { signatures: [] });
-      await refused('signature-missing', `${registry.host}/signed/without:one`, {
-        signatures: signatures(scope()),
-      });
+      await refused('signature-invalid', name, withSignatures(signatures(scope(), ['b'])));
+      await refused('signature-scope-missing', name, withSignatures(signatures(`${registry.host}/team/*`)));
+      await refused('signature-scope-missing', name, withSignatures([]));
+      await refused(
+        'signature-missing',
+        `${registry.host}/signed/without:one`,
+        withSignatures(signatures(scope())),
+      );
       // Both scopes match: both must be met.
-      await refused('signature-invalid', name, {
-        signatures: [...signatures(scope()), ...signatures('**', ['b'])],
-      });
+      await refused(
+        'signature-invalid',
+        name,
+        withSignatures([...signatures(scope()), ...signatures('**', ['b'])]),
+      );
       // Of further documents: what is added to a scope that matches, and nothing to others.
       const added = (...more: Parameters<typeof signatures>): Partial<PullSettings> => ({
-        signatures: signatures(scope()),
-        addedSignatures: signatures(...more),
+        signatures: [
+          { entries: signatures(scope()), closed: true },
+          { entries: signatures(...more), closed: false },
+        ],
       });
       await refused('signature-invalid', name, added('**', ['b']));
       await pullImage(name, { ...settings, ...added('registry.example/**', ['b']) });
       await refused('signature-invalid', name, {
-        addedSignatures: signatures(scope(), ['b']),
+        signatures: [{ entries: signatures(scope(), ['b']), closed: false }],
       });
       // Of several documents that decide each must have a scope for it.
       const decided = (other: string): Partial<PullSettings> => ({
-        signatures: signatures('**'),
-        addedSignatures: signatures(other),
-        signatureScopes: [[other]],
+        signatures: [
+          { entries: signatures('**'), closed: true },
+          { entries: signatures(other), closed: true },
+        ],
       });
       await pullImage(name, { ...settings, ...decided(scope()) });
       await refused('signature-scope-missing', name, decided('registry.example/**'));
       // They accept no image that the first document does not.
       await refused('signature-scope-missing', name, {
-        signatures: signatures('registry.example/**'),
-        addedSignatures: signatures(scope()),
+        signatures: [
+          { entries: signatures('registry.example/**'), closed: true },
+          { entries: signatures(scope()), closed: false },
+        ],
       });
-      await refused('signature-missing', name, {
-        signatures: signatures(scope()).map((each) => ({ ...each, formats: ['bundle'] })),
-      });
+      await refused(
+        'signature-missing',
+        name,
+        withSignatures(signatures(scope()).map((each) => ({ ...each, formats: ['bundle'] }))),
+      );
     });
 
     it('is refused under the tag, or in the repository, of another image', async () => {
@@ -288,12 +296,16 @@ describe("an image in Debian's docker-registry", { skip }, () => {
           `docker://${registry.host}/signed/${from}`,
           `docker://${registry.host}/signed/${to}`,
         ]);
-      await refused('signature-invalid', `${registry.host}/signed/moved:all`, {
-        signatures: signatures(scope()),
-      });
-      await refused('signature-invalid', `${registry.host}/signed/app:latest`, {
-        signatures: signatures(scope()),
-      });
+      await refused(
+        'signature-invalid',
+        `${registry.host}/signed/moved:all`,
+        withSignatures(signatures(scope())),
+      );
+      await refused(
+        'signature-invalid',
+        `${registry.host}/signed/app:latest`,
+        withSignatures(signatures(scope())),
+      );
     });
   });
 

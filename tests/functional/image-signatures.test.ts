@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { hasImageCode, type ImageErrorCode, type PulledImage, type PullSettings } from '@kata-agent/image';
+import { hasImageCode, type ImageErrorCode, type PulledImage } from '@kata-agent/image';
 import { Authority } from '../harness/authority.js';
 import { HostileRegistry } from '../harness/hostile-registry.js';
 import {
@@ -15,7 +15,7 @@ import {
   type Stored,
   stored,
 } from '../harness/oci-image.js';
-import { pullImage, shortLimits } from '../harness/pull-settings.js';
+import { pullImage, shortLimits, type SignatureEntries, withSignatures } from '../harness/pull-settings.js';
 
 const bundleType = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const simpleSigningType = 'application/vnd.dev.cosign.simplesigning.v1+json';
@@ -108,15 +108,18 @@ describe('the signature policy', () => {
 
   const name = (tag: string): string =>
     `localhost:${registry.port}/team/app${tag.startsWith('@') ? tag : `:${tag}`}`;
-  const policy = (...trusted: readonly Key[]): NonNullable<PullSettings['signatures']> => [
+  const policy = (...trusted: readonly Key[]): SignatureEntries => [
     {
       scope: `localhost:${registry.port}/team/*`,
       keys: trusted.map(({ pem }) => pem),
       formats: ['bundle', 'simple-signing'],
     },
   ];
-  const pulled = async (tag: string, signatures: PullSettings['signatures']): Promise<PulledImage> => {
-    const settings = { registryCa: [authority.pem], ...(signatures === undefined ? {} : { signatures }) };
+  const pulled = async (tag: string, entries: SignatureEntries | undefined): Promise<PulledImage> => {
+    const settings = {
+      registryCa: [authority.pem],
+      ...(entries === undefined ? {} : withSignatures(entries)),
+    };
     return (await pullImage(name(tag), settings, { limits: shortLimits })).image;
   };
   const refused = async (

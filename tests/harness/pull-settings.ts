@@ -5,8 +5,7 @@ import { pull, type PulledImage, type PullDependencies, type PullSettings } from
 
 export const openSettings: PullSettings = {
   registries: [],
-  addedSignatures: [],
-  signatureScopes: [],
+  signatures: [],
   requireDigest: false,
   registryCa: [],
   credentials: [],
@@ -15,6 +14,13 @@ export const openSettings: PullSettings = {
   decryptionKeys: [],
   maxBytes: 1 << 30,
 };
+
+export type SignatureEntries = PullSettings['signatures'][number]['entries'];
+
+/** Returns the settings of a configuration whose only document has these signatures. */
+export function withSignatures(entries: SignatureEntries): Pick<PullSettings, 'signatures'> {
+  return { signatures: [{ entries, closed: true }] };
+}
 
 /** Short bounds, for servers that do not answer. */
 export const shortLimits: NonNullable<PullDependencies['limits']> = {

@@ -29,7 +29,7 @@ export type {
   SectionName,
   SettingValue,
 } from './configuration.js';
-export type { ImageConfiguration, ImageSignatures } from './settings/image.js';
+export type { ImageConfiguration, ImageSignatureList } from './settings/image.js';
 export type {
   DeliveredDocument,
   DeliveryName,

@@ -14,7 +14,11 @@ for (const [reference, settings, expected] of [
     /help: add .*\(registry-not-allowed\)$/,
   ],
   ['registry.example/team/app:1', { requireDigest: true }, /help: add @sha256:HEX .*\(digest-required\)$/],
-  ['registry.example/team/app:1', { signatures: [] }, /\(signature-scope-missing\)$/],
+  [
+    'registry.example/team/app:1',
+    { signatures: [{ entries: [], closed: true }] },
+    /\(signature-scope-missing\)$/,
+  ],
 ] as const)
   test(`${JSON.stringify(settings)} refuses ${reference} before the data hub is asked and a process is started`, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
@@ -28,8 +32,7 @@ for (const [reference, settings, expected] of [
         registryCa: [],
         tokenHosts: {},
         mirrors: {},
-        addedSignatures: [],
-        signatureScopes: [],
+        signatures: [],
         decryptionKeys: [],
         maxBytes: 1,
         ...settings,

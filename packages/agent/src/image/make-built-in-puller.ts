@@ -60,22 +60,19 @@ function checkPackProgram(): void {
 
 /** Parses by the rules of the puller what the document has in the right form. */
 function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
-  const { registries, signatures, addedSignatures, signatureScopes } = image;
-  const { registryCa, tokenHosts, mirrors, requireDigest, maxSize } = image;
+  const { registries, signatures, registryCa, tokenHosts, mirrors, requireDigest, maxSize } = image;
   const settings: Omit<PullSettings, 'credentials'> = {
     registries,
     requireDigest,
     registryCa: registryCa === undefined ? [] : [registryCa],
     tokenHosts,
     mirrors,
-    ...(signatures === undefined ? {} : { signatures }),
-    addedSignatures,
-    signatureScopes,
+    signatures,
     decryptionKeys: [],
     maxBytes: maxSize,
   };
   registries.flat().forEach(parseReferencePattern);
-  parseSignaturePolicy([...(signatures ?? []), ...addedSignatures]);
+  parseSignaturePolicy(signatures.flatMap(({ entries }) => entries));
   checkEndpointSettings({ credentials: [], tokenHosts, mirrors });
   return settings;
 }

@@ -402,3 +402,27 @@ test('witnesses: one more, one less or another place opens; quorum and required_
       `${effect} setting audit.required_within`,
     ]);
 });
+
+test('signature lists: what images need besides closes, and a closed list that changes opens', async () => {
+  const base = await configurationOf(pod);
+  type Lists = Configuration['image']['signatures'];
+  const list = (closed: boolean, ...scopes: readonly string[]): Lists[number] => ({
+    closed,
+    entries: scopes.map((scope) => ({ scope, keys: ['key'], formats: ['bundle'] })),
+  });
+  const effect = (before: Lists, after: Lists): readonly string[] => {
+    const having = (signatures: Lists): Configuration => ({ ...base, image: { ...base.image, signatures } });
+    return short(having(before), having(after));
+  };
+  const [opens, closes] = [['opens setting image.signatures'], ['closes setting image.signatures']];
+  const first = list(true, 'a/**');
+  assert.deepEqual(effect([], [first]), closes);
+  assert.deepEqual(effect([first], []), opens);
+  assert.deepEqual(effect([first], [first, list(false, 'b/**')]), closes);
+  assert.deepEqual(effect([first, list(false, 'b/**')], [first]), opens);
+  assert.deepEqual(effect([first], [list(true, 'a/**', 'b/**')]), opens);
+  assert.deepEqual(effect([first, list(false, 'b/**')], [first, list(true, 'b/**')]), closes);
+  assert.deepEqual(effect([first, list(true, 'b/**')], [first, list(false, 'b/**')]), opens);
+  // The same entries in one document, or in two.
+  assert.deepEqual(effect([first, list(false, 'b', 'c')], [first, list(false, 'b'), list(false, 'c')]), []);
+});

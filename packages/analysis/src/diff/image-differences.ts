@@ -1,4 +1,4 @@
-import type { Configuration, ImageConfiguration, ImageSignatures } from '@kata-agent/config';
+import type { Configuration, ImageConfiguration, ImageSignatureList } from '@kata-agent/config';
 import type { Difference, Effect } from './difference.js';
 
 /** Returns differences in the lists of `[image]` that documents narrow together: an image must pass those of each. */
@@ -40,30 +40,27 @@ function registriesEffect(before: Lists, after: Lists): Outcome {
     : { effect: 'opens', why: 'images come from other repositories' };
 }
 
-/** The signatures of an image configuration; of the first document or of a further one. */
-interface Requirement {
-  readonly document: 'first' | 'further';
-  readonly signatures: readonly ImageSignatures[];
+/** Returns the closed lists, and the entries of the others as one list: it does not matter which of these has an entry. */
+function signaturesOf({ signatures }: ImageConfiguration): readonly ImageSignatureList[] {
+  const closed = signatures.filter((list) => list.closed);
+  const entries = signatures.filter((list) => !list.closed).flatMap((list) => list.entries);
+  return entries.length === 0 ? closed : [...closed, { entries, closed: false }];
 }
 
-function signaturesOf({ signatures, addedSignatures }: ImageConfiguration): readonly Requirement[] {
-  if (signatures === undefined) return [];
-  const first: Requirement = { document: 'first', signatures };
-  return addedSignatures.length === 0
-    ? [first]
-    : [first, { document: 'further', signatures: addedSignatures }];
-}
-
-/** What is added to the first document's list accepts more scopes; what is added to others' requires more. */
-function signaturesEffect(before: readonly Requirement[], after: readonly Requirement[]): Outcome {
+/** What is added to a closed list accepts more scopes; what is added to the others' requires more. */
+function signaturesEffect(
+  before: readonly ImageSignatureList[],
+  after: readonly ImageSignatureList[],
+): Outcome {
   if (before.length === 0) return { effect: 'closes', why: 'images need signatures' };
   if (after.length === 0) return { effect: 'opens', why: 'images need no signature' };
-  const stays = before.every((was) => {
-    const is = after.find(({ document }) => document === was.document)?.signatures ?? [];
-    if (was.document === 'first') return JSON.stringify(is) === JSON.stringify(was.signatures);
-    const texts = is.map((each) => JSON.stringify(each));
-    return was.signatures.every((each) => texts.includes(JSON.stringify(each)));
-  });
+  const lists = after.map((list) => JSON.stringify(list));
+  const entries = after.flatMap((list) => list.entries.map((entry) => JSON.stringify(entry)));
+  const stays = before.every((list) =>
+    list.closed
+      ? lists.includes(JSON.stringify(list))
+      : list.entries.every((entry) => entries.includes(JSON.stringify(entry))),
+  );
   return stays
     ? { effect: 'closes', why: 'images of some scopes need further signatures' }
     : { effect: 'opens', why: 'images need other signatures' };

@@ -1,4 +1,4 @@
-import type { ImageConfiguration, ImageSettings } from './image.js';
+import type { ImageConfiguration, ImageSettings, ImageSignatureList } from './image.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
 import { credentialsKey, type PemTexts, registryCaKey, signatureKeyKey } from '../listener/named-files.js';
 import { imageSettings } from './image-settings.js';
@@ -12,23 +12,29 @@ export function imageConfiguration(
   documents: readonly ParsedDocument[],
   texts: PemTexts['texts'],
 ): ImageConfiguration {
-  const [signatures, ...added] = valuesOf('signatures', documents);
   return {
     ...settings,
     registries: valuesOf('registries', documents),
     registryCa: texts.get(registryCaKey),
     staticCredentials: texts.get(credentialsKey),
-    // Only the base document names files; the keys of further ones are texts already.
-    signatures: signatures?.map((each, entry) => ({
-      ...each,
-      keys: each.keys.map((key, index) => texts.get(signatureKeyKey(entry, index)) ?? key),
-    })),
-    addedSignatures: added.flat(),
-    // None of several further documents decides alone, or an earlier one of the host would let pass what a later one refuses.
-    signatureScopes: documents[0]?.sections.image.has(imageSettings.signatures.key)
-      ? []
-      : added.map((list) => list.map(({ scope }) => scope)),
+    signatures: signatureLists(documents, texts),
   };
+}
+
+function signatureLists(
+  documents: readonly ParsedDocument[],
+  texts: PemTexts['texts'],
+): readonly ImageSignatureList[] {
+  const [first, ...added] = valuesOf('signatures', documents);
+  if (first === undefined) return [];
+  // None of several further documents decides alone, or an earlier one of the host would let pass what a later one refuses.
+  const ofBase = documents[0]?.sections.image.has(imageSettings.signatures.key) === true;
+  // Only the base document names files; the keys of further ones are texts already.
+  const entries = first.map((each, entry) => ({
+    ...each,
+    keys: each.keys.map((key, index) => texts.get(signatureKeyKey(entry, index)) ?? key),
+  }));
+  return [{ entries, closed: true }, ...added.map((list) => ({ entries: list, closed: !ofBase }))];
 }
 
 /** Returns a setting in each document that has it. */

@@ -39,11 +39,14 @@ test('the built-in puller has the texts of all files that [image] names, and the
     proxy: 'http://proxy.example:3128',
     requireDigest: true,
     signatures: [
-      { scope: 'registry.example/team/*', keys: [key, key], formats: ['bundle'] },
-      { scope: '**', keys: [key], formats: ['bundle', 'simple-signing'] },
+      {
+        entries: [
+          { scope: 'registry.example/team/*', keys: [key, key], formats: ['bundle'] },
+          { scope: '**', keys: [key], formats: ['bundle', 'simple-signing'] },
+        ],
+        closed: true,
+      },
     ],
-    addedSignatures: [],
-    signatureScopes: [],
     maxSize: 64 * 1024 ** 2,
     decryptionKeys: undefined,
     store: 'memory',

@@ -7,6 +7,13 @@ export interface ImageSignatures {
   readonly formats: readonly string[];
 }
 
+/** The signatures that one document demands. */
+export interface ImageSignatureList {
+  readonly entries: readonly ImageSignatures[];
+  /** An image that no scope of the entries matches is refused. Else the list demands nothing of it. */
+  readonly closed: boolean;
+}
+
 /** Images of containers that the guest gets itself (R18). All but `puller` is for the built-in puller. */
 export interface ImageSettings {
   readonly puller: 'none' | 'cdh' | 'built-in';
@@ -38,12 +45,8 @@ export interface ImageSettings {
 export interface ImageConfiguration extends Omit<ImageSettings, 'registries' | 'signatures'> {
   /** One list of patterns for each document that has one: an image must match in each. */
   readonly registries: readonly (readonly string[])[];
-  /** Of the first document that has signatures: an image that no scope matches is refused. Undefined: of none. */
-  readonly signatures: readonly ImageSignatures[] | undefined;
-  /** Of further documents: what images of their scopes need besides. */
-  readonly addedSignatures: readonly ImageSignatures[];
-  /** Lists of scopes: an image must match in each, also if it needs no signature of `addedSignatures`. */
-  readonly signatureScopes: readonly (readonly string[])[];
+  /** One list for each document that has one: an image must pass each. Empty: images need no signature. */
+  readonly signatures: readonly ImageSignatureList[];
   /** The content of the file that `credentials` names; undefined: it names none. */
   readonly staticCredentials: string | undefined;
 }

@@ -38,37 +38,29 @@ test('each document with registries narrows: the lists stay apart', async () => 
 });
 
 test('the first document with signatures says which images are accepted; further ones add requirements', async () => {
-  const image = await loaded(
+  const { signatures } = await loaded(
     `${builtIn}${signed('a.example/**', keyA)}`,
     signed('a.example/team/*', keyB),
     signed('b.example/**', keyB),
   );
-  assert.deepEqual(
-    [image.signatures, image.addedSignatures].map((each) => each?.map(({ scope, keys }) => [scope, ...keys])),
-    [
-      [['a.example/**', keyA]],
-      [
-        ['a.example/team/*', keyB],
-        ['b.example/**', keyB],
-      ],
-    ],
-  );
-  assert.deepEqual(image.signatureScopes, []);
-  const late = await loaded(builtIn, signed('a.example/**', keyA), signed('**', keyB));
-  assert.deepEqual(
-    late.signatures?.map(({ scope }) => scope),
-    ['a.example/**'],
-  );
-  assert.deepEqual(
-    late.addedSignatures.map(({ scope }) => scope),
-    ['**'],
-  );
+  const formats = ['bundle'];
+  assert.deepEqual(signatures, [
+    { entries: [{ scope: 'a.example/**', keys: [keyA], formats }], closed: true },
+    { entries: [{ scope: 'a.example/team/*', keys: [keyB], formats }], closed: false },
+    { entries: [{ scope: 'b.example/**', keys: [keyB], formats }], closed: false },
+  ]);
 });
 
 test('without signatures in the base each further document with some says which images are accepted', async () => {
-  const { signatureScopes } = await loaded(builtIn, signed('**', keyA), signed('a.example/**', keyB));
-  assert.deepEqual(signatureScopes, [['a.example/**']]);
-  assert.deepEqual((await loaded(builtIn, signed('**', keyA))).signatureScopes, []);
+  const { signatures } = await loaded(builtIn, signed('**', keyA), signed('a.example/**', keyB));
+  assert.deepEqual(
+    signatures.map(({ entries: [entry], closed }) => [entry?.scope, closed]),
+    [
+      ['**', true],
+      ['a.example/**', true],
+    ],
+  );
+  assert.deepEqual((await loaded(builtIn)).signatures, []);
 });
 
 test('a digest is demanded and never waived; the lowest size counts', async () => {
@@ -122,8 +114,8 @@ test('may_set leaves signatures to a bound document; without one that has them t
   const own = `[image]\n${signed('**', keyA)}`;
   const { image } = await load(pinned(own), bound(own));
   assert.deepEqual(
-    image.signatures?.map(({ keys }) => keys),
-    [[keyA]],
+    image.signatures.map(({ entries }) => entries.map(({ keys }) => keys)),
+    [[[keyA]]],
   );
   const none = '[limits]\nconnections = 3\n';
   assert.match(

@@ -1,12 +1,7 @@
 import { ImageError } from '../errors/image-error.js';
 import { formatReference, type ImageReference } from '../reference/reference.js';
 import { matchesPattern, parseReferencePattern } from '../reference/reference-pattern.js';
-import {
-  matchingRequirements,
-  parseSignaturePolicy,
-  requirementsFor,
-  type SignatureRequirement,
-} from '../signature/signature-policy.js';
+import { requirementsFor, type SignatureRequirement } from '../signature/signature-policy.js';
 import type { PullSettings } from './pull-request.js';
 
 /** Reports whether a name matches a pattern of each list. Throws an ImageError for a pattern of the wrong form. */
@@ -23,24 +18,11 @@ export function checkReference(
   reference: ImageReference,
   settings: Omit<PullSettings, 'credentials'>,
 ): readonly SignatureRequirement[] {
-  const { registries, requireDigest } = settings;
+  const { registries, requireDigest, signatures } = settings;
   const name = formatReference(reference);
   if (!matchesEach(reference, registries))
     throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
   if (requireDigest && reference.digest === undefined)
     throw new ImageError('digest-required', `${name} has no digest`);
-  return requirementsOf(reference, settings);
-}
-
-function requirementsOf(
-  reference: ImageReference,
-  { signatures, addedSignatures, signatureScopes }: Omit<PullSettings, 'credentials'>,
-): readonly SignatureRequirement[] {
-  if (!matchesEach(reference, signatureScopes))
-    throw new ImageError(
-      'signature-scope-missing',
-      `${formatReference(reference)}: no scope of signatures matches in one of the documents`,
-    );
-  const required = signatures && requirementsFor(reference, parseSignaturePolicy(signatures));
-  return [...(required ?? []), ...matchingRequirements(reference, parseSignaturePolicy(addedSignatures))];
+  return requirementsFor(reference, signatures);
 }

@@ -6,7 +6,7 @@ import type { Platform } from '../manifest/platform.js';
 import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
 import type { Credential } from '../registry/credentials.js';
-import type { SignatureSettings } from '../signature/signature-policy.js';
+import type { SignatureList } from '../signature/signature-policy.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
 
 /** The part of `[image]` that a pull follows, with the files that it names read. */
@@ -19,12 +19,8 @@ export interface PullSettings {
   readonly credentials: readonly Credential[];
   readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
   readonly mirrors: Readonly<Record<string, string>>;
-  /** Absent: images need no signature. Empty: no image is accepted. */
-  readonly signatures?: readonly SignatureSettings[];
-  /** What images of their scopes need besides. */
-  readonly addedSignatures: readonly SignatureSettings[];
-  /** Lists of scopes: an image must match in each list. */
-  readonly signatureScopes: readonly (readonly string[])[];
+  /** An image must pass each list. Empty: images need no signature. */
+  readonly signatures: readonly SignatureList[];
   /** Private keys in PEM, of encrypted layers. */
   readonly decryptionKeys: readonly string[];
   /** Of all blobs of an image. */

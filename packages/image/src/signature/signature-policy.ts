@@ -25,6 +25,13 @@ export interface SignatureSettings {
   readonly formats: readonly string[];
 }
 
+/** The signatures that one document demands. */
+export interface SignatureList {
+  readonly entries: readonly SignatureSettings[];
+  /** An image that no scope of the entries matches is refused. Else the list demands nothing of it. */
+  readonly closed: boolean;
+}
+
 /** Throws an ImageError. */
 export function parseSignaturePolicy(entries: readonly SignatureSettings[]): readonly SignatureRequirement[] {
   return entries.map(({ scope, keys, formats }) => {
@@ -45,24 +52,20 @@ export function parseSignaturePolicy(entries: readonly SignatureSettings[]): rea
   });
 }
 
-/** Returns the requirements of each scope that matches an image. */
-export function matchingRequirements(
-  reference: ImageReference,
-  policy: readonly SignatureRequirement[],
-): readonly SignatureRequirement[] {
-  return policy.filter(({ scope }) => matchesPattern(scope, reference));
-}
-
-/** Returns the same, and throws an ImageError if no scope matches. */
+/** Returns the requirements of each scope that matches an image. Throws an ImageError if a closed list has no such scope. */
 export function requirementsFor(
   reference: ImageReference,
-  policy: readonly SignatureRequirement[],
+  lists: readonly SignatureList[],
 ): readonly SignatureRequirement[] {
-  const matching = matchingRequirements(reference, policy);
-  if (matching.length === 0)
-    throw new ImageError(
-      'signature-scope-missing',
-      `${formatReference(reference)}: ${policy.length === 0 ? 'signatures has no scope' : 'no scope of signatures matches'}`,
-    );
-  return matching;
+  return lists.flatMap(({ entries, closed }) => {
+    const matching = parseSignaturePolicy(entries).filter(({ scope }) => matchesPattern(scope, reference));
+    if (closed && matching.length === 0)
+      throw new ImageError(
+        'signature-scope-missing',
+        `${formatReference(reference)}: ${entries.length === 0 ? 'signatures has no scope' : 'no scope of signatures matches'}${
+          lists.length === 1 ? '' : ' in one of the documents'
+        }`,
+      );
+    return matching;
+  });
 }
