@@ -427,6 +427,55 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     await eventually(() => assert.deepEqual(traces(), before));
   });
 
+  it('two images are pulled at once: others wait, those beyond 16 are refused, and none has a process', async () => {
+    const client = await start(configOf({}));
+    // The others wait for the first container of a pod.
+    await client.createContainer(request(byDigest('base'), ['sleep', '100']));
+    const before = traces();
+    server?.kill('SIGSTOP');
+    const pulls = Array.from({ length: 18 }, () => {
+      const made = request(byDigest('base'), ['true']);
+      return { id: made.containerId, answer: answerOf(client.createContainer(made)) };
+    });
+    const pulling = (): readonly string[] =>
+      traces().processes.filter((pid) => !before.processes.includes(pid));
+    await eventually(() => assert.equal(pulling().length, 2));
+    const beyond = await answerOf(client.createContainer(request(byDigest('base'), ['true'])));
+    assert.deepEqual(
+      [beyond.code, /2 images are being pulled, and 16 wait/.test(beyond.message)],
+      ['RESOURCE_EXHAUSTED', true],
+      beyond.message,
+    );
+    // One that runs and all but two of those that wait.
+    for (const { id } of [...pulls.slice(0, 1), ...pulls.slice(4)])
+      await client.removeContainer({ containerId: id });
+    for (const { answer } of [...pulls.slice(0, 1), ...pulls.slice(4)])
+      assert.match((await answer).message, /was cancelled: the container was removed/);
+    assert.ok(pulling().length <= 2, pulling().join(' '));
+    server?.kill('SIGCONT');
+    for (const { id, answer } of pulls.slice(1, 4)) {
+      assert.equal((await answer).code, 'OK', (await answer).message);
+      await client.removeContainer({ containerId: id });
+    }
+    await eventually(() => assert.deepEqual(traces(), before));
+  });
+
+  it('the time of a pull counts while it waits for others', async () => {
+    const client = await start(configOf({}, 'guest_components_procs = "none"\nimage_pull_timeout = 3'));
+    await client.createContainer(request(byDigest('base'), ['sleep', '100']));
+    server?.kill('SIGSTOP');
+    const begun = performance.now();
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => answerOf(client.createContainer(request(byDigest('app'), ['true'])))),
+    );
+    assert.deepEqual(
+      answers.map(({ code }) => code),
+      ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'],
+    );
+    // Not the time of the pull before it and then its own.
+    assert.ok(performance.now() - begun < 5_000, `${performance.now() - begun} ms`);
+  });
+
   it('a pull has at most image_pull_timeout', async () => {
     const client = await start(configOf({}, 'guest_components_procs = "none"\nimage_pull_timeout = 2'));
     const before = traces();

@@ -1,13 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  GuestError,
-  type ImagePuller,
-  type PackRequest,
-  type PulledImage,
-  type PullRequest,
-} from '@kata-agent/guest';
+import type { ImagePuller, PackRequest, PulledImage, PullRequest } from '@kata-agent/guest';
 import {
   checkReference,
   type ChildPulledImage,
@@ -24,7 +18,9 @@ import {
 } from '@kata-agent/image';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../startup/log.js';
-import { imageFailure } from './image-failure.js';
+import { imageFailure, pullFailure } from './image-failure.js';
+import { PullDeadline } from './pull-deadline.js';
+import { PullQueue } from './pull-queue.js';
 
 export interface PullerOptions {
   readonly syscalls: Syscalls;
@@ -37,7 +33,7 @@ export interface PullerOptions {
   readonly proxy?: NetworkPlace | undefined;
   /** Whether roots are packed for a disk. Absent: they stay in memory. */
   readonly packs?: boolean;
-  /** For an image, from the request to the unpacked root; and to pack that. */
+  /** For an image, from the request to the unpacked root, with the time that it waits for other pulls; and to pack that. */
   readonly timeoutMs: number;
   readonly log: Log;
 }
@@ -49,6 +45,7 @@ export interface PullerOptions {
 export class BuiltInPuller implements ImagePuller {
   readonly #options: PullerOptions;
   readonly pack: ImagePuller['pack'];
+  readonly #queue = new PullQueue();
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -56,29 +53,51 @@ export class BuiltInPuller implements ImagePuller {
   }
 
   async pull(request: PullRequest): Promise<PulledImage> {
+    const { settings, timeoutMs } = this.#options;
+    const { reference } = request;
+    const deadline = new PullDeadline(reference, timeoutMs);
+    try {
+      // The process checks this, too: here a refusal needs neither the process, nor its turn, nor the data hub.
+      checkReference(parseReference(reference), settings);
+      return await this.#queue.run(() => this.#pullNow(request, deadline), {
+        signal: AbortSignal.any([request.signal, deadline.signal]),
+        refusal: ({ atOnce, waiting }) =>
+          pullFailure(
+            'exhausted',
+            reference,
+            `${atOnce} images are being pulled, and ${waiting} wait for it; help: create the container again when fewer wait`,
+          ),
+      });
+    } catch (error) {
+      throw imageFailure(reference, error);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  async #pullNow(request: PullRequest, deadline: PullDeadline): Promise<PulledImage> {
     const { syscalls } = this.#options;
     const { reference, directory } = request;
     const blobs = join(directory, 'blobs');
     const rootfs = join(directory, 'rootfs');
     try {
-      const deadline = performance.now() + this.#options.timeoutMs;
-      const image = await this.#fetch(request, blobs);
+      const image = await this.#fetch(request, { blobs, deadline });
       await this.#unpack(request, { image, blobs, rootfs, deadline });
       unmountTree(syscalls, blobs);
       rmdirSync(blobs);
       return resultOf(reference, image);
     } catch (error) {
       unmountTree(syscalls, directory);
-      throw imageFailure(reference, error);
+      throw error;
     }
   }
 
-  async #fetch({ reference, container, signal }: PullRequest, blobs: string): Promise<ChildPulledImage> {
-    const { settings, credentials, decryptionKeys, proxy, timeoutMs, log } = this.#options;
-    const parsed = parseReference(reference);
-    // The process checks this, too: here a refusal needs neither the process nor the data hub.
-    checkReference(parsed, settings);
-    const credential = credentialFor(parsed, await credentials(signal));
+  async #fetch(
+    { reference, container, signal }: PullRequest,
+    { blobs, deadline }: Pick<Fetched, 'blobs' | 'deadline'>,
+  ): Promise<ChildPulledImage> {
+    const { settings, credentials, decryptionKeys, proxy, log } = this.#options;
+    const credential = credentialFor(parseReference(reference), await credentials(signal));
     const owner = childUsers.pull;
     this.#mountTmpfs(blobs, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);
     const started = performance.now();
@@ -89,7 +108,7 @@ export class BuiltInPuller implements ImagePuller {
         reference,
         // The process has no other secret than the one that it uses.
         settings: { ...settings, credentials: credential === undefined ? [] : [credential] },
-        totalMs: timeoutMs,
+        totalMs: deadline.left(),
         userAgent: 'kata-agent',
         proxy,
       },
@@ -113,45 +132,53 @@ export class BuiltInPuller implements ImagePuller {
     return image;
   }
 
-  async #unpack({ reference, container, signal }: PullRequest, { image, blobs, rootfs, deadline }: Fetched) {
-    const { settings, timeoutMs, log } = this.#options;
-    const left = deadline - performance.now();
-    if (left <= 0)
-      throw new GuestError(
-        'deadline',
-        `image ${JSON.stringify(reference)} cannot be pulled: it took more than ${timeoutMs / 1000} s (image_pull_timeout)`,
-      );
-    const limits = { ...defaultLimits, bytes: settings.maxBytes, milliseconds: left };
+  async #unpack({ container, signal }: PullRequest, { image, blobs, rootfs, deadline }: Fetched) {
+    const { settings, log } = this.#options;
+    const milliseconds = deadline.left();
+    const limits = { ...defaultLimits, bytes: settings.maxBytes, milliseconds };
     // The root and what a container makes in it need inodes, too.
     this.#mountTmpfs(rootfs, ['mode=755', `nr_inodes=${limits.entries + spareInodes}`]);
-    const { entries, bytes, milliseconds, droppedAttributes } = await runUnpackChild(
-      { blobs, target: rootfs, layers: image.layers, limits },
-      { signal },
-    );
+    const {
+      entries,
+      bytes,
+      milliseconds: ms,
+      droppedAttributes,
+    } = await runUnpackChild({ blobs, target: rootfs, layers: image.layers, limits }, { signal });
     const dropped = Object.keys(droppedAttributes).join(', ');
     log('info', 'an image was unpacked', {
       container,
       entries,
       bytes,
-      ms: Math.round(milliseconds),
+      ms: Math.round(ms),
       ...(dropped === '' ? {} : { dropped }),
     });
   }
 
-  async #pack({ reference, directory, signal }: PackRequest): Promise<string> {
-    const { syscalls, settings, timeoutMs } = this.#options;
+  async #pack(request: PackRequest): Promise<string> {
+    const { reference, signal } = request;
+    const deadline = new PullDeadline(reference, this.#options.timeoutMs);
+    try {
+      return await this.#queue.goOn(
+        () => this.#packNow(request, deadline),
+        AbortSignal.any([signal, deadline.signal]),
+      );
+    } catch (error) {
+      throw imageFailure(reference, error);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  async #packNow({ directory, signal }: PackRequest, deadline: PullDeadline): Promise<string> {
+    const { syscalls, settings } = this.#options;
     const source = join(directory, 'rootfs');
     const target = join(directory, 'packed');
     const owner = childUsers.pack;
     this.#mountTmpfs(target, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);
-    try {
-      const request = { source, target, maxBytes: settings.maxBytes, milliseconds: timeoutMs };
-      const image = await runPackChild(request, { signal });
-      unmountTree(syscalls, source);
-      return image;
-    } catch (error) {
-      throw imageFailure(reference, error);
-    }
+    const request = { source, target, maxBytes: settings.maxBytes, milliseconds: deadline.left() };
+    const image = await runPackChild(request, { signal });
+    unmountTree(syscalls, source);
+    return image;
   }
 
   #mountTmpfs(target: string, options: readonly string[]): void {
@@ -172,8 +199,7 @@ interface Fetched {
   readonly image: ChildPulledImage;
   readonly blobs: string;
   readonly rootfs: string;
-  /** Of `performance.now()`. */
-  readonly deadline: number;
+  readonly deadline: PullDeadline;
 }
 
 function resultOf(

@@ -29,16 +29,24 @@ const layerKinds: Readonly<Partial<Record<LayerErrorCode, GuestErrorKind>>> = {
   child: 'internal',
 };
 
+/** Returns the error of an image that is not pulled. */
+export function pullFailure(
+  kind: GuestErrorKind,
+  reference: string,
+  why: string,
+  cause?: unknown,
+): GuestError {
+  return new GuestError(
+    kind,
+    `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled: ${why}`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
 /** Converts an error of a pull; another one is returned as it is. */
 export function imageFailure(reference: string, error: unknown): unknown {
   const failed = (kind: GuestErrorKind, code: string, why: string): GuestError =>
-    new GuestError(
-      kind,
-      `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled: ${why} (${code})`,
-      {
-        cause: error,
-      },
-    );
+    pullFailure(kind, reference, `${why} (${code})`, error);
   if (error instanceof ImageError)
     return failed(
       imageKinds[error.code] ?? 'precondition',
