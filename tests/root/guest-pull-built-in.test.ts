@@ -529,6 +529,10 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     assert.deepEqual(programs.calls('confidential-data-hub'), [
       { method: 'GetResource', ResourcePath: 'kbs:///default/key/image' },
     ]);
+    // Now the agent unwraps the keys of this manifest only.
+    const said = agent?.log.filter((line) => line.includes('an image was fetched and verified')).at(-1) ?? '';
+    const { digest } = JSON.parse(said) as { readonly digest: string };
+    assert.equal(await output(client, `${registry.host}/team/encrypted@${digest}`), 'pulled\nsecond layer\n');
     const before = traces();
     const refused = async (message: RegExp): Promise<void> => {
       const answer = await answerOf(client.createContainer(request(encrypted, ['true'])));

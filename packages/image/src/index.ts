@@ -11,7 +11,7 @@ export { parseManifest } from './manifest/parse-manifest.js';
 export { ownPlatform } from './manifest/platform.js';
 export { checkReference } from './pull/check-reference.js';
 export { pull } from './pull/pull.js';
-export type { PulledImage, PullDependencies, PullSettings, WrappedKey } from './pull/pull-request.js';
+export type { PulledImage, PullDependencies, PullSettings } from './pull/pull-request.js';
 export { parseReference } from './reference/reference.js';
 export { parseReferencePattern } from './reference/reference-pattern.js';
 export { type Credential, credentialFor, parseCredentials } from './registry/credentials.js';

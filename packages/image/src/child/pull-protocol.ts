@@ -3,7 +3,8 @@ import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
 import type { ImageProcess } from '../manifest/image-config.js';
 import { type Digest, isDigest } from '../reference/digest.js';
-import type { PullSettings, WrappedKey } from '../pull/pull-request.js';
+import type { WrappedKey } from '../encryption/wrapped-keys.js';
+import type { PullSettings } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
 import type { LayerFile } from './protocol.js';
 import type { ChildOutcome } from './converse.js';
@@ -34,9 +35,25 @@ export interface ChildPulledImage {
   readonly signatures: readonly string[];
 }
 
-/** Characters of a line: a configuration has up to 4 MiB. */
+/** A manifest or index as the process has fetched it. */
+export interface SentManifest {
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+}
+
+/** What the process asks of the agent. */
+export type PullQuestion =
+  | { readonly kind: 'key'; readonly key: WrappedKey }
+  /** Whose keys it will ask for. */
+  | { readonly kind: 'manifests'; readonly manifests: readonly SentManifest[] };
+
+/** Characters of a line: a configuration has up to 4 MiB, and so have an index and a manifest. */
 export const pullLineLength: number = 16 * 1024 * 1024;
 const mostLayers = 1_000;
+/** An index and a manifest. */
+const mostManifests = 2;
+/** Of base64: 4 MiB. */
+const manifestLength = 6 * 1024 * 1024;
 /** Of base64: a packet has about 700 bytes for each recipient. */
 const packetLength = 128 * 1024;
 const textLength = 1_000;
@@ -52,7 +69,7 @@ export function decryptedFile(index: number): string {
 }
 
 /** Parses a line of the child. It has talked to a registry: each value is checked again. Throws a LayerError for one of no known form. */
-export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, WrappedKey> {
+export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, PullQuestion> {
   const value = parseJson(line);
   if (value.progress === true) return { kind: 'progress' };
   if (isRecord(value.unwrap)) {
@@ -61,9 +78,11 @@ export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, W
     if (encoded.length > packetLength) throw invalid();
     return {
       kind: 'question',
-      question: { scheme: text(scheme), packet: Buffer.from(encoded, 'base64') },
+      question: { kind: 'key', key: { scheme: text(scheme), packet: Buffer.from(encoded, 'base64') } },
     };
   }
+  if (value.manifests !== undefined)
+    return { kind: 'question', question: { kind: 'manifests', manifests: manifestsOf(value.manifests) } };
   if (isRecord(value.result)) return { kind: 'result', result: imageOf(value.result) };
   if (!isRecord(value.error)) throw invalid();
   const message = withoutControls(text(value.error.message));
@@ -99,6 +118,16 @@ function imageOf(result: Members): ChildPulledImage {
     bytes: count(result.bytes),
     signatures: texts(result.signatures).map(withoutControls),
   };
+}
+
+function manifestsOf(value: unknown): readonly SentManifest[] {
+  if (!Array.isArray(value) || value.length > mostManifests) throw invalid();
+  return value.map((each: unknown) => {
+    if (!isRecord(each)) throw invalid();
+    const encoded = text(each.bytes);
+    if (encoded.length > manifestLength) throw invalid();
+    return { mediaType: text(each.mediaType), bytes: Buffer.from(encoded, 'base64') };
+  });
 }
 
 type Members = Readonly<Record<string, unknown>>;

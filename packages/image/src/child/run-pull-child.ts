@@ -4,7 +4,8 @@ import {
   type PullChildRequest,
   pullLineLength,
 } from './pull-protocol.js';
-import type { WrappedKey } from '../pull/pull-request.js';
+import { parseReference } from '../reference/reference.js';
+import { KeyAnswers, type UnwrapKey } from './key-answers.js';
 import { type ChildSettings, runChild } from './run-child.js';
 
 /**
@@ -18,8 +19,7 @@ export async function runPullChild(
     unwrapKey,
     ...settings
   }: ChildSettings & {
-    /** Returns the options of a layer's cipher; undefined: there is no key for them. */
-    readonly unwrapKey?: (key: WrappedKey) => Promise<Uint8Array | undefined>;
+    readonly unwrapKey?: UnwrapKey;
   } = {},
 ): Promise<ChildPulledImage> {
   return await runChild(
@@ -32,10 +32,7 @@ export async function runPullChild(
       threads: 4,
       lineLength: pullLineLength,
       parse: parsePullMessage,
-      answer: async (key) => {
-        const options = await unwrapKey?.(key);
-        return { options: options === undefined ? null : Buffer.from(options).toString('base64') };
-      },
+      answer: new KeyAnswers(parseReference(request.reference), unwrapKey).answer,
     },
     settings,
   );

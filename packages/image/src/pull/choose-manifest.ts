@@ -12,7 +12,7 @@ export interface ChosenManifest {
   readonly manifest: ImageManifest;
   readonly fetched: FetchedManifest;
   /** What a signature can be of: the index if there is one, and the manifest. */
-  readonly objects: readonly SignableObject[];
+  readonly objects: readonly (FetchedManifest & SignableObject)[];
 }
 
 /** Fetches what a reference names, and from an index the manifest of exactly the platform. Throws an ImageError. */

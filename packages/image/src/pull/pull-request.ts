@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import type { NetworkPlace } from '@kata-agent/linux';
+import type { WrappedKey } from '../encryption/wrapped-keys.js';
 import type { TransportLimits } from '../http/transport-limits.js';
 import type { ImageConfig } from '../manifest/image-config.js';
 import type { Platform } from '../manifest/platform.js';
 import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
 import type { Credential } from '../registry/credentials.js';
+import type { FetchedManifest } from '../registry/registry.js';
 import type { SignatureList } from '../signature/signature-policy.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
 
@@ -34,14 +36,6 @@ export interface PullRequest {
   readonly settings: PullSettings;
 }
 
-/** A layer's key that is wrapped for somebody else than a key of the settings, for example the key provider of CDH. */
-export interface WrappedKey {
-  /** The end of the annotation's name: `jwe`, `provider.attestation-agent`. */
-  readonly scheme: string;
-  /** The annotation, decoded. */
-  readonly packet: Uint8Array;
-}
-
 export interface PullDependencies {
   /** An existing, empty directory that nobody else can write: blobs are stored there, and trusted once they are verified. */
   readonly directory: string;
@@ -52,8 +46,14 @@ export interface PullDependencies {
   readonly limits?: TransportLimits;
   /** For the whole pull. Absent: 20 minutes. */
   readonly totalMs?: number;
-  /** Returns the options of a layer's cipher, or undefined when it cannot. */
-  readonly unwrapKey?: (key: WrappedKey) => Promise<Uint8Array | undefined>;
+  /**
+   * Returns the options of a layer's cipher, or undefined when it cannot: of a key that is wrapped for somebody else than a key of the
+   * settings. `manifests`: what the reference names, and if that is an index the manifest that was chosen.
+   */
+  readonly unwrapKey?: (
+    key: WrappedKey,
+    manifests: readonly FetchedManifest[],
+  ) => Promise<Uint8Array | undefined>;
 }
 
 /** A blob on disk that has the size and digest of the manifest. */

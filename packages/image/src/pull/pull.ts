@@ -1,6 +1,7 @@
 import { BlobDirectory } from '../blob/blob-directory.js';
 import { downloadBlob } from '../blob/download-blob.js';
 import { type LayerCipher, openLayerCipher } from '../encryption/layer-cipher.js';
+import type { WrappedKey } from '../encryption/wrapped-keys.js';
 import { ImageError } from '../errors/image-error.js';
 import { Transport } from '../http/transport.js';
 import { defaultTransportLimits } from '../http/transport-limits.js';
@@ -46,11 +47,13 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
     await downloadBlob(source, blobs, manifest.config);
     const config = parseImageConfig(await blobs.read(manifest.config.digest));
     checkConfig(config, manifest, platform);
+    const { decryptionKeys } = settings;
+    const unwrapKey = async (key: WrappedKey) => dependencies.unwrapKey?.(key, objects);
     // A key that is missing is found before the layers are fetched.
     const ciphers = new Map<LayerDescriptor, LayerCipher>();
     for (const layer of manifest.layers)
       if (layer.type.encrypted)
-        ciphers.set(layer, await openLayerCipher(layer, { ...settings, ...dependencies }));
+        ciphers.set(layer, await openLayerCipher(layer, { decryptionKeys, unwrapKey }));
     const missing = new Map(manifest.layers.map((layer) => [layer.digest, layer]));
     missing.delete(manifest.config.digest);
     await inParallel([...missing.values()], parallelLayers, (layer) => downloadBlob(source, blobs, layer));
