@@ -18,6 +18,7 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
+import { unconstrainedFacts } from './unconstrained-facts.js';
 
 /** The input of a generated configuration, besides the workloads. */
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
@@ -55,7 +56,11 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
       ),
     },
   );
-  return options.setup.verifiedLayers === undefined ? plan : { ...plan, verifiedLayers: true };
+  return {
+    ...plan,
+    unconstrained: unconstrainedFacts(plan.unconstrained, workloads, options.setup, options.images),
+    ...(options.setup.verifiedLayers === undefined ? {} : { verifiedLayers: true }),
+  };
 }
 
 function repositoriesOf(workloads: readonly Workload[]): readonly string[] {

@@ -107,6 +107,29 @@ test('a process that is not the image’s, or not known, is left to the other ru
   }
 });
 
+test('a user that the image names is constrained for the containers whose process is the image’s', async () => {
+  const open = async (given: Given): Promise<readonly string[]> =>
+    [...(await generated(given)).matchAll(/^# NOT CONSTRAINED: CreateContainer, (.*?)\. /gm)].map(
+      ([, what = '']) => what,
+    );
+  assert.deepEqual(await open({}), []);
+  const second = `{ name: d, image: "${image}", command: [/bin/sh] }`;
+  assert.deepEqual(await open({ container: ` }, ${second.slice(0, -2)}` }), ['users of d', 'groups of d']);
+  assert.deepEqual(await open({ container: ', command: [/bin/sh]' }), ['users', 'groups']);
+  const other: RuntimeSetup = { runtime: 'rs', guest: 'confidential' };
+  assert.deepEqual(await open({ setup: other }), ['users', 'groups']);
+  // Without the image's configuration, nothing is known of one container, and of the others as much as before.
+  const unknown = 'registry.example/team/other@sha256:'.concat('b'.repeat(64));
+  const third = `{ name: d, image: "${unknown}" }`;
+  assert.deepEqual(await open({ container: ` }, ${third.slice(0, -2)}` }), [
+    'commands of d',
+    'environment',
+    'directories of d',
+    'users of d',
+    'groups of d',
+  ]);
+});
+
 test('without the built-in puller there is no such rule, and a tag is no digest', async () => {
   for (const other of [
     { runtime: 'rs', guest: 'confidential' },

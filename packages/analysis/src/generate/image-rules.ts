@@ -35,24 +35,17 @@ export function imageRules(
   images: ImageConfigs,
 ): readonly ExtraRule[] {
   if (!seesImages(setup)) return [];
-  const owners = new Map<ExpectedCall, Workload>(
-    workloads.flatMap((workload) =>
-      expectedCalls(workload, setup, images).map((call) => [call, workload] as const),
-    ),
-  );
+  const processes = processesOf(workloads, setup, images);
   const notCompared = new Set<string>();
-  const expression = eachContainer([...owners.keys()], 'CreateContainer', (call) => {
-    const workload = owners.get(call);
-    const container = workload?.containers.find(({ name }) => name === call.container);
-    const request = asCreate(call);
-    if (workload === undefined || container === undefined || request === undefined)
-      return 'image.from == "pause_bundle"';
-    const digest = digestIn(container.image);
-    if (digest === undefined) throw new RangeError(`image ${container.image} has no digest`);
+  const expression = eachContainer([...processes.keys()], 'CreateContainer', (call) => {
+    const process = processes.get(call);
+    if (process === undefined) return 'image.from == "pause_bundle"';
+    const digest = digestIn(process.container.image);
+    if (digest === undefined) throw new RangeError(`image ${process.container.image} has no digest`);
     const pinned = `image.digest == ${celLiteral(digest)}`;
-    const process = comparison({ workload, container, request, call, image: images.get(container.image) });
-    if (typeof process === 'object') notCompared.add(`- ${container.name}: ${process.why}`);
-    return typeof process === 'object' ? pinned : `${pinned} &&\n  ${process}`;
+    if (process.comparison !== undefined) return `${pinned} &&\n  ${process.comparison}`;
+    notCompared.add(`- ${process.container.name}: ${process.why}`);
+    return pinned;
   });
   return [
     {
@@ -70,6 +63,33 @@ export function imageRules(
   ];
 }
 
+/** A container, and the CEL that compares its process with its image, or why there is none. */
+export type ComparedProcess = { readonly container: Container } & (
+  | { readonly comparison: string }
+  | { readonly comparison?: undefined; readonly why: string }
+);
+
+/** Returns the process of each expected call that creates a container; undefined: the pause container's. */
+export function processesOf(
+  workloads: readonly Workload[],
+  setup: RuntimeSetup,
+  images: ImageConfigs,
+): ReadonlyMap<ExpectedCall, ComparedProcess | undefined> {
+  return new Map(
+    workloads.flatMap((workload) =>
+      expectedCalls(workload, setup, images)
+        .filter(({ method }) => method === 'CreateContainer')
+        .map((call) => {
+          const container = workload.containers.find(({ name }) => name === call.container);
+          const request = asCreate(call);
+          if (container === undefined || request === undefined) return [call, undefined] as const;
+          const image = images.get(container.image);
+          return [call, { container, ...comparison({ workload, container, request, call, image }) }] as const;
+        }),
+    ),
+  );
+}
+
 interface Compared {
   readonly workload: Workload;
   readonly container: Container;
@@ -79,7 +99,7 @@ interface Compared {
 }
 
 /** Returns a call of `runs_image_entrypoint`, or why the process is not the image's, or is not known. */
-function comparison(compared: Compared): string | { readonly why: string } {
+function comparison(compared: Compared): { readonly comparison: string } | { readonly why: string } {
   const { container, image, call } = compared;
   if (image === undefined) return { why: 'the configuration of the image is not given (--image-layout)' };
   if (container.command !== undefined) return { why: 'the pod has a command of its own' };
@@ -97,9 +117,9 @@ function comparison(compared: Compared): string | { readonly why: string } {
     groups: groupsOf(compared.workload),
     cwd: container.workingDir === undefined ? [] : [container.workingDir],
   }).filter(([key, values]) => values !== undefined && (key === 'args' || values.length > 0));
-  if (options.length === 0) return 'runs_image_entrypoint()';
+  if (options.length === 0) return { comparison: 'runs_image_entrypoint()' };
   const entries = options.map(([key, values]) => `${celLiteral(key)}: ${celLiteral(values ?? [])}`);
-  return `runs_image_entrypoint({\n    ${entries.join(',\n    ')}})`;
+  return { comparison: `runs_image_entrypoint({\n    ${entries.join(',\n    ')}})` };
 }
 
 /** The arguments that the pod gives to the entrypoint. */

@@ -42,6 +42,8 @@ export interface Unconstrained {
   /** For people: `commands`. */
   readonly name: string;
   readonly method: MethodName;
+  /** Names of the containers that it is about; absent: all. */
+  readonly containers?: readonly string[];
   readonly why: readonly string[];
 }
 
@@ -61,6 +63,7 @@ export interface Plan {
   readonly rules: readonly PlannedRule[];
   /** Rendered after the others. */
   readonly extra: readonly ExtraRule[];
+  /** What no rule constrains. */
   readonly unconstrained: readonly Unconstrained[];
   /** Rules that the loader would reject, even when split. Nothing replaces them. */
   readonly tooLong: readonly Unconstrained[];

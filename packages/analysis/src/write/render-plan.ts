@@ -50,9 +50,10 @@ function strictText({ senseless }: Plan): string {
   return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
 }
 
-function unconstrainedText({ name, method, why }: Unconstrained): string {
+function unconstrainedText({ name, method, containers, why }: Unconstrained): string {
+  const what = containers === undefined ? name : `${name} of ${containers.join(', ')}`;
   return comment([
-    `NOT CONSTRAINED: ${method}, ${name}. There is no rule: any value is allowed. Why:`,
+    `NOT CONSTRAINED: ${method}, ${what}. There is no rule: any value is allowed. Why:`,
     ...why.map((line) => `- ${line}`),
   ]);
 }

@@ -128,7 +128,8 @@ function notesOn({ unconstrained }: Plan, { workloads, images, setup }: Pods): r
     ...tagNotes(workloads),
     ...layerNotes(workloads, images, setup),
     ...unconstrained.map(
-      ({ method, name, why }) => `not constrained: ${name} of ${method}: ${few(why, 2, '; ')}`,
+      ({ method, name, containers, why }) =>
+        `not constrained: ${name} of ${method}${containers === undefined ? '' : ` of ${few(containers, 4, ', ')}`}: ${few(why, 2, '; ')}`,
     ),
     ...workloads.flatMap((workload) => [...workload.notes, ...gpuNotes(workload, setup)]),
   ];

@@ -335,6 +335,8 @@ test('an image from a layout is pinned with its process, and checked by the same
   assert.doesNotMatch(made.stderr, /refused with any configuration/);
   assert.match(made.stdout, /runs_image_entrypoint\(\{\n +"args": \["x"\]/);
   assert.match(made.stdout, /guests without a shared filesystem, which pull images themselves/);
+  // The image's user is a name, and the rule about its process compares it.
+  assert.doesNotMatch(made.stderr, /not constrained/);
   const toml = file('pulled.toml', made.stdout);
   const checked = (text: string, ...more: readonly string[]) =>
     runBinary([
@@ -361,6 +363,22 @@ test('an image from a layout is pinned with its process, and checked by the same
   assert.match(
     partly.stdout,
     /not checked\n[^]*rule "own": it is evaluated after the pull, .* pass --image-layout registry/,
+  );
+});
+
+test('the note about users names the containers whose process is not compared with the image', () => {
+  const digest = layoutOf('users', { Entrypoint: ['/app'], User: 'app' });
+  const reference = `registry.example/app@${digest}`;
+  const two = file(
+    'two.yaml',
+    `kind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - { name: c, image: "${reference}" }\n    - { name: d, image: "${reference}", command: [y] }\n`,
+  );
+  const layout = ['--image-layout', `${reference}=${join(directory, 'users')}`];
+  const { code, stderr } = runBinary(['config', 'generate', '--pod', two, ...layout, ...pulling]);
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stderr,
+    /note: not constrained: users of CreateContainer of d: image .* has a user name, "app"/,
   );
 });
 
