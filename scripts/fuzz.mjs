@@ -1,4 +1,4 @@
-// `npm run fuzz [-- --runs N --target NAME --seed S]`: compiles, then runs the targets in fuzz/ with random
+// `npm run fuzz [-- OPTIONS]`: compiles, then runs the targets in fuzz/ with random
 // inputs.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
