@@ -2,6 +2,12 @@ export { type ConsistencyRule, consistency, type Inconsistency, inconsistencies 
 export type { Endpoint } from './endpoint.js';
 export { type Area, areas, endpoints } from './endpoints.js';
 export { type UnclaimedGuarantee, unclaimedWithForward } from './forward-mode.js';
+export {
+  attestationAgentDirectory,
+  attestationAgentSocket,
+  dataHubSocket,
+  initdataDirectory,
+} from './guest-component-paths.js';
 export { type Group, type GroupName, groups, isGroupName } from './groups.js';
 export { existedIn, membersOf } from './members.js';
 export {

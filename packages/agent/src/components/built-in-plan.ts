@@ -1,5 +1,6 @@
+import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
-import { attestationSocket, type Component, dataHubSocket, initdataDirectory } from './component.js';
+import type { Component } from './component.js';
 
 /** The guest components in the order in which they are started; each level includes those before it. */
 const levels = ['none', 'attestation-agent', 'confidential-data-hub', 'api-server-rest'] as const;
@@ -33,10 +34,10 @@ export function builtInPlan(
     {
       id: 'attestation-agent',
       path: `${programs}/attestation-agent`,
-      args: ['--attestation_sock', `unix://${attestationSocket}`, ...initdataArgs],
+      args: ['--attestation_sock', `unix://${attestationAgentSocket}`, ...initdataArgs],
       config: `${initdataDirectory}/aa.toml`,
       env: {},
-      waitSocket: attestationSocket,
+      waitSocket: attestationAgentSocket,
       timeoutMs: launchTimeoutMs,
     },
     {

@@ -13,13 +13,3 @@ export interface Component {
   /** In ms; 0: it is not waited for. */
   readonly timeoutMs: number;
 }
-
-/** Where the attestation agent listens (Kata 4.1, src/agent/src/main.rs). */
-export const attestationSocket: string =
-  '/run/confidential-containers/attestation-agent/attestation-agent.sock';
-
-/** Where the confidential data hub listens. */
-export const dataHubSocket: string = '/run/confidential-containers/cdh.sock';
-
-/** Where initdata is written (keep-initdata.ts), and where the components look for their parts of it. */
-export const initdataDirectory: string = '/run/confidential-containers/initdata';

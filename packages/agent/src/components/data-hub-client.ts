@@ -1,3 +1,4 @@
+import { dataHubSocket } from '@kata-agent/catalogue';
 import {
   type DataHub,
   GuestError,
@@ -15,7 +16,6 @@ import {
 import { type CallOptions, type Channel, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
-import { dataHubSocket } from './component.js';
 import type { ResourceSource } from './load-guest-components.js';
 
 export interface DataHubOptions {

@@ -1,6 +1,7 @@
+import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
 import { builtInPlan, levelOf } from './built-in-plan.js';
-import { attestationSocket, type Component, dataHubSocket, initdataDirectory } from './component.js';
+import type { Component } from './component.js';
 import { extensionRoot } from './extension.js';
 import type { Manifest } from './manifest.js';
 
@@ -32,8 +33,8 @@ export function planOf(
     return builtInPlan(level, { restApi, launchTimeoutMs: launchProcessTimeout * 1000, initdata });
   const ocicrypt = manifest.paths.get('ocicrypt-config');
   return manifest.plan(level, {
-    aa_attestation_uri: `unix://${attestationSocket}`,
-    aa_attestation_socket: attestationSocket,
+    aa_attestation_uri: `unix://${attestationAgentSocket}`,
+    aa_attestation_socket: attestationAgentSocket,
     aa_config_path: `${initdataDirectory}/aa.toml`,
     cdh_config_path: `${initdataDirectory}/cdh.toml`,
     cdh_socket: dataHubSocket,

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect as connectSocket } from 'node:net';
+import { attestationAgentSocket } from '@kata-agent/catalogue';
 import { MeasurementError } from '@kata-agent/measurement';
 import { AttestationAgentService } from '@kata-agent/protocol/attestation_agent';
 import { connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
-import { attestationSocket } from '../components/component.js';
 
 /** A quote passes through the host. */
 const timeoutMs = 30_000;
@@ -17,7 +17,7 @@ const mostBytes = 1024 * 1024;
  */
 export async function quoteOfAttestationAgent(
   reportData: Uint8Array,
-  path: string = attestationSocket,
+  path: string = attestationAgentSocket,
 ): Promise<Uint8Array> {
   const socket = connectSocket(path);
   try {

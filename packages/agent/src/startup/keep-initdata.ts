@@ -1,7 +1,7 @@
+import { initdataDirectory } from '@kata-agent/catalogue';
 import { type Configuration, initdataPolicyKey } from '@kata-agent/config';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { initdataDirectory } from '../components/component.js';
 import { CannotApply } from './cannot-apply.js';
 import type { Log } from './log.js';
 

@@ -1,3 +1,4 @@
+import { attestationAgentDirectory } from '@kata-agent/catalogue';
 import { contains } from './clean-path.js';
 
 /** An entry of the mount table. */
@@ -5,9 +6,6 @@ interface GuestMount {
   readonly target: string;
   readonly type: string;
 }
-
-/** The directory of the attestation agent's socket, which signs reports over any bytes. */
-const attestationAgent = '/run/confidential-containers/attestation-agent';
 
 /**
  * Reports whether a container with this source could get evidence in the guest's name: from the attestation agent, from configfs
@@ -20,7 +18,7 @@ const attestationAgent = '/run/confidential-containers/attestation-agent';
 export function givesEvidence(path: string, mounts: readonly GuestMount[]): boolean {
   const mountPoints = (type: string): readonly string[] =>
     mounts.filter((mount) => mount.type === type).map(({ target }) => target);
-  const whole = ['/sys/kernel/config', attestationAgent, ...mountPoints('configfs')];
+  const whole = ['/sys/kernel/config', attestationAgentDirectory, ...mountPoints('configfs')];
   // Most files of /dev give no evidence: /dev/shm, /dev/fuse.
   const parents = ['/dev', ...mountPoints('devtmpfs')];
   return (
