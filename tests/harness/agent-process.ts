@@ -12,7 +12,8 @@ import { withGuestPaths } from './guest-paths.js';
 import { runtimeEnvironment, withRuntime } from './oci-runtime.js';
 import { agentProgram } from './repository.js';
 
-interface AgentOptions {
+/** How an agent is started. */
+export interface AgentOptions {
   /** The program; absent: the compiled packages, as `npx` runs them. */
   readonly program?: string;
   /** The text of the document for `-c`; absent: none. */

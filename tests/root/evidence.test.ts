@@ -19,6 +19,7 @@ import { clientProgram } from '../harness/repository.js';
 import { eventually } from '../harness/retry.js';
 import { answerOf } from '../harness/sweep.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
+import { agentWithTpm, tpmEvidence } from '../harness/tpm-evidence.js';
 import { TlsRelay } from '../harness/tls-relay.js';
 
 const ca = new Authority();
@@ -33,11 +34,7 @@ const configOf = (evidence: string, realmPort: number): string => `[api]
 release = "4.1"
 allowed_endpoints = ["GetGuestDetails"]
 
-[measurement]
-tpm = "require"
-
 ${evidence}
-
 [audit]
 file = "/run/audit.log"
 
@@ -92,13 +89,6 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   let agent: AgentProcess;
   const path = (name: string): string => join(directory, name);
 
-  /** Options of an agent in a guest whose /run is kept between agents. */
-  const guest = (config: string, env: Readonly<Record<string, string>> = {}) => ({
-    config,
-    env: { TPM2TOOLS_TCTI: tpm.transport, ...env },
-    sharesNetwork: true,
-    setup: `mount --bind ${directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
-  });
   let config = '';
   let realm: DialServer;
 
@@ -109,8 +99,8 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     writeFileSync(path('key'), client.key);
     tpm = await SoftTpm.start();
     realm = await DialServer.start(realmCa.server(['localhost']));
-    config = configOf('[evidence]\nsources = ["tpm"]\nrequire = ["tpm"]', realm.port);
-    agent = await AgentProcess.start(guest(config));
+    config = configOf(tpmEvidence(), realm.port);
+    agent = await AgentProcess.start(agentWithTpm(config, tpm, directory));
   });
   after(async () => {
     await agent.dispose();
@@ -540,7 +530,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   it('a later start in the same boot extends nothing, and its keys are not believed', async () => {
     const value = tpm.read('sha256', 13);
     await agent.stop();
-    agent = await AgentProcess.start(guest(config));
+    agent = await AgentProcess.start(agentWithTpm(config, tpm, directory));
     assert.equal(tpm.read('sha256', 13), value);
     assert.match(agent.log.join('\n'), /the keys of this start are not measured/);
     const { json, channel } = await attest();
@@ -560,11 +550,13 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
   });
 
   it('a missing source is fatal before the agent listens, if it is required', async () => {
-    const evidence = '[evidence]\nsources = ["configfs-tsm", "tpm"]\nrequire = ["configfs-tsm"]';
-    const missing = configOf(evidence, realm.port).replace('tpm = "require"', 'tpm = "try"');
+    const evidence = tpmEvidence('require = ["configfs-tsm"]')
+      .replace('tpm = "require"', 'tpm = "try"')
+      .replace('["tpm"]', '["configfs-tsm", "tpm"]');
+    const missing = configOf(evidence, realm.port);
     rmSync(path('run'), { recursive: true });
     mkdirSync(path('run/kata-agent'), { recursive: true });
-    const { code, stderr } = await AgentProcess.run(guest(missing));
+    const { code, stderr } = await AgentProcess.run(agentWithTpm(missing, tpm, directory));
     assert.equal(code, 3, stderr);
     assert.match(
       stderr,
@@ -620,13 +612,8 @@ describe('a TPM whose attestation key has a certificate', { skip: whyNoTpm() ?? 
 
     const realm = await DialServer.start(realmCa.server(['localhost']));
     t.after(() => realm.close());
-    const config = configOf('[evidence]\nsources = ["tpm"]\nak_certificate = 0x1800100', realm.port);
-    const agent = await AgentProcess.start({
-      config,
-      env: { TPM2TOOLS_TCTI: tpm.transport },
-      sharesNetwork: true,
-      setup: `mount --bind ${directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
-    });
+    const config = configOf(tpmEvidence('ak_certificate = 0x1800100'), realm.port);
+    const agent = await AgentProcess.start(agentWithTpm(config, tpm, directory));
     t.after(() => agent.dispose());
     const address = `unix://${path('run/host.sock')}`;
     const out = await ctl(['attest', '-a', address, '--nonce', nonce, '--out', path('bundle.json')]);

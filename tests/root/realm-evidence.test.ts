@@ -12,6 +12,7 @@ import { guestIdentity, RawGuest, type RawGuestOptions } from '../harness/raw-gu
 import { RealmOperator } from '../harness/realm-operator.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
+import { agentWithTpm, tpmEvidence } from '../harness/tpm-evidence.js';
 
 const authorization = `
 [[guest]]
@@ -61,13 +62,7 @@ class AttestedGuest {
 release = "4.1"
 allowed_endpoints = ["GetGuestDetails"]
 
-[measurement]
-tpm = "require"
-
-[evidence]
-sources = ["tpm"]
-require = ["tpm"]
-
+${tpmEvidence()}
 [[listener]]
 name = "host"
 address = "unix:///run/host.sock"
@@ -80,12 +75,7 @@ tls.server_ca = ${JSON.stringify(home.ca.pem)}
 relay = "trusted"
 management = ["Attest", "WatchAudit", "RevokePeer"]
 `;
-    guest.#agent = await AgentProcess.start({
-      config,
-      env: { TPM2TOOLS_TCTI: guest.tpm.transport },
-      sharesNetwork: true,
-      setup: `mount --bind ${guest.directory}/run /run && mount --bind /run/kata-agent /run/kata-agent`,
-    });
+    guest.#agent = await AgentProcess.start(agentWithTpm(config, guest.tpm, guest.directory));
     return guest;
   }
 

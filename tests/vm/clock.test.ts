@@ -7,30 +7,20 @@ import { connect, createClient } from '@kata-agent/ttrpc';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { answerOf } from '../harness/sweep.js';
 import { openClient } from '../harness/tls-engine.js';
+import { hostListener, tenantCaFile, tenantListener, tenantPort } from './listeners.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
 
 const skip = whyNoMachine() ?? false;
 
-const tlsPort = 8443;
 const ca = new Authority('lasting CA', Date.UTC(2099, 0));
 
 const config = `[api]
 allowed_endpoints = ["SetGuestDateTime", "GetGuestDetails"]
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-
-[[listener]]
-name = "tenant"
-address = "tls://0.0.0.0:${tlsPort}"
-peers = ["cn:auditor"]
-tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
-allowed_endpoints = ["GetGuestDetails"]
-`;
+${hostListener()}
+${tenantListener({ peer: 'cn:auditor', rights: 'allowed_endpoints = ["GetGuestDetails"]\n' })}`;
 
 const dayMs = 86_400_000;
 
@@ -41,9 +31,9 @@ describe('a guest whose host starts it in the past (S37)', { skip }, () => {
   const guest = runningGuest('clock', async (directory) => {
     const file = join(directory, 'clock.toml');
     writeFileSync(file, config);
-    const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
+    const files = [{ path: tenantCaFile, data: Buffer.from(ca.pem), mode: 0o644 }];
     const image = await imageOf('clock', { config: file, files });
-    return boot(image, directory, { args: ['-rtc', `base=${start}`], ports: [tlsPort] });
+    return boot(image, directory, { args: ['-rtc', `base=${start}`], ports: [tenantPort] });
   });
 
   /** Seconds since 1970 on the guest's clock. */
@@ -82,7 +72,7 @@ describe('a guest whose host starts it in the past (S37)', { skip }, () => {
 
   it('set to 2090, keeps out callers whose certificates end before, and cannot be set back', async () => {
     const tenant = ({ cert, key }: ClientCertificate) => {
-      const socket = openClient(Number(guest.machine.port(tlsPort)), { cert, key });
+      const socket = openClient(Number(guest.machine.port(tenantPort)), { cert, key });
       const channel = connect(socket);
       return { agent: createClient(AgentService, channel), channel };
     };

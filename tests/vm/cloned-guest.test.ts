@@ -25,6 +25,7 @@ import { ctlProgram, repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { witnessKey } from '../harness/witnessed-guest.js';
 import { container, ext4Disk, rootDirectory } from './hotplug.js';
+import { hostListener } from './listeners.js';
 import { boot, connectTo, type Image, imageOf, serves, shell, whyNoMachine } from './machine.js';
 import { SavableMachine } from './saved-machine.js';
 
@@ -168,12 +169,7 @@ describe('a guest with a realm as its witness', { skip }, () => {
       `[api]
 release = "4.1"
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-allowed_endpoints = ["@pod", "ReseedRandomDev", "StatsContainer"]
-
+${hostListener('allowed_endpoints = ["@pod", "ReseedRandomDev", "StatsContainer"]\n')}
 [[listener]]
 name = "realm"
 address = "https://${hostAddress}:${home.ports.guests}/guests"

@@ -18,10 +18,12 @@ import { type EvidenceBundle, valuesOfTrusted } from '../harness/evidence-bundle
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
 import { TlsRelay } from '../harness/tls-relay.js';
+import { tpmEvidence } from '../harness/tpm-evidence.js';
 import { container, ext4Disk, rootDirectory } from './hotplug.js';
+import { hostListener, tenantListener, tenantPort } from './listeners.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
-import { ctl, type Ended, TenantClient, tenantPort } from './tenant-client.js';
+import { ctl, type Ended, TenantClient } from './tenant-client.js';
 
 const skip = whyNoMachine() ?? whyNoTpm() ?? false;
 const authority = new Authority('tenants');
@@ -34,27 +36,13 @@ const configuration = `[agent]
 lock = true
 privileged_containers = "allow"
 
-[measurement]
-tpm = "require"
-
-[evidence]
-sources = ["tpm"]
-require = ["tpm"]
-
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-allowed_endpoints = ["*"]
-
-[[listener]]
-name = "tenant"
-address = "tls://0.0.0.0:${tenantPort}"
-peers = ["cn:tenant"]
-tls = { client_ca = ${JSON.stringify(authority.pem)} }
-allowed_endpoints = ["GetGuestDetails"]
-management = ["Attest", "Describe"]
-`;
+${tpmEvidence()}
+${hostListener('allowed_endpoints = ["*"]\n')}
+${tenantListener({
+  peer: 'cn:tenant',
+  clientCa: authority.pem,
+  rights: 'allowed_endpoints = ["GetGuestDetails"]\nmanagement = ["Attest", "Describe"]\n',
+})}`;
 
 interface Verified {
   readonly code: number | null;

@@ -19,6 +19,7 @@ import {
   followGuide,
   unitFromHost,
 } from './existing-image.js';
+import { hostListener } from './listeners.js';
 import { agentIn, listening, poweredOff, serves, shell, whyNoMachine } from './machine.js';
 
 const skip =
@@ -36,11 +37,7 @@ on_end = "power-off"
 release = "4.1"
 allowed_endpoints = ["@pod", "@stdio"]
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-`;
+${hostListener()}`;
 
 const agentPid = 'systemctl show --property=MainPID --value kata-agent';
 

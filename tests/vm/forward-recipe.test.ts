@@ -24,6 +24,7 @@ import { callInner } from '../harness/inner-agent.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { build } from '../interop/artifacts.js';
 import { container, ext4Disk, imageStorage, rootDirectory } from './hotplug.js';
+import { hostListener } from './listeners.js';
 import { agentIn, boot, type Image, imageOf, poweredOff, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 import { verifiedRecord } from './verified-record.js';
@@ -51,12 +52,7 @@ endpoints = ["CopyFile"]
 expression = 'path.within("/run/kata-containers")'
 message = "outside of the shared directory"
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-management = ["GetCheckpoint"]
-`;
+${hostListener('management = ["GetCheckpoint"]\n')}`;
 
 const file = (path: string, data: string | Buffer, mode = 0o644): FileEntry => ({
   path,

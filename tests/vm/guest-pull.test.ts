@@ -14,12 +14,14 @@ import { type EvidenceBundle, valuesOfTrusted } from '../harness/evidence-bundle
 import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
+import { tpmEvidence } from '../harness/tpm-evidence.js';
 import { usedMemory } from './guest-state.js';
+import { hostListener, tenantCaFile, tenantListener, tenantPort } from './listeners.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { type GeneratedPod, generatedPod, type PodContainer, writeGuestFiles } from './generated-pod.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
-import { ctl, TenantClient, tenantPort } from './tenant-client.js';
+import { ctl, TenantClient } from './tenant-client.js';
 
 const skip = whyNoMachine('docker-registry', 'skopeo', 'cosign') ?? whyNoTpm() ?? false;
 /** Of the registry, in the guest's /etc/hosts. */
@@ -64,26 +66,13 @@ signatures = [
   { scope = "${host}/team/*", keys = ["/etc/kata-agent/cosign.pub"], formats = ["simple-signing"] },
 ]
 
-[measurement]
-tpm = "require"
-
-[evidence]
-sources = ["tpm"]
-require = ["tpm"]
-
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-${methods}
-[[listener]]
-name = "tenant"
-address = "tls://0.0.0.0:${tenantPort}"
-peers = ["cn:tenant"]
-tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
-allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]
-management = ["Describe", "Attest"]
-`;
+${tpmEvidence()}
+${hostListener(methods)}
+${tenantListener({
+  peer: 'cn:tenant',
+  rights:
+    'allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]\nmanagement = ["Describe", "Attest"]\n',
+})}`;
 }
 
 type Change = (request: CreateContainerRequest) => void;
@@ -153,7 +142,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
       '/etc/kata-agent/registry-ca.pem': registry.ca,
       '/etc/kata-agent/registry-auth.json': JSON.stringify({ auths: { [host]: { auth } } }),
       '/etc/kata-agent/cosign.pub': readFileSync(join(registry.directory, 'cosign.pub'), 'utf8'),
-      '/etc/kata-agent/tenant-ca.pem': authority.pem,
+      [tenantCaFile]: authority.pem,
     });
     const files = [
       ...namedFiles(config, root),

@@ -10,6 +10,7 @@ import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { clientProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
+import { hostListener } from './listeners.js';
 import {
   agentIn,
   boot,
@@ -30,11 +31,7 @@ const narrow = '[api]\nblocked_endpoints = ["ExecProcess"]\n\n[limits]\ncontaine
 const base = (delivery: string, measurement = 'tpm = "require"'): string => `[api]
 allowed_endpoints = ["@pod", "ExecProcess"]
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-
+${hostListener()}
 [measurement]
 ${measurement}
 ${delivery}`;

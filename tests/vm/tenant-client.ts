@@ -4,11 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientCertificate } from '../harness/authority.js';
 import { clientProgram } from '../harness/repository.js';
+import { tenantPort } from './listeners.js';
 import { shell } from './machine.js';
 import type { RunningGuest } from './running-guest.js';
-
-/** The port of a guest's listener for its tenant. */
-export const tenantPort = 8443;
 
 export interface Ended {
   readonly code: number | null;

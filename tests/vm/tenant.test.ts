@@ -14,6 +14,7 @@ import { RealmHome, RealmProcess } from '../harness/realm-process.js';
 import { clientProgram, repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { container, ext4Disk, rootDirectory } from './hotplug.js';
+import { hostListener, tenantCaFile, tenantListener, tenantPort } from './listeners.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { runningGuest } from './running-guest.js';
 
@@ -33,7 +34,6 @@ verbs = ["list", "connect", "audit"]
 /** Of operators: the realm and the guest both verify them. */
 const ca = home.operators;
 const alice = ca.client({ commonNames: [], uris: ['spiffe://example/ops/alice'] });
-const tlsPort = 8443;
 
 function configOf(): string {
   return `[agent]
@@ -43,21 +43,12 @@ lock = true
 release = "4.1"
 strict = true
 
-[[listener]]
-name = "host"
-address = "vsock://-1:1024"
-peers = ["host", "cid:1"]
-allowed_endpoints = ["@pod", "@copy"]
-on_denied_read = "eof"
-
-[[listener]]
-name = "tenant"
-address = "tls://0.0.0.0:${tlsPort}"
-peers = ["uri:spiffe://example/ops/*"]
-tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }
-allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]
-management = ["Describe", "WatchAudit", "RevokePeer"]
-
+${hostListener('allowed_endpoints = ["@pod", "@copy"]\non_denied_read = "eof"\n')}
+${tenantListener({
+  peer: 'uri:spiffe://example/ops/*',
+  rights:
+    'allowed_endpoints = ["@exec", "@stdio", "WaitProcess", "SignalProcess"]\nmanagement = ["Describe", "WatchAudit", "RevokePeer"]\n',
+})}
 [[listener]]
 name = "realm"
 address = "https://${hostAddress}:${home.ports.guests}/guests"
@@ -68,7 +59,7 @@ management = ["Describe", "WatchAudit"]
 [listener.tls]
 server_ca = ${JSON.stringify(home.ca.pem)}
 pins = ["spki:sha256:${home.certificate.spki()}"]
-client_ca = "/etc/kata-agent/tenant-ca.pem"
+client_ca = "${tenantCaFile}"
 `;
 }
 
@@ -85,11 +76,11 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     const file = join(repository, 'build', 'vm-tests', 'tenant', 'config.toml');
     mkdirSync(join(file, '..'), { recursive: true });
     writeFileSync(file, configOf());
-    const files = [{ path: '/etc/kata-agent/tenant-ca.pem', data: Buffer.from(ca.pem), mode: 0o644 }];
+    const files = [{ path: tenantCaFile, data: Buffer.from(ca.pem), mode: 0o644 }];
     const image = await imageOf('tenant', { config: file, files });
     return boot(image, directory, {
       disks: ['rootfs', 'flood'].map((name) => ext4Disk(directory, name, rootDirectory(directory, name))),
-      ports: [tlsPort],
+      ports: [tenantPort],
       reach: [home.ports.guests],
     });
   });
@@ -110,7 +101,7 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     command: readonly string[],
     certificate: ClientCertificate = alice,
     until?: RegExp,
-    options = ['-a', `tls://127.0.0.1:${guest.machine.port(tlsPort)}`],
+    options = ['-a', `tls://127.0.0.1:${guest.machine.port(tenantPort)}`],
   ): Promise<{ code: number | null; output: string }> {
     const { directory } = guest;
     writeFileSync(join(directory, 'cert'), certificate.cert);
@@ -154,7 +145,7 @@ describe('a confidential guest with a listener for its tenant, and one that dial
   async function connectionsOf(address: string): Promise<number> {
     const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
     const hex = Buffer.from([d, c, b, a]).toString('hex').toUpperCase();
-    const port = tlsPort.toString(16).toUpperCase();
+    const port = tenantPort.toString(16).toUpperCase();
     return Number(
       await shell(
         guest.machine,
