@@ -1,24 +1,25 @@
-import { Management } from '@kata-agent/protocol/management';
-import { connect, type Channel, createClient } from '@kata-agent/ttrpc';
+import { connect, type Channel } from '@kata-agent/ttrpc';
 import type { Authorization } from '../authorization/authorization.js';
 import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
 import type { Decisions } from '../serve/decisions.js';
 import type { Metrics } from '../serve/metrics.js';
-import { rationed } from '../serve/rationed.js';
 import type { RealmLog } from '../serve/realm-log.js';
-import { collect, type CollectOptions } from '../store/collect.js';
+import type { CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
 import { AdmissionPace } from './admission-pace.js';
 import { briefText } from './brief-text.js';
+import { collectGuest } from './collect-guest.js';
 import type { GuestAlerts } from './guest-alerts.js';
+import { GuestRevocations } from './guest-revocations.js';
+import { guestText } from './guest-text.js';
 import { type Identified, type IdentityDemand, identifyGuest, UnattestedError } from './identify-guest.js';
 import type { Guest } from './guest.js';
 import type { ControlConnection } from './guests-server.js';
 import type { ObeyedRevocations } from './obeyed-revocations.js';
 import type { Held, LiveGuests } from './live-guests.js';
-import { repeatRevocations } from './repeat-revocations.js';
+import { RefusedGuests } from './refused-guests.js';
 import type { SilenceWatch } from './silence-watch.js';
 import { stillAnswers } from './still-answers.js';
 import { Twins } from './twins.js';
@@ -70,7 +71,8 @@ export class GuestConnections {
   readonly #live = new Set<Live>();
   /** The work for each guest whose files are in use: a new connection waits until the one before has left them. */
   readonly #files = new Map<string, Promise<void>>();
-  readonly #mayLogRefusal = rationed(100, 1);
+  readonly #refused: RefusedGuests;
+  readonly #revocations: GuestRevocations<Live>;
   readonly #pace = new AdmissionPace();
   readonly #twins: Twins;
   #closed = false;
@@ -80,6 +82,15 @@ export class GuestConnections {
     const { guests, alerts } = options;
     const channelOf = (id: string): Channel | undefined =>
       [...this.#live].find((live) => live.id === id)?.channel;
+    this.#refused = new RefusedGuests(options);
+    this.#revocations = new GuestRevocations({
+      connected: () => this.#live,
+      end: (live, why) => this.#end(live, 'reload', why),
+      revocations: options.store.revocations,
+      obeyed: options.obeyed,
+      log: options.log,
+      callMs: options.callMs,
+    });
     this.#twins = new Twins({ guests, alerts, channelOf, answerMs: cloneMs });
   }
 
@@ -122,43 +133,16 @@ export class GuestConnections {
     return ended;
   }
 
-  /**
-   * Revokes in a guest, in the others of its entry, and in those to come. Returns how many connections the guest has closed.
-   * Throws a TtrpcError of the guest, or an Error if it is not connected; then nothing is stored.
-   */
+  /** As `GuestRevocations.revoke`. Throws an Error if the guest is not connected. */
   async revoke(id: string, revoked: RevokedPeer): Promise<number> {
-    const { store, callMs } = this.#options;
     const target = [...this.#live].find((live) => live.id === id);
     if (target === undefined) throw new Error('the guest is not connected');
-    const { entry } = target;
-    const revoke = async ({ channel }: Live): Promise<number> => {
-      const reply = await createClient(Management, channel).revokePeer({ ...revoked }, { timeoutMs: callMs });
-      return reply.closed;
-    };
-    const closed = await revoke(target);
-    const revocation = { ...revoked, entry, at: new Date().toISOString() };
-    await store.revocations.add(revocation);
-    this.say(revocation, target);
-    return closed;
+    return await this.#revocations.revoke(target, revoked);
   }
 
-  /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
-  say(revocation: Revocation, except?: { readonly id: string }): void {
-    const { callMs, log, obeyed } = this.#options;
-    const { entry, peer, serial, issuer } = revocation;
-    if (!obeyed.has(revocation)) return;
-    for (const live of this.#live) {
-      if (live === except || live.entry !== entry) continue;
-      const management = createClient(Management, live.channel);
-      management.revokePeer({ peer, serial, issuer }, { timeoutMs: callMs }).catch((error: Error) => {
-        log('warn', 'a guest does not accept a revocation', {
-          guest: live.name,
-          id: live.id,
-          why: error.message,
-        });
-        this.#end(live, 'reload', 'it does not accept a revocation of its entry');
-      });
-    }
+  /** Says a revocation to the guests of its entry. */
+  say(revocation: Revocation): void {
+    this.#revocations.say(revocation);
   }
 
   /** Ends all connections. Resolves when their records are written. */
@@ -211,7 +195,7 @@ export class GuestConnections {
     try {
       const what = described === undefined ? 'undescribed' : described.configurationDigest;
       const reason = `admitted as "${name}"; ${how}; ${what}; relay = "${relay}"`;
-      const ended = await decisions.connection('guests', peerText(id), reason);
+      const ended = await decisions.connection('guests', guestText(id), reason);
       try {
         await this.#serveAdmitted(live, connection);
       } finally {
@@ -232,11 +216,9 @@ export class GuestConnections {
   }
 
   async #serveAdmitted(live: Live, connection: ControlConnection): Promise<void> {
-    const { store, obeyed, callMs } = this.#options;
-    const { id, channel, entry } = live;
-    await store.revocations.settled();
-    const revocations = store.revocations.list(entry).filter((each) => obeyed.has(each));
-    await repeatRevocations(channel, revocations, callMs);
+    const { store } = this.#options;
+    const { id } = live;
+    await this.#revocations.repeat(live);
     await this.#files.get(id);
     const logs = store.guest(id);
     logs.attestedKey = live.logKey;
@@ -294,7 +276,9 @@ export class GuestConnections {
     log('info', 'guest admitted', { ...fields, attested });
     metrics.add('kata_realm_guests_admitted_total');
     metrics.add('kata_realm_guests', 1, { relay });
-    const files = this.#collect(live, logs, from, over.signal);
+    const seen = new Date(connectedAt).toISOString();
+    const guestFacts = { id, name, entry, from, connectedAt: seen, ...described };
+    const files = collectGuest(guestFacts, channel, logs, this.#options, over.signal);
     this.#files.set(id, files);
     const stop = watchHealth(
       channel,
@@ -322,61 +306,14 @@ export class GuestConnections {
       this.#options.alerts.boot({ id, name }, before.id);
   }
 
-  /** Collects the log of a guest, and closes its files. Never rejects. */
-  async #collect(live: Live, logs: GuestLogs, from: string, signal: AbortSignal): Promise<void> {
-    const { log, metrics, collect: options } = this.#options;
-    const { id, name, described } = live;
-    const failed = (error: Error): void => {
-      metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
-      // A full store is logged once, and not for each guest.
-      if (!this.#options.store.space.isFull)
-        log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
-    };
-    try {
-      const { connectedAt, entry } = live;
-      const seen = new Date(connectedAt).toISOString();
-      await logs.describe({ id, name, entry, from, connectedAt: seen, ...described }).catch(failed);
-      await collect(live.channel, logs, { ...options, onFailure: failed }, signal);
-      this.#options.guests.touch(id);
-      if (logs.log.state === 'full') {
-        metrics.add('kata_realm_log_faults_total', 1, { kind: 'full' });
-        log('error', 'the log of a guest is no longer stored: it has reached --max-log-per-guest', {
-          guest: name,
-          id,
-        });
-      }
-      if (!signal.aborted)
-        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    } catch (error) {
-      failed(error as Error);
-    } finally {
-      await logs.close().catch(failed);
-    }
-  }
-
   #end(live: Live, ended: Ended, why: string): void {
     live.ended ??= ended;
     live.why ??= briefText(why);
     live.channel.close();
   }
 
-  #refuse(
-    { id, from }: Pick<ControlConnection, 'id' | 'from'>,
-    cause: string,
-    reason: 'admission' | 'evidence' | 'failure',
-  ): void {
-    const { decisions, metrics, log } = this.#options;
-    if (this.#closed) return;
-    const why = briefText(cause);
-    metrics.add('kata_realm_guests_refused_total', 1, { reason });
-    decisions.refuse('guests', peerText(id), 'KA3301', why);
-    // A client can come with a new key each time.
-    const omitted = this.#mayLogRefusal();
-    if (omitted !== undefined) log('warn', 'guest refused', { code: 'KA3301', id, from, why, omitted });
+  #refuse(...refused: Parameters<RefusedGuests['add']>): void {
+    // The realm ends, and so do all connections.
+    if (!this.#closed) this.#refused.add(...refused);
   }
-}
-
-/** A guest in records. */
-function peerText(id: string): string {
-  return `guest ${id}`;
 }

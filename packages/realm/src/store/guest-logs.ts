@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { type AuditRecord, LinkCheck, type Position, positionOf } from '@kata-agent/audit';
-import { formatPin } from '@kata-agent/x509';
 import type { CollectedLog, LogState } from './collected-log.js';
-import { isSameNote, type LogFault, type LogNote } from './log-note.js';
+import type { LogFault, LogNote } from './log-note.js';
+import { LogNotes } from './log-notes.js';
 import type { BesideName, DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
+import { notesOfBoot } from './notes-of-boot.js';
 import type { StoredRecords } from './stored-tree.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */
 const maxRecordBytes = 256 * 1024;
 /** Bytes of one write. They are verified in one turn of the event loop, in about a millisecond. */
 const batchBytes = 128 * 1024;
-const mostNotes = 256;
 /** Bytes of a line that is not stored, for its note. */
 const quotedBytes = 1024;
 
@@ -46,7 +46,7 @@ export class GuestLogs {
   #file: StoredLog | undefined;
   #closed: Held = { path: undefined, first: undefined, sequence: 0 };
   #described: DescribedGuest | undefined;
-  #notes: LogNote[] = [];
+  readonly #notes: LogNotes;
   /** Bytes of the guest's other files. */
   #otherBytes = 0;
   #check = new LinkCheck();
@@ -64,41 +64,32 @@ export class GuestLogs {
     if (!/^[0-9a-f]{64}$/.test(id)) throw new TypeError(`'${id}' is not the ID of a guest`);
     this.id = id;
     this.#options = options;
+    this.#notes = new LogNotes(options.storage);
   }
 
   get log(): CollectedLog {
     const { first, sequence } = this.#held;
     const silent = this.#isSilent ? { isSilent: true } : {};
     if (first === undefined) return { state: this.#state, records: 0, lastSequence: 0, ...silent };
-    const missing = this.#notes.reduce(
-      (sum, note) =>
-        sum +
-        (note.kind === 'gap' && note.sequence > first && note.sequence <= sequence ? (note.missing ?? 0) : 0),
-      0,
-    );
+    const missing = this.#notes.missing(first, sequence);
     return { state: this.#state, records: sequence - first + 1 - missing, lastSequence: sequence, ...silent };
   }
 
   get #state(): LogState {
-    if (this.#has('fork')) return 'fork';
+    // What the key has signed outside of its log stays wrong, whatever happens to the collecting.
+    if (this.#notes.has('fork')) return 'fork';
     if (this.#trouble !== undefined) return this.#trouble;
-    for (const kind of ['broken', 'clone', 'second-log', 'gap'] as const) if (this.#has(kind)) return kind;
-    return this.#held.first === undefined ? 'none' : 'verified';
-  }
-
-  #has(kind: LogNote['kind']): boolean {
-    return this.#notes.some((note) => note.kind === kind);
+    return this.#notes.state ?? (this.#held.first === undefined ? 'none' : 'verified');
   }
 
   /** Why no witness may believe that this is one log; undefined: it can be. */
   get contradiction(): LogFault | undefined {
-    return this.#notes.find((note): note is LogFault => note.kind === 'fork' || note.kind === 'second-log');
+    return this.#notes.contradiction;
   }
 
   /** How often the guest has a record at least, as its boot record says; undefined: it does not. */
   get heartbeatMs(): number | undefined {
-    const own = this.#notes.find((note) => note.kind === 'own-boot');
-    return own?.kind === 'own-boot' ? own.heartbeatMs : undefined;
+    return this.#notes.ownBoot?.heartbeatMs;
   }
 
   /** Notes whether the guest is silent. */
@@ -303,7 +294,7 @@ export class GuestLogs {
 
   async #open(): Promise<void> {
     const { notes, otherBytes, newest } = await this.#options.storage.open();
-    this.#notes = [...notes];
+    this.#notes.load(notes);
     this.#otherBytes = otherBytes;
     this.#closed = { path: undefined, first: undefined, sequence: 0 };
     this.#file = newest;
@@ -355,24 +346,11 @@ export class GuestLogs {
       for (const [at, record] of records.entries()) onRecord(record, lines[at] as Buffer);
   }
 
-  /** A guest's key is made at boot, and its log names it: no further boot can follow. */
   async #noteBoot(record: Extract<AuditRecord, { kind: 'boot' }>): Promise<void> {
-    const { sequence, facts } = record;
-    if (sequence > 1) this.#options.onBoot?.(sequence);
-    const own = this.#notes.find(({ kind }) => kind === 'own-boot');
-    if (own !== undefined && sequence > own.sequence) {
-      const what = `record ${sequence} is of a second boot: the guest's key was made at the boot of record ${own.sequence}`;
-      await this.#fault({ kind: 'second-log', sequence, what });
-    }
-    const { pin } = (facts['tls'] ?? {}) as { readonly pin?: unknown };
-    if (own !== undefined || pin !== formatPin(this.id)) return;
-    if (this.attestedKey !== undefined && record.logKey !== this.attestedKey) {
-      const what = `record ${sequence} names the log key ${record.logKey ?? 'none'}, and the guest's evidence ${this.attestedKey}`;
-      await this.#fault({ kind: 'second-log', sequence, what });
-    }
-    const { heartbeatMs } = facts;
-    const heartbeat = typeof heartbeatMs === 'number' && heartbeatMs > 0 ? { heartbeatMs } : {};
-    await this.#note({ kind: 'own-boot', sequence, ...heartbeat });
+    if (record.sequence > 1) this.#options.onBoot?.(record.sequence);
+    const known = { id: this.id, ownBoot: this.#notes.ownBoot?.sequence, attestedKey: this.attestedKey };
+    for (const note of notesOfBoot(record, known))
+      await (note.kind === 'own-boot' ? this.#note(note) : this.#fault(note));
   }
 
   async #fault(fault: LogFault): Promise<void> {
@@ -382,11 +360,7 @@ export class GuestLogs {
   }
 
   async #note(note: LogNote): Promise<void> {
-    // The first fault of each kind is always noted: it decides about the state.
-    const isTooMany = this.#notes.length >= mostNotes && this.#has(note.kind);
-    if (isTooMany || this.#notes.some((other) => isSameNote(other, note))) return;
-    this.#notes.push(note);
-    this.#otherBytes += await this.#options.storage.note(note);
+    this.#otherBytes += await this.#notes.add(note);
   }
 }
 

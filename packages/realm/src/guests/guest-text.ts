@@ -1,0 +1,4 @@
+/** Returns how a guest is named in records. */
+export function guestText(id: string): string {
+  return `guest ${id}`;
+}

@@ -1,0 +1,37 @@
+import type { Decisions } from '../serve/decisions.js';
+import type { Metrics } from '../serve/metrics.js';
+import { rationed } from '../serve/rationed.js';
+import type { RealmLog } from '../serve/realm-log.js';
+import { briefText } from './brief-text.js';
+import type { ControlConnection } from './guests-server.js';
+import { guestText } from './guest-text.js';
+
+interface Options {
+  readonly decisions: Pick<Decisions, 'refuse'>;
+  readonly metrics: Metrics;
+  readonly log: RealmLog;
+}
+
+/** Says which guests were not admitted: in the realm's decisions, its metrics and its log. */
+export class RefusedGuests {
+  readonly #options: Options;
+  readonly #mayLog = rationed(100, 1);
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  add(
+    { id, from }: Pick<ControlConnection, 'id' | 'from'>,
+    cause: string,
+    reason: 'admission' | 'evidence' | 'failure',
+  ): void {
+    const { decisions, metrics, log } = this.#options;
+    const why = briefText(cause);
+    metrics.add('kata_realm_guests_refused_total', 1, { reason });
+    decisions.refuse('guests', guestText(id), 'KA3301', why);
+    // A client can come with a new key each time.
+    const omitted = this.#mayLog();
+    if (omitted !== undefined) log('warn', 'guest refused', { code: 'KA3301', id, from, why, omitted });
+  }
+}
