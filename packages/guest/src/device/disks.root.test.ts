@@ -68,6 +68,19 @@ test('a disk that the guest uses is exclusive, also before the kernel claims it'
   assert.throws(() => disks.take('/dev/null'), { kind: 'invalid', message: /not a block device/ });
 });
 
+test('a link to a disk is no disk', { skip }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-link-'));
+  const link = join(directory, 'disk');
+  symlinkSync(disk.path, link);
+  try {
+    const disks = new Disks('/sys');
+    for (const use of [() => disks.take(link), () => disks.attach(link, 'a')])
+      assert.throws(use, { kind: 'invalid', message: /disk is not a block device/ });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('a partition overlaps its disk and no other disk', { skip }, () => {
   const { minor } = deviceNumber(lstatSync(disk.path, { bigint: true }).rdev);
   const sys = mkdtempSync(join(tmpdir(), 'kata-sys-'));

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, lstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, Open } from '@kata-agent/linux';
@@ -39,12 +39,13 @@ export class Disks {
    * @throws GuestError `invalid`: not a block device; `refused`: the guest uses it
    */
   attach(disk: string, container: string): DeviceNumber & { readonly release: () => void } {
-    const number = numberOf(disk);
-    const use = this.#use(number, container);
-    if ([...this.#uses].some((other) => other.container === undefined && overlap(use, other)))
-      throw inUse(disk);
-    if (!this.#hasContainer(use)) refuseClaimed(disk);
-    return { ...number, release: this.#add(use) };
+    return withNode(disk, (node) => {
+      const use = this.#use(node.number, container);
+      if ([...this.#uses].some((other) => other.container === undefined && overlap(use, other)))
+        throw inUse(disk);
+      if (!this.#hasContainer(use)) refuseClaimed(node);
+      return { ...node.number, release: this.#add(use) };
+    });
   }
 
   /** Registers a disk of a container of an earlier agent process. */
@@ -59,18 +60,14 @@ export class Disks {
    * @throws GuestError `invalid`: not a block device; `refused`: the guest uses it already, or a container has it
    */
   take(disk: string): () => void {
-    return this.#takeAlone(disk, numberOf(disk));
+    return withNode(disk, (node) => this.takeHeld(node));
   }
 
   /** Takes a disk that is open, as `take`. @throws GuestError as `take` */
-  takeHeld({ named, path, number }: Pick<HeldDisk, 'named' | 'path' | 'number'>): () => void {
-    return this.#takeAlone(named, number, path);
-  }
-
-  #takeAlone(disk: string, number: DeviceNumber, descriptor?: string): () => void {
-    const use = this.#use(number, undefined);
-    this.#refuseOverlap(disk, use, () => false);
-    refuseClaimed(disk, descriptor);
+  takeHeld(disk: OpenNode): () => void {
+    const use = this.#use(disk.number, undefined);
+    this.#refuseOverlap(disk.named, use, () => false);
+    refuseClaimed(disk);
     return this.#add(use);
   }
 
@@ -80,17 +77,17 @@ export class Disks {
    *
    * @throws GuestError as `take`
    */
-  takeLayer({ named: disk, path, number }: Pick<HeldDisk, 'named' | 'path' | 'number'>): () => void {
-    const use = { ...this.#use(number, undefined), layer: true };
+  takeLayer(disk: OpenNode): () => void {
+    const use = { ...this.#use(disk.number, undefined), layer: true };
     const isSame = ({ number, layer }: Use): boolean => layer && number === use.number;
-    this.#refuseOverlap(disk, use, isSame);
-    if (![...this.#uses].some(isSame)) refuseClaimed(disk, path);
+    this.#refuseOverlap(disk.named, use, isSame);
+    if (![...this.#uses].some(isSame)) refuseClaimed(disk);
     return this.#add(use);
   }
 
   /** Takes a layer of a container of an earlier agent process, which the kernel has claimed already. */
   takeLayerAgain(disk: string): () => void {
-    return this.#add({ ...this.#use(numberOf(disk), undefined), layer: true });
+    return withNode(disk, ({ number }) => this.#add({ ...this.#use(number, undefined), layer: true }));
   }
 
   #refuseOverlap(disk: string, use: Use, isShared: (other: Use) => boolean): void {
@@ -132,25 +129,35 @@ function overlap(one: Use, other: Use): boolean {
   return one.number === other.number || one.whole === other.number || one.number === other.whole;
 }
 
-function numberOf(disk: string): DeviceNumber {
-  const stat = lstatSync(disk, { bigint: true });
-  if (!stat.isBlockDevice()) throw new GuestError('invalid', `${disk} is not a block device`);
-  return deviceNumber(stat.rdev);
+/** A device node that is open, so that it is the same one each time: `path` leads to it, `named` is for messages. */
+type OpenNode = Pick<HeldDisk, 'named' | 'path' | 'number'>;
+
+/** Runs a task with a device node that is open meanwhile. @throws GuestError `invalid`: not a block device */
+function withNode<T>(disk: string, task: (node: OpenNode) => T): T {
+  // Not the device: opening it could fail, and is not needed to know its number.
+  const fd = openSync(disk, Open.Path | Open.NoFollow);
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    if (!stat.isBlockDevice()) throw new GuestError('invalid', `${disk} is not a block device`);
+    return task({ named: disk, path: `/proc/self/fd/${fd}`, number: deviceNumber(stat.rdev) });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Refuses a disk that the kernel has claimed. */
-function refuseClaimed(disk: string, descriptor?: string): void {
-  const busy = claimOf(descriptor ?? disk, descriptor === undefined ? Open.NoFollow : 0);
-  if (busy !== undefined) throw inUse(disk, busy);
+function refuseClaimed(disk: OpenNode): void {
+  const busy = claimOf(disk);
+  if (busy !== undefined) throw inUse(disk.named, busy);
 }
 
 /**
  * Returns the error by which the kernel says that it has claimed a disk: that it is mounted, used as swap or part of another device, or
  * has such a partition. Opening it with O_EXCL fails with EBUSY (block/bdev.c).
  */
-function claimOf(path: string, flags: number): unknown {
+function claimOf({ path }: OpenNode): unknown {
   try {
-    closeSync(openSync(path, Open.ReadOnly | Open.Exclusive | Open.NonBlock | flags));
+    closeSync(openSync(path, Open.ReadOnly | Open.Exclusive | Open.NonBlock));
     return undefined;
   } catch (error) {
     if (hasCode(error, 'EBUSY')) return error;
@@ -162,7 +169,7 @@ function claimOf(path: string, flags: number): unknown {
 export async function untilReleased(disk: string): Promise<void> {
   for (let look = 0; look < 50; look += 1) {
     try {
-      if (claimOf(disk, Open.NoFollow) === undefined) return;
+      if (withNode(disk, claimOf) === undefined) return;
     } catch (error) {
       // The host has taken it away.
       if (hasCode(error, 'ENOENT', 'ENXIO')) return;
