@@ -1,11 +1,6 @@
 import type { AgentSettings } from '@kata-agent/config';
+import { builtInProgram } from './built-in-programs.js';
 import { attestationSocket, type Component, dataHubSocket, initdataDirectory } from './component.js';
-
-/** The guest components in the order in which they are started; each level includes those before it. */
-const levels = ['none', 'attestation-agent', 'confidential-data-hub', 'api-server-rest'] as const;
-
-/** Paths in Kata's images. */
-const programs = '/usr/local/bin';
 
 /** Where the data hub's key provider is configured, without an extension. */
 const ocicryptConfig = '/etc/ocicrypt_config.json';
@@ -18,11 +13,6 @@ export interface PlanSettings {
   readonly initdata: boolean;
 }
 
-/** Returns the number of a level: the components up to it are started. */
-export function levelOf(requested: AgentSettings['guestComponentsProcs']): number {
-  return levels.indexOf(requested);
-}
-
 /** Returns the components of an image without an extension, as Kata's agent starts them (4.1, src/agent/src/main.rs). */
 export function builtInPlan(
   level: number,
@@ -32,7 +22,7 @@ export function builtInPlan(
   const plan: readonly Component[] = [
     {
       id: 'attestation-agent',
-      path: `${programs}/attestation-agent`,
+      path: builtInProgram('attestation-agent'),
       args: ['--attestation_sock', `unix://${attestationSocket}`, ...initdataArgs],
       config: `${initdataDirectory}/aa.toml`,
       env: {},
@@ -41,7 +31,7 @@ export function builtInPlan(
     },
     {
       id: 'confidential-data-hub',
-      path: `${programs}/confidential-data-hub`,
+      path: builtInProgram('confidential-data-hub'),
       args: [],
       config: `${initdataDirectory}/cdh.toml`,
       env: { OCICRYPT_KEYPROVIDER_CONFIG: ocicryptConfig },
@@ -50,7 +40,7 @@ export function builtInPlan(
     },
     {
       id: 'api-server-rest',
-      path: `${programs}/api-server-rest`,
+      path: builtInProgram('api-server-rest'),
       args: ['--features', restApi],
       config: undefined,
       env: {},

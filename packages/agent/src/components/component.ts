@@ -23,3 +23,6 @@ export const dataHubSocket: string = '/run/confidential-containers/cdh.sock';
 
 /** Where initdata is written (keep-initdata.ts), and where the components look for their parts of it. */
 export const initdataDirectory: string = '/run/confidential-containers/initdata';
+
+/** Where Kata's extension image with the guest components is mounted. */
+export const extensionRoot: string = '/run/kata-extensions/coco';

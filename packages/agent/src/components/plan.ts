@@ -1,7 +1,13 @@
 import type { AgentSettings } from '@kata-agent/config';
-import { builtInPlan, levelOf } from './built-in-plan.js';
-import { attestationSocket, type Component, dataHubSocket, initdataDirectory } from './component.js';
-import { extensionRoot } from './extension.js';
+import { builtInPlan } from './built-in-plan.js';
+import { levelOf } from './built-in-programs.js';
+import {
+  attestationSocket,
+  type Component,
+  dataHubSocket,
+  extensionRoot,
+  initdataDirectory,
+} from './component.js';
 import type { Manifest } from './manifest.js';
 
 type PlanSettings = Pick<
