@@ -16,7 +16,11 @@ export const optionalParts: readonly OptionalPart[] = [
   },
   {
     for: 'images that the guest has itself',
-    modules: ['packages/guest/dist/image/own-root.js', 'packages/guest/dist/image/program/'],
+    modules: [
+      'packages/guest/dist/image/own-root.js',
+      'packages/guest/dist/image/program/',
+      'packages/guest/dist/image/store/stored-image.js',
+    ],
   },
   {
     for: 'guest components',
