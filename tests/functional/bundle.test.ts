@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -73,6 +73,30 @@ describe('a complete bundle', () => {
       const { agent: client } = await agent.connect();
       const { metrics } = await client.getMetrics({});
       assert.match(metrics, /^kata_agent_scrape_count 1$/m);
+    } finally {
+      await agent.dispose();
+    }
+  });
+
+  it('serves without any file that is imported on demand', async () => {
+    const copy = join(directory, 'start');
+    cpSync(out, copy, { recursive: true });
+    const files = readdirSync(join(copy, 'parts')).map((name) => `parts/${name}`);
+    const start = files.filter((name) => /^parts\/(?:program|guest-backend)-/.test(name));
+    const needed = new Set(['kata-agent.mjs', ...start]);
+    for (const file of needed)
+      for (const [, name = ''] of readFileSync(join(copy, file), 'utf8').matchAll(
+        /(?:from|import)"\.\/(?:parts\/)?([^"]+)"/g,
+      ))
+        needed.add(`parts/${name}`);
+    const optional = files.filter((name) => !needed.has(name));
+    assert.ok(optional.length > 20, optional.join());
+    for (const file of optional) rmSync(join(copy, file));
+    const agent = await AgentProcess.start({ program: join(copy, 'kata-agent.mjs') });
+    try {
+      const { agent: client, health } = await agent.connect();
+      await health.check({});
+      assert.equal((await client.getGuestDetails({})).agentDetails?.version.includes('.'), true);
     } finally {
       await agent.dispose();
     }

@@ -1,7 +1,6 @@
-import { explainConfiguration, renderDiagnostic, renderExplanation } from '@kata-agent/config';
+import { renderDiagnostic } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
 import { hasCode, loadSyscalls } from '@kata-agent/linux';
-import { builtInMethods } from './startup/build.js';
 import { CannotApply } from './startup/cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './startup/command-line.js';
 import type { DevelopmentFlags } from './startup/development-flags.js';
@@ -117,13 +116,8 @@ async function run(line: CommandLine): Promise<number> {
   if (line.task === 'serve') return serve(configuration, line);
   if (line.format === 'text') printDiagnostics(configuration.warnings);
   if (line.task === 'explain') {
-    const explanation = explainConfiguration(configuration, builtInMethods());
-    const { warnings: diagnostics } = configuration;
-    print(
-      line.format === 'json'
-        ? JSON.stringify({ ok: true, ...explanation, diagnostics })
-        : renderExplanation(explanation),
-    );
+    const { explanationText } = await import('./startup/explanation.js');
+    print(explanationText(configuration, line.format));
   } else if (line.format === 'json') {
     // As in kata-agent-ctl config check.
     print(JSON.stringify({ ok: true, digest: configuration.digest, diagnostics: configuration.warnings }));

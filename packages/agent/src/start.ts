@@ -8,7 +8,7 @@ import type { Backend } from './backend/backend.js';
 import { loadBackend } from './backend/load-backend.js';
 import { buildFacts } from './startup/build-facts.js';
 import { CannotApply } from './startup/cannot-apply.js';
-import { openCheckpointRegister } from './startup/checkpoint-register.js';
+import { loadCheckpointRegister } from './startup/load-checkpoint-register.js';
 import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
@@ -40,6 +40,9 @@ import { largestAuditLog, mountStateFileSystem } from './state/state-file-system
 import { version } from './startup/version.js';
 import { loadWitnesses } from './witnesses/load-witnesses.js';
 import type { Witnesses } from './witnesses/witnesses.js';
+
+/** The time after which what only the start needed has been freed, in ms. */
+const settledMs = 1_000;
 
 /** A running agent. */
 export interface RunningAgent {
@@ -154,7 +157,7 @@ export async function startAgent(
       ...(extensions.length === 0 ? {} : { extensions }),
       ...(tls === undefined ? {} : { tls: { pin: tls.pin } }),
     });
-    const checkpointRegister = await openCheckpointRegister(configuration, { bootId: boot, audit, log });
+    const checkpointRegister = await loadCheckpointRegister(configuration, { bootId: boot, audit, log });
     ending.last('checkpoint register', async () => checkpointRegister?.close());
     const attester = await loadAttester(configuration, {
       bootId: boot,
@@ -240,6 +243,8 @@ export async function startAgent(
     witnesses?.start();
     backend.listening();
     ending.ready();
+    // Compiling the program needs more memory than what follows, and malloc keeps it.
+    setTimeout(() => syscalls.releaseFreedMemory(), settledMs).unref();
     return { ended: ending.done };
   } catch (error) {
     ending.begin(error instanceof Stopped ? error.message : 'start failed');

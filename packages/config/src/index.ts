@@ -60,12 +60,11 @@ export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
 export { hostDataBytes, hostDataDigest } from './delivery/host-data-digest.js';
 export {
   type InitdataAlgorithm,
-  initdataKey,
-  initdataPolicyKey,
   parseInitdata,
   type ParsedInitdata,
   writeInitdata,
 } from './delivery/initdata-envelope.js';
+export { initdataKey, initdataPolicyKey } from './delivery/initdata-keys.js';
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-image.js';
 export { kernelDocumentWord, kernelLineLimits } from './delivery/kernel-line-source.js';
 export {

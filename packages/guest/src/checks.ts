@@ -3,7 +3,7 @@
  */
 export { checkExecId, checkHostname } from './container/identifiers.js';
 export { admitRequest } from './spec/admission.js';
-export { pulledRootOf } from './image/own-root.js';
+export { pulledRootOf } from './image/pulled-root.js';
 export { buildSpec, runnableProcess } from './spec/build-spec.js';
 export { bindLocalVolumes } from './spec/local-volumes.js';
 export { isBind } from './spec/mounts.js';

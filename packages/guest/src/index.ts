@@ -29,7 +29,7 @@ export type {
   OutputPolicy,
   SandboxClaim,
 } from './context/guest-options.js';
-export { MemoryAgent, type MemoryAgentSettings } from './memory-agent/memory-agent.js';
+export type { MemoryAgent, MemoryAgentSettings } from './memory-agent/memory-agent.js';
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';
 export type * from './request/oci-spec.js';

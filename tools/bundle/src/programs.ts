@@ -12,8 +12,15 @@ import { join, relative } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
+import { directImports } from './direct-imports.js';
+import { metricsLibrary } from './metrics-library.js';
 import { omitMethods } from './omit-methods.js';
+import { omitPuller } from './omit-puller.js';
+import { checkOptionalParts } from './optional-parts.js';
 import { unexpectedRows, searchHandlers } from './search.js';
+import { loadedBefore, startFirst } from './start-first.js';
+
+type Outputs = Metafile['outputs'];
 
 /** A bundled program. */
 export interface BundledProgram {
@@ -22,13 +29,17 @@ export interface BundledProgram {
   readonly atStart: number;
   /** Bytes that it loads only on demand. */
   readonly onDemand: number;
+  /** Its files, as esbuild describes them. */
+  readonly outputs: Outputs;
 }
 
-type Outputs = Metafile['outputs'];
-
+const agentName = 'kata-agent';
 const agentEntry = 'packages/agent/dist/main.js';
+/** What the entry loads at once, since the setup of PID 1 begins before it. */
+const agentStart = 'packages/agent/dist/program.js';
+const imageName = 'kata-agent-image';
 /** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
-export const imageProgramFile: string = 'kata-agent-image.mjs';
+export const imageProgramFile: string = `${imageName}.mjs`;
 const imageEntry = 'packages/image/dist/child/main.js';
 
 const common: BuildOptions = {
@@ -51,11 +62,30 @@ const moduleBanner = {
  * omitted method, or lacks code of another.
  */
 export async function bundleAgent(directory: string, facts: BuildFacts): Promise<BundledProgram> {
-  const bundled = await bundle(directory, 'kata-agent', agentEntry, [omitMethods(facts)], {
-    'kata-agent-image': imageEntry,
-  });
+  const plugins = agentPlugins(facts);
+  const { metafile } = await build({ ...asParts(directory, agentName, agentEntry, plugins), write: false });
+  const before = loadedBefore(metafile, agentStart);
+  const bundled = await bundle(
+    directory,
+    agentName,
+    agentEntry,
+    agentPlugins(facts, startFirst(before, root)),
+  );
+  await buildParts(directory, imageName, imageEntry, plugins);
+  checkOptionalParts(bundled);
   await checkHandlers(directory, facts);
   return bundled;
+}
+
+function agentPlugins(facts: BuildFacts, change?: (text: string, path: string) => string): readonly Plugin[] {
+  return [omitMethods(facts), metricsLibrary(), directImports(change)];
+}
+
+/** What a single script is for. */
+export interface SingleFileOptions {
+  readonly facts: BuildFacts;
+  /** Whether the program that pulls images is beside it. */
+  readonly pullsImages: boolean;
 }
 
 /**
@@ -66,7 +96,7 @@ export async function bundleAgent(directory: string, facts: BuildFacts): Promise
 export async function bundleAgentAsSingleFile(
   directory: string,
   file: string,
-  facts: BuildFacts,
+  { facts, pullsImages }: SingleFileOptions,
 ): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
   await build({
@@ -77,10 +107,11 @@ export async function bundleAgentAsSingleFile(
     // A script that vm.Script runs has no callback for import(); esbuild converts it into require().
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'programUrl' },
-    plugins: [omitMethods(facts)],
+    plugins: [...(pullsImages ? [] : [omitPuller()]), ...agentPlugins(facts)],
     banner: { js: '(function (require, programUrl) {' },
     footer: { js: '})' },
   });
+  checkCharacters(file);
   await checkHandlers(directory, facts);
 }
 
@@ -94,6 +125,15 @@ export async function bundleImageProgram(): Promise<Buffer> {
     banner: moduleBanner,
   });
   return Buffer.concat(outputFiles.map(({ contents }) => contents));
+}
+
+/** One character beyond Latin-1 makes V8 keep the whole text of a script with two bytes a character; esbuild escapes all but those of regular expressions. */
+function checkCharacters(file: string): void {
+  const [around] = /.{0,40}[^\x00-\x7f].{0,40}/.exec(readFileSync(file, 'utf8')) ?? [];
+  if (around !== undefined)
+    throw new Error(
+      `${file} has a character that is not ASCII: ${around}\nhelp: write it as \\u in the source`,
+    );
 }
 
 async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promise<void> {
@@ -114,33 +154,46 @@ async function bundle(
   name: string,
   entry: string,
   plugins: readonly Plugin[],
-  others: Readonly<Record<string, string>> = {},
 ): Promise<BundledProgram> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  const { metafile } = await build({
+  const outputs = await buildParts(directory, name, entry, plugins);
+  const file = join(directory, `${name}.mjs`);
+  chmodSync(file, 0o755);
+  copyKoffi(directory);
+  return { file, ...sizes(outputs, relative(root, file)), outputs };
+}
+
+/** Writes a program, and the files of what it imports on demand, which cost nothing until they are imported. */
+async function buildParts(
+  directory: string,
+  name: string,
+  entry: string,
+  plugins: readonly Plugin[],
+): Promise<Outputs> {
+  const { metafile } = await build(asParts(directory, name, entry, plugins));
+  removeUnreachable(metafile.outputs, relative(root, join(directory, `${name}.mjs`)));
+  return metafile.outputs;
+}
+
+function asParts(
+  directory: string,
+  name: string,
+  entry: string,
+  plugins: readonly Plugin[],
+): BuildOptions & { readonly metafile: true } {
+  return {
     ...common,
-    entryPoints: { [name]: entry, ...others },
+    entryPoints: { [name]: entry },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    // Modules imported on demand become separate files, which cost nothing until they are imported.
     splitting: true,
     format: 'esm',
     metafile: true,
     plugins: [...plugins],
     banner: moduleBanner,
-  });
-  const file = join(directory, `${name}.mjs`);
-  const entryPath = relative(root, file);
-  const programs = [file, ...Object.keys(others).map((other) => join(directory, `${other}.mjs`))];
-  removeUnreachable(
-    metafile.outputs,
-    programs.map((program) => relative(root, program)),
-  );
-  chmodSync(file, 0o755);
-  copyKoffi(directory);
-  return { file, ...sizes(metafile.outputs, entryPath) };
+  };
 }
 
 /**
@@ -174,8 +227,8 @@ function reachable(
 }
 
 /** Removes the files of dynamic imports whose importing code was dropped; the bundler writes them anyway. */
-function removeUnreachable(outputs: Outputs, entries: readonly string[]): void {
-  const wanted = new Set(entries.flatMap((entry) => [...reachable(outputs, entry)]));
+function removeUnreachable(outputs: Outputs, entry: string): void {
+  const wanted = reachable(outputs, entry);
   for (const path of Object.keys(outputs)) if (!wanted.has(path)) rmSync(join(root, path));
 }
 

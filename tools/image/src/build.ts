@@ -123,10 +123,9 @@ export async function buildImage({
   mkdirSync(out, { recursive: true });
   const bundle = join(out, 'agent');
   await bundleAgent(bundle, facts);
-  const agent = await compiledAgent(join(out, 'compiled'), facts, nodePath);
-  const program = wanted.includes(imagePull)
-    ? new Map([...agent, [imageProgramFile, await bundleImageProgram()]])
-    : agent;
+  const pullsImages = wanted.includes(imagePull);
+  const agent = await compiledAgent(join(out, 'compiled'), { facts, pullsImages }, nodePath);
+  const program = pullsImages ? new Map([...agent, [imageProgramFile, await bundleImageProgram()]]) : agent;
   const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), printProgress) };
 
   printProgress('collecting files');

@@ -12,7 +12,7 @@ import type { Services } from '../services/handler.js';
 import { health } from '../services/health.js';
 import { CannotApply } from '../startup/cannot-apply.js';
 import { guestOptions } from '../startup/guest-options.js';
-import { startMemoryAgent } from '../startup/memory-agent.js';
+import { loadMemoryAgent } from '../startup/load-memory-agent.js';
 import { demandRuntime, findRuntime, type OciRuntime } from '../startup/oci-runtime.js';
 import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from './backend.js';
 
@@ -46,7 +46,7 @@ async function openGuest(
   ).catch((error: Error) => {
     throw new CannotApply(`the guest cannot be started: ${error.message}`, { cause: error });
   });
-  const memoryAgent = startMemoryAgent(configuration, guest);
+  const memoryAgent = await loadMemoryAgent(configuration, guest);
   return guestBackend({
     guest,
     policy,

@@ -1,12 +1,7 @@
 import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
+import { builtInProgram } from './built-in-programs.js';
 import type { Component } from './component.js';
-
-/** The guest components in the order in which they are started; each level includes those before it. */
-const levels = ['none', 'attestation-agent', 'confidential-data-hub', 'api-server-rest'] as const;
-
-/** Paths in Kata's images. */
-const programs = '/usr/local/bin';
 
 /** Where the data hub's key provider is configured, without an extension. */
 const ocicryptConfig = '/etc/ocicrypt_config.json';
@@ -19,11 +14,6 @@ export interface PlanSettings {
   readonly initdata: boolean;
 }
 
-/** Returns the number of a level: the components up to it are started. */
-export function levelOf(requested: AgentSettings['guestComponentsProcs']): number {
-  return levels.indexOf(requested);
-}
-
 /** Returns the components of an image without an extension, as Kata's agent starts them (4.1, src/agent/src/main.rs). */
 export function builtInPlan(
   level: number,
@@ -33,7 +23,7 @@ export function builtInPlan(
   const plan: readonly Component[] = [
     {
       id: 'attestation-agent',
-      path: `${programs}/attestation-agent`,
+      path: builtInProgram('attestation-agent'),
       args: ['--attestation_sock', `unix://${attestationAgentSocket}`, ...initdataArgs],
       config: `${initdataDirectory}/aa.toml`,
       env: {},
@@ -42,7 +32,7 @@ export function builtInPlan(
     },
     {
       id: 'confidential-data-hub',
-      path: `${programs}/confidential-data-hub`,
+      path: builtInProgram('confidential-data-hub'),
       args: [],
       config: `${initdataDirectory}/cdh.toml`,
       env: { OCICRYPT_KEYPROVIDER_CONFIG: ocicryptConfig },
@@ -51,7 +41,7 @@ export function builtInPlan(
     },
     {
       id: 'api-server-rest',
-      path: `${programs}/api-server-rest`,
+      path: builtInProgram('api-server-rest'),
       args: ['--features', restApi],
       config: undefined,
       env: {},

@@ -13,3 +13,6 @@ export interface Component {
   /** In ms; 0: it is not waited for. */
   readonly timeoutMs: number;
 }
+
+/** Where Kata's extension image with the guest components is mounted. */
+export const extensionRoot: string = '/run/kata-extensions/coco';

@@ -1,10 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CannotApply } from '../startup/cannot-apply.js';
+import { extensionRoot } from './component.js';
 import { type Manifest, parseManifest } from './manifest.js';
-
-/** Where Kata's extension image with the guest components is mounted. */
-export const extensionRoot: string = '/run/kata-extensions/coco';
 
 /**
  * Reads the manifest of the extension image; undefined: there is none, and the components are those of the guest's image.

@@ -8,6 +8,7 @@ import { readExtension } from './extension.js';
 import type { GuestComponents } from './load-guest-components.js';
 import { planOf } from './plan.js';
 import { RunningComponent } from './running-component.js';
+import { warnOfMissing } from './warn-of-missing.js';
 
 /** As in Kata's plan, and in its extension image. */
 const dataHubId = 'confidential-data-hub';
@@ -30,10 +31,7 @@ export async function startGuestComponents(
     attesterVariant: process.pid === 1 ? undefined : process.env['KATA_ATTESTER_VARIANT'],
   });
   const missing = plan.filter(({ path }) => !existsSync(path)).map(({ path }) => path);
-  if (missing.length > 0) {
-    const row = values.find(({ key }) => key === 'guest_components_procs');
-    warnOfMissing(missing, row?.source === 'default' && missing.length === plan.length, log);
-  }
+  if (missing.length > 0) warnOfMissing(missing, { all: missing.length === plan.length, values }, log);
   const running = missing.length > 0 ? [] : await startAll(plan, log);
   const hub = running.find(({ id }) => id === dataHubId);
   if (image.puller === 'cdh' && hub === undefined) {
@@ -71,18 +69,6 @@ async function startAll(plan: readonly Component[], log: Log): Promise<readonly 
 
 async function stopAll(running: readonly RunningComponent[]): Promise<void> {
   for (const component of running.toReversed()) await component.stop();
-}
-
-function warnOfMissing(missing: readonly string[], isDefault: boolean, log: Log): void {
-  if (isDefault) {
-    log('info', 'this image has no guest components');
-    return;
-  }
-  log(
-    'warn',
-    'guest components are requested, and NONE is started: a program is missing\nhelp: add it to the image, or set guest_components_procs to fewer, or "none"',
-    { missing: missing.join(', ') },
-  );
 }
 
 /** Its code is loaded only in a guest with a data hub. */

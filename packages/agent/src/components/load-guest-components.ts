@@ -1,6 +1,10 @@
 import type { Configuration } from '@kata-agent/config';
+import { existsSync } from 'node:fs';
 import type { DataHub, ImagePuller } from '@kata-agent/guest';
 import type { Log } from '../startup/log.js';
+import { builtInPrograms } from './built-in-programs.js';
+import { extensionRoot } from './component.js';
+import { warnOfMissing } from './warn-of-missing.js';
 
 /** Gets resources of the key broker. */
 export interface ResourceSource {
@@ -32,11 +36,18 @@ const none: GuestComponents = {
   stop: () => Promise.resolve(),
 };
 
-/** Starts the guest components; their code is loaded only if they are requested. @throws CannotApply */
+/** Starts the guest components. Their code is loaded only if they are requested, and the guest has any of them. @throws CannotApply */
 export async function loadGuestComponents(configuration: Configuration, log: Log): Promise<GuestComponents> {
   const { guestComponentsProcs, forward } = configuration.settings;
   // In forward mode they are the inner agent's.
   if (guestComponentsProcs === 'none' || forward !== undefined) return none;
+  const programs = builtInPrograms(guestComponentsProcs);
+  const hasNone = !existsSync(extensionRoot) && !programs.some((program) => existsSync(program));
+  // Kata's default requests them all, in guests that were not made for them, too.
+  if (hasNone && configuration.image.puller !== 'cdh') {
+    warnOfMissing(programs, { all: true, values: configuration.values }, log);
+    return { ...none, missing: programs };
+  }
   const { startGuestComponents } = await import('./guest-components.js');
   return await startGuestComponents(configuration, log);
 }

@@ -1,8 +1,8 @@
 import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
-import { builtInPlan, levelOf } from './built-in-plan.js';
-import type { Component } from './component.js';
-import { extensionRoot } from './extension.js';
+import { builtInPlan } from './built-in-plan.js';
+import { levelOf } from './built-in-programs.js';
+import { type Component, extensionRoot } from './component.js';
 import type { Manifest } from './manifest.js';
 
 type PlanSettings = Pick<

@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import { registersOf } from '../startup/measure.js';
+import { loadRegisters } from '../startup/measure.js';
 import type { Attester } from './attester.js';
 import type { AttesterEnvironment } from './open-attester.js';
 
@@ -14,5 +14,5 @@ export async function loadAttester(
 ): Promise<Attester | undefined> {
   if (configuration.evidence.sources.length === 0) return undefined;
   const { openAttester } = await import('./open-attester.js');
-  return openAttester(configuration, { ...environment, registers: registersOf(configuration) });
+  return openAttester(configuration, { ...environment, registers: await loadRegisters(configuration) });
 }

@@ -11,6 +11,7 @@ import {
   type PullSettings,
 } from '@kata-agent/image';
 import { CannotApply } from '../startup/cannot-apply.js';
+import { cannotPull } from './cannot-pull.js';
 import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';
 import type { PullerParts } from './load-built-in-puller.js';
 
@@ -39,10 +40,7 @@ function checkProgram(): void {
     childProgram();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
-      cause: error,
-      help: 'use an agent of npm run bundle, or an image with --with image-pull',
-    });
+    throw cannotPull(why, { cause: error });
   }
 }
 

@@ -1,7 +1,6 @@
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { KeptPolicies } from './kept-policies.js';
 import type { Policy } from './policy.js';
-import { tighten } from './tighten.js';
 
 /**
  * Narrows what is served by the text of SetPolicy (S4), in this agent and in later agents of this boot.
@@ -17,6 +16,8 @@ export async function acceptPolicy(
 ): Promise<void> {
   if (keptPolicies.full)
     throw new TtrpcError(Code.ResourceExhausted, 'too many SetPolicy calls: no more policies can be stored');
+  // With the parser of its text, which an agent without a configuration has not loaded.
+  const { tighten } = await import('./tighten.js');
   const refused = await tighten(policy, text);
   if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
   narrowed();

@@ -17,18 +17,23 @@ export interface CheckpointRegister {
   close(): Promise<void>;
 }
 
+/** What the register of checkpoints uses of the agent. */
+export interface CheckpointEnvironment {
+  readonly bootId: string;
+  readonly audit: Pick<AuditLog, 'checkpoint'>;
+  readonly log: Log;
+}
+
 /**
- * Extends the first checkpoint, and others from then on. undefined: the configuration does not ask for it, or the TPM does not
- * answer and is not required.
+ * Extends the first checkpoint, and others from then on. Undefined: the TPM does not answer and is not required.
  *
  * @throws CannotApply if the TPM is required and the first checkpoint was not extended. Later failures are logged.
  */
 export async function openCheckpointRegister(
-  { measurement: { tpm, checkpointPcr } }: Configuration,
-  environment: { readonly bootId: string; readonly audit: Pick<AuditLog, 'checkpoint'>; readonly log: Log },
+  checkpointPcr: number,
+  { measurement: { tpm } }: Pick<Configuration, 'measurement'>,
+  { bootId, audit, log }: CheckpointEnvironment,
 ): Promise<CheckpointRegister | undefined> {
-  if (checkpointPcr === 'off') return undefined;
-  const { bootId, audit, log } = environment;
   let extendedSize = 0;
   const failed = (error: unknown): void =>
     log('warn', 'a checkpoint of the audit log is not measured', {

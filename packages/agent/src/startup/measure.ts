@@ -1,13 +1,5 @@
 import { type Configuration, measuredEvent } from '@kata-agent/config';
-import {
-  measure,
-  type Measurement,
-  MeasurementError,
-  type RegisterReport,
-  rtmrRegister,
-  tpmRegister,
-  tpmTransport,
-} from '@kata-agent/measurement';
+import { measure, type Measurement, MeasurementError, type RegisterReport } from '@kata-agent/measurement';
 import { CannotApply } from './cannot-apply.js';
 import type { Log } from './log.js';
 
@@ -35,7 +27,7 @@ export async function measureConfiguration(
 }
 
 async function extend(configuration: Configuration, bootId: string): Promise<readonly RegisterReport[]> {
-  const registers = registersOf(configuration);
+  const registers = await loadRegisters(configuration);
   // Registers need root, and so does reading what this boot has measured.
   if (registers.length === 0 && process.geteuid?.() !== 0) return [];
   const subject = `sha256:${configuration.digest}`;
@@ -45,13 +37,10 @@ async function extend(configuration: Configuration, bootId: string): Promise<rea
   );
 }
 
-/** Returns the registers into which the configuration is measured. Throws a MeasurementError. */
-export function registersOf({ measurement }: Configuration): Measurement['registers'] {
-  const { tpm, pcr, rtmr } = measurement;
-  const registers: Measurement['registers'][number][] = [];
-  if (tpm !== 'off') {
-    registers.push({ register: tpmRegister(pcr, tpmTransport(process.env)), need: tpm });
-  }
-  if (rtmr !== 'off') registers.push({ register: rtmrRegister(), need: rtmr });
-  return registers;
+/** Loads the code for registers, if the configuration has any. Throws a MeasurementError. */
+export async function loadRegisters(configuration: Configuration): Promise<Measurement['registers']> {
+  const { tpm, rtmr } = configuration.measurement;
+  if (tpm === 'off' && rtmr === 'off') return [];
+  const { registersOf } = await import('./registers.js');
+  return registersOf(configuration);
 }

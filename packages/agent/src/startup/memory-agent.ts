@@ -1,9 +1,9 @@
 import type { Configuration } from '@kata-agent/config';
-import { type Guest, MemoryAgent } from '@kata-agent/guest';
+import type { Guest } from '@kata-agent/guest';
+import { MemoryAgent } from '@kata-agent/guest/memory-agent';
 
-/** Starts the memory agent of a configuration; undefined: `mem_agent_enable` is off. */
-export function startMemoryAgent({ settings }: Configuration, guest: Guest): MemoryAgent | undefined {
-  if (!settings.memAgentEnable) return undefined;
+/** Starts the memory agent of a configuration. */
+export function startMemoryAgent({ settings }: Pick<Configuration, 'settings'>, guest: Guest): MemoryAgent {
   const agent = MemoryAgent.of(guest, {
     reclaim: {
       disabled: settings.memAgentMemcgDisable,

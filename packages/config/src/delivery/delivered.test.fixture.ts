@@ -45,8 +45,8 @@ export class GuestTree {
   }
 
   /** Returns the documents of a source; of initdata its `kata-agent.toml`. */
-  documents(name: DeliveryName, relaxedPermissions = false): readonly DeliveredDocument[] {
-    const read = this.#collect(name, relaxedPermissions);
+  async documents(name: DeliveryName, relaxedPermissions = false): Promise<readonly DeliveredDocument[]> {
+    const read = await this.#collect(name, relaxedPermissions);
     assert.ok(read.ok, read.ok ? '' : read.diagnostics.map((one) => renderDiagnostic(one)).join('\n'));
     const { documents, initdata } = read;
     const text = initdata?.files.get(initdataKey);
@@ -56,14 +56,14 @@ export class GuestTree {
   }
 
   /** Returns the single document that is delivered. */
-  document(name: DeliveryName): DeliveredDocument {
-    const [document, second] = this.documents(name);
+  async document(name: DeliveryName): Promise<DeliveredDocument> {
+    const [document, second] = await this.documents(name);
     assert.ok(document !== undefined && second === undefined);
     return document;
   }
 
-  refusal(name: DeliveryName, relaxedPermissions = false): string {
-    const read = this.#collect(name, relaxedPermissions);
+  async refusal(name: DeliveryName, relaxedPermissions = false): Promise<string> {
+    const read = await this.#collect(name, relaxedPermissions);
     assert.ok(!read.ok, 'it is refused');
     assert.ok(
       read.diagnostics.every(({ help = '' }) => help !== ''),

@@ -102,7 +102,7 @@ export type DeliveryRead =
 /** A source of further documents: the extension point of R8. Read once, before any listener opens. */
 export interface DeliverySource {
   readonly name: DeliveryName;
-  collect(settings: DeliverySettings): DeliveryRead;
+  collect(settings: DeliverySettings): DeliveryRead | Promise<DeliveryRead>;
 }
 
 /** Data that the host fixed at launch and the hardware attests. */

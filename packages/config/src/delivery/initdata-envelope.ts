@@ -2,18 +2,10 @@ import type { DeliveredDocument } from './delivery.js';
 import { decodeDocument } from '../document/decode-document.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
+import { initdataKey } from './initdata-keys.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { SourceText } from '../toml/source-text.js';
 import { describeToml, type TomlTable } from '../toml/toml-value.js';
-
-/** The agent's document in `[data]`. */
-export const initdataKey: string = 'kata-agent.toml';
-
-/** The policy of Kata's agent in `[data]`. */
-export const initdataPolicyKey: string = 'policy.rego';
-
-/** The files of the guest components in `[data]`, of the attestation agent and the confidential data hub. */
-export const initdataComponentKeys: readonly string[] = ['aa.toml', 'cdh.toml'];
 
 export type InitdataAlgorithm = DeliveredDocument['algorithm'];
 

@@ -1,7 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DeliveryRead, DeliverySource } from './delivery.js';
-import { parseInitdata } from './initdata-envelope.js';
 import { initdataHeaderBytes, readInitdataHeader, unpackInitdataImage } from './initdata-image.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 
@@ -16,7 +15,7 @@ export function initdataSource(root: string): DeliverySource {
   };
 }
 
-function collect(directory: string, accepted: boolean): DeliveryRead {
+async function collect(directory: string, accepted: boolean): Promise<DeliveryRead> {
   const found: { readonly path: string; readonly image: Uint8Array }[] = [];
   for (const name of diskNames(directory)) {
     const path = join(directory, name);
@@ -43,7 +42,7 @@ function collect(directory: string, accepted: boolean): DeliveryRead {
   return open(first.path, first.image);
 }
 
-function open(path: string, image: Uint8Array): DeliveryRead {
+async function open(path: string, image: Uint8Array): Promise<DeliveryRead> {
   const file = `initdata (${path})`;
   const unpacked = unpackInitdataImage(image);
   if (unpacked === undefined) return nothing;
@@ -55,6 +54,8 @@ function open(path: string, image: Uint8Array): DeliveryRead {
     );
   }
   const envelope = unpacked.bytes;
+  // TOML is parsed only if there is any.
+  const { parseInitdata } = await import('./initdata-envelope.js');
   const parsed = parseInitdata(envelope, file);
   if (!parsed.ok) return parsed;
   const { algorithm, files } = parsed;

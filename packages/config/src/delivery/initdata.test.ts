@@ -116,55 +116,58 @@ test('any document survives writing and reading envelope and image unchanged', (
   );
 });
 
-test('the device is found by its first bytes among vd* and sd*', () => {
+test('the device is found by its first bytes among vd* and sd*', async () => {
   const tree = new GuestTree();
   tree.put('dev/vda', Buffer.alloc(4096));
   tree.put('dev/vdb', 'init');
   tree.put('dev/xvda', writeInitdataImage(envelope(good)));
   mkdirSync(join(tree.root, 'dev/vdc'));
-  assert.deepEqual(tree.documents('initdata'), []);
+  assert.deepEqual(await tree.documents('initdata'), []);
   const path = tree.put('dev/sda', writeInitdataImage(envelope(good)));
-  const found = tree.document('initdata');
+  const found = await tree.document('initdata');
   assert.equal(found.file, `initdata (${path}) kata-agent.toml`);
   assert.equal(textOf(found), document);
   assert.deepEqual(Buffer.from(found.envelope), Buffer.from(good));
   assert.equal(found.algorithm, 'sha-384');
 });
 
-test('no /dev, no device, or an envelope with only other files: no document', () => {
+test('no /dev, no device, or an envelope with only other files: no document', async () => {
   const tree = new GuestTree();
-  assert.deepEqual(tree.documents('initdata'), []);
+  assert.deepEqual(await tree.documents('initdata'), []);
   tree.put(
     'dev/vda',
     writeInitdataImage(envelope('algorithm = "sha256"\nversion = "0.1.0"\n[data]\n"aa.toml" = ""\n')),
   );
-  assert.deepEqual(tree.documents('initdata'), []);
+  assert.deepEqual(await tree.documents('initdata'), []);
 });
 
-test('two devices are rejected', () => {
+test('two devices are rejected', async () => {
   const tree = new GuestTree();
   tree.put('dev/vda', writeInitdataImage(envelope(good)));
   tree.put('dev/vdb', writeInitdataImage(envelope(good)));
-  assert.match(tree.refusal('initdata'), /two initdata devices, .*vda and .*vdb/);
+  assert.match(await tree.refusal('initdata'), /two initdata devices, .*vda and .*vdb/);
 });
 
-test('damaged images are rejected: truncated, huge, a bomb, not gzip, a changed byte, a bad envelope', () => {
+test('damaged images are rejected: truncated, huge, a bomb, not gzip, a changed byte, a bad envelope', async () => {
   const tree = new GuestTree();
   const packed = gzipSync(envelope(good));
-  const refused = (image: Uint8Array): string => {
+  const refused = (image: Uint8Array): Promise<string> => {
     tree.put('dev/vda', image);
     return tree.refusal('initdata');
   };
-  assert.match(refused(imageOf(packed).subarray(0, 60)), /it is truncated/);
-  assert.match(refused(imageOf(packed.subarray(0, 40))), /gzip data is truncated/);
-  assert.match(refused(imageOf(packed, 2n ** 63n)), /its header declares 9223372036854775808 bytes/);
-  assert.match(refused(imageOf(packed, 0n)), /gzip data is truncated/);
-  assert.match(refused(imageOf(gzipSync(Buffer.alloc(50 << 20)))), /unpacks to more than 262144 bytes/);
-  assert.match(refused(imageOf(Buffer.from('no gzip at all, but as long as one'))), /gzip data is damaged/);
+  assert.match(await refused(imageOf(packed).subarray(0, 60)), /it is truncated/);
+  assert.match(await refused(imageOf(packed.subarray(0, 40))), /gzip data is truncated/);
+  assert.match(await refused(imageOf(packed, 2n ** 63n)), /its header declares 9223372036854775808 bytes/);
+  assert.match(await refused(imageOf(packed, 0n)), /gzip data is truncated/);
+  assert.match(await refused(imageOf(gzipSync(Buffer.alloc(50 << 20)))), /unpacks to more than 262144 bytes/);
+  assert.match(
+    await refused(imageOf(Buffer.from('no gzip at all, but as long as one'))),
+    /gzip data is damaged/,
+  );
   const changed = Buffer.from(imageOf(packed));
   changed[16 + packed.length - 6] = (changed[16 + packed.length - 6] ?? 0) ^ 1;
-  assert.match(refused(changed), /gzip data is damaged/);
-  assert.match(refused(writeInitdataImage(envelope('x'))), /initdata \(.*vda\):1:/);
+  assert.match(await refused(changed), /gzip data is damaged/);
+  assert.match(await refused(writeInitdataImage(envelope('x'))), /initdata \(.*vda\):1:/);
 });
 
 test('a one-byte change of an image is detected or does not change the envelope', () => {

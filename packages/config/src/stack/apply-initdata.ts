@@ -1,5 +1,5 @@
 import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery/delivery.js';
-import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
+import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { parsePolicyDocument } from '../document/policy-document.js';
 import { envelopeDigest } from './bind-document.js';

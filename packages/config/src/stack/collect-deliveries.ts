@@ -9,8 +9,8 @@ import type {
 } from '../delivery/delivery.js';
 import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
-import { type AppliedInitdata, applyInitdata } from './apply-initdata.js';
+import { initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';
+import type { AppliedInitdata } from './apply-initdata.js';
 import { bindDocument, byPin, envelopeDigest } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { cannotApply, failure, type Refused, wayOf } from './stacked-document.js';
@@ -30,11 +30,11 @@ export type Collected =
  * Reads each source that the base document accepts, in order. A source that is missing here, a document that cannot be
  * read or bound, and a missing required document are fatal.
  */
-export function collectDeliveries(
+export async function collectDeliveries(
   settings: DeliverySettings,
   inputs: Pick<Inputs, 'delivery' | 'hostData'>,
   kernelPin: string | undefined,
-): Collected {
+): Promise<Collected> {
   if (settings.accept.length === 0) return { ok: true, documents: [], records: [], warnings: [] };
   const diagnostics: Diagnostic[] = [];
   const documents: (BoundDocument & { readonly way: DeliveryName })[] = [];
@@ -42,7 +42,7 @@ export function collectDeliveries(
   let initdata: AppliedInitdata | undefined;
   const hostData = once(inputs.hostData);
   for (const way of settings.accept) {
-    for (const delivered of collect(way, settings, inputs, diagnostics)) {
+    for (const delivered of await collect(way, settings, inputs, diagnostics)) {
       const bound = bindDocument(delivered, way, settings.bind, hostData);
       const pinned = way === 'kernel_line' && kernelPin !== undefined ? byPin(delivered, kernelPin) : bound;
       if (!bound.ok) diagnostics.push(bound.diagnostic);
@@ -53,6 +53,7 @@ export function collectDeliveries(
         records.push({ file: delivered.file, source: way, sha256: envelopeDigest(delivered), binding });
         if ('files' in delivered) {
           const unused = settings.unusedInitdata === 'record' ? 'warning' : 'error';
+          const { applyInitdata } = await import('./apply-initdata.js');
           initdata = applyInitdata(delivered, { binding, hasBase: true, unused });
           diagnostics.push(...initdata.diagnostics);
           documents.push(...initdata.documents.map((document) => ({ ...document, way })));
@@ -73,13 +74,13 @@ export function collectDeliveries(
   };
 }
 
-function collect(
+async function collect(
   way: DeliveryName,
   settings: DeliverySettings,
   inputs: Pick<Inputs, 'delivery'>,
   diagnostics: Diagnostic[],
-): readonly (DeliveredDocument | InitdataEnvelope)[] {
-  const read = readSource(way, settings, inputs);
+): Promise<readonly (DeliveredDocument | InitdataEnvelope)[]> {
+  const read = await readSource(way, settings, inputs);
   if (read === undefined) {
     const message = `this agent takes no documents by ${way}`;
     diagnostics.push(failure('KA1702', message, `remove "${way}" from accept`));
@@ -91,11 +92,11 @@ function collect(
 }
 
 /** Reads a delivery source; undefined if this agent does not have it. */
-export function readSource(
+export async function readSource(
   way: DeliveryName,
   settings: DeliverySettings,
   { delivery }: Pick<Inputs, 'delivery'>,
-): DeliveryRead | undefined {
+): Promise<DeliveryRead | undefined> {
   return delivery.find(({ name }) => name === way)?.collect(settings);
 }
 

@@ -17,15 +17,15 @@ const asked = {
  * Reads the document of a measured kernel command line as the base, in a guest without one. Only the digest next to it
  * authenticates it, so that is required.
  */
-export function kernelDocument(
+export async function kernelDocument(
   word: KernelWord,
   pin: string | undefined,
   inputs: Pick<Inputs, 'delivery' | 'hostData'>,
   kernel: KernelLine,
-): Collected {
+): Promise<Collected> {
   if (pin === undefined) {
     // The kernel may have truncated its command line before the digest; that is the error to report then.
-    const cut = collectDeliveries({ ...asked, bind: 'none' }, inputs, undefined);
+    const cut = await collectDeliveries({ ...asked, bind: 'none' }, inputs, undefined);
     if (!cut.ok) return cut;
     const message = `${kernelDocumentWord} delivers a document that is not bound: there is no base document, and no ${kernelPinWord}`;
     const help = `add ${kernelPinWord}=sha256:… as kata-agent-ctl config digest FILE prints it`;

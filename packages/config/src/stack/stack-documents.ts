@@ -3,10 +3,9 @@ import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delive
 import type { Inputs, RuleChecker } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { type ParseOptions, parseDocument } from '../document/parse-document.js';
+import type { parseDocument, ParseOptions } from '../document/parse-document.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
-import { applyInitdata, unacceptedInitdata } from './apply-initdata.js';
 import { envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
@@ -29,7 +28,7 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
   const options = { handlers: inputs.handlers, rules: once(inputs.rules) };
 
   const base = await readBase(chosen.document, word, pin, { inputs, kernel, options });
-  if (base === undefined) return withoutBase(inputs);
+  if (base === undefined) return await withoutBase(inputs);
   if (!base.ok) return base;
   const { document, record } = base;
   const settings = readDelivery(document.sections.delivery);
@@ -38,14 +37,14 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
 
   const later =
     inputs.offline === undefined
-      ? collectDeliveries(settings, inputs, pin)
+      ? await collectDeliveries(settings, inputs, pin)
       : offline(inputs.offline, document, settings.maySet);
   if (!later.ok) return later;
   const stacked = await readLater(later.documents, options, settings.maySet);
   if (!stacked.ok) return wrong(stacked.diagnostics);
   const awaits = inputs.offline !== undefined && later.documents.length === 0;
   const completed = completeBase(document, stacked.documents, settings.maySet, awaits);
-  const ignored = ignoredInitdata(settings, inputs, document.file);
+  const ignored = await ignoredInitdata(settings, inputs, document.file);
   if (!ignored.ok) return ignored;
   const initdata = later.initdata?.report ?? ignored.report;
   return {
@@ -70,12 +69,13 @@ const noDelivery = readDelivery(new Map());
  * Reads initdata where there is no base document, as Kata's agent does: a policy that is a list of defaults narrows, and
  * files for guest components are kept. What cannot be applied is fatal, since nothing says that it may be ignored.
  */
-function withoutBase(inputs: Inputs): Stacked {
+async function withoutBase(inputs: Inputs): Promise<Stacked> {
   const none: Stacked = { ok: true, documents: [], records: [], warnings: [] };
   if (inputs.offline !== undefined) return none;
-  const read = readSource('initdata', noDelivery, inputs);
+  const read = await readSource('initdata', noDelivery, inputs);
   if (read?.ok === false) return cannotApply(read.diagnostics);
   if (read?.initdata === undefined) return none;
+  const { applyInitdata } = await import('./apply-initdata.js');
   const { documents, report, texts, diagnostics } = applyInitdata(read.initdata, {
     binding: 'none',
     hasBase: false,
@@ -95,13 +95,18 @@ type IgnoredInitdata =
   | Refused;
 
 /** Reads initdata that the base document does not accept; without its permission to ignore it the agent does not start. */
-function ignoredInitdata(settings: DeliverySettings, inputs: Inputs, baseFile: string): IgnoredInitdata {
+async function ignoredInitdata(
+  settings: DeliverySettings,
+  inputs: Inputs,
+  baseFile: string,
+): Promise<IgnoredInitdata> {
   const none = { ok: true, warnings: [] } as const;
   if (inputs.offline !== undefined || settings.accept.includes('initdata')) return none;
-  const read = readSource('initdata', settings, inputs);
+  const read = await readSource('initdata', settings, inputs);
   if (read?.ok === false) return cannotApply(read.diagnostics);
   if (read?.initdata === undefined) return none;
   const unused = settings.unusedInitdata === 'record' ? 'warning' : 'error';
+  const { unacceptedInitdata } = await import('./apply-initdata.js');
   const { report, diagnostics } = unacceptedInitdata(read.initdata, baseFile, unused);
   return unused === 'error' ? cannotApply(diagnostics) : { ok: true, report, warnings: diagnostics };
 }
@@ -132,20 +137,26 @@ async function readBase(
 ): Promise<ReadBase | undefined> {
   if (chosen !== undefined) {
     const { bytes, file, source } = chosen;
-    return asBase(await parseDocument(bytes, file, { ...options, role: 'base' }), (document) => ({
+    return asBase(await parse(bytes, file, { ...options, role: 'base' }), (document) => ({
       file,
       source,
       sha256: document.sha256,
     }));
   }
   if (word === undefined) return undefined;
-  const collected = kernelDocument(word, pin, inputs, kernel);
+  const collected = await kernelDocument(word, pin, inputs, kernel);
   if (!collected.ok) return collected;
   const [bound] = collected.documents;
   const [record] = collected.records;
   if (bound === undefined || record === undefined) return undefined;
-  return asBase(await parseDocument(bound.bytes, bound.file, { ...options, role: 'base' }), () => record);
+  return asBase(await parse(bound.bytes, bound.file, { ...options, role: 'base' }), () => record);
 }
+
+/** Parses a document. The parser is loaded with the first: an agent without a configuration needs none. */
+const parse: typeof parseDocument = async (...document) => {
+  const parser = await import('../document/parse-document.js');
+  return parser.parseDocument(...document);
+};
 
 function asBase(
   outcome: Awaited<ReturnType<typeof parseDocument>>,
@@ -229,7 +240,7 @@ async function readLater(
     const maySet = { names: new Set(names), ...(sets ? {} : { weaklyBound: binding }) };
     const parsed =
       before === undefined
-        ? await parseDocument(bytes, file, { ...options, role: 'later', maySet })
+        ? await parse(bytes, file, { ...options, role: 'later', maySet })
         : { ok: true as const, document: before };
     if (parsed.ok) documents.push({ document: parsed.document, sets });
     else faults.push(...parsed.diagnostics);

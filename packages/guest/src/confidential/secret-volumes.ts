@@ -13,7 +13,8 @@ import { copyUnsealed } from './unsealed-copy.js';
 /** Sources that Kata's agent does not look into, by the end of their path (docs/coco-facts.md, "Sealed secrets"). */
 const noSecrets = ['resolv.conf', 'termination-log', 'hostname', 'hosts', 'serviceaccount'];
 
-interface Parts {
+/** What the volumes use of the guest. */
+export interface SecretParts {
   readonly hub: DataHub;
   /** A directory of the agent for the copies; created with the first. */
   readonly directory: string;
@@ -28,10 +29,10 @@ interface Parts {
  * may share the volume, cannot read it there, and removing the container removes it.
  */
 export class SecretVolumes {
-  readonly #parts: Parts;
+  readonly #parts: SecretParts;
   #count = 0;
 
-  constructor(parts: Parts) {
+  constructor(parts: SecretParts) {
     this.#parts = parts;
   }
 

@@ -24,11 +24,11 @@ import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
-import { SecretVolumes } from '../confidential/secret-volumes.js';
-import { unsealEnvironment } from '../confidential/unseal-environment.js';
+import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
-import { mountOwnRoot, pulledRootOf } from '../image/own-root.js';
+import { loadAndMountOwnRoot } from '../image/load-own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
+import { pulledRootOf } from '../image/pulled-root.js';
 import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
 import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
 import { checkAccountFiles } from './account-files.js';
@@ -165,7 +165,7 @@ async function build(
   const freeSources = await context.places.hold(id, held, made);
   const ownRoot =
     pulled &&
-    (await mountOwnRoot(
+    (await loadAndMountOwnRoot(
       pulled,
       { id, spec: requested, sharedMounts, scratch, signal, authorizeRoot },
       context,
@@ -184,17 +184,13 @@ async function build(
     made,
     places,
     throughStorages: (source) => context.storages.throughStorages(source),
-    secrets:
-      dataHub === undefined
-        ? undefined
-        : new SecretVolumes({
-            hub: dataHub,
-            directory: join(bundle, 'secrets'),
-            paths,
-            syscalls,
-            made,
-            signal,
-          }),
+    secrets: await loadSecretVolumes(dataHub, {
+      directory: join(bundle, 'secrets'),
+      paths,
+      syscalls,
+      made,
+      signal,
+    }),
   });
 
   const rootfs =
@@ -321,6 +317,7 @@ async function withSecrets<Spec extends { readonly process: OciProcess }>(
   signal: AbortSignal | undefined,
 ): Promise<Spec> {
   if (dataHub === undefined) return spec;
+  const { unsealEnvironment } = await import('../confidential/unseal-environment.js');
   const env = await unsealEnvironment(spec.process.env ?? [], dataHub, { proc: paths.proc, signal });
   return { ...spec, process: { ...spec.process, env } };
 }

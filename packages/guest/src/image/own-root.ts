@@ -8,10 +8,9 @@ import { checkKernelPlaces } from '../container/rootfs.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { GuestError } from '../error/guest-error.js';
-import { quotedPath, quotedWord } from '../quoted.js';
+import { quotedWord } from '../quoted.js';
 import type { AttachedDevice, CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
-import { checkOneImage, guestPullDriver } from './guest-pull.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
 import { readProgram } from './program/read-program.js';
@@ -25,32 +24,6 @@ type OwnRootContext = Pick<
 
 /** The pause container has one program. */
 const pauseSize = '64m';
-
-/**
- * Returns the storage by which a request asks the guest to pull the root; undefined: there is none.
- *
- * @throws GuestError `invalid` or `refused` if the request is inconsistent
- */
-export function pulledRootOf(
-  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
-  { kata }: { readonly kata: string },
-): Storage | undefined {
-  const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
-  if (storage === undefined) return undefined;
-  if (another !== undefined)
-    throw new GuestError(
-      'invalid',
-      `two storages have the driver ${guestPullDriver}: a container has one root`,
-    );
-  const place = join(kata, id, 'rootfs');
-  if (storage.mountPoint !== place)
-    throw new GuestError(
-      'refused',
-      `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
-    );
-  checkOneImage(storage, spec.annotations ?? {});
-  return storage;
-}
 
 /**
  * Pulls the root of a container, or copies that of the pause container, and mounts it at `rootfs` in the bundle, whose path it

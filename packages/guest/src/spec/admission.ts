@@ -2,7 +2,7 @@ import type { CreateContainer } from '../request/actions.js';
 import { checkContainerId, checkHostname } from '../container/identifiers.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
-import { pulledRootOf } from '../image/own-root.js';
+import { pulledRootOf } from '../image/pulled-root.js';
 import { checkVerifiedRoot } from '../image/verified-root.js';
 import { refuseHooks } from '../hooks/refuse-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';

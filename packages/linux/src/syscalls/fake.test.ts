@@ -76,6 +76,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   swapoff: (kernel) => kernel.swapoff('/dev/a'),
   sethostname: (kernel) => kernel.sethostname('a'),
   sync: (kernel) => kernel.sync(),
+  releaseFreedMemory: (kernel) => kernel.releaseFreedMemory(),
   reboot: (kernel) => kernel.reboot(0),
 };
 

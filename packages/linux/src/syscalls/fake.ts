@@ -349,6 +349,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('sync', [], () => undefined);
   }
 
+  releaseFreedMemory(): void {
+    this.#answer('releaseFreedMemory', [], () => undefined);
+  }
+
   reboot(command: number): void {
     this.#answer('reboot', [command], () => undefined);
   }

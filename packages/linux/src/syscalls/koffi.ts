@@ -14,6 +14,8 @@ export interface CLibrary {
    * any other function.
    */
   readonly find: (prototype: string) => CFunction;
+  /** Returns a function as `find` does; undefined: the library has none of that name. */
+  readonly findOptional: (prototype: string) => CFunction | undefined;
   /** Returns a result that is not a failure; throws what `failure` returns otherwise. */
   readonly check: (syscall: string, result: number, about?: PathName) => number;
   /** Returns the error of the call that has just failed: errno is valid until the next call. */
@@ -41,6 +43,14 @@ export function loadLibrary(soname: string | null): CLibrary {
     new SyscallError(syscall, koffi.errno(), about === undefined ? undefined : printable(about));
   return {
     find: (prototype) => library.func(prototype),
+    findOptional(prototype) {
+      try {
+        return library.func(prototype);
+      } catch (error) {
+        if (error instanceof Error && error.message.startsWith('Cannot find function')) return undefined;
+        throw error;
+      }
+    },
     check(syscall, result, about) {
       if (result < 0) throw failure(syscall, about);
       return result;

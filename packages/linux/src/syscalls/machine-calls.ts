@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { bytes, cString } from './c-memory.js';
 import type { CLibrary } from './koffi.js';
 
-/** Calls that change the whole machine, or the root of this process. */
+/** Calls that change the whole machine, or the root or the memory of this process. */
 export interface MachineCalls {
   chroot(path: string): void;
   sethostname(name: string): void;
@@ -19,6 +19,8 @@ export interface MachineCalls {
   swapon(path: string): void;
   swapoff(path: string): void;
   sync(): void;
+  /** malloc_trim(3): returns memory to the kernel that this process has freed. Does nothing with musl, which has no such call. */
+  releaseFreedMemory(): void;
   /** reboot(2). Does not return on success. See {@link Reboot}. */
   reboot(command: number): void;
 }
@@ -40,6 +42,7 @@ export function machineCalls(library: CLibrary): MachineCalls {
   const swapon = library.find('int swapon(const void *path, int flags)');
   const swapoff = library.find('int swapoff(const void *path)');
   const sync = library.find('void sync()');
+  const mallocTrim = library.findOptional('int malloc_trim(size_t pad)');
   const reboot = library.find('int reboot(unsigned int command)');
   return {
     chroot: (path) => void check('chroot', chroot(cString('chroot', path)), path),
@@ -71,6 +74,7 @@ export function machineCalls(library: CLibrary): MachineCalls {
     swapon: (path) => void check('swapon', swapon(cString('swapon', path), 0), path),
     swapoff: (path) => void check('swapoff', swapoff(cString('swapoff', path)), path),
     sync: () => void sync(),
+    releaseFreedMemory: () => void mallocTrim?.(0),
     reboot: (command) => void check('reboot', reboot(command)),
   };
 }

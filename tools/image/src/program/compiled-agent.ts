@@ -3,28 +3,27 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { bundleAgentAsSingleFile } from '@kata-agent/tool-bundle/programs';
+import { bundleAgentAsSingleFile, type SingleFileOptions } from '@kata-agent/tool-bundle/programs';
 import { agentNodeOptions } from '../node/releases.js';
 
 /** The name of the script that Node.js runs (image/start.cjs). */
 export const entryFile = 'kata-agent.cjs';
 
 /**
- * Builds the agent for these build facts, and returns its files by name. Uses the Node.js of the image with its
+ * Builds the agent, and returns its files by name. Uses the Node.js of the image with its
  * options, because V8 accepts a code cache only in the same release and under the same flags. Deletes the
  * directory before and after.
  */
 export async function compiledAgent(
   directory: string,
-  facts: BuildFacts,
+  options: SingleFileOptions,
   nodePath: string,
 ): Promise<ReadonlyMap<string, Buffer>> {
   const program = join(directory, 'program.cjs');
   const cache = join(directory, 'program.cache');
-  await bundleAgentAsSingleFile(directory, program, facts);
+  await bundleAgentAsSingleFile(directory, program, options);
   const compiler = fileURLToPath(new URL('compile.js', import.meta.url));
   const output = run(nodePath, ['--hash-seed=1', ...agentNodeOptions, compiler, program, cache], { env: {} });
   if (!/^\{"ok":(true|false)/.test(output))
