@@ -1,7 +1,7 @@
 import { settings } from '@kata-agent/config';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isAbsolute, resolve } from 'node:path';
 import { versionText } from './build.js';
-import { describeFlag, type Flag, parseFlags, UsageError } from './flags.js';
 import { defaultStateDirectory } from '../state/state-directory.js';
 
 /** The parsed command line. */
@@ -26,128 +26,107 @@ export class CommandLineEnd extends Error {
   override readonly name = 'CommandLineEnd';
   readonly exitCode: 0 | 2;
 
-  constructor(exitCode: 0 | 2, options?: ErrorOptions) {
-    super(exitCode === 0 ? 'the text was printed' : 'the command line is wrong', options);
+  constructor(exitCode: 0 | 2, cause: CommanderError) {
+    super(cause.message, { cause });
     this.exitCode = exitCode;
   }
 }
 
-const ownFlags: readonly Flag[] = [
-  { name: 'version', letter: 'V', purpose: 'output the version number' },
-  {
-    name: 'config',
-    letter: 'c',
-    value: 'file',
-    purpose: 'the configuration (TOML); default: /etc/kata-agent/config.toml if it exists',
-  },
-  { name: 'require-config', purpose: 'do not start without a configuration' },
-  {
-    name: 'relaxed-permissions',
-    purpose: 'for development: accept a configuration that other users own or can write',
-  },
-  {
-    name: 'state-dir',
-    value: 'dir',
-    purpose: `for development and tests: the directory for the agent's state; default: ${defaultStateDirectory}`,
-  },
-  { name: 'check', purpose: 'load the configuration, print errors, and exit' },
-  { name: 'explain', purpose: 'print each value and endpoint and what decided it, and exit' },
-  {
-    name: 'format',
-    value: 'format',
-    purpose: 'output format of --check and --explain: text (the default) or json',
-  },
-];
+interface Options {
+  readonly config?: string;
+  readonly requireConfig?: boolean;
+  readonly relaxedPermissions?: boolean;
+  readonly stateDir?: string;
+  readonly check?: boolean;
+  readonly explain?: boolean;
+  readonly format: 'text' | 'json';
+}
 
-const helpFlag: Flag = { name: 'help', letter: 'h', purpose: 'print this help' };
-
-/** The flags of `[agent]` keys. Generated from the settings table. */
+/** The flags of `[agent]` keys, by commander's name. Generated from the settings table. */
 const overrides = settings.flatMap(({ key, override, purpose, type }) =>
-  override === undefined
-    ? []
-    : [
-        {
-          key,
-          flag: {
-            name: override.flag.slice('--'.length),
-            value: 'value',
-            optionalValue: type.name === 'boolean',
-            purpose,
-          },
-        },
-      ],
+  override === undefined ? [] : [{ key, purpose, boolean: type.name === 'boolean', flag: override.flag }],
 );
 
 /** @throws CommandLineEnd if there is nothing more to do. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const program = command();
   try {
-    return read(argv);
+    program.parse(argv, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`error: ${error.message}\nhelp: kata-agent --help lists the options\n`);
-    throw new CommandLineEnd(2, { cause: error });
+    if (error instanceof CommanderError) throw new CommandLineEnd(error.exitCode === 0 ? 0 : 2, error);
+    throw error;
   }
-}
-
-function read(argv: readonly string[]): CommandLine {
-  const flags = [...ownFlags, ...overrides.map(({ flag }) => flag), helpFlag];
-  const given = parseFlags(flags, argv);
-  if (given.has('help')) throw printed(helpText(flags));
-  if (given.has('version')) throw printed(versionText());
-  if (given.has('check') && given.has('explain'))
-    throw new UsageError("option '--check' cannot be used with option '--explain'");
-  const format = given.get('format') ?? 'text';
-  if (format !== 'text' && format !== 'json')
-    throw new UsageError(
-      `option '--format <format>' argument '${format}' is invalid: it must be text or json`,
-    );
-  const stateDirectory = given.get('state-dir');
+  const options = program.opts<Options>();
   return {
-    task: given.has('check') ? 'check' : given.has('explain') ? 'explain' : 'serve',
-    format,
-    configFlag: given.get('config'),
-    requireConfig: given.has('require-config'),
-    relaxedPermissions: given.has('relaxed-permissions'),
-    stateDirectory: stateDirectory === undefined ? undefined : statePath(stateDirectory),
-    flags: Object.fromEntries(
-      overrides.flatMap(({ key, flag: { name } }) => {
-        const value = given.get(name);
-        return value === undefined ? [] : [[key, value]];
-      }),
-    ),
+    task: options.check === true ? 'check' : options.explain === true ? 'explain' : 'serve',
+    format: options.format,
+    configFlag: options.config,
+    requireConfig: options.requireConfig === true,
+    relaxedPermissions: options.relaxedPermissions === true,
+    stateDirectory: options.stateDir,
+    flags: flagValues(program),
   };
 }
 
-function printed(text: string): CommandLineEnd {
-  process.stdout.write(`${text}\n`);
-  return new CommandLineEnd(0);
-}
-
-function helpText(flags: readonly Flag[]): string {
-  const rows = flags.map((flag) => [describeFlag(flag), flag.purpose] as const);
-  const width = Math.max(...rows.map(([flag]) => flag.length));
-  return [
-    'Usage: kata-agent [options]',
-    '',
-    'The agent inside a Kata Containers virtual machine.',
-    '',
-    'Options:',
-    ...rows.map(([flag, purpose]) => `  ${flag.padEnd(width)}  ${purpose}`),
-    '',
-    'Example: kata-agent -c /etc/kata-agent/config.toml --server-addr unix:///run/agent.sock',
-  ].join('\n');
+/** Returns the command with all its options. */
+function command(): Command {
+  const program = new Command('kata-agent')
+    .description('The agent inside a Kata Containers virtual machine.')
+    .version(versionText())
+    .exitOverride()
+    .option(
+      '-c, --config <file>',
+      'the configuration (TOML); default: /etc/kata-agent/config.toml if it exists',
+    )
+    .option('--require-config', 'do not start without a configuration')
+    .option(
+      '--relaxed-permissions',
+      'for development: accept a configuration that other users own or can write',
+    )
+    .addOption(
+      new Option(
+        '--state-dir <dir>',
+        `for development and tests: the directory for the agent's state; default: ${defaultStateDirectory}`,
+      ).argParser(statePath),
+    )
+    .addOption(new Option('--check', 'load the configuration, print errors, and exit').conflicts('explain'))
+    .option('--explain', 'print each value and endpoint and what decided it, and exit')
+    .addOption(
+      new Option('--format <format>', 'output format of --check and --explain')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .addHelpText(
+      'after',
+      '\nExample: kata-agent -c /etc/kata-agent/config.toml --server-addr unix:///run/agent.sock',
+    )
+    .allowExcessArguments(false);
+  for (const { flag, boolean, purpose } of overrides) {
+    program.addOption(new Option(`${flag} ${boolean ? '[value]' : '<value>'}`, purpose));
+  }
+  return program;
 }
 
 /** Sockets are below it, and the kernel limits a socket's path to 107 bytes. */
 const longestStatePath = 80;
 
-/** @throws UsageError */
+/** @throws InvalidArgumentError */
 function statePath(text: string): string {
-  const refuse = (why: string): UsageError =>
-    new UsageError(`option '--state-dir <dir>' argument '${text}' is invalid: ${why}`);
-  if (!isAbsolute(text)) throw refuse('it must be an absolute path, such as /tmp/agent');
+  if (!isAbsolute(text)) throw new InvalidArgumentError('It must be an absolute path, such as /tmp/agent.');
   const path = resolve(text);
   if (Buffer.byteLength(path) > longestStatePath)
-    throw refuse(`it must have ${longestStatePath} bytes at most: sockets are made below it`);
+    throw new InvalidArgumentError(
+      `It must have ${longestStatePath} bytes at most: sockets are made below it.`,
+    );
   return path;
+}
+
+/** Returns the given text: commander sets a value for `--no-proxy` also if it is absent. */
+function flagValues(program: Command): Readonly<Record<string, string>> {
+  const given = overrides.flatMap(({ key, flag }) => {
+    const name = new Option(flag).attributeName();
+    const written = program.getOptionValueSource(name) === 'cli';
+    return written ? [[key, String(program.getOptionValue(name))] as const] : [];
+  });
+  return Object.fromEntries(given);
 }
