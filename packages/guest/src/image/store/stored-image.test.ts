@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -121,6 +122,28 @@ test('a disk that is too small is refused before a device is made', async (conte
     message:
       /does not fit on the disk \/dev\/vda: it needs 28672 bytes, and the disk has 28160; help: attach/,
   });
+  assert.deepEqual(guest.events, []);
+});
+
+test('what a taken-over mkfs.erofs leaves in place of an image is not followed, and blocks nothing', async (context) => {
+  const guest = new FakeGuest(context);
+  const image = join(guest.directory, 'packed/image.erofs');
+  // Another container's image, which this container would get as its root.
+  writeFileSync(join(guest.root, 'another.erofs'), 'secret');
+  const others: Readonly<Record<string, () => void>> = {
+    link: () => symlinkSync(join(guest.root, 'another.erofs'), image),
+    fifo: () => void execFileSync('mkfifo', [image]),
+    directory: () => mkdirSync(image),
+  };
+  for (const [name, make] of Object.entries(others)) {
+    rmSync(image, { recursive: true });
+    make();
+    await assert.rejects(
+      guest.store(),
+      { kind: 'refused', message: /image of container c is not stored: mkfs.erofs has left no regular file/ },
+      name,
+    );
+  }
   assert.deepEqual(guest.events, []);
 });
 

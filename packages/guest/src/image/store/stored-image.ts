@@ -7,6 +7,7 @@ import {
   cryptTarget,
   Directory,
   hasCode,
+  Open,
   removeMappedDevice,
   unmountTree,
 } from '@kata-agent/linux';
@@ -90,7 +91,7 @@ async function writeImage(
   context: StoreContext,
   devices: UndoStack,
 ): Promise<number> {
-  const source = await open(image, 'r');
+  const source = await openImage(image, container);
   try {
     const dataBlocks = Math.ceil((await source.stat()).size / blockSize);
     const size = (dataBlocks + treeBlocks(dataBlocks)) * blockSize;
@@ -131,6 +132,33 @@ async function writeImage(
   } finally {
     await source.close();
   }
+}
+
+/**
+ * Opens what the process that packs has left. A stranger's files could have taken that over: a link would name any file of the guest,
+ * and opening a FIFO would take a thread of the agent for ever.
+ */
+async function openImage(path: string, container: string): Promise<FileHandle> {
+  const flags = Open.ReadOnly | Open.NoFollow | Open.NonBlock;
+  const file = await open(path, flags).catch((error: unknown) => {
+    if (hasCode(error, 'ELOOP')) throw notAFile(container, error);
+    throw error;
+  });
+  try {
+    if (!(await file.stat()).isFile()) throw notAFile(container);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function notAFile(container: string, cause?: unknown): GuestError {
+  return new GuestError(
+    'refused',
+    `the image of container ${container} is not stored: mkfs.erofs has left no regular file; help: do not use this image`,
+    { cause },
+  );
 }
 
 function checkSize(disk: HeldDisk, needed: number, container: string, { paths }: StoreContext): void {
