@@ -118,10 +118,13 @@ const conditional = {
   socket: [41, 198],
 } as const satisfies Numbers;
 
-/** Programs, rights, namespaces, mounts, kernel code, and other processes. */
-const killed: Numbers = {
+const programs: Numbers = {
   execve: [59, 221],
   execveat: [322, 281],
+};
+
+/** Rights, namespaces, mounts, kernel code, and other processes. */
+const beyond: Numbers = {
   fork: [57, undefined],
   vfork: [58, undefined],
   ptrace: [101, 117],
@@ -181,6 +184,22 @@ const killed: Numbers = {
   syslog: [103, 116],
 };
 
+/** What a program that packs files needs besides as little: rings, sockets, and other processes of its user. */
+const missingWhenPacking: Numbers = {
+  io_uring_setup: [425, 425],
+  socket: [41, 198],
+  // Its flags are in memory; the C library uses clone then.
+  clone3: [435, 435],
+  kill: [62, 129],
+  tkill: [200, 130],
+  rt_sigqueueinfo: [129, 138],
+  rt_tgsigqueueinfo: [297, 240],
+  pidfd_open: [434, 434],
+  pidfd_send_signal: [424, 424],
+  process_madvise: [440, 440],
+  kcmp: [312, 272],
+};
+
 const CloneThread = 0x10000;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
 const cloneNamespaces = 0x7e020000;
@@ -228,7 +247,31 @@ export function allowedCalls({ network }: { readonly network: boolean }): Seccom
       ...plain.map((number) => [number, undefined] as const),
       ...rules(network),
     ]),
-    killed: numbersOf(killed),
+    killed: [...numbersOf(programs), ...numbersOf(beyond)],
+  };
+}
+
+/**
+ * Returns the calls that fail for a program that is not Node.js and packs files. It makes threads but no process, which would outlive it,
+ * and reaches no other process of its user, which packs another image. With its capability open_by_handle_at(2) would open any
+ * file of a file system of which it sees a part; and AF_VSOCK has no namespaces.
+ */
+export function deniedWhenPacking(): {
+  readonly missing: readonly number[];
+  readonly limited: ReadonlyMap<number, ArgumentRule>;
+} {
+  const all = rules(false);
+  const { clone, tgkill, prlimit64 } = { ...conditional, prlimit64: [302, 261] as const };
+  const limited = [clone, tgkill].flatMap((numbers) => {
+    const number = numberOf(numbers);
+    const rule = number === undefined ? undefined : all.get(number);
+    return number === undefined || rule === undefined ? [] : [[number, rule] as const];
+  });
+  const ownLimits = { argument: 0, mask: 0xffffffff, values: [0, pid] };
+  const limits = numberOf(prlimit64) ?? prlimit64[0];
+  return {
+    missing: [...numbersOf(beyond), ...numbersOf(missingWhenPacking)],
+    limited: new Map([...limited, [limits, ownLimits]]),
   };
 }
 

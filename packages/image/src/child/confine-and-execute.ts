@@ -1,4 +1,5 @@
-import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
+import { loadSyscalls, missingCallsFilter, type Syscalls } from '@kata-agent/linux';
+import { deniedWhenPacking } from './allowed-calls.js';
 import {
   confine,
   type Confinement,
@@ -15,6 +16,8 @@ import { type ChildOptions, type ChildTask, packedFile } from './options.js';
 /** Descriptor of the agent's socket. */
 export const agentSocket = 3;
 const openFiles = 1024;
+/** io_uring_setup, io_uring_enter, io_uring_register. */
+const ringCalls: readonly number[] = [425, 426, 427];
 
 /**
  * Confines this process, and executes the program again with the name of its task as the argument, or the other program of the task.
@@ -51,19 +54,25 @@ function commandOf(task: ChildTask, entry: string): readonly [path: string, ...a
 function rightsOf(
   task: ChildTask,
   program: readonly VisiblePlace[],
-): Pick<Confinement, 'capabilities' | 'places' | 'network'> {
+): Pick<Confinement, 'capabilities' | 'places' | 'network' | 'filter'> {
+  // Before Node.js is started again: it would make a ring, whose operations no later filter sees.
+  const filter = missingCallsFilter(ringCalls);
   if (task.name === 'pull')
-    return { capabilities: [], places: [...program, ...pullPlaces(task.blobs)], network: true };
+    return { capabilities: [], places: [...program, ...pullPlaces(task.blobs)], network: true, filter };
+  const { missing, limited } = deniedWhenPacking();
   return task.name === 'unpack'
     ? {
         capabilities: unpackCapabilities,
         places: [...program, ...unpackPlaces(task.blobs, task.target)],
         network: false,
+        filter,
       }
     : {
         capabilities: packCapabilities,
         places: [...program, ...packPlaces(task.source, task.target)],
         network: false,
+        // Another program installs no filter of its own.
+        filter: missingCallsFilter(missing, limited),
       };
 }
 

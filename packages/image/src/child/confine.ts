@@ -12,7 +12,6 @@ import {
   At,
   Capability,
   hasCode,
-  missingCallsFilter,
   mount,
   MountAttribute,
   MountFlag,
@@ -41,6 +40,8 @@ export interface Confinement {
   readonly capabilities: readonly number[];
   readonly places: readonly VisiblePlace[];
   readonly network: boolean;
+  /** Classic BPF for seccomp(2). */
+  readonly filter: Buffer;
   /** Private memory in bytes. */
   readonly memory: number;
   readonly cpuSeconds: number;
@@ -63,8 +64,6 @@ export const packCapabilities: readonly number[] = [Capability.ReadAll];
 
 const readOnly: number = MountAttribute.ReadOnly | MountAttribute.NoSuid | MountAttribute.NoDev;
 const highestCapability = 63;
-/** io_uring_setup, io_uring_enter, io_uring_register. */
-const ringCalls: readonly number[] = [425, 426, 427];
 /** Where the new root is assembled; what lies there is hidden from this process only. */
 const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
 const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
@@ -215,7 +214,7 @@ function changeRoot(syscalls: Syscalls): void {
   process.chdir('/');
 }
 
-function dropPrivileges(syscalls: Syscalls, { user, capabilities }: Confinement): void {
+function dropPrivileges(syscalls: Syscalls, { user, capabilities, filter }: Confinement): void {
   for (let number = 0; number <= highestCapability; number++) {
     if (!capabilities.includes(number) && !syscalls.dropBounding(number)) break;
   }
@@ -227,6 +226,5 @@ function dropPrivileges(syscalls: Syscalls, { user, capabilities }: Confinement)
   syscalls.clearAmbient();
   for (const capability of capabilities) syscalls.raiseAmbient(capability);
   syscalls.noNewPrivileges();
-  // Before Node.js is started again: it would make a ring, whose operations no later filter sees.
-  syscalls.seccomp(missingCallsFilter(ringCalls));
+  syscalls.seccomp(filter);
 }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { confinementMounts, whyNotRoot, Workplace } from '../testing/unpacking.js';
-import { childUsers } from './run-child.js';
+import { type TriedCall, writeCallProgram } from '../testing/call-program.js';
+import { childUsers, exitOf, startChild } from './run-child.js';
 import { packProgram, runPackChild } from './run-pack-child.js';
 
 const MiB = 1024 * 1024;
@@ -83,6 +86,44 @@ test('it is ended by its signal', { skip }, async (context) => {
   );
   controller.abort(new Error('the container is removed'));
   await assert.rejects(packing, /the container is removed/);
+});
+
+const triedCalls: Readonly<Record<string, TriedCall>> = {
+  // With CAP_DAC_READ_SEARCH any file of the guest's root, whose libraries it sees.
+  open_by_handle_at: { number: 304 },
+  'socket(AF_VSOCK)': { number: 41, values: [40, 1, 0] },
+  'ptrace(PTRACE_ATTACH)': { number: 101, values: [16, 1, 0] },
+  process_vm_writev: { number: 311, values: [1] },
+  'kill(-1, 0)': { number: 62, values: [-1, 0] },
+  pidfd_open: { number: 434, values: [1, 0] },
+  'unshare(CLONE_NEWUSER)': { number: 272, values: [0x10000000] },
+  bpf: { number: 321 },
+  io_uring_setup: { number: 425 },
+  'prlimit64(1)': { number: 302, values: [1, 0] },
+  clone3: { number: 435 },
+  vfork: { number: 58 },
+  fork: { number: 57 },
+  'clone(SIGCHLD)': { number: 56, values: [17] },
+};
+
+test('a program that was taken over opens no other file, has no socket, and reaches or leaves no process', {
+  skip: skip || (process.arch !== 'x64' && 'the program is for x86_64'),
+}, async (context) => {
+  const { place, target } = workplace(context);
+  const program = join(place.path, 'program');
+  writeCallProgram(program, Object.values(triedCalls));
+  const task = { name: 'pack', program, source: place.root, target } as const;
+  const child = startChild({ task, fileSize: MiB, milliseconds: 60_000, threads: 1 }, {});
+  const [printed] = await Promise.all([buffer(child.stderr ?? assert.fail()), exitOf(child)]);
+  const outcomes = Object.fromEntries(
+    Object.keys(triedCalls).map((name, index) => [name, printed[index] ?? 'nothing']),
+  );
+  const { ENOSYS, EPERM } = constants.errno;
+  assert.deepEqual(outcomes, {
+    ...Object.fromEntries(Object.keys(triedCalls).map((name) => [name, ENOSYS])),
+    'prlimit64(1)': EPERM,
+    'clone(SIGCHLD)': EPERM,
+  });
 });
 
 test('a target that its user cannot write is an error with what the program says', {

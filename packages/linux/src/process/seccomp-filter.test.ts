@@ -54,8 +54,11 @@ test('a call is allowed, allowed with some arguments, fails, or ends the process
   assert.equal(evaluate(filter, 2), errno(38));
 });
 
-test('some calls are missing, others are allowed', () => {
-  const filter = missingCallsFilter([425, 426]);
+test('some calls are missing, some limited, others are allowed', () => {
+  const limited = new Map([[56, { argument: 0, mask: 0xff00, values: [0x100] }]]);
+  const filter = missingCallsFilter([425, 426], limited);
+  assert.equal(evaluate(filter, 56, [0x111n]), Allow);
+  assert.equal(evaluate(filter, 56, [0x11n]), errno(1));
   assert.equal(evaluate(filter, 425), errno(38));
   assert.equal(evaluate(filter, 426), errno(38));
   assert.equal(evaluate(filter, 424), Allow);

@@ -79,10 +79,21 @@ const prologue: readonly Buffer[] = [
   kill,
 ];
 
-/** Returns a filter that allows every call but these, which fail as if the kernel did not have them. */
-export function missingCallsFilter(missing: readonly number[]): Buffer {
+/**
+ * Returns a filter that allows every call but these, which fail as if the kernel did not have them. `limited`: calls that fail with EPERM
+ * with other arguments than those of their rule.
+ */
+export function missingCallsFilter(
+  missing: readonly number[],
+  limited: ReadonlyMap<number, ArgumentRule> = new Map(),
+): Buffer {
   const absent = fail(constants.errno.ENOSYS);
-  return Buffer.concat([...prologue, ...missing.flatMap((number) => forNumber(number, [absent])), allow]);
+  return Buffer.concat([
+    ...prologue,
+    ...missing.flatMap((number) => forNumber(number, [absent])),
+    ...[...limited].flatMap(([number, rule]) => forNumber(number, byArgument(rule))),
+    allow,
+  ]);
 }
 
 /** Returns a policy as classic BPF for `Syscalls.seccomp`. Calls of another architecture end the process. */
