@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -62,6 +70,8 @@ class FakeGuest {
       const text = (at: number): string => request.toString('latin1', at, request.indexOf(0, at));
       this.tables.push(`${text(312 + 24)} ${text(312 + 40)}`);
       this.events.push(`table ${text(312 + 24)}`);
+      // What the image below has.
+      if (this.#devices === 2) copyFileSync(join(this.root, 'dev/dm-0'), join(this.root, 'dev/dm-1'));
     }
     if (command === Command.Remove) this.events.push('remove when it is not used');
   }
@@ -145,6 +155,19 @@ test('what a taken-over mkfs.erofs leaves in place of an image is not followed, 
     );
   }
   assert.deepEqual(guest.events, []);
+});
+
+test('an image that names another disk is not mounted', async (context) => {
+  const guest = new FakeGuest(context);
+  guest.image.writeUInt32LE(0xe0f5e1e2, 1024);
+  guest.image.writeUInt32LE(0x8, 1024 + 0x50);
+  guest.image.writeUInt16LE(1, 1024 + 0x56);
+  guest.image.writeUInt16LE(32, 1024 + 0x58);
+  guest.image.write('/dev/vdb\0', 4096);
+  writeFileSync(join(guest.directory, 'packed/image.erofs'), guest.image);
+  await assert.rejects(guest.store(), { kind: 'refused', message: /its EROFS names another disk/ });
+  assert.ok(!guest.events.some((event) => event.startsWith('mount')));
+  assert.deepEqual(guest.events.slice(-2), ['release', 'remove when it is not used']);
 });
 
 test('a guest with swap space stores no image', async (context) => {

@@ -2,6 +2,7 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { mount } from '@kata-agent/linux';
 import type { WritableLayer } from '../../container/writable-layer.js';
 import { unmount } from '../unmount.js';
+import { refuseSecondDevice } from './second-device.js';
 import type { StorageContext } from './storage-driver.js';
 
 type MountContext = Pick<StorageContext, 'syscalls' | 'made'>;
@@ -26,6 +27,7 @@ export function mountErofs(
   options: readonly string[],
   context: MountContext,
 ): string {
+  refuseSecondDevice(device, 'erofs');
   return mountLayer(
     device,
     target,

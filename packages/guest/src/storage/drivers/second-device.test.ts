@@ -67,3 +67,26 @@ test('btrfs is on one disk', () => {
 test('file systems that cannot name a second disk are not read', () => {
   refuseSecondDevice('/does/not/exist', 'xfs');
 });
+
+function erofs(tags: readonly string[], incompatible = 0x8): Buffer {
+  const bytes = Buffer.alloc(8192);
+  bytes.writeUInt32LE(0xe0f5e1e2, 1024);
+  bytes.writeUInt32LE(incompatible, 1024 + 0x50);
+  bytes.writeUInt16LE(tags.length, 1024 + 0x56);
+  bytes.writeUInt16LE(4096 / 128, 1024 + 0x58);
+  for (const [index, tag] of tags.entries()) bytes.write(tag, 4096 + index * 128);
+  return bytes;
+}
+
+test('EROFS whose device table has the path of another disk is refused', () => {
+  for (const tags of [['/dev/vdb'], ['layer', 'dev/dm-3']])
+    assert.throws(() => refuseSecondDevice(image('named', erofs(tags)), 'erofs'), {
+      kind: 'refused',
+      message:
+        /is not mounted: its EROFS names another disk, which would be used too; help: use a file system/,
+    });
+  refuseSecondDevice(image('digests', erofs(['sha256:0b6f', ''])), 'erofs');
+  refuseSecondDevice(image('none', erofs(['/dev/vdb'], 0)), 'erofs');
+  refuseSecondDevice(image('no-erofs', Buffer.alloc(4096)), 'erofs');
+  refuseSecondDevice(image('short', erofs(['layer', '/dev/vdb']).subarray(0, 4096)), 'erofs');
+});

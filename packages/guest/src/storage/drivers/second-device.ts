@@ -17,10 +17,17 @@ const extHasJournal = 0x4;
 const Btrfs = { at: 64 * 1024, size: 4096, magic: 0x40, devices: 0x88 } as const;
 const btrfsMagic = '_BHRfS_M';
 
+/** The EROFS super block (Linux, fs/erofs/erofs_fs.h, struct erofs_super_block), and the slots of its device table. */
+const Erofs = { at: 1024, size: 128, magic: 0, incompatible: 0x50, devices: 0x56, slots: 0x58 } as const;
+const erofsMagic = 0xe0f5e1e2;
+const erofsHasDeviceTable = 0x8;
+const erofsSlotSize = 128;
+const erofsTagSize = 64;
+
 /**
  * Refuses a file system that would use a second disk, which its super block names and nobody has checked: an ext journal
- * on another device, btrfs on several devices. Such a disk may be a container's, which could change the file system
- * while it is mounted. Mount options that name a device are denied (disk-options.ts); without them xfs, erofs and
+ * on another device, btrfs on several devices, EROFS whose device table has a path, which Linux before 6.4 opens. Such a disk may be a container's, which could change the file system
+ * while it is mounted. Mount options that name a device are denied (disk-options.ts); without them xfs and
  * squashfs use only the disk itself. The host, which has the disk, can still change it after this check: it could
  * change what is mounted as well.
  *
@@ -28,12 +35,31 @@ const btrfsMagic = '_BHRfS_M';
  * @throws GuestError `refused`
  */
 export function refuseSecondDevice(device: string, fstype: string): void {
-  const named = fstype === 'btrfs' ? otherBtrfsDevices(device) : otherExtDevice(device, fstype);
+  const named = otherDevice(device, fstype);
   if (named === undefined) return;
   throw new GuestError(
     'refused',
     `${device} is not mounted: ${named}, which would be used too; help: use a file system that needs no second disk`,
   );
+}
+
+function otherDevice(device: string, fstype: string): string | undefined {
+  if (fstype === 'btrfs') return otherBtrfsDevices(device);
+  return fstype === 'erofs' ? otherErofsDevice(device) : otherExtDevice(device, fstype);
+}
+
+/** Slots with other tags are parts of the disk itself, or the kernel finds no such file. */
+function otherErofsDevice(device: string): string | undefined {
+  const block = readAt(device, Erofs.at, Erofs.size);
+  if (block?.readUInt32LE(Erofs.magic) !== erofsMagic) return undefined;
+  if ((block.readUInt32LE(Erofs.incompatible) & erofsHasDeviceTable) === 0) return undefined;
+  const count = block.readUInt16LE(Erofs.devices);
+  const table = block.readUInt16LE(Erofs.slots) * erofsSlotSize;
+  for (let index = 0; index < count; index += 1) {
+    const tag = readAt(device, table + index * erofsSlotSize, erofsTagSize);
+    if (tag?.includes('/') === true) return 'its EROFS names another disk';
+  }
+  return undefined;
 }
 
 function otherExtDevice(device: string, fstype: string): string | undefined {
