@@ -5,14 +5,18 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { RecordingSyscalls, SyscallError } from '@kata-agent/linux';
 import type { GuestContext } from '../../context/guest-context.js';
 import type { GuestPaths } from '../../context/guest-options.js';
@@ -32,6 +36,8 @@ class FakeGuest {
   readonly context: Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
   readonly image: Buffer = Buffer.alloc(5 * blockSize + 100, 'image ');
   #devices = 0;
+  /** Whether other calls were served since a device was taken. */
+  #paused = false;
 
   constructor(context: TestContext, { sectors = 1024, swaps = '' } = {}) {
     this.root = mkdtempSync(join(tmpdir(), 'kata-agent-stored-'));
@@ -50,14 +56,22 @@ class FakeGuest {
         ),
     });
     const take = (disk: string): (() => void) => {
+      this.#paused = false;
+      setImmediate(() => {
+        this.#paused = true;
+      });
       this.events.push(`take ${disk.replace(this.root, '')}`);
-      return () => void this.events.push('release');
+      return () => void this.events.push(`release${this.#isOpen(disk) ? ', still open' : ''}`);
     };
     const paths = Object.fromEntries(
       ['dev', 'proc', 'sys'].map((name) => [name, join(this.root, name)]),
     ) as unknown as GuestPaths;
     const disks = { take } as unknown as GuestContext['disks'];
     this.context = { syscalls: this.syscalls, paths, disks, log: () => undefined };
+  }
+
+  #isOpen(path: string): boolean {
+    return readdirSync('/proc/self/fd').some((fd) => linkAt(`/proc/self/fd/${fd}`) === path);
   }
 
   #mapper(command: number, request: Buffer): void {
@@ -73,7 +87,8 @@ class FakeGuest {
       // What the image below has.
       if (this.#devices === 2) copyFileSync(join(this.root, 'dev/dm-0'), join(this.root, 'dev/dm-1'));
     }
-    if (command === Command.Remove) this.events.push('remove when it is not used');
+    if (command === Command.Remove)
+      this.events.push(`remove when it is not used${this.#paused ? ', after a pause' : ''}`);
   }
 
   store(signal: AbortSignal = new AbortController().signal): Promise<void> {
@@ -85,6 +100,19 @@ class FakeGuest {
   /** What was written to the encrypted device. */
   written(): Buffer {
     return readFileSync(join(this.root, 'dev/dm-0'));
+  }
+}
+
+async function eventually(reached: () => boolean): Promise<void> {
+  for (let look = 0; look < 200 && !reached(); look += 1) await delay(5);
+}
+
+/** Undefined: the descriptor was that of the directory. */
+function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
   }
 }
 
@@ -105,7 +133,7 @@ test('image and hash tree are written, and the root hash is that of the bytes in
   assert.equal(rootHash, top, 'one block of the tree');
 });
 
-test('no request can name the devices before the kernel has claimed them, and it removes them', async (context) => {
+test('no request can name the devices before the kernel has claimed them, and it removes them, also if the agent is killed', async (context) => {
   const guest = new FakeGuest(context);
   await guest.store();
   assert.deepEqual(
@@ -115,9 +143,11 @@ test('no request can name the devices before the kernel has claimed them, and it
       'take /dev/dm-0',
       'remove when it is not used',
       'table verity',
+      'take /dev/dm-1',
       'mount erofs /dev/dm-1 /mounting/lower',
       'release',
       'remove when it is not used',
+      'release',
       'mount tmpfs tmpfs /mounting/writable',
       'mount overlay overlay /mounting/rootfs',
     ],
@@ -167,7 +197,7 @@ test('an image that names another disk is not mounted', async (context) => {
   writeFileSync(join(guest.directory, 'packed/image.erofs'), guest.image);
   await assert.rejects(guest.store(), { kind: 'refused', message: /its EROFS names another disk/ });
   assert.ok(!guest.events.some((event) => event.startsWith('mount')));
-  assert.deepEqual(guest.events.slice(-2), ['release', 'remove when it is not used']);
+  assert.deepEqual(guest.events.slice(-3), ['release', 'remove when it is not used', 'release']);
 });
 
 test('a guest with swap space stores no image', async (context) => {
@@ -183,6 +213,7 @@ test('a failure and a removal in between release all devices', async (context) =
   const aborted = new FakeGuest(context);
   const reason = new Error('the container is removed');
   await assert.rejects(aborted.store(AbortSignal.abort(reason)), reason);
+  await eventually(() => aborted.events.length === 4);
   assert.deepEqual(aborted.events, [
     'table crypt',
     'take /dev/dm-0',
@@ -193,6 +224,38 @@ test('a failure and a removal in between release all devices', async (context) =
   failing.syscalls.fail('flushBlockDevice', 'EIO');
   await assert.rejects(failing.store(), { code: 'EIO' });
   assert.equal(failing.events.at(-1), 'release');
+});
+
+test('a device of the device mapper that a container has, by its number, gets no image', async (context) => {
+  const guest = new FakeGuest(context);
+  const { take } = guest.context.disks;
+  const refusal = new Error('is a device of container x');
+  guest.context.disks.take = (disk) => {
+    const release = take(disk);
+    if (disk.endsWith('dm-1')) throw refusal;
+    return release;
+  };
+  await assert.rejects(guest.store(), refusal);
+  assert.ok(!guest.events.some((event) => event.startsWith('mount')));
+  assert.deepEqual(guest.events.slice(-2), ['remove when it is not used', 'release']);
+});
+
+test('a disk that stalls delays no removal', async (context) => {
+  const guest = new FakeGuest(context);
+  const handle = await open('/dev/null');
+  await handle.close();
+  context.mock.method(
+    Object.getPrototypeOf(handle) as typeof handle,
+    'datasync',
+    () => new Promise(() => {}),
+  );
+  const controller = new AbortController();
+  const reason = new Error('the container is removed');
+  const storing = guest.store(controller.signal);
+  setTimeout(() => controller.abort(reason), 50);
+  await assert.rejects(storing, reason);
+  await eventually(() => guest.events.length === 4);
+  assert.deepEqual(guest.events.slice(2), ['remove when it is not used', 'release']);
 });
 
 test('a kernel without dm-crypt is named, with the remedy', async (context) => {

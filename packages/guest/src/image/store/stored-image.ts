@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, openSync, rmdirSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -99,15 +99,13 @@ async function writeImage(
     const crypt = openCrypt(disk, size, context, devices);
     // A request could name its node. The kernel has claimed it when it is released here.
     const release = context.disks.take(crypt);
-    const target = await open(crypt, 'r+').catch((error: unknown) => {
+    const target = await openForTheLastTime(crypt, devices).catch((error: unknown) => {
       release();
       throw error;
     });
     try {
-      // From here on it lasts as long as it is open: also if this process ends.
-      for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
       const salt = randomBytes(saltSize);
-      const rootHash = await copy(source, target, { dataBlocks, salt, signal });
+      const rootHash = await untilAborted(copy(source, target, { dataBlocks, salt, signal }), signal);
       // Reads through dm-verity would not use what is cached here.
       context.syscalls.flushBlockDevice(target.fd);
       const verity: Verity = {
@@ -123,11 +121,23 @@ async function writeImage(
       const name = verityName(verity, container);
       const below = { path: `/proc/self/fd/${target.fd}`, named: disk.named };
       // Without a pause: until it is mounted, a request could name its node, too.
-      mountLayer(openVerity(below, verity, name, { ...context, made: devices }));
+      const device = openVerity(below, verity, name, { ...context, made: devices });
+      // A container could have its number, by which its device rules are.
+      const releaseLayer = context.disks.take(device);
+      try {
+        mountLayer(device);
+      } finally {
+        releaseLayer();
+      }
       return size;
     } finally {
-      release();
-      await target.close();
+      // Before the first pause: a request could name a dm-verity device that is not mounted, and a mounted one is left if this process
+      // ends.
+      for (const { message } of await devices.unwind()) context.log('error', message, { container });
+      // Closing writes what is left, for as long as the host wants: until then a request could name the node.
+      const closed = target.close().finally(release);
+      if (signal.aborted) closed.catch((error: unknown) => context.log('warn', String(error), { container }));
+      else await closed;
     }
   } finally {
     await source.close();
@@ -192,6 +202,26 @@ function openCrypt(disk: HeldDisk, size: number, context: StoreContext, devices:
   } finally {
     key.fill(0);
   }
+}
+
+/** Opens a device that lasts as long as it is open: also if this process ends, from before the first pause. */
+async function openForTheLastTime(node: string, devices: UndoStack): Promise<FileHandle> {
+  const held = openSync(node, 'r');
+  try {
+    for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
+    return await open(`/proc/self/fd/${held}`, 'r+');
+  } finally {
+    closeSync(held);
+  }
+}
+
+/** A write to a disk that stalls cannot be ended: it is abandoned. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abandon = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abandon);
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
+  });
 }
 
 interface Copying {
