@@ -228,9 +228,10 @@ test('a failure and a removal in between release all devices', async (context) =
 
 test('a device of the device mapper that a container has, by its number, gets no image', async (context) => {
   const guest = new FakeGuest(context);
-  const { take } = guest.context.disks;
+  const { disks } = guest.context;
+  const take = disks.take.bind(disks);
   const refusal = new Error('is a device of container x');
-  guest.context.disks.take = (disk) => {
+  disks.take = (disk) => {
     const release = take(disk);
     if (disk.endsWith('dm-1')) throw refusal;
     return release;
