@@ -25,6 +25,8 @@ export interface DataHubOptions {
   readonly pullTimeoutMs: number;
   /** Whether encrypted disks are protected against changes, too. */
   readonly integrity: boolean;
+  /** Whether the images that it pulls belong on an encrypted disk. */
+  readonly sharesStore: boolean;
   /** Why the data hub cannot be used; undefined: it runs. */
   readonly unavailable: () => string | undefined;
 }
@@ -32,10 +34,12 @@ export interface DataHubOptions {
 /** A client of the guest's confidential data hub. A lost connection is opened again by the next call. */
 export class DataHubClient implements DataHub, ImagePuller, ResourceSource {
   readonly #options: DataHubOptions;
+  readonly sharesStore: boolean;
   #channel: Promise<Channel> | undefined;
 
   constructor(options: DataHubOptions) {
     this.#options = options;
+    this.sharesStore = options.sharesStore;
   }
 
   async unsealSecret(sealed: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {

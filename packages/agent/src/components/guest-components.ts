@@ -42,7 +42,7 @@ export async function startGuestComponents(
       help: 'add the guest components to the image, or remove puller',
     });
   }
-  const dataHub = hub && (await clientOf(hub, settings));
+  const dataHub = hub && (await clientOf(hub, { settings, image }));
   return {
     started: running.map(({ id }) => id),
     missing,
@@ -74,13 +74,15 @@ async function stopAll(running: readonly RunningComponent[]): Promise<void> {
 /** Its code is loaded only in a guest with a data hub. */
 async function clientOf(
   hub: RunningComponent,
-  { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity }: Configuration['settings'],
+  { settings, image }: Pick<Configuration, 'settings' | 'image'>,
 ): Promise<DataHubClient> {
+  const { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity } = settings;
   const { DataHubClient } = await import('./data-hub-client.js');
   return new DataHubClient({
     timeoutMs: cdhApiTimeout * 1000,
     pullTimeoutMs: imagePullTimeout * 1000,
     integrity: secureStorageIntegrity,
+    sharesStore: image.store === 'encrypted-disk',
     unavailable: () => (hub.end === undefined ? undefined : `${dataHubId} has ended: ${hub.end}`),
   });
 }

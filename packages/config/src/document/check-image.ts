@@ -31,11 +31,12 @@ export function checkImage({ image, agent }: Sections, report: Report): void {
   }
 }
 
-/** Without the built-in puller its keys would look like a policy that is enforced. */
+/** Without the built-in puller its keys would look like a policy that is enforced. A store, the data hub has, too. */
 function checkUnused(image: GivenSection, report: Report): void {
   for (const [key, { span }] of image) {
     if (report.full) break;
     if (key === imageSettings.puller.key || key === imageSettings.layers.key) continue;
+    if (key === imageSettings.store.key && image.get(imageSettings.puller.key)?.value === 'cdh') continue;
     report.error(
       'KA1113',
       span,

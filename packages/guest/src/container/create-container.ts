@@ -118,9 +118,9 @@ function rootAndStorages(
 /** In a guest that keeps images in memory it is an ordinary device. */
 function scratchOf(
   request: Pick<CreateContainer, 'spec' | 'devices'>,
-  { images }: Pick<GuestContext, 'images'>,
+  { images, imageStore }: Pick<GuestContext, 'images' | 'imageStore'>,
 ): WithoutScratch {
-  if (images?.pack !== undefined) return withoutScratch(request);
+  if (images?.pack !== undefined || imageStore !== undefined) return withoutScratch(request);
   return { spec: request.spec, devices: request.devices ?? [], scratch: undefined };
 }
 

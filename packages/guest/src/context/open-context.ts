@@ -21,6 +21,7 @@ import { MemoryWatch } from '../resource/memory-watch.js';
 import { type GuestSecrets, SwapDevices } from '../resource/swap.js';
 import { PodSources } from '../source/pod-sources.js';
 import { askFeatures } from '../runtime/commands.js';
+import { SharedStore } from '../image/store/shared-store.js';
 import { mountingIn } from '../confidential/mount-directory.js';
 import { bundles } from '../container/bundle.js';
 import { Runtime } from '../runtime/runtime.js';
@@ -83,6 +84,8 @@ export function openContext(options: GuestOptions): GuestContext {
     const disks = new Disks(paths.sys);
     const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
+    const sharesStore = options.images?.sharesStore ?? false;
+    const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
     let capabilities: Promise<Capabilities> | undefined;
     return {
       syscalls,
@@ -96,6 +99,7 @@ export function openContext(options: GuestOptions): GuestContext {
       pipeSize: options.pipeSize ?? 0,
       dataHub: options.dataHub,
       images: options.images,
+      imageStore: sharesStore ? new SharedStore(parts) : undefined,
       pauseBundle: options.pauseBundle ?? '/pause_bundle',
       verifiedLayers,
       clock: { floor: options.clockFloor, now: Date.now },

@@ -47,4 +47,6 @@ export interface ImagePuller {
    * at `packed` in the directory; the caller unmounts that, also after a failure. Absent: roots stay in memory.
    */
   readonly pack?: ((request: PackRequest) => Promise<string>) | undefined;
+  /** Whether images belong on one disk for all, which the guest mounts before the first pull (store/shared-store.ts). Default: no. */
+  readonly sharesStore?: boolean | undefined;
 }

@@ -19,7 +19,7 @@ import { storeImage } from './store/stored-image.js';
 
 type OwnRootContext = Pick<
   GuestContext,
-  'paths' | 'syscalls' | 'images' | 'pauseBundle' | 'commands' | 'devices' | 'disks' | 'log'
+  'paths' | 'syscalls' | 'images' | 'imageStore' | 'pauseBundle' | 'commands' | 'devices' | 'disks' | 'log'
 >;
 
 /** The pause container has one program. */
@@ -40,7 +40,12 @@ export async function mountOwnRoot(
   const rootfs = join(bundleOf(id, context.paths), 'rootfs');
   const isPause = isOfSandbox(spec.annotations ?? {});
   const pack = isPause ? undefined : context.images?.pack;
-  if (pack === undefined) refuseScratch(scratch, id);
+  const store = isPause ? undefined : context.imageStore;
+  if (pack === undefined && store === undefined) refuseScratch(scratch, id);
+  if (store !== undefined)
+    await context.commands.run({ container: id, command: 'pull', call: signal }, (ending) =>
+      store.prepare({ scratch, container: id, signal: ending }),
+    );
   const disk = pack && takeScratch(scratch, id, context, made);
   await withMountDirectory(context, async (directory) => {
     if (isPause) copyPause(directory, context);

@@ -57,8 +57,27 @@ export function refuseScratch(scratch: AttachedDevice | undefined, container: st
 export function takeScratch(
   scratch: AttachedDevice | undefined,
   container: string,
-  { syscalls, devices, disks }: Pick<GuestContext, 'syscalls' | 'devices' | 'disks'>,
+  context: Pick<GuestContext, 'syscalls' | 'devices' | 'disks'>,
   made: UndoStack,
+): HeldDisk {
+  const disk = openScratch(scratch, container, context);
+  try {
+    const release = context.disks.takeHeld(disk);
+    made.push(`disk ${disk.named}`, async () => {
+      await untilReleased(disk.named).finally(release);
+    });
+    return disk;
+  } catch (error) {
+    disk.close();
+    throw error;
+  }
+}
+
+/** Opens the scratch disk of a container; the caller closes it. @throws GuestError `precondition`: the request has none */
+export function openScratch(
+  scratch: AttachedDevice | undefined,
+  container: string,
+  { syscalls, devices }: Pick<GuestContext, 'syscalls' | 'devices'>,
 ): HeldDisk {
   if (scratch === undefined)
     throw new GuestError(
@@ -68,15 +87,5 @@ export function takeScratch(
   const [attachment] = attachments([scratch]);
   if (attachment?.kind !== 'disk')
     throw new GuestError('invalid', `the device at ${scratchPath} of container ${container} is not a disk`);
-  const disk = HeldDisk.open(syscalls, devices.find(attachment.disk));
-  try {
-    const release = disks.takeHeld(disk);
-    made.push(`disk ${disk.named}`, async () => {
-      await untilReleased(disk.named).finally(release);
-    });
-    return disk;
-  } catch (error) {
-    disk.close();
-    throw error;
-  }
+  return HeldDisk.open(syscalls, devices.find(attachment.disk));
 }

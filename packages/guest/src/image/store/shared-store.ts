@@ -1,0 +1,147 @@
+import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
+import { encryptDisk } from '../../confidential/encrypt-disk.js';
+import { refuseSwap } from '../../confidential/refuse-swap.js';
+import type { GuestContext } from '../../context/guest-context.js';
+import type { HeldDisk } from '../../device/held-disk.js';
+import { isOnDisk } from '../../device/is-on-disk.js';
+import { GuestError } from '../../error/guest-error.js';
+import type { AttachedDevice } from '../../request/actions.js';
+import { openScratch } from './scratch-disk.js';
+
+type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'devices' | 'disks' | 'dataHub' | 'log'>;
+
+/** A container whose image is about to be pulled. */
+export interface StoreRequest {
+  /** The disk that the container brings; undefined: none. */
+  readonly scratch: AttachedDevice | undefined;
+  readonly container: string;
+  readonly signal: AbortSignal;
+}
+
+/** The disk that is mounted. */
+interface Claim {
+  readonly disk: string;
+  readonly release: () => void;
+}
+
+/** As Kata's agent (4.1, src/agent/src/rpc.rs, `cdh_handler_trusted_storage`). */
+const makeOptions = '-E lazy_journal_init';
+
+/**
+ * The disk for all images that the data hub pulls: it encrypts the disk and mounts it where it keeps images, once, when the first
+ * container brings one. It stays mounted until the guest ends. What is mounted, the kernel knows, also after this process has ended; so
+ * nothing about it is in the agent's state.
+ */
+export class SharedStore {
+  readonly #context: StoreContext;
+  /** Absolute, without a slash at the end. */
+  readonly #path: string;
+  #claim: Claim | undefined;
+  #mounting: Promise<void> | undefined;
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+    this.#path = join(context.paths.kata, 'image');
+  }
+
+  /**
+   * Mounts the store, unless it is mounted. Calls wait for each other.
+   *
+   * @throws GuestError `precondition`: it is not mounted, and the container has no disk, or the data hub fails; `refused`: the container
+   *   brings another disk than that of the store, or one that is in use
+   */
+  async prepare({ scratch, container, signal }: StoreRequest): Promise<void> {
+    while (this.#mounting !== undefined) await settled(this.#mounting, signal);
+    const mounted = this.#mounted();
+    if (mounted !== undefined && scratch === undefined) return;
+    const disk = openScratch(scratch, container, this.#context);
+    try {
+      if (mounted === undefined) await this.#mountOnce(disk, signal);
+      else this.#refuseAnother(disk, mounted, container);
+    } finally {
+      disk.close();
+    }
+  }
+
+  #mounted(): MountPoint | undefined {
+    return mounts().findLast(({ target }) => target === this.#path);
+  }
+
+  async #mountOnce(disk: HeldDisk, signal: AbortSignal): Promise<void> {
+    this.#mounting = this.#mount(disk, signal);
+    try {
+      await this.#mounting;
+    } finally {
+      this.#mounting = undefined;
+    }
+  }
+
+  async #mount(disk: HeldDisk, signal: AbortSignal): Promise<void> {
+    const { paths, disks, dataHub, log } = this.#context;
+    this.#claim?.release();
+    this.#claim = undefined;
+    refuseSwap(paths.proc, 'the disk for images is not mounted');
+    const release = disks.takeHeld(disk);
+    try {
+      this.#makeDirectory();
+      // Written as by Kata's agent.
+      const mountPoint = `${this.#path}/`;
+      await encryptDisk({ number: disk.number, makeOptions, mountPoint, use: 'images' }, dataHub, signal);
+    } catch (error) {
+      release();
+      this.#removeDirectory();
+      throw error;
+    }
+    this.#claim = { disk: numberOf(disk), release };
+    log('info', 'the disk for images is mounted', { disk: disk.named });
+  }
+
+  /** The data hub resolves the path by itself: no link is followed. */
+  #makeDirectory(): void {
+    try {
+      mkdirSync(this.#path, { mode: 0o700 });
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST') || !lstatSync(this.#path).isDirectory()) throw error;
+    }
+  }
+
+  #removeDirectory(): void {
+    try {
+      rmdirSync(this.#path);
+    } catch (error) {
+      // The data hub was late, or keeps something there.
+      if (!hasCode(error, 'EBUSY', 'ENOTEMPTY', 'ENOENT')) throw error;
+    }
+  }
+
+  /** A container that is created again brings the same disk, also if an earlier agent has mounted it. */
+  #refuseAnother(disk: HeldDisk, { device }: MountPoint, container: string): void {
+    const number = numberOf(disk);
+    if (number === this.#claim?.disk || isOnDisk(device, number, this.#context.paths.sys)) return;
+    throw new GuestError(
+      'refused',
+      `container ${container}: the disk ${disk.named} is another one than that on which the data hub keeps all images; help: give one container of the pod the volume for images`,
+    );
+  }
+}
+
+function numberOf({ number }: HeldDisk): string {
+  return `${number.major}:${number.minor}`;
+}
+
+/** Waits until a promise is settled. Rejects if the signal is aborted before. */
+async function settled(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  let abort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    await Promise.race([promise.catch(() => undefined), aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
