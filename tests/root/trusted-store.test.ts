@@ -20,7 +20,7 @@ import {
   DeviceSchema,
   StorageSchema,
 } from '@kata-agent/protocol/agent';
-import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
+import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
@@ -91,10 +91,11 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
   let count = 0;
   function request(
     source: string | undefined,
-    { args = ['cat', '/etc/from-the-image'], pulls = true } = {},
+    { args = ['cat', '/etc/from-the-image'], pulls = true, name = '' } = {},
   ): CreateContainerRequest {
     count += 1;
-    const id = `trusted-${process.pid}-${count}`;
+    const own = pulls ? `trusted-${process.pid}-${count}` : 'host';
+    const id = name === '' ? own : name;
     const annotations = {
       'io.kubernetes.cri.container-type': 'container',
       'io.kubernetes.cri.image-name': image,
@@ -207,7 +208,8 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
   it('the disk is exclusive, and another one is refused', async () => {
     const client = await start();
     await output(client, request(disk));
-    const second = /the disk .* is another one than that on which the data hub keeps all images; help: give one/;
+    const second =
+      /the disk .* is another one than that on which the data hub keeps all images; help: give one/;
     await refused(client, request(other), 'PERMISSION_DENIED', second);
     const device = request(undefined);
     addDevice(device, disk, '/dev/xvda');
@@ -215,6 +217,29 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     const free = request(undefined);
     addDevice(free, other, '/dev/xvda');
     await client.createContainer(free);
+  });
+
+  it('no container has the directory of the store as its own', async () => {
+    const client = await start();
+    await client.createContainer(request(disk));
+    const made = request(undefined, { name: 'image' });
+    const source = '/run/kata-containers/image/layers';
+    made.OCI?.Mounts.push(
+      create(MountSchema, { destination: '/x', type: 'bind', source, options: ['rbind'] }),
+    );
+    await refused(
+      client,
+      made,
+      'PERMISSION_DENIED',
+      /has the images of all containers; help: use another id/,
+    );
+  });
+
+  it('a data hub that stores its images elsewhere is in the log', async () => {
+    const client = await start();
+    const unused = /keeps nothing on the disk for images; help: write work_dir = /;
+    await client.createContainer(request(disk));
+    await eventually(() => assert.match((agent?.log ?? []).join('\n'), unused));
   });
 
   it('a disk that a container has is not mounted', async () => {

@@ -106,7 +106,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.decryption_keys': neutral('where the keys of encrypted layers come from'),
   'image.store': ordered(
     ['memory', 'encrypted-disk'],
-    'the host has images as ciphertext: it sees sizes and which blocks are read, and can destroy them',
+    'the host has images as ciphertext: it sees sizes and which blocks are read, can destroy them, and of those of the data hub return earlier states',
     'images are in the memory of the guest only',
   ),
   'image.layers': ordered(

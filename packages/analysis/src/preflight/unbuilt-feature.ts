@@ -34,17 +34,23 @@ export function unbuiltFeatures(
   images: ImageConfigs,
   { image }: { readonly image: Pick<Configuration['image'], 'puller' | 'store'> },
 ): readonly UnbuiltFeature[] {
+  const calls = expectedCalls(workload, setup, images);
+  // The data hub has one disk for the images of all containers, which the first one brings.
+  const withDisk = calls.findIndex(({ request }) => hasScratch(request));
+  const isStored = (index: number, request: Message): boolean =>
+    image.store === 'memory' ||
+    hasScratch(request) ||
+    (image.puller === 'cdh' && withDisk >= 0 && withDisk < index);
   const found = [
     ...workload.unserved.map(
       ({ name, path, reason }): UnbuiltFeature => ({ kind: 'pod field', name, because: path, reason }),
     ),
-    ...expectedCalls(workload, setup, images).flatMap(({ request, because }) =>
+    ...calls.flatMap(({ request, because }, index) =>
       featuresOf(request).flatMap(({ kind, name, built }): readonly UnbuiltFeature[] => {
         if (!built) return [{ kind, name, because, reason: notBuilt }];
         if (name !== guestPull || isPause(request)) return [];
         if (image.puller === 'none') return [{ kind, name, because, ...noPuller }];
-        const isStored = image.store === 'memory' || hasScratch(request);
-        return isStored ? [] : [{ kind, name, because, ...noDisk }];
+        return isStored(index, request) ? [] : [{ kind, name, because, ...noDisk }];
       }),
     ),
     ...workload.containers

@@ -146,7 +146,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1113: {
     title: 'image setting without the built-in puller',
     explanation:
-      'Only the puller of this agent follows the keys of [image]. With another one, or with none, they would look like a policy, and nothing would enforce it.',
+      'Only the puller of this agent follows the keys of [image], except store, which the data hub can have, too. With another one, or with none, they would look like a policy, and nothing would enforce it.',
     example: {
       kind: 'document',
       document: '[api]\nallowed_endpoints = ["@pod"]\n[image]\npuller = "cdh"\nrequire_digest = true\n',

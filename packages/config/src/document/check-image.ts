@@ -31,17 +31,19 @@ export function checkImage({ image, agent }: Sections, report: Report): void {
   }
 }
 
-/** Without the built-in puller its keys would look like a policy that is enforced. A store, the data hub has, too. */
+/** Without the built-in puller its keys would look like a policy that is enforced. The data hub can have a store, too. */
 function checkUnused(image: GivenSection, report: Report): void {
   for (const [key, { span }] of image) {
     if (report.full) break;
     if (key === imageSettings.puller.key || key === imageSettings.layers.key) continue;
-    if (key === imageSettings.store.key && image.get(imageSettings.puller.key)?.value === 'cdh') continue;
+    const isStore = key === imageSettings.store.key;
+    if (isStore && image.get(imageSettings.puller.key)?.value === 'cdh') continue;
+    const pullers = isStore ? '"built-in" or "cdh"' : '"built-in"';
     report.error(
       'KA1113',
       span,
-      `${key} has no effect without puller = "built-in": another puller follows its own policy`,
-      'write puller = "built-in", or remove it',
+      `${key} has no effect without puller = ${pullers}: another puller follows its own policy`,
+      `write puller = ${pullers}, or remove it`,
     );
   }
 }

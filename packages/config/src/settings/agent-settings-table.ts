@@ -336,7 +336,8 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     key: 'secure_storage_integrity',
     type: boolean,
     default: true,
-    purpose: 'Whether encrypted storage is also protected against changes.',
+    purpose:
+      'Whether disks that the confidential data hub encrypts are also protected against changes; not against an earlier state of a block.',
     example: 'true',
     opensGuest: true,
     withoutGuest: innerSetting,

@@ -139,12 +139,17 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
   ],
   ['a store that is none', builtIn('store = "disk"'), /KA1102.*store/],
   [
-    'a store with another puller',
-    `${pod}[image]\npuller = "cdh"\nstore = "encrypted-disk"\n`,
-    /KA1113.*store has no effect without puller = "built-in"/,
+    'a store without a puller',
+    `${pod}[image]\nstore = "encrypted-disk"\n`,
+    /KA1113.*store has no effect without puller = "built-in" or "cdh"/,
   ],
   ['verified layers and a puller', builtIn('layers = "verified"'), /KA1116.*has no effect with layers/],
 ];
+test('the data hub can have a store, too', async () => {
+  const { image } = await load(`${pod}[image]\npuller = "cdh"\nstore = "encrypted-disk"\n`);
+  assert.deepEqual([image.puller, image.store], ['cdh', 'encrypted-disk']);
+});
+
 for (const [what, document, said] of wrong)
   test(`${what}: an error with its remedy`, async () => {
     assert.match(await fails(document), said);

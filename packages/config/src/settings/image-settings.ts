@@ -138,7 +138,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     type: oneOf(['memory', 'encrypted-disk']),
     default: 'memory',
     purpose:
-      'Where the unpacked image is: in the memory of the guest, or on a disk that the host attaches to the container as /dev/trusted_store, encrypted and under dm-verity, with a key and a root hash that exist in the memory of the guest only.',
+      'Where the unpacked image is: in the memory of the guest, or on a disk that the host attaches to the container as /dev/trusted_store, encrypted with a key that exists in the memory of the guest only. With puller = "built-in" each image has a disk, under dm-verity: the host cannot return an earlier state of a block. With "cdh" the data hub has one disk for all images, with secure_storage_integrity against changes, and the host can return earlier states of blocks.',
     example: '"encrypted-disk"',
   },
   layers: {

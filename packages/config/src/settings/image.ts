@@ -14,7 +14,7 @@ export interface ImageSignatureList {
   readonly closed: boolean;
 }
 
-/** Images of containers that the guest gets itself (R18). All but `puller` is for the built-in puller. */
+/** Images of containers that the guest gets itself (R18). All but `puller`, and `store`, which the data hub can have, is for the built-in puller. */
 export interface ImageSettings {
   readonly puller: 'none' | 'cdh' | 'built-in';
   /** Patterns of repositories; undefined: each. */

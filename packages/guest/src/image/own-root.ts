@@ -50,6 +50,7 @@ export async function mountOwnRoot(
   await withMountDirectory(context, async (directory) => {
     if (isPause) copyPause(directory, context);
     const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
+    store?.warnIfUnused(id);
     authorizeRoot(image, () =>
       readProgram(
         join(directory, 'rootfs'),

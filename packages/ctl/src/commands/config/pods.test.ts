@@ -176,8 +176,11 @@ test('with images on disks a container without a disk is an error with a remedy,
       'kind: Pod\nmetadata: { name: p }\nspec:\n  automountServiceAccountToken: false\n  containers:\n' +
         `    - { name: c, image: i, command: [a]${more} }\n`,
     );
-  const checked = (pods: string): { readonly code: number | null; readonly stdout: string } =>
-    runBinary(['config', 'check', stored, '--pod', pods, '--guest', 'confidential']);
+  const checked = (
+    pods: string,
+    config: string = stored,
+  ): { readonly code: number | null; readonly stdout: string } =>
+    runBinary(['config', 'check', config, '--pod', pods, '--guest', 'confidential']);
   const { code, stdout } = checked(workload('without-disk.yaml', ''));
   assert.equal(code, 4);
   assert.match(
@@ -187,6 +190,14 @@ test('with images on disks a container without a disk is an error with a remedy,
   const disk = ', volumeDevices: [{ name: s, devicePath: /dev/trusted_store }]';
   const served = checked(workload('with-disk.yaml', disk));
   assert.doesNotMatch(served.stdout, /trusted_store for its image/, served.stdout + served.stdout);
+  // The data hub has one disk for all images: that of the first container.
+  const second = (first: string, last: string): string =>
+    workload('two.yaml', `${first} }\n    - { name: d, image: j, command: [a]${last}`);
+  const shared = file('shared.toml', store.replace('"built-in"', '"cdh"'));
+  const missing = /storage driver image_guest_pull .*no disk at \/dev\/trusted_store/;
+  assert.match(checked(second(disk, '')).stdout, missing);
+  assert.doesNotMatch(checked(second(disk, ''), shared).stdout, missing);
+  assert.match(checked(second('', disk), shared).stdout, missing);
 });
 
 test('what the agent refuses with any configuration is named, and exits with 4', () => {

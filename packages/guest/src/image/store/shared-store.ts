@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
 import { encryptDisk } from '../../confidential/encrypt-disk.js';
@@ -26,6 +26,9 @@ interface Claim {
   readonly release: () => void;
 }
 
+/** Of the directory below Kata's, as of Kata's agent (`KATA_IMAGE_WORK_DIR`). */
+const directoryName = 'image';
+
 /** As Kata's agent (4.1, src/agent/src/rpc.rs, `cdh_handler_trusted_storage`). */
 const makeOptions = '-E lazy_journal_init';
 
@@ -43,7 +46,16 @@ export class SharedStore {
 
   constructor(context: StoreContext) {
     this.#context = context;
-    this.#path = join(context.paths.kata, 'image');
+    this.#path = join(context.paths.kata, directoryName);
+  }
+
+  /** Refuses an id by which the paths of a container, which its requests can name, would be those of the store. @throws GuestError `refused` */
+  refuseId(container: string): void {
+    if (container !== directoryName) return;
+    throw new GuestError(
+      'refused',
+      `container ${container}: ${this.#path} has the images of all containers; help: use another id`,
+    );
   }
 
   /**
@@ -63,6 +75,16 @@ export class SharedStore {
     } finally {
       disk.close();
     }
+  }
+
+  /** Warns if the data hub has pulled an image, and stored nothing on the disk: its own configuration names the directory. */
+  warnIfUnused(container: string): void {
+    if (readdirSync(this.#path).some((name) => name !== 'lost+found')) return;
+    this.#context.log(
+      'warn',
+      `the confidential data hub keeps nothing on the disk for images; help: write work_dir = "${this.#path}/" in [image] of its cdh.toml`,
+      { container },
+    );
   }
 
   #mounted(): MountPoint | undefined {
