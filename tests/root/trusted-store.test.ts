@@ -219,20 +219,20 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     await client.createContainer(free);
   });
 
-  it('no container has the directory of the store as its own', async () => {
+  it('no container gets the directory of the store', async () => {
     const client = await start();
     await client.createContainer(request(disk));
-    const made = request(undefined, { name: 'image' });
     const source = '/run/kata-containers/image/layers';
-    made.OCI?.Mounts.push(
-      create(MountSchema, { destination: '/x', type: 'bind', source, options: ['rbind'] }),
-    );
-    await refused(
-      client,
-      made,
-      'PERMISSION_DENIED',
-      /has the images of all containers; help: use another id/,
-    );
+    const mount = create(MountSchema, { destination: '/x', type: 'bind', source, options: ['rbind'] });
+    for (const [name, message] of [
+      ['image', /container id "image" is reserved/],
+      ['', /is not a path that Kata's runtimes use for sources/],
+    ] as const) {
+      const made = request(undefined, { name });
+      made.OCI?.Mounts.push(mount);
+      const { code, message: said } = await answerOf(client.createContainer(made));
+      assert.match(`${code} ${said}`, message);
+    }
   });
 
   it('a data hub that stores its images elsewhere is in the log', async () => {
@@ -268,6 +268,16 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       addDevice(device, disk, '/dev/xvda');
       await client.createContainer(device);
     });
+
+  it('a data hub that mounts the disk late has mounted the store', async () => {
+    const client = await start();
+    programs.behave(hub, 'waits');
+    await refused(client, request(disk), 'DEADLINE_EXCEEDED', /cdh_api_timeout/);
+    programs.behave(hub, undefined);
+    await eventually(() => assert.ok(readdirSync(root('/run/kata-containers')).includes('image')));
+    await eventually(async () => assert.equal(await output(client, request(undefined)), 'pulled\n'));
+    assert.deepEqual(methods(), ['SecureMount', 'PullImage']);
+  });
 
   it('containers that come together wait for one mount, but not longer than they exist', async () => {
     const client = await start(tables().replace('= 1\n', '= 100\n') + api);

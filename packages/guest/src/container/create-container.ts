@@ -117,10 +117,9 @@ function rootAndStorages(
 
 /** Separates the disk for images. In a guest that keeps images in memory it is an ordinary device. */
 function scratchOf(
-  request: Pick<CreateContainer, 'id' | 'spec' | 'devices'>,
+  request: Pick<CreateContainer, 'spec' | 'devices'>,
   { images, imageStore }: Pick<GuestContext, 'images' | 'imageStore'>,
 ): WithoutScratch {
-  imageStore?.refuseId(request.id);
   if (images?.pack !== undefined || imageStore !== undefined) return withoutScratch(request);
   return { spec: request.spec, devices: request.devices ?? [], scratch: undefined };
 }
@@ -133,7 +132,7 @@ async function build(
 ): Promise<Container> {
   const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
   const { opened, signal } = sandbox;
-  const { spec: given, devices, scratch } = scratchOf({ id, ...request }, context);
+  const { spec: given, devices, scratch } = scratchOf(request, context);
   const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
   // Nothing of the pause container's process comes from the host in a guest with its own images.
   const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);

@@ -26,7 +26,7 @@ interface Claim {
   readonly release: () => void;
 }
 
-/** Of the directory below Kata's, as of Kata's agent (`KATA_IMAGE_WORK_DIR`). */
+/** Below Kata's directory, as in Kata's agent (`KATA_IMAGE_WORK_DIR`). No container can have this id. */
 const directoryName = 'image';
 
 /** As Kata's agent (4.1, src/agent/src/rpc.rs, `cdh_handler_trusted_storage`). */
@@ -47,15 +47,6 @@ export class SharedStore {
   constructor(context: StoreContext) {
     this.#context = context;
     this.#path = join(context.paths.kata, directoryName);
-  }
-
-  /** Refuses an id by which the paths of a container, which its requests can name, would be those of the store. @throws GuestError `refused` */
-  refuseId(container: string): void {
-    if (container !== directoryName) return;
-    throw new GuestError(
-      'refused',
-      `container ${container}: ${this.#path} has the images of all containers; help: use another id`,
-    );
   }
 
   /**
