@@ -19,7 +19,7 @@ import type {
   SandboxClaim,
 } from './guest-options.js';
 import type { ImagePuller } from '../image/image-puller.js';
-import type { SharedStore } from '../image/store/shared-store.js';
+import type { ImageStore } from '../image/image-store.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/capabilities.js';
@@ -47,7 +47,7 @@ export interface SettingsPart {
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */
-  readonly imageStore: SharedStore | undefined;
+  readonly imageStore: ImageStore | undefined;
   readonly pauseBundle: string;
   readonly verifiedLayers: boolean;
   readonly pipeSize: number;

@@ -7,18 +7,10 @@ import type { GuestContext } from '../../context/guest-context.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { isOnDisk } from '../../device/is-on-disk.js';
 import { GuestError } from '../../error/guest-error.js';
-import type { AttachedDevice } from '../../request/actions.js';
+import type { ImageStore, StoreRequest } from '../image-store.js';
 import { openScratch } from './scratch-disk.js';
 
 type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'devices' | 'disks' | 'dataHub' | 'log'>;
-
-/** A container whose image is about to be pulled. */
-export interface StoreRequest {
-  /** The disk that the container brings; undefined: none. */
-  readonly scratch: AttachedDevice | undefined;
-  readonly container: string;
-  readonly signal: AbortSignal;
-}
 
 /** The disk that is mounted. */
 interface Claim {
@@ -37,7 +29,7 @@ const makeOptions = '-E lazy_journal_init';
  * container brings one. It stays mounted until the guest ends. What is mounted, the kernel knows, also after this process has ended; so
  * nothing about it is in the agent's state.
  */
-export class SharedStore {
+export class SharedStore implements ImageStore {
   readonly #context: StoreContext;
   /** Absolute, without a slash at the end. */
   readonly #path: string;
@@ -49,12 +41,6 @@ export class SharedStore {
     this.#path = join(context.paths.kata, directoryName);
   }
 
-  /**
-   * Mounts the store, unless it is mounted. Calls wait for each other.
-   *
-   * @throws GuestError `precondition`: it is not mounted, and the container has no disk, or the data hub fails; `refused`: the container
-   *   brings another disk than that of the store, or one that is in use
-   */
   async prepare({ scratch, container, signal }: StoreRequest): Promise<void> {
     while (this.#mounting !== undefined) await settled(this.#mounting, signal);
     const mounted = this.#mounted();
@@ -68,7 +54,6 @@ export class SharedStore {
     }
   }
 
-  /** Warns if the data hub has pulled an image, and stored nothing on the disk: its own configuration names the directory. */
   warnIfUnused(container: string): void {
     if (readdirSync(this.#path).some((name) => name !== 'lost+found')) return;
     this.#context.log(
