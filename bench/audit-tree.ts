@@ -27,32 +27,34 @@ export async function measureAuditTree(quick: boolean): Promise<Row[]> {
     await log.close();
     const lines = readFileSync(file, 'latin1').split('\n').slice(0, -1);
     const leaves = lines.map((line) => line.replace(/,"hash":"[0-9a-f]{64}"\}$/, '}'));
-    const chain = perRecord(leaves, () => (record) => void leafHash(record));
     const leaf = leafHash(leaves[0] ?? '');
-    const nodes = perRecord(leaves, () => {
-      const frontier = new Frontier();
-      return () => frontier.append(leaf);
-    });
-    const both = perRecord(leaves, () => {
-      const frontier = new Frontier();
-      return (record) => frontier.append(leafHash(record));
-    });
-    // A chain and a tree that do not share a hash, as in the log's first format.
-    const apart = perRecord(lines, () => {
-      const frontier = new Frontier();
-      return (line) => {
-        hash('sha256', line);
-        frontier.append(leafHash(line));
-      };
-    });
-    const followed = perRecord(leaves, () => {
-      const frontier = new Frontier();
-      // What all were sent last, and the last round.
-      const growths = [new Growth(frontier), new Growth(frontier)];
-      return (record) =>
-        frontier.append(leafHash(record), (level, index, hash) => {
-          for (const { store } of growths) store(level, index, hash);
-        });
+    const { chain, nodes, both, apart, followed } = perRecord(leaves, {
+      chain: () => (record) => void leafHash(record),
+      nodes: () => {
+        const frontier = new Frontier();
+        return () => frontier.append(leaf);
+      },
+      both: () => {
+        const frontier = new Frontier();
+        return (record) => frontier.append(leafHash(record));
+      },
+      // A chain and a tree that do not share a hash, as in the log's first format.
+      apart: () => {
+        const frontier = new Frontier();
+        return (record) => {
+          hash('sha256', record);
+          frontier.append(leafHash(record));
+        };
+      },
+      followed: () => {
+        const frontier = new Frontier();
+        // What all were sent last, and the last round.
+        const growths = [new Growth(frontier), new Growth(frontier)];
+        return (record) =>
+          frontier.append(leafHash(record), (level, index, hash) => {
+            for (const { store } of growths) store(level, index, hash);
+          });
+      },
     });
     const proof = await proving(join(directory, 'signed.log'), records);
     if (lines.length < records) throw new Error('records were lost: the benchmark measures the wrong path');
@@ -110,14 +112,20 @@ async function write(log: Awaited<ReturnType<typeof openAuditLog>>, records: num
   return median(times);
 }
 
-/** Returns µs for each line, the median of rounds. */
-function perRecord(lines: readonly string[], start: () => (line: string) => void): number {
-  const pass = (): number => {
+/** Returns µs for each record of each way to hash them, the medians of rounds in which they take turns. */
+function perRecord<Name extends string>(
+  records: readonly string[],
+  ways: Readonly<Record<Name, () => (record: string) => void>>,
+): Readonly<Record<Name, number>> {
+  const pass = (start: () => (record: string) => void): number => {
     const work = start();
     const begin = performance.now();
-    for (const line of lines) work(line);
-    return ((performance.now() - begin) * 1_000) / lines.length;
+    for (const record of records) work(record);
+    return ((performance.now() - begin) * 1_000) / records.length;
   };
-  pass();
-  return median(Array.from({ length: 5 }, pass));
+  const all = Object.entries(ways) as [Name, () => (record: string) => void][];
+  const rounds = Array.from({ length: 10 }, () => all.map(([name, start]) => [name, pass(start)] as const));
+  const timesOf = (name: Name): number[] =>
+    rounds.slice(1).flatMap((round) => round.flatMap(([each, time]) => (each === name ? [time] : [])));
+  return Object.fromEntries(all.map(([name]) => [name, median(timesOf(name))])) as Record<Name, number>;
 }
