@@ -15,11 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import {
-  type CreateContainerRequest,
-  CreateContainerRequestSchema,
-  StorageSchema,
-} from '@kata-agent/protocol/agent';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { MountSchema, type Process, type Spec } from '@kata-agent/protocol/oci';
 import { bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { AgentProcess } from '../harness/agent-process.js';
@@ -39,6 +35,7 @@ import {
 import { repository } from '../harness/repository.js';
 import { eventually } from '../harness/retry.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { guestPull } from '../harness/pulled-image.js';
 import { answerOf } from '../harness/sweep.js';
 
 const skip = whyNoContainers('docker-registry', 'skopeo') ?? false;
@@ -169,15 +166,7 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const annotations = { [typeKey]: 'container', [nameKey]: source };
     const rootfs = `/run/kata-containers/${id}/rootfs`;
     const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
-    made.storages.push(
-      create(StorageSchema, {
-        driver: 'image_guest_pull',
-        driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
-        source,
-        fstype: 'overlay',
-        mountPoint: rootfs,
-      }),
-    );
+    made.storages.push(guestPull(source, rootfs, annotations));
     return made;
   }
 

@@ -14,13 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import {
-  type CreateContainerRequest,
-  CreateContainerRequestSchema,
-  DeviceSchema,
-  StorageSchema,
-} from '@kata-agent/protocol/agent';
-import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
@@ -37,6 +31,7 @@ import {
 } from '../harness/oci-image.js';
 import { eventually } from '../harness/retry.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { addDisk, guestPull } from '../harness/pulled-image.js';
 import { answerOf } from '../harness/sweep.js';
 
 const skip =
@@ -143,23 +138,9 @@ max_size = "64MiB"
     };
     const rootfs = `/run/kata-containers/${id}/rootfs`;
     const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
-    made.storages.push(
-      create(StorageSchema, {
-        driver: 'image_guest_pull',
-        driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
-        source: reference,
-        fstype: 'overlay',
-        mountPoint: rootfs,
-      }),
-    );
-    if (source !== null) addDevice(made, source, scratch);
+    made.storages.push(guestPull(reference, rootfs, annotations));
+    if (source !== null) addDisk(made, source, scratch);
     return made;
-  }
-
-  function addDevice({ devices: attached, OCI }: CreateContainerRequest, source: string, path: string): void {
-    attached.push(create(DeviceSchema, { type: 'blk', vmPath: source, containerPath: path }));
-    const node = { Path: path, Type: 'b', Major: 259n, Minor: 7n, FileMode: 0o660 };
-    OCI?.Linux?.Devices.push(create(LinuxDeviceSchema, node));
   }
 
   /** What an image could leave. */
@@ -247,7 +228,7 @@ max_size = "64MiB"
     await client.createContainer(first);
     await refused(client, request(['true']), 'PERMISSION_DENIED', /the disk .* is in use in the guest/);
     const second = request(['true'], small);
-    addDevice(second, disk, '/dev/xvda');
+    addDisk(second, disk, '/dev/xvda');
     await refused(client, second, 'PERMISSION_DENIED', /the disk .* is in use in the guest/);
     await client.removeContainer({ containerId: first.containerId });
     await eventually(async () => assert.match(await output(client, request(['cat', '/top'])), /second/));

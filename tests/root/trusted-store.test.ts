@@ -15,13 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import {
-  type CreateContainerRequest,
-  CreateContainerRequestSchema,
-  DeviceSchema,
-  StorageSchema,
-} from '@kata-agent/protocol/agent';
-import { LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
+import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { MountSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
@@ -30,6 +25,7 @@ import { GuestMachine } from '../harness/guest-machine.js';
 import { attachDisk, detachDisk } from '../harness/layer-disks.js';
 import { eventually } from '../harness/retry.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { addDisk, guestPull } from '../harness/pulled-image.js';
 import { answerOf } from '../harness/sweep.js';
 
 const image = 'registry.example/team/app@sha256:0123';
@@ -103,24 +99,9 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     };
     const rootfs = pulls ? `/run/kata-containers/${id}/rootfs` : hostRoot;
     const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
-    if (pulls)
-      made.storages.push(
-        create(StorageSchema, {
-          driver: 'image_guest_pull',
-          driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
-          source: image,
-          fstype: 'overlay',
-          mountPoint: rootfs,
-        }),
-      );
-    if (source !== undefined) addDevice(made, source, scratch);
+    if (pulls) made.storages.push(guestPull(image, rootfs, annotations));
+    if (source !== undefined) addDisk(made, source, scratch);
     return made;
-  }
-
-  function addDevice({ devices: attached, OCI }: CreateContainerRequest, source: string, path: string): void {
-    attached.push(create(DeviceSchema, { type: 'blk', vmPath: source, containerPath: path }));
-    const node = { Path: path, Type: 'b', Major: 259n, Minor: 7n, FileMode: 0o660 };
-    OCI?.Linux?.Devices.push(create(LinuxDeviceSchema, node));
   }
 
   const numberOf = (path: string): string => {
@@ -213,10 +194,10 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       /the disk .* is another one than that on which the data hub keeps all images; help: give one/;
     await refused(client, request(other), 'PERMISSION_DENIED', second);
     const device = request(undefined);
-    addDevice(device, disk, '/dev/xvda');
+    addDisk(device, disk, '/dev/xvda');
     await refused(client, device, 'PERMISSION_DENIED', /the disk .* is in use in the guest/);
     const free = request(undefined);
-    addDevice(free, other, '/dev/xvda');
+    addDisk(free, other, '/dev/xvda');
     await client.createContainer(free);
   });
 
@@ -250,7 +231,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
   it('a disk that a container has is not mounted', async () => {
     const client = await start();
     const both = request(disk);
-    addDevice(both, disk, '/dev/xvda');
+    addDisk(both, disk, '/dev/xvda');
     await refused(client, both, 'PERMISSION_DENIED', /the disk .* is a device of container/);
     assert.deepEqual(methods(), []);
   });
@@ -270,7 +251,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       programs.behave(hub, undefined);
       assert.equal(await output(client, request(other)), 'pulled\n');
       const device = request(undefined);
-      addDevice(device, disk, '/dev/xvda');
+      addDisk(device, disk, '/dev/xvda');
       await client.createContainer(device);
     });
 

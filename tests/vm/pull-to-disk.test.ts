@@ -19,7 +19,6 @@ import {
   type CreateContainerRequest,
   CreateContainerRequestSchema,
   DeviceSchema,
-  StorageSchema,
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
 import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
@@ -27,6 +26,7 @@ import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { imageOf as ociImageOf, manifestType, type TestImage, writeLayout } from '../harness/oci-image.js';
+import { guestPull } from '../harness/pulled-image.js';
 import { answerOf } from '../harness/sweep.js';
 import { writeGuestFiles } from './generated-pod.js';
 import { usedMemory } from './guest-state.js';
@@ -140,15 +140,7 @@ store = ${toml(store)}
       };
       const rootfs = `/run/kata-containers/${id}/rootfs`;
       const made = create(CreateContainerRequestSchema, containerRequest({ id, rootfs, args, annotations }));
-      made.storages.push(
-        create(StorageSchema, {
-          driver: 'image_guest_pull',
-          driverOptions: [`image_guest_pull=${JSON.stringify({ metadata: annotations })}`],
-          source,
-          fstype: 'overlay',
-          mountPoint: rootfs,
-        }),
-      );
+      made.storages.push(guestPull(source, rootfs, annotations));
       if (disk === null) return made;
       const path = '/dev/trusted_store';
       made.devices.push(create(DeviceSchema, { type: 'blk', id: disks[disk], containerPath: path }));
