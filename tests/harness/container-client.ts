@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AgentService } from '@kata-agent/protocol/agent';
+import type { AgentService, CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { Client } from '@kata-agent/ttrpc';
 
 type AgentClient = Client<typeof AgentService>;
@@ -21,6 +21,16 @@ export async function readAll(
     if (data.length === 0) return Buffer.concat(chunks);
     chunks.push(data);
   }
+}
+
+/** Creates a container, and returns what its process writes to stdout until it ends. The container is removed. */
+export async function outputOf(agent: AgentClient, request: CreateContainerRequest): Promise<string> {
+  const { containerId } = request;
+  await agent.createContainer(request);
+  await agent.startContainer({ containerId });
+  const text = (await readAll(agent, 'stdout', containerId)).toString();
+  await agent.removeContainer({ containerId });
+  return text;
 }
 
 /** Reads a stream until its text contains the wanted text; fails at the end of the stream. */

@@ -16,7 +16,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { AgentProcess } from '../harness/agent-process.js';
-import { readAll } from '../harness/container-client.js';
+import { outputOf, readAll } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { GuestMachine } from '../harness/guest-machine.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
@@ -160,20 +160,12 @@ max_size = "64MiB"
   const isMapped = (name: string): boolean => /^(?:dm|below|stand-in)-/.test(name);
   const namesIn = (path: string): readonly string[] => (existsSync(path) ? readdirSync(path) : []);
 
-  async function output(client: Client, made: CreateContainerRequest): Promise<string> {
-    await client.createContainer(made);
-    await client.startContainer({ containerId: made.containerId });
-    const text = (await readAll(client, 'stdout', made.containerId)).toString();
-    await client.removeContainer({ containerId: made.containerId });
-    return text;
-  }
-
   it('an image is stored, its container has no node of the disk, and nothing is left', async () => {
     const client = await start();
     const before = traces();
     const script =
       'cat /etc/from-the-image /top; stat -c %a:%u /etc/private /; ls /dev; echo new >/top; cat /top; ls /run';
-    const text = await output(client, request(['sh', '-c', script]));
+    const text = await outputOf(client, request(['sh', '-c', script]));
     assert.match(text, /^stored\nsecond layer\n600:0\n755:0\n/);
     assert.match(text, /\nnew\n/);
     assert.doesNotMatch(text, /trusted_store/);
@@ -182,7 +174,7 @@ max_size = "64MiB"
     assert.match(crypt, /^crypt aes-xts-plain64 [0-9a-f]{128} 0 \d+:\d+ 0 1 sector_size:4096$/);
     assert.match(verity, /^verity 1 (\d+:\d+) \1 4096 4096 \d+ \d+ sha256 [0-9a-f]{64} [0-9a-f]{64}$/);
     // Another key, salt and root hash each time.
-    assert.match(await output(client, request(['cat', '/top'])), /second layer/);
+    assert.match(await outputOf(client, request(['cat', '/top'])), /second layer/);
     const [, , again, other] = readFileSync(tables, 'utf8').split('\n');
     assert.notEqual(again?.split(' ')[2], crypt.split(' ')[2]);
     assert.notEqual(other?.split(' ')[9], verity.split(' ')[9]);
@@ -231,7 +223,7 @@ max_size = "64MiB"
     addDisk(second, disk, '/dev/xvda');
     await refused(client, second, 'PERMISSION_DENIED', /the disk .* is in use in the guest/);
     await client.removeContainer({ containerId: first.containerId });
-    await eventually(async () => assert.match(await output(client, request(['cat', '/top'])), /second/));
+    await eventually(async () => assert.match(await outputOf(client, request(['cat', '/top'])), /second/));
   });
 
   it('an image survives a restart of the agent, and the next one removes it and frees the disk', async () => {

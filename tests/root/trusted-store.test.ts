@@ -18,7 +18,7 @@ import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { MountSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
-import { readAll } from '../harness/container-client.js';
+import { outputOf } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { GuestComponentPrograms } from '../harness/guest-components.js';
 import { GuestMachine } from '../harness/guest-machine.js';
@@ -121,15 +121,6 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     kata: readdirSync(root('/run/kata-containers')),
   });
 
-  async function output(client: Client, made: CreateContainerRequest): Promise<string> {
-    const { containerId } = made;
-    await client.createContainer(made);
-    await client.startContainer({ containerId });
-    const text = (await readAll(client, 'stdout', containerId)).toString();
-    await client.removeContainer({ containerId });
-    return text;
-  }
-
   async function refused(
     client: Client,
     made: CreateContainerRequest,
@@ -145,7 +136,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
 
   it('the disk is mounted before the first pull, as Kata asks for it, and its container has no node of it', async () => {
     const client = await start();
-    const text = await output(client, request(disk, { args: ['sh', '-c', 'cat /etc/from*; ls /dev'] }));
+    const text = await outputOf(client, request(disk, { args: ['sh', '-c', 'cat /etc/from*; ls /dev'] }));
     assert.match(text, /^pulled\n/);
     assert.doesNotMatch(text, /trusted_store/);
     assert.deepEqual(methods(), ['SecureMount', 'PullImage']);
@@ -166,8 +157,8 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       mountPoint: '/run/kata-containers/image/',
     });
     // It is everyone's: later containers bring none, or the same one.
-    assert.equal(await output(client, request(undefined)), 'pulled\n');
-    assert.equal(await output(client, request(disk)), 'pulled\n');
+    assert.equal(await outputOf(client, request(undefined)), 'pulled\n');
+    assert.equal(await outputOf(client, request(disk)), 'pulled\n');
     assert.deepEqual(methods(), ['SecureMount', 'PullImage', 'PullImage', 'PullImage']);
   });
 
@@ -189,7 +180,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
 
   it('the disk is exclusive, and another one is refused', async () => {
     const client = await start();
-    await output(client, request(disk));
+    await outputOf(client, request(disk));
     const second =
       /the disk .* is another one than that on which the data hub keeps all images; help: give one/;
     await refused(client, request(other), 'PERMISSION_DENIED', second);
@@ -224,7 +215,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     await client.createContainer(request(disk));
     await eventually(() => assert.equal(warnings(), 1));
     mkdirSync(root('/run/kata-containers/image/layers'));
-    assert.equal(await output(client, request(undefined)), 'pulled\n');
+    assert.equal(await outputOf(client, request(undefined)), 'pulled\n');
     assert.equal(warnings(), 1);
   });
 
@@ -249,7 +240,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       assert.deepEqual(methods(), ['SecureMount']);
       if (behaviour === 'dies in a call') return;
       programs.behave(hub, undefined);
-      assert.equal(await output(client, request(other)), 'pulled\n');
+      assert.equal(await outputOf(client, request(other)), 'pulled\n');
       const device = request(undefined);
       addDisk(device, disk, '/dev/xvda');
       await client.createContainer(device);
@@ -261,7 +252,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     await refused(client, request(disk), 'DEADLINE_EXCEEDED', /cdh_api_timeout/);
     programs.behave(hub, undefined);
     await eventually(() => assert.ok(readdirSync(root('/run/kata-containers')).includes('image')));
-    await eventually(async () => assert.equal(await output(client, request(undefined)), 'pulled\n'));
+    await eventually(async () => assert.equal(await outputOf(client, request(undefined)), 'pulled\n'));
     assert.deepEqual(methods(), ['SecureMount', 'PullImage']);
   });
 
@@ -287,7 +278,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
 
   it('with store = "memory" the disk is a device of its container', async () => {
     const client = await start(tables().replace('store = "encrypted-disk"\n', '') + api);
-    const text = await output(client, request(disk, { args: ['sh', '-c', 'ls /dev'] }));
+    const text = await outputOf(client, request(disk, { args: ['sh', '-c', 'ls /dev'] }));
     assert.match(text, /trusted_store/);
     assert.deepEqual(methods(), ['PullImage']);
   });
@@ -304,7 +295,7 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
       await run.kill();
       run = await machine.start({});
       await run.agent.removeContainer({ containerId: made.containerId });
-      assert.equal(await output(run.agent, request(undefined)), 'pulled\n');
+      assert.equal(await outputOf(run.agent, request(undefined)), 'pulled\n');
       assert.deepEqual(methods(), ['SecureMount', 'PullImage', 'PullImage']);
       run.channel.close();
       await run.kill();

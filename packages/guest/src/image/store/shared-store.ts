@@ -7,6 +7,7 @@ import type { GuestContext } from '../../context/guest-context.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { isOnDisk } from '../../device/is-on-disk.js';
 import { GuestError } from '../../error/guest-error.js';
+import { untilAborted } from '../../until-aborted.js';
 import type { ImageStore, StoreRequest } from '../image-store.js';
 import { openScratch } from './scratch-disk.js';
 
@@ -42,7 +43,11 @@ export class SharedStore implements ImageStore {
   }
 
   async prepare({ scratch, container, signal }: StoreRequest): Promise<void> {
-    while (this.#mounting !== undefined) await settled(this.#mounting, signal);
+    while (this.#mounting !== undefined)
+      await untilAborted(
+        this.#mounting.catch(() => undefined),
+        signal,
+      );
     const mounted = this.#mounted();
     if (mounted !== undefined && scratch === undefined) return;
     const disk = openScratch(scratch, container, this.#context);
@@ -127,19 +132,4 @@ export class SharedStore implements ImageStore {
 
 function numberOf({ number }: HeldDisk): string {
   return `${number.major}:${number.minor}`;
-}
-
-/** Waits until a promise is settled. Rejects if the signal is aborted before. */
-async function settled(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  let abort: () => void = () => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    await Promise.race([promise.catch(() => undefined), aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }

@@ -20,6 +20,7 @@ import type { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
 import { mountErofs, mountOverlay, overlayOptions } from '../../storage/drivers/layer-mounts.js';
 import { mapperControl, openVerity, type Verity, verityName } from '../../storage/drivers/verity.js';
+import { untilAborted } from '../../until-aborted.js';
 import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
 
 type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
@@ -105,6 +106,7 @@ async function writeImage(
     });
     try {
       const salt = randomBytes(saltSize);
+      // A write to a disk that stalls is abandoned.
       const rootHash = await untilAborted(copy(source, target, { dataBlocks, salt, signal }), signal);
       // Reads through dm-verity would not use what is cached here.
       context.syscalls.flushBlockDevice(target.fd);
@@ -213,15 +215,6 @@ async function openForTheLastTime(node: string, devices: UndoStack): Promise<Fil
   } finally {
     closeSync(held);
   }
-}
-
-/** A write to a disk that stalls cannot be ended: it is abandoned. */
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abandon = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abandon);
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
-  });
 }
 
 interface Copying {

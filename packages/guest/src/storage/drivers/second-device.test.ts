@@ -69,7 +69,7 @@ test('file systems that cannot name a second disk are not read', () => {
 });
 
 function erofs(tags: readonly string[], incompatible = 0x8): Buffer {
-  const bytes = Buffer.alloc(8192);
+  const bytes = Buffer.alloc(4096 + Math.max(4096, tags.length * 128));
   bytes.writeUInt32LE(0xe0f5e1e2, 1024);
   bytes.writeUInt32LE(incompatible, 1024 + 0x50);
   bytes.writeUInt16LE(tags.length, 1024 + 0x56);
@@ -79,7 +79,8 @@ function erofs(tags: readonly string[], incompatible = 0x8): Buffer {
 }
 
 test('EROFS whose device table has the path of another disk is refused', () => {
-  for (const tags of [['/dev/vdb'], ['layer', 'dev/dm-3']])
+  const most = Array.from({ length: 65_535 }, (_, index) => (index === 65_534 ? '/dev/vdb' : 'layer'));
+  for (const tags of [['/dev/vdb'], ['layer', 'dev/dm-3'], most])
     assert.throws(() => refuseSecondDevice(image('named', erofs(tags)), 'erofs'), {
       kind: 'refused',
       message:
