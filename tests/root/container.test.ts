@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -122,6 +122,28 @@ describe('containers through the API', { skip }, () => {
     await readUntil(agent, id, 'tick');
     await agent.signalProcess({ containerId: id, execId: '', signal: 9 });
     assert.equal(await waitAndRemove(id), 137);
+  });
+
+  it('statistics are read from descriptors that are kept, and closed when the container is removed', async () => {
+    const id = await startContainer(['sleep', '600']);
+    const ownFiles = (): number =>
+      readdirSync(`/proc/${process.process.pid}/fd`).filter((fd) => {
+        try {
+          return readlinkSync(`/proc/${process.process.pid}/fd/${fd}`).includes(id);
+        } catch {
+          // A descriptor that was closed meanwhile.
+          return false;
+        }
+      }).length;
+    const before = ownFiles();
+    await agent.statsContainer({ containerId: id });
+    const kept = ownFiles() - before;
+    assert.ok(kept > 4, `${kept} descriptors`);
+    for (let n = 0; n < 20; n += 1) await agent.statsContainer({ containerId: id });
+    assert.equal(ownFiles() - before, kept, 'none more');
+    await agent.signalProcess({ containerId: id, execId: '', signal: 9 });
+    assert.equal(await waitAndRemove(id), 137);
+    assert.equal(ownFiles(), 0);
   });
 
   it('signals to unknown and ended processes fail with the errors that runtimes recognize', async () => {

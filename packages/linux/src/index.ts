@@ -39,6 +39,7 @@ export {
 export { type MountAttributeChange, MountTree } from './mount/mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount/mount-table.js';
 export { detachMount } from './mount/detach-mount.js';
+export { KernelFiles, readKernelFile } from './fs/kernel-files.js';
 export type { TreeVisitor } from './fs/walk-tree.js';
 export { Directory, type MakeOptions } from './fs/directory.js';
 export { type ForeignPlace, graftMount } from './mount/graft-mount.js';

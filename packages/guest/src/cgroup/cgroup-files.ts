@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { hasCode } from '@kata-agent/linux';
+import { writeFileSync } from 'node:fs';
+import { hasCode, readKernelFile } from '@kata-agent/linux';
 
 /** Reads a file of a cgroup. Undefined: the kernel does not have the file or its controller, or the cgroup is gone. */
 export function readCgroupFile(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readKernelFile(path);
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
@@ -23,7 +23,7 @@ export function writeCgroupFile(path: string, text: string): boolean {
 }
 
 /** Reports whether the kernel has no such file, or the cgroup is being removed. */
-export function isAbsent(error: unknown): boolean {
+function isAbsent(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENODEV', 'EOPNOTSUPP');
 }
 

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { makeTree } from '../testing/tree.js';
 import { UNLIMITED } from './cgroup-files.js';
 import { CgroupStatsReader } from './cgroup-stats.js';
@@ -32,7 +29,7 @@ const v2 = {
 test('cgroup v2', async (t) => {
   const directory = makeTree(v2);
   t.after(() => rmSync(directory, { recursive: true }));
-  const stats = await new CgroupStatsReader().read({ version: 2, directory });
+  const stats = await new CgroupStatsReader().read('c', { version: 2, directory });
   assert.deepEqual(stats.cpu, {
     usage: { total: 1_500_000n, perCpu: [], kernel: 500_000n, user: 1_000_000n },
     throttling: { periods: 4n, throttledPeriods: 2n, throttledTime: 30_000n },
@@ -81,7 +78,7 @@ test('cgroup v1', async (t) => {
   const controllers = new Map(
     ['cpuacct', 'cpu', 'memory', 'pids', 'blkio'].map((name) => [name, join(root, name, 'c')]),
   );
-  const stats = await new CgroupStatsReader().read({ version: 1, controllers });
+  const stats = await new CgroupStatsReader().read('c', { version: 1, controllers });
   assert.deepEqual(stats.cpu, {
     usage: { total: 123456789n, perCpu: [100n, 23n], kernel: 50_000_000n, user: 70_000_000n },
     throttling: { periods: 1n, throttledPeriods: 2n, throttledTime: 3n },
@@ -106,30 +103,77 @@ test('cgroup v1', async (t) => {
 });
 
 test('statistics of a cgroup that is gone, or has no controllers, are 0', async () => {
-  const stats = await new CgroupStatsReader().read({ version: 2, directory: '/nonexistent' });
+  const stats = await new CgroupStatsReader().read('c', { version: 2, directory: '/nonexistent' });
   assert.equal(stats.cpu.usage.total, 0n);
-  const none = await new CgroupStatsReader().read({ version: 1, controllers: new Map() });
+  const none = await new CgroupStatsReader().read('c', { version: 1, controllers: new Map() });
   assert.equal(none.pids.current, 0n);
 });
 
-test('a read that the kernel delays stops neither the agent nor a second thread', async (t) => {
-  const directory = makeTree({ ...v2, 'memory.stat': '' });
+test('files are kept open between reads, and closed when the container is forgotten', async (t) => {
+  const directory = makeTree(v2);
   t.after(() => rmSync(directory, { recursive: true }));
-  const delayed = join(directory, 'memory.stat');
-  rmSync(delayed);
-  execFileSync('mkfifo', [delayed]);
   const reader = new CgroupStatsReader();
-  const stats = reader.read({ version: 2, directory });
-  let isRead = false;
-  const next = reader.read({ version: 2, directory: '/nonexistent' }).then(() => {
-    isRead = true;
-  });
-  await delay(100);
-  assert.equal(isRead, false, 'one after another');
-  await writeFile(delayed, 'pgfault 7\n');
-  assert.equal((await stats).memory.stats['pgfault'], 7n);
-  await next;
+  const own = (): number => ownDescriptors(directory);
+  await reader.read('c', { version: 2, directory });
+  const kept = own();
+  assert.ok(kept > 8 && kept === reader.open, `${kept} descriptors`);
+  writeFileSync(join(directory, 'memory.current'), '42\n');
+  assert.equal((await reader.read('c', { version: 2, directory })).memory.usage.usage, 42n);
+  assert.equal(own(), kept);
+  reader.forget('c');
+  assert.equal(own(), 0);
 });
+
+test('the descriptors of all containers are bounded, and each container is still read', async (t) => {
+  const directory = makeTree(v2);
+  t.after(() => rmSync(directory, { recursive: true }));
+  const reader = new CgroupStatsReader();
+  for (const round of [1, 2]) {
+    for (let n = 0; n < 200; n += 1) {
+      const stats = await reader.read(`c${n}`, { version: 2, directory });
+      assert.equal(stats.pids.current, 2n, `round ${round}, container ${n}`);
+      assert.ok(reader.open <= 1024, `${reader.open} descriptors`);
+    }
+  }
+  for (let n = 0; n < 200; n += 1) reader.forget(`c${n}`);
+  assert.equal(ownDescriptors(directory), 0);
+});
+
+test('after a read that took much CPU time, files are read in the thread pool for a while', async (t) => {
+  const directory = makeTree(v2);
+  t.after(() => rmSync(directory, { recursive: true }));
+  let [now, cpu, work] = [0, 0, 26];
+  const reader = new CgroupStatsReader({ now: () => now, cpuTime: () => (cpu += work) });
+  const read = async (): Promise<boolean> => {
+    let isInTurn = true;
+    const later = setImmediate(() => {
+      isInTurn = false;
+    });
+    const stats = await reader.read('c', { version: 2, directory });
+    clearImmediate(later);
+    assert.equal(stats.memory.stats['pgfault'], 99n);
+    assert.deepEqual(stats.hugetlb, { '2MB': { usage: 2097152n, maxUsage: 0n, failCount: 7n } });
+    return isInTurn;
+  };
+  assert.equal(await read(), true, 'at once');
+  work = 1;
+  assert.equal(await read(), false, 'in the pool');
+  now += 2_001;
+  assert.equal(await read(), true, 'at once again');
+  reader.forget('c');
+});
+
+/** Returns the number of descriptors of this process below a directory. */
+function ownDescriptors(directory: string): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${directory}/`);
+    } catch {
+      // The descriptor of this listing.
+      return false;
+    }
+  }).length;
+}
 
 test('network interfaces are parsed, except loopback', () => {
   const text = [

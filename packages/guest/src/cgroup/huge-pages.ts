@@ -4,9 +4,9 @@ import { hasCode } from '@kata-agent/linux';
 import { readCgroupFile } from './cgroup-files.js';
 
 /** Returns the page sizes (`2MB`, `1GB`) for which a cgroup has a file `hugetlb.<size>.<suffix>`. */
-export function hugePageSizes(directory: string, suffix: string): readonly string[] {
+export function hugePageSizes(names: Iterable<string>, suffix: string): readonly string[] {
   const pattern = /^hugetlb\.([0-9]+[KMG]B)\.(.*)$/;
-  return names(directory).flatMap((name) => {
+  return [...names].flatMap((name) => {
     const match = pattern.exec(name);
     return match?.[1] !== undefined && match[2] === suffix ? [match[1]] : [];
   });

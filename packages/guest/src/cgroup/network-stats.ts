@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readKernelFile } from '@kata-agent/linux';
 import type { NetworkStats } from './container-stats.js';
 import { count } from './cgroup-files.js';
 
 /** Returns the counters of the sandbox's interfaces without loopback, from `<proc>/net/dev` (proc_net(5)). */
 export function networkStats(proc: string): readonly NetworkStats[] {
-  return parseNetworkDevices(readFileSync(join(proc, 'net/dev'), 'utf8'));
+  return parseNetworkDevices(readKernelFile(join(proc, 'net/dev')));
 }
 
 /** Parses two lines of heading, then for each interface `name:`, 8 received and 8 sent counters. */

@@ -154,7 +154,7 @@ test('the kernel notifies the end of the last process, without a check', async (
   const { slice, watch, add, end, drop } = makeSlice(['a'], 0);
   t.after(() => rmSync(slice, { recursive: true }));
   add('a');
-  const read = t.mock.method(fs, 'readFileSync');
+  const read = t.mock.method(fs, 'openSync');
   syncBuiltinESMExports();
   t.after(() => {
     read.mock.restore();
@@ -174,7 +174,7 @@ test('the counters of cgroups that are gone are read once, not for each other co
   t.after(() => rmSync(slice, { recursive: true }));
   for (const name of ['alive', ...names]) add(name);
   for (const name of names) drop(name);
-  const read = t.mock.method(fs, 'readFileSync');
+  const read = t.mock.method(fs, 'openSync');
   syncBuiltinESMExports();
   t.after(() => {
     read.mock.restore();

@@ -1,26 +1,43 @@
-import { readFile } from 'node:fs/promises';
-import { isAbsent, count, parseTable } from './cgroup-files.js';
+import { count, parseTable } from './cgroup-files.js';
 
-/**
- * Reads of statistics, in a thread of Node's pool: the kernel can delay them, as those of a cgroup that is being
- * removed, and the agent's main thread serves other calls meanwhile. One file after another: a read that is delayed
- * occupies one thread of the pool.
- */
-export async function readStats(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (isAbsent(error)) return undefined;
-    throw error;
+/** The files of a cgroup's directories, as the readers of v1 and v2 ask for them. */
+export interface StatsFiles {
+  /** The text of a file; undefined: the cgroup does not have it. */
+  readonly read: (directory: string, name: string) => string | undefined;
+  readonly names: (directory: string) => ReadonlySet<string>;
+}
+
+/** The files of one directory. Without a directory, as of a controller that the guest lacks, it has none. */
+export class StatsDirectory {
+  readonly #files: StatsFiles;
+  readonly #directory: string | undefined;
+
+  constructor(files: StatsFiles, directory: string | undefined) {
+    this.#files = files;
+    this.#directory = directory;
   }
-}
 
-/** A file that holds one number, or `max`. Absent: 0. */
-export async function readCount(path: string): Promise<bigint> {
-  return count((await readStats(path))?.trim());
-}
+  get names(): ReadonlySet<string> {
+    return this.#directory === undefined ? new Set() : this.#files.names(this.#directory);
+  }
 
-/** A file of `name value` lines. Absent: no names. */
-export async function readStatsTable(path: string): Promise<Readonly<Record<string, bigint>>> {
-  return parseTable(await readStats(path));
+  text(name: string): string | undefined {
+    return this.#directory === undefined ? undefined : this.#files.read(this.#directory, name);
+  }
+
+  /** A file that holds one number, or `max`. Absent: 0. */
+  count(name: string): bigint {
+    return count(this.text(name)?.trim());
+  }
+
+  /** A file of `name value` lines. Absent: no names. */
+  table(name: string): Readonly<Record<string, bigint>> {
+    return parseTable(this.text(name));
+  }
+
+  /** A limit of pids; `max` is 0, the protocol's value for no limit. */
+  pidsLimit(name: string): bigint {
+    const text = this.text(name)?.trim();
+    return text === 'max' ? 0n : count(text);
+  }
 }

@@ -1,24 +1,21 @@
-import { join } from 'node:path';
 import type { BlkioEntry, BlkioStats, CgroupStats, HugetlbStats, MemoryUsage } from './container-stats.js';
 import { count } from './cgroup-files.js';
 import { hugePageSizes } from './huge-pages.js';
-import { readCount, readStats, readStatsTable } from './stats-files.js';
+import type { StatsDirectory } from './stats-files.js';
 
 /** A clock tick of cpuacct.stat: USER_HZ is 100 on all supported architectures. */
 const TICK_NS = 10_000_000n;
 
 /** Reads the files of cgroup v1's controllers (kernel Documentation/admin-guide/cgroup-v1). */
-export async function statsV1(controllers: ReadonlyMap<string, string>): Promise<CgroupStats> {
-  const file = (controller: string, name: string): string =>
-    join(controllers.get(controller) ?? '/nonexistent', name);
-  const cpuacct = await readStatsTable(file('cpuacct', 'cpuacct.stat'));
-  const throttling = await readStatsTable(file('cpu', 'cpu.stat'));
-  const memory = await readStatsTable(file('memory', 'memory.stat'));
+export function statsV1(of: (controller: string) => StatsDirectory): CgroupStats {
+  const cpuacct = of('cpuacct').table('cpuacct.stat');
+  const throttling = of('cpu').table('cpu.stat');
+  const memory = of('memory').table('memory.stat');
   return {
     cpu: {
       usage: {
-        total: await readCount(file('cpuacct', 'cpuacct.usage')),
-        perCpu: perCpu(await readStats(file('cpuacct', 'cpuacct.usage_percpu'))),
+        total: of('cpuacct').count('cpuacct.usage'),
+        perCpu: perCpu(of('cpuacct').text('cpuacct.usage_percpu')),
         kernel: (cpuacct['system'] ?? 0n) * TICK_NS,
         user: (cpuacct['user'] ?? 0n) * TICK_NS,
       },
@@ -30,68 +27,62 @@ export async function statsV1(controllers: ReadonlyMap<string, string>): Promise
     },
     memory: {
       cache: memory['cache'] ?? 0n,
-      usage: await memoryUsage(file('memory', 'memory')),
-      swap: await memoryUsage(file('memory', 'memory.memsw')),
-      kernel: await memoryUsage(file('memory', 'memory.kmem')),
-      useHierarchy: (await readCount(file('memory', 'memory.use_hierarchy'))) === 1n,
+      usage: memoryUsage(of('memory'), 'memory'),
+      swap: memoryUsage(of('memory'), 'memory.memsw'),
+      kernel: memoryUsage(of('memory'), 'memory.kmem'),
+      useHierarchy: of('memory').count('memory.use_hierarchy') === 1n,
       stats: memory,
     },
     pids: {
-      current: await readCount(file('pids', 'pids.current')),
-      limit: await pidsLimit(file('pids', 'pids.max')),
+      current: of('pids').count('pids.current'),
+      limit: of('pids').pidsLimit('pids.max'),
     },
-    blkio: await blkio((name) => file('blkio', name)),
-    hugetlb: await hugetlb(controllers.get('hugetlb')),
+    blkio: blkio(of('blkio')),
+    hugetlb: hugetlb(of('hugetlb')),
   };
-}
-
-/** Reads the limit of pids; `max` is 0, the protocol's value for no limit. */
-export async function pidsLimit(path: string): Promise<bigint> {
-  const text = (await readStats(path))?.trim();
-  return text === 'max' ? 0n : count(text);
 }
 
 function perCpu(text: string | undefined): readonly bigint[] {
   return (text ?? '').trim().split(/\s+/).filter(Boolean).map(count);
 }
 
-async function memoryUsage(prefix: string): Promise<MemoryUsage> {
+function memoryUsage(directory: StatsDirectory, prefix: string): MemoryUsage {
   return {
-    usage: await readCount(`${prefix}.usage_in_bytes`),
-    maxUsage: await readCount(`${prefix}.max_usage_in_bytes`),
-    failCount: await readCount(`${prefix}.failcnt`),
-    limit: await readCount(`${prefix}.limit_in_bytes`),
+    usage: directory.count(`${prefix}.usage_in_bytes`),
+    maxUsage: directory.count(`${prefix}.max_usage_in_bytes`),
+    failCount: directory.count(`${prefix}.failcnt`),
+    limit: directory.count(`${prefix}.limit_in_bytes`),
   };
 }
 
 /** Reads the files of the I/O scheduler (CFQ or BFQ) if it has any, else those of the throttling policy. */
-async function blkio(file: (name: string) => string): Promise<BlkioStats> {
-  const first = async (...names: readonly string[]): Promise<readonly BlkioEntry[]> => {
+function blkio(directory: StatsDirectory): BlkioStats {
+  const first = (...names: readonly string[]): readonly BlkioEntry[] => {
     for (const name of names) {
-      const entries = blkioEntries(await readStats(file(`blkio.${name}`)));
+      const entries = blkioEntries(directory.text(`blkio.${name}`));
       if (entries.length > 0) return entries;
     }
     return [];
   };
   return {
-    serviceBytes: await first(
+    serviceBytes: first(
       'io_service_bytes_recursive',
       'bfq.io_service_bytes_recursive',
       'throttle.io_service_bytes_recursive',
       'throttle.io_service_bytes',
     ),
-    serviced: await first(
+    serviced: first(
       'io_serviced_recursive',
       'bfq.io_serviced_recursive',
       'throttle.io_serviced_recursive',
       'throttle.io_serviced',
     ),
-    queued: await first('io_queued_recursive', 'bfq.io_queued_recursive'),
-    serviceTime: await first('io_service_time_recursive', 'bfq.io_service_time_recursive'),
-    waitTime: await first('io_wait_time_recursive', 'bfq.io_wait_time_recursive'),
-    merged: await first('io_merged_recursive', 'bfq.io_merged_recursive'),
-    time: await first('time_recursive', 'bfq.time_recursive'),
-    sectors: await first('sectors_recursive', 'bfq.sectors_recursive'),
+    queued: first('io_queued_recursive', 'bfq.io_queued_recursive'),
+    serviceTime: first('io_service_time_recursive', 'bfq.io_service_time_recursive'),
+    waitTime: first('io_wait_time_recursive', 'bfq.io_wait_time_recursive'),
+    merged: first('io_merged_recursive', 'bfq.io_merged_recursive'),
+    time: first('time_recursive', 'bfq.time_recursive'),
+    sectors: first('sectors_recursive', 'bfq.sectors_recursive'),
   };
 }
 
@@ -105,15 +96,14 @@ function blkioEntries(text: string | undefined): readonly BlkioEntry[] {
   });
 }
 
-async function hugetlb(directory: string | undefined): Promise<Readonly<Record<string, HugetlbStats>>> {
-  if (directory === undefined) return {};
+function hugetlb(directory: StatsDirectory): Readonly<Record<string, HugetlbStats>> {
   const stats: Record<string, HugetlbStats> = {};
-  for (const size of hugePageSizes(directory, 'usage_in_bytes')) {
-    const prefix = join(directory, `hugetlb.${size}`);
+  for (const size of hugePageSizes(directory.names, 'usage_in_bytes')) {
+    const prefix = `hugetlb.${size}`;
     stats[size] = {
-      usage: await readCount(`${prefix}.usage_in_bytes`),
-      maxUsage: await readCount(`${prefix}.max_usage_in_bytes`),
-      failCount: await readCount(`${prefix}.failcnt`),
+      usage: directory.count(`${prefix}.usage_in_bytes`),
+      maxUsage: directory.count(`${prefix}.max_usage_in_bytes`),
+      failCount: directory.count(`${prefix}.failcnt`),
     };
   }
   return stats;

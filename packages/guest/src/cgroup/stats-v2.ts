@@ -1,15 +1,13 @@
-import { join } from 'node:path';
 import type { BlkioEntry, CgroupStats, HugetlbStats } from './container-stats.js';
 import { count } from './cgroup-files.js';
 import { hugePageSizes } from './huge-pages.js';
-import { readCount, readStats, readStatsTable } from './stats-files.js';
-import { pidsLimit } from './stats-v1.js';
+import type { StatsDirectory } from './stats-files.js';
 
 /** Reads the files of cgroup v2 (kernel Documentation/admin-guide/cgroup-v2.rst). Their times are in microseconds. */
-export async function statsV2(directory: string): Promise<CgroupStats> {
-  const file = (name: string): string => join(directory, name);
-  const cpu = await readStatsTable(file('cpu.stat'));
-  const memory = await readStatsTable(file('memory.stat'));
+export function statsV2(directory: StatsDirectory): CgroupStats {
+  const cpu = directory.table('cpu.stat');
+  const memory = directory.table('memory.stat');
+  const io = directory.text('io.stat');
   const nanoseconds = (name: string): bigint => (cpu[name] ?? 0n) * 1000n;
   return {
     cpu: {
@@ -28,30 +26,30 @@ export async function statsV2(directory: string): Promise<CgroupStats> {
     memory: {
       cache: memory['file'] ?? 0n,
       usage: {
-        usage: await readCount(file('memory.current')),
-        maxUsage: await readCount(file('memory.peak')),
-        failCount: (await readStatsTable(file('memory.events')))['max'] ?? 0n,
-        limit: await readCount(file('memory.max')),
+        usage: directory.count('memory.current'),
+        maxUsage: directory.count('memory.peak'),
+        failCount: directory.table('memory.events')['max'] ?? 0n,
+        limit: directory.count('memory.max'),
       },
       swap: {
-        usage: await readCount(file('memory.swap.current')),
-        maxUsage: await readCount(file('memory.swap.peak')),
-        failCount: (await readStatsTable(file('memory.swap.events')))['fail'] ?? 0n,
-        limit: await readCount(file('memory.swap.max')),
+        usage: directory.count('memory.swap.current'),
+        maxUsage: directory.count('memory.swap.peak'),
+        failCount: directory.table('memory.swap.events')['fail'] ?? 0n,
+        limit: directory.count('memory.swap.max'),
       },
       // Kernel memory is part of memory.current and has no limit of its own.
       kernel: { usage: memory['kernel'] ?? 0n, maxUsage: 0n, failCount: 0n, limit: 0n },
       useHierarchy: true,
       stats: memory,
     },
-    pids: { current: await readCount(file('pids.current')), limit: await pidsLimit(file('pids.max')) },
+    pids: { current: directory.count('pids.current'), limit: directory.pidsLimit('pids.max') },
     blkio: {
-      serviceBytes: ioEntries(await readStats(file('io.stat')), {
+      serviceBytes: ioEntries(io, {
         rbytes: 'read',
         wbytes: 'write',
         dbytes: 'discard',
       }),
-      serviced: ioEntries(await readStats(file('io.stat')), { rios: 'read', wios: 'write', dios: 'discard' }),
+      serviced: ioEntries(io, { rios: 'read', wios: 'write', dios: 'discard' }),
       queued: [],
       serviceTime: [],
       waitTime: [],
@@ -59,7 +57,7 @@ export async function statsV2(directory: string): Promise<CgroupStats> {
       time: [],
       sectors: [],
     },
-    hugetlb: await hugetlb(directory),
+    hugetlb: hugetlb(directory),
   };
 }
 
@@ -80,14 +78,13 @@ function ioEntries(
   });
 }
 
-async function hugetlb(directory: string): Promise<Readonly<Record<string, HugetlbStats>>> {
+function hugetlb(directory: StatsDirectory): Readonly<Record<string, HugetlbStats>> {
   const stats: Record<string, HugetlbStats> = {};
-  for (const size of hugePageSizes(directory, 'current')) {
-    const prefix = join(directory, `hugetlb.${size}`);
+  for (const size of hugePageSizes(directory.names, 'current')) {
     stats[size] = {
-      usage: await readCount(`${prefix}.current`),
+      usage: directory.count(`hugetlb.${size}.current`),
       maxUsage: 0n,
-      failCount: (await readStatsTable(`${prefix}.events`))['max'] ?? 0n,
+      failCount: directory.table(`hugetlb.${size}.events`)['max'] ?? 0n,
     };
   }
   return stats;

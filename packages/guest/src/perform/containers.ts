@@ -127,7 +127,10 @@ export async function takeDown(guest: Guest, container: Container, timeoutSecond
   try {
     await remove(container, timeoutSeconds, guest.context, () => guest.sandbox.left(container));
   } finally {
-    if (container.made.empty) guest.containers.delete(container.id);
+    if (container.made.empty) {
+      guest.containers.delete(container.id);
+      guest.context.statistics.forget(container.id);
+    }
   }
 }
 
@@ -150,7 +153,7 @@ export function updateContainer(guest: Guest, { id, resources }: UpdateContainer
 export function statsContainer(guest: Guest, id: string): Promise<ContainerStats> {
   return translated(async () => {
     const { statistics, paths } = guest.context;
-    const stats = await statistics.read(guest.container(id).cgroup);
+    const stats = await statistics.read(id, guest.container(id).cgroup);
     // It may have been removed meanwhile, and its files with it.
     guest.container(id);
     return { ...stats, network: networkStats(paths.proc) };
