@@ -28,17 +28,22 @@ export function indexFaults(index: string, documents: Texts): readonly string[] 
     .map(([path, count]) => `${index} names ${path} ${count} times`);
 }
 
-/** Returns gaps and duplicates in the numbers of decisions, and differences between a record's name and title. */
+/**
+ * Returns duplicates in the numbers of decisions, and differences between a record's name and title. Gaps are numbers that were
+ * reserved for changes that are made at the same time.
+ */
 export function decisionFaults(documents: Texts): readonly string[] {
   const records = [...documents]
     .filter(([path]) => /^docs\/adr\/\d{4}-/.test(path))
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const numberOf = (path: string): string => path.slice('docs/adr/'.length).slice(0, 4);
   return records.flatMap(([path, text], index) => {
-    const number = String(index + 1);
+    const [before] = records[index - 1] ?? [];
     const faults: string[] = [];
-    if (!path.startsWith(`docs/adr/${number.padStart(4, '0')}-`))
-      faults.push(`${path} should be number ${number}`);
-    else if (!text.startsWith(`# ${number}. `)) faults.push(`${path} has another number in its title`);
+    if (before !== undefined && numberOf(before) === numberOf(path))
+      faults.push(`${path} has the number of ${before}`);
+    if (!text.startsWith(`# ${Number(numberOf(path))}. `))
+      faults.push(`${path} has another number in its title`);
     return faults;
   });
 }
