@@ -141,8 +141,19 @@ const table = {
   },
   skopeo: {
     provides: ['skopeo'],
-    neededBy: 'tests/functional/image-registry, image-cosign, tests/vm/guest-pull',
-    on: { 12: { unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore' } },
+    neededBy: 'tests/functional/image-registry, image-cosign, tests/{root,vm} with images that are pulled',
+  },
+  'skopeo-sigstore': {
+    package: 'skopeo',
+    provides: [],
+    neededBy:
+      'images that skopeo signs: parts of tests/functional/image-registry, tests/root/guest-pull-built-in',
+    on: {
+      12: {
+        provides: ['skopeo 1.10'],
+        unavailable: 'Debian 12 has skopeo 1.9, which makes no keys for signatures of sigstore',
+      },
+    },
   },
 };
 

@@ -21,6 +21,7 @@ import { whyWithout } from '../harness/prerequisites.js';
 import { pullImage, type SignatureEntries, withSignatures } from '../harness/pull-settings.js';
 
 const skip = whyWithout('docker-registry', 'skopeo') ?? false;
+const skipSigned = whyWithout('skopeo-sigstore') ?? false;
 
 describe("an image in Debian's docker-registry", { skip }, () => {
   let registry: DockerRegistry;
@@ -155,7 +156,7 @@ describe("an image in Debian's docker-registry", { skip }, () => {
     await refused('platform-missing', `${registry.host}/team/foreign:one`, {});
   });
 
-  describe('signed by skopeo', () => {
+  describe('signed by skopeo', { skip: skipSigned }, () => {
     const scope = (): string => `${registry.host}/signed/*`;
     const signatures = (name: string, keys: readonly string[] = ['a']): SignatureEntries => [
       {

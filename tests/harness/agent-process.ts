@@ -11,6 +11,7 @@ import { type Channel, type Client, connect, createClient } from '@kata-agent/tt
 import { withGuestPaths } from './guest-paths.js';
 import { runtimeEnvironment, withRuntime } from './oci-runtime.js';
 import { agentProgram } from './repository.js';
+import { endWithTests } from './end-with-tests.js';
 
 /** How an agent is started. */
 export interface AgentOptions {
@@ -141,7 +142,7 @@ export class AgentProcess {
         },
       },
     );
-    return new AgentProcess(directory, child);
+    return new AgentProcess(directory, endWithTests(child));
   }
 
   /**

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ctlProgram } from './repository.js';
+import { endWithTests } from './end-with-tests.js';
 
 /** A line of the log of a collector. */
 export interface CollectorLine {
@@ -29,6 +31,7 @@ export class CollectorProcess {
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
     });
+    endWithTests(this.process);
     this.exited = once(this.process, 'close').then(([code]) => code as number | null);
   }
 
@@ -50,8 +53,16 @@ export class CollectorProcess {
     return this.lines.some((line) => line.msg === msg);
   }
 
+  /** Ends it, and returns its exit code. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (signal === 'SIGTERM') await this.#handlesSignals();
     this.process.kill(signal);
     return await this.exited;
+  }
+
+  /** Waits for its first line: it handles signals from then on. */
+  async #handlesSignals(): Promise<void> {
+    while (this.lines.length === 0 && this.process.exitCode === null && this.process.signalCode === null)
+      await delay(10);
   }
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { Authority } from './authority.js';
+import { endWithTests } from './end-with-tests.js';
 
 export const registryUser = 'puller';
 export const registryPassword = 's3cret:pass';
@@ -60,7 +61,7 @@ export class DockerRegistry {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-2_000);
     });
-    const registry = new DockerRegistry(directory, `localhost:${port}`, authority.pem, child);
+    const registry = new DockerRegistry(directory, `localhost:${port}`, authority.pem, endWithTests(child));
     for (let tries = 0; !(await answers(port, authority.pem)); tries += 1) {
       if (tries === 100 || child.exitCode !== null) {
         await registry.stop();
@@ -107,7 +108,7 @@ export class DockerRegistry {
   async serveIn(pid: number): Promise<ChildProcess> {
     const enter = [`--net=/proc/${pid}/ns/net`];
     const command = ['docker-registry', 'serve', join(this.directory, 'config.yml')];
-    const child = spawn('nsenter', [...enter, ...command], { stdio: 'ignore' });
+    const child = endWithTests(spawn('nsenter', [...enter, ...command], { stdio: 'ignore' }));
     const probe = `exec 3<>/dev/tcp/127.0.0.1/${this.host.split(':')[1] ?? ''}`;
     for (let tries = 0; spawnSync('nsenter', [...enter, 'bash', '-c', probe]).status !== 0; tries += 1) {
       if (tries === 100) throw new Error('docker-registry does not answer in the namespace');

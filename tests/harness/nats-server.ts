@@ -9,6 +9,7 @@ import { Authority } from './authority.js';
 import { freePort } from './free-port.js';
 import { natsCredentials, replicaPermissions } from './nats-credentials.js';
 import { repository } from './repository.js';
+import { endWithTests } from './end-with-tests.js';
 
 export interface NatsServerOptions {
   /** How replicas authenticate: by an nkey; by the subject of a client certificate, in TLS; by a file of credentials. */
@@ -120,7 +121,7 @@ export class NatsServer {
     const child = spawn('nats-server', ['-c', join(this.directory, 'nats-server.conf')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    this.#process = child;
+    this.#process = endWithTests(child);
     child.stderr?.on('data', (bytes: Buffer) => {
       this.#log += bytes.toString();
     });

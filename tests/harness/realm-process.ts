@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RealmOptions } from '@kata-agent/realm';
 import { Authority, type ClientCertificate } from './authority.js';
 import { ctlProgram } from './repository.js';
+import { endWithTests } from './end-with-tests.js';
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -128,7 +129,7 @@ export class RealmProcess {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '' },
     });
-    const realm = new RealmProcess(home, child);
+    const realm = new RealmProcess(home, endWithTests(child));
     const listening = await realm.logged('listening');
     const port = (name: string): number => Number(listening[name]);
     home.ports = { guests: port('guests'), operators: port('operators'), metrics: port('metrics') };

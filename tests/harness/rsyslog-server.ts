@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authority } from './authority.js';
 import { freePort } from './free-port.js';
+import { endWithTests } from './end-with-tests.js';
 
 /** A message as rsyslogd has parsed it. */
 export interface SyslogMessage {
@@ -87,7 +88,7 @@ action(type="omfile" file="${server.at('messages')}" template="parsed")
     const child = spawn('rsyslogd', ['-n', '-f', this.at('rsyslog.conf'), '-i', this.at('pid')], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.#process = child;
+    this.#process = endWithTests(child);
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (bytes: Buffer) => {
         this.#log += bytes.toString();

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { whyWithout } from './prerequisites.js';
+import { endWithTests } from './end-with-tests.js';
 
 /** Returns why tests with a TPM cannot run here; undefined if they can. See whyWithout. */
 export function whyNoTpm(): string | undefined {
@@ -45,7 +46,7 @@ export class SoftTpm {
       { stdio: 'ignore' },
     );
     await answers(`${socket}.ctrl`, child);
-    return new SoftTpm(directory, socket, child);
+    return new SoftTpm(directory, socket, endWithTests(child));
   }
 
   /** Returns the value of a register in a bank, in lower-case hex. */
