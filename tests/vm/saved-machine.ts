@@ -40,7 +40,8 @@ export class SavableMachine {
   async save(): Promise<void> {
     const qmp = await this.machine.qmp();
     await qmp.execute('stop');
-    await qmp.execute('migrate', { uri: `file:${this.#state}` });
+    // QEMU before 8.2 has no `file:`.
+    await qmp.execute('migrate', { uri: `exec:cat > '${this.#state}'` });
     await migrated(qmp);
     for (const [index, disk] of this.#hardware.disks.entries())
       copyFileSync(disk, this.#disk('saved', index));
@@ -62,7 +63,7 @@ export class SavableMachine {
       args: ['-incoming', 'defer'],
     });
     const qmp = await machine.qmp();
-    await qmp.execute('migrate-incoming', { uri: `file:${this.#state}` });
+    await qmp.execute('migrate-incoming', { uri: `exec:cat '${this.#state}'` });
     await migrated(qmp);
     // It was stopped when it was saved, and is so again.
     await qmp.execute('cont');
