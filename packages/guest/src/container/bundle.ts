@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../context/guest-options.js';
 import { type RemovalContext, removeTree } from '../storage/remove-tree.js';
+import type { MappedRoot } from '../spec/user-namespace.js';
 import type { UndoStack } from './undo-stack.js';
 
 /** Name of the directory of bundles, below the state directory. */
@@ -17,7 +18,16 @@ export function bundleOf(id: string, { state }: Pick<GuestPaths, 'state'>): stri
   return join(state, bundles, id);
 }
 
-export function makeBundle(bundle: string, made: UndoStack, context: RemovalContext): void {
+/**
+ * Creates a bundle, which only root can search. The OCI runtime enters the root of a container with a user namespace as
+ * the user that is root there: the group of that user can search the bundle too, and no other user of the guest.
+ */
+export function makeBundle(
+  bundle: string,
+  root: MappedRoot | undefined,
+  made: UndoStack,
+  context: RemovalContext,
+): void {
   try {
     mkdirSync(bundle, { mode: 0o700 });
   } catch (error) {
@@ -27,4 +37,7 @@ export function makeBundle(bundle: string, made: UndoStack, context: RemovalCont
     });
   }
   made.push(`bundle ${bundle}`, () => removeTree(bundle, context));
+  if (root === undefined) return;
+  chownSync(bundle, 0, root.gid);
+  chmodSync(bundle, 0o710);
 }

@@ -6,6 +6,7 @@ import type { CreateContainer, Storage } from '../request/actions.js';
 import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { narrowDevices } from '../cgroup/narrow-devices.js';
+import { checkBoundNodes } from '../device/bound-nodes.js';
 import { attachDevices, vfioAddresses } from '../device/attach-devices.js';
 import { type PciAddresses, withGuestAddresses } from '../device/pci-environment.js';
 import { guestDevices } from '../device/guest-devices.js';
@@ -19,6 +20,7 @@ import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
 import { isBind, mountRules } from '../spec/mounts.js';
 import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
+import { mappedRoot } from '../spec/user-namespace.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
@@ -160,7 +162,8 @@ async function build(
   const pciDevices = vfioAddresses(devices, context);
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
   const attached = attachDevices(devices, id, { ...context, guest, roots: paths }, made);
-  makeBundle(bundle, made, context);
+  const root = mappedRoot(requested.linux);
+  makeBundle(bundle, root, made, context);
   const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
   const freeSources = await context.places.hold(id, held, made);
   const ownRoot =
@@ -181,6 +184,7 @@ async function build(
     access,
     syscalls,
     podSources,
+    ownUsers: root !== undefined,
     made,
     places,
     throughStorages: (source) => context.storages.throughStorages(source),
@@ -227,6 +231,7 @@ async function build(
       guest,
     },
   );
+  if (root !== undefined) checkBoundNodes(spec.linux?.devices ?? [], paths.dev);
   for (const warning of warnings) log('warn', warning, { container: id });
   checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
   const ofNetwork = network === undefined ? podNetwork : sysctlsOfNetwork(syscalls, network);

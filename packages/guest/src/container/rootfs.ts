@@ -1,4 +1,4 @@
-import { mkdirSync, rmdirSync, statfsSync } from 'node:fs';
+import { chmodSync, chownSync, fstatSync, mkdirSync, rmdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, hasCode, mount, MountAttribute, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
@@ -98,6 +98,10 @@ function mountCopyOnWrite(source: OpenSource, bundle: string, syscalls: Syscalls
   mkdirSync(rootfs, { mode: 0o700 });
   made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
   const { upper, work } = makeWritableLayer(bundle, syscalls, made);
+  // The root of an overlay has the owner and mode of its upper directory.
+  const { uid, gid, mode } = fstatSync(source.descriptor.fd);
+  chownSync(upper, uid, gid);
+  chmodSync(upper, mode & 0o7777);
   // The /proc path of the descriptor contains none of overlayfs' separators.
   const lower = `/proc/self/fd/${source.descriptor.fd}`;
   const layers = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenUevents, Reaper } from '@kata-agent/linux';
 import { CdiDevices, type CdiOptions } from '../cdi/cdi-devices.js';
@@ -66,8 +66,12 @@ export function openContext(options: GuestOptions): GuestContext {
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   const runtime = new Runtime(options.runtime, paths.state);
-  for (const directory of [join(paths.state, bundles), mountingIn(paths)])
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  mkdirSync(mountingIn(paths), { recursive: true, mode: 0o700 });
+  // Others can search the two above a bundle, as `makeBundle` needs it, and not list them.
+  for (const directory of [paths.state, join(paths.state, bundles)]) {
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    chmodSync(directory, 0o711);
+  }
   const reaper = new Reaper(syscalls, {
     proc: paths.proc,
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),

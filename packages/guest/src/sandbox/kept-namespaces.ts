@@ -1,19 +1,22 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MountFlag, mounts, Unmount } from '@kata-agent/linux';
 import type { GuestContext } from '../context/guest-context.js';
+import type { SharedUserNamespace } from '../spec/namespaces.js';
+import { mappingsOfProcess } from '../container/process-mappings.js';
 
 type Context = Pick<GuestContext, 'syscalls' | 'paths'>;
 
 /** Types of the namespaces that the containers of a pod share, and that a mount keeps. The kernel keeps no empty pid namespace. */
-const types = ['ipc', 'uts'] as const;
+const types = ['ipc', 'uts', 'user'] as const;
 type KeptType = (typeof types)[number];
 
 /**
- * The IPC and UTS namespaces of the sandbox: mounts on files of the agent's state directory keep them after the
+ * The IPC, UTS and user namespaces of the sandbox: mounts on files of the agent's state directory keep them after the
  * container that created them has ended, and after the agent was restarted. Kata's agent creates both with the sandbox
  * (src/agent/src/namespace.rs); the first container creates them here, since it may have a user namespace that owns
- * them.
+ * them. A later container joins that user namespace if its mappings are the same: only in the owner of a namespace may
+ * it mount the file systems of that namespace.
  */
 export class KeptNamespaces {
   readonly #context: Context;
@@ -30,6 +33,12 @@ export class KeptNamespaces {
     return this.#kept.has(type) ? this.#file(type) : undefined;
   }
 
+  /** Returns the user namespace and its mappings; undefined: no container has created one. */
+  user(): SharedUserNamespace | undefined {
+    const path = this.path('user');
+    return path === undefined ? undefined : { path, mappings: readFileSync(this.#mappings(), 'utf8') };
+  }
+
   /** Keeps those that a container created, unless the sandbox has them. `pid`: a process of the container. */
   keep(container: { readonly pid: number; readonly namespaces: ReadonlySet<string> }): void {
     const { syscalls, paths } = this.#context;
@@ -37,6 +46,8 @@ export class KeptNamespaces {
       if (this.#kept.has(type) || !container.namespaces.has(type)) continue;
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
       writeFileSync(this.#file(type), '', { mode: 0o600 });
+      if (type === 'user')
+        writeFileSync(this.#mappings(), mappingsOfProcess(container.pid, paths.proc), { mode: 0o600 });
       const source = join(paths.proc, `${container.pid}/ns/${type}`);
       syscalls.mount(source, this.#file(type), '', MountFlag.Bind, '');
       this.#kept.add(type);
@@ -60,6 +71,10 @@ export class KeptNamespaces {
 
   #mounted(type: KeptType): boolean {
     return mounts().some((mount) => mount.target === this.#file(type) && mount.type === 'nsfs');
+  }
+
+  #mappings(): string {
+    return join(this.#directory, 'user-mappings');
   }
 
   #file(type: KeptType): string {

@@ -15,6 +15,8 @@ import { loadKernelModules } from './kernel-modules.js';
 import { removeResolvConf, writeResolvConf } from './resolv-conf.js';
 import type { OciHooks } from '../request/oci-spec.js';
 import { remembered, type RemovedContainer, type RemovedPlaces, withPlaces } from './removed-containers.js';
+import type { SharedUserNamespace } from '../spec/namespaces.js';
+import { mappingsOfProcess } from '../container/process-mappings.js';
 import type { FinishedContainer } from '../state/saved-container.js';
 import type { SavedSandbox } from '../state/saved-state.js';
 
@@ -219,7 +221,7 @@ export class Sandbox {
       );
     if (sandboxPidns && first !== undefined && alive === undefined) throw ended();
     const { proc } = this.#context.paths;
-    const path = (type: 'pid' | 'ipc' | 'uts'): string | undefined => {
+    const path = (type: 'pid' | 'ipc' | 'uts' | 'user'): string | undefined => {
       const kept = type === 'pid' ? undefined : this.#namespaces.path(type);
       if (kept !== undefined) return kept;
       if (alive?.namespaces.has(type) !== true) return undefined;
@@ -234,11 +236,19 @@ export class Sandbox {
         return undefined;
       }
     };
+    const user = (): SharedUserNamespace | undefined => {
+      const kept = this.#namespaces.user();
+      if (kept !== undefined || alive === undefined) return kept;
+      const found = path('user');
+      if (found === undefined) return undefined;
+      return { path: found, mappings: mappingsOfProcess(alive.first.pid, proc) };
+    };
+    const pid = sandboxPidns ? path('pid') : undefined;
     return {
       hostname: this.#hostname,
       resolvConf: this.#resolvConf,
       hooks: this.#hooks,
-      shared: { pid: sandboxPidns ? path('pid') : undefined, ipc: path('ipc'), uts: path('uts') },
+      shared: { pid, ipc: path('ipc'), uts: path('uts'), user: user() },
     };
   }
 

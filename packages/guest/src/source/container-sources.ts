@@ -1,4 +1,4 @@
-import { MountAttribute, Pace, type Syscalls } from '@kata-agent/linux';
+import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import type { UndoStack } from '../container/undo-stack.js';
@@ -17,6 +17,8 @@ interface Parts extends SourceRules {
   readonly directory: string;
   readonly syscalls: Syscalls;
   readonly podSources: PodSources;
+  /** The container has a user namespace. */
+  readonly ownUsers: boolean;
   readonly made: UndoStack;
   /** Records each opened source, and refuses those of other containers. */
   readonly places: OwnPlaces;
@@ -68,6 +70,7 @@ export class ContainerSources {
   }
 
   async #stage(mount: OciMount, access: GuestAccess): Promise<OciMount> {
+    if (mount.type === 'sysfs' && this.#parts.ownUsers) return this.#copyOfSysfs(mount);
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
@@ -82,6 +85,30 @@ export class ContainerSources {
       source: this.#place(source, options),
       options: source.writable ? options : readOnly(options),
     };
+  }
+
+  /**
+   * The kernel lets the user namespace that owns the network namespace mount sysfs, and the guest owns that of its pod.
+   * The container gets a copy of the guest's mount instead, which has the same content.
+   */
+  #copyOfSysfs(mount: OciMount): OciMount {
+    const { syscalls, paths } = this.#parts;
+    const options = mount.options ?? [];
+    const isReadOnly = options.findLast((option) => option === 'ro' || option === 'rw') === 'ro';
+    const source = {
+      descriptor: new Descriptor(syscalls, syscalls.openat(At.Cwd, paths.sys, Open.Path | Open.Directory, 0)),
+      kind: 'guest',
+      base: paths.sys,
+      path: paths.sys,
+      below: '',
+      isDirectory: true,
+      isDevice: false,
+      device: undefined,
+      writable: !isReadOnly,
+    } as const;
+    const attributes = MountAttribute.NoSuid | MountAttribute.NoDev | MountAttribute.NoExec;
+    const place = this.#staged.stage(source, { recursive: false, attributes });
+    return { ...mount, type: 'bind', source: place, options: [...options, 'bind'] };
   }
 
   #open(

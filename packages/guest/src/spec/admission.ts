@@ -27,6 +27,7 @@ import { checkMount, cleanMount, type MountRules, mountRules, refuseSecond } fro
 import { checkNamespaces, requestedNetwork } from './namespaces.js';
 import { checkSeccomp } from './seccomp.js';
 import { checkSelinuxLabel } from './security-labels.js';
+import { mappedRoot } from './user-namespace.js';
 import { checkSysctlNames, checkSysctlNamespaces, checkSysctlValues, refuseSysctls } from './sysctls.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 
@@ -71,6 +72,7 @@ const requestChecks: OrderedChecks<RequestedContainer> = {
   'values of sysctls': ({ action }) => checkSysctlValues(action.spec.linux?.sysctl),
   'sysctls that are allowed': ({ action, access }) => refuseSysctls(action.spec.linux?.sysctl, access),
   'network namespace': ({ action, access }) => void requestedNetwork(action.spec.linux?.namespaces, access),
+  'user namespace': ({ action }) => void mappedRoot(action.spec.linux),
 };
 
 interface RequestedMounts {

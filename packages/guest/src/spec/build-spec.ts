@@ -112,7 +112,7 @@ function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContex
     readonlyPaths: linux.readonlyPaths ?? [],
     devices,
     cgroupsPath,
-    namespaces: containerNamespaces(linux.namespaces, shared, capabilities.cgroupVersion),
+    namespaces: containerNamespaces(linux, shared, capabilities.cgroupVersion),
     resources: {
       ...resources,
       // The kubelet's pids limit stays on the host, and the agent needs pids that no container can take.

@@ -1,13 +1,23 @@
 import type { GuestAccess } from '../context/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
-import type { OciNamespace } from '../request/oci-spec.js';
+import type { OciLinux, OciNamespace } from '../request/oci-spec.js';
+import { mappingsOfSpec } from './user-namespace.js';
+
+/** The user namespace of the pod. */
+export interface SharedUserNamespace {
+  readonly path: string;
+  /** Its mappings, as `mappingsOfSpec` writes them. */
+  readonly mappings: string;
+}
 
 /** The namespaces that a container joins; undefined: it gets its own, or the guest's (network). */
 export interface SharedNamespaces {
   readonly pid?: string | undefined;
   readonly ipc?: string | undefined;
   readonly uts?: string | undefined;
+  /** Joined by containers with the same mappings. */
+  readonly user?: SharedUserNamespace | undefined;
   /** The network namespace that the request names, as opened by `openNetworkNamespace`. */
   readonly network?: string | undefined;
 }
@@ -63,24 +73,29 @@ export function requestedNetwork(
  * removes it from the spec.
  */
 export function containerNamespaces(
-  requested: readonly OciNamespace[] | undefined,
+  linux: Pick<OciLinux, 'namespaces' | 'uidMappings' | 'gidMappings'>,
   shared: SharedNamespaces,
   cgroupVersion: 1 | 2,
 ): readonly OciNamespace[] {
-  const types = new Set((requested ?? []).map(({ type }) => type));
+  const types = new Set((linux.namespaces ?? []).map(({ type }) => type));
   types.add('mount').add('pid');
   if (cgroupVersion === 2) types.add('cgroup');
   if (shared.network !== undefined) types.add('network');
   return [...types]
     .filter((type) => !dropped.has(type) || (type === 'network' && shared.network !== undefined))
-    .map((type) => join(type, shared));
+    .map((type) => {
+      const path = type === 'user' ? userNamespace(linux, shared) : isJoined(type) ? shared[type] : undefined;
+      return path === undefined ? { type } : { type, path };
+    });
 }
 
-function join(type: string, shared: SharedNamespaces): OciNamespace {
-  const path = isJoined(type) ? shared[type] : undefined;
-  return path === undefined ? { type } : { type, path };
+function userNamespace(
+  linux: Pick<OciLinux, 'uidMappings' | 'gidMappings'>,
+  { user }: SharedNamespaces,
+): string | undefined {
+  return user?.mappings === mappingsOfSpec(linux) ? user.path : undefined;
 }
 
-function isJoined(type: string): type is keyof SharedNamespaces {
+function isJoined(type: string): type is 'pid' | 'ipc' | 'uts' | 'network' {
   return type === 'pid' || type === 'ipc' || type === 'uts' || type === 'network';
 }
