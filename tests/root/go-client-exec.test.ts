@@ -79,16 +79,17 @@ describe('an exec as Kata’s Go runtime sends it, without capabilities', {
       CreateContainerRequestSchema,
       containerRequest({ id: containerId, rootfs, args: ['sleep', '1000'] }),
     );
-    const limit = { Type: 'RLIMIT_NOFILE', Hard: 456n, Soft: 123n };
+    // In bytes; `ulimit -c` prints blocks of 512. runc before 1.1.13 can lose RLIMIT_NOFILE.
+    const limit = { Type: 'RLIMIT_CORE', Hard: 8192n, Soft: 4096n };
     request.OCI?.Process?.Rlimits.push(create(POSIXRlimitSchema, limit));
     await client.createContainer(request);
     await client.startContainer({ containerId });
-    const show = ofGo(['busybox', 'sh', '-c', 'ulimit -Sn; ulimit -Hn']);
+    const show = ofGo(['busybox', 'sh', '-c', 'ulimit -Sc; ulimit -Hc']);
     await client.execProcess({ containerId, execId: 'l1', process: show });
-    assert.equal(String(await readAll(client, 'stdout', containerId, 'l1')), '123\n456\n');
-    const own = { ...ofGo(show.Args ?? []), Rlimits: [create(POSIXRlimitSchema, { ...limit, Soft: 77n })] };
+    assert.equal(String(await readAll(client, 'stdout', containerId, 'l1')), '8\n16\n');
+    const own = { ...ofGo(show.Args ?? []), Rlimits: [create(POSIXRlimitSchema, { ...limit, Soft: 512n })] };
     await client.execProcess({ containerId, execId: 'l2', process: own });
-    assert.equal(String(await readAll(client, 'stdout', containerId, 'l2')), '77\n456\n');
+    assert.equal(String(await readAll(client, 'stdout', containerId, 'l2')), '1\n16\n');
   });
 
   it('rules see them', async () => {

@@ -72,6 +72,7 @@ const runc: KnownRuntime = {
     '`pause` of a paused container and `resume` of a running one fail; the agent answers both itself.',
     '`list` prints `null` if there is no container.',
     'Before 1.2 it lets every container open `/dev/net/tun`, and create nodes of block devices; the agent denies both.',
+    'Before 1.1.13 an exec can have another RLIMIT_NOFILE than it states (runc issue 4195).',
     'A container needs a memory limit of about 12 MiB: its process begins as runc itself.',
   ],
 };
