@@ -1,6 +1,7 @@
 import { configurationSchema, profiles } from '@kata-agent/analysis';
 import { codesPage } from './codes-page.js';
 import { commandsPage } from './commands-page.js';
+import { differencesPage } from './differences-page.js';
 import { endpointsPage } from './endpoints-page.js';
 import { errorsPage } from './errors-page.js';
 import { rulesPage } from './rules/rules-page.js';
@@ -14,6 +15,7 @@ export async function referencePages(): Promise<Record<string, string>> {
   return {
     'docs/reference/codes.md': codesPage(),
     'docs/reference/commands.md': commandsPage(),
+    'docs/reference/differences.md': differencesPage(),
     'docs/reference/endpoints.md': endpointsPage(),
     'docs/reference/errors.md': await errorsPage(),
     'docs/reference/rules.md': rulesPage(),
