@@ -61,8 +61,8 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
     programs.dispose();
   });
 
-  const start = async (config: string): Promise<Awaited<ReturnType<AgentProcess['connect']>>['agent']> => {
-    agent = await AgentProcess.start({ config, setup: programs.setup });
+  const start = async (config?: string): Promise<Awaited<ReturnType<AgentProcess['connect']>>['agent']> => {
+    agent = await AgentProcess.start({ ...(config === undefined ? {} : { config }), setup: programs.setup });
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
     return client;
@@ -228,6 +228,26 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
     const answer = await answerOf(client.createContainer(request()));
     assert.match(answer.message, /this guest pulls no images; help: set \[image\] puller/);
     assert.equal(answer.code, 'FAILED_PRECONDITION');
+  });
+
+  it('without a configuration the data hub pulls, as with Kata’s agent', async () => {
+    const client = await start();
+    const made = request();
+    await client.createContainer(made);
+    await client.startContainer({ containerId: made.containerId });
+    assert.equal((await readAll(client, 'stdout', made.containerId)).toString(), 'pulled\n');
+    assert.equal(programs.calls('confidential-data-hub')[0]?.['imageUrl'], image);
+    await client.removeContainer({ containerId: made.containerId });
+    assert.deepEqual(left(), []);
+  });
+
+  it('without a configuration and a data hub the error names both remedies', async () => {
+    agent = await AgentProcess.start();
+    const { agent: client } = await agent.connect();
+    await client.createSandbox({ sandboxId: 'pod' });
+    const answer = await answerOf(client.createContainer(request()));
+    assert.equal(answer.code, 'FAILED_PRECONDITION');
+    assert.match(answer.message, /help: set \[image\] puller .* or, .*add the confidential data hub/);
   });
 
   it('puller = "cdh" without a data hub stops the start', async () => {

@@ -78,8 +78,12 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
   type Client = Awaited<ReturnType<AgentProcess['connect']>>['agent'];
 
   async function start(config: string = tables() + api): Promise<Client> {
+    return await startWith({ config });
+  }
+
+  async function startWith(options: { readonly config?: string }): Promise<Client> {
     const setup = `${programs.setup} && mkdir -p ${hostRoot} && mount --bind ${directory}/rootfs ${hostRoot}`;
-    agent = await AgentProcess.start({ config, setup });
+    agent = await AgentProcess.start({ ...options, setup });
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
     return client;
@@ -160,6 +164,17 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     assert.equal(await outputOf(client, request(undefined)), 'pulled\n');
     assert.equal(await outputOf(client, request(disk)), 'pulled\n');
     assert.deepEqual(methods(), ['SecureMount', 'PullImage', 'PullImage', 'PullImage']);
+  });
+
+  it('without a configuration the disk is mounted with the first container that brings it, as with Kata’s agent', async () => {
+    const client = await startWith({});
+    assert.equal(await outputOf(client, request(undefined)), 'pulled\n');
+    assert.deepEqual(methods(), ['PullImage']);
+    const text = await outputOf(client, request(disk, { args: ['sh', '-c', 'cat /etc/from*; ls /dev'] }));
+    assert.match(text, /^pulled\n/);
+    assert.doesNotMatch(text, /trusted_store/);
+    assert.equal(await outputOf(client, request(undefined)), 'pulled\n');
+    assert.deepEqual(methods(), ['PullImage', 'SecureMount', 'PullImage', 'PullImage']);
   });
 
   it('secure_storage_integrity is part of the request', async () => {

@@ -2,6 +2,7 @@ export type { DataHub, SecureMount } from './confidential/data-hub.js';
 export type {
   ImageConfig,
   ImagePuller,
+  SharedStoreUse,
   PackRequest,
   PulledImage,
   PullRequest,

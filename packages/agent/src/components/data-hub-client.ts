@@ -6,6 +6,7 @@ import {
   type PulledImage,
   type PullRequest,
   type SecureMount,
+  type SharedStoreUse,
 } from '@kata-agent/guest';
 import {
   GetResourceService,
@@ -25,8 +26,8 @@ export interface DataHubOptions {
   readonly pullTimeoutMs: number;
   /** Whether encrypted disks are protected against changes, too. */
   readonly integrity: boolean;
-  /** Whether the images that it pulls belong on an encrypted disk. */
-  readonly sharesStore: boolean;
+  /** Whether the images that it pulls belong on an encrypted disk; undefined: no. */
+  readonly sharedStore: SharedStoreUse | undefined;
   /** Why the data hub cannot be used; undefined: it runs. */
   readonly unavailable: () => string | undefined;
 }
@@ -34,12 +35,12 @@ export interface DataHubOptions {
 /** A client of the guest's confidential data hub. A lost connection is opened again by the next call. */
 export class DataHubClient implements DataHub, ImagePuller, ResourceSource {
   readonly #options: DataHubOptions;
-  readonly sharesStore: boolean;
+  readonly sharedStore: SharedStoreUse | undefined;
   #channel: Promise<Channel> | undefined;
 
   constructor(options: DataHubOptions) {
     this.#options = options;
-    this.sharesStore = options.sharesStore;
+    this.sharedStore = options.sharedStore;
   }
 
   async unsealSecret(sealed: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {

@@ -19,10 +19,8 @@ const dataHubId = 'confidential-data-hub';
  *
  * @throws CannotApply if one does not become ready in time; those before it are stopped.
  */
-export async function startGuestComponents(
-  { settings, image, initdata, initdataTexts, values }: Configuration,
-  log: Log,
-): Promise<GuestComponents> {
+export async function startGuestComponents(configuration: Configuration, log: Log): Promise<GuestComponents> {
+  const { settings, image, initdata, initdataTexts, values } = configuration;
   const manifest = readExtension();
   const plan = planOf(settings, {
     manifest,
@@ -42,12 +40,12 @@ export async function startGuestComponents(
       help: 'add the guest components to the image, or remove puller',
     });
   }
-  const dataHub = hub && (await clientOf(hub, { settings, image }));
+  const dataHub = hub && (await clientOf(hub, configuration));
   return {
     started: running.map(({ id }) => id),
     missing,
     dataHub,
-    puller: image.puller === 'cdh' ? dataHub : undefined,
+    puller: image.puller === 'cdh' || hasNoDocument(configuration) ? dataHub : undefined,
     pauseBundle: manifest?.paths.get('pause-bundle'),
     stop: async () => {
       await dataHub?.close();
@@ -71,18 +69,25 @@ async function stopAll(running: readonly RunningComponent[]): Promise<void> {
   for (const component of running.toReversed()) await component.stop();
 }
 
+/** Without a document the data hub pulls images, and mounts a disk for them that a container brings, as with Kata's agent. */
+function hasNoDocument({ documents }: Pick<Configuration, 'documents'>): boolean {
+  return documents.length === 0;
+}
+
 /** Its code is loaded only in a guest with a data hub. */
 async function clientOf(
   hub: RunningComponent,
-  { settings, image }: Pick<Configuration, 'settings' | 'image'>,
+  configuration: Pick<Configuration, 'settings' | 'image' | 'documents'>,
 ): Promise<DataHubClient> {
+  const { settings, image } = configuration;
   const { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity } = settings;
+  const withoutDocument = hasNoDocument(configuration) ? 'if-attached' : undefined;
   const { DataHubClient } = await import('./data-hub-client.js');
   return new DataHubClient({
     timeoutMs: cdhApiTimeout * 1000,
     pullTimeoutMs: imagePullTimeout * 1000,
     integrity: secureStorageIntegrity,
-    sharesStore: image.store === 'encrypted-disk',
+    sharedStore: image.store === 'encrypted-disk' ? 'required' : withoutDocument,
     unavailable: () => (hub.end === undefined ? undefined : `${dataHubId} has ended: ${hub.end}`),
   });
 }

@@ -28,7 +28,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     type: oneOf(['none', 'cdh', 'built-in']),
     default: 'none',
     purpose:
-      'What pulls the images of containers inside the guest: nothing, the confidential data hub (cdh) by its own policy, or this agent (built-in) by the keys below.',
+      'What pulls the images of containers inside the guest: nothing, the confidential data hub (cdh) by its own policy, or this agent (built-in) by the keys below. Without any document the confidential data hub pulls, if the guest has it.',
     example: '"built-in"',
     withoutGuest: 'the inner agent provides the images of containers',
   },

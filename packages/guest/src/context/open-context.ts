@@ -88,7 +88,7 @@ export function openContext(options: GuestOptions): GuestContext {
     const disks = new Disks(paths.sys);
     const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
-    const sharesStore = options.images?.sharesStore ?? false;
+    const sharedStore = options.images?.sharedStore;
     const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
     let capabilities: Promise<Capabilities> | undefined;
     return {
@@ -103,7 +103,7 @@ export function openContext(options: GuestOptions): GuestContext {
       pipeSize: options.pipeSize ?? 0,
       dataHub: options.dataHub,
       images: options.images,
-      imageStore: sharesStore ? new SharedStore(parts) : undefined,
+      imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',
       verifiedLayers,
       clock: { floor: options.clockFloor, now: Date.now },

@@ -37,6 +37,9 @@ export interface PullRequest {
 /** A root that was pulled. */
 export type PackRequest = Omit<PullRequest, 'container'>;
 
+/** `required`: no image is pulled without the disk. `if-attached`: the first container that brings one has it mounted, as with Kata's agent. */
+export type SharedStoreUse = 'required' | 'if-attached';
+
 /**
  * Pulls images inside the guest. Rejects with a GuestError; then nothing is mounted, and the caller removes the directory.
  */
@@ -47,6 +50,6 @@ export interface ImagePuller {
    * at `packed` in the directory; the caller unmounts that, also after a failure. Absent: roots stay in memory.
    */
   readonly pack?: ((request: PackRequest) => Promise<string>) | undefined;
-  /** Whether images belong on one disk for all, which the guest mounts before the first pull (store/shared-store.ts). Default: no. */
-  readonly sharesStore?: boolean | undefined;
+  /** One disk for all images, which the guest mounts before the pull (store/shared-store.ts). Absent: there is none. */
+  readonly sharedStore?: SharedStoreUse | undefined;
 }

@@ -91,7 +91,7 @@ async function pull(
   if (images === undefined)
     throw new GuestError(
       'precondition',
-      `container ${id}: image ${quotedWord(reference)} is not pulled: this guest pulls no images; help: set [image] puller in its configuration`,
+      `container ${id}: image ${quotedWord(reference)} is not pulled: this guest pulls no images; help: set [image] puller in its configuration, or, without a configuration, add the confidential data hub to the image`,
     );
   return await commands.run({ container: id, command: 'pull', call }, async (signal) => {
     log('info', 'an image is pulled', { container: id, image: reference });

@@ -8,6 +8,7 @@ import type { HeldDisk } from '../../device/held-disk.js';
 import { isOnDisk } from '../../device/is-on-disk.js';
 import { GuestError } from '../../error/guest-error.js';
 import { untilAborted } from '../../until-aborted.js';
+import type { SharedStoreUse } from '../image-puller.js';
 import type { ImageStore, StoreRequest } from '../image-store.js';
 import { openScratch } from './scratch-disk.js';
 
@@ -32,13 +33,15 @@ const makeOptions = '-E lazy_journal_init';
  */
 export class SharedStore implements ImageStore {
   readonly #context: StoreContext;
+  readonly #use: SharedStoreUse;
   /** Absolute, without a slash at the end. */
   readonly #path: string;
   #claim: Claim | undefined;
   #mounting: Promise<void> | undefined;
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, use: SharedStoreUse) {
     this.#context = context;
+    this.#use = use;
     this.#path = join(context.paths.kata, directoryName);
   }
 
@@ -49,7 +52,7 @@ export class SharedStore implements ImageStore {
         signal,
       );
     const mounted = this.#mounted();
-    if (mounted !== undefined && scratch === undefined) return;
+    if (scratch === undefined && (mounted !== undefined || this.#use === 'if-attached')) return;
     const disk = openScratch(scratch, container, this.#context);
     try {
       if (mounted === undefined) await this.#mountOnce(disk, signal);
@@ -60,6 +63,7 @@ export class SharedStore implements ImageStore {
   }
 
   warnIfUnused(container: string): void {
+    if (this.#mounted() === undefined) return;
     if (readdirSync(this.#path).some((name) => name !== 'lost+found')) return;
     this.#context.log(
       'warn',
