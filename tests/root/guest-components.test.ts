@@ -77,7 +77,7 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     );
     const hub = programs.started('confidential-data-hub');
     assert.deepEqual(hub.args, []);
-    assert.equal(hub.env['OCICRYPT_KEYPROVIDER_CONFIG'], '/etc/ocicrypt_config.json');
+    assert.equal(hub.env['OCICRYPT_KEYPROVIDER_CONFIG'], undefined);
     await eventually(() => assert.deepEqual(programs.started('api-server-rest').args, ['--features', 'all']));
     const log = agent.log.map((line) => JSON.parse(line) as Readonly<Record<string, string>>);
     const started = log.filter(({ msg }) => msg === 'a guest component is started');
@@ -92,6 +92,16 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     await agent.stop();
     assert.deepEqual(pids.map(alive), [false, false, false]);
     assert.doesNotMatch(agent.log.join('\n'), /a guest component has ended/);
+  });
+
+  it('the data hub is told of the file of its key provider if the image has it: else it writes its own', async () => {
+    const etc = 'mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work kata-test /etc';
+    agent = await AgentProcess.start({
+      config: api,
+      setup: `${programs.setup} && mkdir /run/upper /run/work && ${etc} && echo '{}' > /etc/ocicrypt_config.json`,
+    });
+    const { env } = programs.started('confidential-data-hub');
+    assert.equal(env['OCICRYPT_KEYPROVIDER_CONFIG'], '/etc/ocicrypt_config.json');
   });
 
   it('get the parts of initdata', async () => {

@@ -4,7 +4,7 @@ import { builtInProgram } from './built-in-programs.js';
 import type { Component } from './component.js';
 
 /** Where the data hub's key provider is configured, without an extension. */
-const ocicryptConfig = '/etc/ocicrypt_config.json';
+export const ocicryptConfig: string = '/etc/ocicrypt_config.json';
 
 /** What the plan depends on, besides the level. */
 export interface PlanSettings {
@@ -12,12 +12,14 @@ export interface PlanSettings {
   readonly launchTimeoutMs: number;
   /** Initdata was written for the components. */
   readonly initdata: boolean;
+  /** The image has `ocicryptConfig`. A data hub that is told of no file writes its own. */
+  readonly hasOcicryptConfig: boolean;
 }
 
 /** Returns the components of an image without an extension, as Kata's agent starts them (4.1, src/agent/src/main.rs). */
 export function builtInPlan(
   level: number,
-  { restApi, launchTimeoutMs, initdata }: PlanSettings,
+  { restApi, launchTimeoutMs, initdata, hasOcicryptConfig }: PlanSettings,
 ): readonly Component[] {
   const initdataArgs = initdata ? ['--initdata-toml', `${initdataDirectory}/initdata.toml`] : [];
   const plan: readonly Component[] = [
@@ -35,7 +37,7 @@ export function builtInPlan(
       path: builtInProgram('confidential-data-hub'),
       args: [],
       config: `${initdataDirectory}/cdh.toml`,
-      env: { OCICRYPT_KEYPROVIDER_CONFIG: ocicryptConfig },
+      env: hasOcicryptConfig ? { OCICRYPT_KEYPROVIDER_CONFIG: ocicryptConfig } : {},
       waitSocket: dataHubSocket,
       timeoutMs: launchTimeoutMs,
     },

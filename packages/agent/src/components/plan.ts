@@ -1,6 +1,7 @@
 import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
-import { builtInPlan } from './built-in-plan.js';
+import { existsSync } from 'node:fs';
+import { builtInPlan, ocicryptConfig } from './built-in-plan.js';
 import { levelOf } from './built-in-programs.js';
 import { type Component, extensionRoot } from './component.js';
 import type { Manifest } from './manifest.js';
@@ -30,7 +31,12 @@ export function planOf(
   const level = levelOf(settings.guestComponentsProcs);
   const { manifest, initdata } = guest;
   if (manifest === undefined)
-    return builtInPlan(level, { restApi, launchTimeoutMs: launchProcessTimeout * 1000, initdata });
+    return builtInPlan(level, {
+      restApi,
+      launchTimeoutMs: launchProcessTimeout * 1000,
+      initdata,
+      hasOcicryptConfig: existsSync(ocicryptConfig),
+    });
   const ocicrypt = manifest.paths.get('ocicrypt-config');
   return manifest.plan(level, {
     aa_attestation_uri: `unix://${attestationAgentSocket}`,

@@ -24,7 +24,8 @@ export const guestMounts: readonly GuestMount[] = [
   // Containers execute programs from here: root file systems, scripts in volumes.
   { target: kataDirectory, type: 'tmpfs', options: ['nosuid', 'nodev', 'mode=755'] },
   { target: '/tmp', type: 'tmpfs', options: [...plain, 'mode=1777'] },
-  { target: '/sys/fs/cgroup', type: 'cgroup2', options: plain },
+  // nsdelegate: a container cannot change the limits of its own cgroup, nor move processes out of its cgroup namespace.
+  { target: '/sys/fs/cgroup', type: 'cgroup2', options: [...plain, 'relatime', 'nsdelegate'] },
   // Reports of TDX and SNP are requested here (tsm).
   { target: '/sys/kernel/config', type: 'configfs', options: plain, optional: true },
   // The event log of a TPM is here.

@@ -6,6 +6,9 @@ const optionReasons: Readonly<Record<string, string>> = {
   nosuid: 'Programs gain no privileges by set-user-id bits or file capabilities.',
   nodev: 'Device nodes work only in `/dev` and `/dev/pts`.',
   noexec: 'Files cannot be executed or mapped as code.',
+  relatime: 'Reads write access times at most once a day.',
+  nsdelegate:
+    'A container with its own cgroup namespace cannot change the limits of its cgroup, and moves no process across it.',
   'mode=755': 'Only root can write to the directory.',
   'mode=1777': 'Every user can create files in the directory, and can remove only own ones.',
   'gid=5': 'Terminals belong to the group tty.',

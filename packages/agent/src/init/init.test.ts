@@ -160,6 +160,14 @@ describe('the mounts of a guest', () => {
     }
   });
 
+  it('have cgroups that a container cannot change beyond its namespace, as with Kata’s agent', () => {
+    const syscalls = new RecordingSyscalls();
+    mountGuest(syscalls, () => false);
+    const mounted = syscalls.argumentsOf('mount').find(([, target]) => target === '/sys/fs/cgroup');
+    const flags = MountFlag.NoSuid | MountFlag.NoDev | MountFlag.NoExec | MountFlag.RelativeAccessTime;
+    assert.deepEqual(mounted?.slice(2), ['cgroup2', flags, 'nsdelegate']);
+  });
+
   it('are skipped if present, and are optional only where declared', () => {
     const mounted = new RecordingSyscalls();
     mountGuest(mounted, () => true);

@@ -13,6 +13,7 @@ export type DocumentCode =
   | 'KA1502'
   | 'KA1503'
   | 'KA1504'
+  | 'KA1505'
   | 'KA1601'
   | 'KA1602'
   | 'KA1603'
@@ -121,6 +122,13 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       'agent.config_file has to name an absolute path, and agent.config_digest has to be sha256: with 64 hex digits.',
     example: onKernelLine('agent.config_file=config.toml'),
     remedy: 'Write the word as in the help line: kata-agent-ctl config digest FILE prints it.',
+  },
+  KA1505: {
+    title: "value that Kata's agent does not use",
+    explanation:
+      "A word of the kernel command line has a value that Kata's agent ignores, or reads as false: a timeout of 0, a negative port, a value of agent.debug_console, another text than true, false or a number for a boolean. This agent does the same, with this warning.",
+    example: onKernelLine('agent.hotplug_timeout=0'),
+    remedy: 'Remove the word, or write it as in the help line.',
   },
   KA1504: {
     title: 'duplicate word on the kernel command line',

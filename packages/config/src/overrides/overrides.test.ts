@@ -63,6 +63,62 @@ test('words without a value, quoted values, and the two ways to choose cgroup v2
   }
 });
 
+test('a value that Kata’s agent ignores or reads as false is a warning, and not the end of the start', async () => {
+  const timeouts = ['hotplug', 'cdh_api', 'image_pull', 'cdi', 'launch_process'].map(
+    (name) => `agent.${name}_timeout=0`,
+  );
+  const ports = ['log_vport', 'debug_console_vport', 'passfd_listener_port'].map(
+    (name) => `agent.${name}=-1`,
+  );
+  const { settings: defaults } = await load(undefined, {});
+  for (const word of [
+    ...timeouts,
+    ...ports,
+    'agent.trace=static',
+    'agent.trace=yes',
+    'agent.visible_cdi_devices',
+  ]) {
+    const { settings, warnings: all } = await load(undefined, { kernelLine: word });
+    assert.deepEqual(settings, defaults, word);
+    assert.deepEqual(
+      all
+        .filter(({ code }) => code === 'KA1505')
+        .map(({ message }) => message.includes("as by Kata's agent")),
+      [true],
+      word,
+    );
+  }
+});
+
+test('what opens the guest with Kata’s agent opens it here, and nothing else', async () => {
+  for (const value of ['1', 'true', 'yes', 'on', 'anything']) {
+    const { settings } = await load(undefined, {
+      kernelLine: `agent.debug_console=${value} agent.devmode=${value}`,
+    });
+    assert.deepEqual([settings.debugConsole, settings.devMode], [false, false], value);
+  }
+  const { settings } = await load(undefined, { kernelLine: 'agent.debug_console agent.devmode agent.trace' });
+  assert.deepEqual([settings.debugConsole, settings.devMode, settings.tracing], [true, true, true]);
+  for (const [value, integrity] of [
+    ['true', true],
+    ['2', true],
+    ['yes', false],
+    ['on', false],
+    ['0', false],
+    ['false', false],
+  ] as const) {
+    const kernelLine = `agent.secure_storage_integrity=${value}`;
+    assert.equal((await load(undefined, { kernelLine })).settings.secureStorageIntegrity, integrity, value);
+  }
+  const document = '[agent]\ndebug_console = true\n[api]\nblocked_endpoints = []\n';
+  assert.equal((await load(document, { kernelLine: 'agent.debug_console=0' })).settings.debugConsole, false);
+});
+
+test('a word of the guest components is known', async () => {
+  const kernelLine = 'agent.aa_kbc_params=cc_kbc::https://kbs.example';
+  assert.deepEqual(warnings(await load(open, { kernelLine })), []);
+});
+
 test('an unknown word or variable is a warning with the nearest known one', async () => {
   const configuration = await load(open, {
     kernelLine: 'agent.debug_consol agent.zzzzzzzzzz=1 quiet X=y',
@@ -89,10 +145,10 @@ test('an unknown word or variable is a warning with the nearest known one', asyn
 
 test('an invalid value of a known override is fatal wherever it comes from, even if a stronger one wins', async () => {
   assert.equal(
-    await fails(open, { kernelLine: 'quiet agent.hotplug_timeout=0', flags: { hotplug_timeout: '5' } }),
-    `/proc/cmdline:1:7: error[KA1102]: kernel command line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "0"
-  quiet agent.hotplug_timeout=0
-        ^^^^^^^^^^^^^^^^^^^^^^^
+    await fails(open, { kernelLine: 'quiet agent.hotplug_timeout=-1', flags: { hotplug_timeout: '5' } }),
+    `/proc/cmdline:1:7: error[KA1102]: kernel command line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "-1"
+  quiet agent.hotplug_timeout=-1
+        ^^^^^^^^^^^^^^^^^^^^^^^^
 help: for example: 10`,
   );
   assert.match(

@@ -3,6 +3,7 @@ import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import type { KernelLine, KernelWord } from './kernel-line.js';
+import { readAsKata } from './kernel-word.js';
 import { nearest } from '../diagnostics/nearest.js';
 import type { OverrideNames, SettingRow } from '../settings/setting.js';
 import { settings } from '../settings/settings.js';
@@ -93,18 +94,23 @@ function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagno
 // Used to find documents.
 const documentWords: ReadonlySet<string> = new Set(['agent.config_file', kernelDocumentWord, kernelPinWord]);
 
+/** And what other programs of the guest read: attestation agent and data hub have the key broker's address here. */
+const otherWords: ReadonlySet<string> = new Set([...documentWords, 'agent.aa_kbc_params']);
+
 function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly Override[] {
   const found: Override[] = [];
   const aliases: Override[] = [];
   for (const word of kernel.words) {
     const row = overridable.find((row) => row.override.kernelWord === word.name);
     const alias = overridable.find((row) => row.override.kernelAlias?.word === word.name);
-    if (row !== undefined) found.push(written(row, word.value, word, kernel));
-    else if (alias !== undefined) {
+    if (row !== undefined) {
+      const override = writtenAsKata(row, word, kernel, diagnostics);
+      if (override !== undefined) found.push(override);
+    } else if (alias !== undefined) {
       // The word also has a meaning for the kernel: other values are ignored.
       const { value, means } = alias.override.kernelAlias ?? {};
       if (word.value === value) aliases.push(written(alias, means, word, kernel));
-    } else if (word.name.startsWith('agent.') && !documentWords.has(word.name)) {
+    } else if (word.name.startsWith('agent.') && !otherWords.has(word.name)) {
       const words = overridable.map((row) => row.override.kernelWord);
       const { help } = didYouMean(word.name, 'agent.', [...words, ...documentWords]);
       const message = `${quote(word.name)} is not a setting of this agent: it is ignored`;
@@ -113,6 +119,21 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
   }
   // Later words take precedence; an alias ranks below all of them, as in Kata.
   return [...aliases, ...found.reverse()];
+}
+
+/** Returns the word as an override, with the value that Kata's agent reads; undefined: it is ignored there too. */
+function writtenAsKata(
+  row: Overridable,
+  word: KernelWord,
+  kernel: KernelLine,
+  diagnostics: Diagnostic[],
+): Override | undefined {
+  const reading = readAsKata(row, word.value);
+  if (reading === undefined) return written(row, word.value, word, kernel);
+  const override = written(row, reading.ignored ? word.value : reading.text, word, kernel);
+  const message = `${reading.message}, as by Kata's agent`;
+  diagnostics.push(override.diagnose('warning', 'KA1505', message, reading.help));
+  return reading.ignored ? undefined : override;
 }
 
 function spoken(row: SettingRow, text: string, way: Override['way'], name: string): Override {

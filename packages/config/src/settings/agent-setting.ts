@@ -15,6 +15,7 @@ export interface AgentRow<T> {
   readonly withoutGuest?: string;
   /** Kata's kernel command line word if it is not `agent.` and the key. */
   readonly kernelWord?: string;
+  readonly kernelForm?: OverrideNames['kernelForm'];
   readonly kernelAlias?: OverrideNames['kernelAlias'];
   readonly override?: false;
 }
@@ -39,6 +40,7 @@ export function agentSetting<T>(row: AgentRow<T>): Setting<T> {
             flag: `--${key.replaceAll('_', '-')}`,
             environment: `KATA_AGENT_${key.toUpperCase()}`,
             kernelWord: row.kernelWord ?? `agent.${key}`,
+            ...(row.kernelForm === undefined ? {} : { kernelForm: row.kernelForm }),
             ...(row.kernelAlias === undefined ? {} : { kernelAlias: row.kernelAlias }),
           },
     built: row.built ?? 'yes',

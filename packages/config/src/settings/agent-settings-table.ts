@@ -64,6 +64,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     default: false,
     purpose: 'Whether the debug console offers a shell in the guest.',
     example: 'true',
+    kernelForm: 'word',
     opensGuest: true,
   }),
   debugConsoleVport: agentSetting({
@@ -84,6 +85,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     opensGuest: true,
     built: 'unused',
     kernelWord: 'agent.devmode',
+    kernelForm: 'word',
   }),
   tracing: agentSetting({
     key: 'tracing',
@@ -94,6 +96,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     opensGuest: true,
     built: 'kata',
     kernelWord: 'agent.trace',
+    kernelForm: 'either',
   }),
   hotplugTimeout: agentSetting({
     key: 'hotplug_timeout',

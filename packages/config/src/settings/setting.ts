@@ -44,8 +44,10 @@ export interface OverrideNames {
   readonly flag: string;
   /** `KATA_AGENT_LOG_LEVEL`. */
   readonly environment: string;
-  /** `agent.log`. The word of a boolean may have no value. */
+  /** `agent.log` */
   readonly kernelWord: string;
+  /** How Kata's agent reads the word of a boolean: alone, with a value, or either. Default: with a value. */
+  readonly kernelForm?: 'word' | 'value' | 'either';
   /** Another word that sets it when it has exactly this value. */
   readonly kernelAlias?: { readonly word: string; readonly value: string; readonly means: string };
 }

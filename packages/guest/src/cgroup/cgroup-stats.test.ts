@@ -47,13 +47,17 @@ test('cgroup v2', async (t) => {
   assert.deepEqual(stats.pids, { current: 2n, limit: 0n });
   assert.deepEqual(stats.blkio.serviceBytes[0], { major: 254n, minor: 0n, op: 'read', value: 4096n });
   assert.deepEqual(
-    stats.blkio.serviced.map(({ op, value }) => [op, value]),
+    stats.blkio.serviceBytes.map(({ op, value }) => [op, value]),
     [
-      ['read', 1n],
+      ['read', 4096n],
       ['write', 0n],
-      ['discard', 0n],
+      ['rios', 1n],
+      ['wios', 0n],
+      ['dbytes', 0n],
+      ['dios', 0n],
     ],
   );
+  assert.deepEqual(stats.blkio.serviced, []);
   assert.deepEqual(stats.hugetlb, { '2MB': { usage: 2097152n, maxUsage: 0n, failCount: 7n } });
 });
 

@@ -17,6 +17,9 @@ const cpuItems = [
   'guest_nice',
 ] as const;
 
+/** The kernel writes times in units of 1/100 s, whatever its own clock is (USER_HZ). */
+const millisecondsPerTick = 10;
+
 const diskItems = [
   'reads',
   'merged',
@@ -81,14 +84,18 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_cpu_time',
-    help: 'CPU time in ticks, total and per CPU.',
+    help: 'CPU time in milliseconds, total and per CPU.',
     labels: ['cpu', 'item'],
     read: (proc) =>
       lines(proc, 'stat').flatMap((line) => {
         const match = /^cpu(\d*) +(.*)$/.exec(line);
         if (match === null) return [];
         const cpu = match[1] === '' ? 'total' : (match[1] ?? '');
-        return items(cpuItems, fields(match[2] ?? ''), { cpu });
+        return items(
+          cpuItems,
+          fields(match[2] ?? '').map((ticks) => ticks * millisecondsPerTick),
+          { cpu },
+        );
       }),
   },
   {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { guestMetrics } from './guest-metrics.js';
 import { type Registry, Metrics } from './metrics.js';
 import { memoryItem, namedNumbers, processStat } from './proc-text.js';
 import { openRegistry } from './registry.js';
@@ -60,6 +64,25 @@ test('the values match those of the kernel', async () => {
   assert.ok(valueOf(scrape, 'kata_guest_cpu_time{cpu="0",item="idle"}') >= 0);
   assert.ok(valueOf(scrape, 'kata_guest_netdev_stat{interface="lo",item="sent_bytes"}') >= 0);
   assert.ok(valueOf(scrape, 'kata_guest_tasks{item="max"}') > 1);
+});
+
+test('CPU time is in milliseconds, as with Kata’s agent', (t) => {
+  const proc = mkdtempSync(join(tmpdir(), 'guest-metrics-'));
+  t.after(() => rmSync(proc, { recursive: true }));
+  writeFileSync(join(proc, 'stat'), 'cpu  12 0 3 400 5 0 0 0 0 0\ncpu0 12 0 3 400 5 0 0 0 0 0\nintr 1 2\n');
+  const cpuTime = guestMetrics.find(({ name }) => name === 'kata_guest_cpu_time');
+  const samples = cpuTime?.read(proc) ?? [];
+  const total = samples.filter(({ labels }) => labels['cpu'] === 'total');
+  assert.deepEqual(
+    total.slice(0, 5).map(({ labels, value }) => [labels['item'], value]),
+    [
+      ['user', 120],
+      ['nice', 0],
+      ['system', 30],
+      ['idle', 4000],
+      ['iowait', 50],
+    ],
+  );
 });
 
 test('labels of meminfo are those of Kata', () => {

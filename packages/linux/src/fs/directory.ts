@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { chmodSync, fstatSync, readlinkSync, type Stats } from 'node:fs';
+import { chmodSync, chownSync, fstatSync, readlinkSync, type Stats } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { At, Open, Resolve } from '../syscalls/constants.js';
 import { Descriptor } from './descriptor.js';
@@ -174,6 +174,11 @@ export class Directory {
   /** Changes owner and group of an entry; of a link itself, not of its target. */
   changeOwner(path: string, uid: number, gid: number): void {
     this.#at(path, (parent, name) => this.#syscalls.fchownat(parent, name, uid, gid, At.SymlinkNoFollow));
+  }
+
+  /** Changes owner and group of this directory. */
+  changeOwnerOfSelf(uid: number, gid: number): void {
+    chownSync(this.path, uid, gid);
   }
 
   /** Changes the permission bits of this directory. */

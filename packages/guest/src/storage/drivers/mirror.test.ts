@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  chmodSync,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -45,6 +46,22 @@ test('Kata’s limit of entries applies to all directories together', async (con
   await assert.rejects(mirror.update(from, to), TooLargeToMirror);
   rmSync(join(source, 'inner/one-more'));
   assert.equal(await mirror.update(from, to), 0);
+});
+
+test('the directory itself gets mode and owner of its source, also when they change', async (context) => {
+  const { source, target, from, to } = place(context);
+  const isRoot = process.getuid?.() === 0;
+  const owners = isRoot
+    ? ([1234, 5678] as const)
+    : ([process.getuid?.() ?? 0, process.getgid?.() ?? 0] as const);
+  const mirror = new Mirror();
+  for (const mode of [0o2750, 0o700, 0o777]) {
+    lchownSync(source, ...owners);
+    chmodSync(source, mode);
+    await mirror.update(from, to);
+    const { mode: found, uid, gid } = lstatSync(target);
+    assert.deepEqual([(found & 0o7777).toString(8), uid, gid], [mode.toString(8), ...owners]);
+  }
 });
 
 test('reading a directory stops at the limit', async (context) => {

@@ -1,4 +1,4 @@
-import { readSync, writeSync, fchmodSync, fchownSync, type Stats } from 'node:fs';
+import { readSync, writeSync, fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs';
 import { type Directory, hasCode, Open } from '@kata-agent/linux';
 import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
 
@@ -19,6 +19,8 @@ interface Entry {
  */
 export class Mirror {
   #known: ReadonlyMap<string, Entry> = new Map();
+  /** Of the directory itself. */
+  #root: Stats | undefined;
 
   /**
    * Existing content of `to` is from an earlier mirror: it is compared in full, and entries that have gone since are
@@ -35,9 +37,13 @@ export class Mirror {
     return this.#known.size > kataLimits.entries || bytes > kataLimits.bytes;
   }
 
-  /** Syncs `to` with `from`, and returns how many entries changed. Throws TooLargeToMirror. */
+  /**
+   * Syncs `to` with `from`, and returns how many entries changed. The directory itself gets mode and owner too. Throws
+   * TooLargeToMirror.
+   */
   async update(from: Directory, to: Directory, limits: MirrorLimits = kataLimits): Promise<number> {
     const found = await scan(from, limits);
+    this.#updateRoot(fstatSync(from.fd), to);
     const changed = [...found].filter(([path, entry]) => differs(this.#known.get(path), entry));
     const gone = [...this.#known.keys()].filter((path) => !found.has(path));
     for (const [path, entry] of changed) if (entry.kind === 'directory') await putDirectory(path, entry, to);
@@ -47,6 +53,13 @@ export class Mirror {
     for (const path of gone.reverse()) await to.removeTree(path);
     this.#known = found;
     return changed.length + gone.length;
+  }
+
+  #updateRoot(root: Stats, to: Directory): void {
+    if (this.#root !== undefined && !attributesDiffer(this.#root, root)) return;
+    to.changeOwnerOfSelf(root.uid, root.gid);
+    to.changeMode(root.mode & 0o7777);
+    this.#root = root;
   }
 }
 
@@ -94,13 +107,17 @@ function kindOf(stats: Stats): Entry['kind'] | undefined {
 
 function differs(before: Entry | undefined, now: Entry): boolean {
   if (before === undefined || before.kind !== now.kind || before.target !== now.target) return true;
-  const attributes = (['mode', 'uid', 'gid'] as const).some((name) => before.stats[name] !== now.stats[name]);
+  const attributes = attributesDiffer(before.stats, now.stats);
   // A directory's mtime reflects changes in it, which are compared by themselves.
   if (now.kind === 'directory') return attributes;
   return (
     attributes ||
     (['mtimeMs', 'ctimeMs', 'size', 'ino'] as const).some((name) => before.stats[name] !== now.stats[name])
   );
+}
+
+function attributesDiffer(before: Stats, now: Stats): boolean {
+  return (['mode', 'uid', 'gid'] as const).some((name) => before[name] !== now[name]);
 }
 
 async function putDirectory(path: string, { stats }: Entry, to: Directory): Promise<void> {
