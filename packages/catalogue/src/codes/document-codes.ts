@@ -123,13 +123,6 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     example: onKernelLine('agent.config_file=config.toml'),
     remedy: 'Write the word as in the help line: kata-agent-ctl config digest FILE prints it.',
   },
-  KA1505: {
-    title: "value that Kata's agent does not use",
-    explanation:
-      "A word of the kernel command line has a value that Kata's agent ignores, or reads as false: a timeout of 0, a negative port, a value of agent.debug_console, another text than true, false or a number for a boolean. This agent does the same, with this warning.",
-    example: onKernelLine('agent.hotplug_timeout=0'),
-    remedy: 'Remove the word, or write it as in the help line.',
-  },
   KA1504: {
     title: 'duplicate word on the kernel command line',
     explanation:
@@ -138,6 +131,13 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       `agent.config_digest=sha256:${'0'.repeat(64)} agent.config_digest=sha256:${'1'.repeat(64)}`,
     ),
     remedy: 'Keep one of the two.',
+  },
+  KA1505: {
+    title: "value that Kata's agent does not use",
+    explanation:
+      "A word of the kernel command line has a value that Kata's agent ignores, or reads as false: a timeout of 0, a negative port, a value of agent.debug_console, another text than true, false or a number for a boolean. This agent does the same, with this warning.",
+    example: onKernelLine('agent.hotplug_timeout=0'),
+    remedy: 'Remove the word, or write it as in the help line.',
   },
   KA1601: {
     title: 'no configuration',
