@@ -12,14 +12,18 @@ import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { type ComponentName, GuestComponentPrograms } from '../harness/guest-components.js';
 import { withGuestPaths } from '../harness/guest-paths.js';
+import { sealedSecret } from '../harness/sealed-secret.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
 const shared = '/run/kata-containers/shared/containers';
+const resource = 'kbs:///default/key/1';
+const secret = (place: string): string =>
+  `[[secret]]\ncontainer = "app"\n${place}\nresource = "${resource}"\n`;
 const config = withGuestPaths(
-  '[agent]\ncdh_api_timeout = 1\n[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n',
+  `[agent]\ncdh_api_timeout = 1\n[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n${secret('env = "SECRET"')}${secret('file = "/secrets/password"')}`,
 );
-const sealed = 'sealed.eyJhbGciOiJub25lIn0.cGF5bG9hZA.c2ln';
+const sealed = sealedSecret({ name: resource });
 const plain = `plain text of ${sealed}`;
 
 describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
@@ -40,8 +44,13 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
     programs.dispose();
   });
 
-  const start = async (): Promise<Awaited<ReturnType<AgentProcess['connect']>>['agent']> => {
-    agent = await AgentProcess.start({ config, setup: programs.setup });
+  const start = async (
+    document: string = config,
+  ): Promise<Awaited<ReturnType<AgentProcess['connect']>>['agent']> => {
+    agent = await AgentProcess.start({
+      ...(document === 'none' ? {} : { config: document }),
+      setup: programs.setup,
+    });
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod' });
     return client;
@@ -58,7 +67,13 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
     ];
     const made = create(
       CreateContainerRequestSchema,
-      containerRequest({ id, rootfs, args, env: options.env ?? [] }),
+      containerRequest({
+        id,
+        rootfs,
+        args,
+        env: options.env ?? [],
+        annotations: { 'io.kubernetes.cri.container-name': 'app' },
+      }),
     );
     if (options.volume !== undefined)
       made.OCI?.Mounts.push(
@@ -103,17 +118,17 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
       readFileSync(inGuest(`${shared}/vol-secret/password`).replace('password', '..2026/password'), 'utf8'),
       sealed,
     );
-    assert.match(mountsOf(), /secrets\/1 .* tmpfs /);
+    assert.match(mountsOf(), /copies\/1 .* tmpfs /);
     await client.removeContainer({ containerId: made.containerId });
-    assert.doesNotMatch(mountsOf(), /secrets\/1/);
+    assert.doesNotMatch(mountsOf(), /copies\/1/);
     await agent.stop();
     assert.ok(!agent.log.join('\n').includes('plain text of'));
     assert.ok(!readFileSync(agent.auditLog, 'utf8').includes('plain text of'));
     assert.equal(programs.calls('confidential-data-hub').length, 2);
   });
 
-  it('serviceaccount tokens and volumes without secrets are not looked into, and stay the shared ones', async () => {
-    const client = await start();
+  it('without a configuration, serviceaccount tokens and volumes without secrets are not looked into, and stay the shared ones', async () => {
+    const client = await start('none');
     for (const name of ['vol-serviceaccount', 'vol-plain']) {
       writeVolume(name, { password: name === 'vol-plain' ? 'sealed' : sealed });
       const made = request({ volume: name });
@@ -122,7 +137,7 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
       assert.doesNotMatch((await readAll(client, 'stdout', made.containerId)).toString(), /plain text/);
       await client.removeContainer({ containerId: made.containerId });
     }
-    assert.doesNotMatch(mountsOf(), /secrets\//);
+    assert.doesNotMatch(mountsOf(), /copies\//);
     assert.equal(existsSync(join(programs.directory, 'confidential-data-hub.calls')), false);
   });
 

@@ -8,6 +8,7 @@ import type {
 } from './delivery/delivery.js';
 import type { ImageConfiguration, ImageSignatures } from './settings/image.js';
 import type { ListenerSettings, NamedFile } from './listener/listener.js';
+import type { SecretSettings } from './secret/secret.js';
 import type { WitnessSettings } from './witness/witness.js';
 import type { AgentSettings } from './settings/agent-settings.js';
 import type { Diagnostic, Span } from './diagnostics/diagnostic.js';
@@ -178,6 +179,8 @@ export interface Configuration {
   readonly audit: AuditSettings;
   /** Those that are asked to cosign checkpoints of the audit log. */
   readonly witnesses: readonly WitnessSettings[];
+  /** The places where sealed secrets are unsealed. Without a document: everywhere. */
+  readonly secrets: readonly SecretSettings[];
   readonly limits: LimitSettings;
   readonly measurement: MeasurementSettings;
   readonly evidence: EvidenceSettings;

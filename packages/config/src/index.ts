@@ -86,6 +86,9 @@ export {
 export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
+export { secretKeys } from './secret/secret-keys.js';
+export type { SecretPlace, SecretSettings } from './secret/secret.js';
+export { describeBinding, describePlace } from './explain/explain-secret.js';
 export { witnessKeys } from './witness/witness-keys.js';
 export type { WitnessPlace, WitnessSettings } from './witness/witness.js';
 export {

@@ -84,6 +84,7 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     },
     audit: sectionValues(auditSettings, settled.values),
     witnesses: (base?.witnesses ?? []).map((entry) => witnessSettings(entry, pem.texts)),
+    secrets: (base?.secrets ?? []).map(({ span: _span, ...secret }) => secret),
     limits: sectionValues(limitSettings, settled.values),
     measurement: sectionValues(measurementSettings, settled.values),
     image: imageConfiguration(sectionValues(imageSettings, settled.values), documents, pem.texts),

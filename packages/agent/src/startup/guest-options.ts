@@ -45,6 +45,7 @@ export function guestOptions(
     namesOf: claimedNames,
     hooks: settings.hooks,
     dataHub,
+    secrets: configuration.documents.length === 0 ? undefined : configuration.secrets,
     images,
     pauseBundle,
     verifiedLayers: configuration.image.layers === 'verified',

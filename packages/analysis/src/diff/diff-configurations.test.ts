@@ -426,3 +426,21 @@ test('signature lists: what images need besides closes, and a closed list that c
   // The same entries in one document, or in two.
   assert.deepEqual(effect([first, list(false, 'b', 'c')], [first, list(false, 'b'), list(false, 'c')]), []);
 });
+
+test('secrets: one more or another one opens, one less or a narrower one closes', async () => {
+  const document = (...secrets: readonly string[]): string =>
+    `[api]\nallowed_endpoints = ["@pod"]\n${secrets.map((each) => `[[secret]]\ncontainer = "db"\n${each}\n`).join('')}`;
+  const one = 'env = "A"\nresource = "kbs:///default/key/1"';
+  const two = 'env = "A"\nresource = "kbs:///default/key/2"';
+  const narrow = `${one}\nsha256 = "${'a'.repeat(64)}"`;
+  assert.deepEqual(await differences(document(), document(one)), ['opens secret env A of db']);
+  assert.deepEqual(await differences(document(one), document()), ['closes secret env A of db']);
+  assert.deepEqual(await differences(document(one), document(two)), [
+    'opens secret env A of db',
+    'closes secret env A of db',
+  ]);
+  assert.deepEqual(await differences(document(one), document(narrow)), ['closes secret env A of db']);
+  assert.deepEqual(await differences(document(narrow), document(one)), ['opens secret env A of db']);
+  const file = 'file = "/A"\nresource = "kbs:///default/key/1"';
+  assert.deepEqual(await differences(document(one), document(one, file)), ['opens secret file /A of db']);
+});

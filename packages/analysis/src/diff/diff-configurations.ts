@@ -6,6 +6,7 @@ import { endpointDifferences } from './endpoint-differences.js';
 import { listenerDifferences } from './listener-differences.js';
 import { pairListeners } from './pair-listeners.js';
 import { ruleDifferences } from './rule-differences.js';
+import { secretDifferences } from './secret-differences.js';
 import { settingDifferences } from './setting-differences.js';
 import { witnessDifferences } from './witness-differences.js';
 
@@ -21,6 +22,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...listenerDifferences(pairs, { before, after }),
     ...endpointDifferences(pairs, old, gate),
     ...ruleDifferences(before, after, servedBy(gate, after)),
+    ...secretDifferences(before, after),
     ...witnessDifferences(before, after),
     ...settingDifferences(before, after),
   ];

@@ -5,7 +5,7 @@
 export type Effect = 'opens' | 'closes' | 'changes';
 
 /** The subject of a difference, in the order of output. */
-export const subjects = ['listener', 'endpoint', 'rule', 'witness', 'setting'] as const;
+export const subjects = ['listener', 'endpoint', 'rule', 'secret', 'witness', 'setting'] as const;
 
 type Subject = (typeof subjects)[number];
 
@@ -13,7 +13,7 @@ type Subject = (typeof subjects)[number];
 export interface Difference {
   readonly effect: Effect;
   readonly about: Subject;
-  /** The name of a listener, method, rule or witness, or a setting as `section.key`. */
+  /** The name of a listener, method, rule or witness, the place of a secret, or a setting as `section.key`. */
   readonly name: string;
   /** For an endpoint: the listener that serves it, named as in the new configuration if it is in both. */
   readonly listener?: string;

@@ -8,6 +8,7 @@ import {
   listenerKeys,
   parseToml,
   ruleKeys,
+  secretKeys,
   type SettingRow,
   settings,
   type TomlValue,
@@ -70,6 +71,7 @@ const keys: readonly (readonly [string, SettingRow | EntryKeyRow])[] = [
     (row) => ['[[api.rule]]\nname = "n"\nendpoints = ["*"]\nexpression = "true"', row] as const,
   ),
   ...Object.values(listenerKeys).map((row) => ['[[listener]]\nname = "n"', row] as const),
+  ...Object.values(secretKeys).map((row) => ['[[secret]]', row] as const),
   ...Object.values(witnessKeys).map((row) => ['[[audit.witness]]', row] as const),
 ];
 

@@ -5,6 +5,7 @@ import {
   ruleKeys,
   type SectionName,
   type SettingRow,
+  secretKeys,
   settings,
   witnessKeys,
 } from '@kata-agent/config';
@@ -29,6 +30,7 @@ export function configurationSchema(): JsonSchema {
       agent: sectionSchema('agent'),
       api: sectionSchema('api', { rule: entriesSchema('A rule for requests.', Object.values(ruleKeys)) }),
       listener: entriesSchema('An address on which the API is served.', Object.values(listenerKeys)),
+      secret: entriesSchema('A sealed secret that the agent unseals.', Object.values(secretKeys)),
       delivery: sectionSchema('delivery'),
       measurement: sectionSchema('measurement'),
       image: sectionSchema('image'),

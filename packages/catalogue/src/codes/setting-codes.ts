@@ -19,6 +19,7 @@ export type SettingCode =
   | 'KA1115'
   | 'KA1116'
   | 'KA1117'
+  | 'KA1120'
   | 'KA1125'
   | 'KA1135';
 
@@ -196,6 +197,17 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = \'verified_layers == ["0b6f/00ff/16"]\'\n',
     },
     remedy: 'Write layers = "verified" in [image], or remove the rule.',
+  },
+  KA1120: {
+    title: 'secret without a place, a binding or a data hub',
+    explanation:
+      'A [[secret]] names one place of a container, env or file, and which secret it is, by resource or sha256: with less, the host could have another secret unsealed, or the same one elsewhere. The confidential data hub unseals it, so guest_components_procs must start it.',
+    example: {
+      kind: 'document',
+      document: '[api]\nallowed_endpoints = ["@pod"]\n[[secret]]\ncontainer = "db"\nenv = "DB_PASSWORD"\n',
+    },
+    remedy:
+      'Write container, one of env and file, and resource, such as "kbs:///default/key/1", or sha256 of the sealed text.',
   },
   KA1125: {
     title: 'entry of a listener without effect',

@@ -10,7 +10,14 @@ import type { ValueType } from '../value-types/value-type.js';
  * Tables that may occur several times in a document; `guest` and `operator` in the authorization file of a realm, `agent` in the
  * file of a collector.
  */
-export type EntryTable = 'api.rule' | 'listener' | 'audit.witness' | 'guest' | 'operator' | 'agent';
+export type EntryTable =
+  | 'api.rule'
+  | 'listener'
+  | 'secret'
+  | 'audit.witness'
+  | 'guest'
+  | 'operator'
+  | 'agent';
 
 /** A key of such a table: the source for parser, schema and reference page. */
 export interface EntryKey<T> {

@@ -156,7 +156,7 @@ help: did you mean "audit"?`,
     `config.toml:2:3: error[KA1101]: unknown section "frobnicate" at the top of the document
   [[frobnicate]]
     ^^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits], [[listener]] and [[secret]]`,
   ],
   [
     "Kata's former section",
@@ -204,7 +204,7 @@ help: write it in quotes: release = "3.20"`,
     `config.toml:2:2: error[KA1101]: unknown section "__proto__" at the top of the document
   [__proto__]
    ^^^^^^^^^
-help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits] and [[listener]]`,
+help: a document has version, [agent], [api], [delivery], [measurement], [image], [evidence], [audit], [limits], [[listener]] and [[secret]]`,
   ],
   [
     '__proto__ and constructor as keys',

@@ -15,6 +15,7 @@ import { Report } from '../diagnostics/report.js';
 import { readDelivery } from '../stack/read-delivery.js';
 import { readRules } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
+import { checkSecrets, readSecrets } from '../secret/read-secrets.js';
 import { checkWitnesses, readWitnesses } from '../witness/read-witnesses.js';
 import type { SourceText } from '../toml/source-text.js';
 import type { TomlTable } from '../toml/toml-value.js';
@@ -84,7 +85,9 @@ async function readTree(
   const lists = { release: releaseOf(sections.api), handlers: options.handlers };
   const listeners = readListeners(root.entries.get('listener'), role, { ...lists, maySet }, report);
   const witnesses = readWitnesses(tables.get('audit')?.entries.get('witness'), role, report);
+  const secrets = readSecrets(root.entries.get('secret'), role, report);
   if (role === 'base') {
+    checkSecrets(secrets, sections.agent, report);
     checkWitnesses({ audit: sections.audit, witnesses }, listeners, report);
     checkMaySet(tables.get('delivery'), sections, listeners, report);
     checkOneAddress(sections.agent, listeners, report);
@@ -101,6 +104,7 @@ async function readTree(
     api: apiDocument(api, parts, lists, report),
     listeners,
     witnesses,
+    secrets,
     apiSpan: api.span,
     lineOf: (span) => source.line(span.line),
   };

@@ -2,6 +2,7 @@ import type { ApiDocument, SectionName } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
 import type { WitnessEntry } from '../witness/read-witnesses.js';
+import type { SecretEntry } from '../secret/read-secrets.js';
 import type { GivenSection } from '../settings/read-section.js';
 import type { DocumentRole } from './entry-key.js';
 
@@ -17,6 +18,8 @@ export interface ParsedDocument {
   readonly listeners: readonly ListenerEntry[];
   /** In document order; none in a further document. */
   readonly witnesses: readonly WitnessEntry[];
+  /** In document order; none in a further document. */
+  readonly secrets: readonly SecretEntry[];
   /** The position for messages about something missing in `[api]`. */
   readonly apiSpan: Span;
   /** Returns the line of a position, for later messages. */

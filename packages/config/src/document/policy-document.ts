@@ -40,6 +40,7 @@ export function parsePolicyDocument(bytes: Uint8Array, file: string, role: Docum
       api: rego.document,
       listeners: [],
       witnesses: [],
+      secrets: [],
       apiSpan: start,
       lineOf: (span) => source.line(span.line),
       warnings: [],

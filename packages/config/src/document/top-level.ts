@@ -17,12 +17,15 @@ export const sectionNames: readonly SectionName[] = [
   'limits',
 ];
 
-/** Reports top-level keys other than the version, sections and listeners. */
+/** Lists of tables at the top of a document. */
+const tableNames: readonly string[] = ['listener', 'secret'];
+
+/** Reports top-level keys other than the version, sections and lists of tables. */
 export function checkTopLevel(root: TomlTable, report: Report): void {
   for (const [key, entry] of root.entries) {
     if (report.full) break;
     if (key === 'version') checkVersion(entry, report);
-    else if (key !== 'listener' && !sectionNames.some((name) => name === key)) {
+    else if (!tableNames.includes(key) && !sectionNames.some((name) => name === key)) {
       const kind = entry.value.kind === 'table' || entry.value.kind === 'array' ? 'section' : 'key';
       report.error(
         'KA1101',
@@ -46,10 +49,10 @@ function helpForTopLevel(key: string): string {
   if (key === 'rule') return 'did you mean [[api.rule]]?';
   const row = settings.find((row) => row.key === key);
   if (row !== undefined) return `${key} belongs in [${row.section}]: put it below that line`;
-  const near = nearest(key, [...sectionNames, 'version', 'listener']);
+  const near = nearest(key, [...sectionNames, 'version', ...tableNames]);
   if (near !== undefined) return `did you mean "${near}"?`;
   const sections = sectionNames.map((name) => `[${name}]`).join(', ');
-  return `a document has version, ${sections} and [[listener]]`;
+  return `a document has version, ${sections}, [[listener]] and [[secret]]`;
 }
 
 /** Returns the table of a section; an empty one if it is missing or not a table. */

@@ -18,6 +18,7 @@ import { place } from '../diagnostics/diagnostic.js';
 import { settings as rows } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
 import { type ExplainedListener, explainListeners } from './explain-listener.js';
+import type { SecretSettings } from '../secret/secret.js';
 import { type ExplainedWitness, explainWitnesses } from './explain-witness.js';
 import { listenerMatrix, type MatrixRow } from './listener-matrix.js';
 
@@ -29,6 +30,8 @@ export interface Explanation {
   readonly listeners: readonly ExplainedListener[];
   /** Absent if there is none. */
   readonly witnesses?: readonly ExplainedWitness[];
+  /** Where sealed secrets are unsealed; without a document everywhere. */
+  readonly secrets: readonly SecretSettings[];
   readonly settings: readonly ExplainedSetting[];
   readonly rules: readonly ExpandedRule[];
   readonly expansions: readonly Expansion[];
@@ -88,6 +91,7 @@ export function explainConfiguration(
     ...(initdata === undefined ? {} : { initdata }),
     listeners: explainListeners(configuration),
     ...(configuration.witnesses.length === 0 ? {} : { witnesses: explainWitnesses(configuration) }),
+    secrets: configuration.secrets,
     settings: values.map((value) => ({ ...value, written: writtenForm(value) })),
     rules: api.documents.flatMap(({ rules }) => rules.map(explainedRule)),
     expansions: api.documents.flatMap(expansionsOf),

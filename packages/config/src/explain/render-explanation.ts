@@ -8,6 +8,7 @@ import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
 import type { ExplainedListener } from './explain-listener.js';
+import { renderSecrets } from './explain-secret.js';
 import { renderWitnesses } from './explain-witness.js';
 import { renderMatrix } from './listener-matrix.js';
 
@@ -32,6 +33,7 @@ export function renderExplanation(explanation: Explanation): string {
       return `${entry} in ${list}${of} (${source})\n  ${methods.join(', ')}`;
     }),
     ...rules.map(renderRule),
+    renderSecrets(explanation.secrets, documents.length > 0),
     ...(witnesses === undefined ? [] : [renderWitnesses(witnesses, quorumOf(settings))]),
     ...(matrix === undefined ? [] : [renderMatrix(matrix)]),
     ...listeners.map((listener) =>

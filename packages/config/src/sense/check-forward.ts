@@ -21,6 +21,7 @@ export function checkForward(
   return [
     ...documents.flatMap(settingsOfGuest),
     ...overridesOfGuest(values),
+    ...documents.flatMap(secrets),
     ...documents.flatMap(deniedReads),
     ...documents.flatMap(({ api }) => api.rules.flatMap(({ needsGuest = [] }) => needsGuest)),
   ];
@@ -47,6 +48,14 @@ function overridesOfGuest(values: readonly Effective[]): readonly Diagnostic[] {
 
 function withoutGuest({ key, withoutGuest: reason }: SettingRow): string | undefined {
   return reason === undefined ? undefined : `${key} has no effect with forward: ${reason}`;
+}
+
+/** The inner agent unseals, and follows no configuration of this one. */
+function secrets(document: ParsedDocument): readonly Diagnostic[] {
+  const fault =
+    '[[secret]] has no effect with forward: the inner agent unseals whatever the host puts into a container';
+  const help = 'remove it, and deny texts that begin with "sealed." by a rule';
+  return document.secrets.map(({ span }) => diagnosticIn(document, 'error', 'KA1112', span, fault, help));
 }
 
 /** End of file in place of an error, for a listener or by a rule, as `on_denied_read` of `[api]`. */

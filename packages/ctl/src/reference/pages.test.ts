@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
-import { checkDocument, listenerKeys, ruleKeys, settings, witnessKeys } from '@kata-agent/config';
+import { checkDocument, listenerKeys, ruleKeys, secretKeys, settings, witnessKeys } from '@kata-agent/config';
 import { createRuleChecker } from '@kata-agent/gate/rules';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { commands } from '../commands/index.js';
@@ -51,6 +51,7 @@ test('every key of a rule and a listener has its section', () => {
   for (const row of [
     ...Object.values(ruleKeys),
     ...Object.values(listenerKeys),
+    ...Object.values(secretKeys),
     ...Object.values(witnessKeys),
   ]) {
     const heading = `\n### \`${row.key}\` of \`[[${row.table}]]\`\n`;

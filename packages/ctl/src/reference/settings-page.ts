@@ -2,6 +2,7 @@ import {
   type EntryKeyRow,
   listenerKeys,
   ruleKeys,
+  secretKeys,
   type SettingRow,
   settings,
   witnessKeys,
@@ -32,6 +33,12 @@ const sections: readonly Section[] = [
     purpose:
       'One table per address on which the API is served, in place of `server_addr`. A method is served on a listener if both `[api]` and the listener allow it; one of the two must have a list. Further documents can narrow a listener by its name, and cannot add one. The first listener is that of the runtime: side channels have its address and peers.',
     rows: Object.values(listenerKeys),
+  },
+  {
+    head: '[[secret]]',
+    purpose:
+      'One table per place where a sealed secret is unsealed ([guest components](../guest-components.md#sealed-secrets)). With a configuration, text that begins with `sealed.` stays text everywhere else. A place can have several tables: one of them must fit.',
+    rows: Object.values(secretKeys),
   },
   {
     head: '[delivery]',

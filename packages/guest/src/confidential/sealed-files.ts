@@ -1,59 +1,58 @@
-import { readSync } from 'node:fs';
-import { type Directory, Open } from '@kata-agent/linux';
-import { sealedPrefix } from './sealed-secret.js';
+import { fstatSync } from 'node:fs';
+import { type Descriptor, type Directory, hasCode, UnsafePathError } from '@kata-agent/linux';
+import { readPrefix } from '../source/read-content.js';
+import { sealedPrefix } from '@kata-agent/catalogue/sealed-secret';
 
 /** A directory with more entries than a Secret can have is no volume of secrets. */
 const maxEntries = 1_000;
-const maxLinks = 8;
+
+/** Entries of the kubelet's own at the top of a volume: `..data`, and the directory that it leads to. */
+export function isInternal(name: string): boolean {
+  return name.startsWith('..');
+}
 
 /**
- * Reports whether a volume has a sealed secret: an entry that is a file or leads to one in the volume, as those of a Secret do, and
+ * Reports whether a volume has a sealed secret: a file, or a link that leads to one in the volume, as those of a Secret do, that
  * begins as one.
+ *
+ * @param paths where it can be in the volume; undefined: at each entry of the volume.
  */
-export async function hasSealedFile(volume: Directory): Promise<boolean> {
-  const names = await volume.firstNames(maxEntries + 1);
-  if (names.length > maxEntries) return false;
-  return names.some((name) => {
-    const path = fileOf(volume, name.toString('utf8'));
-    return path !== undefined && beginsSealed(volume, path);
-  });
+export async function hasSealedFile(
+  volume: Directory,
+  paths: readonly string[] | undefined,
+): Promise<boolean> {
+  const looked = paths ?? (await entriesOf(volume));
+  for (const path of looked) {
+    const place = reachedIn(volume, path);
+    if (place === undefined) continue;
+    try {
+      if (await beginsSealed(place)) return true;
+    } finally {
+      place.close();
+    }
+  }
+  return false;
 }
 
-/** Reports whether a file of a directory begins as a sealed secret. */
-export function beginsSealed(directory: Directory, path: string): boolean {
-  const file = directory.file(path, Open.ReadOnly);
+/** Reports whether what a descriptor with O_PATH refers to is a file that begins as a sealed secret. */
+export async function beginsSealed(place: Descriptor): Promise<boolean> {
+  if (!fstatSync(place.fd).isFile()) return false;
+  return (await readPrefix(place, sealedPrefix.length)).toString('latin1') === sealedPrefix;
+}
+
+/** Opens what a path leads to in a volume, with O_PATH; undefined: nothing, or something outside of it. */
+export function reachedIn(volume: Directory, path: string): Descriptor | undefined {
   try {
-    const begin = Buffer.alloc(sealedPrefix.length);
-    const length = readSync(file.fd, begin, 0, begin.length, 0);
-    return length === begin.length && begin.toString('latin1') === sealedPrefix;
-  } finally {
-    file.close();
+    return volume.reached(path);
+  } catch (error) {
+    if (error instanceof UnsafePathError || hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV'))
+      return undefined;
+    throw error;
   }
 }
 
-/** Returns the path, without links, of the file that an entry is or leads to in the volume; undefined: there is none. */
-function fileOf(volume: Directory, entry: string): string | undefined {
-  const left = [entry];
-  const resolved: string[] = [];
-  for (let links = 0; left.length > 0; ) {
-    const name = left.shift() ?? '';
-    if (name === '' || name === '.') continue;
-    if (name === '..') {
-      if (resolved.pop() === undefined) return undefined;
-      continue;
-    }
-    const path = [...resolved, name].join('/');
-    const found = volume.stat(path);
-    if (found === undefined) return undefined;
-    if (found.isSymbolicLink()) {
-      const target = volume.readLink(path);
-      links += 1;
-      if (links > maxLinks || target.startsWith('/')) return undefined;
-      left.unshift(...target.split('/'));
-      continue;
-    }
-    if (left.length > 0 ? !found.isDirectory() : !found.isFile()) return undefined;
-    resolved.push(name);
-  }
-  return resolved.length === 0 ? undefined : resolved.join('/');
+async function entriesOf(volume: Directory): Promise<readonly string[]> {
+  const names = await volume.firstNames(maxEntries + 1);
+  if (names.length > maxEntries) return [];
+  return names.map((name) => name.toString('utf8')).filter((name) => !isInternal(name));
 }

@@ -1,14 +1,14 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { Directory, mount, type Syscalls } from '@kata-agent/linux';
-import type { UndoStack } from '../container/undo-stack.js';
+import { Directory, type Syscalls } from '@kata-agent/linux';
+import type { MemoryCopies } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
 import { sharedPath } from '../source/shared-directory.js';
-import { unmount } from '../storage/unmount.js';
+import { writeContent } from '../source/write-content.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
-import { hasSealedFile } from './sealed-files.js';
-import { copyUnsealed } from './unsealed-copy.js';
+import { beginsSealed, hasSealedFile } from './sealed-files.js';
+import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';
+import type { Permit, SecretPermits } from './secret-permits.js';
+import { copyUnsealed, unsealedContent } from './unsealed-copy.js';
 
 /** Sources that Kata's agent does not look into, by the end of their path (docs/coco-facts.md, "Sealed secrets"). */
 const noSecrets = ['resolv.conf', 'termination-log', 'hostname', 'hosts', 'serviceaccount'];
@@ -16,12 +16,20 @@ const noSecrets = ['resolv.conf', 'termination-log', 'hostname', 'hosts', 'servi
 /** What the volumes use of the guest. */
 export interface SecretParts {
   readonly hub: DataHub;
-  /** A directory of the agent for the copies; created with the first. */
-  readonly directory: string;
+  readonly permits: SecretPermits;
+  readonly copies: MemoryCopies;
   readonly paths: { readonly kata: string; readonly proc: string };
   readonly syscalls: Syscalls;
-  readonly made: UndoStack;
   readonly signal: AbortSignal | undefined;
+}
+
+/** A mount whose source was opened. */
+interface SecretMount {
+  readonly source: OpenSource;
+  /** A clean path. */
+  readonly destination: string;
+  /** For errors. */
+  readonly named: string;
 }
 
 /**
@@ -30,53 +38,59 @@ export interface SecretParts {
  */
 export class SecretVolumes {
   readonly #parts: SecretParts;
-  #count = 0;
 
   constructor(parts: SecretParts) {
     this.#parts = parts;
   }
 
-  /** Returns a source, or the copy that replaces it; then the source is closed. `named`: for errors. */
-  async replaced(source: OpenSource, named: string): Promise<OpenSource> {
-    const { paths, syscalls } = this.#parts;
-    const isShared = source.path.startsWith(`${sharedPath(paths.kata)}/`);
-    if (!isShared || !source.isDirectory || noSecrets.some((end) => source.path.endsWith(end))) return source;
+  /** Returns a source, or the copy that replaces it; then the source is closed. */
+  async replaced({ source, destination, named }: SecretMount): Promise<OpenSource> {
+    const { permits, paths } = this.#parts;
+    if (!source.path.startsWith(`${sharedPath(paths.kata)}/`)) return source;
+    const files = permits.filesOf(destination);
+    if (files === undefined && noSecrets.some((end) => source.path.endsWith(end))) return source;
+    const descriptor = source.isDirectory
+      ? await this.#copyDirectory(source, files, named)
+      : await this.#copyFile(source, files?.get(''), named);
+    if (descriptor === undefined) return source;
+    source.descriptor.close();
+    return { ...source, descriptor };
+  }
+
+  async #copyDirectory(
+    source: OpenSource,
+    files: ReadonlyMap<string, Permit> | undefined,
+    named: string,
+  ): Promise<OpenSource['descriptor'] | undefined> {
+    const { hub, copies, paths, syscalls, signal } = this.#parts;
+    if (files?.size === 0) return undefined;
     const volume = Directory.open(syscalls, `/proc/self/fd/${source.descriptor.fd}`);
     try {
-      if (!(await hasSealedFile(volume))) return source;
+      const below = files === undefined ? undefined : [...files.keys()].filter((path) => path !== '');
+      if (!(await hasSealedFile(volume, below))) return undefined;
       refuseSwap(paths.proc);
-      const descriptor = await this.#copy(volume, named);
-      source.descriptor.close();
-      return { ...source, descriptor };
+      return await copies.add('32m', async (copy) => {
+        await copyUnsealed(volume, copy, { syscalls, hub, signal, named, files });
+        return undefined;
+      });
     } finally {
       volume.close();
     }
   }
 
-  async #copy(volume: Directory, named: string): Promise<OpenSource['descriptor']> {
-    const { hub, directory, syscalls, made, signal } = this.#parts;
-    if (this.#count === 0) {
-      mkdirSync(directory, { mode: 0o700 });
-      made.push(`directory ${directory}`, () => rmdirSync(directory));
-    }
-    this.#count += 1;
-    const place = join(directory, String(this.#count));
-    mkdirSync(place, { mode: 0o700 });
-    made.push(`directory ${place}`, () => rmdirSync(place));
-    const options = ['nosuid', 'nodev', 'noexec', 'mode=755', 'size=32m'];
-    mount(syscalls, { source: 'tmpfs', target: place, type: 'tmpfs', options });
-    made.push(`mount at ${place}`, () => unmount(place, syscalls));
-    const copy = Directory.open(syscalls, place);
-    try {
-      await copyUnsealed(volume, copy, { hub, signal, named });
-      const parent = Directory.open(syscalls, directory);
-      try {
-        return parent.place(String(this.#count));
-      } finally {
-        parent.close();
-      }
-    } finally {
-      copy.close();
-    }
+  /** A file that is mounted itself (`subPath`), which Kata's agent does not look into. */
+  async #copyFile(
+    { descriptor }: OpenSource,
+    permit: Permit | undefined,
+    named: string,
+  ): Promise<OpenSource['descriptor'] | undefined> {
+    const { hub, copies, paths, signal } = this.#parts;
+    if (permit === undefined || !(await beginsSealed(descriptor))) return undefined;
+    refuseSwap(paths.proc);
+    const content = await unsealedContent(descriptor, permit, { hub, signal, named, limit: maxSealedBytes });
+    return copies.add('2m', (copy) => {
+      writeContent(copy, 'secret', content);
+      return Promise.resolve('secret');
+    });
   }
 }

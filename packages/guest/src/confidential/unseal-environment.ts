@@ -2,28 +2,40 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
-import { isSealed } from './sealed-secret.js';
+import { isSealed } from '@kata-agent/catalogue/sealed-secret';
+import type { SecretPermits } from './secret-permits.js';
 
 /**
- * Returns the environment with the plain text of its sealed secrets. Kata's agent starts the container all the same if one cannot be
- * unsealed; here that is an error.
+ * Returns the environment with the plain text of its sealed secrets, where that is allowed; the others stay text. Kata's agent starts
+ * the container all the same if one cannot be unsealed; here that is an error.
  */
 export async function unsealEnvironment(
   env: readonly string[],
   hub: DataHub,
-  { proc, signal }: { readonly proc: string; readonly signal: AbortSignal | undefined },
+  {
+    permits,
+    proc,
+    signal,
+  }: {
+    readonly permits: Pick<SecretPermits, 'ofVariable'>;
+    readonly proc: string;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<readonly string[]> {
   const unsealed: string[] = [];
   for (const entry of env) {
     const at = entry.indexOf('=');
     const value = entry.slice(at + 1);
-    if (at < 0 || !isSealed(value)) {
+    const name = entry.slice(0, Math.max(at, 0));
+    const permit = at >= 0 && isSealed(value) ? permits.ofVariable(name) : undefined;
+    if (permit === undefined) {
       unsealed.push(entry);
       continue;
     }
     refuseSwap(proc);
-    const name = entry.slice(0, at);
-    unsealed.push(`${name}=${textOf(name, await hub.unsealSecret(Buffer.from(value), signal))}`);
+    const sealed = Buffer.from(value);
+    permit(sealed, `the variable ${quotedWord(name)}`);
+    unsealed.push(`${name}=${textOf(name, await hub.unsealSecret(sealed, signal))}`);
   }
   return unsealed;
 }

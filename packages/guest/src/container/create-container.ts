@@ -22,10 +22,12 @@ import { isBind, mountRules } from '../spec/mounts.js';
 import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { mappedRoot } from '../spec/user-namespace.js';
 import { ContainerSources } from '../source/container-sources.js';
+import { MemoryCopies } from '../source/memory-copies.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
+import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { loadAndMountOwnRoot } from '../image/load-own-root.js';
@@ -177,6 +179,9 @@ async function build(
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
   const directory = join(bundle, 'mounts');
+  const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
+  // The name that rules saw: of the same annotations, read by the same function.
+  const permits = secretPermits(context.secrets, context.namesOf(given.annotations ?? {}).inPod);
   const sources = new ContainerSources({
     container: id,
     directory,
@@ -188,13 +193,7 @@ async function build(
     made,
     places,
     throughStorages: (source) => context.storages.throughStorages(source),
-    secrets: await loadSecretVolumes(dataHub, {
-      directory: join(bundle, 'secrets'),
-      paths,
-      syscalls,
-      made,
-      signal,
-    }),
+    secrets: await loadSecretVolumes(dataHub, { permits, copies, paths, syscalls, signal }),
   });
 
   const rootfs =
@@ -242,7 +241,7 @@ async function build(
       log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
   };
   leftOut(sysctls.write(networkSysctls));
-  const unsealed = await withSecrets(spec, context, signal);
+  const unsealed = await withSecrets(spec, permits, context, signal);
   writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
 
   if (cgroup.isScope) checkSystemdBus(runtime.known);
@@ -318,12 +317,17 @@ function translatedPci({ process, ...spec }: OciSpec, addresses: PciAddresses): 
 /** Only the file for the runtime has the plain text of sealed secrets. */
 async function withSecrets<Spec extends { readonly process: OciProcess }>(
   spec: Spec,
+  permits: SecretPermits,
   { dataHub, paths }: Pick<CreationContext, 'dataHub' | 'paths'>,
   signal: AbortSignal | undefined,
 ): Promise<Spec> {
   if (dataHub === undefined) return spec;
   const { unsealEnvironment } = await import('../confidential/unseal-environment.js');
-  const env = await unsealEnvironment(spec.process.env ?? [], dataHub, { proc: paths.proc, signal });
+  const env = await unsealEnvironment(spec.process.env ?? [], dataHub, {
+    permits,
+    proc: paths.proc,
+    signal,
+  });
   return { ...spec, process: { ...spec.process, env } };
 }
 

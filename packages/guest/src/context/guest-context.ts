@@ -5,6 +5,7 @@ import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
 import type { DataHub } from '../confidential/data-hub.js';
+import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { VfioDevices } from '../device/vfio-devices.js';
@@ -44,6 +45,8 @@ export interface SettingsPart {
   readonly namesOf: NamesOf;
   /** Undefined: there is none. */
   readonly dataHub: DataHub | undefined;
+  /** Undefined: all that the host puts into a container are unsealed. */
+  readonly secrets: readonly PermittedSecret[] | undefined;
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */

@@ -3,6 +3,7 @@ import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { StreamRef } from '../request/actions.js';
 import type { DataHub } from '../confidential/data-hub.js';
+import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { GuestAccess } from './guest-access.js';
 
@@ -43,6 +44,8 @@ export interface GuestOptions {
   readonly clockFloor?: number | undefined;
   /** Absent: there is none, and sealed secrets stay sealed, as with Kata's agent. */
   readonly dataHub?: DataHub | undefined;
+  /** The only places where sealed secrets are unsealed. Absent: there is no configuration, and all are, as with Kata's agent. */
+  readonly secrets?: readonly PermittedSecret[] | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
   /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */

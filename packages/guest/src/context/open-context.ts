@@ -102,6 +102,7 @@ export function openContext(options: GuestOptions): GuestContext {
       namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
       pipeSize: options.pipeSize ?? 0,
       dataHub: options.dataHub,
+      secrets: options.secrets,
       images: options.images,
       imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',

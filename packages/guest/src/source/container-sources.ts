@@ -75,7 +75,7 @@ export class ContainerSources {
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
     const opened = this.#open(mount.source ?? '', named, { isRoot: false, access });
-    const source = await this.#unsealed(opened, named);
+    const source = await this.#unsealed(opened, mount.destination, named);
     // guest_paths that lists /dev or a directory in it makes devices visible; only one that it names can be opened.
     const isNamed = source.kind !== 'kernel' || source.below === '';
     if (source.device !== undefined && isNamed)
@@ -129,11 +129,11 @@ export class ContainerSources {
     }
   }
 
-  async #unsealed(source: OpenSource, named: string): Promise<OpenSource> {
+  async #unsealed(source: OpenSource, destination: string, named: string): Promise<OpenSource> {
     const { secrets } = this.#parts;
     if (secrets === undefined) return source;
     try {
-      return await secrets.replaced(source, named);
+      return await secrets.replaced({ source, destination, named });
     } catch (error) {
       source.descriptor.close();
       throw error;

@@ -1,0 +1,63 @@
+/** What a sealed secret begins with (docs/coco-facts.md, "Sealed secrets"). */
+export const sealedPrefix = 'sealed.';
+
+/** A sealed secret has at most this many bytes: one of a key broker's resources with a signature. */
+export const maxSealedBytes: number = 1024 * 1024;
+
+export function isSealed(text: string): boolean {
+  return text.startsWith(sealedPrefix);
+}
+
+/** What the payload of a sealed secret says it is. */
+export type SealedPayload =
+  /** A resource of a key broker. */
+  | { readonly type: 'vault'; readonly provider: string; readonly name: string }
+  /** Data that the secret has in itself, encrypted with a key of a key manager. */
+  | { readonly type: 'envelope' };
+
+/**
+ * Parses the payload of `sealed.HEADER.PAYLOAD.SIGNATURE`, a JWS with base64url without padding and JSON in it. Only what each
+ * reader understands alike: four parts, canonical base64url, and no name of JSON twice. The signature is the data hub's to verify.
+ *
+ * @returns a sentence about what is wrong, for another text.
+ */
+export function parseSealed(text: string): SealedPayload | string {
+  const parts = text.split('.');
+  const [, , payload = ''] = parts;
+  if (parts.length !== 4 || !isSealed(text)) return 'it does not have the four parts of a sealed secret';
+  const bytes = Buffer.from(payload, 'base64url');
+  if (bytes.toString('base64url') !== payload) return 'its payload is not base64url without padding';
+  const json = readJson(bytes);
+  if (json === undefined) return 'its payload is not JSON whose names occur once';
+  const { type, provider, name } = json;
+  if (type === 'envelope') return { type };
+  if (type !== 'vault') return 'its type is neither "vault" nor "envelope"';
+  if (typeof provider !== 'string' || typeof name !== 'string') return 'it names no provider and resource';
+  return { type, provider, name };
+}
+
+/** Undefined: not UTF-8, no object, or one in which a name occurs twice, so that readers differ in the value that they take. */
+function readJson(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  let text: string;
+  let value: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  // In valid JSON each member has exactly one colon outside of strings.
+  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
+  return colons === membersOf(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
+}
+
+function membersOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const values = Object.values(value);
+  return (
+    (Array.isArray(value) ? 0 : values.length) +
+    values.reduce<number>((sum, each) => sum + membersOf(each), 0)
+  );
+}
