@@ -115,6 +115,7 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
     rootfs: '/',
     shared: {},
     capabilities,
+    onlineCpus: Array.from({ length: 128 }, (_, cpu) => cpu),
     hooks: 'refuse',
     hostname: '',
     resolvConf: undefined,

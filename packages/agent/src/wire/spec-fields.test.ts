@@ -159,6 +159,7 @@ function built(spec: Spec): string | undefined {
         flaws: [],
         hugePages: ['2MB'],
       },
+      onlineCpus: Array.from({ length: 128 }, (_, cpu) => cpu),
       hooks: 'allow',
       hostname: 'sandbox',
       resolvConf: undefined,

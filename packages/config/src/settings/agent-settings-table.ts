@@ -246,7 +246,8 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     key: 'sysctls',
     type: listOf(sysctl, 'list of sysctls'),
     default: [],
-    purpose: 'Sysctls that a container may set in addition to the safe ones of Kubernetes.',
+    purpose:
+      'Sysctls that a container may set in addition to the safe ones of Kubernetes, also those of the whole guest. The request has the value: a rule can pin it.',
     example: '["net.core.somaxconn"]',
     opensGuest: true,
     override: false,

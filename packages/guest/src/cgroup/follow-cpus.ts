@@ -3,25 +3,27 @@ import { dirname, join } from 'node:path';
 import { writeCgroupFile } from './cgroup-files.js';
 import type { Container } from '../container/container.js';
 import { formatCpuList, parseCpuList } from '../resource/cpu-list.js';
+import { usableCpus } from '../spec/resources.js';
 
 /**
  * Updates the cpusets of containers after CPUs were plugged: a container whose spec names CPUs gets those of them that are
- * online. On v1 a cpuset can have only CPUs of its parent, so the cgroups above are widened first; v2 accepts any list and
- * uses the online CPUs of it.
+ * online. On v1 a cpuset can have only CPUs of its parent, so the cgroups above are widened first; v2 accepts any CPU that the
+ * kernel can have, and no other.
  */
 export function followCpus(containers: readonly Container[], online: readonly number[], root: string): void {
   for (const { cgroup, cpus } of containers) {
     if (cpus === '') continue;
     if (cgroup.version === 2) {
       // systemd has removed the cgroup of a scope whose processes have ended.
-      writeCgroupFile(join(cgroup.directory, 'cpuset.cpus'), cpus);
+      const wanted = usableCpus(cpus, online);
+      if (wanted !== '') writeCgroupFile(join(cgroup.directory, 'cpuset.cpus'), wanted);
       continue;
     }
     const directory = cgroup.controllers.get('cpuset');
     if (directory === undefined) continue;
-    const wanted = parseCpuList(cpus).filter((cpu) => online.includes(cpu));
+    const wanted = usableCpus(cpus, online);
     widenAbove(directory, online, root);
-    if (wanted.length > 0) writeFileSync(join(directory, 'cpuset.cpus'), formatCpuList(wanted));
+    if (wanted !== '') writeFileSync(join(directory, 'cpuset.cpus'), wanted);
   }
 }
 

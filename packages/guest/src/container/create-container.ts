@@ -12,6 +12,7 @@ import { type PciAddresses, withGuestAddresses } from '../device/pci-environment
 import { guestDevices } from '../device/guest-devices.js';
 import { mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciProcess, OciSpec } from '../request/oci-spec.js';
+import { onlineCpus } from '../resource/online.js';
 import { create, remove } from '../runtime/commands.js';
 import { checkSystemdBus } from '../runtime/systemd-bus.js';
 import { admitMounts } from '../spec/admission.js';
@@ -54,7 +55,7 @@ import { placeRootfs, resolvConfFor } from './rootfs.js';
 import { namespacesOf } from './namespace-sysctls.js';
 import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
-import { podNetwork, SysctlChanges } from './sysctl-changes.js';
+import { podNetwork, SysctlChanges, wholeGuest } from './sysctl-changes.js';
 import { UndoStack } from './undo-stack.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 
@@ -213,13 +214,14 @@ async function build(
   const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
   const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
-  const { spec, networkSysctls, namespaceSysctls, cgroup, warnings } = buildSpec(
+  const { spec, networkSysctls, namespaceSysctls, guestSysctls, cgroup, warnings } = buildSpec(
     translatedPci(withHooks({ ...bound, mounts }, sandbox, context.hooks), attached.pciAddresses),
     {
       containerId: id,
       rootfs,
       shared: { ...sandbox.shared, network: network?.path },
       capabilities,
+      onlineCpus: onlineCpus(paths.sys),
       hooks: context.hooks,
       hostname: sandbox.hostname,
       resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
@@ -241,6 +243,9 @@ async function build(
       log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
   };
   leftOut(sysctls.write(networkSysctls));
+  const ofGuest = new SysctlChanges(wholeGuest, paths.proc);
+  made.push('sysctls of the guest', () => ofGuest.takeBack());
+  leftOut(ofGuest.write(guestSysctls));
   const unsealed = await withSecrets(spec, permits, context, signal);
   writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
 
@@ -302,6 +307,7 @@ async function build(
   keepSaved(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();
+  ofGuest.keep();
   ownSysctls.keep();
   nested.keep();
   network?.descriptor.close();

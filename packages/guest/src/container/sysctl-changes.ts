@@ -22,6 +22,12 @@ export const podNetwork: SysctlNamespaces = {
   within: (_, task) => task(),
 };
 
+/** The sysctls of no namespace. */
+export const wholeGuest: SysctlNamespaces = {
+  identity: () => 'guest',
+  within: (_, task) => task(),
+};
+
 /** A write to a sysctl by a container that is being created. Undefined: the kernel does not allow reading it. */
 interface Change {
   readonly owner: SysctlChanges;

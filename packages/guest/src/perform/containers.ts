@@ -14,7 +14,8 @@ import { passStdio } from '../stdio/pass-stdio.js';
 import { pause, resume, start, update } from '../runtime/commands.js';
 import type { PlaceOwner } from '../source/other-containers.js';
 import { admitRequest } from '../spec/admission.js';
-import { settableResources } from '../spec/resources.js';
+import { onlineCpus } from '../resource/online.js';
+import { missingCpus, settableResources } from '../spec/resources.js';
 import { cleanStorages } from '../storage/clean-storages.js';
 import { translated } from '../error/translate-error.js';
 
@@ -135,14 +136,17 @@ export async function takeDown(guest: Guest, container: Container, timeoutSecond
 }
 
 export function updateContainer(guest: Guest, { id, resources }: UpdateContainer): Promise<void> {
-  const { runtime, commands, capabilities } = guest.context;
+  const { runtime, commands, capabilities, paths, log } = guest.context;
   const task = async (): Promise<void> => {
     const container = guest.container(id);
     const { hugePages } = await capabilities();
-    await commands.run({ container: id, command: 'update', call: guest.signal }, (signal) =>
-      update(runtime, id, settableResources(resources, hugePages), signal),
-    );
     const cpus = resources.cpu?.cpus ?? '';
+    const online = onlineCpus(paths.sys);
+    const settable = settableResources(resources, { hugePages, onlineCpus: online });
+    for (const warning of missingCpus(cpus, online)) log('warn', warning, { container: id });
+    await commands.run({ container: id, command: 'update', call: guest.signal }, (signal) =>
+      update(runtime, id, settable, signal),
+    );
     if (cpus === '') return;
     container.cpus = cpus;
     container.changed();

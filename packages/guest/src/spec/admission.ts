@@ -132,7 +132,7 @@ const specChecks: OrderedChecks<RequestedSpec> = {
   'masked paths': ({ spec }) => checkHiddenPaths('maskedPaths', spec.linux.maskedPaths),
   'read-only paths': ({ spec }) => checkHiddenPaths('readonlyPaths', spec.linux.readonlyPaths),
   namespaces: ({ spec }) => checkNamespaces(spec.linux.namespaces),
-  'namespaces of sysctls': ({ spec }) => checkSysctlNamespaces(spec.linux.sysctl),
+  'namespaces of sysctls': ({ spec, access }) => checkSysctlNamespaces(spec.linux.sysctl, access),
 };
 
 /** Throws for a request to create a container that is refused before anything is done. */

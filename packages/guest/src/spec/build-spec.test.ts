@@ -19,6 +19,7 @@ const context: SpecContext = {
     hugePages: [],
     flaws: [],
   },
+  onlineCpus: [0, 1],
   hooks: 'refuse',
   hostname: 'pod',
   resolvConf: undefined,
@@ -64,8 +65,47 @@ test('sysctls are written by the agent, and not passed to the OCI runtime', () =
   assert.deepEqual(built.networkSysctls, { 'net.ipv4.ip_forward': '1' });
   assert.deepEqual(built.namespaceSysctls, { 'kernel.shm_rmid_forced': '1' });
   assert.equal(built.spec.linux?.sysctl, undefined);
-  assert.throws(() => build({ linux: { sysctl: { 'kernel.core_pattern': '1' } } }), { kind: 'invalid' });
+  assert.throws(() => build({ linux: { sysctl: { 'vm.overcommit_memory': '1' } } }), { kind: 'invalid' });
   assert.throws(() => build({ linux: { sysctl: { 'net/../../x': '1' } } }), { kind: 'invalid' });
+});
+
+test('a sysctl of the whole guest is written if the configuration names it, and never one that runs a program', () => {
+  const sysctl = { 'vm/overcommit_memory': '1', 'kernel.shm_rmid_forced': '1', 'net.core.somaxconn': '9' };
+  for (const privileged of ['refuse', 'allow'] as const) {
+    const access = { ...openAccess, privileged, sysctls: ['vm.overcommit_memory', 'net.core.somaxconn'] };
+    const built = build({ linux: { sysctl } }, { access });
+    assert.deepEqual(built.guestSysctls, { 'vm.overcommit_memory': '1' });
+    assert.deepEqual(built.namespaceSysctls, { 'kernel.shm_rmid_forced': '1' });
+    assert.deepEqual(built.networkSysctls, { 'net.core.somaxconn': '9' });
+  }
+  for (const name of [
+    'kernel.core_pattern',
+    'kernel/core_pattern',
+    'kernel.modprobe',
+    'kernel.poweroff_cmd',
+    'kernel.usermodehelper.bset',
+    'fs.binfmt_misc.register',
+  ]) {
+    const access = { ...openAccess, sysctls: [name.replaceAll('/', '.')] };
+    assert.throws(
+      () => build({ linux: { sysctl: { [name]: '|/bin/sh' } } }, { access }),
+      { kind: 'refused' },
+      name,
+    );
+  }
+});
+
+test('CPUs that the guest does not have are left out with a warning, as with Kata’s agent', () => {
+  const cpuset = (cpus: string): readonly unknown[] => {
+    const { spec, warnings } = build({ linux: { resources: { cpu: { cpus, shares: 5n } } } });
+    return [spec.linux?.resources?.cpu?.cpus, spec.linux?.resources?.cpu?.shares, warnings];
+  };
+  const warning = (missing: string): string =>
+    `CPUs ${missing} of the container's cpuset are left out: the guest does not have them online`;
+  assert.deepEqual(cpuset('0-1'), ['0-1', 5n, []]);
+  assert.deepEqual(cpuset('1-3,7'), ['1', 5n, [warning('2-3,7')]]);
+  assert.deepEqual(cpuset('4'), [undefined, 5n, [warning('4')]]);
+  assert.throws(() => cpuset('0-'), { kind: 'invalid', message: /is not a list such as 0-3,8/ });
 });
 
 test('cgroup paths', () => {

@@ -7,7 +7,7 @@ import type { DeviceContext } from './device-context.js';
 import { containerDevices } from './devices.js';
 import { cleanMount } from './mounts.js';
 import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
-import { settableResources } from './resources.js';
+import { missingCpus, settableResources } from './resources.js';
 import { enforceableProfile, ignoredLabels } from './security-labels.js';
 import { splitSysctls } from './sysctls.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
@@ -18,6 +18,8 @@ export interface SpecContext extends DeviceContext {
   readonly rootfs: string;
   readonly shared: SharedNamespaces;
   readonly capabilities: Capabilities;
+  /** Numbers of the CPUs that are online. */
+  readonly onlineCpus: readonly number[];
   readonly hooks: HookSetting;
   /** The sandbox's hostname, for a container whose spec has none. */
   readonly hostname: string;
@@ -32,6 +34,8 @@ export interface BuiltSpec {
   readonly networkSysctls: Readonly<Record<string, string>>;
   /** Sysctls of IPC and UTS namespaces, which the agent writes once the container has those. */
   readonly namespaceSysctls: Readonly<Record<string, string>>;
+  /** Sysctls of the whole guest, which the configuration names and the agent writes. */
+  readonly guestSysctls: Readonly<Record<string, string>>;
   readonly cgroup: ContainerCgroup;
   /** For the agent log: what the request has and the guest ignores. */
   readonly warnings: readonly string[];
@@ -56,8 +60,12 @@ export function buildSpec(requested: OciSpec, context: SpecContext): BuiltSpec {
     },
     networkSysctls: sysctls.network,
     namespaceSysctls: sysctls.own,
+    guestSysctls: sysctls.guest,
     cgroup,
-    warnings: ignoredLabels(process, linux, capabilities),
+    warnings: [
+      ...ignoredLabels(process, linux, capabilities),
+      ...missingCpus(linux.resources?.cpu?.cpus, context.onlineCpus),
+    ],
   };
 }
 
@@ -102,7 +110,8 @@ function runnableLinux(linux: OciLinux, cgroupsPath: string, context: SpecContex
   const { shared, capabilities } = context;
   const requested = { devices: linux.devices, rules: linux.resources?.devices };
   const { devices, rules } = containerDevices(requested, context);
-  const resources = settableResources(linux.resources ?? {}, capabilities.hugePages);
+  const { hugePages } = capabilities;
+  const resources = settableResources(linux.resources ?? {}, { hugePages, onlineCpus: context.onlineCpus });
   const { processes } = capabilities;
   return {
     uidMappings: linux.uidMappings,

@@ -19,7 +19,7 @@ export interface DeviceContext {
   readonly bound: readonly BoundDevice[];
   /** Devices that belong to what the request attaches or names; they replace nodes of the request. */
   readonly injected: readonly InjectedDevice[];
-  readonly access: Pick<GuestAccess, 'privileged' | 'devices'>;
+  readonly access: Pick<GuestAccess, 'privileged' | 'devices' | 'sysctls'>;
   readonly guest: GuestDevices;
 }
 

@@ -32,7 +32,7 @@ function made(
   access: Pick<GuestAccess, 'privileged' | 'devices'>,
   bound: readonly BoundDevice[] = [],
 ): ContainerDevices {
-  const context = { attached: [], bound, injected: [], access, guest };
+  const context = { attached: [], bound, injected: [], access: { sysctls: [], ...access }, guest };
   for (const device of devices) checkDevice(device, context);
   checkDeviceRules(rules, translateDevices(devices, context), context);
   return containerDevices({ devices, rules }, context);

@@ -9,6 +9,8 @@ type Sysctls = Readonly<Record<string, string>>;
 export interface SplitSysctls {
   /** Of the container's IPC and UTS namespaces. */
   readonly own: Sysctls;
+  /** Of no namespace: they are the whole guest's. */
+  readonly guest: Sysctls;
   /** `net.*`: for the sandbox's network namespace, which the container shares. */
   readonly network: Sysctls;
 }
@@ -54,11 +56,13 @@ export function splitSysctls(sysctls: Sysctls | undefined): SplitSysctls {
   const entries = Object.entries(sysctls ?? {}).map(
     ([key, value]) => [sysctlName(sysctlPath(key)), value] as const,
   );
-  const isNetwork = ([name]: readonly [string, string]): boolean => name.startsWith('net.');
-  return {
-    own: Object.fromEntries(entries.filter((entry) => !isNetwork(entry))),
-    network: Object.fromEntries(entries.filter(isNetwork)),
+  const partOf = (name: string): keyof SplitSysctls => {
+    if (name.startsWith('net.')) return 'network';
+    return namespaceOf(name) === undefined ? 'guest' : 'own';
   };
+  const part = (wanted: keyof SplitSysctls): Sysctls =>
+    Object.fromEntries(entries.filter(([name]) => partOf(name) === wanted));
+  return { own: part('own'), guest: part('guest'), network: part('network') };
 }
 
 /** Numbers, lists and ranges of numbers: `4096 131072 6291456`, `8080,9148-9150`. An empty value changes nothing. */
@@ -75,24 +79,43 @@ function checkValue(name: string, value: string): void {
   throw new GuestError('invalid', `sysctl ${name} does not take ${quotedWord(value)}: give it ${wanted}`);
 }
 
+/** The value is a program, or a part of its command line, that the kernel runs as root of the guest. */
+const runsPrograms =
+  /^(?:kernel\.(?:core_pattern|core_pipe_limit|hotplug|modprobe|poweroff_cmd)|kernel\.usermodehelper\..+|fs\.binfmt_misc\..+)$/;
+
 /**
- * Refuses a sysctl of the whole guest, which no container may set.
+ * Refuses a sysctl of the whole guest, unless the configuration names it. One that would make the kernel run a program of
+ * the request's choice is refused in any case.
  *
- * @throws GuestError `invalid`
+ * @throws GuestError `invalid`, as with Kata's agent; `refused`
  */
-export function checkSysctlNamespaces(sysctls: Sysctls | undefined): void {
-  const name = Object.keys(splitSysctls(sysctls).own).find((each) => namespaceOf(each) === undefined);
-  if (name === undefined) return;
-  throw new GuestError(
-    'invalid',
-    `sysctl ${name} does not belong to a namespace of the container; help: set it in the guest's image`,
-  );
+export function checkSysctlNamespaces(
+  sysctls: Sysctls | undefined,
+  { sysctls: named }: Pick<GuestAccess, 'sysctls'>,
+): void {
+  const allowed = allowedNames(named);
+  for (const name of Object.keys(splitSysctls(sysctls).guest)) {
+    if (runsPrograms.test(name))
+      throw new GuestError(
+        'refused',
+        `sysctl ${name} makes the kernel run a program in the guest; help: set it in the guest's image`,
+      );
+    if (!allowed.has(name))
+      throw new GuestError(
+        'invalid',
+        `sysctl ${name} does not belong to a namespace of the container; help: set it in the guest's image, or add it to sysctls = ["${name}"]`,
+      );
+  }
+}
+
+function allowedNames(named: readonly string[]): ReadonlySet<string> {
+  return new Set(named.map((name) => sysctlName(sysctlPath(name))));
 }
 
 /** @throws GuestError `invalid` for a value that a sysctl does not accept. */
 export function checkSysctlValues(sysctls: Sysctls | undefined): void {
-  const { own, network } = splitSysctls(sysctls);
-  for (const [name, value] of Object.entries({ ...own, ...network })) checkValue(name, value);
+  const { own, guest, network } = splitSysctls(sysctls);
+  for (const [name, value] of Object.entries({ ...own, ...guest, ...network })) checkValue(name, value);
 }
 
 /**
@@ -105,9 +128,9 @@ export function refuseSysctls(
   { privileged, sysctls: named }: Pick<GuestAccess, 'privileged' | 'sysctls'>,
 ): void {
   if (privileged === 'allow') return;
-  const { own, network } = splitSysctls(sysctls);
-  const allowed = new Set(named.map((name) => sysctlName(sysctlPath(name))));
-  for (const name of [...Object.keys(own), ...Object.keys(network)]) {
+  const { own, guest, network } = splitSysctls(sysctls);
+  const allowed = allowedNames(named);
+  for (const name of Object.keys({ ...own, ...guest, ...network })) {
     if (safe.has(name) || namespaceOf(name) !== undefined || allowed.has(name)) continue;
     throw new GuestError('refused', `sysctl ${name} is refused; help: add it to sysctls = ["${name}"]`);
   }
