@@ -23,6 +23,7 @@ export const setups: readonly RuntimeSetup[] = [
   { runtime: 'rs', guest: 'shared-fs' },
   { runtime: 'go', guest: 'confidential' },
   { runtime: 'rs', guest: 'confidential' },
+  { runtime: 'rs', guest: 'confidential', emptyDirs: 'shared-fs' },
   { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' },
   { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs' },
   // Each file's images get layers below.
@@ -77,7 +78,7 @@ export async function expectedOf(file: string, general: RuntimeSetup): Promise<r
   const configuration = await loaded(generatedFor(workloads, setup, images));
   const authorizer = authorizerWith(configuration);
   return workloads.map((workload) => ({
-    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}${setup.verifiedLayers === undefined ? '' : ', verified'}`,
+    name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}${setup.emptyDirs === undefined ? '' : ` emptyDirs ${setup.emptyDirs}`}${setup.verifiedLayers === undefined ? '' : ', verified'}`,
     setup,
     workload,
     calls: expectedCalls(workload, setup, images),

@@ -102,6 +102,7 @@ interface Setup {
   readonly runtime: 'go' | 'rs' | 'remote';
   readonly guest: 'shared-fs' | 'confidential';
   readonly snapshotter?: 'erofs';
+  readonly emptyDirs?: 'shared-fs';
 }
 
 const setups: readonly Setup[] = [
@@ -111,6 +112,8 @@ const setups: readonly Setup[] = [
   { runtime: 'remote', guest: 'confidential' },
   { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' },
   { runtime: 'rs', guest: 'confidential', snapshotter: 'erofs' },
+  // As with its remote hypervisor.
+  { runtime: 'rs', guest: 'confidential', emptyDirs: 'shared-fs' },
 ];
 
 /** With WORKLOADS=all each workload runs in all setups; otherwise each runs in one of them. */
@@ -124,8 +127,9 @@ describe('workloads on an agent with their generated configuration', {
   skip: whyNoContainers('iproute2', 'erofs-utils', 'e2fsprogs', 'fdisk', 'util-linux') ?? false,
 }, () => {
   for (const { file, ...setup } of cases) {
-    const { runtime, guest, snapshotter } = setup;
-    const layers = snapshotter === undefined ? '' : ' from EROFS layers';
+    const { runtime, guest, snapshotter, emptyDirs } = setup;
+    const mode = emptyDirs === undefined ? '' : ` and emptydir_mode ${emptyDirs}`;
+    const layers = `${snapshotter === undefined ? '' : ' from EROFS layers'}${mode}`;
     it(`${file} with the runtime ${runtime} ${guests[guest]}${layers}, or is refused as config check says`, async () => {
       for (const { outcome, check } of await replayAll(file, setup)) {
         const { refused, failed, calls } = outcome;
@@ -183,11 +187,11 @@ interface Checked {
 /** Replays every workload of a file, each on a new agent, and checks it without one. */
 async function replayAll(
   file: string,
-  { runtime, guest, snapshotter }: Setup,
+  { runtime, guest, snapshotter, emptyDirs }: Setup,
 ): Promise<readonly { readonly outcome: Outcome; readonly check: Checked }[]> {
-  const pod = ['--pod', directory + file, ...images, '--runtime', runtime, '--guest', guest].concat(
-    snapshotter === undefined ? [] : ['--snapshotter', snapshotter],
-  );
+  const pod = ['--pod', directory + file, ...images, '--runtime', runtime, '--guest', guest]
+    .concat(snapshotter === undefined ? [] : ['--snapshotter', snapshotter])
+    .concat(emptyDirs === undefined ? [] : ['--emptydir-mode', emptyDirs]);
   const made = (await client('config', 'generate', ...pod)).stdout;
   // Its images have no digests, which `--puller built-in` demands. A host that brings layers pulls them.
   const pulls = guest === 'confidential' && snapshotter === undefined;

@@ -7,14 +7,15 @@ export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/
 export { hostnames, podNames } from './calls/host-name.js';
 export { digestIn, imageNames, isPinned, repositoryOf } from './calls/image-names.js';
 export { isLocalVolume, localDirectory } from './calls/local-volume.js';
-export { watchedDriver } from './calls/mounts.js';
+export type { MountedVolume } from './calls/mounted-volume.js';
+export { sharedMemory, watchedDriver } from './calls/mounts.js';
 export { maskedPaths, optionalMaskedPaths, readOnlyPaths } from './calls/masked-paths.js';
 export {
   layerOption,
   mayWriteToDisk,
   partitionOption,
 } from './calls/root-layers.js';
-export { pullsImages, type RuntimeSetup } from './calls/runtime-setup.js';
+export { emptyDirModes, namesHostFiles, pullsImages, type RuntimeSetup } from './calls/runtime-setup.js';
 export { celLiteral, wrappedList } from './facts/cel-literal.js';
 export { type Entry, type FactName, fuller, originKey } from './facts/fact-name.js';
 export { sourcePlace } from './facts/source-place.js';

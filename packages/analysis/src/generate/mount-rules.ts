@@ -1,4 +1,5 @@
 import {
+  namesHostFiles,
   pullsImages,
   type RuntimeSetup,
   type Workload,
@@ -14,8 +15,8 @@ export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup):
   const local = volumes.filter((volume) => isLocalVolume(volume, setup)).map(({ name }) => name);
   const rows = [
     once,
-    own([...new Set(local)]),
-    prepared,
+    own([...new Set(local)], setup),
+    prepared(setup),
     storages(workloads),
     ...(local.length === 0 ? [] : [localStorages]),
     ...(pullsImages(setup) ? [pulled] : []),
@@ -33,8 +34,9 @@ const once: Row = {
 };
 
 /** `local`: names of volumes whose directory is in that of the pause container. */
-function own(local: readonly string[]): Row {
-  const directory = `${celLiteral(localDirectory.before)} + sandbox.id + ${celLiteral(localDirectory.after)}`;
+function own(local: readonly string[], setup: RuntimeSetup): Row {
+  const { before, after } = localDirectory(setup);
+  const directory = `${celLiteral(before)} + sandbox.id + ${celLiteral(after)}`;
   const volume = `m.type == "local" && ${celLiteral(local)}.exists(v, m.source == ${directory} + v)`;
   return {
     name: 'mounts-apart',
@@ -46,15 +48,21 @@ function own(local: readonly string[]): Row {
   };
 }
 
-const prepared: Row = {
-  name: 'mounts-prepared',
-  description: 'A mount of a volume that the guest creates has its storage in the same request. Every pod.',
-  expression:
-    'mounts.all(m, !(m.source.within("/run/kata-containers/sandbox/storage") ||\n' +
-    '    m.source.within("/run/kata-containers/sandbox/ephemeral") || m.source.contains("/watchable/")) ||\n' +
-    '  request.storages.exists(s, s.mount_point == m.source))',
-  message: 'the storage of a mount is missing',
-};
+/** runtime-rs sends a watched volume once for a pod: a later container, and a second mount, have only the mount. */
+function prepared(setup: RuntimeSetup): Row {
+  const earlier = namesHostFiles(setup)
+    ? ' ||\n  m.source.contains("/watchable/") && sandbox.members.exists(c, c.name != "" && c.state != "removed")'
+    : '';
+  return {
+    name: 'mounts-prepared',
+    description: 'A mount of a volume that the guest creates has its storage. Every pod.',
+    expression:
+      'mounts.all(m, !(m.source.within("/run/kata-containers/sandbox/storage") ||\n' +
+      '    m.source.within("/run/kata-containers/sandbox/ephemeral") || m.source.contains("/watchable/")) ||\n' +
+      `  request.storages.exists(s, s.mount_point == m.source)${earlier})`,
+    message: 'the storage of a mount is missing',
+  };
+}
 
 /** Disks are named by their address in the machine: slot and function, or two numbers on a SCSI bus. */
 function storages(workloads: readonly Workload[]): Row {

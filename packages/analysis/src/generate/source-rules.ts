@@ -4,11 +4,13 @@ import {
   type RuntimeSetup,
   celLiteral,
   layerOption,
+  namesHostFiles,
   wrappedList,
 } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 import { isMessage } from '@bufbuild/protobuf';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
+import { eachContainer } from './each-container.js';
 import { asCreate } from './expected-message.js';
 
 const shared = `${sharedDirectory}/`;
@@ -16,7 +18,7 @@ const shared = `${sharedDirectory}/`;
 /** Rules that bind each mount and each storage to its source. */
 export function sourceRules(calls: readonly ExpectedCall[], setup: RuntimeSetup): readonly ExtraRule[] {
   return [
-    files(setup),
+    namesHostFiles(setup) ? hostFiles(calls) : files,
     watched,
     storageFields(setup),
     ...sandboxStorages(calls),
@@ -24,26 +26,72 @@ export function sourceRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
   ];
 }
 
+const last = (path: string): string => `${path}.split("/")[${path}.split("/").size() - 1]`;
+
+const notTheSource = 'this is not the source of this mount';
+
 /**
- * The runtimes name a shared file `ID-RANDOM-NAME`, where NAME is the last part of the mount point; runtime-rs writes
- * `sandbox` instead of the ID if it shares files. So no file can replace another, or that of another container.
+ * A file of a container is named `CID-HEX16-NAME`, where NAME is the last part of the mount point. So no file can replace
+ * another, or that of another container.
  */
-function files({ runtime, guest }: RuntimeSetup): ExtraRule {
-  const owner = runtime === 'rs' && guest === 'shared-fs' ? '"sandbox"' : 'request.container_id';
-  const directory = runtime === 'rs' && guest === 'shared-fs' ? `${shared}passthrough/` : shared;
-  const pattern = `^${directory}(watchable/)?[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+)*-[a-z0-9]{16}-[^/]+$`;
-  const last = (path: string): string => `${path}.split("/")[${path}.split("/").size() - 1]`;
+const files: ExtraRule = {
+  method: 'CreateContainer',
+  name: 'file-sources',
+  description: 'Sources in the shared directory are named by container and mount point. Every pod.',
+  expression:
+    `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
+    `  m.source.matches(${celLiteral(`^${shared}(watchable/)?[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+)*-[a-z0-9]{16}-[^/]+$`)}) &&\n` +
+    `  ${last('m.source')}.startsWith(request.container_id + "-") &&\n` +
+    `  m.source.endsWith("-" + ${last('m.destination')}) &&\n` +
+    `  ${last('m.source')}.size() == request.container_id.size() + 18 + ${last('m.destination')}.size())`,
+  message: notTheSource,
+};
+
+const passthrough = `${shared}passthrough/`;
+
+/**
+ * runtime-rs with a shared file system names what it shares `sandbox-HEX8-NAME`, where NAME is the last part of the host's
+ * path: the name of a volume, or of a file of the pod. Each mount has the name that the pod says.
+ */
+function hostFiles(calls: readonly ExpectedCall[]): ExtraRule {
+  const expression = eachContainer(calls, 'CreateContainer', (call) => {
+    const sources = new Map((asCreate(call)?.OCI?.Mounts ?? []).map((m) => [m.destination, m]));
+    const volumes = (call.volumes ?? []).filter(({ destination }) => {
+      const mount = sources.get(destination);
+      return mount?.type === 'bind' && mount.source.startsWith(passthrough);
+    });
+    const exact = volumes.filter(({ hostName }) => hostName.pattern === undefined);
+    const rows = exact.map(({ destination, hostName }) => [destination, hostName.sample]);
+    const patterns = new Map<string, string[]>();
+    for (const { destination, hostName } of volumes)
+      if (hostName.pattern !== undefined)
+        patterns.set(hostName.pattern, [...(patterns.get(hostName.pattern) ?? []), destination]);
+    const watched = volumes.filter(({ isWatched }) => isWatched).map(({ destination }) => destination);
+    const inPlace = (names: string): string =>
+      `m.source.matches(${celLiteral(`^${passthrough}(watchable/)?sandbox-[0-9a-f]{8}-${names}$`)})`;
+    const tests = [
+      ...(rows.length === 0
+        ? []
+        : [
+            `${inPlace('[^/]+')} && ${wrappedList(rows)}.exists(r, m.destination == r[0] &&\n` +
+              `      ${last('m.source')}.endsWith("-" + r[1]) && ${last('m.source')}.size() == 17 + r[1].size())`,
+          ]),
+      ...[...patterns].map(
+        ([pattern, destinations]) => `m.destination in ${celLiteral(destinations)} && ${inPlace(pattern)}`,
+      ),
+    ];
+    return (
+      `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
+      `  (!m.source.contains("/watchable/")${watched.length === 0 ? '' : ` || m.destination in ${celLiteral(watched)}`}) &&\n` +
+      `  (${tests.length === 0 ? 'false' : tests.join(' ||\n    ')}))`
+    );
+  });
   return {
     method: 'CreateContainer',
     name: 'file-sources',
-    description: 'Sources in the shared directory are named by container and mount point. Every pod.',
-    expression:
-      `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
-      `  m.source.matches(${celLiteral(pattern)}) &&\n` +
-      `  ${last('m.source')}.startsWith(${owner} + "-") &&\n` +
-      `  m.source.endsWith("-" + ${last('m.destination')}) &&\n` +
-      `  ${last('m.source')}.size() == ${owner}.size() + 18 + ${last('m.destination')}.size())`,
-    message: 'this is not the source of this mount',
+    description: "Sources in the shared directory are named after the pod's volumes. Every pod.",
+    expression: expression ?? 'false',
+    message: notTheSource,
   };
 }
 

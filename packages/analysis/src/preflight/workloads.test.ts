@@ -43,7 +43,7 @@ function readText(name: string): string {
   return readFileSync(directory + name, 'utf8');
 }
 
-test('there are 21 workloads', () => assert.equal(files.length, 21));
+test('there are 22 workloads', () => assert.equal(files.length, 22));
 
 for (const file of files) {
   for (const setup of setups) {

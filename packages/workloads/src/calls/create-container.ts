@@ -18,6 +18,7 @@ import type { Entry, FactName } from '../facts/fact-name.js';
 import { gpuAnnotation, sampleGpus } from './gpus.js';
 import { sampleHostname, samplePodName } from './host-name.js';
 import { maskedPaths, readOnlyPaths } from './masked-paths.js';
+import type { MountedVolume } from './mounted-volume.js';
 import { ContainerMounts, type CopiedKind } from './mounts.js';
 import { Origins } from './origins.js';
 import { type FirstProcess, groupsOf, processOf } from './process.js';
@@ -35,6 +36,8 @@ export interface NewContainer {
   readonly origins: Origins;
   /** The values that rules can use. */
   readonly values: ReadonlyMap<FactName, readonly Entry[]>;
+  /** What each mount is of whose source the runtime chooses. */
+  readonly volumes: readonly MountedVolume[];
   /** Absent: the pause container. */
   readonly container?: Container;
   readonly stopSignal: number;
@@ -81,16 +84,21 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
   return newContainer(workload, setup, { id, because, first, mounts, origins, pause: true, stopSignal: 9 });
 }
 
-/** Returns a container of the pod. */
+/**
+ * Returns a container of the pod.
+ *
+ * @param earlier the subjects of the mounts of the pod's existing containers
+ */
 export function podContainer(
   workload: Workload,
   container: Container,
-  image: ImageConfig | undefined,
+  { image, earlier }: { readonly image: ImageConfig | undefined; readonly earlier: ReadonlySet<string> },
   setup: RuntimeSetup,
 ): NewContainer {
   const id = sampleId(workload.name, container.name);
   const origins = new Origins();
-  const mounts = new ContainerMounts(setup, { container: id, sandbox: sampleId(workload.name) }, origins);
+  const ids = { container: id, sandbox: sampleId(workload.name) };
+  const mounts = new ContainerMounts(setup, ids, origins, earlier);
   mounts.ofContainer(workload, container, image);
   const position = workload.containers.indexOf(container) + 1;
   mounts.root(container.image, image, position, `${container.path}.image`);
@@ -176,6 +184,7 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
     })),
     origins,
     values: valuesOf(parts, request, sysctls, String(readOnly)),
+    volumes: mounts.volumes,
     ...(container === undefined ? {} : { container }),
     stopSignal: parts.stopSignal,
   };

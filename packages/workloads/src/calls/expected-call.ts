@@ -3,6 +3,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import type { ValueForm } from '../facts/value-form.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
 import type { Feature } from './feature.js';
+import type { MountedVolume } from './mounted-volume.js';
 
 /** One call that a runtime is expected to make for a workload, and its reason. */
 export interface ExpectedCall {
@@ -19,6 +20,8 @@ export interface ExpectedCall {
   readonly origins: ReadonlyMap<string, string>;
   /** Values that rules can use beyond those that can be recorded, by fact. */
   readonly values: ReadonlyMap<FactName, readonly Entry[]>;
+  /** For CreateContainer: what each mount is of whose source the runtime chooses. */
+  readonly volumes?: readonly MountedVolume[];
   /** Patterns for values of which the request has only samples. */
   readonly forms: ReadonlyMap<FactName, readonly ValueForm[]>;
   /** For a process, its container's name in the pod; empty for the pause container. */

@@ -126,7 +126,7 @@ test('capabilities are the engine’s, minus dropped, plus added; privileged con
   assert.equal(names('{ capabilities: { add: [ALL] } }').length, 41);
 });
 
-test('only the Go runtime creates an emptyDir on disk in the guest', () => {
+test('with a shared file system only the Go runtime creates an emptyDir on disk in the guest', () => {
   const mount = ', volumeMounts: [{ name: v, mountPath: /v }]';
   const pod = '  volumes: [{ name: v, emptyDir: {} }]\n  securityContext: { fsGroup: 7 }\n';
   const ofGo = callsOf(mount, go, pod);
@@ -142,6 +142,38 @@ test('only the Go runtime creates an emptyDir on disk in the guest', () => {
   assert.equal(volume?.source, `${directory}/${sandbox.sandboxId}/rootfs/local/v`);
   const ofRs = created(callsOf(mount, rs, pod)).OCI?.Mounts.find(({ destination }) => destination === '/v');
   assert.equal(ofRs?.type, 'bind');
+  assert.match(ofRs.source, /\/passthrough\/sandbox-[0-9a-f]{8}-v$/);
+});
+
+test('emptydir_mode decides where an emptyDir on disk is, as recorded with runtime-rs', () => {
+  const mount = ', volumeMounts: [{ name: v, mountPath: /v }]';
+  const pod = '  volumes: [{ name: v, emptyDir: {} }]\n  securityContext: { fsGroup: 7 }\n';
+  const volumeOf = (emptyDirs: NonNullable<RuntimeSetup['emptyDirs']>) => {
+    const calls = callsOf(mount, { runtime: 'rs', guest: 'confidential', emptyDirs }, pod);
+    const { OCI, storages } = created(calls);
+    const storage = storages.find(({ driver }) => driver !== 'image_guest_pull');
+    const sandbox = calls.find(({ method }) => method === 'CreateSandbox')?.request;
+    assert.ok(sandbox !== undefined && isMessage(sandbox, CreateSandboxRequestSchema));
+    const volume = OCI?.Mounts.find(({ destination }) => destination === '/v');
+    assert.equal(volume?.source, storage?.mountPoint);
+    const { type = '', source = '' } = volume ?? {};
+    const { driver = '', driverOptions = [], options = [] } = storage ?? {};
+    return { type, source: source.replace(sandbox.sandboxId, 'SANDBOX'), driver, driverOptions, options };
+  };
+  assert.deepEqual(volumeOf('shared-fs'), {
+    type: 'local',
+    source: '/run/kata-containers/shared/containers/passthrough/SANDBOX/rootfs/local/v',
+    driver: 'local',
+    driverOptions: [],
+    options: ['mode=0777'],
+  });
+  const disk = { type: 'bind', driver: 'blk', source: '/run/kata-containers/sandbox/storage/MDAvMDA' };
+  assert.deepEqual(volumeOf('block-plain'), { ...disk, driverOptions: ['create_filesystem'], options: [] });
+  assert.deepEqual(volumeOf('block-encrypted'), {
+    ...disk,
+    driverOptions: ['encryption_key=ephemeral', 'create_filesystem'],
+    options: [],
+  });
 });
 
 test('a part of a volume is shared as a file of the host, whatever the volume', () => {

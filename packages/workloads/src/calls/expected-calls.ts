@@ -29,12 +29,14 @@ export function expectedCalls(
   setup: RuntimeSetup,
   images: ImageConfigs = new Map(),
 ): readonly ExpectedCall[] {
-  const containers = [
-    pauseContainer(workload, setup),
-    ...workload.containers.map((container) =>
-      podContainer(workload, container, images.get(container.image), setup),
-    ),
-  ];
+  const containers = [pauseContainer(workload, setup)];
+  for (const container of workload.containers) {
+    // An init container is removed before the next container is created.
+    const existing = containers.filter((each) => each.container?.role !== 'init');
+    const earlier = new Set(existing.flatMap(({ volumes }) => volumes.map(({ subject }) => subject)));
+    const image = images.get(container.image);
+    containers.push(podContainer(workload, container, { image, earlier }, setup));
+  }
   const rows = runtimeCalls[setup.runtime];
   const of = (...phases: readonly Phase[]): readonly RuntimeCall[] =>
     rows.filter(({ phase }) => phases.includes(phase));
@@ -106,6 +108,7 @@ function containerCalls(
           ...call('CreateContainer', created.request, created.because, origins),
           container: container?.name ?? '',
           values: created.values,
+          volumes: created.volumes,
         },
       ];
     case 'SignalProcess':

@@ -8,10 +8,19 @@ import type { Volume, Workload } from '../pod/workload.js';
 import type { Entry } from '../facts/fact-name.js';
 import { celLiteral } from '../facts/cel-literal.js';
 import { sourcePlace } from '../facts/source-place.js';
-import { isLocalVolume, localDirectory } from './local-volume.js';
+import { emptyDirMode, isLocalVolume, localDirectory } from './local-volume.js';
+import {
+  imageVolume,
+  type MountedVolume,
+  type MountSubject,
+  podFile,
+  terminationFile,
+  tokenVolume,
+  volumeSubject,
+} from './mounted-volume.js';
 import type { Origins } from './origins.js';
 import { layerOption, layerStorages } from './root-layers.js';
-import { pullsImages, type RuntimeSetup } from './runtime-setup.js';
+import { namesHostFiles, pullsImages, type RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
 
 export type CopiedKind = 'file' | 'directory';
@@ -26,6 +35,9 @@ interface DefaultOptions {
 const writable = ['rbind', 'rprivate', 'rw'];
 const shared = sharedDirectory;
 const sandbox = `${kataDirectory}/sandbox`;
+
+/** The shared memory of the pod, at /dev/shm of each container. */
+export const sharedMemory: string = `${sandbox}/shm`;
 
 /**
  * Mount options of kernel filesystems, by type. A question mark marks an option that not every version of the engine or
@@ -68,20 +80,26 @@ export class ContainerMounts {
   readonly storageTable: Entry[] = [];
   /** The files that are copied first if the host shares none, each with its reason. */
   readonly copies: { path: string; kind: CopiedKind; because: string }[] = [];
+  /** What each mount is of whose source the runtime chooses. */
+  readonly volumes: MountedVolume[] = [];
   readonly #setup: RuntimeSetup;
   readonly #id: string;
   readonly #sandbox: string;
   readonly #origins: Origins;
+  readonly #earlier: ReadonlySet<string>;
 
+  /** `earlier`: the subjects that existing containers of the pod mount. */
   constructor(
     setup: RuntimeSetup,
     ids: { readonly container: string; readonly sandbox: string },
     origins: Origins,
+    earlier: ReadonlySet<string> = new Set(),
   ) {
     this.#setup = setup;
     this.#id = ids.container;
     this.#sandbox = ids.sandbox;
     this.#origins = origins;
+    this.#earlier = earlier;
   }
 
   /** Adds the mounts of every container: kernel filesystems and the sandbox's shared memory. */
@@ -100,11 +118,11 @@ export class ContainerMounts {
     kernel('mqueue', '/dev/mqueue');
     kernel('sysfs', '/sys', access);
     if (!pause) kernel('cgroup', '/sys/fs/cgroup', access);
-    if (!own.has('/dev/shm')) this.#mount('bind', `${sandbox}/shm`, '/dev/shm', ['rbind'], because);
+    if (!own.has('/dev/shm')) this.#mount('bind', sharedMemory, '/dev/shm', ['rbind'], because);
     const root = options.readOnlyRoot ? 'ro' : 'rw';
     const file = pause ? ['rbind', 'ro', 'nosuid?', 'nodev?', 'noexec?'] : ['rbind', 'rprivate', root];
-    if (!own.has('/etc/resolv.conf')) this.#file('/etc/resolv.conf', file, because);
-    if (!pause && !own.has('/etc/hostname')) this.#file('/etc/hostname', file, because);
+    if (!own.has('/etc/resolv.conf')) this.#file('/etc/resolv.conf', podFile('resolv.conf'), file, because);
+    if (!pause && !own.has('/etc/hostname')) this.#file('/etc/hostname', podFile('hostname'), file, because);
   }
 
   /** Returns the default mounts that the pod does not replace, the kubelet's additions, and the pod's mounts. */
@@ -112,8 +130,10 @@ export class ContainerMounts {
     const own = new Set(container.mounts.map(({ mountPath }) => mountPath));
     const { privileged, readOnlyRoot } = container;
     this.defaults({ pause: false, privileged, readOnlyRoot }, own);
-    if (!own.has('/etc/hosts')) this.#file('/etc/hosts', writable, 'the kubelet');
-    this.#file(container.terminationMessagePath, writable, `${container.path}.terminationMessagePath`);
+    if (!own.has('/etc/hosts')) this.#file('/etc/hosts', podFile('etc-hosts'), writable, 'the kubelet');
+    const termination = container.terminationMessagePath;
+    const field = `${container.path}.terminationMessagePath`;
+    this.#file(termination, terminationFile(container), writable, field);
     const token = '/var/run/secrets/kubernetes.io/serviceaccount';
     if (workload.hasToken && !own.has(token)) {
       this.#volume(
@@ -131,15 +151,20 @@ export class ContainerMounts {
           part: false,
           path: `${workload.path}.automountServiceAccountToken`,
         },
+        tokenVolume,
+        { group: undefined, disk: 0 },
       );
     }
     for (const mount of container.mounts) {
       const volume = workload.volumes.get(mount.volume);
-      if (volume !== undefined) this.#volume(volume, mount, workload.volumeGroup);
+      if (volume === undefined) continue;
+      const disk = [...workload.volumes.keys()].indexOf(volume.name);
+      const subject = volumeSubject(volume, mount, container);
+      this.#volume(volume, mount, subject, { group: workload.volumeGroup, disk });
     }
-    for (const path of image?.volumes ?? []) {
-      if (!own.has(path)) this.#file(path, writable, `${container.path}.image: config.Volumes`, 'directory');
-    }
+    const declared = `${container.path}.image: config.Volumes`;
+    for (const path of image?.volumes ?? [])
+      if (!own.has(path)) this.#file(path, imageVolume(container, path), writable, declared, 'directory');
   }
 
   /**
@@ -163,43 +188,51 @@ export class ContainerMounts {
     this.#storage({ driver: 'image_guest_pull', source: name, fstype: 'overlay', mountPoint }, [], because);
   }
 
-  #volume(volume: Volume, mount: VolumeMount, group?: number): void {
+  /** `disk`: the position of the volume among those of the pod, for a sample address. */
+  #volume(
+    volume: Volume,
+    mount: VolumeMount,
+    subject: MountSubject,
+    { group, disk: position }: { readonly group: number | undefined; readonly disk: number },
+  ): void {
     const because = mount.path;
+    const { mountPath: destination } = mount;
     // A mount that is shared less than the pod requests is harmless.
     const shared = mount.propagation === 'rprivate' ? ['rprivate'] : [`${mount.propagation}?`, 'rprivate?'];
     const options = ['rbind', ...shared, mount.readOnly || fromCluster.has(volume.kind) ? 'ro' : 'rw'];
     if (mount.part) {
       // The kubelet mounts it elsewhere, so that the runtimes do not recognize the volume.
-      this.#file(mount.mountPath, options, because);
+      this.#file(destination, subject, options, because);
     } else if (volume.memory) {
       const source = `${sandbox}/ephemeral/${volume.name}`;
       const storage = { driver: 'ephemeral', source: 'tmpfs', fstype: 'tmpfs', mountPoint: source };
       this.#storage(storage, group === undefined ? [] : [`fsgid=${group}?`], because);
-      this.#mount('bind', source, mount.mountPath, options, because);
+      this.#mountVolume('bind', source, { ...subject, destination, isWatched: false }, options, because);
     } else if (this.#isOnDisk(volume)) {
-      const disk = `00/${this.storages.length.toString(16).padStart(2, '0')}`;
+      const disk = `00/${position.toString(16).padStart(2, '0').slice(-2)}`;
       const source = `${sandbox}/storage/${Buffer.from(disk).toString('base64url')}`;
       const storage = { driver: 'blk', source: disk, fstype: 'ext4', mountPoint: source, shared: true };
       this.#storage(
         {
           ...storage,
-          driverOptions: ['encryption_key=ephemeral', 'create_filesystem'],
+          driverOptions: [...diskKey(this.#setup), 'create_filesystem'],
           ...(group === undefined ? {} : { fsGroup: { groupId: group } }),
         },
-        [],
+        emptyDirMode(this.#setup) === 'block-plain' ? ['discard?'] : [],
         because,
       );
-      this.#mount('bind', source, mount.mountPath, options, because);
+      this.#mountVolume('bind', source, { ...subject, destination, isWatched: false }, options, because);
     } else if (isLocalVolume(volume, this.#setup)) {
-      const source = `${localDirectory.before}${this.#sandbox}${localDirectory.after}${volume.name}`;
+      const { before, after } = localDirectory(this.#setup);
+      const source = `${before}${this.#sandbox}${after}${volume.name}`;
       const storage = { driver: 'local', source: 'local', fstype: 'local', mountPoint: source };
       const fsgid = group === undefined ? [] : [`fsgid=${group}?`];
       this.#storage(storage, ['mode=0777', ...fsgid], because);
-      this.#mount('local', source, mount.mountPath, options, because);
-    } else if (/^\/(dev|sys|proc)(\/|$)/.test(volume.hostPath ?? '')) {
-      this.#mount('bind', volume.hostPath ?? '', mount.mountPath, options, because);
+      this.#mountVolume('local', source, { ...subject, destination, isWatched: false }, options, because);
+    } else if (this.#isOfGuest(volume, destination)) {
+      this.#mount('bind', volume.hostPath ?? '', destination, options, because);
     } else if (watched.has(volume.kind) && this.#setup.guest === 'shared-fs') {
-      const name = this.#sharedName(mount.mountPath);
+      const name = this.#sharedName(destination, subject);
       const source = `${this.#directory()}/watchable/${name}`;
       const storage = {
         driver: watchedDriver,
@@ -207,40 +240,82 @@ export class ContainerMounts {
         fstype: 'bind',
         mountPoint: source,
       };
-      this.#storage(storage, ['rbind?', 'rprivate?', 'ro?'], because);
-      this.#mount('bind', source, mount.mountPath, options, because);
+      this.#storage(storage, ['rbind?', 'rprivate?', 'ro?'], because, this.#isShared(subject));
+      this.#mountVolume('bind', source, { ...subject, destination, isWatched: true }, options, because);
     } else {
-      this.#file(mount.mountPath, options, because, 'directory');
+      this.#file(destination, subject, options, because, 'directory');
     }
   }
 
-  /** Reports whether an emptyDir is an encrypted disk, which the host attaches. */
-  #isOnDisk(volume: Volume): boolean {
-    const { guest } = this.#setup;
-    return volume.kind === 'emptyDir' && guest === 'confidential' && !isLocalVolume(volume, this.#setup);
+  /**
+   * Reports whether runtime-rs has shared a path of the host for another mount of the pod: it then names the same path of
+   * the guest, without a storage.
+   *
+   * Read, not recorded: `mounted_info_set` in `share_fs_volume.rs`.
+   */
+  #isShared({ subject }: MountSubject): boolean {
+    if (!namesHostFiles(this.#setup)) return false;
+    return this.#earlier.has(subject) || this.volumes.some((volume) => volume.subject === subject);
+  }
+
+  /**
+   * Reports whether a runtime passes a hostPath on as it is: a device or a kernel file system, of the guest then.
+   *
+   * Read, not recorded, for runtime-rs: `is_host_device`, which looks at the mount point, and `is_system_mount`. The host may
+   * have a file at a mount point below /dev, which is then shared.
+   */
+  #isOfGuest({ hostPath = '' }: Volume, destination: string): boolean {
+    if (namesHostFiles(this.#setup))
+      return /^\/(proc|sys)(\/|$)/.test(hostPath) || (hostPath !== '' && /^\/dev(\/|$)/.test(destination));
+    return /^\/(dev|sys|proc)(\/|$)/.test(hostPath);
+  }
+
+  /** Reports whether an emptyDir is a disk, which the host attaches. */
+  #isOnDisk({ kind }: Volume): boolean {
+    return kind === 'emptyDir' && emptyDirMode(this.#setup) !== 'shared-fs';
   }
 
   /** Adds a file or directory of the host, shared with the guest or copied into it. */
-  #file(destination: string, options: readonly string[], because: string, kind: CopiedKind = 'file'): void {
-    const source = `${this.#directory()}/${this.#sharedName(destination)}`;
+  #file(
+    destination: string,
+    subject: MountSubject,
+    options: readonly string[],
+    because: string,
+    kind: CopiedKind = 'file',
+  ): void {
+    const source = `${this.#directory()}/${this.#sharedName(destination, subject)}`;
     if (this.#setup.guest === 'confidential') {
       this.copies.push({ path: source, kind, because });
       this.#origins.of('path', sourcePlace(source), because);
     }
-    this.#mount('bind', source, destination, options, because);
+    this.#mountVolume('bind', source, { ...subject, destination, isWatched: false }, options, because);
   }
 
   #directory(): string {
-    return this.#setup.runtime === 'rs' && this.#setup.guest === 'shared-fs'
-      ? `${shared}/passthrough`
-      : shared;
+    return namesHostFiles(this.#setup) ? `${shared}/passthrough` : shared;
   }
 
-  /** `ID-RANDOM-NAME`; runtime-rs writes `sandbox` instead of the ID if it shares files. */
-  #sharedName(destination: string): string {
-    const scope = this.#setup.runtime === 'rs' && this.#setup.guest === 'shared-fs' ? 'sandbox' : this.#id;
+  /**
+   * `CID-HEX16-NAME`, where NAME is the last part of the mount point; from runtime-rs, if it shares files,
+   * `sandbox-HEX8-NAME`, where NAME is the last part of the host's path. Both forms are recorded.
+   */
+  #sharedName(destination: string, { subject, hostName }: MountSubject): string {
+    if (namesHostFiles(this.#setup))
+      return `sandbox-${sampleId(this.#sandbox, subject).slice(0, 8)}-${hostName.sample}`;
     const name = destination.split('/').findLast((part) => part !== '') ?? 'root';
-    return `${scope}-${sampleId(this.#id, destination).slice(0, 16)}-${name}`;
+    return `${this.#id}-${sampleId(this.#id, destination).slice(0, 16)}-${name}`;
+  }
+
+  /** Adds a mount whose source the runtime chooses. */
+  #mountVolume(
+    type: string,
+    source: string,
+    volume: MountedVolume,
+    options: readonly string[],
+    because: string,
+  ): void {
+    this.#mount(type, source, volume.destination, options, because);
+    this.volumes.push(volume);
   }
 
   #mount(
@@ -259,20 +334,31 @@ export class ContainerMounts {
     this.#origins.of('sources', sourcePlace(source), because);
   }
 
-  /** `options`: in addition to those of the driver. */
+  /**
+   * Adds a storage, and its row for rules.
+   *
+   * @param options in addition to those of the driver
+   * @param isShared the request does not have it: an earlier one did
+   */
   #storage(
     storage: MessageInitShape<typeof StorageSchema> & { driver: string; fstype: string; mountPoint: string },
     options: readonly string[],
     because: string,
+    isShared = false,
   ): void {
     const { driver, fstype, mountPoint, driverOptions = [] } = storage;
     const given = options.filter((option) => !option.endsWith('?'));
-    this.storages.push(create(StorageSchema, { ...storage, options: given }));
+    if (!isShared) this.storages.push(create(StorageSchema, { ...storage, options: given }));
     const row = [driver, fstype, placeOf(mountPoint), ...options, ...driverOptions];
     this.storageTable.push(row);
     this.#origins.of('storageTable', row, because);
     this.#origins.of('storages', [driver, fstype, sourcePlace(mountPoint)], because);
   }
+}
+
+/** The driver option with which the guest encrypts a disk; none for `block-plain`. */
+function diskKey(setup: RuntimeSetup): readonly string[] {
+  return emptyDirMode(setup) === 'block-encrypted' ? ['encryption_key=ephemeral'] : [];
 }
 
 /** As `sourcePlace`, but for tmpfs volumes: the runtimes use the pod's volume names. */

@@ -21,7 +21,7 @@ const meant: Readonly<Record<string, readonly string[]>> = {
 for (const runtime of ['go', 'rs'] as const) {
   for (const guest of ['shared-fs', 'confidential'] as const) {
     test(`a workload is privileged only if its pod requests it, ${runtime}, ${guest}`, () => {
-      assert.equal(files.length, 21);
+      assert.equal(files.length, 22);
       for (const file of files) {
         const workloads = readWorkloads([{ file, text: readFileSync(directory + file, 'utf8') }]);
         const calls = workloads.flatMap((workload) => expectedCalls(workload, { runtime, guest }, new Map()));

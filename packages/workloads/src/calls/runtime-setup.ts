@@ -1,6 +1,9 @@
 import type { RuntimeName } from '@kata-agent/catalogue';
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 
+/** The values of `emptydir_mode`. */
+export const emptyDirModes = ['shared-fs', 'block-plain', 'block-encrypted'] as const;
+
 /** The properties of the cluster that affect the calls to the agent. */
 export interface RuntimeSetup {
   readonly runtime: RuntimeName;
@@ -11,6 +14,8 @@ export interface RuntimeSetup {
    * Source: the default and the `-coco` configurations of Kata Containers 4.1.0.
    */
   readonly guest: 'shared-fs' | 'confidential';
+  /** `emptydir_mode` of the runtime's configuration; absent: `block-encrypted` for a confidential guest, else `shared-fs`. */
+  readonly emptyDirs?: (typeof emptyDirModes)[number];
   /**
    * containerd's snapshotter, if it decides how a root reaches the guest. `erofs`, with runtime-rs: as disks with EROFS
    * layers. Absent: shared by the host, or pulled in the guest if the host shares no files.
@@ -28,6 +33,14 @@ export interface RuntimeSetup {
    * guest's own.
    */
   readonly networkNamespace?: string;
+}
+
+/**
+ * Reports whether shared files are named after their paths on the host, and once for a whole pod: with runtime-rs and a
+ * shared file system. Otherwise each container has files of its own, which are named after its mount points.
+ */
+export function namesHostFiles({ runtime, guest }: Pick<RuntimeSetup, 'runtime' | 'guest'>): boolean {
+  return runtime === 'rs' && guest === 'shared-fs';
 }
 
 /** Reports whether the guest pulls the images of its containers. */

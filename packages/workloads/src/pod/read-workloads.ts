@@ -144,11 +144,13 @@ function textsOf(field: Field | undefined): ReadonlyMap<string, string> {
 function readVolume(field: Field): Volume {
   const kind = field.keys().find((key) => key !== 'name') ?? 'emptyDir';
   const hostPath = field.in('hostPath', 'path')?.text();
+  const claim = field.in('persistentVolumeClaim', 'claimName')?.text();
   return {
     name: field.required('name').text(),
     kind,
     memory: kind === 'emptyDir' && field.in('emptyDir', 'medium')?.text() === 'Memory',
     ...(hostPath === undefined ? {} : { hostPath }),
+    ...optional('claim', claim),
     path: field.path,
   };
 }

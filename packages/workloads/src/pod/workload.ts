@@ -22,6 +22,8 @@ export interface Volume {
   readonly memory: boolean;
   /** The path of a hostPath volume. */
   readonly hostPath?: string;
+  /** The claim of a persistentVolumeClaim volume. */
+  readonly claim?: string;
   /** `spec.volumes[0]`. */
   readonly path: string;
 }

@@ -1,5 +1,6 @@
 import type { RuntimeName } from '@kata-agent/catalogue';
 import {
+  emptyDirModes,
   type ImageConfigs,
   parseImageConfig,
   readWorkloads,
@@ -57,6 +58,12 @@ export const podOptions: readonly OptionRow[] = [
     choices: ['erofs'],
   },
   {
+    flags: '--emptydir-mode <mode>',
+    description:
+      "`emptydir_mode` of the runtime's configuration (default: block-encrypted with --guest confidential, else shared-fs)",
+    choices: emptyDirModes,
+  },
+  {
     flags: '--network-namespace <path>',
     description: `the network namespace of the guest that containers join (default with --runtime remote: ${podns})`,
   },
@@ -111,8 +118,14 @@ function setupOf(options: Options): RuntimeSetup {
     runtime,
     guest: runtime === 'remote' || options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
     ...snapshotterOf(options, runtime),
+    ...emptyDirsOf(options),
     ...(networkNamespace === undefined ? {} : { networkNamespace }),
   };
+}
+
+function emptyDirsOf(options: Options): Pick<RuntimeSetup, 'emptyDirs'> {
+  const emptyDirs = emptyDirModes.find((mode) => mode === options.text('emptydirMode'));
+  return emptyDirs === undefined ? {} : { emptyDirs };
 }
 
 /** Returns the value of `--snapshotter`. Throws a CommandError (2): only runtime-rs passes layers to the guest. */

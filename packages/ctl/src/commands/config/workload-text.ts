@@ -10,7 +10,9 @@ export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style:
     items.length === 0 ? '' : `  ${title}\n${items.map((item) => `    ${item}\n`).join('')}`;
   return [
     `${style.bold(`${workload.kind} ${workload.name}`)} (${workload.place}): ${result}\n`,
-    sufficient ? '' : `  with ${setupText(setup)} (--runtime, --guest and --snapshotter choose others)\n`,
+    sufficient
+      ? ''
+      : `  with ${setupText(setup)} (--runtime, --guest, --snapshotter and --emptydir-mode choose others)\n`,
     lines(
       'refused with any configuration',
       unbuilt.filter(({ help }) => help === undefined).map(unbuiltLine),
@@ -29,14 +31,15 @@ export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style:
 }
 
 /** Describes the assumed runtime and guest. A configuration for one setup is seldom sufficient for another. */
-export function setupText({ runtime, guest, snapshotter, puller: pulls }: RuntimeSetup): string {
+export function setupText({ runtime, guest, snapshotter, emptyDirs, puller: pulls }: RuntimeSetup): string {
   if (runtime === 'remote') return 'peer pods (the Go runtime with the remote hypervisor)';
   const caller = runtime === 'go' ? 'the Go runtime' : 'runtime-rs';
   const puller = pulls === undefined ? '' : ', which pull images themselves';
   const layers = snapshotter === undefined ? '' : ', and images as EROFS layers';
+  const mode = emptyDirs === undefined ? '' : `, emptydir_mode ${emptyDirs}`;
   return guest === 'confidential'
-    ? `${caller} and guests without a shared filesystem${layers}${puller}`
-    : `${caller} and guests with a shared filesystem${layers}`;
+    ? `${caller} and guests without a shared filesystem${layers}${puller}${mode}`
+    : `${caller} and guests with a shared filesystem${layers}${mode}`;
 }
 
 /** Returns the same result for programs. */
