@@ -89,9 +89,9 @@ test('bytes that begin as the next record, and have thousands of hashes, are che
   const file = join(temporaryDirectory(t), 'audit.log');
   const tail = `,"hash":"${'0'.repeat(64)}"}`;
   writeFileSync(file, `{"sequence":1,"prev":"${genesis.hash}"${tail.repeat(13_900)}`);
-  const begin = performance.now();
+  const begin = process.cpuUsage();
   const report = await verify(file);
-  assert.ok(performance.now() - begin < 2_000, 'it takes ten when all before each is hashed');
+  assert.ok(process.cpuUsage(begin).user < 4_000_000, 'it takes ten seconds when all before each is hashed');
   assert.equal(report.records, 0);
 });
 
