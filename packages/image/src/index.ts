@@ -1,7 +1,7 @@
-export { type ChildPulledImage, type PullChildRequest } from './child/pull-protocol.js';
+export { type PullChildRequest } from './child/pull-protocol.js';
 export { childProgram, childUsers } from './child/run-child.js';
 export { packProgram, runPackChild } from './child/run-pack-child.js';
-export { runPullChild } from './child/run-pull-child.js';
+export { type ChildPulledImage, runPullChild } from './child/run-pull-child.js';
 export { runUnpackChild } from './child/run-unpack-child.js';
 export { decryptJwe, parseDecryptionKeys } from './encryption/jwe.js';
 export { hasImageCode, ImageError } from './errors/image-error.js';

@@ -1,12 +1,12 @@
 import type { NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
-import type { ImageProcess } from '../manifest/image-config.js';
-import { type Digest, isDigest } from '../reference/digest.js';
+import { maxDocumentBytes, maxDocumentsBytes } from '../manifest/document-limits.js';
+import type { Digest } from '../reference/digest.js';
 import type { WrappedKey } from '../encryption/wrapped-keys.js';
+import type { SentDocument } from '../pull/image-documents.js';
 import type { PullSettings } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
-import type { LayerFile } from './protocol.js';
 import type { ChildOutcome } from './converse.js';
 
 /** What the agent sends to the process that pulls, as one line of JSON. */
@@ -17,22 +17,6 @@ export interface PullChildRequest {
   readonly userAgent: string;
   /** Absent: registries are reached directly. */
   readonly proxy?: NetworkPlace | undefined;
-}
-
-/** An image whose verified blobs are files of the blob directory. */
-export interface ChildPulledImage {
-  /** Normalized. */
-  readonly reference: string;
-  readonly digest: Digest;
-  readonly manifestDigest: Digest;
-  /** Without labels, which nobody reads. */
-  readonly process: Omit<ImageProcess, 'labels'>;
-  /** The lowest first. */
-  readonly layers: readonly LayerFile[];
-  /** Of all blobs. */
-  readonly bytes: number;
-  /** `KEY (FORMAT, of the index)`, for the agent log. */
-  readonly signatures: readonly string[];
 }
 
 /** A manifest or index as the process has fetched it. */
@@ -47,16 +31,24 @@ export type PullQuestion =
   /** Whose keys it will ask for. */
   | { readonly kind: 'manifests'; readonly manifests: readonly SentManifest[] };
 
-/** Characters of a line: a configuration has up to 4 MiB, and so have an index and a manifest. */
-export const pullLineLength: number = 16 * 1024 * 1024;
-const mostLayers = 1_000;
+/** Characters of a line, which has all documents in base64. */
+export const pullLineLength: number = 2 * maxDocumentsBytes;
+/** An index and a manifest, a configuration, and up to 16 signatures of two objects in two formats, with their manifests and lists. */
+const mostDocuments = 160;
 /** An index and a manifest. */
 const mostManifests = 2;
-/** Of base64: 4 MiB. */
-const manifestLength = 6 * 1024 * 1024;
+/** Of base64. */
+const documentLength = Math.ceil(maxDocumentBytes / 3) * 4;
 /** Of base64: a packet has about 700 bytes for each recipient. */
 const packetLength = 128 * 1024;
 const textLength = 1_000;
+const documentKinds: Readonly<Record<SentDocument['kind'], true>> = {
+  manifest: true,
+  referrers: true,
+  attachment: true,
+  signature: true,
+  configuration: true,
+};
 
 /** Returns the name of a blob's file in the blob directory. */
 export function blobFile(digest: Digest): string {
@@ -69,7 +61,7 @@ export function decryptedFile(index: number): string {
 }
 
 /** Parses a line of the child. It has talked to a registry: each value is checked again. Throws a LayerError for one of no known form. */
-export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, PullQuestion> {
+export function parsePullMessage(line: string): ChildOutcome<readonly SentDocument[], PullQuestion> {
   const value = parseJson(line);
   if (value.progress === true) return { kind: 'progress' };
   if (isRecord(value.unwrap)) {
@@ -83,7 +75,7 @@ export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, P
   }
   if (value.manifests !== undefined)
     return { kind: 'question', question: { kind: 'manifests', manifests: manifestsOf(value.manifests) } };
-  if (isRecord(value.result)) return { kind: 'result', result: imageOf(value.result) };
+  if (value.documents !== undefined) return { kind: 'result', result: documentsOf(value.documents) };
   if (!isRecord(value.error)) throw invalid();
   const message = withoutControls(text(value.error.message));
   const { code } = value.error;
@@ -91,42 +83,38 @@ export function parsePullMessage(line: string): ChildOutcome<ChildPulledImage, P
   return { kind: 'error', error };
 }
 
-function imageOf(result: Members): ChildPulledImage {
-  const { process, layers } = result;
-  if (!isRecord(process) || !Array.isArray(layers) || layers.length > mostLayers) throw invalid();
-  return {
-    reference: withoutControls(text(result.reference)),
-    digest: digest(result.digest),
-    manifestDigest: digest(result.manifestDigest),
-    process: {
-      user: text(process.user),
-      entrypoint: texts(process.entrypoint),
-      command: texts(process.command),
-      environment: texts(process.environment),
-      workingDirectory: text(process.workingDirectory),
-      volumes: texts(process.volumes),
-      stopSignal: text(process.stopSignal),
-    },
-    layers: layers.map((layer: unknown, index) => {
-      if (!isRecord(layer)) throw invalid();
-      return {
-        file: layer.encrypted === true ? decryptedFile(index) : blobFile(digest(layer.digest)),
-        mediaType: text(layer.mediaType),
-        diffId: digest(layer.diffId),
-      };
-    }),
-    bytes: count(result.bytes),
-    signatures: texts(result.signatures).map(withoutControls),
-  };
+/** Parses the documents that the process has read. Which image they are is not the process's word: `verifyImage`. */
+function documentsOf(value: unknown): readonly SentDocument[] {
+  if (!Array.isArray(value) || value.length > mostDocuments) throw invalid();
+  return value.map((each: unknown) => {
+    if (!isRecord(each)) throw invalid();
+    const { kind, name, content } = each;
+    if (!isDocumentKind(kind)) throw invalid();
+    if (content === undefined) return { kind, name: text(name) };
+    if (!isRecord(content)) throw invalid();
+    return {
+      kind,
+      name: text(name),
+      content: { mediaType: text(content.mediaType), bytes: documentBytes(content.bytes) },
+    };
+  });
+}
+
+function isDocumentKind(kind: unknown): kind is SentDocument['kind'] {
+  return typeof kind === 'string' && Object.hasOwn(documentKinds, kind);
+}
+
+function documentBytes(value: unknown): Buffer {
+  const encoded = text(value);
+  if (encoded.length > documentLength) throw invalid();
+  return Buffer.from(encoded, 'base64');
 }
 
 function manifestsOf(value: unknown): readonly SentManifest[] {
   if (!Array.isArray(value) || value.length > mostManifests) throw invalid();
   return value.map((each: unknown) => {
     if (!isRecord(each)) throw invalid();
-    const encoded = text(each.bytes);
-    if (encoded.length > manifestLength) throw invalid();
-    return { mediaType: text(each.mediaType), bytes: Buffer.from(encoded, 'base64') };
+    return { mediaType: text(each.mediaType), bytes: documentBytes(each.bytes) };
   });
 }
 
@@ -151,23 +139,8 @@ function isImageCode(code: unknown): code is ImageErrorCode {
   return typeof code === 'string' && Object.hasOwn(imageErrorCodes, code);
 }
 
-function digest(value: unknown): Digest {
-  if (typeof value !== 'string' || !isDigest(value)) throw invalid();
-  return value;
-}
-
 function text(value: unknown): string {
   if (typeof value !== 'string') throw invalid();
-  return value;
-}
-
-function texts(value: unknown): readonly string[] {
-  if (!Array.isArray(value)) throw invalid();
-  return value.map(text);
-}
-
-function count(value: unknown): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw invalid();
   return value;
 }
 

@@ -5,8 +5,8 @@ import { pipeline } from 'node:stream/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { pull } from '../pull/pull.js';
-import type { PulledImage, PulledLayer } from '../pull/pull-request.js';
-import { formatReference } from '../reference/reference.js';
+import type { SentDocument } from '../pull/image-documents.js';
+import type { PulledLayer } from '../pull/pull-request.js';
 import { KeyQuestions } from './key-questions.js';
 import { blobFile, decryptedFile, type PullChildRequest, pullLineLength } from './pull-protocol.js';
 import { filterCalls, openAgentSocket, readRequest } from './serve.js';
@@ -38,7 +38,7 @@ export async function servePull(agentSocket: number): Promise<void> {
     };
     const image = await pull({ reference, settings }, dependencies);
     await decryptLayers(image.layers);
-    send({ result: resultOf(image) });
+    send({ documents: image.documents.map(encoded) });
   } catch (error) {
     const code = error instanceof ImageError ? error.code : 'child';
     send({ error: { code, message: error instanceof Error ? error.message : String(error) } });
@@ -68,20 +68,7 @@ function storeFailure(error: NodeJS.ErrnoException): unknown {
   return error;
 }
 
-function resultOf({ reference, digest, manifestDigest, config, layers, signatures }: PulledImage): unknown {
-  const { labels: _labels, ...declared } = config.process;
-  return {
-    reference: formatReference(reference),
-    digest,
-    manifestDigest,
-    process: declared,
-    layers: layers.map((layer) => ({
-      digest: layer.digest,
-      diffId: layer.diffId,
-      mediaType: layer.mediaType,
-      encrypted: layer.encrypted,
-    })),
-    bytes: layers.reduce((sum, { size }) => sum + size, 0),
-    signatures: signatures.map(({ key, format, signed }) => `${key} (${format}, of the ${signed})`),
-  };
+function encoded({ kind, name, content }: SentDocument): unknown {
+  if (content === undefined) return { kind, name };
+  return { kind, name, content: { mediaType: content.mediaType, bytes: content.bytes.toString('base64') } };
 }

@@ -81,7 +81,7 @@ export const imageErrorCodes: Readonly<Record<ImageErrorCode, ImageErrorRow>> = 
     'look at the log of the registry; repeat the pull later',
   ),
   'redirect-refused': row(
-    'the registry redirects where redirects are not followed, not to https, or too often',
+    'the registry redirects where redirects are not followed, not to https, too often, or to an address of the guest or of its cloud',
     'use the registry by the name that it redirects to, or list that name in mirrors',
   ),
   'answer-invalid': row(

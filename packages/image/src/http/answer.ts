@@ -3,15 +3,26 @@ import { performance } from 'node:perf_hooks';
 import { ImageError } from '../errors/image-error.js';
 import type { TransportLimits } from './transport-limits.js';
 
+/** Who sent an answer. */
+export interface Sender {
+  /** For messages. */
+  readonly name: string;
+  /** Undefined: behind a proxy. */
+  readonly address: string | undefined;
+}
+
 /** An answer whose body is read as it comes. One of `body`, `bytes` and `discard` ends the connection. */
 export class Answer {
   readonly #message: IncomingMessage;
   readonly #place: string;
+  /** The address of the server; undefined: behind a proxy. */
+  readonly address: string | undefined;
   readonly #limits: TransportLimits;
 
-  constructor(message: IncomingMessage, place: string, limits: TransportLimits) {
+  constructor(message: IncomingMessage, sender: Sender, limits: TransportLimits) {
     this.#message = message;
-    this.#place = place;
+    this.#place = sender.name;
+    this.address = sender.address;
     this.#limits = limits;
     // An answer that nobody reads can end with an error too.
     message.on('error', () => undefined);

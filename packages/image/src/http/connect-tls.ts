@@ -3,11 +3,14 @@ import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
 import { connectProxy, formatNetworkPlace, type NetworkPlace, ProxyError } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
+import { isLocalAddress, localAddressCode, lookupElsewhere } from './local-addresses.js';
 
 export interface TlsOptions {
   readonly context: SecureContext;
   /** Absent: the server is reached directly. */
   readonly proxy?: NetworkPlace;
+  /** Refuses a server at a local address. Of one that is reached through a proxy only the name is known. */
+  readonly elsewhere?: boolean;
 }
 
 /**
@@ -19,10 +22,12 @@ export async function connectTls(
   options: TlsOptions,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
-  const { context, proxy } = options;
+  const { context, proxy, elsewhere = false } = options;
+  const name = formatNetworkPlace(place);
+  if (elsewhere && isLocalAddress(place.host)) throw local(name);
   const socket = proxy === undefined ? undefined : await throughProxy(proxy, place, signal);
   const stream = connect({
-    ...(socket === undefined ? place : { socket }),
+    ...(socket === undefined ? { ...place, ...(elsewhere ? { lookup: lookupElsewhere } : {}) } : { socket }),
     servername: isIP(place.host) === 0 ? place.host : '',
     secureContext: context,
     rejectUnauthorized: true,
@@ -30,7 +35,6 @@ export async function connectTls(
     checkServerIdentity: () => undefined,
     ALPNProtocols: ['http/1.1'],
   });
-  const name = formatNetworkPlace(place);
   const abort = (): void => void stream.destroy();
   return new Promise<TLSSocket>((resolve, reject) => {
     const unreachable = (why: string): ImageError =>
@@ -77,7 +81,15 @@ function hasName(certificate: X509Certificate, host: string): boolean {
     : certificate.checkIP(host) !== undefined;
 }
 
+function local(name: string): ImageError {
+  return new ImageError(
+    'redirect-refused',
+    `the registry redirects to ${name}, which is an address of the guest or of its cloud`,
+  );
+}
+
 function failureOf(error: NodeJS.ErrnoException, stream: TLSSocket, name: string): ImageError {
+  if (error.code === localAddressCode) return local(name);
   const code = error.code ?? 'unknown error';
   // Set by Node.js when OpenSSL does not accept the chain; its type says otherwise.
   const verification: unknown = stream.authorizationError;

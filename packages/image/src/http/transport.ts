@@ -36,14 +36,22 @@ export class Transport {
     });
   }
 
-  /** Rejects with an ImageError. */
-  async get(url: URL, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  /** `elsewhere`: refuses a server at a local address. Rejects with an ImageError. */
+  async get(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    { elsewhere = false }: { readonly elsewhere?: boolean } = {},
+  ): Promise<Answer> {
     const { limits, proxy, signal, userAgent } = this.#options;
     if (url.protocol !== 'https:') throw new ImageError('redirect-refused', 'only https is used');
     const place = placeOf(url);
     const name = formatNetworkPlace(place);
     const stream = await withTimeout(limits.connectMs, signal, (ends) =>
-      connectTls(place, { context: this.#context, ...(proxy === undefined ? {} : { proxy }) }, ends),
+      connectTls(
+        place,
+        { context: this.#context, elsewhere, ...(proxy === undefined ? {} : { proxy }) },
+        ends,
+      ),
     );
     // Outlives this function: the body is read in the connection.
     const end = (): void => void stream.destroy();
@@ -92,7 +100,15 @@ export class Transport {
             fail(new ImageError('answer-invalid', `${name} sends informational answers`)),
           );
           asked.on('upgrade', () => fail(new ImageError('answer-invalid', `${name} changes the protocol`)));
-          asked.on('response', (message) => resolve(new Answer(message, name, limits)));
+          asked.on('response', (message) =>
+            resolve(
+              new Answer(
+                message,
+                { name, address: proxy === undefined ? stream.remoteAddress : undefined },
+                limits,
+              ),
+            ),
+          );
           asked.end();
         }),
     );

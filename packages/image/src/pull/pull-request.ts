@@ -10,6 +10,7 @@ import type { Credential } from '../registry/credentials.js';
 import type { FetchedManifest } from '../registry/registry.js';
 import type { SignatureList } from '../signature/signature-policy.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
+import type { SentDocument } from './image-documents.js';
 
 /** The part of `[image]` that a pull follows, with the files that it names read. */
 export interface PullSettings {
@@ -85,4 +86,6 @@ export interface PulledImage {
   readonly layers: readonly PulledLayer[];
   /** One for each requirement of the policy. */
   readonly signatures: readonly VerifiedSignature[];
+  /** What decided all this, to be verified again. */
+  readonly documents: readonly SentDocument[];
 }

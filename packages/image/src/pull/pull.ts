@@ -5,16 +5,15 @@ import type { WrappedKey } from '../encryption/wrapped-keys.js';
 import { ImageError } from '../errors/image-error.js';
 import { Transport } from '../http/transport.js';
 import { defaultTransportLimits } from '../http/transport-limits.js';
-import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
-import type { ImageManifest, LayerDescriptor } from '../manifest/parse-manifest.js';
-import { formatPlatform, ownPlatform, type Platform, samePlatform } from '../manifest/platform.js';
+import type { ImageConfig } from '../manifest/image-config.js';
+import type { LayerDescriptor } from '../manifest/parse-manifest.js';
+import { ownPlatform } from '../manifest/platform.js';
 import { type ImageReference, parseReference } from '../reference/reference.js';
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
-import { verifySignatures } from '../signature/verify-signatures.js';
 import { checkReference } from './check-reference.js';
-import { chooseManifest } from './choose-manifest.js';
+import { FetchedDocuments } from './image-documents.js';
 import { inParallel } from './in-parallel.js';
 import type {
   PulledImage,
@@ -23,8 +22,8 @@ import type {
   PullRequest,
   PullSettings,
 } from './pull-request.js';
+import { verifyImage } from './verify-image.js';
 
-const maxConfigBytes = 4 * 1024 * 1024;
 const defaultTotalMs = 20 * 60_000;
 const parallelLayers = 3;
 
@@ -39,16 +38,12 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
   checkEndpointSettings(settings);
   return withDeadline(dependencies, async (signal) => {
     const registry = registryFor(reference, settings, { ...dependencies, signal });
-    const { manifest, fetched, objects } = await chooseManifest(registry, reference, platform);
-    checkSizes(manifest, settings.maxBytes);
-    const signatures = await verifySignatures(registry, reference, objects, requirements);
     const blobs = new BlobDirectory(dependencies.directory);
-    const source = registry.blob.bind(registry);
-    await downloadBlob(source, blobs, manifest.config);
-    const config = parseImageConfig(await blobs.read(manifest.config.digest));
-    checkConfig(config, manifest, platform);
+    const documents = new FetchedDocuments(registry, blobs);
+    const demand = { reference, requirements, platform, maxBytes: settings.maxBytes };
+    const { manifest, config, manifests, ...verified } = await verifyImage(documents, demand);
     const { decryptionKeys } = settings;
-    const unwrapKey = async (key: WrappedKey) => dependencies.unwrapKey?.(key, objects);
+    const unwrapKey = async (key: WrappedKey) => dependencies.unwrapKey?.(key, manifests);
     // A key that is missing is found before the layers are fetched.
     const ciphers = new Map<LayerDescriptor, LayerCipher>();
     for (const layer of manifest.layers)
@@ -56,16 +51,16 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
         ciphers.set(layer, await openLayerCipher(layer, { decryptionKeys, unwrapKey }));
     const missing = new Map(manifest.layers.map((layer) => [layer.digest, layer]));
     missing.delete(manifest.config.digest);
+    const source = registry.blob.bind(registry);
     await inParallel([...missing.values()], parallelLayers, (layer) => downloadBlob(source, blobs, layer));
     for (const [layer, cipher] of ciphers) await cipher.verify(blobs.open(layer.digest));
     return {
       reference,
-      digest: objects[0]?.digest ?? fetched.digest,
-      manifestDigest: fetched.digest,
+      ...verified,
       config,
       configDigest: manifest.config.digest,
       layers: manifest.layers.map((layer, index) => pulledLayer(layer, index, { blobs, config, ciphers })),
-      signatures,
+      documents: documents.fetched,
     };
   });
 }
@@ -87,35 +82,6 @@ function registryFor(
   );
 }
 
-function checkSizes({ config, layers }: ImageManifest, maxBytes: number): void {
-  if (config.size > maxConfigBytes)
-    throw new ImageError(
-      'image-too-large',
-      `the configuration has ${config.size} bytes: more than ${maxConfigBytes}`,
-    );
-  const total = layers.reduce((sum, { size }) => sum + size, config.size);
-  if (total > maxBytes)
-    throw new ImageError('image-too-large', `the blobs have ${total} bytes: more than max_size, ${maxBytes}`);
-}
-
-function checkConfig(config: ImageConfig, { layers }: ImageManifest, wanted: Platform): void {
-  // Most configurations leave the variant out.
-  const platform =
-    config.platform.variant === undefined ? { ...wanted, ...config.platform } : config.platform;
-  if (!samePlatform(platform, wanted))
-    throw new ImageError(
-      'platform-missing',
-      `the image is for ${formatPlatform(config.platform)
-        .slice(0, 100)
-        .replaceAll(/[^\w/.-]/g, '?')}, not for ${formatPlatform(wanted)}`,
-    );
-  if (config.diffIds.length !== layers.length)
-    throw new ImageError(
-      'manifest-invalid',
-      `the configuration has ${config.diffIds.length} diff_ids for ${layers.length} layers`,
-    );
-}
-
 function pulledLayer(
   layer: LayerDescriptor,
   index: number,
@@ -130,7 +96,7 @@ function pulledLayer(
   },
 ): PulledLayer {
   const diffId = config.diffIds[index];
-  if (diffId === undefined) throw new Error('checkConfig compares the numbers');
+  if (diffId === undefined) throw new Error('verifyImage compares the numbers');
   const cipher = ciphers.get(layer);
   return {
     digest: layer.digest,

@@ -1,6 +1,7 @@
 import { ImageError } from '../errors/image-error.js';
 import { quoted } from '../errors/quoted.js';
 import type { Answer } from '../http/answer.js';
+import { isLocalAddress } from '../http/local-addresses.js';
 import type { Transport } from '../http/transport.js';
 import { Fields } from '../json/fields.js';
 import { type Challenge, parseChallenges } from './challenge.js';
@@ -72,6 +73,8 @@ export class EndpointClient {
   ): Promise<Answer> {
     let answer = first;
     let url = from;
+    // A registry in the guest, or beside it, may have its blobs there, too.
+    const elsewhere = first.address === undefined || !isLocalAddress(first.address);
     for (let count = 0; isRedirect(answer); count += 1) {
       answer.discard();
       if (!follow)
@@ -79,7 +82,7 @@ export class EndpointClient {
       if (count === maxRedirects)
         throw new ImageError('redirect-refused', `${this.name} redirects more than ${maxRedirects} times`);
       url = this.#location(answer.header('location'), url);
-      answer = await this.#transport.get(url, headers);
+      answer = await this.#transport.get(url, headers, { elsewhere });
     }
     return answer;
   }

@@ -1,5 +1,6 @@
 import { hasImageCode, ImageError } from '../errors/image-error.js';
 import type { Answer } from '../http/answer.js';
+import { maxDocumentBytes } from '../manifest/document-limits.js';
 import { type Digest, digestAlgorithm, digestHex, digestOf, isDigest } from '../reference/digest.js';
 import type { EndpointClient } from './endpoint-client.js';
 
@@ -10,8 +11,6 @@ export interface FetchedManifest {
   /** Of the Content-Type header. */
   readonly mediaType: string;
 }
-
-const maxManifestBytes = 4 * 1024 * 1024;
 
 /** Reads a repository, at the first endpoint that has what is asked for. */
 export class Registry {
@@ -122,7 +121,7 @@ async function readManifest(answer: Answer, what: string, reference: string): Pr
     answer.discard();
     throw new ImageError('answer-invalid', `${what} comes without a media type, or in part`);
   }
-  const bytes = await answer.bytes(maxManifestBytes, what);
+  const bytes = await answer.bytes(maxDocumentBytes, what);
   const digest = digestOf(bytes, isDigest(reference) ? digestAlgorithm(reference) : 'sha256');
   if (isDigest(reference) && digest !== reference)
     throw new ImageError('digest-mismatch', `${what} has the digest ${digest}`);

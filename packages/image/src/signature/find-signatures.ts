@@ -3,8 +3,9 @@ import type { Fields } from '../json/fields.js';
 import { parseDescriptor, parseDocument, type Descriptor } from '../manifest/descriptor.js';
 import { MediaType } from '../manifest/media-types.js';
 import { checkEnvelope } from '../manifest/parse-manifest.js';
-import { type Digest, digestOf, digestAlgorithm } from '../reference/digest.js';
-import type { FetchedManifest, Registry } from '../registry/registry.js';
+import type { Digest } from '../reference/digest.js';
+import type { FetchedManifest } from '../registry/registry.js';
+import type { ImageDocuments } from '../pull/image-documents.js';
 import { bundleType, signPredicate } from './bundle.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat } from './signature-policy.js';
@@ -15,25 +16,29 @@ const signatureAnnotation = 'dev.cosignproject.cosign/signature';
 /** Types of an entry that can be a bundle. cosign writes that of the empty configuration when it makes the index itself. */
 const bundleEntryTypes: readonly unknown[] = [bundleType, 'application/vnd.oci.empty.v1+json', undefined];
 
+/** Documents among which signatures are found. */
+export type SignatureDocuments = Omit<ImageDocuments, 'configuration'>;
+
 /** Of one object and format. Whoever may push signatures can push many: those after these are not read. */
 const maxCandidates = 16;
 const maxEntries = 1_000;
 const maxCandidateBytes = 256 * 1024;
 
-type Blobs = Pick<Registry, 'manifest' | 'referrers' | 'attachment' | 'blob'>;
-
 /** Yields the signatures that the registry has of a digest, one after the other: the first valid one ends the search. */
 export function findSignatures(
-  registry: Blobs,
+  documents: SignatureDocuments,
   digest: Digest,
   format: SignatureFormat,
 ): AsyncGenerator<SignatureCandidate> {
-  return format === 'bundle' ? bundles(registry, digest) : attachments(registry, digest);
+  return format === 'bundle' ? bundles(documents, digest) : attachments(documents, digest);
 }
 
 /** cosign's and skopeo's attachments: layers of a manifest whose tag is made from the digest. */
-async function* attachments(registry: Blobs, digest: Digest): AsyncGenerator<SignatureCandidate> {
-  const manifest = await registry.attachment(`${digest.replace(':', '-')}.sig`, [MediaType.ociManifest]);
+async function* attachments(
+  documents: SignatureDocuments,
+  digest: Digest,
+): AsyncGenerator<SignatureCandidate> {
+  const manifest = await documents.attachment(`${digest.replace(':', '-')}.sig`, [MediaType.ociManifest]);
   if (manifest === undefined) return;
   const layers = artifactOf(manifest).objects('layers', maxEntries).map(parseDescriptor);
   const wanted = layers.filter(({ mediaType }) => mediaType === simpleSigningType).slice(0, maxCandidates);
@@ -41,14 +46,14 @@ async function* attachments(registry: Blobs, digest: Digest): AsyncGenerator<Sig
     const text = layer.annotations.get(signatureAnnotation) ?? '';
     const signature = Buffer.from(text, 'base64');
     if (signature.length === 0) continue;
-    const payload = await smallBlob(registry, layer);
+    const payload = await signatureBlob(documents, layer);
     yield { format: 'simple-signing', digest, payload, signature };
   }
 }
 
 /** cosign's bundles: manifests that refer to the digest as their subject. */
-async function* bundles(registry: Blobs, digest: Digest): AsyncGenerator<SignatureCandidate> {
-  const index = await registry.referrers(digest, bundleType, MediaType.ociIndex);
+async function* bundles(documents: SignatureDocuments, digest: Digest): AsyncGenerator<SignatureCandidate> {
+  const index = await documents.referrers(digest, bundleType, MediaType.ociIndex);
   if (index === undefined) return;
   const document = parseDocument(index.bytes, 'the index of referrers');
   checkEnvelope(document, MediaType.ociIndex);
@@ -60,11 +65,11 @@ async function* bundles(registry: Blobs, digest: Digest): AsyncGenerator<Signatu
   for (const entry of wanted) {
     const { digest: at, mediaType } = parseDescriptor(entry);
     if (mediaType !== MediaType.ociManifest) continue;
-    const artifact = artifactOf(await registry.manifest(at, [MediaType.ociManifest]));
+    const artifact = artifactOf(await documents.manifest(at, [MediaType.ociManifest]));
     if (artifact.optionalObject('subject')?.get('digest') !== digest) continue;
     const [layer] = artifact.objects('layers', 1).map(parseDescriptor);
     if (layer?.mediaType === bundleType)
-      yield { format: 'bundle', digest, bundle: await smallBlob(registry, layer) };
+      yield { format: 'bundle', digest, bundle: await signatureBlob(documents, layer) };
   }
 }
 
@@ -81,11 +86,8 @@ function artifactOf(manifest: FetchedManifest): Fields {
   return fields;
 }
 
-async function smallBlob(registry: Blobs, { digest, size }: Descriptor): Promise<Buffer> {
+async function signatureBlob(documents: SignatureDocuments, { digest, size }: Descriptor): Promise<Buffer> {
   if (size > maxCandidateBytes)
     throw new ImageError('answer-too-large', `signature ${digest} has more than ${maxCandidateBytes} bytes`);
-  const bytes = await (await registry.blob(digest, 0)).bytes(size, `signature ${digest}`);
-  if (digestOf(bytes, digestAlgorithm(digest)) !== digest)
-    throw new ImageError('digest-mismatch', `signature ${digest} has another digest`);
-  return bytes;
+  return documents.signature({ digest, size });
 }

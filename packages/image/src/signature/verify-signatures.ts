@@ -1,8 +1,7 @@
 import { ImageError } from '../errors/image-error.js';
 import { formatReference, type ImageReference } from '../reference/reference.js';
-import type { Registry } from '../registry/registry.js';
 import { checkBundle, type SignedObject } from './bundle.js';
-import { findSignatures } from './find-signatures.js';
+import { findSignatures, type SignatureDocuments } from './find-signatures.js';
 import type { PublicKey } from './public-key.js';
 import { checkSimpleSigning } from './simple-signing.js';
 import type { SignatureCandidate } from './signature-candidate.js';
@@ -27,7 +26,7 @@ export interface SignableObject extends SignedObject {
  * has none.
  */
 export async function verifySignatures(
-  registry: Pick<Registry, 'manifest' | 'referrers' | 'attachment' | 'blob'>,
+  documents: SignatureDocuments,
   reference: ImageReference,
   objects: readonly SignableObject[],
   requirements: readonly SignatureRequirement[],
@@ -35,7 +34,7 @@ export async function verifySignatures(
   const verified: VerifiedSignature[] = [];
   for (const requirement of requirements) {
     const reasons = new Set<string>();
-    const found = await firstValid(registry, reference, objects, requirement, reasons);
+    const found = await firstValid(documents, reference, objects, requirement, reasons);
     if (found !== undefined) {
       verified.push(found);
       continue;
@@ -52,7 +51,7 @@ export async function verifySignatures(
 }
 
 async function firstValid(
-  registry: Pick<Registry, 'manifest' | 'referrers' | 'attachment' | 'blob'>,
+  documents: SignatureDocuments,
   reference: ImageReference,
   objects: readonly SignableObject[],
   { scope, keys, formats }: SignatureRequirement,
@@ -60,7 +59,7 @@ async function firstValid(
 ): Promise<VerifiedSignature | undefined> {
   for (const object of objects)
     for (const format of formats)
-      for await (const candidate of findSignatures(registry, object.digest, format)) {
+      for await (const candidate of findSignatures(documents, object.digest, format)) {
         const key = check(candidate, object, reference, keys);
         if (typeof key !== 'string')
           return { scope, format, key: key.id, signed: object.kind, digest: object.digest };
