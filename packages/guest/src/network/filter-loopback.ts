@@ -6,31 +6,21 @@ import { holdsLoopback, isLoopbackAddress, rangeHoldsLoopback, refusedLoopback }
 import type { Family } from './network-values.js';
 import { quotedWord } from '../quoted.js';
 
-/**
- * Targets that change a connection's destination, the chains where iptables accepts them, and where a guard rule is
- * needed.
- */
-interface Guarded {
-  readonly targets: ReadonlySet<string>;
-  /** The chain in which a connection to loopback would reach them first. */
-  readonly chain: string;
-}
-
-const guarded: ReadonlyMap<string, Guarded> = new Map([
-  // Connections to loopback are locally generated: nat decides on them in OUTPUT and not again in PREROUTING.
-  ['nat', { targets: new Set(['DNAT', 'NETMAP', 'REDIRECT']), chain: 'OUTPUT' }],
-  ['mangle', { targets: new Set(['TPROXY']), chain: 'PREROUTING' }],
+/** Targets that change a connection's destination, by the table where iptables accepts them. */
+const redirecting: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['nat', new Set(['DNAT', 'NETMAP', 'REDIRECT'])],
+  ['mangle', new Set(['TPROXY'])],
 ]);
-const redirecting: ReadonlySet<string> = new Set([...guarded.values()].flatMap((each) => [...each.targets]));
+const redirects: ReadonlySet<string> = new Set([...redirecting.values()].flatMap((each) => [...each]));
 
 /**
- * Targets that do not change a packet's destination, in addition to those that redirect a connection. Not here are TEE,
- * which sends a copy of each packet to a gateway, DNPT and SNPT, which translate without the table nat, and unknown
- * targets.
+ * Targets that neither change a packet's destination nor tell anybody about it, in addition to those that redirect a
+ * connection. Not here are TEE, which sends a copy of each packet to a gateway, DNPT and SNPT, which translate without
+ * the table nat, LOG, TRACE, AUDIT, NFLOG and NFQUEUE, which write about packets to the kernel log or pass them to
+ * another program, and unknown targets.
  */
 const targets: ReadonlySet<string> = new Set([
   'ACCEPT',
-  'AUDIT',
   'CHECKSUM',
   'CLASSIFY',
   'CONNMARK',
@@ -39,11 +29,8 @@ const targets: ReadonlySet<string> = new Set([
   'DSCP',
   'ECN',
   'HL',
-  'LOG',
   'MARK',
   'MASQUERADE',
-  'NFLOG',
-  'NFQUEUE',
   'NOTRACK',
   'REJECT',
   'RETURN',
@@ -51,18 +38,76 @@ const targets: ReadonlySet<string> = new Set([
   'SNAT',
   'TCPMSS',
   'TOS',
-  'TRACE',
   'TTL',
+]);
+
+/**
+ * Matches that look at where a packet comes from and goes to, its connection and its owner: those of Kubernetes, Istio,
+ * Linkerd and Calico, and what a firewall of a pod needs. Not here are those that look at its payload or its size
+ * (string, u32, bpf, length, connbytes, quota), with which a rule would answer questions about what the pod says to
+ * itself (S40), and unknown matches.
+ */
+const matches: ReadonlySet<string> = new Set([
+  'addrtype',
+  'comment',
+  'connmark',
+  'conntrack',
+  'icmp',
+  'icmp6',
+  'icmpv6',
+  'iprange',
+  'limit',
+  'mac',
+  'mark',
+  'multiport',
+  'owner',
+  'physdev',
+  'pkttype',
+  'rpfilter',
+  'sctp',
+  'set',
+  'socket',
+  'state',
+  'statistic',
+  'tcp',
+  'tos',
+  'udp',
 ]);
 
 const loopback: Readonly<Record<Family, string>> = { v4: '127.0.0.0/8', v6: '::1/128' };
 
 /**
- * Enforces S34 on the packet filter. Rules may redirect connections, as service meshes do, but none to loopback
- * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table that redirects gets a
- * first rule that exempts them. No target may copy or translate packets in another way.
+ * The first rules of a table with rules of a request: they exempt loopback. In `filter` and `security` all that the
+ * interface lo carries, also connections of the pod to its own address; in the others the loopback addresses alone, since
+ * service meshes redirect and mark connections of the pod to its own address.
+ */
+function guardsOf(table: string, family: Family): readonly (readonly string[])[] {
+  const toLoopback = (chain: string): readonly string[] => [chain, '-d', loopback[family], '-j', 'ACCEPT'];
+  switch (table) {
+    case 'filter':
+    case 'security':
+      return [
+        ['INPUT', '-i', 'lo', '-j', 'ACCEPT'],
+        ['OUTPUT', '-o', 'lo', '-j', 'ACCEPT'],
+      ];
+    case 'nat':
+      // A locally generated connection is translated in these two and not again in PREROUTING and INPUT.
+      return ['OUTPUT', 'POSTROUTING'].map(toLoopback);
+    case 'mangle':
+      return ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'].map(toLoopback);
+    default:
+      return ['PREROUTING', 'OUTPUT'].map(toLoopback);
+  }
+}
+
+/**
+ * Enforces S34 and S40 on the packet filter. Rules may redirect connections, as service meshes do, but none to loopback
+ * addresses (a service at 127.0.0.1 would be open to the host), and none away from them: a table with rules gets first
+ * rules that exempt them. No target may copy or translate packets in another way or write about them, and no match looks
+ * at their payload.
  *
- * @throws GuestError `refused` for a command, a target or an address; `invalid` for another form than iptables-save's.
+ * @throws GuestError `refused` for a command, a target, a match or an address; `invalid` for another form than
+ * iptables-save's.
  */
 export function keepLoopback(tables: readonly FilterTable[], family: Family): readonly FilterTable[] {
   const names = tables.map(({ name }) => name);
@@ -74,8 +119,7 @@ export function keepLoopback(tables: readonly FilterTable[], family: Family): re
 
 function keepLoopbackIn(table: FilterTable, family: Family): FilterTable {
   const chains = new Set(table.chains.map(({ name }) => name));
-  const here = guarded.get(table.name);
-  let redirects = false;
+  const here = redirecting.get(table.name);
   for (const command of table.commands) {
     const declared = declaredChain(command);
     if (declared !== undefined) {
@@ -85,24 +129,34 @@ function keepLoopbackIn(table: FilterTable, family: Family): FilterTable {
     for (const { name, values } of parseRule(command).options) {
       if (name === 'jump' || name === 'goto') {
         const target = values.join(' ');
-        if (here?.targets.has(target) === true) redirects = true;
-        else checkTarget(target, chains, command.line);
+        if (here?.has(target) !== true) checkTarget(target, chains, command.line);
+      } else if (name === 'match') {
+        checkMatch(values.join(' '), command.line);
       } else if (/^(?:to|on)/.test(name) && !name.startsWith('tos')) {
         // --to-destination, --to-source, --to-ports, --to and --on-ip, in full or shortened; --tos is another matter.
         for (const value of values) refuseLoopbackValue(name, value, command.line);
       }
     }
   }
-  return here !== undefined && redirects
-    ? withGuard(table, [here.chain, '-d', loopback[family], '-j', 'ACCEPT'])
-    : table;
+  return withGuards(table, guardsOf(table.name, family));
 }
 
-/** No rule after the guard, which comes first, sees a connection to loopback. */
-function withGuard(table: FilterTable, guard: readonly string[]): FilterTable {
-  // A text that was read back from the guest has the guard already.
-  const others = table.commands.filter(({ words }) => words.join(' ') !== ['-A', ...guard].join(' '));
-  return { ...table, commands: [...others, { line: 0, counters: '', words: ['-I', ...guard] }] };
+/** No rule or policy after the guards, which come first, sees a packet of loopback. */
+function withGuards(table: FilterTable, guards: readonly (readonly string[])[]): FilterTable {
+  // A text that was read back from the guest has the guards already.
+  const added = new Set(guards.map((guard) => ['-A', ...guard].join(' ')));
+  const others = table.commands.filter(({ words }) => !added.has(words.join(' ')));
+  if (others.length === 0 && !table.chains.some(({ policy }) => policy === 'DROP'))
+    return { ...table, commands: others };
+  const commands = guards.map((guard) => ({ line: 0, counters: '', words: ['-I', ...guard] }));
+  return { ...table, commands: [...others, ...commands] };
+}
+
+function checkMatch(match: string, line: number): void {
+  if (matches.has(match)) return;
+  const reason =
+    'is refused under privileged_containers = "refuse"; help: match by protocol, address, port, interface, connection, mark or owner';
+  throw new GuestError('refused', `rules, line ${line}: match ${quotedWord(match)} ${reason}`);
 }
 
 function checkTarget(target: string, ownChains: ReadonlySet<string>, line: number): void {
@@ -110,9 +164,9 @@ function checkTarget(target: string, ownChains: ReadonlySet<string>, line: numbe
   const name = quotedWord(target);
   const reason = ownChains.has(target)
     ? 'is a chain with the name of a target; help: give the chain a name with a small letter, "_" or "-"'
-    : redirecting.has(target)
+    : redirects.has(target)
       ? 'is refused in this table'
-      : 'is refused under privileged_containers = "refuse"; help: jump to a chain that a line ":NAME - [0:0]" before declares, or to a target that leaves packets where they go';
+      : 'is refused under privileged_containers = "refuse"; help: jump to a chain that a line ":NAME - [0:0]" before declares, or to a target that leaves packets where they go and tells nobody about them';
   throw new GuestError('refused', `rules, line ${line}: target ${name} ${reason}`);
 }
 

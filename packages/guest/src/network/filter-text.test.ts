@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { keepLoopback } from './filter-loopback.js';
 import { parseFilterText, writeFilterText } from './filter-text.js';
 import type { Family } from './network-values.js';
-import { checkedFilter } from './packet-filter.js';
+import { checkedFilter, withoutCounters } from './packet-filter.js';
 
 const table = (name: string, ...lines: readonly string[]): string =>
   `*${name}\n${lines.join('\n')}\nCOMMIT\n`;
@@ -22,9 +22,10 @@ test('output of iptables-save is unchanged in the input of iptables-restore', ()
     '-A cali-from.x ! -s 10.0.0.0/8 -m statistic --mode random --probability 0.5 -j REJECT --reject-with tcp-reset',
     '-A INPUT -m comment --comment "" -j ACCEPT',
   );
+  const guarded = saved.replace('COMMIT\n', `${guards.filter.join('\n')}\nCOMMIT\n`);
   assert.equal(under('allow', saved), saved);
-  assert.equal(under('refuse', saved), saved);
-  assert.equal(under('refuse', `# remark\n\n${saved}# end\n`), saved);
+  assert.equal(under('refuse', saved), guarded);
+  assert.equal(under('refuse', `# remark\n\n${saved}# end\n`), guarded);
 });
 
 test('--modprobe is refused in every spelling, under any configuration', () => {
@@ -103,9 +104,20 @@ test('written words are parsed to the same words', () => {
   );
 });
 
-const guard = { v4: '-I OUTPUT -d 127.0.0.0/8 -j ACCEPT', v6: '-I OUTPUT -d ::1/128 -j ACCEPT' } as const;
+const addresses = { v4: '127.0.0.0/8', v6: '::1/128' } as const;
+/** The rules that exempt loopback. */
+const guards = {
+  filter: ['-I INPUT -i lo -j ACCEPT', '-I OUTPUT -o lo -j ACCEPT'],
+  to: (family: Family, ...chains: readonly string[]) =>
+    chains.map((chain) => `-I ${chain} -d ${addresses[family]} -j ACCEPT`),
+} as const;
+const chainsOf = {
+  nat: ['OUTPUT', 'POSTROUTING'],
+  mangle: ['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'],
+  raw: ['PREROUTING', 'OUTPUT'],
+} as const;
 
-test('a table that redirects connections gets a first rule that exempts loopback', () => {
+test('a table with rules gets first rules that exempt loopback', () => {
   const mesh = [
     ':OUTPUT ACCEPT [0:0]',
     ':MESH_OUT - [0:0]',
@@ -114,31 +126,116 @@ test('a table that redirects connections gets a first rule that exempts loopback
     '-A MESH_OUT -p tcp -j REDIRECT --to-ports 15001',
   ];
   for (const family of ['v4', 'v6'] as const)
-    assert.equal(under('refuse', table('nat', ...mesh), family), table('nat', ...mesh, guard[family]));
+    assert.equal(
+      under('refuse', table('nat', ...mesh), family),
+      table('nat', ...mesh, ...guards.to(family, ...chainsOf.nat)),
+    );
   assert.equal(under('allow', table('nat', ...mesh)), table('nat', ...mesh));
   // The text that is read back from the guest.
-  const again = [...mesh.slice(0, 2), guard.v4.replace('-I', '-A'), ...mesh.slice(2)];
-  assert.equal(under('refuse', table('nat', ...again)), table('nat', ...mesh, guard.v4));
-  const jumps = [
-    '-A OUTPUT --jump REDIRECT',
-    '-A OUTPUT --jump=DNAT --to-destination 10.0.0.1',
-    '-A OUTPUT "-j" "NETMAP" --to 10.0.0.0/8',
-  ];
-  for (const jump of jumps) assert.ok(under('refuse', table('nat', jump)).includes(guard.v4), jump);
-  const plain = table('nat', ':OUTPUT ACCEPT [0:0]', '-A POSTROUTING -o eth0 -j MASQUERADE');
-  assert.equal(under('refuse', plain), plain);
+  const guard = guards.to('v4', ...chainsOf.nat);
+  const again = [...mesh.slice(0, 2), ...guard.map((rule) => rule.replace('-I', '-A')), ...mesh.slice(2)];
+  assert.equal(under('refuse', table('nat', ...again)), table('nat', ...mesh, ...guard));
+  for (const family of ['v4', 'v6'] as const) {
+    for (const name of ['filter', 'security'])
+      assert.equal(
+        under('refuse', table(name, '-A INPUT -p tcp -j DROP'), family),
+        table(name, '-A INPUT -p tcp -j DROP', ...guards.filter),
+      );
+    for (const name of ['nat', 'mangle', 'raw'] as const)
+      assert.equal(
+        under('refuse', table(name, '-A OUTPUT -p tcp -j DROP'), family),
+        table(name, '-A OUTPUT -p tcp -j DROP', ...guards.to(family, ...chainsOf[name])),
+      );
+  }
 });
 
-test('a table with TPROXY gets such a rule too; redirecting targets are refused in other tables', () => {
-  const rules = ['-A PREROUTING -p tcp -j TPROXY --on-port 15006'];
-  for (const [family, address] of [
-    ['v4', '127.0.0.0/8'],
-    ['v6', '::1/128'],
+test('a policy that drops is one of the host too; a table without rules stays so', () => {
+  const dropping = table('filter', ':INPUT DROP [0:0]', ':OUTPUT ACCEPT [0:0]');
+  assert.equal(under('refuse', dropping), dropping.replace('COMMIT', `${guards.filter.join('\n')}\nCOMMIT`));
+  for (const empty of [table('filter', ':INPUT ACCEPT [0:0]'), '*nat\nCOMMIT\n'])
+    assert.equal(under('refuse', empty), empty);
+  // The rules of a request are removed: those that exempt loopback go with them.
+  const flushed = table('filter', ':INPUT ACCEPT [0:0]', '-A INPUT -i lo -j ACCEPT');
+  assert.equal(under('refuse', flushed), table('filter', ':INPUT ACCEPT [0:0]'));
+});
+
+test('matches are an allow-list, in every spelling (S40)', () => {
+  const asking = [
+    '-m string --string key --algo bm',
+    '--match string --algo kmp --string k',
+    '--match=string --algo bm --hex-string "|00|"',
+    '-p tcp -m tcp -m string --algo bm --string k',
+    '-m "string" --algo bm --string k',
+    '! -m string --algo bm --string k',
+    '-m u32 --u32 "0>>22&0x3C@0=0x53"',
+    '-m bpf --bytecode "1,6 0 0 1"',
+    '-m length --length 100:200',
+    '-m connbytes --connbytes 100: --connbytes-dir both --connbytes-mode bytes',
+    '-m quota --quota 10',
+    '-m hashlimit --hashlimit-above 1/sec --hashlimit-name x',
+    '-m recent --set',
+    '-m dns',
+    '-m tcp string --algo bm',
+    '-m',
+  ];
+  for (const [name, chain] of [
+    ['filter', 'OUTPUT'],
+    ['mangle', 'INPUT'],
+    ['raw', 'PREROUTING'],
   ] as const)
-    assert.equal(
-      under('refuse', table('mangle', ...rules), family),
-      table('mangle', ...rules, `-I PREROUTING -d ${address} -j ACCEPT`),
-    );
+    for (const words of asking) {
+      const rules = table(name, `-A ${chain} ${words} -j ACCEPT`);
+      assert.throws(() => under('refuse', rules), { kind: 'refused', message: /match ".*" is refused/ }, words);
+    }
+  // Not a match, but the text of one.
+  under('refuse', table('filter', '-A INPUT -m comment --comment string -j ACCEPT'));
+});
+
+test('rules of Istio, Linkerd, Calico and Kubernetes are accepted', () => {
+  const nat = [
+    '-A OUTPUT -p tcp -m owner --uid-owner 1337 -j RETURN',
+    '-A OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp -m tcp ! --dport 15008 -m owner --uid-owner 1337 -j REDIRECT --to-ports 15006',
+    '-A OUTPUT -d 10.96.0.10/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 15053',
+    '-A PREROUTING -p tcp -m multiport --dports 4190,4191 -m comment --comment proxy-init/ignore-port -j RETURN',
+    '-A OUTPUT -m addrtype --dst-type LOCAL -j RETURN',
+    '-A OUTPUT -m statistic --mode random --probability 0.5 -j RETURN',
+    '-A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE',
+    '-A OUTPUT -m set --match-set cali40 dst -j RETURN',
+  ];
+  const mangle = [
+    '-A PREROUTING -p tcp -m socket --transparent -j MARK --set-mark 1337',
+    '-A PREROUTING -p tcp -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+    '-A OUTPUT -p tcp -m connmark --mark 0x539 -j CONNMARK --restore-mark',
+    '-A PREROUTING -p tcp -j TPROXY --on-port 15006 --on-ip 0.0.0.0 --tproxy-mark 0x539',
+  ];
+  const raw = [
+    '-A OUTPUT -p udp -m udp --sport 15053 -m owner --uid-owner 1337 -j CT --zone 1',
+    '-A PREROUTING -m rpfilter --invert -j DROP',
+  ];
+  const filter = [
+    '-A INPUT -m state --state NEW -m limit --limit 5/min -j ACCEPT',
+    '-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT',
+    '-A INPUT -m conntrack --ctstate INVALID -j DROP',
+  ];
+  for (const [name, rules] of Object.entries({ nat, mangle, raw, filter }))
+    for (const rule of rules) under('refuse', table(name, rule));
+  under('refuse', table('filter', '-A INPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j ACCEPT'), 'v6');
+});
+
+test('counters of the packet filter are 0 when it is read', () => {
+  const saved = [
+    '# Generated by iptables-save v1.8.11',
+    '*filter',
+    ':INPUT ACCEPT [12:3400]',
+    ':cali-from.x - [9:9]',
+    '[5:300] -A INPUT -m comment --comment "[7:7]" -j ACCEPT',
+    '-A INPUT -m comment --comment "x [7:7]" -j ACCEPT',
+  ].join('\n');
+  const expected = saved.replace('[12:3400]', '[0:0]').replace('[9:9]', '[0:0]').replace('[5:300]', '[0:0]');
+  assert.equal(text(withoutCounters(Buffer.from(saved))), expected);
+});
+
+test('redirecting targets are refused in other tables', () => {
   for (const [name, target] of [
     ['mangle', 'DNAT --to-destination 10.0.0.1'],
     ['raw', 'REDIRECT'],
@@ -201,6 +298,11 @@ test('targets that divert packets, and unknown targets, are refused', () => {
     'DNPT --src-pfx ::/64 --dst-pfx fd00::/64',
     'RAWDNAT',
     'NOWHERE',
+    'LOG --log-level 0',
+    'TRACE',
+    'NFLOG --nflog-group 1',
+    'NFQUEUE --queue-num 0',
+    'AUDIT --type accept',
   ]) {
     for (const option of ['-j', '-g', '--jump', '--goto']) {
       const rules = table('mangle', `-A OUTPUT ${option} ${target}`);

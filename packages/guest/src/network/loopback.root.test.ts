@@ -125,6 +125,59 @@ test('variant: the packet filter redirects all connections except those to loopb
   assert.equal(await heard('203.0.113.5'), 'the host', 'others are redirected');
 });
 
+test('no rule of a request sees a packet of loopback, and counters are 0 in replies (S40)', { skip }, async () => {
+  const seen = `-p tcp -m tcp --dport ${port} -j MARK --set-mark 7`;
+  const count = `-p tcp -m tcp --dport ${port}`;
+  const tables = [
+    `*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT ${count} -j ACCEPT\n-A OUTPUT ${count} -j ACCEPT\nCOMMIT\n`,
+    `*mangle\n-A PREROUTING ${seen}\n-A INPUT ${seen}\n-A OUTPUT ${seen}\n-A POSTROUTING ${seen}\nCOMMIT\n`,
+    `*raw\n-A PREROUTING ${count} -j RETURN\n-A OUTPUT ${count} -j RETURN\nCOMMIT\n`,
+    `*nat\n-A OUTPUT ${count} -j RETURN\n-A POSTROUTING ${count} -j RETURN\nCOMMIT\n`,
+  ];
+  for (const family of ['v4', 'v6'] as const)
+    for (const rules of tables) await filter(family, rules);
+  const counted = (family: 'v4' | 'v6'): readonly string[] =>
+    pod
+      .exec(family === 'v4' ? 'iptables-save' : 'ip6tables-save', '-c')
+      .split('\n')
+      .filter((line) => line.includes(`--dport ${port}`) && !line.startsWith('[0:0]'));
+  assert.equal(await heard('127.0.0.1'), 'the pod');
+  assert.equal(await heard('::1'), 'the pod');
+  for (const family of ['v4', 'v6'] as const) assert.deepEqual(counted(family), []);
+  assert.equal(await heard('10.9.0.1'), 'the host');
+  assert.equal(await heard('fd09::1'), 'the host');
+  for (const family of ['v4', 'v6'] as const) {
+    assert.ok(counted(family).length >= 4, 'others are counted by the kernel');
+    const reply = (await readPacketFilter(family, pod.tools)).toString();
+    assert.deepEqual([...new Set(reply.match(/\[\d+:\d+\]/g))], ['[0:0]']);
+  }
+});
+
+test('variant: a rule that drops, or that asks for payload, and a policy that drops', { skip }, async () => {
+  for (const family of ['v4', 'v6'] as const) {
+    await filter(family, `*filter\n:INPUT DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n`);
+    assert.equal(await heard(family === 'v4' ? '127.0.0.1' : '::1'), 'the pod', 'policy');
+    await filter(family, '*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n');
+    assert.equal(await heard(family === 'v4' ? '127.0.0.1' : '::1'), 'the pod', 'rule');
+    await filter(family, '*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n');
+    for (const name of ['filter', 'mangle', 'raw', 'security'])
+      await assert.rejects(
+        filter(family, `*${name}\n-A OUTPUT -o lo -m string --algo bm --string key -j ACCEPT\nCOMMIT\n`),
+        { kind: 'refused', message: /match "string" is refused/ },
+      );
+  }
+  await loopbackIsThePods();
+});
+
+test('variant: connections of the pod to its own address', { skip }, async () => {
+  const [own] = [await serve(pod, ['10.9.0.2'], 'the pod')];
+  servers.push(own);
+  const rules = `*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m tcp --dport ${port} -j DROP\nCOMMIT\n`;
+  await filter('v4', rules);
+  assert.equal(await heard('10.9.0.2'), 'the pod');
+  assert.match(pod.exec('iptables-save', '-c'), new RegExp(`^\\[0:0\\] -A OUTPUT .*--dport ${port}`, 'm'));
+});
+
 test('variant: copies of packets, and translation without nat', { skip }, async () => {
   const tee = '*mangle\n-A OUTPUT -d 127.0.0.1 -j TEE --gateway 10.9.0.1\nCOMMIT\n';
   const prefix = '*mangle\n-A OUTPUT -d ::1 -j DNPT --src-pfx ::/64 --dst-pfx fd09::/64\nCOMMIT\n';

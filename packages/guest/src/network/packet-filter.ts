@@ -7,9 +7,20 @@ import type { Family } from './network-values.js';
 
 const prefixes: Readonly<Record<Family, string>> = { v4: 'iptables', v6: 'ip6tables' };
 
-/** Returns the guest's packet filter, in the form of `iptables-save`. */
-export function readPacketFilter(family: Family, tools: Tools): Promise<Buffer> {
-  return save(family, tools, []);
+/**
+ * Returns the guest's packet filter, in the form of `iptables-save`, with counters that are 0: those of the kernel would
+ * count what the pod says to itself (S40).
+ */
+export async function readPacketFilter(family: Family, tools: Tools): Promise<Buffer> {
+  return withoutCounters(await save(family, tools, []));
+}
+
+/** Sets the counters of chains, `:INPUT ACCEPT [12:3400]`, and of rules, `[5:300] -A …`, to 0. */
+export function withoutCounters(saved: Buffer): Buffer {
+  return Buffer.from(
+    saved.toString('latin1').replace(/^(:\S+ \S+ )?\[\d+:\d+\]/gm, '$1[0:0]'),
+    'latin1',
+  );
 }
 
 async function save(family: Family, tools: Tools, args: readonly string[]): Promise<Buffer> {
