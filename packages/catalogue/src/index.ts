@@ -19,6 +19,7 @@ export {
 } from './management.js';
 export { isMethodName, type MethodName, methodNames } from './methods.js';
 export { compareReleases, findRelease, type Release, releases } from './releases.js';
+export { type ReplyContent, replyContents } from './reply-contents.js';
 export { kataDirectory, readBytes, sharedDirectory } from './runtime-habits.js';
 export {
   type Condition,

@@ -4,6 +4,7 @@ import { commandsPage } from './commands-page.js';
 import { differencesPage } from './differences-page.js';
 import { endpointsPage } from './endpoints-page.js';
 import { errorsPage } from './errors-page.js';
+import { repliesPage } from './replies-page.js';
 import { rulesPage } from './rules/rules-page.js';
 import { settingsPage } from './settings-page.js';
 
@@ -18,6 +19,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'docs/reference/differences.md': differencesPage(),
     'docs/reference/endpoints.md': endpointsPage(),
     'docs/reference/errors.md': await errorsPage(),
+    'docs/reference/replies.md': repliesPage(),
     'docs/reference/rules.md': rulesPage(),
     'docs/reference/settings.md': settingsPage(),
     'docs/reference/kata-agent.schema.json': `${JSON.stringify(configurationSchema(), null, 2)}\n`,

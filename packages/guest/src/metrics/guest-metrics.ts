@@ -116,14 +116,16 @@ export const guestMetrics: readonly Metric[] = [
   },
   {
     name: 'kata_guest_netdev_stat',
-    help: 'Traffic of each network interface.',
+    help: 'Traffic of each network interface but loopback.',
     labels: ['interface', 'item'],
     read: (proc) =>
       lines(proc, 'net/dev').flatMap((line) => {
-        const [name, counters] = line.split(':');
-        return counters === undefined
+        const [left = '', counters] = line.split(':');
+        const name = left.trim();
+        // What the pod says to itself is not counted for the host (S40).
+        return counters === undefined || name === 'lo'
           ? []
-          : items(linkItems, fields(counters), { interface: (name ?? '').trim() });
+          : items(linkItems, fields(counters), { interface: name });
       }),
   },
   {

@@ -185,7 +185,11 @@ test('matches are an allow-list, in every spelling (S40)', () => {
   ] as const)
     for (const words of asking) {
       const rules = table(name, `-A ${chain} ${words} -j ACCEPT`);
-      assert.throws(() => under('refuse', rules), { kind: 'refused', message: /match ".*" is refused/ }, words);
+      assert.throws(
+        () => under('refuse', rules),
+        { kind: 'refused', message: /match ".*" is refused/ },
+        words,
+      );
     }
   // Not a match, but the text of one.
   under('refuse', table('filter', '-A INPUT -m comment --comment string -j ACCEPT'));

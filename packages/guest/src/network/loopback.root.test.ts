@@ -125,7 +125,9 @@ test('variant: the packet filter redirects all connections except those to loopb
   assert.equal(await heard('203.0.113.5'), 'the host', 'others are redirected');
 });
 
-test('no rule of a request sees a packet of loopback, and counters are 0 in replies (S40)', { skip }, async () => {
+test('no rule of a request sees a packet of loopback, and counters are 0 in replies (S40)', {
+  skip,
+}, async () => {
   const seen = `-p tcp -m tcp --dport ${port} -j MARK --set-mark 7`;
   const count = `-p tcp -m tcp --dport ${port}`;
   const tables = [
@@ -134,8 +136,7 @@ test('no rule of a request sees a packet of loopback, and counters are 0 in repl
     `*raw\n-A PREROUTING ${count} -j RETURN\n-A OUTPUT ${count} -j RETURN\nCOMMIT\n`,
     `*nat\n-A OUTPUT ${count} -j RETURN\n-A POSTROUTING ${count} -j RETURN\nCOMMIT\n`,
   ];
-  for (const family of ['v4', 'v6'] as const)
-    for (const rules of tables) await filter(family, rules);
+  for (const family of ['v4', 'v6'] as const) for (const rules of tables) await filter(family, rules);
   const counted = (family: 'v4' | 'v6'): readonly string[] =>
     pod
       .exec(family === 'v4' ? 'iptables-save' : 'ip6tables-save', '-c')

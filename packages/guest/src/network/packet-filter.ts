@@ -17,10 +17,7 @@ export async function readPacketFilter(family: Family, tools: Tools): Promise<Bu
 
 /** Sets the counters of chains, `:INPUT ACCEPT [12:3400]`, and of rules, `[5:300] -A …`, to 0. */
 export function withoutCounters(saved: Buffer): Buffer {
-  return Buffer.from(
-    saved.toString('latin1').replace(/^(:\S+ \S+ )?\[\d+:\d+\]/gm, '$1[0:0]'),
-    'latin1',
-  );
+  return Buffer.from(saved.toString('latin1').replace(/^(:\S+ \S+ )?\[\d+:\d+\]/gm, '$1[0:0]'), 'latin1');
 }
 
 async function save(family: Family, tools: Tools, args: readonly string[]): Promise<Buffer> {

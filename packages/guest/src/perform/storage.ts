@@ -1,13 +1,16 @@
 import type { CopyFile, Storage } from '../request/actions.js';
 import { type AdmittedCopy, admitCopy, copiedPath } from '../storage/copy-admission.js';
 import { copyFile as place } from '../storage/copy-file.js';
+import { GuestError } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
+import { quotedPath } from '../quoted.js';
 import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js';
 import { atMountedVolume, atVolume } from '../resource/volume-place.js';
 import { volumeStats as stats, type VolumeUsage } from '../resource/volume-stats.js';
 import { cleanStorages } from '../storage/clean-storages.js';
 import { touchMounts } from '../storage/touch-mounts.js';
 import { translated } from '../error/translate-error.js';
+import { contains } from '../source/clean-path.js';
 
 /**
  * How long to wait, outside the queue, for a container that is being created from the path: usually a fraction of a
@@ -42,8 +45,26 @@ export function touchSharedMounts({ context }: Guest): Promise<void> {
   return translated(() => touchMounts(context.paths));
 }
 
-export function volumeStats({ context }: Guest, path: string): Promise<readonly VolumeUsage[]> {
-  return translated(async () => atMountedVolume(path, context, stats));
+/**
+ * Returns the use of a volume. A path in a volume, or in a container's bundle or root, is no volume: whether it exists is the
+ * pod's business (S40).
+ */
+export function volumeStats(guest: Guest, path: string): Promise<readonly VolumeUsage[]> {
+  const { context } = guest;
+  return translated(async () => {
+    const around = context.storages.around(path);
+    const bundles = [...guest.containers.keys(), ...guest.making.ids].map(
+      (id) => `${context.paths.kata}/${id}`,
+    );
+    const isInside =
+      (around.length > 0 && !around.includes(path)) || bundles.some((bundle) => contains(bundle, path));
+    if (isInside)
+      throw new GuestError(
+        'refused',
+        `${quotedPath(path)} is not a volume; help: name the mount point of a storage, or a directory of the share`,
+      );
+    return atMountedVolume(path, context, stats);
+  });
 }
 
 export function resizeVolume(guest: Guest, path: string, bytes: bigint): Promise<void> {

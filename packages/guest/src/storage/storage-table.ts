@@ -8,6 +8,8 @@ import { mountPlace, type MountPlaceOwner } from './mount-place.js';
 import { outlivesContainer } from './outlives-container.js';
 import { resizeMemory } from './drivers/resize-memory.js';
 import { storageDriver } from './drivers/storage-drivers.js';
+import { virtioFs } from './drivers/virtio-fs.js';
+import { contains } from '../source/clean-path.js';
 import type { StorageEnvironment, StorageOwner } from './drivers/storage-driver.js';
 import type { SavedStorage } from './saved-storage.js';
 import { type SavedStorages, StorageEntries } from './storage-entries.js';
@@ -112,6 +114,17 @@ export class StorageTable {
     return this.inPlace
       .filter(({ driver }) => storageDriver(driver).ofPod)
       .map(({ mountPoint }) => mountPoint);
+  }
+
+  /**
+   * Returns the mount points of storages that contain a path, without the share, whose files the host has. Their files are
+   * the pod's.
+   */
+  around(path: string): readonly string[] {
+    return this.inPlace
+      .filter(({ driver }) => driver !== virtioFs.name)
+      .map(({ mountPoint }) => mountPoint)
+      .filter((mountPoint) => contains(mountPoint, path));
   }
 
   /** Returns the mounted storages. */
