@@ -100,7 +100,7 @@ describe('replies tell the host nothing that it may not read (S40)', {
       return `${code}: ${message.replace(path, 'PATH')}`;
     };
     for (const volume of [local, memory]) assert.match(await answers(volume), /^OK/, volume);
-    for (const place of [`${local}`, `${memory}`, `${kata}/${app}/rootfs`, `${kata}/${app}`]) {
+    for (const place of [local, memory, `${kata}/${app}/rootfs`, `${kata}/${app}`]) {
       const [there, missing] = [await answers(`${place}/keys`), await answers(`${place}/none`)];
       assert.equal(there, missing, place);
       assert.match(there, /^PERMISSION_DENIED/);

@@ -19,6 +19,7 @@ test('pages, schema and examples are generated deterministically', async () => {
   assert.deepEqual(Object.keys(pages).sort(), [
     'docs/reference/codes.md',
     'docs/reference/commands.md',
+    'docs/reference/differences.md',
     'docs/reference/endpoints.md',
     'docs/reference/errors.md',
     'docs/reference/kata-agent.schema.json',

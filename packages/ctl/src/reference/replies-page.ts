@@ -29,6 +29,7 @@ export function repliesPage(): string {
 function fieldsText(fields: Readonly<Record<string, string>>): string {
   const texts = Object.entries(fields);
   if (texts.length === 0) return 'that it was carried out';
-  if (new Set(texts.map(([, text]) => text)).size === 1 && texts.length > 1) return `${texts[0]?.[1] ?? ''}`;
+  const [first, second] = [...new Set(texts.map(([, text]) => text))];
+  if (first !== undefined && second === undefined && texts.length > 1) return first;
   return texts.map(([name, text]) => `${code(name)}: ${text}`).join('; ');
 }
