@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { membersOf, methodNames, releases } from '@kata-agent/catalogue';
 import { AgentProcess } from '../harness/agent-process.js';
+import { eventually } from '../harness/retry.js';
 import { requestFrame } from '../harness/raw-frame.js';
 import { callAllMethods } from '../harness/sweep.js';
 
@@ -32,6 +33,29 @@ describe('a release pin (R16)', () => {
   it('does not serve later methods by name', async () => {
     const config = '[api]\nrelease = "3.21"\nallowed_endpoints = ["GetMetrics", "GetDiagnosticData"]\n';
     assert.deepEqual(await served(config), ['GetMetrics']);
+  });
+
+  it('does not serve a method that is only announced, says so and records its name', async () => {
+    const agent = await AgentProcess.start({ config: '[api]\nallowed_endpoints = ["*"]\n' });
+    try {
+      const { socket } = await agent.connect();
+      const answered = new Promise<Buffer>((resolve) => {
+        socket.once('data', resolve);
+      });
+      socket.write(requestFrame(1, 'RebindSandbox'));
+      const answer = await answered;
+      assert.ok(answer.includes(Buffer.from([0x08, 12])), answer.toString('hex'));
+      assert.match(
+        answer.toString('latin1'),
+        /RebindSandbox is not served here: it is announced, and no release of Kata Containers has it/,
+      );
+      await eventually(() => {
+        const record = agent.records().find(({ method }) => method === 'RebindSandbox');
+        assert.ok(record !== undefined, JSON.stringify(agent.records().at(-1)));
+      });
+    } finally {
+      await agent.dispose();
+    }
   });
 
   it('does not serve an unknown method, even with *', async () => {

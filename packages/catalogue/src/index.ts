@@ -1,3 +1,4 @@
+export { announcedMethods } from './announced.js';
 export { type ConsistencyRule, consistency, type Inconsistency, inconsistencies } from './consistency.js';
 export type { Endpoint } from './endpoint.js';
 export { type Area, areas, endpoints } from './endpoints.js';

@@ -1,5 +1,5 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
-import { endpoints, isManagementMethod, isMethodName } from '@kata-agent/catalogue';
+import { announcedMethods, endpoints, isManagementMethod, isMethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { type Decision, deny } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
@@ -44,7 +44,11 @@ export function admission(options: {
     const { listener, peer } = caller;
     const { claimedOperator } = caller.identity;
     const decision = decide(call);
-    if (decision === undefined) return unknownMethod(audit, { listener, peer, claimedOperator, payload });
+    if (decision === undefined) {
+      const isAnnounced = service === AgentService.typeName && announcedMethods.has(method);
+      const named = isAnnounced ? method : undefined;
+      return unknownMethod(audit, { listener, peer, claimedOperator, payload }, named);
+    }
     if (decision.outcome === 'deny') {
       audit.refuse({ listener, peer, claimedOperator, method, payload }, decision);
       return refusal(decision, onDeniedRead);
@@ -71,11 +75,24 @@ export function admission(options: {
 const unwitnessed =
   'no quorum of witnesses has cosigned the audit log within required_within; it is served again when the witnesses answer (KA3104)';
 
-/** The name of an unknown method is neither recorded nor returned: it can be any string. */
-function unknownMethod(audit: AuditLog, call: Omit<AuditedCall, 'method'>): Refusal {
-  const method = '(unknown)';
-  audit.refuse({ ...call, method }, deny('KA3006', call.listener, method, 'unknown method'));
-  return { error: new TtrpcError(Code.Unimplemented, 'the agent has no such service or method') };
+/**
+ * The name of an unknown method is neither recorded nor returned: it can be any string.
+ *
+ * @param announced the name, if it is in the catalogue's list of announced methods.
+ */
+function unknownMethod(
+  audit: AuditLog,
+  call: Omit<AuditedCall, 'method'>,
+  announced: string | undefined,
+): Refusal {
+  const method = announced ?? '(unknown)';
+  const reason = announced === undefined ? 'unknown method' : 'announced for Kata Containers, and not served';
+  audit.refuse({ ...call, method }, deny('KA3006', call.listener, method, reason));
+  const message =
+    announced === undefined
+      ? 'the agent has no such service or method'
+      : `${announced} is not served here: it is announced, and no release of Kata Containers has it (kata-agent-ctl endpoints ${announced})`;
+  return { error: new TtrpcError(Code.Unimplemented, message) };
 }
 
 /** The error of a call that cannot be recorded and is therefore not carried out (S19). */

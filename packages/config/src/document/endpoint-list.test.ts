@@ -43,6 +43,14 @@ help: that is the name of a request; its method: "ReadStdout", "ReadStderr"`,
 help: Kata Containers removed it in 2.0.4: remove it`,
   ],
   [
+    'a method that is only announced',
+    '[api]\nallowed_endpoints = ["RebindSandbox"]',
+    `config.toml:2:22: error[KA1201]: unknown endpoint "RebindSandbox" in allowed_endpoints
+  allowed_endpoints = ["RebindSandbox"]
+                       ^^^^^^^^^^^^^^^
+help: it is announced, in no release of Kata Containers, and never served: remove it (kata-agent-ctl endpoints RebindSandbox)`,
+  ],
+  [
     'a look-alike letter',
     '[api]\nallowed_endpoints = ["\u0415xecProcess"]',
     `config.toml:2:22: error[KA1201]: unknown endpoint "\u0415xecProcess" in allowed_endpoints: its character 1 is "\u0415" (U+0415, Cyrillic), not an ASCII letter

@@ -1,4 +1,5 @@
 import {
+  announcedMethods,
   existedIn,
   endpoints,
   type GroupName,
@@ -110,6 +111,8 @@ function helpForEntry(entry: string): string {
     return `that is the name of a request; its method: ${former.map((m) => `"${m}"`).join(', ')}`;
   const gone = goneMethods.get(entry.replace(/Request$/, ''));
   if (gone !== undefined) return `Kata Containers removed it in ${gone}: remove it`;
+  if (announcedMethods.has(entry.replace(/Request$/, '')))
+    return `it is announced, in no release of Kata Containers, and never served: remove it (kata-agent-ctl endpoints ${entry})`;
   if (groups.has(`@${entry}` as GroupName)) return `groups start with @: did you mean "@${entry}"?`;
   if (/[*?]/.test(entry)) return 'patterns are not supported: write names, @groups, or "*" alone for all';
   const near = nearest(entry, [...methodNames, ...groups.keys()]);

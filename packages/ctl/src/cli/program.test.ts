@@ -123,6 +123,14 @@ test('endpoints lists all methods and groups', () => {
     );
 });
 
+test('endpoints NAME explains a method that is only announced, also as JSON', () => {
+  const page = runBinary(['endpoints', 'RebindSandbox']).stdout;
+  assert.match(page, /checkpoint of a whole pod/);
+  assert.match(page, /Not served\n.*UNIMPLEMENTED/);
+  const value = JSON.parse(runBinary(['endpoints', 'RebindSandbox', '--format', 'json']).stdout) as object;
+  assert.ok('method' in value && value.method === 'RebindSandbox');
+});
+
 test('endpoints NAME prints a page, endpoints @GROUP its members, both also as JSON', () => {
   const page = runBinary(['endpoints', 'ExecProcess']).stdout;
   assert.match(page, /hostile peer/);

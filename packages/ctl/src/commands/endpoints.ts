@@ -1,4 +1,5 @@
 import {
+  announcedMethods,
   endpoints as catalogue,
   type Endpoint,
   groups,
@@ -14,6 +15,7 @@ import type { CommandDefinition, Invocation } from '../cli/definition.js';
 import { CommandError } from '../command-error.js';
 import { ExitCode } from '../exit-code.js';
 import { endpointPage, endpointsTable, groupPage, groupsTable } from '../output/endpoint-text.js';
+import { announcedPage } from '../output/announced-text.js';
 import { managementPage, managementTable } from '../output/management-text.js';
 import { print } from '../output/print.js';
 import { styleFor } from '../output/style.js';
@@ -57,6 +59,10 @@ export const endpoints: CommandDefinition = {
     } else if (isManagementMethod(name)) {
       const endpoint = { method: name, ...managementEndpoints[name] };
       await print(invocation, endpoint, () => managementPage(name, width, style));
+    } else if (announcedMethods.has(name)) {
+      await print(invocation, { method: name, ...announcedMethods.get(name) }, () =>
+        announcedPage(name, width, style),
+      );
     } else {
       await printGroup(invocation, name, width);
     }
