@@ -4,16 +4,18 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { suite, test } from 'node:test';
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { unclaimedWithForward } from '@kata-agent/catalogue';
+import { create } from '@bufbuild/protobuf';
+import { type MethodName, unclaimedWithForward } from '@kata-agent/catalogue';
 import {
   AgentService,
-  CopyFileRequestSchema,
-  CreateContainerRequestSchema,
+  type CreateContainerRequest,
   CreateSandboxRequestSchema,
+  StorageSchema,
 } from '@kata-agent/protocol/agent';
-import { Code } from '@kata-agent/ttrpc';
+import { MountSchema } from '@kata-agent/protocol/oci';
+import { type Channel, Code } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
+import { forwardedContainer, forwardedRequest, shared } from '../harness/forwarded-requests.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { repository } from '../harness/repository.js';
@@ -23,7 +25,7 @@ const page = readFileSync(join(repository, 'docs/forward-mode.md'), 'utf8');
 const units = join(repository, 'image/systemd');
 const address = 'unix:///run/kata-agent-inner/agent.sock';
 const built = build('inner-agent', 'kata.binpb');
-const { createContainer, createSandbox, copyFile } = AgentService.method;
+const { createContainer, createSandbox } = AgentService.method;
 
 function unit(name: string): string {
   return readFileSync(join(units, name), 'utf8');
@@ -90,51 +92,100 @@ test('systemd accepts the units of the recipe', { skip: withoutSystemd }, () => 
 });
 
 suite('the configuration of the page', { skip: built.ok ? false : built.missing }, () => {
-  test('allows what a pod needs, and denies requests that name files of the guest, links and hooks', async () => {
+  const example = readFileSync(join(repository, 'examples/forward.toml'), 'utf8');
+  const known = (request: CreateContainerRequest): void => {
+    for (const storage of request.storages) storage.source = 'registry.example/web:1';
+  };
+
+  async function withExample(
+    text: string,
+    work: (channel: Channel, inner: InnerAgentProcess) => Promise<void>,
+  ): Promise<void> {
     const inner = new InnerAgentProcess(built);
     await inner.start();
-    const [, text = ''] = /\n```toml\n(.*?)```\n/s.exec(page) ?? [];
     const agent = await AgentProcess.start({ config: text.replace(address, inner.address) });
     try {
       const { channel } = await agent.connect();
-      const denied = { code: Code.PermissionDenied };
-      const sandbox = (init: MessageInitShape<typeof CreateSandboxRequestSchema>) =>
-        callInner(channel, createSandbox, create(CreateSandboxRequestSchema, init));
-      const storage = (init: object) => sandbox({ storages: [init] });
-      await storage({
-        driver: 'virtio-fs',
-        source: 'kataShared',
-        mountPoint: '/run/kata-containers/shared/containers/',
-      });
-      await storage({ driver: 'blk', source: '/dev/vdb', fstype: 'ext4' });
-      await storage({ driver: 'watchable-bind', source: '/run/kata-containers/shared/containers/x' });
-      await assert.rejects(storage({ source: '/run/kata-agent-inner', driver: 'local' }), denied);
-      await assert.rejects(storage({ source: '/run/kata-containers-x' }), denied);
-      await assert.rejects(storage({ source: 'x', fstype: 'bind' }), denied);
-      await assert.rejects(storage({ source: 'x', options: ['rbind'] }), denied);
-      await assert.rejects(sandbox({ guestHookPath: '/hooks' }), denied);
-      const copy = (path: string, fileMode: number, data = '') =>
-        callInner(
-          channel,
-          copyFile,
-          create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(data) }),
-        );
-      const [file, link] = [0o100644, 0o120777];
-      await copy('/run/kata-containers/shared/containers/a', file);
-      await copy('/run/kata-containers/shared/containers/a', link, '..2026_11_27/a');
-      await assert.rejects(copy('/etc/passwd', file), denied);
-      for (const target of ['/run/kata-agent-inner', '../../x', 'a/../../x', '..'])
-        await assert.rejects(copy('/run/kata-containers/a', link, target), denied, target);
-      const mounts = (source: string) => ({
-        OCI: { Mounts: [{ type: 'bind', source, destination: '/x', options: ['rbind'] }] },
-      });
-      const container = (init: MessageInitShape<typeof CreateContainerRequestSchema>) =>
-        callInner(channel, createContainer, create(CreateContainerRequestSchema, init));
-      await assert.rejects(container(mounts('/run/kata-agent-inner')), denied);
-      await assert.rejects(container({ OCI: { Hooks: { Poststop: [{ Path: '/x' }] } } }), denied);
+      await work(channel, inner);
     } finally {
       await agent.dispose();
       await inner.dispose();
     }
+  }
+
+  test('is the example, word by word', () => {
+    const [, text = ''] = /\n```toml\n(.*?)```\n/s.exec(page) ?? [];
+    assert.equal(text, example);
+  });
+
+  test('serves each call that a pod of either runtime needs, and no others', async () => {
+    await withExample(example, async (channel, inner) => {
+      const served = [
+        'UpdateInterface',
+        'UpdateRoutes',
+        'AddARPNeighbors',
+        'CreateSandbox',
+        'GetGuestDetails',
+        'CopyFile',
+      ];
+      for (const name of served) await call(channel, name as MethodName);
+      await callInner(channel, createContainer, forwardedContainer('c1', known));
+      const ofContainer = [
+        'StartContainer',
+        'ReadStdout',
+        'SignalProcess',
+        'WaitProcess',
+        'OnlineCPUMem',
+        'GetOOMEvent',
+      ];
+      for (const name of [...ofContainer, 'RemoveContainer', 'RemoveStaleVirtiofsShareMounts'])
+        await call(channel, name as MethodName);
+      assert.equal(inner.calls.length, served.length + 1 + ofContainer.length + 2);
+      const denied = { code: Code.PermissionDenied };
+      await assert.rejects(callInner(channel, createContainer, forwardedContainer('c2')), denied);
+      await assert.rejects(call(channel, 'ExecProcess'), { code: Code.Unimplemented });
+    });
+  });
+
+  test('a pod with a shared file system, and its watched volumes, needs the line that trusts the host', async () => {
+    const share = { driver: 'virtio-fs', source: 'kataShared', fstype: 'virtiofs', mountPoint: `${shared}/` };
+    const sandbox = create(CreateSandboxRequestSchema, { storages: [share] });
+    await withExample(example, async (channel) => {
+      await assert.rejects(callInner(channel, createSandbox, sandbox), {
+        message: /help: add "rw:\/run\/kata/,
+      });
+    });
+    const trusting = example.replace('# guest_paths', 'guest_paths').replace(/\n\[\[api\.rule\]\].*/s, '\n');
+    assert.notEqual(trusting, example);
+    await withExample(trusting, async (channel) => {
+      await callInner(channel, createSandbox, sandbox);
+      const volume = 'w1-0123456789abcdef-config';
+      const request = forwardedContainer('w1', ({ OCI, storages }) => {
+        if (OCI?.Root !== undefined) OCI.Root.Path = `${shared}/w1/rootfs`;
+        const watched = {
+          driver: 'watchable-bind',
+          source: `${shared}/${volume}`,
+          fstype: 'bind',
+          mountPoint: `${shared}/watchable/${volume}`,
+          options: ['rbind', 'rprivate', 'ro'],
+        };
+        storages.splice(0, 1, create(StorageSchema, watched));
+        OCI?.Mounts.push(
+          create(MountSchema, {
+            destination: '/config',
+            type: 'bind',
+            source: `${shared}/watchable/${volume}`,
+            options: ['rbind', 'rprivate', 'ro'],
+          }),
+        );
+      });
+      await callInner(channel, createContainer, request);
+    });
   });
 });
+
+async function call(channel: Channel, name: MethodName): Promise<void> {
+  const method = AgentService.methods.find((each) => each.name === name);
+  if (method === undefined) throw new TypeError(name);
+  await callInner(channel, method, forwardedRequest(name));
+}

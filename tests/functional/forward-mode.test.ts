@@ -3,14 +3,7 @@ import { chmodSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  create,
-  type DescField,
-  type DescMessage,
-  fromBinary,
-  type Message,
-  toBinary,
-} from '@bufbuild/protobuf';
+import { create, type DescMessage, type DescMethod, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { endpoints, methodNames, unclaimedWithForward } from '@kata-agent/catalogue';
@@ -20,9 +13,10 @@ import {
   ExecProcessRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
+import { LinuxNamespaceSchema } from '@kata-agent/protocol/oci';
 import { type Channel, Code, codeName, connect, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
-import { fullMessage } from '../harness/full-message.js';
+import { forwardedContainer, forwardedMethods, forwardedRequest } from '../harness/forwarded-requests.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
 import { eventually, waitUntil } from '../harness/retry.js';
 import { build } from '../interop/artifacts.js';
@@ -36,31 +30,19 @@ function forwarding(inner: InnerAgentProcess, api = 'allowed_endpoints = ["*"]',
   return `[agent]\nforward = "${inner.address}"\nprivileged_containers = "allow"\n[api]\n${api}\n${more}`;
 }
 
-/** Names that the agent would complete, or would not forward. */
-function textOf({ name, parent }: DescField): string | undefined {
-  if (parent.name === 'LinuxCapabilities') return 'CAP_CHOWN';
-  if (parent.name === 'LinuxNamespace' && name === 'Type') return 'mount';
-  if (parent.name === 'Mount' && name === 'type') return 'bind';
-  return undefined;
-}
-
-/** Returns a request with every field, but for the ports of stdio, which are not forwarded. */
-function fullRequest(input: DescMessage): Message {
-  const request = fullMessage(input, textOf) as Message & Record<string, unknown>;
-  for (const port of ['stdinPort', 'stdoutPort', 'stderrPort']) if (port in request) request[port] = 0;
-  return request;
-}
-
-const forwarded = AgentService.methods.filter(({ name }) => name !== 'SetPolicy');
-const last = (name: string): boolean => name === 'DestroySandbox';
-
-/** Methods whose call ends the agent come last. */
-const inOrder = [...forwarded].sort((a, b) => Number(last(a.name)) - Number(last(b.name)));
+/** Answered here; not forwarded at all; only where the configuration trusts the host. */
+const others: readonly string[] = ['SetPolicy', 'SetIPTables', 'AddSwapPath'];
 
 function named(agent: AgentProcess, name: string, kind?: string): readonly Record_[] {
   return agent
     .records()
     .filter((record) => record['method'] === name && (kind ?? record['kind']) === record['kind']);
+}
+
+function methodNamed(name: string): DescMethod {
+  const found = AgentService.methods.find((each) => each.name === name);
+  if (found === undefined) throw new TypeError(name);
+  return found;
 }
 
 function memberOf(record: Record_ | undefined, ...path: readonly string[]): unknown {
@@ -108,15 +90,20 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       assert.equal(methodNames.length, 42);
       assert.equal((await health.version({})).agentVersion, 'inner');
       await health.check({});
-      for (const { name, ...descriptor } of inOrder) {
-        const request = fullRequest(descriptor.input);
-        const reply = await callInner(channel, { ...descriptor, name }, request);
+      assert.deepEqual(
+        [...forwardedMethods, ...others].toSorted(),
+        AgentService.methods.map(({ name }) => name).toSorted(),
+      );
+      for (const name of forwardedMethods) {
+        const { input } = methodNamed(name);
+        const request = forwardedRequest(name);
+        const reply = await callInner(channel, methodNamed(name), request);
         assert.equal(reply.method, name);
-        assert.deepEqual(Buffer.from(reply.request), Buffer.from(toBinary(descriptor.input, request)), name);
+        assert.deepEqual(Buffer.from(reply.request), Buffer.from(toBinary(input, request)), name);
       }
       assert.equal(await agent.exited, 0, 'DestroySandbox ends the agent');
-      for (const { name } of forwarded) {
-        if (!endpoints[name as keyof typeof endpoints].changes) continue;
+      for (const name of forwardedMethods) {
+        if (!endpoints[name].changes) continue;
         const records = named(agent, name);
         assert.ok(records.length > 0, name);
         if (!records.some(({ kind }) => kind === 'intent')) continue;
@@ -193,7 +180,11 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       async (agent) => {
         const { channel } = await agent.connect();
         const exec = (command: string) =>
-          create(ExecProcessRequestSchema, { containerId: 'c1', execId: 'e1', process: { Args: [command] } });
+          create(ExecProcessRequestSchema, {
+            containerId: 'c1',
+            execId: 'e1',
+            process: { Args: [command], Cwd: '/' },
+          });
         await callInner(channel, method.execProcess, exec('/bin/ok'));
         const before = inner.calls.length;
         await assert.rejects(callInner(channel, method.execProcess, exec('/bin/sh')), {
@@ -225,14 +216,22 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       const update = (Allow: boolean) =>
         create(method.updateContainer.input, {
           containerId: 'c1',
-          resources: { Devices: [{ Allow, Type: 'b', Major: 254n, Minor: 0n, Access: 'rwm' }] },
+          resources: {
+            Devices: [
+              Allow
+                ? { Allow, Type: 'b', Major: 254n, Minor: 0n, Access: 'rwm' }
+                : { Allow, Type: 'a', Major: -1n, Minor: -1n, Access: 'rwm' },
+            ],
+          },
         });
       await callInner(channel, method.updateContainer, update(false));
       const before = inner.calls.length;
       await assert.rejects(callInner(channel, method.updateContainer, update(true)), {
         code: Code.PermissionDenied,
       });
-      const root = create(CreateContainerRequestSchema, { containerId: 'c1', OCI: { Root: { Path: '/' } } });
+      const root = forwardedContainer('c1', ({ OCI }) => {
+        if (OCI?.Root !== undefined) OCI.Root.Path = '/';
+      });
       await assert.rejects(callInner(channel, method.createContainer, root), {
         code: Code.PermissionDenied,
       });
@@ -268,10 +267,7 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       const { channel } = await agent.connect();
       const before = inner.calls.length;
       const withCapability = (name: string) =>
-        create(CreateContainerRequestSchema, {
-          containerId: 'c1',
-          OCI: { Process: { Capabilities: { Effective: [name] } } },
-        });
+        forwardedContainer('c1', ({ OCI }) => OCI?.Process?.Capabilities?.Effective.push(name));
       for (const name of ['SYS_ADMIN', 'CAP_SYS_ADMIN'])
         await assert.rejects(callInner(channel, method.createContainer, withCapability(name)), {
           code: Code.PermissionDenied,
@@ -281,20 +277,20 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
           code: Code.InvalidArgument,
           message: /is not the name of a capability/,
         });
-      const spaces = create(CreateContainerRequestSchema, {
-        OCI: { Linux: { Namespaces: [{ Type: 'netwerk' }] } },
+      const spaces = forwardedContainer('c1', ({ OCI }) => {
+        OCI?.Linux?.Namespaces.push(create(LinuxNamespaceSchema, { Type: 'netwerk' }));
       });
       await assert.rejects(callInner(channel, method.createContainer, spaces), {
         message: /"netwerk" is not the type of a namespace/,
       });
-      const ports = create(ExecProcessRequestSchema, { containerId: 'c1', stdoutPort: 1 });
+      const ports = create(ExecProcessRequestSchema, { containerId: 'c1', execId: 'e1', stdoutPort: 1 });
       await assert.rejects(callInner(channel, method.execProcess, ports), {
         message: /stdout_port .* must be 0/,
       });
       assert.equal(inner.calls.length, before);
       const allowed = await callInner(channel, method.createContainer, withCapability('CHOWN'));
       const { OCI } = fromBinary(CreateContainerRequestSchema, allowed.request);
-      assert.deepEqual(OCI?.Process?.Capabilities?.Effective, ['CAP_CHOWN']);
+      assert.equal(OCI?.Process?.Capabilities?.Effective.at(-1), 'CAP_CHOWN');
     });
   });
 

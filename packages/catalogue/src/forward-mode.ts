@@ -13,13 +13,8 @@ export interface UnclaimedGuarantee {
  */
 export const unclaimedWithForward: readonly UnclaimedGuarantee[] = [
   { id: 'S5', what: 'output that nobody may read is not drained: its workload waits on a full pipe' },
-  { id: 'S8', what: 'identifiers and hostnames are not checked' },
-  { id: 'S9', what: 'how paths of requests are resolved, and where CopyFile writes' },
-  {
-    id: 'S10',
-    what: 'hooks, mount options, namespaces and working directories of containers are not checked',
-  },
-  { id: 'S11', what: 'which devices a container can open or create' },
+  { id: 'S9', what: 'how paths of requests are resolved: the inner agent follows links in them' },
+  { id: 'S11', what: 'that a container can open or create no other device than those of its request' },
   { id: 'S12', what: 'which descriptors and which version of a runtime containers get' },
   { id: 'S13', what: 'the order of changes, and what a failed one leaves' },
   { id: 'S17', what: 'limits on containers, execs and buffered output' },
@@ -29,15 +24,13 @@ export const unclaimedWithForward: readonly UnclaimedGuarantee[] = [
     id: 'S23',
     what: 'what the inner agent reads of the kernel command line, unless it is started with --config',
   },
-  { id: 'S29', what: 'the sources of mounts' },
+  { id: 'S29', what: 'what the sources of mounts are, where the host is trusted with them' },
   { id: 'S30', what: 'the propagation of mounts, and what a failed call leaves' },
-  { id: 'S31', what: 'mount points and destinations' },
-  { id: 'S32', what: 'the allow-list of devices' },
+  { id: 'S32', what: 'what CDI specifications of the guest give to a container' },
   {
     id: 'S33',
     what: 'members that a request leaves out: the inner agent completes it after the rules saw it',
   },
-  { id: 'S34', what: 'loopback of the pod, and sysctls' },
   { id: 'S35', what: 'the order of containers: rules cannot use sandbox' },
   { id: 'S36', what: 'that a container or a failing call delays no other' },
   { id: 'S37', what: 'that the clock stays above its floor and goes only forward' },

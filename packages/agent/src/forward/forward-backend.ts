@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unclaimedWithForward } from '@kata-agent/catalogue';
+import { PrivilegeGate } from '@kata-agent/gate';
 import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from '../backend/backend.js';
 import type { Caller } from '../listeners/caller.js';
 import { CannotApply } from '../startup/cannot-apply.js';
 import { ByteBudget } from './byte-budget.js';
+import { ForwardedSandbox } from './forms/forwarded-sandbox.js';
+import type { FormContext } from './forms/form-context.js';
 import { aroundForwarded, Changing, forwardedServices } from './forwarded-calls.js';
+import { guestNodes } from './guest-nodes.js';
 import { InnerAgent } from './inner-agent.js';
 import { InnerLinks } from './inner-links.js';
 import { InnerWatch } from './inner-watch.js';
@@ -29,7 +33,7 @@ const nothingKnown: Backend['status'] = {
  */
 export function prepareForward(
   address: string,
-  { log, syscalls, isFirstProcess }: BackendSettings,
+  { configuration, log, syscalls, isFirstProcess }: BackendSettings,
 ): PreparedBackend {
   if (isFirstProcess)
     throw new CannotApply(`forward = "${address}": as PID 1 this agent starts no other program`, {
@@ -41,12 +45,14 @@ export function prepareForward(
     socket: agent.path,
     unclaimed: unclaimed.join(' '),
   });
+  const { access, refuses } = new PrivilegeGate(configuration);
+  const forms = { sandbox: new ForwardedSandbox(), access, isRefusing: refuses, nodes: guestNodes() };
   return {
     facts: { forward: { address, unclaimed } },
     open: async (surroundings) => {
       const { records, check } = surroundings;
       const watch = await InnerWatch.start({ agent, log, records, check });
-      return backendOf(agent, watch, surroundings);
+      return backendOf(agent, watch, forms, surroundings);
     },
   };
 }
@@ -54,11 +60,12 @@ export function prepareForward(
 function backendOf(
   agent: InnerAgent,
   watch: InnerWatch,
+  forms: FormContext,
   { policy, keptPolicies, end }: BackendSurroundings,
 ): Backend {
   const links = new InnerLinks<Caller>(agent);
   const changing = new Changing();
-  const forwarding = { links, budget: new ByteBudget(mostBytesInFlight), policy, keptPolicies, end };
+  const forwarding = { links, budget: new ByteBudget(mostBytesInFlight), policy, keptPolicies, forms, end };
   return {
     status: nothingKnown,
     containers: () => undefined,

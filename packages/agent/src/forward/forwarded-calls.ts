@@ -2,14 +2,16 @@ import { fromBinary, isMessage, type Message } from '@bufbuild/protobuf';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import {
   AgentService,
-  CreateContainerRequestSchema,
-  ExecProcessRequestSchema,
   ReadStreamResponseSchema,
+  type RemoveContainerRequest,
   SetPolicyRequestSchema,
+  type WaitProcessRequest,
 } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import {
   Code,
+  type ContextKey,
+  contextKey,
   type ForwardedCall,
   type HandlerContext,
   inspectedService,
@@ -27,8 +29,11 @@ import { acceptPolicy } from '../policy/accept-policy.js';
 import type { KeptPolicies } from '../policy/kept-policies.js';
 import type { Policy } from '../policy/policy.js';
 import { streamOf } from '../readers.js';
-import { ambiguousName } from './ambiguous-names.js';
 import type { ByteBudget } from './byte-budget.js';
+import type { FormContext } from './forms/form-context.js';
+import type { Claims } from './forms/forwarded-sandbox.js';
+import { NotAlike } from './forms/not-alike.js';
+import { readRequest } from './forms/request-forms.js';
 import { forwardedMetadata } from './forwarded-metadata.js';
 import type { InnerLinks } from './inner-links.js';
 
@@ -40,6 +45,8 @@ export interface Forwarding {
   readonly budget: ByteBudget;
   readonly policy: Policy;
   readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
+  /** What requests are read with, and what has been forwarded. */
+  readonly forms: FormContext;
   /** Ends the agent once running calls are answered. */
   readonly end: () => void;
 }
@@ -49,9 +56,10 @@ export interface Forwarding {
  * serves. The inner agent's own policy is that of its image or of initdata.
  */
 export function forwardedServices(
-  { links, policy, keptPolicies }: Forwarding,
+  forwarding: Forwarding,
   authorize: Authorize,
 ): readonly ServiceRegistration<Caller>[] {
+  const { links, policy, keptPolicies } = forwarding;
   const setPolicy = async (request: unknown, context: Context): Promise<object> => {
     await beginOf(context)();
     const text = isMessage(request as Message, SetPolicyRequestSchema)
@@ -63,30 +71,37 @@ export function forwardedServices(
   return [
     inspectedService<Caller>(
       AgentService,
-      (call, request) => route(links, authorize, call, request),
+      (call, request) => route(forwarding, authorize, call, request),
       new Map([['SetPolicy', setPolicy]]),
     ),
     inspectedService<Caller>(Health, (call) => healthRoute(links, call)),
   ];
 }
 
-/** Decides where a call goes, when it may begin. */
+/** What a call has added to the sandbox. */
+const claimsKey: ContextKey<Claims> = contextKey<Claims>('claims');
+
+/** Decides where a call goes, when it may begin, and what is sent: a request that is built from what was read of the caller's. */
 async function route(
-  links: InnerLinks<Caller>,
+  { links, forms }: Forwarding,
   authorize: Authorize,
   call: Context,
   request: Message | undefined,
 ): Promise<ForwardedCall> {
-  const { method, connection, metadata, signal } = call;
-  const fault = request === undefined ? undefined : (ambiguousName(request) ?? stdioFault(request));
-  if (fault !== undefined) throw new TtrpcError(Code.InvalidArgument, `${method}: ${fault}`);
+  const { method, connection, metadata, signal, values } = call;
+  const descriptor = AgentService.methods.find(({ name }) => name === method);
+  if (request === undefined || descriptor === undefined || !isMethodName(method))
+    throw new TtrpcError(Code.Unimplemented, `${method} is not forwarded`);
+  const read = (): ReturnType<typeof readRequest> =>
+    orRefuse(method, () => readRequest(descriptor, request, forms));
+  read();
   // Before the intent is recorded: a call that cannot be forwarded has changed nothing.
   const link = await links.of(connection);
-  if (isMethodName(method) && endpoints[method].changes) {
+  if (endpoints[method].changes) {
     await beginOf(call)();
     // A policy may have come meanwhile.
-    const decision = request === undefined ? undefined : authorize(request, call);
-    if (decision?.outcome === 'deny') throw statusOf(decision);
+    const decision = authorize(request, call);
+    if (decision.outcome === 'deny') throw statusOf(decision);
     if (signal.aborted) throw tooLate(method, signal.reason);
   }
   if (!link.isOpen)
@@ -94,7 +109,29 @@ async function route(
       Code.Unavailable,
       `${method} was not forwarded: the inner agent has closed the connection`,
     );
-  return { channel: link, metadata: forwardedMetadata(metadata) };
+  // Again, since other calls may have been forwarded meanwhile; nothing waits between this and the call.
+  const { message, claims } = read();
+  forms.sandbox.add(claims);
+  values.set(claimsKey, claims);
+  return { channel: link, metadata: forwardedMetadata(metadata), request: message };
+}
+
+/** The codes of requests that are not forwarded. */
+const refusals: Readonly<Record<NotAlike['kind'], Code>> = {
+  malformed: Code.InvalidArgument,
+  refused: Code.PermissionDenied,
+  unserved: Code.Unimplemented,
+};
+
+function orRefuse<T>(method: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof NotAlike)) throw error;
+    throw new TtrpcError(refusals[error.kind], `${method} is not forwarded: ${error.message}`, {
+      cause: error,
+    });
+  }
 }
 
 function tooLate(method: string, reason: unknown): TtrpcError {
@@ -107,21 +144,12 @@ async function healthRoute(links: InnerLinks<Caller>, call: Context): Promise<Fo
   return { channel: await links.of(call.connection), metadata: forwardedMetadata(call.metadata) };
 }
 
-/** A port leads past all rules about reads and writes (S22), to a process of the inner agent. */
-function stdioFault(request: Message): string | undefined {
-  if (!isMessage(request, CreateContainerRequestSchema) && !isMessage(request, ExecProcessRequestSchema))
-    return undefined;
-  const { stdinPort, stdoutPort, stderrPort } = request;
-  if (stdinPort === 0 && stdoutPort === 0 && stderrPort === 0) return undefined;
-  return 'stdin_port, stdout_port and stderr_port must be 0: with forward, stdio is available by calls alone';
-}
-
 /**
  * Runs around each forwarded call: its bytes count as long as it waits, and until the inner agent has read them. The end of the
  * sandbox is the end of this agent.
  */
 export function aroundForwarded(
-  { budget, end, links }: Pick<Forwarding, 'budget' | 'end' | 'links'>,
+  { budget, end, links, forms }: Pick<Forwarding, 'budget' | 'end' | 'links' | 'forms'>,
   changing: Changing,
 ): ServerInterceptor<Caller> {
   return async (request, context, next) => {
@@ -135,8 +163,12 @@ export function aroundForwarded(
       const reply = await next(request);
       isAnswered = true;
       if (name !== undefined && streamOf(name) !== undefined) values.set(movedBytesKey, bytesOf(reply));
+      noteAnswer(name, request, forms);
       if (name === 'DestroySandbox') end();
       return reply;
+    } catch (error) {
+      noteFailure(error, values.get(claimsKey), forms);
+      throw error;
     } finally {
       // The deadline of a call can end it before the inner agent has read it.
       if (isAnswered) giveBack();
@@ -144,6 +176,28 @@ export function aroundForwarded(
       ended?.();
     }
   };
+}
+
+/** Notes what the inner agent has done. */
+function noteAnswer(method: string | undefined, request: Message, { sandbox }: FormContext): void {
+  if (method === 'CreateSandbox') sandbox.sandboxCreated();
+  else if (method === 'RemoveContainer')
+    sandbox.containerRemoved((request as RemoveContainerRequest).containerId);
+  else if (method === 'WaitProcess') {
+    const { containerId, execId } = request as WaitProcessRequest;
+    sandbox.execEnded(containerId, execId);
+  }
+}
+
+/** Nobody knows what became of a call that ended so. */
+const unknownOutcome: ReadonlySet<Code> = new Set([Code.Unavailable, Code.Canceled, Code.DeadlineExceeded]);
+
+/** Notes that the inner agent did not do what a call has added: its container or exec is not there. */
+function noteFailure(error: unknown, claims: Claims | undefined, { sandbox }: FormContext): void {
+  if (claims === undefined || !(error instanceof TtrpcError) || unknownOutcome.has(error.code)) return;
+  const { container, exec } = claims;
+  if (container !== undefined) sandbox.containerFailed(container);
+  if (exec !== undefined) sandbox.execEnded(exec.container, exec.id);
 }
 
 /** Returns the number of a workload's bytes in the reply of a read; 0 for a reply that is malformed, which its caller sees. */

@@ -19,6 +19,7 @@ export type SettingCode =
   | 'KA1115'
   | 'KA1116'
   | 'KA1117'
+  | 'KA1118'
   | 'KA1120'
   | 'KA1125'
   | 'KA1135';
@@ -197,6 +198,17 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
         '[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "layers"\nendpoints = ["CreateContainer"]\nexpression = \'verified_layers == ["0b6f/00ff/16"]\'\n',
     },
     remedy: 'Write layers = "verified" in [image], or remove the rule.',
+  },
+  KA1118: {
+    title: 'evidence in forward mode',
+    explanation:
+      'With [agent] forward another agent starts the containers, and can give them what evidence comes from: devices, configfs, the socket of the attestation agent. A report would then prove what a container says.',
+    example: {
+      kind: 'document',
+      document:
+        '[agent]\nforward = "unix:///run/kata-agent-inner/agent.sock"\n[evidence]\nsources = ["configfs-tsm"]\n[api]\nallowed_endpoints = ["@pod"]\n',
+    },
+    remedy: 'Remove [evidence], or run without forward.',
   },
   KA1120: {
     title: 'secret without a place, a binding or a data hub',

@@ -64,6 +64,17 @@ test('settings about requests, callers and records are not errors', async () => 
   );
 });
 
+test('evidence is an error, whatever its source, but for none', async () => {
+  for (const source of ['configfs-tsm', 'attestation-agent']) {
+    const section = `[evidence]\nsources = ["${source}"]\n`;
+    assert.match(await fails(forward + open + section), /error\[KA1118\]: evidence with forward/);
+    await load(open + section);
+  }
+  const tpm = '[measurement]\ntpm = "try"\n[evidence]\nsources = ["tpm"]\n';
+  assert.match(await fails(forward + open + tpm), /error\[KA1118\]/);
+  await load(`${forward}${open}[evidence]\nsources = []\n`);
+});
+
 test('overrides about work of the guest are warnings', async () => {
   const found = warnings(
     await load(forward + open, {

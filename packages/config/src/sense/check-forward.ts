@@ -3,6 +3,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { agentSettings } from '../settings/agent-settings-table.js';
 import { apiSettings } from '../settings/api-settings.js';
+import { evidenceSettings } from '../settings/evidence-settings.js';
 import { same } from '../settings/read-section.js';
 import type { SettingRow } from '../settings/setting.js';
 import { settings } from '../settings/settings.js';
@@ -20,6 +21,7 @@ export function checkForward(
   if (forward?.value === undefined) return [];
   return [
     ...documents.flatMap(settingsOfGuest),
+    ...documents.flatMap(evidence),
     ...overridesOfGuest(values),
     ...documents.flatMap(secrets),
     ...documents.flatMap(deniedReads),
@@ -35,6 +37,18 @@ function settingsOfGuest(document: ParsedDocument): readonly Diagnostic[] {
       return [diagnosticIn(document, 'error', 'KA1112', span, fault, 'remove it')];
     }),
   );
+}
+
+/**
+ * Refuses evidence: containers are the inner agent's, and nothing here keeps them from the devices, the configfs and the socket
+ * that evidence comes from.
+ */
+function evidence(document: ParsedDocument): readonly Diagnostic[] {
+  const { key, default: none } = evidenceSettings.sources;
+  const sources = document.sections.evidence.get(key);
+  if (sources === undefined || same(sources.value, none)) return [];
+  const fault = 'evidence with forward: a container of the inner agent can reach what gives it';
+  return [diagnosticIn(document, 'error', 'KA1118', sources.span, fault, 'remove [evidence], or forward')];
 }
 
 function overridesOfGuest(values: readonly Effective[]): readonly Diagnostic[] {

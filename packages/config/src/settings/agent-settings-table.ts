@@ -191,7 +191,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       'Which OCI hooks run in the guest: none, those of its CDI specifications, or also those of requests and of guest_hook_path. A request with others is rejected.',
     example: '"cdi"',
     opensGuest: true,
-    withoutGuest: 'the inner agent runs the hooks of requests; a rule can deny requests that have any',
+    withoutGuest: 'requests with hooks are not forwarded',
   }),
   privilegedContainers: agentSetting({
     key: 'privileged_containers',
@@ -217,7 +217,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     type: listOf(guestPath, 'list of paths'),
     default: [],
     purpose:
-      "Paths of the guest, outside of Kata's directories, that mounts of containers may name; read-only without `rw:`.",
+      "Paths of the guest, outside of Kata's directories, that mounts of containers may name; read-only without `rw:`. In forward mode, `rw:/run/kata-containers/shared/containers` trusts the host with the guest's files ([links](../forward-mode.md#links)).",
     example: '["/opt/models"]',
     opensGuest: true,
     override: false,
@@ -240,7 +240,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: '["nf_conntrack hashsize=65536"]',
     opensGuest: true,
     override: false,
-    withoutGuest: 'the inner agent loads the modules of CreateSandbox; a rule can deny them',
+    withoutGuest: 'requests with modules are not forwarded',
   }),
   sysctls: agentSetting({
     key: 'sysctls',
@@ -251,7 +251,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     example: '["net.core.somaxconn"]',
     opensGuest: true,
     override: false,
-    withoutGuest: 'the inner agent sets the sysctls of containers; a rule can deny them',
+    withoutGuest: 'only sysctls of the container, and safe ones, are forwarded',
   }),
   extensions: agentSetting({
     key: 'extensions',

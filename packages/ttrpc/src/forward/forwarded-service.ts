@@ -10,6 +10,8 @@ export interface ForwardedCall {
   readonly channel: Channel;
   /** Sent instead of the caller's metadata; absent: none. */
   readonly metadata?: MetadataInit;
+  /** Sent instead of the caller's request, by `inspectedService`; absent: that request. */
+  readonly request?: Message;
 }
 
 /**
@@ -34,8 +36,8 @@ export function forwardedService<C>(
 
 /**
  * Registers a service whose calls another server answers, and whose requests the proxy reads. Interceptors get each request
- * decoded, and the server gets an encoding of exactly that: bytes that another decoder could read differently, such as
- * repeated fields, are not passed on. A request with a field that the descriptor does not have is rejected, at any depth.
+ * decoded, and the server gets an encoding of exactly that, or of the request that `route` returns: bytes that another decoder
+ * could read differently, such as repeated fields, are not passed on. A request with a field that the descriptor does not have is rejected, at any depth.
  * For the rest it is like `forwardedService`. While a caller does not take replies, no more are read from the channel of its calls:
  * callers must not share one.
  *
@@ -78,9 +80,9 @@ async function answered<C>(
   context: HandlerContext<C>,
   routed: Promise<ForwardedCall>,
 ): Promise<Message> {
-  const { channel, metadata } = await routed;
+  const { channel, metadata, request = sent } = await routed;
   try {
-    return await channel.call(method, sent, optionsOf(context, metadata));
+    return await channel.call(method, request, optionsOf(context, metadata));
   } finally {
     // Many calls can be in flight, and each reply can fill a frame: what the caller does not take must not pile up here.
     const taken = context.drained();
@@ -94,8 +96,8 @@ async function* streamed<C>(
   context: HandlerContext<C>,
   routed: Promise<ForwardedCall>,
 ): AsyncGenerator<Message, void> {
-  const { channel, metadata } = await routed;
-  yield* channel.stream(method, sent, { ...optionsOf(context, metadata), signal: context.signal });
+  const { channel, metadata, request = sent } = await routed;
+  yield* channel.stream(method, request, { ...optionsOf(context, metadata), signal: context.signal });
 }
 
 function forward<C>(

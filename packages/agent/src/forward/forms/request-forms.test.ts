@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
+import { reflect } from '@bufbuild/protobuf/reflect';
+import { groups, methodNames } from '@kata-agent/catalogue';
+import { AgentService, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { ForwardedSandbox } from './forwarded-sandbox.js';
+import type { FormContext } from './form-context.js';
+import { NotAlike } from './not-alike.js';
+import { methodForms, readRequest, type Verdict } from './request-forms.js';
+
+const words: Readonly<Record<Verdict, string>> = {
+  alike: 'read alike',
+  built: 'built anew',
+  limited: 'refused fields',
+  unserved: 'not served',
+  here: 'answered here',
+};
+
+function context(): FormContext {
+  return {
+    sandbox: new ForwardedSandbox(),
+    access: { devices: [], guestPaths: [], networkNamespaces: [] },
+    isRefusing: true,
+    nodes: { numberOf: () => undefined, nameOf: () => undefined },
+  };
+}
+
+test('docs/forward-mode.md has the verdict of each method, those of @pod first', () => {
+  const pod = groups.get('@pod')?.methods ?? [];
+  const order = [...pod, ...methodNames.filter((name) => !pod.includes(name))];
+  const rows = order.map((name) => {
+    const { verdict, kata, note } = methodForms[name];
+    return `| ${name} | ${words[verdict]} | ${note} | ${kata} |`;
+  });
+  const table = ['| method | | what is forwarded | Kata |', '|---|---|---|---|', ...rows].join('\n');
+  const page = readFileSync(new URL('../../../../../docs/forward-mode.md', import.meta.url), 'utf8');
+  assert.ok(page.includes(`\n${table}\n`), `the table should be:\n${table}`);
+});
+
+test('a field that no form reads is refused by its name, in each message of each request', () => {
+  let fields = 0;
+  for (const method of AgentService.methods) {
+    if (['here', 'unserved'].includes(methodForms[method.name as keyof typeof methodForms].verdict)) continue;
+    for (const { path, message } of withOneField(method.input)) {
+      fields += 1;
+      try {
+        const { message: built } = readRequest(method, message, context());
+        assert.ok(isSet(method.input, built, path), `${method.name}: ${path.join('.')} is dropped`);
+      } catch (error) {
+        assert.ok(error instanceof NotAlike, String(error));
+      }
+    }
+  }
+  assert.ok(fields > 100, `${fields} fields`);
+});
+
+test('a container that the inner agent did not create can be created again, and what it mounted stays known', () => {
+  const sandbox = new ForwardedSandbox();
+  const storage = {
+    mountPoint: '/run/kata-containers/sandbox/storage/a',
+    identity: 'one',
+    disk: 'blk 02/01',
+  };
+  sandbox.add({ container: 'c1', storages: [storage] });
+  assert.throws(() => sandbox.check({ container: 'c1' }), /container "c1" exists/);
+  sandbox.containerFailed('c1');
+  sandbox.check({ container: 'c1', storages: [storage] });
+  assert.throws(() => sandbox.check({ storages: [{ ...storage, identity: 'two' }] }), /of another storage/);
+  assert.throws(
+    () => sandbox.check({ storages: [{ ...storage, mountPoint: '/b' }] }),
+    /is mounted at .* already/,
+  );
+});
+
+test('an error names the field, the value and a remedy', () => {
+  const request = create(CreateContainerRequestSchema, { containerId: 'c1', stdinPort: 5 });
+  const method = AgentService.method.createContainer;
+  assert.throws(() => readRequest(method, request, context()), {
+    kind: 'malformed',
+    message:
+      'stdin_port, stdout_port and stderr_port: they must be 0: with forward, stdio is available by calls alone',
+  });
+});
+
+type Path = readonly string[];
+
+/** Returns requests in which one field is set, of each message in the request. */
+function withOneField(descriptor: DescMessage, depth = 0): readonly { path: Path; message: Message }[] {
+  if (depth > 6) return [];
+  return descriptor.fields.flatMap((field) => {
+    const inner = field.fieldKind === 'message' || field.fieldKind === 'list' ? field.message : undefined;
+    const values: readonly { path: Path; value: unknown }[] =
+      inner === undefined
+        ? [{ path: [], value: sample(field) }]
+        : withOneField(inner, depth + 1).map(({ path, message }) => ({
+            path,
+            value: reflect(inner, message),
+          }));
+    return values.map(({ path, value }) => {
+      const message = create(descriptor);
+      const reflected = reflect(descriptor, message);
+      if (field.fieldKind === 'list') reflected.get(field).add(value);
+      else if (field.fieldKind === 'map') reflected.get(field).set('a', value);
+      else reflected.set(field, value);
+      return { path: [field.localName, ...path], message };
+    });
+  });
+}
+
+function sample(field: DescField): unknown {
+  const scalar = 'scalar' in field ? field.scalar : undefined;
+  switch (scalar) {
+    case ScalarType.STRING:
+      return 'a';
+    case ScalarType.BYTES:
+      return Buffer.from('a');
+    case ScalarType.BOOL:
+      return true;
+    case ScalarType.INT64:
+    case ScalarType.UINT64:
+      return 1n;
+    default:
+      return 1;
+  }
+}
+
+function isSet(descriptor: DescMessage, message: Message, [name, ...rest]: Path): boolean {
+  const field = descriptor.fields.find(({ localName }) => localName === name);
+  if (field === undefined) return true;
+  const reflected = reflect(descriptor, message);
+  if (!reflected.isSet(field)) return false;
+  if (field.fieldKind !== 'message') return true;
+  return isSet(field.message, reflected.get(field).message, rest);
+}
