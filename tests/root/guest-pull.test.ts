@@ -165,6 +165,66 @@ describe('images that the confidential data hub pulls (R18)', { skip: whyNoConta
     assert.equal(left().length, 1);
   });
 
+  // confidential-dot-ai/c8s, pull request 236: ways in which a host parts an image's name from the bytes that run. Others are below.
+  const pinned = `${cdh}[[api.rule]]
+name = "image"
+endpoints = ["CreateContainer"]
+expression = 'image.from == "pulled" && container.claimed.image == "${image}"'
+`;
+
+  it('a root of the host, without a pull, is not the image that a rule demands', async () => {
+    const client = await start(pinned);
+    const made = request();
+    made.storages = [];
+    const answer = await answerOf(client.createContainer(made));
+    assert.equal(answer.code, 'PERMISSION_DENIED', answer.message);
+    assert.deepEqual(left(), []);
+  });
+
+  it('a storage of the sandbox at the place of a root does not replace its pull', async () => {
+    agent = await AgentProcess.start({ config: pinned, setup: programs.setup });
+    const { agent: client } = await agent.connect();
+    const made = request();
+    const [storage] = made.storages;
+    for (const driver of ['bind', 'overlayfs', 'local', 'ephemeral', 'image_guest_pull']) {
+      const parked = create(StorageSchema, {
+        driver,
+        source: driver === 'ephemeral' ? 'tmpfs' : '/run/kata-containers/shared/containers/x',
+        fstype: driver === 'ephemeral' ? 'tmpfs' : 'bind',
+        mountPoint: storage?.mountPoint ?? '',
+      });
+      const answer = await answerOf(client.createSandbox({ sandboxId: 'pod', storages: [parked] }));
+      assert.notEqual(answer.code, 'OK', driver);
+    }
+    await client.createSandbox({ sandboxId: 'pod' });
+    await client.createContainer(made);
+    assert.equal(programs.calls('confidential-data-hub').length, 1);
+    await client.removeContainer({ containerId: made.containerId });
+  });
+
+  it('a second storage, or options of layers, beside the pull are refused', async () => {
+    const client = await start(pinned);
+    for (const options of [['X-kata.multi-layer=true'], ['X-kata.overlay-lower']]) {
+      const made = request();
+      for (const storage of made.storages) storage.options.push(...options);
+      assert.notEqual((await answerOf(client.createContainer(made))).code, 'OK', String(options));
+    }
+    const twice = request();
+    twice.storages.push(...twice.storages);
+    assert.notEqual((await answerOf(client.createContainer(twice))).code, 'OK');
+    const above = request();
+    above.storages.push(
+      create(StorageSchema, {
+        driver: 'bind',
+        source: '/run/kata-containers/shared/containers/x',
+        fstype: 'bind',
+        mountPoint: above.storages[0]?.mountPoint ?? '',
+      }),
+    );
+    assert.notEqual((await answerOf(client.createContainer(above))).code, 'OK');
+    await eventually(() => assert.deepEqual(left(), []));
+  });
+
   const wrong: readonly (readonly [string, PullOptions, string, RegExp])[] = [
     [
       'another image in the annotations',
