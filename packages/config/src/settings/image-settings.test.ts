@@ -115,6 +115,19 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
   ['a mirror with a scheme', builtIn('mirrors = { "docker.io" = "https://a" }'), /KA1102.*in lower case/],
   ['no scope', signature('{ keys = ["/a.pub"], formats = ["bundle"] }'), /KA1102.*without scope/],
   ['no keys', signature('{ scope = "**", formats = ["bundle"] }'), /KA1102.*without keys/],
+  [
+    'digests beside keys',
+    signature(
+      `{ scope = "**", keys = ["/a.pub"], formats = ["bundle"], digests = ["sha256:${'0'.repeat(64)}"] }`,
+    ),
+    /KA1102.*with digests and keys/,
+  ],
+  ['no digests', signature('{ scope = "**", digests = [] }'), /KA1102.*without digests/],
+  [
+    'a digest in capitals',
+    signature(`{ scope = "**", digests = ["sha256:${'A'.repeat(64)}"] }`),
+    /KA1102.*one with digests = /,
+  ],
   ['no formats', signature('{ scope = "**", keys = ["/a.pub"], formats = [] }'), /KA1102.*without formats/],
   [
     'keyless',

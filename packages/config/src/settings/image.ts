@@ -1,10 +1,12 @@
-/** Images of a scope need a signature by one of the keys, in one of the formats. */
+/** Images of a scope need a signature by one of the keys, in one of the formats, or have one of the digests. */
 export interface ImageSignatures {
   /** A pattern of repositories. */
   readonly scope: string;
   /** Public keys in PEM. In a document: a path, or the text. */
   readonly keys: readonly string[];
   readonly formats: readonly string[];
+  /** Of indexes or manifests; then there are neither keys nor formats. */
+  readonly digests?: readonly string[];
 }
 
 /** The signatures that one document demands. */

@@ -7,6 +7,7 @@ import { maxDocumentBytes } from '../manifest/document-limits.js';
 import { ownPlatform } from '../manifest/platform.js';
 import { digestOf } from '../reference/digest.js';
 import { parseReference } from '../reference/reference.js';
+import type { SignatureSettings } from '../signature/signature-policy.js';
 import { LayerError } from '../unpack/layer-error.js';
 import { checkReference } from './check-reference.js';
 import { ReceivedDocuments, type SentDocument } from './image-documents.js';
@@ -20,6 +21,7 @@ const types = {
   signature: 'application/vnd.dev.cosign.simplesigning.v1+json',
 } as const;
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
 const name = 'registry.example/team/app';
 
 const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
@@ -94,10 +96,9 @@ const other = documentsOf('/shell');
 function verify(
   documents: readonly SentDocument[],
   wanted = `${name}@${own.digest}`,
+  entries: readonly SignatureSettings[] = [{ scope: name, keys: [pem], formats: ['simple-signing'] }],
 ): Promise<VerifiedImage> {
   const reference = parseReference(wanted);
-  const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-  const entries = [{ scope: name, keys: [pem], formats: ['simple-signing'] }];
   const requirements = checkReference(reference, {
     registries: [],
     requireDigest: false,
@@ -203,4 +204,23 @@ test('a document that is too large is not parsed', async () => {
     verify([{ ...first, content: { ...first.content, bytes } }, ...rest]),
     /has more than 524288 bytes/,
   );
+});
+
+test('an image needs no signature if its index or its manifest is listed by digest', async () => {
+  const listed = (...digests: string[]) => [{ scope: name, keys: [], formats: [], digests }];
+  const { manifestDigest } = await verify(own.documents);
+  for (const [digest, signed] of [
+    [own.digest, 'index'],
+    [manifestDigest, 'manifest'],
+  ] as const) {
+    const { signatures } = await verify(own.documents, `${name}@${own.digest}`, listed(other.digest, digest));
+    assert.deepEqual(signatures, [{ scope: name, format: 'digest', key: digest, signed, digest }]);
+  }
+  await assert.rejects(
+    verify(own.documents, `${name}@${own.digest}`, listed(other.digest)),
+    /its digest is not one of digests/,
+  );
+  // Each scope that matches demands its own.
+  const both = [...listed(own.digest), ...listed(other.digest)];
+  await assert.rejects(verify(own.documents, `${name}@${own.digest}`, both), /not one of digests/);
 });

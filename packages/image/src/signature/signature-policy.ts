@@ -1,5 +1,6 @@
 import { ImageError } from '../errors/image-error.js';
 import { quoted } from '../errors/quoted.js';
+import { type Digest, isDigest } from '../reference/digest.js';
 import { formatReference, type ImageReference } from '../reference/reference.js';
 import {
   matchesPattern,
@@ -10,12 +11,11 @@ import { type PublicKey, parsePublicKey } from './public-key.js';
 
 export type SignatureFormat = 'bundle' | 'simple-signing';
 
-/** Images of a scope need a signature by one of the keys, in one of the formats. */
-export interface SignatureRequirement {
-  readonly scope: ReferencePattern;
-  readonly keys: readonly PublicKey[];
-  readonly formats: readonly SignatureFormat[];
-}
+/** Images of a scope need a signature by one of the keys, in one of the formats; or are those with the digests. */
+export type SignatureRequirement = { readonly scope: ReferencePattern } & (
+  | { readonly keys: readonly PublicKey[]; readonly formats: readonly SignatureFormat[] }
+  | { readonly digests: readonly Digest[] }
+);
 
 /** An entry of `signatures`, with its keys read. */
 export interface SignatureSettings {
@@ -23,6 +23,8 @@ export interface SignatureSettings {
   /** Each in PEM. */
   readonly keys: readonly string[];
   readonly formats: readonly string[];
+  /** In place of keys and formats. */
+  readonly digests?: readonly string[];
 }
 
 /** The signatures that one document demands. */
@@ -34,9 +36,14 @@ export interface SignatureList {
 
 /** Throws an ImageError. */
 export function parseSignaturePolicy(entries: readonly SignatureSettings[]): readonly SignatureRequirement[] {
-  return entries.map(({ scope, keys, formats }) => {
+  return entries.map(({ scope, keys, formats, digests }) => {
     const invalid = (why: string): ImageError =>
       new ImageError('settings-invalid', `signatures of ${quoted(scope)} ${why}`);
+    if (digests !== undefined) {
+      const malformed = digests.find((digest) => !isDigest(digest));
+      if (malformed !== undefined) throw invalid(`have ${quoted(malformed)}, which is no digest`);
+      return { scope: parseReferencePattern(scope), digests: digests.filter(isDigest) };
+    }
     if (keys.length === 0) throw invalid('have no key: signatures without a key (keyless) are not built');
     if (formats.length === 0) throw invalid('have no format: write bundle, simple-signing, or both');
     return {

@@ -7,11 +7,11 @@ import { checkSimpleSigning } from './simple-signing.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
 
-/** A signature that meets a requirement. */
+/** What meets a requirement: a signature, or a digest that it lists. */
 export interface VerifiedSignature {
   readonly scope: string;
-  readonly format: SignatureFormat;
-  /** Of the key: `sha256:` and the hash of its SubjectPublicKeyInfo. */
+  readonly format: SignatureFormat | 'digest';
+  /** Of the key: `sha256:` and the hash of its SubjectPublicKeyInfo. The digest, if that is listed. */
   readonly key: string;
   readonly signed: 'index' | 'manifest';
   readonly digest: string;
@@ -40,6 +40,8 @@ export async function verifySignatures(
       continue;
     }
     const what = `${formatReference(reference)}, for the scope ${requirement.scope}`;
+    if ('digests' in requirement)
+      throw new ImageError('signature-invalid', `${what}: its digest is not one of digests`);
     if (reasons.size === 0)
       throw new ImageError('signature-missing', `${what}: no ${requirement.formats.join(' or ')} signature`);
     throw new ImageError(
@@ -54,9 +56,17 @@ async function firstValid(
   documents: SignatureDocuments,
   reference: ImageReference,
   objects: readonly SignableObject[],
-  { scope, keys, formats }: SignatureRequirement,
+  requirement: SignatureRequirement,
   reasons: Set<string>,
 ): Promise<VerifiedSignature | undefined> {
+  const { scope } = requirement;
+  if ('digests' in requirement) {
+    const listed = objects.find(({ digest }) => requirement.digests.includes(digest));
+    return (
+      listed && { scope, format: 'digest', key: listed.digest, signed: listed.kind, digest: listed.digest }
+    );
+  }
+  const { keys, formats } = requirement;
   for (const object of objects)
     for (const format of formats)
       for await (const candidate of findSignatures(documents, object.digest, format)) {
