@@ -2,7 +2,7 @@ export type { Ask } from './write/ask.js';
 export type { Plan, PlannedRule, Unconstrained } from './write/plan.js';
 export type { Wanted } from './write/wanted.js';
 export { planConfiguration, type PlanOptions } from './write/plan-configuration.js';
-export { renderPlan } from './write/render-plan.js';
+export { openLine, renderPlan } from './write/render-plan.js';
 export { writeConfiguration, type WriteOptions } from './write/write-configuration.js';
 export { type Difference, type Effect } from './diff/difference.js';
 export { diffConfigurations, opensAnything } from './diff/diff-configurations.js';

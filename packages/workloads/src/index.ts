@@ -1,5 +1,4 @@
 export { rootPropagation, terminationAnnotation } from './calls/create-container.js';
-export { serviceNames } from './calls/environment.js';
 export type { ExpectedCall } from './calls/expected-call.js';
 export { expectedCalls } from './calls/expected-calls.js';
 export type { Feature } from './calls/feature.js';
@@ -16,8 +15,10 @@ export {
   partitionOption,
 } from './calls/root-layers.js';
 export { emptyDirModes, namesHostFiles, pullsImages, type RuntimeSetup } from './calls/runtime-setup.js';
+export { serviceNames } from './calls/service-variables.js';
 export { celLiteral, wrappedList } from './facts/cel-literal.js';
 export { type Entry, type FactName, fuller, originKey } from './facts/fact-name.js';
+export type { OpenField } from './facts/open-field.js';
 export { sourcePlace } from './facts/source-place.js';
 export type { ValueForm } from './facts/value-form.js';
 export type { Container } from './pod/container.js';

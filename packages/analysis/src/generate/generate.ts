@@ -8,7 +8,6 @@ import {
   expectedCalls,
   fuller,
   repositoryOf,
-  serviceNames,
 } from '@kata-agent/workloads';
 import { factsOf } from '@kata-agent/gate';
 import type { Ask } from '../write/ask.js';
@@ -18,7 +17,7 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
-import { unconstrainedFacts } from './unconstrained-facts.js';
+import { openFields } from './open-fields.js';
 
 /** The input of a generated configuration, besides the workloads. */
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
@@ -33,32 +32,35 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
 export function generate(workloads: readonly Workload[], options: GenerateOptions): Plan {
   const calls = workloads.flatMap((workload) => {
     const short = shortener(workload, workloads.length > 1);
-    return expectedCalls(workload, options.setup, options.images).map((call) => ({ call, short }));
+    return expectedCalls(workload, options.setup, options.images).map((call) => ({ call, workload, short }));
   });
   const asks = calls.map(({ call, short }) => askOf(call, short));
   const access = planAccess(
     calls.map(({ call, short }) => ({ request: call.request, because: [short(call.because)] })),
   );
-  const anyService = new Set(
-    asks.filter((ask) => hasForm(ask, serviceNames.any)).map(({ method }) => method),
-  );
-  const plan = planConfiguration(
-    asks.map((ask) => (anyService.has(ask.method) ? withoutApiServer(ask) : ask)),
-    {
-      ...options,
-      ...(seesImages(options.setup) ? { registries: repositoriesOf(workloads) } : {}),
-      access,
-      extra: extraRules(
-        workloads,
-        options.setup,
-        calls.map(({ call }) => call),
-        options.images,
-      ),
-    },
-  );
+  const plan = planConfiguration(asks, {
+    ...options,
+    ...(seesImages(options.setup) ? { registries: repositoriesOf(workloads) } : {}),
+    access,
+    extra: extraRules(
+      workloads,
+      options.setup,
+      calls.map(({ call }) => call),
+      options.images,
+    ),
+  });
   return {
     ...plan,
-    unconstrained: unconstrainedFacts(plan.unconstrained, workloads, options.setup, options.images),
+    open: openFields(
+      calls.map(({ call, workload, short }) => ({
+        call,
+        workload: workloads.length > 1 ? `${workload.name}: ` : '',
+        short,
+      })),
+      workloads,
+      options.setup,
+      options.images,
+    ),
     ...(options.setup.verifiedLayers === undefined ? {} : { verifiedLayers: true }),
   };
 }
@@ -66,16 +68,6 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
 function repositoriesOf(workloads: readonly Workload[]): readonly string[] {
   const images = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
   return [...new Set(images.map(repositoryOf))].sort();
-}
-
-function hasForm(ask: Ask, names: RegExp): boolean {
-  return ask.forms?.get('variables')?.some((form) => form.names === names) === true;
-}
-
-/** If variables of all services are allowed, those of the API server need no line. */
-function withoutApiServer(ask: Ask): Ask {
-  const forms = (ask.forms?.get('variables') ?? []).filter(({ names }) => names !== serviceNames.apiServer);
-  return { ...ask, forms: new Map([...(ask.forms ?? []), ['variables', forms]]) };
 }
 
 function shortener(workload: Workload, several: boolean): (reason: string) => string {
@@ -100,9 +92,6 @@ function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
     ),
     because: [short(call.because)],
     origins: new Map([...call.origins].map(([key, reason]) => [key, short(reason)])),
-    unknown: new Map(
-      [...call.unknown].filter(([fact]) => values.has(fact)).map(([fact, reason]) => [fact, short(reason)]),
-    ),
   };
 }
 
@@ -110,12 +99,19 @@ function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
  * Returns all known values of a call's request: those that can be recorded, and others that the pod defines. The image
  * is omitted: the host's claim is not verified, and engines write names in different ways.
  */
-function valuesOf({ method, request, values }: ExpectedCall): ReadonlyMap<FactName, readonly Entry[]> {
+function valuesOf({
+  method,
+  request,
+  values,
+  unknown,
+}: ExpectedCall): ReadonlyMap<FactName, readonly Entry[]> {
   const { image: _image, ...recorded } = factsOf(method, request);
   const all = new Map<FactName, readonly Entry[]>(values);
   for (const [fact, { read }] of factRows) {
     const entries = read?.(recorded);
-    if (entries !== undefined && !all.has(fuller.get(fact) ?? fact)) all.set(fact, entries);
+    if (entries === undefined || all.has(fuller.get(fact) ?? fact)) continue;
+    // Of a guessed value, the forms have what is known.
+    all.set(fact, unknown.has(fact) ? [] : entries);
   }
   // Each row of the table names its source.
   if (all.has('mountTable')) all.delete('sources');

@@ -100,37 +100,34 @@ interface Compared {
 
 /** Returns a call of `runs_image_entrypoint`, or why the process is not the image's, or is not known. */
 function comparison(compared: Compared): { readonly comparison: string } | { readonly why: string } {
-  const { container, image, call } = compared;
+  const { container, image } = compared;
   if (image === undefined) return { why: 'the configuration of the image is not given (--image-layout)' };
   if (container.command !== undefined) return { why: 'the pod has a command of its own' };
-  for (const fact of ['command', 'environment'] as const) {
-    const why = call.unknown.get(fact);
-    if (why !== undefined) return { why };
-  }
   const user = userOf(compared);
   if (user === undefined) return { why: 'the pod replaces the group of a user that the image names' };
   const options = Object.entries({
-    args: argsOf(compared),
     env: variablesOf(compared),
     mounts: mountsOf(compared),
     user,
     groups: groupsOf(compared.workload),
     cwd: container.workingDir === undefined ? [] : [container.workingDir],
-  }).filter(([key, values]) => values !== undefined && (key === 'args' || values.length > 0));
-  if (options.length === 0) return { comparison: 'runs_image_entrypoint()' };
-  const entries = options.map(([key, values]) => `${celLiteral(key)}: ${celLiteral(values ?? [])}`);
+  }).filter(([, values]) => values.length > 0);
+  const entries = [
+    ...argsOf(compared),
+    ...options.map(([key, values]) => `${celLiteral(key)}: ${celLiteral(values)}`),
+  ];
+  if (entries.length === 0) return { comparison: 'runs_image_entrypoint()' };
   return { comparison: `runs_image_entrypoint({\n    ${entries.join(',\n    ')}})` };
 }
 
-/** The arguments that the pod gives to the entrypoint. */
-function argsOf({ container, image, request }: Compared): readonly string[] | undefined {
-  return container.args === undefined
-    ? undefined
-    : (request.OCI?.Process?.Args ?? []).slice(image?.entrypoint.length ?? 0);
+/** The arguments that the pod gives to the entrypoint; empty: those of the image. */
+function argsOf({ container, image, call }: Compared): readonly string[] {
+  if (container.args === undefined) return [];
+  return [`"args": [${(call.words ?? []).slice(image?.entrypoint.length ?? 0).join(', ')}]`];
 }
 
 /** Names of the variables that are not the image's; another rule has their values. */
-function variablesOf({ workload, image, request }: Compared): readonly string[] {
+function variablesOf({ workload, container, image, request }: Compared): readonly string[] {
   const ofImage = new Set(image?.env);
   if (![...ofImage].some((entry) => entry.startsWith('PATH='))) ofImage.add(`PATH=${enginePath}`);
   const declared = new Set([...ofImage].map((entry) => entry.split('=', 1)[0]));
@@ -139,7 +136,13 @@ function variablesOf({ workload, image, request }: Compared): readonly string[] 
     .filter((entry) => !ofImage.has(entry))
     .map((entry) => entry.split('=', 1)[0] ?? '')
     .filter((name) => !services.test(name) || declared.has(name));
-  return [...new Set(names), ...(workload.hasServiceLinks ? ['*_SERVICE_*', '*_PORT*'] : ['KUBERNETES_*'])];
+  const unknown = container.variableSources
+    .filter(({ object }) => !workload.keys.has(object))
+    .map(({ prefix }) => `${prefix}*`);
+  return [
+    ...new Set([...names, ...unknown]),
+    ...(workload.hasServiceLinks ? ['*_SERVICE_*', '*_PORT*'] : ['KUBERNETES_*']),
+  ];
 }
 
 /** Mounts of the pod that would hide a part of the program, as far as its paths tell. */

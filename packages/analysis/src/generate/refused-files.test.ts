@@ -38,9 +38,23 @@ describeRefusals(
       assert.equal(set('ADDRESS', 'fd00::7'), undefined);
       assert.equal(set('PASSWORD', 'whatever it is'), undefined);
       assert.equal(set('PASSWORD', 'x', 'worker'), rule);
-      assert.equal(set('CACHE_SERVICE_HOST', '10.1.2.3'), undefined);
-      assert.equal(set('CACHE_PORT', 'tcp://[fd00::1]:80'), undefined);
+      const service = (name: string, port = '80'): string | undefined =>
+        created(({ process }) => {
+          process.Env.push(
+            `${name}_SERVICE_HOST=fd00::1`,
+            `${name}_SERVICE_PORT=80`,
+            `${name}_PORT=tcp://[fd00::1]:80`,
+            `${name}_PORT_80_TCP=tcp://[fd00::1]:80`,
+            `${name}_PORT_80_TCP_PROTO=tcp`,
+            `${name}_PORT_80_TCP_PORT=${port}`,
+            `${name}_PORT_80_TCP_ADDR=fd00::1`,
+          );
+        });
+      assert.equal(service('CACHE'), undefined);
+      assert.equal(service('CACHE', '81'), rule);
       assert.equal(set('CACHE_PORT', '/tmp/evil.so'), rule);
+      assert.equal(set('CACHE_SERVICE_HOST', '10.1.2.3'), rule);
+      assert.equal(set('JMX_PORT', '9999'), rule);
       assert.equal(set('LD_PRELOAD', '/tmp/evil.so'), rule);
       assert.ok(!text.includes('do-not-tell'));
       assert.ok(text.includes('"MODE=front",'));

@@ -3,7 +3,6 @@ import {
   type ExpectedCall,
   celLiteral,
   layerOption,
-  serviceNames,
   watchedDriver,
   wrappedList,
 } from '@kata-agent/workloads';
@@ -79,20 +78,14 @@ const partLength = 8_000;
 
 /** Splits required values into parts that each fit into a rule. */
 function neededVariables(call: ExpectedCall): readonly (readonly string[])[] {
-  const { values, unknown, optionalVariables, statedVariables } = call;
+  const { values, optionalVariables } = call;
   const parts: string[][] = [];
   let room = 0;
   const listed = (values.get('variables') ?? []).map(String);
   const having = new Set(listed.map(nameOf));
-  // Service variables vary; other variables without an own value are still required.
-  const others = (asProcess(call)?.Env ?? [])
-    .map(nameOf)
-    .filter((name) => !having.has(name) && !serviceNames.any.test(name));
-  // The name is tested too: another rule denies a request with duplicate names.
-  const stated = listed
-    .filter((entry) => statedVariables.has(nameOf(entry)))
-    .flatMap((entry) => [entry, nameOf(entry)]);
-  for (const entry of unknown.has('variables') ? stated : [...listed, ...others]) {
+  // Variables without a value of their own are still required.
+  const others = (asProcess(call)?.Env ?? []).map(nameOf).filter((name) => !having.has(name));
+  for (const entry of [...listed, ...others]) {
     if (optionalVariables.has(nameOf(entry))) continue;
     const length = celLiteral(entry).length + 2;
     if (length > room) {

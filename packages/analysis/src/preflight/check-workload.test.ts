@@ -112,7 +112,7 @@ test('facts from the image are not checked without it, with a note', async () =>
   assert.equal(report.sufficient, true);
   assert.match(
     report.unjudged.join(),
-    /rule "r": spec\.containers\[0\]\.image: the command comes from i, whose configuration is unknown/,
+    /rule "r": the configuration of image i is not given \(--image-config i=FILE\)/,
   );
   assert.equal((await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'))).sufficient, true);
   const mounts = await check(

@@ -13,7 +13,7 @@ import {
   ExecProcessRequestSchema,
   SignalProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { partsOf } from './request-parts.js';
+import { partsOf, type RequestPart } from './request-parts.js';
 
 /** A value of a request that a rule denies. */
 export interface Culprit {
@@ -36,16 +36,44 @@ export function culpritsOf(
 ): readonly Culprit[] {
   for (const part of partsOf(call.request)) {
     if (!passes(part.keep(new Set()))) continue;
+    const allowed = allowedPositions(part, call, passes);
     const found = part.entries.flatMap((value, position) =>
-      passes(part.keep(new Set([position])))
-        ? []
-        : [culprit(call, part.fact, part.word, value, part.details?.[position])],
+      allowed.has(position) ? [] : [culprit(call, part.fact, part.word, value, part.details?.[position])],
     );
     if (found.length > 0) return found;
   }
   return singleValues(call.request)
     .filter(({ named }) => named.test(expression))
     .map(({ fact, word, value }) => culprit(call, fact, word, value));
+}
+
+/**
+ * Returns the positions of elements that the rule allows together. A rule may allow one only beside others, such as a variable beside
+ * those that it is composed of; elements of one origin are first tried together.
+ */
+function allowedPositions(
+  part: RequestPart,
+  call: ExpectedCall,
+  passes: (request: Message) => boolean,
+): ReadonlySet<number> {
+  const groups = new Map<string, number[]>();
+  for (const [position, value] of part.entries.entries()) {
+    const origin = call.origins.get(originKey(part.fact, value)) ?? String(position);
+    groups.set(origin, [...(groups.get(origin) ?? []), position]);
+  }
+  const candidates = [...groups.values()].flatMap((group) =>
+    group.length === 1 ? [group] : [group, ...group.map((position) => [position])],
+  );
+  const allowed = new Set<number>();
+  for (let before = -1; before !== allowed.size; ) {
+    before = allowed.size;
+    for (const positions of candidates) {
+      if (positions.every((position) => allowed.has(position))) continue;
+      const together = new Set([...allowed, ...positions]);
+      if (passes(part.keep(together))) for (const position of positions) allowed.add(position);
+    }
+  }
+  return allowed;
 }
 
 interface SingleValue {

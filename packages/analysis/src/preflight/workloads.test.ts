@@ -148,8 +148,8 @@ function withoutEachValue(plan: Plan): readonly Shortened[] {
       .filter(() => rule.fact !== 'groups')
       .map((wanted) => ({
         index,
-        rule: { ...rule, forms: without(rule.forms, wanted) },
-        value: /^name == "(.*?)"/.exec(wanted.value)?.[1] ?? '_SERVICE_HOST',
+        rule: { ...rule, forms: rule.forms.filter((form) => form !== wanted) },
+        value: /^name == "(.*?)"/.exec(wanted.condition ?? '')?.[1] ?? '_SERVICE_HOST',
       })),
     ...rule.own.flatMap((own) =>
       own.values.map((wanted) => ({

@@ -22,7 +22,7 @@ export function commentedLines(lines: readonly (readonly [string, string])[]): s
 }
 
 /** Returns the origins of a value as a comment; empty if there are none. */
-export function reasonsText(mark: '#' | '//', { because }: Wanted<unknown>): string {
+export function reasonsText(mark: '#' | '//', { because }: Pick<Wanted<unknown>, 'because'>): string {
   if (because.length === 0) return '';
   const shown = because.slice(0, reasonsShown).map((reason) => shortened(oneLine(reason)));
   const more = because.length - shown.length;

@@ -16,8 +16,10 @@ export interface FactRow {
   readonly message: string;
   /** The key by which a list is split that is too long for one rule: of a request in CEL, and of a listed value. */
   readonly key?: { readonly cel: string; readonly of: (value: Entry) => string };
-  /** Whether each value begins with the container's name. */
-  readonly namesContainers?: boolean;
+  /**
+   * Whether one list is for all containers: values begin with the container's name, or the container may be gone when the request comes.
+   */
+  readonly ofAllContainers?: boolean;
   /** CEL; absent: there is a rule only if no call has a value. `PROCESS` is replaced by the request's process. */
   readonly expression?: {
     /** Around everything: for each mount, for each name. */
@@ -56,7 +58,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     description:
       "Allowed commands by container: the container's name in the pod, then the whole command line.",
     message: 'the workload does not have this command, or not in this container',
-    namesContainers: true,
+    ofAllContainers: true,
     expression: { open: '', before: '[container.claimed.name] + args in ', after: '', close: '' },
     none: 'args.size() == 0',
   },
@@ -261,6 +263,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'signals',
     description: 'Signals, as numbers.',
     message: 'this signal is never sent to the workload',
+    ofAllContainers: true,
     expression: { open: '', before: 'signal in ', after: '', close: '' },
     none: 'signal in []',
   },

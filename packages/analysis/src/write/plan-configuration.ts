@@ -60,7 +60,18 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
   }
   const access = options.access ?? noPlannedAccess;
   const { registries } = options;
-  return { release, access, registries, endpoints, senseless, rules, extra, unconstrained, tooLong };
+  return {
+    release,
+    access,
+    registries,
+    endpoints,
+    senseless,
+    rules,
+    extra,
+    unconstrained,
+    open: [],
+    tooLong,
+  };
 }
 
 /** Returns why the loader would reject the rule. */

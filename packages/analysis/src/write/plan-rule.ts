@@ -1,7 +1,7 @@
-import { type Entry, type FactName, celLiteral, originKey } from '@kata-agent/workloads';
+import { type Entry, type FactName, originKey, type ValueForm } from '@kata-agent/workloads';
 import type { Ask } from './ask.js';
 import { facts } from './facts.js';
-import type { OwnValues, PlannedRule } from './plan.js';
+import type { OwnValues, PlannedForm, PlannedRule } from './plan.js';
 import type { Wanted } from './wanted.js';
 
 /** A planned rule of one fact, or why there is none. */
@@ -15,7 +15,7 @@ export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undef
   const all = wantedBy(fact, asks);
   if (facts.get(fact)?.expression === undefined)
     return all.size > 0 ? undefined : { values: [], forms: [], own: [] };
-  const tiers = facts.get(fact)?.namesContainers === true ? allTogether(all) : byContainer(fact, asks, all);
+  const tiers = facts.get(fact)?.ofAllContainers === true ? allTogether(all) : byContainer(fact, asks, all);
   return { ...tiers, forms: formsOf(fact, asks) };
 }
 
@@ -90,27 +90,47 @@ function whyUnknown(fact: FactName, ask: Ask): string {
   return ask.unknown?.get(fact) ?? `unknown for ${ask.because.join(', ')}`;
 }
 
-function formsOf(fact: FactName, asks: readonly Ask[]): readonly Wanted<string>[] {
-  const forms = new Map<string, string[]>();
-  for (const { condition, names, because } of asks.flatMap((ask) => ask.forms?.get(fact) ?? [])) {
-    const listed = names === undefined ? [] : listedNames(fact, asks, names);
-    const key =
-      listed.length === 0
-        ? condition
-        : `!([container.claimed.name, name] in ${celLiteral(listed)}) &&\n  ${condition}`;
-    forms.set(key, [...(forms.get(key) ?? []), because]);
+/** Each condition applies to the containers that have it, and to no other. */
+function formsOf(fact: FactName, asks: readonly Ask[]): readonly PlannedForm[] {
+  const names = new Set(asks.map(({ container }) => container));
+  const groups = new Map<
+    string,
+    { readonly form: ValueForm; readonly asks: Ask[]; readonly because: string[] }
+  >();
+  for (const ask of asks) {
+    for (const form of ask.forms?.get(fact) ?? []) {
+      const key = JSON.stringify([form.condition ?? '', form.names?.source ?? '']);
+      const group = groups.get(key) ?? { form, asks: [], because: [] };
+      group.asks.push(ask);
+      group.because.push(form.because);
+      groups.set(key, group);
+    }
   }
-  return [...forms].map(([value, because]) => ({ value, because: unique(because) }));
+  return [...groups.values()].map(({ form, asks: having, because }) => ({
+    ...(form.condition === undefined ? {} : { condition: form.condition }),
+    containers: containersOf(names, new Set(having.map(({ container }) => container))),
+    except: form.names === undefined ? [] : ownNames(fact, having, form.names),
+    because: unique(because),
+  }));
 }
 
-/** Returns the containers with such patterns, and the names in their lists. */
-function listedNames(fact: FactName, asks: readonly Ask[], names: RegExp): readonly (readonly string[])[] {
-  const found = new Map<string, readonly string[]>();
-  for (const { container = '', values } of asks) {
-    for (const entry of values?.get(fact) ?? []) {
-      const name = String(entry).split('=')[0] ?? '';
+function containersOf(
+  all: ReadonlySet<string | undefined>,
+  having: ReadonlySet<string | undefined>,
+): PlannedForm['containers'] {
+  if (having.size === all.size || having.has(undefined)) return 'all';
+  if (having.size === all.size - 1 && all.has('') && !having.has('')) return 'others';
+  return [...having].map((name = '') => name);
+}
+
+/** Returns the variables among `names` that a container has with a value or a condition of its own. */
+function ownNames(fact: FactName, asks: readonly Ask[], names: RegExp): PlannedForm['except'] {
+  const found = new Map<string, readonly [string, string]>();
+  for (const { container = '', values, forms } of asks) {
+    const listed = (values?.get(fact) ?? []).map((entry) => String(entry).split('=')[0] ?? '');
+    const formed = (forms?.get(fact) ?? []).flatMap(({ variable }) => variable ?? []);
+    for (const name of [...listed, ...formed])
       if (names.test(name)) found.set(`${container} ${name}`, [container, name]);
-    }
   }
   return [...found.values()];
 }

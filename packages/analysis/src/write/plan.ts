@@ -11,14 +11,25 @@ export interface OwnValues {
   readonly values: readonly Wanted<Entry>[];
 }
 
+/** A condition for values that are not known in advance. */
+export interface PlannedForm {
+  /** CEL; absent: any value. */
+  readonly condition?: string;
+  /** The containers that it is for: their names in the pod, empty for the pause container. */
+  readonly containers: readonly string[] | 'all' | 'others';
+  /** Variables that it is not for: container and name. */
+  readonly except: readonly (readonly [container: string, name: string])[];
+  readonly because: readonly string[];
+}
+
 /** A rule before it is rendered: one fact of the requests of one method, and its allowed values. */
 export interface PlannedRule {
   readonly fact: FactName;
   readonly method: MethodName;
   /** For all requests. If own values and patterns are empty too, requests can have none. */
   readonly values: readonly Wanted<Entry>[];
-  /** Conditions in CEL, in addition to the values. */
-  readonly forms: readonly Wanted<string>[];
+  /** Conditions in addition to the values. */
+  readonly forms: readonly PlannedForm[];
   /** Values of only some containers. */
   readonly own: readonly OwnValues[];
   /** Set for one of several rules that share a list too long for one. */
@@ -42,9 +53,16 @@ export interface Unconstrained {
   /** For people: `commands`. */
   readonly name: string;
   readonly method: MethodName;
-  /** Names of the containers that it is about; absent: all. */
-  readonly containers?: readonly string[];
   readonly why: readonly string[];
+}
+
+/** Fields of a container that no rule states, because the input does not have their values. */
+export interface OpenFields {
+  /** Its name in the pod, with that of the workload if there are several; empty: the pause container. */
+  readonly container: string;
+  /** In terms of the pod: `args[2]`, `env TOKEN`, `workingDir`. */
+  readonly fields: readonly string[];
+  readonly why: string;
 }
 
 /** A configuration before it is rendered. */
@@ -63,8 +81,10 @@ export interface Plan {
   readonly rules: readonly PlannedRule[];
   /** Rendered after the others. */
   readonly extra: readonly ExtraRule[];
-  /** What no rule constrains. */
+  /** Facts that no rule constrains. */
   readonly unconstrained: readonly Unconstrained[];
+  /** Fields of containers that rules leave open; other fields and containers are not affected. */
+  readonly open: readonly OpenFields[];
   /** Rules that the loader would reject, even when split. Nothing replaces them. */
   readonly tooLong: readonly Unconstrained[];
 }

@@ -3,7 +3,7 @@ import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
 import { accessText } from './planned-access.js';
-import type { Plan, PlannedRule, Unconstrained } from './plan.js';
+import type { OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { ruleExpression } from './rule-expression.js';
 
 /** Renders a plan as TOML, each line with its origins. `title` is the first comment. */
@@ -24,6 +24,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       `# A denied read of output returns end of file; the workload does not notice.\n` +
       `on_denied_read = "eof"\n` +
       `allowed_endpoints = [\n${commentedLines(plan.endpoints.map((w) => [`  "${w.value}",`, reasonsText('#', w)]))}]\n`,
+    ...openText(plan.open),
     ...[...plan.unconstrained, ...plan.tooLong].map(unconstrainedText),
     ...plan.rules.map(ruleText),
     ...plan.extra.map(extraText),
@@ -50,10 +51,25 @@ function strictText({ senseless }: Plan): string {
   return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
 }
 
-function unconstrainedText({ name, method, containers, why }: Unconstrained): string {
-  const what = containers === undefined ? name : `${name} of ${containers.join(', ')}`;
+/** The fields that rules leave open. */
+function openText(open: readonly OpenFields[]): readonly string[] {
+  if (open.length === 0) return [];
+  return [
+    comment([
+      'NOT CONSTRAINED, since their values are not in the input. All other fields of all containers are.',
+      ...open.map((each) => `- ${openLine(each)}`),
+    ]),
+  ];
+}
+
+/** `container app, args[2]: $(TOKEN) from Secret x, key k`. */
+export function openLine({ container, fields, why }: OpenFields): string {
+  return `${container === '' ? 'the pause container' : `container ${container}`}, ${fields.join(', ')}: ${why}`;
+}
+
+function unconstrainedText({ name, method, why }: Unconstrained): string {
   return comment([
-    `NOT CONSTRAINED: ${method}, ${what}. There is no rule: any value is allowed. Why:`,
+    `NOT CONSTRAINED: ${method}, ${name}. There is no rule: any value is allowed. Why:`,
     ...why.map((line) => `- ${line}`),
   ]);
 }

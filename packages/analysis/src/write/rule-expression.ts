@@ -2,7 +2,7 @@ import { type Entry, celLiteral } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, reasonsText } from './commented-lines.js';
 import { type FactRow, facts } from './facts.js';
-import type { OwnValues, PlannedRule } from './plan.js';
+import type { OwnValues, PlannedForm, PlannedRule } from './plan.js';
 import type { Wanted } from './wanted.js';
 
 /** UTF-16 units: the loader accepts 16,384 (`ruleLimits` of the gate), the last line feed included. */
@@ -23,7 +23,8 @@ function withoutReasons(rule: PlannedRule): PlannedRule {
   const bare = <T>(list: readonly Wanted<T>[]): readonly Wanted<T>[] =>
     list.map(({ value }) => ({ value, because: [] }));
   const own = rule.own.map(({ container, values }) => ({ container, values: bare(values) }));
-  return { ...rule, values: bare(rule.values), forms: bare(rule.forms), own };
+  const forms = rule.forms.map((form) => ({ ...form, because: [] }));
+  return { ...rule, values: bare(rule.values), forms, own };
 }
 
 function expressionText(rule: PlannedRule): string {
@@ -37,14 +38,14 @@ function listed(rule: PlannedRule, row: FactRow, expression: NonNullable<FactRow
   const { close, gathered } = expression;
   const open = expression.open + guardText(rule, row);
   if (gathered !== undefined) {
-    const forms = rule.forms.map(({ value }) => `${value} ||\n  `).join('');
+    const forms = rule.forms.map((form) => `${formText(form)} ||\n  `).join('');
     return `${open}${forms}${gatheredText(rule)}${gathered}${close}`;
   }
   const alternatives = [
     ...tests(rule.values, expression),
     ...rule.own.map((own) => ownTerm(own, expression)),
   ];
-  const forms = rule.forms.map((wanted) => ({ reason: reasonsText('//', wanted), term: wanted.value }));
+  const forms = rule.forms.map((form) => ({ reason: reasonsText('//', form), term: formText(form) }));
   return (
     open +
     [...alternatives.map((term) => ({ reason: '', term })), ...forms]
@@ -82,6 +83,32 @@ function ownTerm({ container, values }: OwnValues, expression: Expression): stri
   const own = tests(values, expression);
   const test = own.length > 1 ? `(${own.join(' || ')})` : (own[0] ?? 'false');
   return `${containerTest(container)} &&\n  ${test.replaceAll('\n', '\n  ')}`;
+}
+
+function formText({ condition, containers, except }: PlannedForm): string {
+  const of = formContainers(containers);
+  const [[only] = ['']] = except;
+  const names = except.map(([, name]) => name);
+  const isOne = of.length > 0 && except.every(([container]) => container === only);
+  const others =
+    except.length === 0
+      ? []
+      : [
+          isOne && containers.length === 1
+            ? `!(name in ${celLiteral(names)})`
+            : `!([container.claimed.name, name] in ${celLiteral(except)})`,
+        ];
+  const terms = [...of, ...others, ...(condition === undefined ? [] : [condition])];
+  return terms.length === 0 ? 'true' : terms.join(' &&\n  ');
+}
+
+function formContainers(containers: PlannedForm['containers']): readonly string[] {
+  if (containers === 'all') return [];
+  if (containers === 'others') return [containerTest('others')];
+  const [name = ''] = containers;
+  return containers.length === 1
+    ? [containerTest({ name })]
+    : [`container.claimed.name in ${celLiteral(containers)}`];
 }
 
 /** Returns all lists combined, those of single containers only for them. */

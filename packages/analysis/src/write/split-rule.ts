@@ -11,7 +11,8 @@ export function splitRule(rule: PlannedRule): readonly PlannedRule[] {
   const key = facts.get(rule.fact)?.key;
   if (fits(rule) || key === undefined) return [rule];
   const entries = [...rule.values, ...rule.own.flatMap(({ values }) => values)];
-  const keys = [...new Set(entries.map(({ value }) => key.of(value)))].sort();
+  const excepted = rule.forms.flatMap(({ except }) => except.map(([, name]) => name));
+  const keys = [...new Set([...entries.map(({ value }) => key.of(value)), ...excepted])].sort();
   return halves(rule, keys, {}).map((part, index) => ({
     ...part,
     part: { ...part.part, number: index + 1 },
@@ -35,10 +36,15 @@ function within(rule: PlannedRule, keys: ReadonlySet<string>, range: Range): Pla
   const key = facts.get(rule.fact)?.key;
   const of = (values: PlannedRule['values']): PlannedRule['values'] =>
     values.filter(({ value }) => key !== undefined && keys.has(key.of(value)));
+  // A variable outside the range passes this part anyway.
+  const forms = rule.forms.map((form) => ({
+    ...form,
+    except: form.except.filter(([, name]) => keys.has(name)),
+  }));
   const own = rule.own
     .map(({ container, values }) => ({ container, values: of(values) }))
     .filter(({ values }) => values.length > 0);
-  return { ...rule, values: of(rule.values), own, part: { number: 1, ...range } };
+  return { ...rule, values: of(rule.values), forms, own, part: { number: 1, ...range } };
 }
 
 function fits(rule: PlannedRule): boolean {

@@ -15,13 +15,14 @@ import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
+import { missingImage } from './environment.js';
 import { gpuAnnotation, sampleGpus } from './gpus.js';
 import { sampleHostname, samplePodName } from './host-name.js';
 import { maskedPaths, readOnlyPaths } from './masked-paths.js';
 import type { MountedVolume } from './mounted-volume.js';
 import { ContainerMounts, type CopiedKind } from './mounts.js';
 import { Origins } from './origins.js';
-import { type FirstProcess, groupsOf, processOf } from './process.js';
+import { type FirstProcess, groupOfImage, groupsOf, processOf } from './process.js';
 import { passthroughRoot } from './root-layers.js';
 import { pullsImages, type RuntimeSetup } from './runtime-setup.js';
 import { sampleId } from './sample-id.js';
@@ -38,6 +39,8 @@ export interface NewContainer {
   readonly values: ReadonlyMap<FactName, readonly Entry[]>;
   /** What each mount is of whose source the runtime chooses. */
   readonly volumes: readonly MountedVolume[];
+  /** CEL of each word of the command line; absent: unknown. */
+  readonly words?: readonly string[];
   /** Absent: the pause container. */
   readonly container?: Container;
   readonly stopSignal: number;
@@ -55,21 +58,17 @@ export function pauseContainer(workload: Workload, setup: RuntimeSetup): NewCont
   const privileged = workload.containers.some((container) => container.privileged);
   mounts.defaults({ pause: true, privileged, readOnlyRoot: true });
   mounts.root('pause', undefined, 0, because);
-  const user = {
-    UID: workload.user ?? 65535,
-    GID: workload.group ?? (workload.user === undefined ? 65535 : 0),
-  };
-  if (workload.user !== undefined && workload.group === undefined && workload.user !== 0) {
-    const field = `${workload.path}.securityContext`;
-    origins.guessed('user', `${field}: runAsUser without runAsGroup leaves the group to the image`);
-  }
-  const groups = groupsOf(workload, user.GID, because, origins);
+  const uid = workload.user ?? 65535;
+  const gid = workload.group ?? (workload.user === undefined ? 65535 : 0);
+  const isOpen = workload.user !== undefined && workload.group === undefined && workload.user !== 0;
+  if (isOpen) groupOfImage(uid, workload.path, origins);
+  const groups = groupsOf(workload, isOpen ? undefined : gid, because, origins);
   origins.of('environment', 'PATH', 'the container engine');
   origins.of('variables', `PATH=${enginePath}`, 'the container engine');
   origins.of('privileges', 'true', because);
   for (const name of defaultCapabilities) origins.of('capabilities', name, 'the container engine');
   const process = create(ProcessSchema, {
-    User: { ...user, AdditionalGids: [...groups.all] },
+    User: { UID: uid, GID: gid, AdditionalGids: [...groups.all] },
     Args: ['/pause'],
     Env: [`PATH=${enginePath}`],
     Cwd: '/',
@@ -185,6 +184,7 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
     origins,
     values: valuesOf(parts, request, sysctls, String(readOnly)),
     volumes: mounts.volumes,
+    ...(first.words === undefined ? {} : { words: first.words }),
     ...(container === undefined ? {} : { container }),
     stopSignal: parts.stopSignal,
   };
@@ -206,14 +206,15 @@ function withMetadata(storage: Storage, metadata: Readonly<Record<string, string
 
 /** Returns all values for rules, by fact. */
 function valuesOf(
-  { container, first, mounts }: Parts,
+  { container, first, mounts, origins }: Parts,
   { OCI }: CreateContainerRequest,
   sysctls: readonly (readonly [string, string])[],
   readOnlyRoot: string,
 ): ReadonlyMap<FactName, readonly Entry[]> {
   const { process, variables, groups } = first;
+  const isKnown = !origins.unknown.has('commandLine');
   return new Map<FactName, readonly Entry[]>([
-    ['commandLine', [[container?.name ?? '', ...process.Args]]],
+    ['commandLine', isKnown ? [[container?.name ?? '', ...process.Args]] : []],
     ['variables', variables],
     ['groups', groups],
     ['privileges', [String(process.NoNewPrivileges)]],
@@ -321,11 +322,14 @@ function stopSignalOf(container: Container, image: ImageConfig | undefined, orig
   const name = container.stopSignal ?? (image?.stopSignal || 'SIGTERM');
   const field =
     container.stopSignal === undefined ? `${container.path}.image` : `${container.path}.lifecycle.stopSignal`;
-  if (container.stopSignal === undefined && image === undefined) {
-    origins.guessed('signal', `the stop signal of image ${container.image} is unknown (${field})`);
-  }
+  const open = (why: string): number => {
+    origins.guessed('signal', why);
+    origins.opened({ fact: 'signal', field: 'stop signal', why }, {});
+    return signals['SIGTERM'] ?? 15;
+  };
+  if (container.stopSignal === undefined && image === undefined) return open(missingImage(container.image));
   const number = /^\d+$/.test(name) ? Number(name) : signals[name.startsWith('SIG') ? name : `SIG${name}`];
-  if (number === undefined) origins.guessed('signal', `${field}: unknown signal "${name}"`);
-  origins.of('signal', number ?? 15, field);
-  return number ?? 15;
+  if (number === undefined) return open(`${field}: unknown signal "${name}"`);
+  origins.of('signal', number, field);
+  return number;
 }

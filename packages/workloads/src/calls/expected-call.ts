@@ -2,6 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ValueForm } from '../facts/value-form.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
+import type { OpenField } from '../facts/open-field.js';
 import type { Feature } from './feature.js';
 import type { MountedVolume } from './mounted-volume.js';
 
@@ -28,8 +29,10 @@ export interface ExpectedCall {
   readonly container?: string;
   /** Names of variables that can be missing: their source is optional. */
   readonly optionalVariables: ReadonlySet<string>;
-  /** Names of variables whose values are in the pod. */
-  readonly statedVariables: ReadonlySet<string>;
-  /** Facts that the request only guesses, with the reason: no rule can use them. */
+  /** CEL of each word of a first process's command line; absent: unknown. */
+  readonly words?: readonly string[];
+  /** Facts of which the request has only a sample, with the reason: `forms` and `values` have what is known of them. */
   readonly unknown: ReadonlyMap<FactName, string>;
+  /** Fields that no rule can state. */
+  readonly open: readonly OpenField[];
 }

@@ -81,9 +81,19 @@ test('references to variables are expanded; a reference to an unknown value is u
   const env =
     ', env: [{ name: P, value: "80" }, { name: S, valueFrom: { secretKeyRef: { name: s, key: k } } }]';
   const known = callsOf(`${env}, args: ["$(P)", "$$(P)", "$(A)", "$(NOBODY)"]`);
-  assert.deepEqual(created(known).OCI?.Process?.Args, ['/run', '80', '$(P)', '1', '$(NOBODY)']);
-  const unknown = callsOf(`${env}, args: ["$(S)"]`).filter(({ method }) => method === 'CreateContainer')[1];
-  assert.match(unknown?.unknown.get('command') ?? '', /"\$\(S\)" has an unknown value/);
+  // The kubelet does not know the variables of the image.
+  assert.deepEqual(created(known).OCI?.Process?.Args, ['/run', '80', '$(P)', '$(A)', '$(NOBODY)']);
+  const unknown = callsOf(`${env}, args: ["a$(S)b"]`).filter(({ method }) => method === 'CreateContainer')[1];
+  assert.match(unknown?.unknown.get('command') ?? '', /a word has the value of a variable/);
+  assert.deepEqual(unknown?.words, ['"/run"', '"a" + env["S"] + "b"']);
+  assert.deepEqual(
+    unknown?.open.find(({ fact }) => fact === 'commandLine'),
+    {
+      fact: 'commandLine',
+      field: 'args[0]',
+      why: '$(S) from Secret s, key k',
+    },
+  );
 });
 
 test('without an image configuration nothing is guessed', () => {

@@ -109,6 +109,7 @@ function containerCalls(
           container: container?.name ?? '',
           values: created.values,
           volumes: created.volumes,
+          ...(created.words === undefined ? {} : { words: created.words }),
         },
       ];
     case 'SignalProcess':
@@ -160,8 +161,10 @@ function stopCalls({
   origins,
   stopSignal,
 }: NewContainer): readonly ExpectedCall[] {
-  const signal = (number: number, why: string): ExpectedCall =>
-    call('SignalProcess', empty('SignalProcess', { containerId: id, signal: number }), why, origins);
+  const signal = (number: number, why: string): ExpectedCall => ({
+    ...call('SignalProcess', empty('SignalProcess', { containerId: id, signal: number }), why, origins),
+    container: container?.name ?? '',
+  });
   origins.of('signal', 9, 'the end of a container');
   return container === undefined ? [signal(9, reason)] : [signal(stopSignal, reason), signal(9, reason)];
 }
@@ -177,11 +180,11 @@ function execCalls(
     own.of('command', command.argv, command.path);
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
-    for (const [fact, forms] of origins.forms) own.forms.set(fact, forms);
+    for (const [fact, forms] of origins.forms) if (fact !== 'commandLine') own.forms.set(fact, forms);
     for (const name of origins.optionalVariables) own.optionalVariables.add(name);
-    for (const name of origins.statedVariables) own.statedVariables.add(name);
     for (const [fact, why] of origins.unknown)
       if (fact !== 'command' && fact !== 'commandLine') own.guessed(fact, why);
+    own.open.push(...origins.open.filter(({ fact }) => fact !== 'commandLine'));
     return {
       ...call('ExecProcess', execRequest(id, command, request.OCI?.Process, setup), command.path, own),
       feature: command.feature,
@@ -238,8 +241,8 @@ function call(
     values: new Map(),
     forms: origins.forms,
     optionalVariables: origins.optionalVariables,
-    statedVariables: origins.statedVariables,
     unknown: origins.unknown,
+    open: origins.open,
   };
 }
 

@@ -1,15 +1,16 @@
 import type { ValueForm } from '../facts/value-form.js';
 import { type Entry, type FactName, fuller, originKey } from '../facts/fact-name.js';
+import type { OpenField } from '../facts/open-field.js';
 
 /** Collects the origins of a request's values, and facts that its message does not contain. */
 export class Origins {
   readonly fields: Map<string, string> = new Map();
   readonly unknown: Map<FactName, string> = new Map();
+  /** Fields that no rule can state. */
+  readonly open: OpenField[] = [];
   /** Variables that can be missing. */
   readonly optionalVariables: Set<string> = new Set();
-  /** Variables whose values are in the pod, whatever its image and ConfigMaps contain. */
-  readonly statedVariables: Set<string> = new Set();
-  /** Patterns for values that are not known in advance; the request has samples. */
+  /** Conditions for values that are not known in advance; the request has samples. */
   readonly forms: Map<FactName, readonly ValueForm[]> = new Map();
 
   /** Sets the origin of a value; the first origin is kept. */
@@ -18,9 +19,16 @@ export class Origins {
     if (!this.fields.has(key)) this.fields.set(key, because);
   }
 
+  /** Records that the request's value of a fact is only a sample. */
   guessed(fact: FactName, why: string): void {
     for (const name of [fact, fuller.get(fact) ?? fact])
       if (!this.unknown.has(name)) this.unknown.set(name, why);
+  }
+
+  /** Records a field that no rule can state. `form` is all that is known of it. */
+  opened(field: OpenField, form: Omit<ValueForm, 'because'>): void {
+    this.open.push(field);
+    this.form(field.fact, { ...form, because: field.why });
   }
 
   form(fact: FactName, form: ValueForm): void {

@@ -6,7 +6,8 @@ import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { allCapabilities } from './capabilities.js';
 import type { Entry } from '../facts/fact-name.js';
-import { type Environment, environmentOf, expand } from './environment.js';
+import { type Environment, environmentOf, missingImage } from './environment.js';
+import { celText, expand, knownText, type Part, references, sampleText } from './expansion.js';
 import type { Origins } from './origins.js';
 
 /** A first process, and values for rules beyond its message. */
@@ -15,6 +16,8 @@ export interface FirstProcess {
   /** Variables in the form of rules' lists. */
   readonly variables: readonly Entry[];
   readonly groups: readonly string[];
+  /** CEL of each word of the command line; absent: unknown. */
+  readonly words?: readonly string[];
 }
 
 /** Returns the first process of a container as the runtimes send it; unknown values are reported to `origins`. */
@@ -24,24 +27,29 @@ export function processOf(
   image: ImageConfig | undefined,
   origins: Origins,
 ): FirstProcess {
-  const { entries, known, variables } = environmentOf(workload, container, image, origins);
+  const environment = environmentOf(workload, container, image, origins);
+  const { entries, variables } = environment;
   const user = userOf(workload, container, image, origins);
   const names = capabilitiesOf(container, origins);
-  const unknownUser = origins.unknown.get('user');
-  if (unknownUser !== undefined) origins.guessed('groups', unknownUser);
   const groups = groupsOf(workload, user.gid, container.path, origins, image?.groups);
+  if (image === undefined && !workload.strictGroups) {
+    const why = missingImage(container.image);
+    origins.guessed('groups', why);
+    origins.opened({ fact: 'groups', field: 'supplementary groups', why }, {});
+  }
+  const { args, words } = argsOf(container, image, environment, origins);
   const field = `${container.path}.securityContext.allowPrivilegeEscalation`;
   origins.of('privileges', String(!container.mayGainPrivileges), field);
   const process = create(ProcessSchema, {
     Terminal: container.terminal,
-    User: { UID: user.uid, GID: user.gid, AdditionalGids: [...groups.all] },
-    Args: [...argsOf(container, image, known, origins)],
+    User: { UID: user.uid ?? 0, GID: user.gid ?? 0, AdditionalGids: [...groups.all] },
+    Args: [...args],
     Env: [...entries],
     Cwd: directoryOf(container, image, origins),
     Capabilities: { Bounding: [...names], Effective: [...names], Permitted: [...names] },
     NoNewPrivileges: !container.mayGainPrivileges,
   });
-  return { process, variables, groups: groups.listed };
+  return { process, variables, groups: groups.listed, ...(words === undefined ? {} : { words }) };
 }
 
 /**
@@ -49,16 +57,20 @@ export function processOf(
  * from the image's /etc/group, which the image configuration must name.
  *
  * Source: containerd `WithAdditionalGIDs`.
+ *
+ * @param gid undefined: the user's own group is unknown
  */
 export function groupsOf(
   workload: Workload,
-  gid: number,
+  gid: number | undefined,
   path: string,
   origins: Origins,
   ofImage: readonly number[] = [],
 ): { readonly all: readonly number[]; readonly listed: readonly string[] } {
   const { supplementalGroups, volumeGroup, strictGroups, path: pod } = workload;
-  const groups = new Map<number, string>([[gid, `the group of ${path}`]]);
+  const own = `the group of ${path}`;
+  const groups = new Map<number, string>(gid === undefined ? [] : [[gid, own]]);
+  if (gid === undefined) origins.form('groups', { condition: 'g == user.GID', because: own });
   const add = (group: number, because: string): void => {
     if (!groups.has(group)) groups.set(group, because);
   };
@@ -67,8 +79,14 @@ export function groupsOf(
   if (volumeGroup !== undefined) add(volumeGroup, `${pod}.securityContext.fsGroup`);
   if (!strictGroups) for (const group of ofImage) add(group, `${path}.image: groups`);
   for (const [group, because] of groups) origins.of('groups', String(group), because);
-  const all = [...groups.keys()];
-  return { all, listed: all.map(String) };
+  const listed = [...groups.keys()];
+  return { all: gid === undefined ? [0, ...listed] : listed, listed: listed.map(String) };
+}
+
+/** The command line: samples, and CEL for each word unless some are unknown. */
+interface CommandLine {
+  readonly args: readonly string[];
+  readonly words?: readonly string[];
 }
 
 function argsOf(
@@ -76,31 +94,62 @@ function argsOf(
   image: ImageConfig | undefined,
   environment: Environment,
   origins: Origins,
-): readonly string[] {
+): CommandLine {
   const { command, args, path } = container;
-  const own = (text: string): string => {
-    const value = expand(text, environment);
-    if (value === undefined) origins.guessed('command', `${path}: "${text}" has an unknown value`);
-    return value ?? text;
-  };
+  const expanded = (field: 'command' | 'args', list: readonly string[]): readonly (readonly Part[])[] =>
+    list.map((text, index) => {
+      const parts = expand(text, environment.resolve);
+      const open = references(parts).flatMap((each) => (each.open === undefined ? [] : [each]));
+      for (const { name, open: source } of open)
+        origins.open.push({
+          fact: 'commandLine',
+          field: `${field}[${index}]`,
+          why: `$(${name}) from ${source ?? ''}`,
+        });
+      return parts;
+    });
+  const sample = (parts: readonly Part[]): string => sampleText(parts, environment.sample);
   if (command === undefined && image === undefined) {
-    origins.guessed(
-      'command',
-      `${path}.image: the command comes from ${container.image}, whose configuration is unknown`,
-    );
-    return (args ?? ['unknown']).map(own);
+    const why = missingImage(container.image);
+    origins.guessed('command', why);
+    const known = expanded('args', args ?? []);
+    const field = args === undefined ? 'command, args' : 'command';
+    origins.opened({ fact: 'commandLine', field, why }, endsWith(known.map(celText)));
+    return { args: ['unknown', ...known.map(sample)] };
   }
-  const words =
-    command === undefined
-      ? [...(image?.entrypoint ?? []), ...(args?.map(own) ?? image?.cmd ?? [])]
-      : [...command.map(own), ...(args?.map(own) ?? [])];
+  const texts = (list: readonly string[]): readonly (readonly Part[])[] => list.map((text) => [text]);
+  const ofCommand = command === undefined ? undefined : expanded('command', command);
+  const ofArgs = args === undefined ? undefined : expanded('args', args);
+  const line =
+    ofCommand === undefined
+      ? [...texts(image?.entrypoint ?? []), ...(ofArgs ?? texts(image?.cmd ?? []))]
+      : [...ofCommand, ...(ofArgs ?? [])];
   const because =
     command === undefined
       ? `${path}.image${args === undefined ? '' : `, ${path}.args`}`
       : `${path}.command${args === undefined ? '' : `, ${path}.args`}`;
-  origins.of('command', words, because);
-  origins.of('commandLine', [container.name, ...words], because);
-  return words;
+  const words = line.map(celText);
+  const samples = line.map(sample);
+  if (line.every((parts) => knownText(parts) !== undefined)) {
+    origins.of('command', samples, because);
+    origins.of('commandLine', [container.name, ...samples], because);
+  } else {
+    origins.guessed('command', `${because}: a word has the value of a variable`);
+    origins.form('commandLine', { condition: `args == [${words.join(', ')}]`, because });
+  }
+  return { args: samples, words };
+}
+
+/** Returns the form of a command line whose last words are known, as CEL. */
+function endsWith(words: readonly string[]): { readonly condition?: string } {
+  if (words.length === 0) return {};
+  const at = (index: number): string => `args[args.size() - ${words.length - index}]`;
+  return {
+    condition: [
+      `args.size() >= ${words.length}`,
+      ...words.map((word, index) => `${at(index)} == ${word}`),
+    ].join(' && '),
+  };
 }
 
 function directoryOf(container: Container, image: ImageConfig | undefined, origins: Origins): string {
@@ -109,16 +158,21 @@ function directoryOf(container: Container, image: ImageConfig | undefined, origi
     origins.of('cwd', workingDir, `${path}.workingDir`);
     return workingDir;
   }
-  if (image === undefined)
-    origins.guessed('cwd', `the working directory of image ${container.image} is unknown (${path}.image)`);
-  const directory = image?.workingDir || '/';
+  if (image === undefined) {
+    const why = missingImage(container.image);
+    origins.guessed('cwd', why);
+    origins.opened({ fact: 'cwd', field: 'workingDir', why }, { condition: 'cwd.startsWith("/")' });
+    return '/';
+  }
+  const directory = image.workingDir || '/';
   origins.of('cwd', directory, `${path}.image`);
   return directory;
 }
 
+/** The user of a process, as far as it is known. */
 interface User {
-  readonly uid: number;
-  readonly gid: number;
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 /**
@@ -135,33 +189,47 @@ function userOf(
   const uid = container.user ?? workload.user;
   const gid = container.group ?? workload.group;
   const field = container.user === undefined && workload.user !== undefined ? workload.path : path;
-  const [imageUser = '', imageGroup] = (image?.user || '0').split(':');
-  const numbers = /^\d+$/;
   if (uid !== undefined) {
-    if (gid === undefined && uid !== 0) {
-      origins.guessed(
-        'user',
-        `${field}.securityContext: runAsUser without runAsGroup takes the group from the image`,
-      );
-    }
+    if (gid === undefined && uid !== 0) return groupOfImage(uid, field, origins);
     origins.of('user', `${uid}:${gid ?? 0}`, `${field}.securityContext`);
     return { uid, gid: gid ?? 0 };
   }
-  if (image === undefined) {
-    origins.guessed('user', `the user of image ${container.image} is unknown (${path}.image)`);
-    return { uid: 0, gid: gid ?? 0 };
-  }
+  if (image === undefined)
+    return unknownUser(gid === undefined ? {} : { gid }, missingImage(container.image), origins);
+  const [imageUser = '', imageGroup] = (image.user || '0').split(':');
+  const ofImage = numbersOnly(imageUser);
   const group = gid ?? (imageGroup === undefined && imageUser === '0' ? 0 : numbersOnly(imageGroup));
-  if (!numbers.test(imageUser) || group === undefined) {
-    const remedy = `set ${path}.securityContext.runAsUser and runAsGroup`;
-    origins.guessed(
-      'user',
-      `image ${container.image} has a user name, "${image.user}", and no numbers: ${remedy}`,
-    );
-    return { uid: 0, gid: 0 };
+  if (ofImage !== undefined && group !== undefined) {
+    origins.of('user', `${ofImage}:${group}`, `${path}.image`);
+    return { uid: ofImage, gid: group };
   }
-  const user = { uid: Number(imageUser), gid: group };
-  origins.of('user', `${user.uid}:${user.gid}`, `${path}.image`);
+  const remedy = `set ${path}.securityContext.runAsUser and runAsGroup`;
+  const why = `image ${container.image} has a user name, "${image.user}", and no numbers: ${remedy}`;
+  const known = {
+    ...(ofImage === undefined ? {} : { uid: ofImage }),
+    ...(group === undefined ? {} : { gid: group }),
+  };
+  return unknownUser(known, why, origins);
+}
+
+/** Returns a user whose group the image's passwd file determines. `field`: of the security context. */
+export function groupOfImage(uid: number, field: string, origins: Origins): User {
+  const why = `${field}.securityContext: runAsUser without runAsGroup takes the group from the image`;
+  return unknownUser({ uid }, why, origins);
+}
+
+/** Records which of the two numbers of a user is open. */
+function unknownUser(user: User, why: string, origins: Origins): User {
+  const { uid, gid } = user;
+  origins.guessed('user', why);
+  origins.guessed('groups', why);
+  const field = [...(uid === undefined ? ['user'] : []), ...(gid === undefined ? ['group of the user'] : [])];
+  const known = [
+    ...(uid === undefined ? [] : [`user.UID == ${uid}`]),
+    ...(gid === undefined ? [] : [`user.GID == ${gid}`]),
+  ];
+  const form = known.length === 0 ? {} : { condition: known.join(' && ') };
+  origins.opened({ fact: 'user', field: field.join(', '), why }, form);
   return user;
 }
 

@@ -8,7 +8,7 @@ interface Variable {
   readonly name: string;
   /** The value in the pod; absent if it comes from elsewhere. */
   readonly value?: string;
-  /** The source of a value that is not in the pod; absent: a Secret, or unknown. */
+  /** The source of a value that is not in the pod; absent: unknown. */
   readonly from?: VariableOrigin;
   /** Whether the variable is omitted if its source does not exist. */
   readonly optional: boolean;
@@ -17,7 +17,7 @@ interface Variable {
 
 export type VariableOrigin =
   | { readonly kind: 'field'; readonly fieldPath: string }
-  | { readonly kind: 'configMap'; readonly name: string; readonly key: string }
+  | { readonly kind: 'configMap' | 'secret'; readonly name: string; readonly key: string }
   | { readonly kind: 'resource' };
 
 /** One element of `envFrom`: every key of a ConfigMap or Secret becomes a variable. */
@@ -142,9 +142,11 @@ function readVariable(field: Field): Variable {
 function originOf(from: Field): VariableOrigin | undefined {
   const fieldPath = from.in('fieldRef', 'fieldPath')?.text();
   if (fieldPath !== undefined) return { kind: 'field', fieldPath };
-  const map = from.get('configMapKeyRef');
-  if (map !== undefined)
-    return { kind: 'configMap', name: map.required('name').text(), key: map.required('key').text() };
+  for (const kind of ['configMap', 'secret'] as const) {
+    const source = from.get(`${kind}KeyRef`);
+    if (source !== undefined)
+      return { kind, name: source.required('name').text(), key: source.required('key').text() };
+  }
   return from.get('resourceFieldRef') === undefined ? undefined : { kind: 'resource' };
 }
 

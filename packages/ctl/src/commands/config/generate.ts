@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { generate, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
+import { generate, openLine, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
 import { gpuNotes, isPinned, pullsImages } from '@kata-agent/workloads';
 import type { CommandDefinition } from '../../cli/definition.js';
 import type { Options } from '../../cli/options.js';
@@ -18,7 +18,7 @@ export const configGenerate: CommandDefinition = {
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do.',
     'Exits with 4, and prints the configuration, if a workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have: notes on standard error name it, and what to do.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
-    'Defaults of a pod come from its images. Without --image-config for an image, values that it defines are not constrained; a comment and a note on standard error name them.',
+    'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration.',
   ],
   options: [
     ...podOptions,
@@ -27,6 +27,11 @@ export const configGenerate: CommandDefinition = {
       description:
         'what pulls images in the guest: with built-in, rules pin each image by its digest, and its process (needs --guest confidential or --runtime remote)',
       choices: ['built-in'],
+    },
+    {
+      flags: '--strict',
+      description:
+        'exit with 4 if a field of a container is not constrained, since its value is not in the input',
     },
   ],
   examples: [
@@ -71,12 +76,13 @@ export const configGenerate: CommandDefinition = {
     const value = {
       configuration: text,
       endpoints: plan.endpoints,
-      unconstrained: plan.unconstrained,
+      unconstrained: plan.open,
       unbuilt,
       notes,
     };
     await print(invocation, value, () => text);
-    return unbuilt.length === 0 ? ExitCode.Success : ExitCode.Mismatch;
+    const isOpen = options.flag('strict') && plan.open.length > 0;
+    return unbuilt.length === 0 && !isOpen ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
@@ -117,7 +123,7 @@ function titleOf({ workloads, setup }: Pods, files: readonly string[]): readonly
   ];
 }
 
-function notesOn({ unconstrained }: Plan, { workloads, images, setup }: Pods): readonly string[] {
+function notesOn({ open }: Plan, { workloads, images, setup }: Pods): readonly string[] {
   const unknown = new Set(
     workloads
       .flatMap(({ containers }) => containers.map(({ image }) => image))
@@ -127,10 +133,7 @@ function notesOn({ unconstrained }: Plan, { workloads, images, setup }: Pods): r
     ...imageNotes([...unknown]),
     ...tagNotes(workloads),
     ...layerNotes(workloads, images, setup),
-    ...unconstrained.map(
-      ({ method, name, containers, why }) =>
-        `not constrained: ${name} of ${method}${containers === undefined ? '' : ` of ${few(containers, 4, ', ')}`}: ${few(why, 2, '; ')}`,
-    ),
+    ...open.map((each) => `not constrained: ${openLine(each)}`),
     ...workloads.flatMap((workload) => [...workload.notes, ...gpuNotes(workload, setup)]),
   ];
 }

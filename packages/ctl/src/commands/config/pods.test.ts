@@ -31,7 +31,7 @@ test('config check finds the output of config generate sufficient', () => {
   assert.equal(generated.code, 0, generated.stderr);
   assert.match(
     generated.stderr,
-    /^kata-agent-ctl: note: docker\.io\/library\/postgres:17 has a tag and no digest: .*\n$/,
+    /^kata-agent-ctl: note: docker\.io\/library\/postgres:17 has a tag and no digest: .*\nkata-agent-ctl: note: not constrained: container postgres, env POSTGRES_PASSWORD: Secret postgres, key password\n$/,
   );
   const { code, stdout, stderr } = check(configuration);
   assert.equal(code, 0, stdout);
@@ -69,14 +69,39 @@ test('a missing line is reported with its position and a fix, and exits with 4',
 test('without an image configuration, output and standard error list what is not constrained', () => {
   const { code, stdout, stderr } = runBinary(['config', 'generate', ...pod]);
   assert.equal(code, 0);
-  assert.match(stdout, /^# NOT CONSTRAINED: CreateContainer, commands\./m);
+  assert.match(
+    stdout,
+    /^# - container postgres, env, .*command, args, workingDir.*: the configuration of image/m,
+  );
   assert.match(stderr, /note: image docker\.io\/library\/postgres:17 has no configuration/);
-  assert.match(stderr, /note: not constrained: commands of CreateContainer/);
+  assert.match(stderr, /note: not constrained: container postgres, env, .*command, args/);
   const json = runBinary(['config', 'generate', ...pod, '--format', 'json']);
   assert.equal(json.stderr, '');
   const value = JSON.parse(json.stdout) as { configuration: string; notes: string[] };
   assert.equal(value.configuration, stdout);
   assert.ok(value.notes.length > 0);
+});
+
+test('with --strict, what is not constrained costs the exit code, and only that', () => {
+  const withEnv = (env: string): readonly string[] => [
+    ...['config', 'generate', '--strict', '--pod'],
+    file(
+      'strict.yaml',
+      `kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: app, image: i, ${env} }] }\n`,
+    ),
+    ...['--image-config', `i=${file('strict.json', '{}')}`],
+  ];
+  const closed = runBinary(withEnv('env: [{ name: A, value: x }], command: [a, "$(A)"]'));
+  assert.equal(closed.code, 0, closed.stderr);
+  const secret = 'env: [{ name: TOKEN, valueFrom: { secretKeyRef: { name: x, key: k } } }]';
+  const open = runBinary(withEnv(`${secret}, command: [a, "t=$(TOKEN)"], args: [b, "$(TOKEN)"]`));
+  assert.equal(open.code, 4);
+  assert.match(open.stderr, /note: not constrained: container app, env TOKEN: Secret x, key k\n/);
+  assert.match(
+    open.stderr,
+    /note: not constrained: container app, command\[1\], args\[1\]: \$\(TOKEN\) from Secret x, key k\n/,
+  );
+  assert.match(open.stdout, /args == \["a", "t=" \+ env\["TOKEN"\], "b", env\["TOKEN"\]\]/);
 });
 
 test('the notes for a pod with many images are short', () => {
@@ -389,7 +414,7 @@ test('the note about users names the containers whose process is not compared wi
   assert.equal(code, 0, stderr);
   assert.match(
     stderr,
-    /note: not constrained: users of CreateContainer of d: image .* has a user name, "app"/,
+    /note: not constrained: container d, user, group of the user: image .* has a user name, "app"/,
   );
 });
 

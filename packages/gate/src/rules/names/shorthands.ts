@@ -8,12 +8,12 @@ import {
 } from '@kata-agent/protocol/agent';
 import { create } from '@bufbuild/protobuf';
 import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol/oci';
+import { serviceVariables } from '../../facts/service-variables.js';
 import { capabilitiesOf, directoryOf, processOf } from '../../facts/process-of.js';
 import { privilegesOf, reasonsOf } from '../../privileged/privileges-of.js';
 import { privilegedReasons } from '../../privileged/reason.js';
 import { RuleError } from '../language/frame.js';
 import { bool, int, listOf, mapOf, string, type Type } from '../language/type.js';
-import type { Value } from '../language/value.js';
 import type { RuleName } from './rule-name.js';
 
 const processes: readonly MethodName[] = ['CreateContainer', 'ExecProcess'];
@@ -35,6 +35,14 @@ export const shorthands: readonly RuleName[] = [
       'that is no NAME=value, is denied before a rule that uses it is evaluated.',
     example: 'env.all(name, !name.startsWith("LD_"))',
     read: (request) => environmentOf(processOf(request)?.Env ?? []),
+  }),
+  shorthand('service_env', mapOf(string, string), processes, {
+    doc:
+      'The variables of the environment that Kubernetes sets for services, from name to the name of the service: `CACHE_PORT` ' +
+      'to `CACHE`. Names and values have exactly the form that the kubelet gives them, and those of a service agree: an address, ' +
+      'numbers of ports, and `tcp://10.0.0.1:80`. The service of the API server is `KUBERNETES`.',
+    example: 'env.all(name, name in service_env || name in ["PATH", "HOSTNAME"])',
+    read: (request) => serviceVariables(environmentOf(processOf(request)?.Env ?? [])),
   }),
   shorthand('cwd', string, processes, {
     doc: 'The working directory.',
@@ -114,7 +122,7 @@ function specOf(request: Message) {
 }
 
 /** Throws for a variable that occurs twice: the program might use the other value than the rule saw. */
-function environmentOf(entries: readonly string[]): Value {
+function environmentOf(entries: readonly string[]): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   for (const entry of entries) {
     const end = entry.indexOf('=');
