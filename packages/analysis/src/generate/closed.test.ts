@@ -119,9 +119,18 @@ function openOfImage(container: string, name: string): readonly string[] {
   return [
     'word 0',
     'words',
-    ...['value of PATH', `value of OF_${name}`, `absence of OF_${name}`],
-    ...['new LD_PRELOAD', 'new CFG_LD', 'new SEC_LD', 'new JMX_PORT', 'new KUBERNETES_X'],
-    ...['user', 'group', 'groups', 'directory'],
+    'value of PATH',
+    `value of OF_${name}`,
+    `absence of OF_${name}`,
+    'new LD_PRELOAD',
+    'new CFG_LD',
+    'new SEC_LD',
+    'new JMX_PORT',
+    'new KUBERNETES_X',
+    'user',
+    'group',
+    'groups',
+    'directory',
   ].map((what) => `${container} ${what}`);
 }
 
@@ -138,7 +147,8 @@ const open: { readonly [F in Fact]: readonly string[] } = {
   'image b': [
     ...openOfImage('worker', 'b'),
     // Neither the entrypoint nor its arguments are in the pod.
-    ...['worker word 1', 'worker words at the end'],
+    'worker word 1',
+    'worker words at the end',
   ],
   'ConfigMap settings': [
     'web new CFG_LD',

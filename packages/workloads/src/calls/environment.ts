@@ -77,7 +77,7 @@ export function environmentOf(
     if (keys === undefined) {
       const why = `${named} is not in the given files, so its keys are unknown`;
       origins.guessed('environment', `${path}: ${why}`);
-      variables.openNames(`${fieldOf(path, container)}`, why, prefix);
+      variables.openNames(fieldOf(path, container), why, prefix);
     }
     for (const key of keys ?? []) {
       const name = prefix + key;

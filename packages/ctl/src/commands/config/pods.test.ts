@@ -84,12 +84,16 @@ test('without an image configuration, output and standard error list what is not
 
 test('with --strict, what is not constrained costs the exit code, and only that', () => {
   const withEnv = (env: string): readonly string[] => [
-    ...['config', 'generate', '--strict', '--pod'],
+    'config',
+    'generate',
+    '--strict',
+    '--pod',
     file(
       'strict.yaml',
       `kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: app, image: i, ${env} }] }\n`,
     ),
-    ...['--image-config', `i=${file('strict.json', '{}')}`],
+    '--image-config',
+    `i=${file('strict.json', '{}')}`,
   ];
   const closed = runBinary(withEnv('env: [{ name: A, value: x }], command: [a, "$(A)"]'));
   assert.equal(closed.code, 0, closed.stderr);
