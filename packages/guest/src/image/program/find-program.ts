@@ -1,7 +1,9 @@
 import { posix } from 'node:path';
 import { enginePath, libraryDirectories, linkerFiles } from '@kata-agent/catalogue';
 import { readElf } from './elf-file.js';
+import { envCommand } from './env-command.js';
 import type { ImageFiles } from './image-files.js';
+import { parseShebang, type Shebang, shebangBytes } from './shebang.js';
 
 /** The part of a process that determines its program. */
 export interface Started {
@@ -16,8 +18,8 @@ export interface ProgramPaths {
   readonly directories: readonly string[];
 }
 
-/** BINPRM_BUF_SIZE of the kernel. */
-const firstLine = 256;
+/** Where `execvp` of glibc and of musl look without PATH. */
+const pathOfLibc = '/usr/local/bin:/bin:/usr/bin';
 /** Interpreters of interpreters; the kernel allows 5. */
 const maxDepth = 6;
 const maxConfiguration = 64 * 1024;
@@ -28,12 +30,26 @@ const maxConfiguration = 64 * 1024;
  */
 export function findProgram(started: Started, files: ImageFiles): ProgramPaths | undefined {
   const search = new ProgramSearch(started, files);
-  const [command] = started.args;
-  return command !== undefined && search.command(command, 0) ? search.result() : undefined;
+  return search.process(started.args) ? search.result() : undefined;
 }
 
+type Variables = ReadonlyMap<string, string>;
+
+/** The state of a search below one command. */
+interface SearchState {
+  readonly variables: Variables;
+  readonly depth: number;
+  /** Whether `env` starts it, and not the OCI runtime. */
+  readonly isOfEnv?: boolean;
+}
+
+/** What a file needs to be executed; of a script undefined: the kernel refuses it. */
+type Needs = { readonly elf: ReturnType<typeof readElf> } | { readonly script: Shebang | undefined };
+
 class ProgramSearch {
-  readonly #variables: ReadonlyMap<string, string>;
+  readonly #variables: Variables;
+  /** The environments of the process and of commands that `env` starts. */
+  readonly #environments: Variables[];
   readonly #cwd: string;
   readonly #image: ImageFiles;
   readonly #files = new Set<string>();
@@ -45,6 +61,7 @@ class ProgramSearch {
     this.#variables = new Map(
       env.map((entry) => [entry.split('=', 1)[0] ?? '', entry.replace(/^[^=]*=?/, '')]),
     );
+    this.#environments = [this.#variables];
     this.#cwd = cwd === '' ? '/' : cwd;
     this.#image = image;
   }
@@ -53,50 +70,87 @@ class ProgramSearch {
   result(): ProgramPaths {
     for (const path of linkerFiles) this.#file(path);
     for (const path of [...libraryDirectories, ...this.#configured()]) this.#directory(path);
-    this.#searched(this.#variables.get('LD_LIBRARY_PATH'), /[:;]/, this.#origins);
-    for (const path of ['LD_PRELOAD', 'LD_AUDIT'].flatMap((name) =>
-      (this.#variables.get(name) ?? '').split(/[ :]/),
-    ))
-      this.#library(path, this.#origins);
+    for (const variables of this.#environments) {
+      this.#searched(variables.get('LD_LIBRARY_PATH'), /[:;]/, this.#origins);
+      for (const path of ['LD_PRELOAD', 'LD_AUDIT'].flatMap((name) =>
+        (variables.get(name) ?? '').split(/[ :]/),
+      ))
+        this.#library(path, this.#origins);
+    }
     return { files: [...this.#files], directories: [...this.#directories] };
   }
 
-  /** Reports whether a command leads to a program. Without a slash it is searched in PATH, as by the OCI runtime. */
-  command(name: string, depth: number): boolean {
-    if (name === '') return false;
-    if (name.includes('/')) return this.#program(name, depth);
-    const directories = (this.#variables.get('PATH') ?? enginePath).split(':');
+  /** Reports whether the arguments of a process lead to a program, and to the one that it starts if it is `env`. */
+  process([command, ...words]: readonly string[]): boolean {
+    if (command === undefined) return false;
+    const places = this.#command(command, { variables: this.#variables, depth: 0 });
+    if (places.length === 0) return false;
+    return (
+      !places.some((path) => this.#isEnv(path)) ||
+      this.#started(words, { variables: this.#variables, depth: 0 })
+    );
+  }
+
+  /**
+   * Adds the programs that a command leads to, and returns their paths as written. Without a slash it is searched in PATH, as by the OCI
+   * runtime and by `execvp`.
+   */
+  #command(name: string, state: SearchState): readonly string[] {
+    if (name === '') return [];
+    const { variables } = state;
+    const path = variables.get('PATH') ?? (state.isOfEnv === true ? pathOfLibc : enginePath);
+    const directories = name.includes('/') ? [] : path.split(':');
     // In a relative directory another program may be found than here.
-    if (!directories.every((directory) => directory.startsWith('/'))) return false;
+    if (!directories.every((directory) => directory.startsWith('/'))) return [];
     // All candidates: which one may be executed depends on the user.
-    const found = directories.map((directory) => this.#program(`${directory}/${name}`, depth));
-    return found.includes(true);
+    const candidates = name.includes('/') ? [name] : directories.map((directory) => `${directory}/${name}`);
+    return candidates.filter((path) => this.#program(path, state));
+  }
+
+  /** Reports whether `env` with these arguments starts a program, and adds it. */
+  #started(words: readonly string[], { variables, depth }: SearchState): boolean {
+    const started = depth < maxDepth ? envCommand(words, variables) : undefined;
+    if (started === undefined) return false;
+    const state = { variables: started.variables, depth: depth + 1, isOfEnv: true };
+    this.#environments.push(started.variables);
+    // A file in no format that the kernel knows is a script for it.
+    this.#program('/bin/sh', state);
+    const places = this.#command(started.command, state);
+    // A second `env` would start what its own arguments say.
+    return places.length > 0 && !places.some((path) => this.#isEnv(path));
+  }
+
+  /** Reports whether a path, or where it leads, has the name `env`. */
+  #isEnv(path: string): boolean {
+    const found = this.#image.resolve(this.#absolute(path));
+    return [path, found?.path ?? path].some((each) => posix.basename(each) === 'env');
   }
 
   /** Adds a file and its interpreters; reports whether all of them exist. */
-  #program(path: string, depth: number): boolean {
-    const found = depth < maxDepth ? this.#file(path) : undefined;
+  #program(path: string, state: SearchState): boolean {
+    const found = state.depth < maxDepth ? this.#file(path) : undefined;
     const stat = found === undefined ? undefined : this.#image.stat(found);
     if (found === undefined || stat?.isFile() !== true || (stat.mode & 0o111) === 0) return false;
-    const needs = this.#image.open(found, (read) => {
-      const head = read(0, firstLine).toString('latin1');
-      return head.startsWith('#!') ? interpreterOf(head) : { elf: readElf(read) };
+    const needs = this.#image.open(found, (read): Needs => {
+      const head = read(0, shebangBytes);
+      return head.subarray(0, 2).toString('latin1') === '#!'
+        ? { script: parseShebang(head) }
+        : { elf: readElf(read) };
     });
     if (needs === undefined) return false;
+    const next = { ...state, depth: state.depth + 1 };
     if ('elf' in needs) {
       const origins = new Set([posix.dirname(found)]);
       for (const origin of origins) this.#origins.add(origin);
       for (const list of needs.elf?.directories ?? []) this.#searched(list, /:/, origins);
       for (const name of needs.elf?.libraries ?? []) this.#library(name, origins);
       const interpreter = needs.elf?.interpreter;
-      return interpreter === undefined || this.#program(interpreter, depth + 1);
+      return interpreter === undefined || this.#program(interpreter, next);
     }
-    const { program, command } = needs;
-    return (
-      program !== '' &&
-      this.#program(program, depth + 1) &&
-      (command === undefined || this.command(command, depth + 1))
-    );
+    const { script } = needs;
+    if (script === undefined || !this.#program(script.program, next)) return false;
+    if (!this.#isEnv(script.program)) return true;
+    return this.#started(script.argument === undefined ? [path] : [script.argument, path], next);
   }
 
   /** Adds a path and what leads to it, and returns where it leads. */
@@ -146,15 +200,6 @@ class ProgramSearch {
     });
     return lines.map((line) => line.trim()).filter((line) => line.startsWith('/'));
   }
-}
-
-/** The interpreter of a script, and the command that `env` starts, if it is one. Source: execve(2). */
-function interpreterOf(head: string): { readonly program: string; readonly command?: string } {
-  const [line = ''] = head.slice(2).split('\n');
-  const [program = '', ...words] = line.trim().split(/[ \t]+/);
-  if (posix.basename(program) !== 'env') return { program };
-  const command = words.find((word) => !word.startsWith('-') && !word.includes('='));
-  return command === undefined ? { program } : { program, command };
 }
 
 /**

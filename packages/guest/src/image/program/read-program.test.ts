@@ -112,6 +112,82 @@ test('interpreters of scripts belong to the program, also what env starts', () =
   assert.equal(read({ args: ['/loop'] }), undefined);
 });
 
+test('what env starts is found as env starts it, or the program is unknown', () => {
+  file('usr/bin/env');
+  file('opt/a/tool');
+  file('opt/b/tool');
+  file('opt/b/tool --flag');
+  file('bin/tool');
+  const env = ['PATH=/opt/a', 'P=/opt/b', 'T=tool'];
+  const startedBy = (line: string): readonly string[] | undefined => {
+    file('app/run', `#!/usr/bin/env ${line}\n`);
+    return read({ args: ['/app/run'], env })?.files.filter((path) => /tool/.test(path));
+  };
+  const cases: readonly (readonly [string, readonly string[] | undefined])[] = [
+    ['tool', ['/opt/a/tool']],
+    // All behind the path is one argument.
+    ['tool --flag', undefined],
+    ['A=1 tool', undefined],
+    ['-S PATH=/opt/b tool --flag', ['/opt/b/tool']],
+    ['-S -i tool', ['/usr/local/bin/tool', '/bin/tool', '/usr/bin/tool']],
+    ['-iS tool', ['/usr/local/bin/tool', '/bin/tool', '/usr/bin/tool']],
+    ['-S -u PATH tool', ['/usr/local/bin/tool', '/bin/tool', '/usr/bin/tool']],
+    ['-S -uPATH - PATH=/opt/b tool', ['/opt/b/tool']],
+    ['-S --unset=P --split-string="tool x"', ['/opt/a/tool']],
+    ['--split-string=PATH=${P} ${T} x', ['/opt/b/tool']],
+    ['-S "PATH=/opt/b" \'tool --flag\'', ['/opt/b/tool --flag']],
+    ['-S PATH=/opt/b tool\\_--flag', ['/opt/b/tool']],
+    ['-S PATH=/opt/b "tool\\_--flag"', ['/opt/b/tool --flag']],
+    ['-S -- tool # a comment', ['/opt/a/tool']],
+    ['-S -C /opt tool', undefined],
+    ['-S --unknown tool', undefined],
+    ['-S tool\\q', undefined],
+    ['-S "tool', undefined],
+    ['-S $T', undefined],
+    ['-S env tool', undefined],
+    ['-S PATH=relative tool', undefined],
+    ['-S', undefined],
+    ['', undefined],
+  ];
+  for (const [line, expected] of cases) assert.deepEqual(startedBy(line), expected, line);
+  const byArgs = read({ args: ['env', '-u', 'X', 'PATH=/opt/b', 'tool'], env: ['PATH=/usr/bin:/opt/a'] });
+  assert.ok(byArgs?.files.includes('/opt/b/tool'));
+  assert.equal(read({ args: ['env', 'X=1'], env: ['PATH=/usr/bin'] }), undefined);
+});
+
+test('an environment that env makes has its own libraries', () => {
+  file('usr/bin/env');
+  file('opt/tool');
+  file('app/run', '#!/usr/bin/env -S LD_LIBRARY_PATH=/opt/own LD_PRELOAD=/opt/hook.so /opt/tool\n');
+  const program = read({ args: ['/app/run'] });
+  assert.ok(program?.directories.includes('/opt/own'));
+  assert.ok(program?.files.includes('/opt/hook.so'));
+  assert.ok(program?.files.includes('/bin/sh'));
+});
+
+test('the first line is read as the kernel reads it', () => {
+  file('usr/bin/tool');
+  file('usr/bin/tool\r');
+  const interpreter = (head: string | Buffer): string | undefined => {
+    file('app/run', head);
+    return read({ args: ['/app/run'] })?.files.find((path) => path.startsWith('/usr/bin/tool'));
+  };
+  assert.equal(interpreter('#! \t/usr/bin/tool \t x y\n'), '/usr/bin/tool');
+  assert.equal(interpreter('#!/usr/bin/tool'), '/usr/bin/tool');
+  assert.equal(interpreter('#!/usr/bin/tool\r\n'), '/usr/bin/tool\r');
+  assert.equal(interpreter('#!/usr/bin/tool\0x\n'), '/usr/bin/tool');
+  assert.equal(interpreter('#!\n/usr/bin/tool\n'), undefined);
+  assert.equal(interpreter('#!  \n'), undefined);
+  assert.equal(interpreter(Buffer.from('#!/usr/bin/tool\xff\n', 'latin1')), undefined);
+  // The kernel uses 255 bytes: an interpreter that ends there could be a longer one.
+  const padded = (bytes: number): string =>
+    `#!${' '.repeat(bytes - 2 - '/usr/bin/tool'.length)}/usr/bin/tool`;
+  assert.equal(interpreter(`${padded(254)}\n`), '/usr/bin/tool');
+  assert.equal(interpreter(`${padded(254)} x\n`), '/usr/bin/tool');
+  assert.equal(interpreter(`${padded(255)}\n`), undefined);
+  assert.equal(interpreter(`${padded(255)}more\n`), undefined);
+});
+
 test('directories with libraries are those of the linker, of its configuration, of the file and of variables', () => {
   link('lib', 'usr/lib');
   file('opt/app/bin/serve', elf('/lib/ld.so', '$ORIGIN/../lib:/opt/run'));
