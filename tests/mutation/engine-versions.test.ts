@@ -64,7 +64,7 @@ function* tried({ name, calls, authorizer, access }: Expected): Generator<Tried>
       const changes = [...Object.entries(containerd2), ...optionalOptions(values.get('mountTable') ?? [])];
       for (const [what, change] of changes) {
         const changed = clone(CreateContainerRequestSchema, create);
-        change(changed, call.container === undefined);
+        change(changed, call.container === '');
         const context = view.context({ method, request: changed });
         const { outcome, reason } = authorizer.decide(method, changed, context);
         const refusal = outcome === 'deny' ? reason : guestRefusal(changed, state);

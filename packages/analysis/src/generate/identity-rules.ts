@@ -20,10 +20,8 @@ export function identityRules(
     const image = asCreate(call)?.OCI?.Annotations['io.kubernetes.cri.image-name'];
     const pulled = 'request.storages.all(s, s.driver != "image_guest_pull" || ';
     if (image === undefined) return `container.claimed.image == "" && ${pulled}s.source == "pause")`;
-    const { names, digests } = imageNames(image);
-    const is = (text: string): string =>
-      `(${text} in ${celLiteral(names)}${digests === undefined ? '' : ` || ${text}.matches(${celLiteral(digests)})`})`;
-    return `${is('container.claimed.image')} &&\n  ${pulled}${is('s.source')})`;
+    const names = celLiteral(imageNames(image));
+    return `container.claimed.image in ${names} &&\n  ${pulled}s.source in ${names})`;
   });
   return [
     {
@@ -31,7 +29,7 @@ export function identityRules(
       name: 'images',
       description:
         'The image that the host claims, and the one that is pulled in the guest. containers[].image\n' +
-        "The host's claim is not verified. For an image with a tag, any image with that tag is allowed.",
+        "The host's claim is not verified. What has a tag is the choice of its registry, or of the host.",
       expression: images ?? 'false',
       message: 'this is not the image of this container',
     },

@@ -37,6 +37,27 @@ describeRefusals(
       );
     });
 
+    test('the image: a tag is the tag of the repository, and no digest of it', () => {
+      const claimed = (image: string): string | undefined =>
+        created(({ request, annotations }) => {
+          annotations['io.kubernetes.cri.image-name'] = image;
+          for (const storage of request.storages)
+            if (storage.driver === 'image_guest_pull') storage.source = image;
+        });
+      const digest = `@sha256:${'0'.repeat(64)}`;
+      assert.equal(claimed('docker.io/library/i:latest'), undefined);
+      for (const name of [
+        `docker.io/library/i${digest}`,
+        `docker.io/library/i:latest${digest}`,
+        `i${digest}`,
+        'docker.io/library/i',
+        'docker.io/library/i:other',
+        'other.example/i:latest',
+        '',
+      ])
+        assert.equal(claimed(name), 'create-container-images', name);
+    });
+
     test('the container: name, command, rootfs, annotations', () => {
       assert.equal(
         created(({ annotations }) => void (annotations['io.kubernetes.cri.container-name'] = 'worker')),

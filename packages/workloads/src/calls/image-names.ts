@@ -1,23 +1,16 @@
-/** The names of an image in engines and runtimes. */
-export interface ImageNames {
-  readonly names: readonly string[];
-  /** RE2 for any digest, for an image with a tag only: which image has the tag is not known in advance. */
-  readonly digests?: string;
-}
-
 /**
- * Returns the name as in the pod, and normalized with registry and tag.
+ * Returns the names that engines and runtimes use for an image: as in the pod, and normalized with registry and tag. A name with a tag is never
+ * replaced by one with a digest: containerd puts the name that the pod has into the annotation, or else the first of the image's references, of
+ * which those with a tag come first. A digest instead would be any image of the repository.
  *
- * Source: `ParseDockerRef` of github.com/distribution/reference, which containerd uses: a tag beside a digest is
- * dropped.
+ * Source: `ParseDockerRef` and `Sort` of github.com/distribution/reference, which containerd uses: a tag beside a digest is dropped;
+ * `UserSpecifiedImage` in containerd's internal/cri/server/container_create.go.
  */
-export function imageNames(image: string): ImageNames {
+export function imageNames(image: string): readonly string[] {
   const [tagged = '', digest] = image.split('@');
   const [, name = tagged, tag] = /^(.*?)(?::([^:/]+))?$/.exec(tagged) ?? [];
   const full = withRegistry(name);
-  if (digest !== undefined) return { names: [...new Set([image, `${full}@${digest}`])] };
-  const names = [...new Set([image, `${full}:${tag ?? 'latest'}`])];
-  return { names, digests: `^${full.replaceAll('.', '[.]')}@sha256:[0-9a-f]{64}$` };
+  return [...new Set([image, digest === undefined ? `${full}:${tag ?? 'latest'}` : `${full}@${digest}`])];
 }
 
 /** Returns the digest in a name, `sha256:HEX`; undefined: it has none. */

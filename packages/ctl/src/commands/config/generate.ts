@@ -157,7 +157,7 @@ function tagNotes(workloads: Pods['workloads']): readonly string[] {
   if (tagged.length === 0) return [];
   const verb = tagged.length === 1 ? 'has' : 'have';
   return [
-    `${few(tagged, 4, ', ')} ${verb} a tag and no digest: any image with that tag is allowed; write NAME@sha256:DIGEST in the pod`,
+    `${few(tagged, 4, ', ')} ${verb} a tag and no digest: the registry or the host chooses the image; write NAME@sha256:DIGEST in the pod`,
   ];
 }
 
