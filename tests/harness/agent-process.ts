@@ -9,7 +9,7 @@ import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { withGuestPaths } from './guest-paths.js';
-import { runtimeEnvironment, withRuntime } from './oci-runtime.js';
+import { runtimeEnvironment, runtimeSetup, withRuntime } from './oci-runtime.js';
 import { agentProgram } from './repository.js';
 import { endWithTests } from './end-with-tests.js';
 
@@ -129,7 +129,7 @@ export class AgentProcess {
         'private',
         'sh',
         '-c',
-        `mount -t tmpfs -o mode=755 kata-test /run && ${setup} && exec "$0" "$@"`,
+        `mount -t tmpfs -o mode=755 kata-test /run && ${runtimeSetup} && ${setup} && exec "$0" "$@"`,
         process.execPath,
         ...command,
       ],

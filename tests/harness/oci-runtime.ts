@@ -23,6 +23,15 @@ export function withRuntime(config: string): string {
   return `${config}\n[agent]\n${line}\n`;
 }
 
+const unified = '/sys/fs/cgroup/unified';
+
+/**
+ * Commands for the agent's mount namespace: crun refuses hybrid cgroups, and the agent would use runc instead, so that a test
+ * with OCI_RUNTIME=crun would show nothing of crun.
+ */
+export const runtimeSetup: string =
+  runtimeName === 'crun' && existsSync(`${unified}/cgroup.controllers`) ? `umount ${unified}` : ':';
+
 /** The same for an agent without a document. */
 export const runtimeEnvironment: Readonly<Record<string, string>> =
   chosen === undefined ? {} : { KATA_AGENT_OCI_RUNTIME: chosen };

@@ -91,6 +91,8 @@ describe('containers with a user namespace (hostUsers: false)', { skip }, () => 
   }
 
   it('a container starts, writes its output, runs an exec and is removed; its root is a user of the guest', async () => {
+    // What a first container of a guest leaves: the namespaces of the pod, and caches of the OCI runtime.
+    await end(await start(['sleep', '600']));
     const first = await stableFootprint(Number(process.process.pid), cgroupParent);
     const id = await start([
       'sh',
