@@ -37,9 +37,21 @@ describe('guest extension images under another init', { skip: whyNoContainers() 
         assert.doesNotMatch(stderr, /"msg":"listening"/);
       }));
 
+  it('one that no unit of the image has mounted is mounted by the agent, which ends without its disk', () =>
+    withKernelLine(word, async (setup) => {
+      const { code, stderr } = await AgentProcess.run({ config: listed, setup });
+      assert.equal(code, 3, stderr);
+      assert.match(
+        stderr,
+        /extension image devkit: there is no disk with the serial number extension-devkit/,
+      );
+    }));
+
   it('one that the configuration lists is in the boot record', () =>
     withKernelLine(word, async (setup) => {
-      const agent = await AgentProcess.start({ config: listed, setup });
+      const place = '/run/kata-extensions/devkit';
+      const mounted = `${setup} && mkdir -p ${place} && mount -t tmpfs kata-test ${place}`;
+      const agent = await AgentProcess.start({ config: listed, setup: mounted });
       try {
         const [first = ''] = readFileSync(agent.auditLog, 'utf8').split('\n');
         const { facts } = JSON.parse(first) as { readonly facts: { readonly extensions?: unknown } };

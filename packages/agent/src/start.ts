@@ -96,7 +96,6 @@ export async function startAgent(
     kernelLine: readFileSync('/proc/cmdline', 'utf8'),
     syscalls,
     log,
-    isFirstProcess,
   });
   const { harden: wanted = ownsKernel(), forward } = configuration.settings;
   const hardens = wanted && forward === undefined;

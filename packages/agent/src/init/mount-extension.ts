@@ -52,13 +52,17 @@ const pollMs = 50;
  * Mounts an extension read-only, as Kata's kata-extension-mount.sh does under systemd. Its disk has the serial number
  * `extension-NAME`; its first partition the file system, erofs; its second, if there is one, the hash tree of dm-verity.
  * Parameters without a hash tree, and a hash tree without parameters, are an error: the host could otherwise remove the
- * parameters of a verified image. Does nothing if an earlier init has mounted it.
+ * parameters of a verified image. Does nothing and returns false if an
+ * init has mounted it.
  *
  * @throws CannotApply; then nothing is mounted.
  */
-export async function mountExtension({ name, verity }: GuestExtension, guest: ExtensionGuest): Promise<void> {
+export async function mountExtension(
+  { name, verity }: GuestExtension,
+  guest: ExtensionGuest,
+): Promise<boolean> {
   const place = join(guest.directory, name);
-  if (guest.mounts().some(({ target }) => target === place)) return;
+  if (guest.mounts().some(({ target }) => target === place)) return false;
   const disk = await findDisk(name, guest);
   const data = partition(disk, 1);
   const hashes = partition(disk, 2);
@@ -73,7 +77,7 @@ export async function mountExtension({ name, verity }: GuestExtension, guest: Ex
   mkdirSync(place, { recursive: true, mode: 0o755 });
   if (verity === undefined || data === undefined || hashes === undefined) {
     mountImage(name, join(guest.dev, (data ?? disk).node), place, guest);
-    return;
+    return true;
   }
   const device = openExtension(name, verity, { data, hashes }, guest);
   try {
@@ -83,6 +87,7 @@ export async function mountExtension({ name, verity }: GuestExtension, guest: Ex
     removeMappedDevice(guest.syscalls, controlOf(guest), deviceName(name));
     throw error;
   }
+  return true;
 }
 
 /** A disk or partition. */

@@ -1,6 +1,6 @@
 import type { Configuration } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
-import { extensionGuest, mountExtension } from '../init/mount-extension.js';
+import { type ExtensionGuest, extensionGuest, mountExtension } from '../init/mount-extension.js';
 import { admitExtensions, guestExtensions } from './guest-extensions.js';
 import type { Log } from './log.js';
 
@@ -12,8 +12,9 @@ export interface ExtensionFact {
 }
 
 /**
- * Checks the extension images that the kernel command line names against the configuration, and as PID 1 mounts them.
- * Under another init its own units mount them, before the agent starts, with the parameters of the same command line.
+ * Checks the extension images that the kernel command line names against the configuration, and mounts those that are not
+ * mounted. Under systemd Kata's units do so before the agent starts, with the parameters of the same command line; an image in
+ * which this agent replaced Kata's may have lost them (Kata installs them with its agent).
  *
  * @throws CannotApply if one is malformed, refused, or cannot be mounted.
  */
@@ -23,21 +24,20 @@ export async function mountExtensions(
     kernelLine,
     syscalls,
     log,
-    isFirstProcess,
+    guest = extensionGuest(syscalls, configuration.settings.hotplugTimeout),
   }: {
     readonly kernelLine: string;
     readonly syscalls: Syscalls;
     readonly log: Log;
-    readonly isFirstProcess: boolean;
+    /** Tests replace it. */
+    readonly guest?: ExtensionGuest;
   },
 ): Promise<readonly ExtensionFact[]> {
   const extensions = guestExtensions(kernelLine);
   admitExtensions(extensions, configuration);
   const facts = extensions.map(({ name, verity }) => ({ name, rootHash: verity?.rootHash ?? 'none' }));
-  if (!isFirstProcess) return facts;
-  const guest = extensionGuest(syscalls, configuration.settings.hotplugTimeout);
   for (const extension of extensions) {
-    await mountExtension(extension, guest);
+    if (!(await mountExtension(extension, guest))) continue;
     log('info', 'an extension image is mounted', {
       extension: extension.name,
       rootHash: extension.verity?.rootHash ?? 'none',

@@ -175,7 +175,7 @@ export const sandboxDifferences: DifferenceRows = {
   'start-extensions': {
     of: 'start',
     kata: 'Units mount extension images under systemd. Malformed names, unknown parameters, and two entries or two disks with one name are ignored, or the last entry or first disk is taken.',
-    ours: 'As PID 1 the agent mounts those that the kernel command line names (`kata.extension.NAME.verity_params`) at `/run/kata-extensions/NAME`. With a configuration, under any init, one that is not in `[agent] extensions` with its root hash, or that has no dm-verity, [stops the start](../configuration.md#guest-extension-images), and so does what is ignored there. Block sizes are 512 to 4096.',
+    ours: 'The agent mounts those that the kernel command line names and that no unit has mounted (`kata.extension.NAME.verity_params`) at `/run/kata-extensions/NAME`. With a configuration, under any init, one that is not in `[agent] extensions` with its root hash, or that has no dm-verity, [stops the start](../configuration.md#guest-extension-images), and so does what is ignored there. Block sizes are 512 to 4096.',
     why: 'An extension brings programs.',
     noticedBy: 'builders of images with extensions',
     test: [
