@@ -22,6 +22,8 @@ export interface ListedCall {
     }[];
     readonly devices?: readonly { readonly type: string; readonly options: readonly string[] }[];
     readonly process?: { readonly Args: readonly string[] } | null;
+    /** Of CreateSandbox. */
+    readonly hostname?: string;
     readonly OCI?: {
       readonly Root: { readonly Path: string };
       readonly Process: { readonly Args: readonly string[] };
@@ -46,6 +48,7 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
   const hostPath = (path: string): string | undefined =>
     path.startsWith(guestDirectory) ? join(directory, relative(guestDirectory, path)) : undefined;
   const box = copyBusybox(join(directory, '.busybox'));
+  const hostname = calls.find(({ request }) => request.hostname !== undefined)?.request.hostname ?? '';
   for (const { request } of calls) {
     for (const { driver, source } of request.storages ?? []) {
       const path = driver === 'watchable-bind' ? hostPath(source) : undefined;
@@ -62,7 +65,8 @@ export function makeShare(directory: string, calls: readonly ListedCall[]): void
     for (const { type, source, destination } of Mounts) {
       const path = type === 'bind' ? hostPath(source) : undefined;
       if (path === undefined || source.includes('/watchable/')) continue;
-      if (files.has(basename(destination))) writeFileSync(withParents(path), '');
+      if (files.has(basename(destination)))
+        writeFileSync(withParents(path), destination === '/etc/hostname' ? hostname : '');
       else mkdirSync(path, { recursive: true });
     }
   }

@@ -45,6 +45,7 @@ export function guestOptions(
     namesOf: claimedNames,
     hooks: settings.hooks,
     dataHub,
+    hostAliases: configuration.documents.length === 0 ? undefined : settings.hostAliases,
     secrets: configuration.documents.length === 0 ? undefined : configuration.secrets,
     images,
     pauseBundle,

@@ -444,3 +444,13 @@ test('secrets: one more or another one opens, one less or a narrower one closes'
   const file = 'file = "/A"\nresource = "kbs:///default/key/1"';
   assert.deepEqual(await differences(document(one), document(one, file)), ['opens secret file /A of db']);
 });
+
+test('host_aliases: another name or address opens, one less closes', async () => {
+  const document = (aliases: string): string => `[agent]\nhost_aliases = ${aliases}\n${pod}`;
+  const one = document('{ a = ["10.0.0.1"] }');
+  assert.deepEqual(await differences(pod, one), ['opens setting agent.host_aliases']);
+  assert.deepEqual(await differences(one, pod), ['closes setting agent.host_aliases']);
+  assert.deepEqual(await differences(one, document('{ a = ["10.0.0.2"] }')), [
+    'opens setting agent.host_aliases',
+  ]);
+});

@@ -76,3 +76,19 @@ export const entries: Direction = (before, after) => {
     ? { effect: 'opens', why: `containers can access ${added.join(', ')} of the guest` }
     : { effect: 'closes', why: 'containers can access less of the guest' };
 };
+
+/** Names of hosts files with their addresses: an added pair opens, a removed one closes. */
+export const hostNames: Direction = (before, after) => {
+  const was = new Set(pairsOf(before));
+  const added = pairsOf(after).filter((pair) => !was.has(pair));
+  return added.length > 0
+    ? { effect: 'opens', why: `hosts files can have ${added.join(', ')}` }
+    : { effect: 'closes', why: 'hosts files can have fewer names' };
+};
+
+function pairsOf(value: SettingValue): readonly string[] {
+  if (typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([name, addresses]) =>
+    Array.isArray(addresses) ? addresses.map((address) => `${name.toLowerCase()} = ${String(address)}`) : [],
+  );
+}

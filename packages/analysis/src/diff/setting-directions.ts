@@ -4,6 +4,7 @@ import {
   earlier,
   entries,
   guestOpening,
+  hostNames,
   larger,
   neutral,
   ordered,
@@ -41,6 +42,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'agent.network_namespaces': entries,
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
+  'agent.host_aliases': hostNames,
   'agent.extensions': entries,
   'agent.harden': ordered(
     [true, undefined, false],

@@ -21,6 +21,7 @@ const ours: ReadonlySet<string> = new Set([
   'network_namespaces',
   'kernel_modules',
   'sysctls',
+  'host_aliases',
   'extensions',
   'harden',
   'clock_floor',

@@ -9,7 +9,9 @@ import {
 } from '../value-types/guest-access.js';
 import { guestExtension } from '../value-types/guest-extension.js';
 import { port, seconds } from '../value-types/integer.js';
+import { hostAliasName, hostAliasAddress } from '../value-types/host-alias.js';
 import { listOf } from '../value-types/list-of.js';
+import { mapOf } from '../value-types/map-of.js';
 import { oneOf } from '../value-types/one-of.js';
 import { serverAddress } from '../value-types/server-address.js';
 import { size } from '../value-types/size.js';
@@ -252,6 +254,21 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     opensGuest: true,
     override: false,
     withoutGuest: 'only sysctls of the container, and safe ones, are forwarded',
+  }),
+  hostAliases: agentSetting({
+    key: 'host_aliases',
+    type: mapOf(
+      hostAliasName,
+      listOf(hostAliasAddress, 'list of addresses'),
+      'such as { "db.example" = ["10.1.2.3"] }',
+    ),
+    default: {},
+    purpose:
+      'Names, beside those of localhost and of the pod, that a file at /etc/hosts of a container may have, each with its addresses: the `hostAliases` of the pod. `"*"` is any other name, or any address but loopback’s.',
+    example: '{ "db.example" = ["10.1.2.3"] }',
+    opensGuest: true,
+    override: false,
+    withoutGuest: innerSetting,
   }),
   extensions: agentSetting({
     key: 'extensions',

@@ -27,6 +27,7 @@ import { MemoryCopies } from '../source/memory-copies.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
+import { JudgedFiles } from '../content/judged-files.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
@@ -207,9 +208,15 @@ async function build(
   const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);
   const allowed = admitMounts(bound.mounts ?? [], rules);
   const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
+  const files =
+    context.hostAliases &&
+    new JudgedFiles({ hostname: sandbox.hostname, aliases: context.hostAliases, copies }, allowed, {
+      root: rootfs,
+      syscalls,
+    });
   const staged = [
-    ...(await sources.stageAll(allowed)),
-    ...(await sources.stageAll(admitMounts(edits.mounts, rules), ofDevices)),
+    ...(await sources.stageAll(allowed, { files })),
+    ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
   ];
   const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());

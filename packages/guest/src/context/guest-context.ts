@@ -4,6 +4,7 @@ import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { HostAliases } from '../content/host-aliases.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { DeviceWaits } from '../device/device-waits.js';
@@ -47,6 +48,8 @@ export interface SettingsPart {
   readonly dataHub: DataHub | undefined;
   /** Undefined: all that the host puts into a container are unsealed. */
   readonly secrets: readonly PermittedSecret[] | undefined;
+  /** Undefined: the content of hosts files, resolv.conf and hostname files is not checked. */
+  readonly hostAliases: HostAliases | undefined;
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */

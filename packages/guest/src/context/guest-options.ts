@@ -2,6 +2,7 @@ import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { StreamRef } from '../request/actions.js';
+import type { HostAliases } from '../content/host-aliases.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
@@ -46,6 +47,11 @@ export interface GuestOptions {
   readonly dataHub?: DataHub | undefined;
   /** The only places where sealed secrets are unsealed. Absent: there is no configuration, and all are, as with Kata's agent. */
   readonly secrets?: readonly PermittedSecret[] | undefined;
+  /**
+   * Names that hosts files may have beside localhost's and the pod's. Absent: there is no configuration, and what is mounted at
+   * /etc/hosts, /etc/resolv.conf and /etc/hostname is not checked, as with Kata's agent.
+   */
+  readonly hostAliases?: HostAliases | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
   /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */

@@ -103,6 +103,7 @@ export function openContext(options: GuestOptions): GuestContext {
       pipeSize: options.pipeSize ?? 0,
       dataHub: options.dataHub,
       secrets: options.secrets,
+      hostAliases: options.hostAliases,
       images: options.images,
       imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',

@@ -15,10 +15,15 @@ export function writeResolvConf(
   const directory = directoryIn(paths);
   const file = join(directory, 'resolv.conf');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(file, `${dns.map((line) => line.trim()).join('\n')}\n`, { mode: 0o644 });
+  writeFileSync(file, resolvConfText(dns), { mode: 0o644 });
   return file;
 }
 
 export function removeResolvConf(paths: Pick<GuestPaths, 'state'>): void {
   rmSync(directoryIn(paths), { recursive: true, force: true });
+}
+
+/** Returns the text of the pod's resolv.conf. */
+export function resolvConfText(dns: readonly string[]): string {
+  return `${dns.map((line) => line.trim()).join('\n')}\n`;
 }

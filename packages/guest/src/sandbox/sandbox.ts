@@ -12,7 +12,8 @@ import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
 import { KeptNamespaces } from './kept-namespaces.js';
 import { loadKernelModules } from './kernel-modules.js';
-import { removeResolvConf, writeResolvConf } from './resolv-conf.js';
+import { checkResolvConf } from '../content/resolv-conf-file.js';
+import { removeResolvConf, resolvConfText, writeResolvConf } from './resolv-conf.js';
 import type { OciHooks } from '../request/oci-spec.js';
 import { remembered, type RemovedContainer, type RemovedPlaces, withPlaces } from './removed-containers.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
@@ -28,6 +29,7 @@ type SandboxContext = Pick<
   GuestContext,
   | 'paths'
   | 'hooks'
+  | 'hostAliases'
   | 'namesOf'
   | 'syscalls'
   | 'log'
@@ -94,7 +96,7 @@ export class Sandbox {
   }
 
   /** Throws for a `create` that is known to fail: rules see which containers the pod had, also when they are removed. */
-  admit({ sandboxId, hostname }: CreateSandbox): void {
+  admit({ sandboxId, hostname, dns }: CreateSandbox): void {
     if (this.#created && this.#removed.length > 0)
       throw new GuestError(
         'exists',
@@ -102,6 +104,7 @@ export class Sandbox {
       );
     if (sandboxId !== '') checkContainerId(sandboxId);
     checkHostname(hostname);
+    if (this.#context.hostAliases !== undefined) checkResolvConf(Buffer.from(resolvConfText(dns)));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
+import type { JudgedFiles } from '../content/judged-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../context/guest-access.js';
 import type { UndoStack } from '../container/undo-stack.js';
@@ -54,28 +55,32 @@ export class ContainerSources {
    * the event loop, however many there are.
    *
    * @param access what the sources are checked against, if it differs from that of requests.
+   * @param files checks the content of some; undefined: of none.
    */
   async stageAll(
     mounts: readonly OciMount[],
-    access: GuestAccess = this.#parts.access,
+    {
+      access = this.#parts.access,
+      files,
+    }: { readonly access?: GuestAccess; readonly files?: JudgedFiles | undefined } = {},
   ): Promise<readonly OciMount[]> {
     const pace = new Pace();
     const staged: OciMount[] = [];
     for (const mount of mounts) {
       await pace.step();
-      staged.push(await this.#stage(mount, access));
+      staged.push(await this.#stage(mount, access, files));
     }
     this.#staged.check();
     return staged;
   }
 
-  async #stage(mount: OciMount, access: GuestAccess): Promise<OciMount> {
+  async #stage(mount: OciMount, access: GuestAccess, files: JudgedFiles | undefined): Promise<OciMount> {
     if (mount.type === 'sysfs' && this.#parts.ownUsers) return this.#copyOfSysfs(mount);
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
     const opened = this.#open(mount.source ?? '', named, { isRoot: false, access });
-    const source = await this.#unsealed(opened, mount.destination, named);
+    const source = await this.#replaced(opened, mount, { named, files });
     // guest_paths that lists /dev or a directory in it makes devices visible; only one that it names can be opened.
     const isNamed = source.kind !== 'kernel' || source.below === '';
     if (source.device !== undefined && isNamed)
@@ -129,13 +134,19 @@ export class ContainerSources {
     }
   }
 
-  async #unsealed(source: OpenSource, destination: string, named: string): Promise<OpenSource> {
+  async #replaced(
+    source: OpenSource,
+    mount: OciMount,
+    { named, files }: { readonly named: string; readonly files: JudgedFiles | undefined },
+  ): Promise<OpenSource> {
     const { secrets } = this.#parts;
-    if (secrets === undefined) return source;
+    let current = source;
     try {
-      return await secrets.replaced({ source, destination, named });
+      if (files !== undefined) current = await files.replaced(current, mount, named);
+      if (secrets === undefined || current !== source) return current;
+      return await secrets.replaced({ source, destination: mount.destination, named });
     } catch (error) {
-      source.descriptor.close();
+      current.descriptor.close();
       throw error;
     }
   }

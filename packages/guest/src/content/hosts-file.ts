@@ -1,0 +1,100 @@
+import { isLocalhostName } from '@kata-agent/catalogue/localhost-names';
+import { lineError, type TextLine, textLines, wordsOf } from './believed-text.js';
+import { canonicalAddress, isLoopback } from './ip-address.js';
+
+/** What a hosts file may say. */
+export interface HostsRules {
+  /** Of the sandbox; empty: it has none. */
+  readonly hostname: string;
+  /** The addresses of the guest's interfaces, in their one form. */
+  readonly addresses: ReadonlySet<string>;
+  /** Further names, in lower case, each with its addresses; `*`: any other name, any address but loopback's. */
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+}
+
+const file = '/etc/hosts';
+
+/** Names of groups of IPv6 addresses, as the kubelet and Debian write them. */
+const groups: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ip6-localnet', ['fe00::', 'ff00::']],
+  ['ip6-mcastprefix', ['fe00::', 'ff00::']],
+  ['ip6-allnodes', ['fe00::1', 'ff02::1']],
+  ['ip6-allrouters', ['fe00::2', 'ff02::2']],
+  ['ip6-allhosts', ['ff02::3']],
+]);
+
+const hostName = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?$/;
+
+/**
+ * Checks a hosts file, and returns it with lines for localhost if it has none: the name would be asked for at the nameserver, which is
+ * the host's.
+ *
+ * @throws GuestError `refused`, with the first line that says something else.
+ */
+export function checkedHosts(bytes: Uint8Array, rules: HostsRules): Buffer {
+  const localhost = { ipv4: false, ipv6: false };
+  for (const line of textLines(bytes, file)) {
+    const [text = ''] = line.text.split('#');
+    const [given, ...names] = wordsOf(text);
+    if (given === undefined) continue;
+    const address = canonicalAddress(given);
+    if (address === undefined)
+      throw lineError(file, line, 'it does not begin with an IP address', 'write ADDRESS NAME…');
+    for (const name of names) {
+      const fault = faultOf(name, address, rules);
+      if (fault !== undefined) throw faultAt(line, name, fault);
+      if (name.toLowerCase() !== 'localhost') continue;
+      if (address === '::1') localhost.ipv6 = true;
+      else localhost.ipv4 = true;
+    }
+  }
+  const text = Buffer.from(bytes).toString('latin1');
+  return Buffer.from(
+    [
+      text,
+      text === '' || text.endsWith('\n') ? '' : '\n',
+      localhost.ipv4 ? '' : '127.0.0.1\tlocalhost\n',
+      localhost.ipv6 ? '' : '::1\tlocalhost\n',
+    ].join(''),
+    'latin1',
+  );
+}
+
+function faultAt(line: TextLine, name: string, why: string): ReturnType<typeof lineError> {
+  return lineError(
+    file,
+    line,
+    why,
+    `remove the name, or list it: host_aliases = { ${JSON.stringify(name.toLowerCase())} = ["ADDRESS"] } in [agent]`,
+  );
+}
+
+/** Returns why a name may not have an address; undefined: it may. */
+function faultOf(name: string, address: string, rules: HostsRules): string | undefined {
+  if (!hostName.test(name)) return `${JSON.stringify(name)} is not a host name`;
+  const plain = name.toLowerCase().replace(/\.$/, '');
+  if (isLocalhostName(plain))
+    return isLoopback(address) ? undefined : `${name} has loopback addresses only, 127.0.0.0/8 and ::1`;
+  if (groups.get(plain)?.includes(address) === true || isListed(plain, address, rules)) return undefined;
+  if (!isOwn(plain, rules.hostname.toLowerCase()))
+    return `${name} is neither a name of localhost, nor the pod's own, nor with this address in host_aliases`;
+  return isLoopback(address) || rules.addresses.has(address)
+    ? undefined
+    : `${name} is the pod itself, and ${address} is no address of it`;
+}
+
+/** Reports whether a name is the pod's: its hostname, with or without a domain. */
+function isOwn(name: string, hostname: string): boolean {
+  return (
+    hostname !== '' &&
+    (name === hostname || name.startsWith(`${hostname}.`) || hostname.startsWith(`${name}.`))
+  );
+}
+
+function isListed(name: string, address: string, { aliases }: HostsRules): boolean {
+  return ['*', name].some((key) =>
+    (aliases.get(key) ?? []).some((listed) =>
+      listed === '*' ? !isLoopback(address) : canonicalAddress(listed) === address,
+    ),
+  );
+}

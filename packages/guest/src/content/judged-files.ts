@@ -1,0 +1,125 @@
+import { networkInterfaces } from 'node:os';
+import type { Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
+import type { OciMount } from '../request/oci-spec.js';
+import { resolveDestinations } from '../source/destinations.js';
+import type { MemoryCopies } from '../source/memory-copies.js';
+import type { OpenSource } from '../source/open-source.js';
+import { readContent } from '../source/read-content.js';
+import { writeContent } from '../source/write-content.js';
+import { isBind } from '../spec/mounts.js';
+import { maxContentBytes } from './believed-text.js';
+import type { HostAliases } from './host-aliases.js';
+import { checkHostnameFile } from './hostname-file.js';
+import { checkedHosts } from './hosts-file.js';
+import { canonicalAddress } from './ip-address.js';
+import { checkResolvConf } from './resolv-conf-file.js';
+
+/** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
+const judged = {
+  '/etc/hosts': (bytes: Uint8Array, { hostname, aliases }: Believed): Uint8Array =>
+    checkedHosts(bytes, { hostname, aliases, addresses: ownAddresses() }),
+  '/etc/resolv.conf': (bytes: Uint8Array): Uint8Array => {
+    checkResolvConf(bytes);
+    return bytes;
+  },
+  '/etc/hostname': (bytes: Uint8Array, { hostname }: Believed): Uint8Array => {
+    checkHostnameFile(bytes, hostname);
+    return bytes;
+  },
+} as const;
+
+type JudgedPath = keyof typeof judged;
+const judgedPaths: readonly JudgedPath[] = ['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'];
+
+/** What a pod's files may say. */
+interface Believed {
+  /** Of the sandbox. */
+  readonly hostname: string;
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+}
+
+interface Parts {
+  readonly hostname: string;
+  readonly aliases: HostAliases;
+  readonly copies: MemoryCopies;
+}
+
+/**
+ * The mounts at /etc/hosts, /etc/resolv.conf and /etc/hostname of a container. Each is read once and checked, and the container gets a
+ * copy of these bytes: what the host changes in its file afterwards does not reach the container.
+ */
+export class JudgedFiles {
+  readonly #believed: Believed;
+  readonly #copies: MemoryCopies;
+  readonly #places: ReadonlyMap<OciMount, JudgedPath>;
+
+  /**
+   * @param mounts with clean destinations, and bind mounts as such
+   * @param root of the container: its links may lead to one of the files, or from it elsewhere
+   */
+  constructor(
+    { hostname, aliases, copies }: Parts,
+    mounts: readonly OciMount[],
+    { root, syscalls }: { readonly root: string; readonly syscalls: Syscalls },
+  ) {
+    this.#believed = {
+      hostname,
+      aliases: new Map(Object.entries(aliases).map(([name, list]) => [name.toLowerCase(), list])),
+    };
+    this.#copies = copies;
+    this.#places = placesOf(mounts, root, syscalls);
+  }
+
+  /** Returns a source, or the copy that replaces it; then the source is closed. `named`: for errors. */
+  async replaced(source: OpenSource, mount: OciMount, named: string): Promise<OpenSource> {
+    const path = this.#places.get(mount);
+    // A path that the configuration lists is the guest's own file.
+    if (path === undefined || source.kind === 'listed') return source;
+    if (source.isDirectory || source.isDevice)
+      throw new GuestError('refused', `${named} is not a regular file; help: mount a file at ${path}`);
+    const content = await readContent(source.descriptor, maxContentBytes, named);
+    const bytes = Buffer.from(judged[path](content.bytes, this.#believed));
+    const descriptor = await this.#copies.add('256k', (copy) => {
+      writeContent(copy, 'file', { ...content, bytes });
+      return Promise.resolve('file');
+    });
+    source.descriptor.close();
+    return { ...source, descriptor };
+  }
+}
+
+/** Returns the mounts that are at one of the files, as the request has it or through links of the root. */
+function placesOf(
+  mounts: readonly OciMount[],
+  root: string,
+  syscalls: Syscalls,
+): ReadonlyMap<OciMount, JudgedPath> {
+  const resolved = resolveDestinations(mounts, root, syscalls);
+  const places = new Map<OciMount, JudgedPath>();
+  for (const path of judgedPaths) {
+    const real = realPlace(path, root, syscalls);
+    for (const [index, mount] of mounts.entries()) {
+      const at = [mount.destination, resolved[index]?.destination];
+      if (!at.includes(path) && !at.includes(real)) continue;
+      if (!isBind(mount))
+        throw new GuestError(
+          'refused',
+          `mount at ${path}: it is no bind mount; help: bind mount a file there`,
+        );
+      places.set(mount, path);
+    }
+  }
+  return places;
+}
+
+function ownAddresses(): ReadonlySet<string> {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return new Set(all.flatMap(({ address }) => canonicalAddress(address.split('%')[0] ?? '') ?? []));
+}
+
+/** Returns where a path leads through links of a root. */
+function realPlace(path: string, root: string, syscalls: Syscalls): string {
+  const [real] = resolveDestinations([{ destination: path, type: 'bind', options: [] }], root, syscalls);
+  return real?.destination ?? path;
+}

@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { MountSchema } from '@kata-agent/protocol/oci';
+import { AgentProcess } from '../harness/agent-process.js';
+import { readAll } from '../harness/container-client.js';
+import { containerRequest } from '../harness/container-request.js';
+import { withGuestPaths } from '../harness/guest-paths.js';
+import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
+import { answerOf } from '../harness/sweep.js';
+
+const shared = '/run/kata-containers/shared/containers';
+const config = withGuestPaths(
+  '[agent]\nhost_aliases = { "db.example" = ["10.1.2.3"] }\n[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n',
+);
+const good = '127.0.0.1\tlocalhost\n::1\tlocalhost\n10.1.2.3\tdb.example\n';
+const evil = '127.0.0.1\tlocalhost\n10.9.9.9\tlocalhost\n';
+
+describe('files that a workload believes (S39)', { skip: whyNoContainers() ?? false }, () => {
+  let directory = '';
+  let rootfs = '';
+  let agent: AgentProcess;
+  let client: Awaited<ReturnType<AgentProcess['connect']>>['agent'];
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
+    rootfs = makeRootfs(directory);
+    mkdirSync(join(rootfs, 'etc'), { recursive: true });
+    for (const name of ['hosts', 'hostname', 'resolv.conf']) writeFileSync(join(rootfs, 'etc', name), '');
+    writeFileSync(join(rootfs, 'etc/linked'), '');
+    symlinkSync('/etc/hosts', join(rootfs, 'etc/also-hosts'));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+  afterEach(() => agent.dispose());
+
+  async function start(document: string | undefined, hostname = 'web-0'): Promise<void> {
+    agent = await AgentProcess.start(document === undefined ? {} : { config: document });
+    ({ agent: client } = await agent.connect());
+    await client.createSandbox({ sandboxId: 'pod', hostname });
+  }
+  /** Runs a command in the shared directory. */
+  function inShare(script: string): void {
+    const command = `mkdir -p ${shared} && cd ${shared} && ${script}`;
+    execFileSync('nsenter', ['--mount', '-t', String(agent.process.pid), 'sh', '-ec', command]);
+  }
+  function write(name: string, text: string): void {
+    inShare(`printf %s ${Buffer.from(text).toString('base64')} | base64 -d > ${name}`);
+  }
+  let count = 0;
+  function request(
+    mounts: readonly (readonly [destination: string, source: string])[],
+    {
+      prints = '',
+      options = ['rbind', 'rw'],
+    }: { readonly prints?: string; readonly options?: string[] } = {},
+  ) {
+    count += 1;
+    const made = create(
+      CreateContainerRequestSchema,
+      containerRequest({ id: `believed-${process.pid}-${count}`, rootfs, args: ['sh', '-c', prints] }),
+    );
+    for (const [destination, source] of mounts)
+      made.OCI?.Mounts.push(
+        create(MountSchema, { type: 'bind', destination, source: `${shared}/${source}`, options }),
+      );
+    return made;
+  }
+  async function outputOf(made: ReturnType<typeof request>, meanwhile?: () => void): Promise<string> {
+    await client.createContainer(made);
+    meanwhile?.();
+    await client.startContainer({ containerId: made.containerId });
+    const output = (await readAll(client, 'stdout', made.containerId)).toString();
+    await client.removeContainer({ containerId: made.containerId });
+    return output;
+  }
+
+  it('the container has what was checked, whatever the host writes afterwards', async () => {
+    await start(config);
+    write('hosts', good);
+    write('hostname', 'web-0\n');
+    write('resolv', 'nameserver 10.96.0.10\n');
+    inShare('chmod 640 hosts');
+    const made = request(
+      [
+        ['/etc/hosts', 'hosts'],
+        ['/etc/hostname', 'hostname'],
+        ['/etc/resolv.conf', 'resolv'],
+      ],
+      {
+        prints:
+          'cat /etc/hosts /etc/hostname /etc/resolv.conf; stat -c %a /etc/hosts; echo "10.0.0.1 own" >> /etc/hosts; tail -n 1 /etc/hosts',
+      },
+    );
+    const output = await outputOf(made, () => {
+      write('hosts', evil);
+      write('resolv', 'nameserver 10.9.9.9\noptions trust-ad\n');
+    });
+    assert.equal(output, `${good}web-0\nnameserver 10.96.0.10\n640\n10.0.0.1 own\n`);
+    const shown = execFileSync('nsenter', [
+      '--mount',
+      '-t',
+      String(agent.process.pid),
+      'cat',
+      `${shared}/hosts`,
+    ]);
+    assert.equal(shown.toString(), evil, "the container's write stays in its copy");
+  });
+
+  it('CopyFile over the source does not reach the container', async () => {
+    await start(config);
+    const copy = (text: string): ReturnType<typeof client.copyFile> =>
+      client.copyFile({
+        path: `${shared}/copied-hosts`,
+        fileMode: 0o100644,
+        dirMode: 0o755,
+        fileSize: BigInt(Buffer.byteLength(text)),
+        data: Buffer.from(text),
+      });
+    await copy(good);
+    const made = request([['/etc/hosts', 'copied-hosts']], { prints: 'cat /etc/hosts' });
+    await client.createContainer(made);
+    await answerOf(copy(evil));
+    await client.startContainer({ containerId: made.containerId });
+    assert.equal((await readAll(client, 'stdout', made.containerId)).toString(), good);
+    await client.removeContainer({ containerId: made.containerId });
+  });
+
+  it('another file is refused with its line, wherever it is mounted there from', async () => {
+    await start(config);
+    write('hosts', evil);
+    write('good', good);
+    inShare('mkdir -p volume && cp hosts volume/hosts && ln -s hosts link && mkfifo fifo');
+    const attacks: readonly (readonly [
+      what: string,
+      mounts: readonly (readonly [string, string])[],
+      message: RegExp,
+    ])[] = [
+      ['a file', [['/etc/hosts', 'hosts']], /line 2 of \/etc\/hosts, "10\.9\.9\.9\\tlocalhost"/],
+      ['a file of a volume (subPath)', [['/etc/hosts', 'volume/hosts']], /line 2 of/],
+      ['two slashes', [['//etc/hosts', 'hosts']], /line 2 of/],
+      ['a dot', [['/etc/./hosts', 'hosts']], /line 2 of/],
+      [
+        'a second mount over the first',
+        [
+          ['/etc/hosts', 'good'],
+          ['/etc/hosts', 'hosts'],
+        ],
+        /line 2 of/,
+      ],
+      ['a link of the root to it', [['/etc/also-hosts', 'hosts']], /line 2 of/],
+      ['a link in the share', [['/etc/hosts', 'link']], /link/],
+      ['a FIFO', [['/etc/hosts', 'fifo']], /not a regular file/],
+      ['a directory', [['/etc/hosts', 'volume']], /not a regular file/],
+    ];
+    for (const [what, mounts, message] of attacks) {
+      const answer = await answerOf(client.createContainer(request(mounts)));
+      assert.equal(answer.code, 'PERMISSION_DENIED', `${what}: ${answer.message}`);
+      assert.match(answer.message, message, what);
+    }
+    inShare('head -c 70000 /dev/zero | tr "\\0" "#" > large');
+    const large = await answerOf(client.createContainer(request([['/etc/hosts', 'large']])));
+    assert.equal(large.code, 'RESOURCE_EXHAUSTED', large.message);
+    write('resolv', 'nameserver 10.0.0.1\noptions trust-ad\n');
+    write('hostname', 'other\n');
+    for (const [destination, source, message] of [
+      ['/etc/resolv.conf', 'resolv', /line 2 of \/etc\/resolv\.conf, "options trust-ad"/],
+      [
+        '/etc/hostname',
+        'hostname',
+        /line 1 of \/etc\/hostname, "other": it is not the hostname of the sandbox, "web-0"/,
+      ],
+    ] as const) {
+      const answer = await answerOf(client.createContainer(request([[destination, source]])));
+      assert.match(answer.message, message);
+    }
+    // Elsewhere it is a file like any other.
+    assert.equal(await outputOf(request([['/etc/linked', 'hosts']], { prints: 'cat /etc/linked' })), evil);
+  });
+
+  it('a file without localhost gets it', async () => {
+    await start(config);
+    write('hosts', '10.1.2.3 db.example');
+    const output = await outputOf(request([['/etc/hosts', 'hosts']], { prints: 'cat /etc/hosts' }));
+    assert.equal(output, '10.1.2.3 db.example\n127.0.0.1\tlocalhost\n::1\tlocalhost\n');
+  });
+
+  it('the lines of CreateSandbox are checked alike', async () => {
+    await start(config);
+    const answer = await answerOf(
+      client.createSandbox({
+        sandboxId: 'pod',
+        hostname: 'web-0',
+        dns: ['nameserver 10.0.0.1\noptions trust-ad'],
+      }),
+    );
+    assert.equal(answer.code, 'PERMISSION_DENIED');
+    assert.match(answer.message, /line 2 of \/etc\/resolv\.conf/);
+  });
+
+  it('without a configuration nothing is checked, and the file stays the shared one', async () => {
+    await start(undefined);
+    write('hosts', evil);
+    const made = request([['/etc/hosts', 'hosts']], { prints: 'cat /etc/hosts' });
+    assert.equal(await outputOf(made, () => write('hosts', 'live\n')), 'live\n');
+  });
+});
