@@ -53,7 +53,6 @@ function serverAt(port: number, change: Partial<ServerOptions> = {}): ServerOpti
     address: { host: 'localhost', port, path: '/prefix/' },
     context: serverContext([ca.pem]),
     pins: [],
-    isRevoked: () => false,
     now: Date.now,
     ...change,
   };
@@ -335,7 +334,6 @@ test('a server that is not the one of the CA, name and pin is told nothing', asy
     ],
     [{ address: { host: '127.0.0.1', port: server.port, path: '/' } }, /does not name 127\.0\.0\.1/],
     [{ pins: [`spki:sha256:${'0'.repeat(64)}`] }, /not in pins/],
-    [{ isRevoked: () => true }, /revoked/],
     [{ now: () => 0 }, /not yet valid/],
   ] as const)
     await assert.rejects(postCheckpoint(serverAt(server.port, change), 'body', signal), said);

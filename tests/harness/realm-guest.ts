@@ -11,7 +11,7 @@ export function guestConfig(
   const relay =
     operators === undefined
       ? 'relay = "trusted"\n'
-      : `peers = ${JSON.stringify(operators)}\ntls.client_ca = ${JSON.stringify(home.operators.pem)}\n`;
+      : `peers = ${JSON.stringify(operators)}\noperators = [{ peers = ${JSON.stringify(operators)}, verbs = ["connect", "audit", "revoke"] }]\ntls.client_ca = ${JSON.stringify(home.operators.pem)}\n`;
   return `[api]
 release = "4.1"
 allowed_endpoints = ["GetGuestDetails", "ReseedRandomDev"]

@@ -12,6 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import { followLines } from '@kata-agent/audit';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import { Management } from '@kata-agent/protocol/management';
 import {
   type Decision,
@@ -23,7 +24,6 @@ import {
   operatorHttpsOptions,
   type Revocation,
   type StoredGuest,
-  type Verb,
 } from '@kata-agent/realm';
 import {
   type Channel,
@@ -38,7 +38,7 @@ import type { ClientCertificate } from './authority.js';
 
 /** What an operator may do. */
 export interface Rights {
-  readonly verbs: readonly Verb[];
+  readonly verbs: readonly OperatorVerb[];
   /** Absent: all. */
   readonly guests?: readonly string[];
   readonly methods?: readonly string[];
@@ -178,7 +178,7 @@ export class TestRealm {
       const mine = (guest: { readonly name: string }): boolean => guests?.includes(guest.name) ?? true;
       return {
         name: `uri:${name}`,
-        may: (verb: Verb, guest: { readonly name: string }) => verbs.includes(verb) && mine(guest),
+        may: (verb: OperatorVerb, guest: { readonly name: string }) => verbs.includes(verb) && mine(guest),
         mayCall: (method: string, guest: { readonly name: string }) =>
           verbs.includes('connect') && mine(guest) && (methods.includes('*') || methods.includes(method)),
       };

@@ -54,6 +54,7 @@ management = ["Attest", "GetCheckpoint"]
 name = "realm"
 address = "https://localhost:${realmPort}/guests"
 peers = ["cn:auditor"]
+operators = [{ peers = ["cn:auditor"], verbs = ["connect"] }]
 management = ["Attest"]
 tls.server_ca = ${JSON.stringify(realmCa.pem)}
 tls.client_ca = ${JSON.stringify(ca.pem)}

@@ -65,6 +65,7 @@ export function agentServer(options: {
   const ending = new AbortController();
   const managed = {
     configuration,
+    gate,
     bootId,
     policy,
     backend,

@@ -18,6 +18,14 @@ export {
   managementEndpoints,
   managementMethods,
 } from './management.js';
+export {
+  guestVerbs,
+  managementOf,
+  type OperatorVerb,
+  operatorVerbs,
+  operatorVerbTable,
+  verbsThatOpen,
+} from './operator-verbs.js';
 export { isMethodName, type MethodName, methodNames } from './methods.js';
 export { compareReleases, findRelease, type Release, releases } from './releases.js';
 export { type ReplyContent, replyContents } from './reply-contents.js';

@@ -53,6 +53,7 @@ export type {
   RelaySettings,
   TlsSettings,
   PeerList,
+  OperatorGrant,
 } from './listener/listener.js';
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';

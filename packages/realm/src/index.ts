@@ -1,5 +1,5 @@
 export type { Guest, GuestDescription, Guests, Relay } from './guests/guest.js';
-export { type Operator, type Verb, verbs } from './authorization/operator.js';
+export type { Operator } from './authorization/operator.js';
 export { parseAuthorization } from './authorization/parse-authorization.js';
 export { createRealmLog, type RealmLog } from './serve/realm-log.js';
 export { RealmFileError } from './serve/read-files.js';

@@ -32,7 +32,7 @@ export function admission(options: {
     const { listener } = connection;
     const decision = relayDecision(connection, service, method);
     if (decision !== undefined) return decision;
-    if (service === managementService && isManagementMethod(method)) return management(listener, method);
+    if (service === managementService && isManagementMethod(method)) return management(connection, method);
     return service === AgentService.typeName && isMethodName(method)
       ? policy.decide(listener, method)
       : undefined;

@@ -1,3 +1,4 @@
+import type { ManagementMethod } from '@kata-agent/catalogue';
 import type { RulePeer } from '@kata-agent/gate';
 
 /** A connection's listener and peer. */
@@ -15,6 +16,15 @@ export interface Caller {
   readonly exporter?: () => string;
   /** Of a connection that the agent has dialled: what its server may do in it. Absent: the peer is a caller like others. */
   readonly realm?: Realm;
+  /** Of an operator of such a server. Absent: the lists of the listener decide alone. */
+  readonly rights?: OperatorRights;
+}
+
+/** What an operator may do in the guest, by its certificate, whatever the server allows it (S44). */
+export interface OperatorRights {
+  /** Whether it calls methods of AgentService, as lists and rules allow them. */
+  readonly agent: boolean;
+  readonly management: ReadonlySet<ManagementMethod>;
 }
 
 /** What a server that the agent has dialled may do in its connection (docs/adr/0051-the-realm.md). */

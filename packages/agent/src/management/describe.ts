@@ -7,11 +7,11 @@ import type { ManagementContext } from './management-context.js';
 
 /** Describes the agent to a caller. Other listeners are described to those who may read their records. */
 export function describe(
-  { configuration, bootId, policy, backend, audit, connections }: ManagementContext,
-  { listener }: Pick<Caller, 'listener'>,
+  { configuration, bootId, policy, backend, audit, connections, gate }: ManagementContext,
+  caller: Pick<Caller, 'listener' | 'rights'>,
 ): MessageInitShape<typeof DescribeResponseSchema> {
-  const own = configuration.listeners.filter(({ name }) => name === listener);
-  const readsAll = own.some(({ management }) => management.includes('WatchAudit'));
+  const own = configuration.listeners.filter(({ name }) => name === caller.listener);
+  const readsAll = gate(caller, 'WatchAudit').outcome === 'allow';
   const described = ({
     name,
     address,

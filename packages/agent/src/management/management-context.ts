@@ -6,6 +6,7 @@ import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Attester } from '../evidence/attester.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../startup/log.js';
+import type { ManagementGate } from './management-gate.js';
 import type { OneAtATime } from './one-at-a-time.js';
 import type { Witnesses } from '../witnesses/witnesses.js';
 import type { Watchers } from './watchers.js';
@@ -13,6 +14,8 @@ import type { Watchers } from './watchers.js';
 /** The context of the management handlers. */
 export interface ManagementContext {
   readonly configuration: Configuration;
+  /** Has decided before a handler runs. */
+  readonly gate: ManagementGate;
   readonly bootId: string;
   readonly policy: Pick<Policy, 'served'>;
   readonly backend: Pick<Backend, 'containers'>;
@@ -24,7 +27,7 @@ export interface ManagementContext {
   readonly connections: Connections;
   readonly watchers: Watchers;
   /** Undefined: there is no `tls://` or `https://` listener. */
-  readonly revocations: Pick<Revocations, 'add'> | undefined;
+  readonly revocations: Pick<Revocations, 'add' | 'serverNamed'> | undefined;
   /** Undefined: there is no source of evidence. */
   readonly attester: Pick<Attester, 'attest'> | undefined;
   readonly log: Log;

@@ -13,7 +13,7 @@ export function management(context: ManagementContext): ServiceImplementation<ty
   return {
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
-    revokePeer: async (request) => revokePeer(context, request),
+    revokePeer: async (request, { connection }) => revokePeer(context, request, connection),
     getCheckpoint: async (request) => await getCheckpoint(context, request),
     attest: async (request, { connection }) => await attest(context, request, connection),
   };

@@ -22,21 +22,24 @@ test('a revocation names a certificate, in few characters', () => {
     { ...none, peer: `subject:CN=${'a'.repeat(4 << 20)}` },
     { ...none, serial: '1', issuer: `CN=${'a'.repeat(4 << 20)}` },
   ])
-    assert.throws(() => revokePeer({ revocations }, request), codeOf(Code.InvalidArgument));
+    assert.throws(() => revokePeer({ revocations }, request, {}), codeOf(Code.InvalidArgument));
 });
 
 test('the same revocation again takes no more space, and others are limited', () => {
   const revocations = new Revocations();
-  for (let count = 0; count < 5000; count += 1) revokePeer({ revocations }, { ...none, peer: 'cn:a' });
+  for (let count = 0; count < 5000; count += 1) revokePeer({ revocations }, { ...none, peer: 'cn:a' }, {});
   for (let count = 1; count < 4096; count += 1)
-    revokePeer({ revocations }, { ...none, serial: count.toString(16), issuer: 'CN=ca' });
-  revokePeer({ revocations }, { ...none, peer: 'cn:a' });
-  assert.throws(() => revokePeer({ revocations }, { ...none, peer: 'cn:b' }), codeOf(Code.ResourceExhausted));
+    revokePeer({ revocations }, { ...none, serial: count.toString(16), issuer: 'CN=ca' }, {});
+  revokePeer({ revocations }, { ...none, peer: 'cn:a' }, {});
+  assert.throws(
+    () => revokePeer({ revocations }, { ...none, peer: 'cn:b' }, {}),
+    codeOf(Code.ResourceExhausted),
+  );
 });
 
 test('without a tls:// listener there is nothing to revoke', () => {
   assert.throws(
-    () => revokePeer({ revocations: undefined }, { ...none, peer: 'cn:a' }),
+    () => revokePeer({ revocations: undefined }, { ...none, peer: 'cn:a' }, {}),
     codeOf(Code.FailedPrecondition),
   );
 });

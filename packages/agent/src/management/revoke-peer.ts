@@ -2,24 +2,33 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RevokePeerRequest, RevokePeerResponseSchema } from '@kata-agent/protocol/management';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { canonicalName, NameSyntaxError, PeerEntryError, parsePeerEntry } from '@kata-agent/x509';
+import type { Caller } from '../listeners/caller.js';
 import { type Revocation, TooManyRevocations } from '../listeners/tls/revocations.js';
 import type { ManagementContext } from './management-context.js';
 
 /**
- * Revokes a peer on all `tls://` and `https://` listeners until the next boot.
+ * Revokes a peer on all `tls://` and `https://` listeners until the next boot. Servers that the agent dials, and witnesses, are not
+ * revoked by anybody (S44). A server repeats what it was told before other guests or certificates: what it says takes effect for
+ * others, also if it names its own.
  *
- * @throws TtrpcError INVALID_ARGUMENT for a request that names no certificate, FAILED_PRECONDITION without such a
+ * @throws TtrpcError INVALID_ARGUMENT for a request that names no certificate, or that of a server, FAILED_PRECONDITION without such a
  * listener, RESOURCE_EXHAUSTED with too many revocations.
  */
 export function revokePeer(
   { revocations }: Pick<ManagementContext, 'revocations'>,
   request: Pick<RevokePeerRequest, 'peer' | 'serial' | 'issuer'>,
+  { realm }: Pick<Caller, 'realm'>,
 ): MessageInitShape<typeof RevokePeerResponseSchema> {
   const revocation = revocationOf(request);
   if (revocations === undefined)
     throw new TtrpcError(
       Code.FailedPrecondition,
       'there is no tls:// or https:// listener, and no certificate to revoke',
+    );
+  const server = realm === undefined ? revocations.serverNamed(revocation) : undefined;
+  if (server !== undefined)
+    throw wrong(
+      `this names the server that the listener ${JSON.stringify(server)} dials, which is not revoked: name other certificates; a server is replaced in the configuration`,
     );
   try {
     return { closed: revocations.add(revocation) };

@@ -8,13 +8,24 @@ import type { Caller } from '../listeners/caller.js';
 
 /**
  * Decides about calls that depend on the connection alone: with `relay = "operator-tls"` a server can ask for connections of
- * operators, and makes no call of AgentService itself. Undefined: the listener decides.
+ * operators, and makes no call of AgentService itself; an operator makes calls of AgentService if it has the verb. Undefined: the
+ * listener decides.
  */
 export function relayDecision(
-  { listener, realm }: Pick<Caller, 'listener' | 'realm'>,
+  { listener, realm, rights }: Pick<Caller, 'listener' | 'realm' | 'rights'>,
   service: string,
   method: string,
 ): Decision | undefined {
+  if (rights?.agent === false && service === AgentService.typeName && isMethodName(method))
+    return {
+      ...deny(
+        'KA3009',
+        listener,
+        method,
+        'operators of the listener does not give the verb connect to this certificate',
+      ),
+      onDeniedRead: 'error',
+    };
   if (realm?.relay !== 'operator-tls') return undefined;
   if (service === Relay.typeName && method === Relay.method.openConnection.name)
     return allow(listener, method, 'the server asks for the connection of an operator');

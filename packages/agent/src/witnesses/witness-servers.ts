@@ -28,7 +28,6 @@ function serverAt(name: string, url: string, ca: string): ServerOptions {
       address,
       context: serverContext(readCas('ca', [ca])),
       pins: [],
-      isRevoked: () => false,
       now: Date.now,
     };
   } catch (error) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
-import type { Configuration, ListenerSettings, Rule } from '@kata-agent/config';
+import type { Configuration, ListenerSettings, OperatorGrant, Rule } from '@kata-agent/config';
 import * as fc from 'fast-check';
 import { configurationOf } from '../testing/configuration-of.js';
 import { diffConfigurations, opensAnything } from './diff-configurations.js';
@@ -300,14 +300,22 @@ test('listeners that dial: another relay opens; operators are compared as caller
     dial: { serverCa: 'CA', pins: [], relay: { kind: 'trusted' }, handshakeTimeoutMs: 1_000 },
   };
   const limits = { handshakes: 8, handshakesPerSecond: 20, handshakeTimeoutMs: 1_000 };
-  const forOperators = (clientCa: string, peers: readonly string[]): Promise<Configuration> =>
+  const forOperators = (
+    clientCa: string,
+    peers: readonly string[],
+    operators?: readonly OperatorGrant[],
+  ): Promise<Configuration> =>
     listening({
       ...trusted,
       peers: [peers],
       dial: {
         serverCa: 'CA',
         pins: [],
-        relay: { kind: 'operator-tls', callers: { clientCa, limits } },
+        relay: {
+          kind: 'operator-tls',
+          callers: { clientCa, limits },
+          ...(operators === undefined ? {} : { operators }),
+        },
         handshakeTimeoutMs: 1_000,
       },
     });
@@ -325,6 +333,14 @@ test('listeners that dial: another relay opens; operators are compared as caller
   assert.deepEqual(short(all, one), ['closes listener realm']);
   assert.deepEqual(short(one, all), ['opens listener realm']);
   assert.deepEqual(short(one, await forOperators('B', ['cn:a'])), ['opens listener realm']);
+  const granted = (...verbs: OperatorGrant['verbs']): Promise<Configuration> =>
+    forOperators('A', ['cn:a', 'cn:b'], [{ peers: ['cn:a'], verbs }]);
+  const [connects, audits] = await Promise.all([granted('connect'), granted('connect', 'audit')]);
+  assert.deepEqual(short(connects, audits), ['opens listener realm']);
+  assert.deepEqual(short(audits, connects), ['closes listener realm']);
+  assert.deepEqual(short(audits, audits), []);
+  // The first grants can give and take.
+  assert.deepEqual(short(all, connects), ['opens listener realm', 'closes listener realm']);
   const relay = diffConfigurations(all, believed).find(({ before }) => String(before).startsWith('relay'));
   assert.match(relay?.why ?? '', /the server is believed with each call/);
 });

@@ -1,3 +1,4 @@
+import { guestVerbs } from '@kata-agent/catalogue';
 import type {
   CallerSettings,
   Configuration,
@@ -28,6 +29,7 @@ export function listenerDifferences(
       ...moving(before, after),
       ...admitting(before, after),
       ...managing(before, after),
+      ...granting(before, after),
       ...verifying(before, after),
       ...dialling(before, after),
       ...tuning(
@@ -221,6 +223,52 @@ function managing(before: ListenerSettings, after: ListenerSettings): readonly D
       before.management.filter((name) => !after.management.includes(name)),
     ),
   ];
+}
+
+/**
+ * Compares what operators may do through a server. Without `operators` they have `connect` for AgentService alone: writing the first
+ * grants opens methods of management, and can take AgentService from some of them.
+ */
+function granting(before: ListenerSettings, after: ListenerSettings): readonly Difference[] {
+  const [was, is] = [grantsOf(before), grantsOf(after)];
+  if (was === undefined || is === undefined) return [];
+  const [old, now] = [new Set(was), new Set(is)];
+  const row = (effect: 'opens' | 'closes', changed: readonly string[]): readonly Difference[] =>
+    changed.length === 0
+      ? []
+      : [
+          {
+            effect,
+            about: 'listener',
+            name: after.name,
+            before: `operators: ${was.join('; ') || 'none'}`,
+            after: `operators: ${is.join('; ') || 'none'}`,
+            why: `${changed.join('; ')} ${effect === 'opens' ? 'is given' : 'is no longer given'} to operators`,
+          },
+        ];
+  return [
+    ...row(
+      'opens',
+      is.filter((grant) => !old.has(grant)),
+    ),
+    ...row(
+      'closes',
+      was.filter((grant) => !now.has(grant)),
+    ),
+  ];
+}
+
+/** Each verb with each peer; undefined where there are no operators. */
+function grantsOf({ dial }: ListenerSettings): readonly string[] | undefined {
+  if (dial?.relay.kind !== 'operator-tls') return undefined;
+  const { operators } = dial.relay;
+  if (operators === undefined) return ['connect (without management) to *'];
+  const given = guestVerbs.flatMap((verb) =>
+    operators
+      .filter(({ verbs }) => verbs.includes(verb))
+      .flatMap(({ peers }) => peers.map((peer) => `${verb} to ${peer}`)),
+  );
+  return [...new Set(given)].toSorted();
 }
 
 /** Reports whether each peer that matches all of `lists` certainly matches all of `others`. */

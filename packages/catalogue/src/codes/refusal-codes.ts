@@ -10,6 +10,7 @@ export type RefusalCode =
   | 'KA3006'
   | 'KA3007'
   | 'KA3008'
+  | 'KA3009'
   | 'KA3101'
   | 'KA3102'
   | 'KA3103'
@@ -83,6 +84,17 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
     example: { kind: 'described', text: 'ExecProcess of a realm with relay = "operator-tls"' },
     remedy:
       'Call as an operator, with a certificate that peers names. To believe the server with each call, write relay = "trusted" in the base document.',
+  },
+  KA3009: {
+    title: 'method is not in the verbs of the operator',
+    explanation:
+      'An operator calls through the server of an https:// listener with relay = "operator-tls". The guest itself decides what the operator may do, by the verbs that operators of the listener gives to its certificate, whatever the server allows; without operators it may call no method of the management service. The call is answered with UNIMPLEMENTED.',
+    example: {
+      kind: 'described',
+      text: 'WatchAudit of an operator whose certificate has the verb connect alone',
+    },
+    remedy:
+      'Give the certificate the verb that the reason names, in operators of the listener in the base document, or call with another certificate.',
   },
   KA3101: {
     title: 'denied by a rule',

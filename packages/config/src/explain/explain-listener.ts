@@ -4,6 +4,7 @@ import type {
   HandshakeLimits,
   ListenerLimits,
   ListenerSettings,
+  OperatorGrant,
   PeerList,
   RelaySettings,
   TlsSettings,
@@ -41,7 +42,13 @@ export interface ExplainedListener {
 /** How operators call through a server; with operator-tls how they are verified. */
 type ExplainedRelay =
   | { readonly relay: 'trusted' }
-  | { readonly relay: 'operator-tls'; readonly crl: boolean; readonly limits: HandshakeLimits };
+  | {
+      readonly relay: 'operator-tls';
+      readonly crl: boolean;
+      readonly limits: HandshakeLimits;
+      /** Absent: no operator may call a method of the management service. */
+      readonly operators?: readonly OperatorGrant[];
+    };
 
 export function explainListeners({
   listeners,
@@ -97,5 +104,11 @@ function explainDial({
 function explainRelay(relay: RelaySettings): ExplainedRelay {
   if (relay.kind === 'trusted') return { relay: relay.kind };
   const { clientCrl, limits } = relay.callers;
-  return { relay: relay.kind, crl: clientCrl !== undefined, limits };
+  const { operators } = relay;
+  return {
+    relay: relay.kind,
+    crl: clientCrl !== undefined,
+    limits,
+    ...(operators === undefined ? {} : { operators }),
+  };
 }

@@ -1,3 +1,4 @@
+import { guestVerbs, managementOf, operatorVerbTable } from '@kata-agent/catalogue';
 import { listenerLimits } from '../listener/listener-limits.js';
 import { managementList } from '../value-types/management-list.js';
 import { pins } from '../value-types/pins.js';
@@ -7,6 +8,7 @@ import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
+import type { OperatorGrant } from '../listener/listener.js';
 import type { ExplainedListener } from './explain-listener.js';
 import { renderSecrets } from './explain-secret.js';
 import { renderWitnesses } from './explain-witness.js';
@@ -153,7 +155,22 @@ function dialLines(
     ...server,
     `relay = "${relay}": the server can call ${may}, and refuse its service; only operators, by TLS inside its connections, call what is served here`,
     `operators: of client_ca, ${dial.crl ? 'with' : 'without'} a CRL, limits = ${listenerLimits.write(dial.limits)}`,
+    ...grantLines(dial.operators),
   ];
+}
+
+/** What operators may do in the guest, whatever the server allows. */
+function grantLines(grants: readonly OperatorGrant[] | undefined): readonly string[] {
+  if (grants === undefined)
+    return ['operators may call what is served here, and no method of the management service'];
+  return guestVerbs.map((verb) => {
+    const peers = new Set(grants.filter(({ verbs }) => verbs.includes(verb)).flatMap((each) => each.peers));
+    const opened = [
+      ...(operatorVerbTable[verb].opensAgent ? ['what is served here'] : []),
+      ...managementOf([verb]),
+    ];
+    return `operators with ${verb} (${opened.join(', ')}): ${peers.size === 0 ? 'none' : [...peers].join(', ')}`;
+  });
 }
 
 function renderEndpoints(title: string, endpoints: readonly ExplainedEndpoint[]): string {

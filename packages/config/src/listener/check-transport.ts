@@ -1,4 +1,4 @@
-import type { PeerList } from './listener.js';
+import type { OperatorGrant, PeerList } from './listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
@@ -17,6 +17,7 @@ interface Transport {
   readonly peers: Written<PeerList> | undefined;
   readonly tls: Written<TlsKeys> | undefined;
   readonly limits: Written<Partial<OwnLimits>> | undefined;
+  readonly operators: Written<readonly OperatorGrant[]> | undefined;
   readonly relay: Written<Relay> | undefined;
   readonly proxy: Written<string> | undefined;
   /** The keys that a delivered document sets. */
@@ -29,7 +30,7 @@ interface Transport {
  * @param name the position of the listener's name.
  */
 export function checkTransport(transport: Transport, name: Span, report: Report): void {
-  const { peers, limits, relay, proxy } = transport;
+  const { peers, limits, operators, relay, proxy } = transport;
   const address = transport.address?.value ?? dialledAddress;
   const place = listenerPlace(address, relay?.value);
   const strange =
@@ -42,6 +43,13 @@ export function checkTransport(transport: Transport, name: Span, report: Report)
     for (const [key, value] of Object.entries({ relay, proxy }))
       if (value !== undefined)
         report.error('KA1405', value.span, `${key} has no effect at ${quote(address)}`, 'remove it');
+  if (operators !== undefined && place !== 'operator-tls')
+    report.error(
+      'KA1405',
+      operators.span,
+      `operators has no effect at ${place === 'trusted' ? 'https:// with relay = "trusted": the server decides what they may do' : quote(address)}`,
+      place === 'trusted' ? 'remove it, or write relay = "operator-tls"' : 'remove it',
+    );
   if (place === 'tls') checkListening(transport, name, report);
   else if (place !== 'local') checkDialling(transport, place, name, report);
   else if (transport.tls !== undefined)

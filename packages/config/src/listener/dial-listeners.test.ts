@@ -157,6 +157,59 @@ test('explain says what the server can do', async () => {
   assert.match(bare, /the server can call no method of the management service, and refuse/);
 });
 
+test('operators have verbs, which explain lists with what they open', async () => {
+  const grants =
+    'operators = [{ peers = ["uri:spiffe://e/ops/*"], verbs = ["connect"] }, { peers = ["cn:a"], verbs = ["audit", "connect"] }]';
+  const at = (rest: string): string =>
+    document({ tls: operators, relay: '', rest: `peers = ["*"]\n${rest}` });
+  const configuration = await load(at(grants));
+  const relay = configuration.listeners[0]?.dial?.relay;
+  assert.ok(relay?.kind === 'operator-tls');
+  assert.deepEqual(relay.operators, [
+    { peers: ['uri:spiffe://e/ops/*'], verbs: ['connect'] },
+    { peers: ['cn:a'], verbs: ['connect', 'audit'] },
+  ]);
+  const text = renderExplanation(explainConfiguration(configuration));
+  for (const line of [
+    'operators with connect (what is served here, Describe, Attest): uri:spiffe://e/ops/*, cn:a',
+    'operators with audit (WatchAudit, GetCheckpoint, Attest): cn:a',
+    'operators with revoke (RevokePeer, Attest): none',
+  ])
+    assert.ok(text.includes(line), line);
+  assert.match(
+    renderExplanation(explainConfiguration(await load(at('')))),
+    /operators may call what is served here, and no method of the management service/,
+  );
+});
+
+for (const [what, change, said] of [
+  ['no table', { rest: 'peers = ["*"]\noperators = []' }, /KA1102.*operators must be a list of tables/],
+  ['no verbs', { rest: 'peers = ["*"]\noperators = [{ peers = ["cn:a"] }]' }, /KA1102.*one without verbs/],
+  [
+    'the verb list, about which the realm decides',
+    { rest: 'peers = ["*"]\noperators = [{ peers = ["cn:a"], verbs = ["list"] }]' },
+    /KA1102.*"connect", "audit", "revoke"/,
+  ],
+  [
+    'a peer that is no certificate',
+    { rest: 'peers = ["*"]\noperators = [{ peers = ["host"], verbs = ["audit"] }]' },
+    /KA1102/,
+  ],
+  [
+    'a trusted relay',
+    { tls: ca, relay: 'relay = "trusted"', rest: 'operators = [{ peers = ["*"], verbs = ["audit"] }]' },
+    /KA1405.*operators has no effect at https:\/\/ with relay = "trusted"/,
+  ],
+  [
+    'a unix socket',
+    { tls: '', address: 'unix:///run/a', rest: 'operators = [{ peers = ["*"], verbs = ["audit"] }]' },
+    /KA1405.*operators has no effect at/,
+  ],
+] as const)
+  test(`operators with ${what} is an error`, async () => {
+    assert.match(await fails(document({ tls: operators, relay: '', ...change })), said);
+  });
+
 test('a further document narrows operators as it narrows callers of tls://', async () => {
   const narrowing =
     '[[listener]]\nname = "r"\npeers = ["cn:a"]\nlimits = { connections = 2, handshakes = 100, handshakes_per_second = 3 }\n';

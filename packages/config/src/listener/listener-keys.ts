@@ -1,8 +1,10 @@
 import type { ManagementMethod } from '@kata-agent/catalogue';
+import type { OperatorGrant } from './listener.js';
 import type { EntryKey } from '../document/entry-key.js';
 import { managementList } from '../value-types/management-list.js';
 import { entryName } from '../value-types/name.js';
 import { oneOf } from '../value-types/one-of.js';
+import { operatorGrants } from '../value-types/operator-grants.js';
 import { proxy } from '../value-types/proxy-address.js';
 import { peers } from '../value-types/peers.js';
 import { listenerAddress } from '../value-types/listener-address.js';
@@ -22,6 +24,7 @@ export interface ListenerKeys {
   readonly limits: Partial<OwnLimits>;
   readonly tls: Partial<TlsKeys>;
   readonly management: readonly ManagementMethod[];
+  readonly operators: readonly OperatorGrant[];
   readonly relay: Relay;
   readonly proxy: string;
 }
@@ -112,9 +115,19 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     key: 'management',
     type: managementList,
     purpose:
-      'The methods of the management service that it serves; the lists of endpoints, groups and "*" do not concern them.',
+      'The methods of the management service that it serves; the lists of endpoints, groups and "*" do not concern them. At https:// with relay = "operator-tls" it serves them to the server alone: operators has the rights of operators.',
     example: '["Describe", "WatchAudit"]',
     otherwise: 'none',
+    later: false,
+  },
+  operators: {
+    ...common,
+    key: 'operators',
+    type: operatorGrants,
+    purpose:
+      'What operators may do at https:// with relay = "operator-tls", by the names of their certificates: connect opens the methods that the lists and rules of the listener allow, Describe and Attest; audit opens WatchAudit, GetCheckpoint and Attest; revoke opens RevokePeer and Attest. An operator must match peers too, and has the verbs of all tables that name it; the server cannot add to them.',
+    example: '[{ peers = ["uri:spiffe://example/auditors/*"], verbs = ["connect", "audit"] }]',
+    otherwise: 'operators of peers call what lists and rules allow, and no method of the management service',
     later: false,
   },
   relay: {

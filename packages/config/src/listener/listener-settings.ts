@@ -23,7 +23,16 @@ const defaultPeers: PeerList = ['host'];
 type Own = Partial<
   Pick<
     ListenerEntry,
-    'peers' | 'onDeniedRead' | 'limits' | 'management' | 'tls' | 'relay' | 'proxy' | 'delivered' | 'awaited'
+    | 'peers'
+    | 'onDeniedRead'
+    | 'limits'
+    | 'management'
+    | 'tls'
+    | 'operators'
+    | 'relay'
+    | 'proxy'
+    | 'delivered'
+    | 'awaited'
   >
 >;
 
@@ -104,7 +113,7 @@ function callerSettings(
 
 function dialSettings(
   name: string,
-  { tls, relay, proxy }: Own,
+  { tls, operators, relay, proxy }: Own,
   texts: PemTexts['texts'],
   limitOf: (limit: keyof HandshakeLimits) => number,
 ): DialSettings {
@@ -115,7 +124,11 @@ function dialSettings(
     relay:
       relay === 'trusted'
         ? { kind: 'trusted' }
-        : { kind: 'operator-tls', callers: callerSettings(name, texts, limitOf) },
+        : {
+            kind: 'operator-tls',
+            callers: callerSettings(name, texts, limitOf),
+            ...(operators === undefined ? {} : { operators }),
+          },
     handshakeTimeoutMs: limitOf('handshakeTimeoutMs'),
     ...(proxy === undefined ? {} : { proxy }),
   };

@@ -1,4 +1,4 @@
-import type { ManagementMethod } from '@kata-agent/catalogue';
+import type { ManagementMethod, OperatorVerb } from '@kata-agent/catalogue';
 import type { SettableKey } from '../value-types/may-set.js';
 
 /** A listener that the agent opens. */
@@ -15,7 +15,7 @@ export interface ListenerSettings {
   /** The answer to a denied read of output, if no rule has its own. */
   readonly onDeniedRead: 'error' | 'eof';
   readonly limits: ListenerLimits;
-  /** The methods of the management service that it serves. */
+  /** The methods of the management service that it serves; with relay = "operator-tls" to the server, not to operators. */
   readonly management: readonly ManagementMethod[];
   /** At a `tls://` address. */
   readonly tls?: TlsSettings;
@@ -83,7 +83,18 @@ export interface DialSettings {
  */
 export type RelaySettings =
   | { readonly kind: 'trusted' }
-  | { readonly kind: 'operator-tls'; readonly callers: CallerSettings };
+  | {
+      readonly kind: 'operator-tls';
+      readonly callers: CallerSettings;
+      /** Absent: operators call methods of AgentService alone, as lists and rules allow them. */
+      readonly operators?: readonly OperatorGrant[];
+    };
+
+/** What operators may do whose certificates match one of `peers`. An operator may do what one of its grants allows. */
+export interface OperatorGrant {
+  readonly peers: PeerList;
+  readonly verbs: readonly OperatorVerb[];
+}
 
 /** A file that the base document names. Its bytes are part of the configuration. */
 export interface NamedFile {

@@ -1,5 +1,5 @@
 import type { EndpointLists } from '../configuration.js';
-import type { ListenerSettings, PeerList } from './listener.js';
+import type { ListenerSettings, OperatorGrant, PeerList } from './listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {
@@ -34,6 +34,7 @@ export interface ListenerEntry {
   readonly limits?: Partial<OwnLimits>;
   readonly management?: ListenerSettings['management'];
   readonly tls?: Written<TlsKeys>;
+  readonly operators?: readonly OperatorGrant[];
   /** Of an `https://` address; the default elsewhere. */
   readonly relay: Relay;
   readonly proxy?: string;
@@ -90,11 +91,16 @@ function readListener(
   const limits = written<Partial<OwnLimits>>('limits');
   const management = written<ListenerSettings['management']>('management');
   const tls = written<TlsKeys>('tls');
+  const operators = written<readonly OperatorGrant[]>('operators');
   const relay = written<Relay>('relay');
   const proxy = written<string>('proxy');
   if (role === 'later') checkDelivered(table, { address, tls }, options.maySet, report);
   else if (address !== undefined || settable.has('address'))
-    checkTransport({ address, peers, tls, limits, relay, proxy, settable }, name.node.span, report);
+    checkTransport(
+      { address, peers, tls, limits, operators, relay, proxy, settable },
+      name.node.span,
+      report,
+    );
   return {
     name: String(name.value),
     ...(address === undefined ? {} : { address }),
@@ -103,6 +109,7 @@ function readListener(
     ...(limits === undefined ? {} : { limits: limits.value }),
     ...(management === undefined ? {} : { management: management.value }),
     ...(tls === undefined ? {} : { tls }),
+    ...(operators === undefined ? {} : { operators: operators.value }),
     relay: relay?.value ?? defaultRelay,
     ...(proxy === undefined ? {} : { proxy: proxy.value }),
     lists,

@@ -1,6 +1,7 @@
-import { managementMethods } from '@kata-agent/catalogue';
+import { managementMethods, operatorVerbs } from '@kata-agent/catalogue';
 import {
   boolean,
+  certificatePeers,
   endpointList,
   type EntryKey,
   type EntryKeyRow,
@@ -12,9 +13,8 @@ import {
   read,
   type Reading,
   release,
+  verbList,
 } from '@kata-agent/config/entries';
-import { parsePeerEntries, PeerEntryError } from '@kata-agent/x509';
-import { type Verb, verbs } from './operator.js';
 
 const configurationsText = 'a list of digests sha256: and 64 hex digits, not empty and each once, or ["*"]';
 
@@ -31,25 +31,6 @@ const configurations = listOfTexts({
   },
 });
 
-const peersText =
-  'a list of "uri:…", "dns:…", "cn:…", "subject:…" and "spki:sha256:…", or only "*", not empty and each once';
-
-const peers = listOfTexts({
-  name: 'list of peers',
-  what: peersText,
-  items: { type: 'string', pattern: '^((uri|dns|cn|subject|spki):.+|\\*)$' },
-  fromTexts: (texts): Reading<readonly string[]> => {
-    try {
-      parsePeerEntries(texts);
-    } catch (error) {
-      if (!(error instanceof PeerEntryError)) throw error;
-      const found = `one with a wrong entry: ${error.message}`;
-      return { ok: false, expected: peersText, found, help: error.help };
-    }
-    return isSet(texts) ? read(texts) : expected(peersText);
-  },
-});
-
 const guestsText = 'a list of names of guests, whose last character can be *, not empty and each once';
 
 const guests = listOfTexts({
@@ -61,18 +42,6 @@ const guests = listOfTexts({
     return valid && isSet(texts)
       ? read(texts)
       : expected(guestsText, '* has a meaning at the end only: "batch-*"');
-  },
-});
-
-const verbsText = `a list of ${verbs.map((verb) => `"${verb}"`).join(', ')}, not empty and each once`;
-
-const verbList = listOfTexts<Verb>({
-  name: 'list of verbs',
-  what: verbsText,
-  items: { enum: verbs },
-  fromTexts: (texts): Reading<readonly Verb[]> => {
-    const known = verbs.filter((verb) => texts.includes(verb));
-    return known.length === texts.length && isSet(texts) ? read(known) : expected(verbsText);
   },
 });
 
@@ -134,7 +103,7 @@ export const guestKeys: readonly EntryKeyRow[] = rows('guest', [
 export const operatorKeys: readonly EntryKeyRow[] = rows('operator', [
   {
     key: 'peers',
-    type: peers,
+    type: certificatePeers,
     required: true,
     purpose: 'who the operators are, as in peers of a listener',
     example: '["uri:spiffe://example/ops/alice"]',
@@ -150,7 +119,7 @@ export const operatorKeys: readonly EntryKeyRow[] = rows('operator', [
   },
   {
     key: 'verbs',
-    type: verbList,
+    type: verbList(operatorVerbs),
     required: true,
     purpose: 'what the operators may do with them',
     example: '["list", "connect"]',

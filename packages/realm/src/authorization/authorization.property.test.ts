@@ -1,3 +1,4 @@
+import { type OperatorVerb, operatorVerbs } from '@kata-agent/catalogue';
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
@@ -13,7 +14,6 @@ import {
 } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import type { Authorization, LiveGuest } from './authorization.js';
-import { type Verb, verbs } from './operator.js';
 import { parseAuthorization } from './parse-authorization.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -52,14 +52,14 @@ const names = ['web', 'batch', 'batch-1', 'batch-2', 'db', 'webx', 'w'];
 interface OperatorText {
   readonly peers: readonly string[];
   readonly guests: readonly string[];
-  readonly verbs: readonly Verb[];
+  readonly verbs: readonly OperatorVerb[];
   readonly methods: readonly string[];
 }
 
 const operatorText: fc.Arbitrary<OperatorText> = fc.record({
   peers: fc.uniqueArray(fc.constantFrom(...peerTexts), { minLength: 1, maxLength: 3 }),
   guests: fc.uniqueArray(fc.constantFrom(...patterns), { minLength: 1, maxLength: 3 }),
-  verbs: fc.uniqueArray(fc.constantFrom(...verbs), { minLength: 1 }),
+  verbs: fc.uniqueArray(fc.constantFrom(...operatorVerbs), { minLength: 1 }),
   methods: fc.uniqueArray(
     fc.constantFrom('ExecProcess', '@stdio', '@pod', 'Describe', 'WatchAudit', 'GetMetrics'),
     { maxLength: 3 },
@@ -100,7 +100,7 @@ test('an operator may do what one of its entries allows, the union, and nothing 
         assert.equal(operator !== undefined, own.length > 0);
         for (const name of names) {
           const about = own.filter(({ guests }) => guests.some((pattern) => fits(pattern, name)));
-          for (const verb of verbs)
+          for (const verb of operatorVerbs)
             assert.equal(
               operator?.may(verb, { name }) ?? false,
               about.some((entry) => entry.verbs.includes(verb)),

@@ -1,12 +1,13 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import { type Certificate, commonNames, formatPin, grantsPeer, type PeerEntry } from '@kata-agent/x509';
-import type { Operator, Verb } from './operator.js';
+import type { Operator } from './operator.js';
 
 /** An `[[operator]]` entry. */
 export interface OperatorEntry {
   readonly peers: readonly PeerEntry[];
   /** Names; the last character of a pattern can be `*`. */
   readonly guests: readonly string[];
-  readonly verbs: ReadonlySet<Verb>;
+  readonly verbs: ReadonlySet<OperatorVerb>;
   /** Of AgentService and of the management service. */
   readonly methods: ReadonlySet<string>;
 }
@@ -19,7 +20,7 @@ export function operatorOf(
   const own = entries.filter(({ peers }) => peers.some((peer) => grantsPeer(peer, certificate)));
   const peer = own.flatMap(({ peers }) => peers).find((each) => grantsPeer(each, certificate));
   if (peer === undefined) return undefined;
-  const allows = (verb: Verb, name: string): readonly OperatorEntry[] =>
+  const allows = (verb: OperatorVerb, name: string): readonly OperatorEntry[] =>
     own.filter(({ verbs, guests }) => verbs.has(verb) && guests.some((pattern) => fits(pattern, name)));
   return {
     name: nameOf(peer, certificate),

@@ -1,15 +1,12 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Guest } from '../guests/guest.js';
-
-/** What an operator can be allowed to do with a guest. */
-export const verbs = ['list', 'connect', 'audit', 'revoke'] as const;
-export type Verb = (typeof verbs)[number];
 
 /** A client that some `[[operator]]` entry names, with the sum of what its entries allow. */
 export interface Operator {
   /** The entry of `peers` that its certificate matches: `uri:spiffe://example/ops/alice`, as the certificate says it. */
   readonly name: string;
   /** Reports whether the operator may do this with the guest. */
-  may(verb: Verb, guest: Pick<Guest, 'name'>): boolean;
+  may(verb: OperatorVerb, guest: Pick<Guest, 'name'>): boolean;
   /**
    * Reports whether the realm may make this call to a guest for the operator: with `relay = "trusted"`.
    *

@@ -1,3 +1,4 @@
+import { type OperatorVerb, operatorVerbs } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
 import { findRelease, isGroupName, isManagementMethod } from '@kata-agent/catalogue';
 import { type Diagnostic, nearest, parseToml, type TomlEntry, type TomlTable } from '@kata-agent/config';
@@ -16,7 +17,6 @@ import { parsePeerEntries, parsePeerEntry, parsePin } from '@kata-agent/x509';
 import type { Authorization } from './authorization.js';
 import { guestKeys, operatorKeys } from './authorization-keys.js';
 import { admit, type GuestEntry, nameFault } from './guest-entry.js';
-import { type Verb, verbs } from './operator.js';
 import { knownName, type OperatorEntry, operatorOf } from './operator-entry.js';
 import { operatorNameFault } from './operator-name.js';
 
@@ -93,7 +93,7 @@ interface GuestValues {
 interface OperatorValues {
   readonly peers?: readonly string[];
   readonly guests?: readonly string[];
-  readonly verbs?: readonly Verb[];
+  readonly verbs?: readonly OperatorVerb[];
   readonly release?: string;
 }
 
@@ -147,7 +147,7 @@ function readOperator(table: TomlTable, report: Report): OperatorEntry | undefin
         'KA1108',
         entry.span,
         'methods has no effect without "connect" in verbs',
-        `add "connect" to verbs, or remove methods; the verbs are ${verbs.join(', ')}`,
+        `add "connect" to verbs, or remove methods; the verbs are ${operatorVerbs.join(', ')}`,
       );
   }
   if (peers === undefined || guests === undefined || allowed === undefined) return undefined;

@@ -1,4 +1,5 @@
-import { type Operator, verbs } from '../authorization/operator.js';
+import { operatorVerbs } from '@kata-agent/catalogue';
+import type { Operator } from '../authorization/operator.js';
 import type { AnyGuest } from '../guests/guest.js';
 import type { CollectedLog, LogState } from '../store/collected-log.js';
 
@@ -44,6 +45,6 @@ export function guestJson(guest: AnyGuest, log: CollectedLog | undefined, operat
             last: log.lastSequence,
             silent: log.isSilent === true,
           },
-    verbs: verbs.filter((verb) => operator.may(verb, guest)),
+    verbs: operatorVerbs.filter((verb) => operator.may(verb, guest)),
   };
 }

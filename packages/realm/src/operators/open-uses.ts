@@ -1,5 +1,6 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import { Slots } from '@kata-agent/admission';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import type { OperatorChecks } from './operator-checks.js';
 import type { OperatorSource, StoredGuest } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
@@ -114,6 +115,6 @@ export class OpenUses {
   }
 }
 
-function verbOf({ kind }: OpenUse): Verb {
+function verbOf({ kind }: OpenUse): OperatorVerb {
   return kind === 'audit' ? 'audit' : 'connect';
 }

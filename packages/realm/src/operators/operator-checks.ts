@@ -1,5 +1,6 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import { entryNames } from '../authorization/guest-entry.js';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import { operatorNameFault } from '../authorization/operator-name.js';
 import { badRequest, HttpError, noSuchGuest } from './http-error.js';
 import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
@@ -24,7 +25,12 @@ export class OperatorChecks {
   }
 
   /** Returns the guest if the operator may do this with it. */
-  guest<G extends StoredGuest>(operator: Operator, verb: Verb, name: string, guest: G | undefined): G {
+  guest<G extends StoredGuest>(
+    operator: Operator,
+    verb: OperatorVerb,
+    name: string,
+    guest: G | undefined,
+  ): G {
     const deny = (reason: string): void => this.#record(operator, verb, guest, false, reason);
     if (guest === undefined || !operator.may('list', guest)) {
       deny(guest === undefined ? `there is no guest '${name}'` : 'the operator lacks the verb list');
@@ -65,24 +71,24 @@ export class OperatorChecks {
   }
 
   /** Records what an operator does. */
-  allowed(operator: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
+  allowed(operator: Operator, verb: OperatorVerb, guest: StoredGuest, reason: string): void {
     this.#record(operator, verb, guest, true, reason);
   }
 
   /** Records what an operator could do before. */
-  ended(operator: Operator, verb: Verb, guest: StoredGuest, reason: string): void {
+  ended(operator: Operator, verb: OperatorVerb, guest: StoredGuest, reason: string): void {
     this.#record(operator, verb, guest, false, reason);
   }
 
   /** Returns the error for an operator that has `what` already. */
-  tooMany(operator: Operator, verb: Verb, guest: StoredGuest, what: string): HttpError {
+  tooMany(operator: Operator, verb: OperatorVerb, guest: StoredGuest, what: string): HttpError {
     this.#record(operator, verb, guest, false, `the operator has ${what}, which is the limit`);
     return new HttpError(429, 'too_many', `you have ${what}, which is the limit: close some`);
   }
 
   #record(
     { name }: Operator,
-    verb: Verb,
+    verb: OperatorVerb,
     guest: StoredGuest | undefined,
     allowed: boolean,
     reason: string,

@@ -1,5 +1,6 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Duplex } from 'node:stream';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import type { OfferedPipe } from '../bus/bus.js';
 import type { AnyGuest, Guest, Guests, RemoteGuest } from '../guests/guest.js';
 import type { CollectedLog } from '../store/collected-log.js';
@@ -51,7 +52,7 @@ export interface GuestLogs {
 /** What the realm has decided about a request of an operator. */
 export interface Decision {
   readonly operator: string;
-  readonly verb: Verb;
+  readonly verb: OperatorVerb;
   /** Absent: a guest that does not exist, or the list of all. */
   readonly guest?: StoredGuest;
   /** A call, where the relay is trusted. */

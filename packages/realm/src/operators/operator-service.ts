@@ -1,6 +1,7 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import { RemoteRefusedError } from '../bus/bus.js';
 import type { AnyGuest, Guest } from '../guests/guest.js';
 import { certificatesOf } from './certificates-of.js';
@@ -241,7 +242,7 @@ export class OperatorService {
     return guestJson(guest, this.#context.logs.stateOf(guest.id), operator);
   }
 
-  #liveGuest(operator: Operator, verb: Verb, name: string): AnyGuest {
+  #liveGuest(operator: Operator, verb: OperatorVerb, name: string): AnyGuest {
     return this.#checks.guest(operator, verb, name, this.#context.guests.find(name));
   }
 }

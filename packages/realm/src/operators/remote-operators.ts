@@ -1,6 +1,7 @@
+import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Duplex } from 'node:stream';
 import { callAtEnd } from '@kata-agent/admission';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
 import type { Guest } from '../guests/guest.js';
 import { httpErrorOf } from './http-error-of.js';
@@ -127,7 +128,7 @@ export class RemoteOperators {
     else await splice(stream, opened, bytes);
   }
 
-  #operator(source: OperatorSource, verb: Verb, guest: StoredGuest): Operator {
+  #operator(source: OperatorSource, verb: OperatorVerb, guest: StoredGuest): Operator {
     const { checks } = this.#parts;
     return this.#refusing(() => {
       const operator = checks.operator(source);

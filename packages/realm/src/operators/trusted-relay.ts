@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { type DescService, fromBinary } from '@bufbuild/protobuf';
 import { Slots } from '@kata-agent/admission';
+import { isManagementMethod, type OperatorVerb, verbsThatOpen } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { Management, RevokePeerRequestSchema } from '@kata-agent/protocol/management';
@@ -15,7 +16,7 @@ import {
   type ServerInterceptor,
   TtrpcError,
 } from '@kata-agent/ttrpc';
-import type { Operator, Verb } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator.js';
 import type { Guest } from '../guests/guest.js';
 import type { Decisions, OperatorContext, OperatorSource } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
@@ -111,13 +112,10 @@ export class TrustedRelay {
     if (operator === undefined || !operator.may('list', guest) || !operator.may('connect', guest))
       return this.#deny(connection, 'connect', method, 'the operator may no longer connect to this guest');
     if (descriptor === Health) return undefined;
-    const verb =
-      descriptor === Management && method === Management.method.revokePeer.name ? 'revoke' : 'connect';
-    if (!mayMake(operator, verb, method, guest)) {
-      const why = verb === 'revoke' ? 'lacks the verb revoke' : 'has no entry in methods';
-      return this.#deny(connection, verb, method, `the operator ${why} for this guest`);
-    }
-    if (verb === 'revoke' && this.#wouldRevokeRealm(payload))
+    const denial = denialOf(operator, descriptor, method, guest);
+    if (denial !== undefined)
+      return this.#deny(connection, denial.verb, method, `the operator ${denial.why} for this guest`);
+    if (method === Management.method.revokePeer.name && this.#wouldRevokeRealm(payload))
       return {
         error: new TtrpcError(Code.InvalidArgument, `${method} names the realm, which would lose the guest`),
       };
@@ -141,7 +139,7 @@ export class TrustedRelay {
     }
   }
 
-  #deny({ operator, guest }: TrustedConnection, verb: Verb, method: string, reason: string): Refusal {
+  #deny({ operator, guest }: TrustedConnection, verb: OperatorVerb, method: string, reason: string): Refusal {
     this.#decisions.record({ operator, verb, guest, method, allowed: false, reason });
     return { error: new TtrpcError(Code.PermissionDenied, `${method} is denied by the realm: ${reason}`) };
   }
@@ -177,8 +175,24 @@ export class TrustedRelay {
   }
 }
 
-function mayMake(operator: Operator, verb: Verb, method: string, guest: Guest): boolean {
-  return verb === 'revoke' ? operator.may('revoke', guest) : operator.mayCall(method, guest);
+/**
+ * Returns why an operator may not make a call, and the verb that it needs; undefined if it may. A guest whose relay is operator-tls
+ * decides by the same table. A method that connect does not open needs no entry in `methods`, which are those of connect.
+ */
+function denialOf(
+  operator: Operator,
+  service: DescService,
+  method: string,
+  guest: Guest,
+): { readonly verb: OperatorVerb; readonly why: string } | undefined {
+  const opening: readonly OperatorVerb[] =
+    service === Management && isManagementMethod(method) ? verbsThatOpen(method) : ['connect'];
+  const [first = 'connect'] = opening;
+  if (opening.includes('connect'))
+    return operator.mayCall(method, guest) ? undefined : { verb: 'connect', why: 'has no entry in methods' };
+  return opening.some((verb) => operator.may(verb, guest))
+    ? undefined
+    : { verb: first, why: `lacks the verb ${first}` };
 }
 
 /** A channel that the realm has closed ends calls with CANCELED: to operators, the guest is gone. */

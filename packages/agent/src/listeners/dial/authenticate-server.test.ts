@@ -36,7 +36,6 @@ const handshake = { authorized: true, resumed: false, alpnProtocol: 'http/1.1', 
 const expected = {
   host: 'realm.example',
   pins: [] as readonly string[],
-  isRevoked: () => false,
   now: 1_500_000,
 };
 
@@ -73,7 +72,6 @@ for (const [what, change, other, said, known] of [
   ['before its time', {}, { now: 999_999 }, /not yet valid/, true],
   ['after its time', {}, { now: 2_000_000 }, /expired/, true],
   ['with another key', {}, { pins: [`spki:sha256:${'0'.repeat(64)}`] }, /not in pins/, true],
-  ['that is revoked', {}, { isRevoked: () => true }, /revoked/, true],
 ] as const)
   test(`a server ${what} is refused`, () => {
     assert.throws(

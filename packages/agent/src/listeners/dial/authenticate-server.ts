@@ -17,14 +17,13 @@ interface ExpectedServer {
   readonly host: string;
   /** `spki:sha256:HEX`, of which one must match; none: any key. */
   readonly pins: readonly string[];
-  readonly isRevoked: (certificate: Certificate) => boolean;
   /** Wall time, in milliseconds of the epoch. */
   readonly now: number;
 }
 
 /** Returns the certificate of an accepted server. Throws a DialFailure. */
 export function authenticateServer(handshake: ServerHandshake, expected: ExpectedServer): Certificate {
-  const { host, pins, isRevoked, now } = expected;
+  const { host, pins, now } = expected;
   const refused = (text: string, certificate?: Certificate): DialFailure =>
     new DialFailure(text, { refused: true, ...(certificate === undefined ? {} : { certificate }) });
   if (!handshake.authorized || handshake.certificate === undefined)
@@ -40,8 +39,6 @@ export function authenticateServer(handshake: ServerHandshake, expected: Expecte
   if (now >= certificate.notAfter) throw refused("the server's certificate has expired", certificate);
   if (pins.length > 0 && !pins.includes(formatPin(certificate.spki)))
     throw refused("the server's key is not in pins", certificate);
-  if (isRevoked(certificate))
-    throw refused("the server's certificate is revoked: by RevokePeer", certificate);
   return certificate;
 }
 

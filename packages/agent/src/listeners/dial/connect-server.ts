@@ -14,7 +14,6 @@ export interface ServerOptions {
   /** By `serverContext`. */
   readonly context: SecureContext;
   readonly pins: readonly string[];
-  readonly isRevoked: (certificate: Certificate) => boolean;
   /** Returns the wall time in milliseconds of the epoch. */
   readonly now: () => number;
 }
@@ -50,7 +49,7 @@ export interface ServerConnection {
  * that the environment changes. Rejects with a DialFailure.
  */
 export async function connectServer(options: ServerOptions, signal: AbortSignal): Promise<ServerConnection> {
-  const { address, proxy, context, pins, isRevoked, now } = options;
+  const { address, proxy, context, pins, now } = options;
   const { host, port } = address;
   const socket = proxy === undefined ? undefined : await connectProxy(proxy, address, signal);
   const stream = connect({
@@ -77,7 +76,7 @@ export async function connectServer(options: ServerOptions, signal: AbortSignal)
           alpnProtocol: stream.alpnProtocol,
           certificate: stream.getPeerX509Certificate()?.raw,
         };
-        const certificate = authenticateServer(handshake, { host, pins, isRevoked, now: now() });
+        const certificate = authenticateServer(handshake, { host, pins, now: now() });
         stream.setNoDelay(true);
         resolve({ stream, certificate });
       } catch (error) {

@@ -2,11 +2,9 @@ import type { TLSSocket } from 'node:tls';
 import { callAtEnd } from '@kata-agent/admission';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
-import type { Certificate } from '@kata-agent/x509';
 import type { Caller, Realm } from '../caller.js';
 import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
-import { revokes } from '../tls/revocations.js';
 import { identityOf } from '../tls/tls-identity.js';
 import { backoffMs } from './backoff.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
@@ -48,23 +46,17 @@ export class DialOut implements Listener {
   readonly #failures: DialFailures;
   readonly #realm: Realm;
   readonly #closing = new AbortController();
-  #live: { readonly stream: TLSSocket; readonly certificate: Certificate; why?: string } | undefined;
+  #live: { readonly stream: TLSSocket; why?: string } | undefined;
 
   /** Throws a TlsSettingError if `server_ca`, or `client_ca` or `client_crl` of the operators, is not valid. */
   constructor(options: DialOutOptions) {
-    const { name, address: text, dial, own, revocations, audit, log } = options;
+    const { name, address: text, dial, own, audit, log } = options;
     const address = dialAddress(text);
     if (address === undefined) throw new TypeError(`${text} is not an https:// address`);
     this.#options = options;
-    this.#server = dialledServer(address, dial, { own, revocations });
+    this.#server = dialledServer(address, dial, { own });
     this.#failures = new DialFailures({ name, address: text, host: address.host }, audit, log);
     this.#realm = this.#makeRealm();
-    revocations.watch((revocation) => {
-      const live = this.#live;
-      if (live === undefined || !revokes(revocation, live.certificate)) return 0;
-      this.#end('its certificate is revoked');
-      return 1;
-    });
   }
 
   /** Makes the first attempt, and returns at once. */
@@ -134,6 +126,7 @@ export class DialOut implements Listener {
       server: this.#server,
       timeoutMs: dial.handshakeTimeoutMs,
       callers: dial.relay.callers,
+      operators: dial.relay.operators,
       connections: limits.connections,
       failures: this.#failures,
       closing: this.#closing.signal,
@@ -143,7 +136,7 @@ export class DialOut implements Listener {
 
   /** Serves a connection until it closes. Its first call is answered after the connection is recorded. */
   async #serve({ stream, certificate }: ServerConnection): Promise<void> {
-    const { name, dial, records, log, serve, times } = this.#options;
+    const { name, dial, revocations, records, log, serve, times } = this.#options;
     const caller: Caller = {
       listener: name,
       peer: serverText(this.#server.address.host, certificate),
@@ -158,12 +151,12 @@ export class DialOut implements Listener {
     // A caller may end its requests and still get the replies.
     stream.allowHalfOpen = true;
     await recordUntilClosed(records, stream, caller, `the server is dialled; relay = "${dial.relay.kind}"`);
-    // Also one that was revoked meanwhile.
-    if (this.#closing.signal.aborted || this.#server.isRevoked(certificate)) stream.destroy();
+    if (this.#closing.signal.aborted) stream.destroy();
     if (stream.destroyed) return closed;
-    this.#live = { stream, certificate };
+    this.#live = { stream };
     const quiet = times?.silenceMs ?? silenceMs;
     const cancels = [
+      revocations.addServer(name, certificate),
       callAtEnd(certificate.notAfter - Date.now(), () => this.#end('its certificate has expired')),
       endAfterSilence(
         quiet,

@@ -7,7 +7,7 @@ import type { DialContext } from './dial-context.js';
 export function dialledServer(
   address: DialAddress,
   dial: Pick<DialSettings, 'serverCa' | 'pins' | 'proxy'>,
-  { own, revocations }: Pick<DialContext, 'own' | 'revocations'>,
+  { own }: Pick<DialContext, 'own'>,
 ): ServerOptions {
   const proxy = dial.proxy === undefined ? undefined : proxyAddress(dial.proxy);
   return {
@@ -15,7 +15,6 @@ export function dialledServer(
     ...(proxy === undefined ? {} : { proxy }),
     context: serverContext(readCas('server_ca', [dial.serverCa]), own),
     pins: dial.pins,
-    isRevoked: (certificate) => revocations.has(certificate),
     now: Date.now,
   };
 }

@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { callAtEnd, keepAliveMs, Slots, unacknowledgedMs } from '@kata-agent/admission';
-import type { CallerSettings, PeerList } from '@kata-agent/config';
-import type { Certificate } from '@kata-agent/x509';
+import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
 import type { Caller } from '../caller.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import { recordUntilClosed } from '../connection-records.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
-import { revokes } from '../tls/revocations.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
 import { TokenBucket } from '../tls/token-bucket.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
@@ -15,6 +13,7 @@ import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
+import { operatorRights } from './operator-rights.js';
 import { TooManyConnections } from './too-many-connections.js';
 
 /**
@@ -29,6 +28,7 @@ interface RelayedOptions extends DialContext {
   readonly timeoutMs: number;
   readonly callers: CallerSettings;
   readonly peers: readonly PeerList[];
+  readonly operators: readonly OperatorGrant[] | undefined;
   /** The maximum of connections, with the attempts to make one. */
   readonly connections: number;
   readonly failures: DialFailures;
@@ -50,25 +50,21 @@ export class RelayedConnections {
   /** The server chooses when, and a handshake with it costs as much as one of an operator. */
   readonly #rate: TokenBucket;
   /** The connections to the server, each until it closes. */
-  readonly #open = new Map<TLSSocket, Certificate>();
+  readonly #open = new Set<TLSSocket>();
 
   /** Throws a TlsSettingError if a certificate or CRL of `callers` is not valid. */
   constructor(options: RelayedOptions) {
-    const { server, closing, revocations, callers } = options;
+    const { server, closing, callers, operators } = options;
     this.#options = options;
     this.#rate = new TokenBucket(callers.limits.handshakesPerSecond, performance.now());
     this.#via = `via ${serverText(server.address.host, undefined)}`;
     this.#engine = createCallersEngine({
       ...options,
       via: this.#via,
+      rightsOf: operatorRights(operators),
       serve: (stream, caller) => void this.#serve(stream, caller),
     });
     closing.addEventListener('abort', () => this.#engine.close());
-    revocations.watch((revocation) => {
-      const revoked = [...this.#open].filter(([, certificate]) => revokes(revocation, certificate));
-      for (const [stream] of revoked) this.#end(stream, 'is revoked');
-      return revoked.length;
-    });
   }
 
   /**
@@ -104,9 +100,9 @@ export class RelayedConnections {
   }
 
   #accept({ stream, certificate }: ServerConnection): void {
-    this.#open.set(stream, certificate);
+    this.#open.add(stream);
     const left = certificate.notAfter - Date.now();
-    const cancel = callAtEnd(left, () => this.#end(stream, 'has expired'));
+    const cancel = callAtEnd(left, () => this.#expire(stream));
     stream.once('close', () => {
       cancel();
       this.#open.delete(stream);
@@ -116,8 +112,6 @@ export class RelayedConnections {
     this.#options.limitUnacknowledged(stream, unacknowledgedMs);
     // All connections count as those of one client: their addresses are that of the server.
     this.#engine.accept(stream, this.#via);
-    // It may have been revoked during the Upgrade.
-    if (this.#options.server.isRevoked(certificate)) this.#end(stream, 'is revoked');
   }
 
   /** Serves an operator. The first call is answered after the connection is recorded. */
@@ -156,10 +150,14 @@ export class RelayedConnections {
     stream.destroy();
   }
 
-  #end(stream: TLSSocket, why: 'is revoked' | 'has expired'): void {
-    this.#options.log('info', `closed a connection of an operator: the certificate of the server ${why}`, {
-      listener: this.#options.name,
-    });
+  #expire(stream: TLSSocket): void {
+    this.#options.log(
+      'info',
+      'closed a connection of an operator: the certificate of the server has expired',
+      {
+        listener: this.#options.name,
+      },
+    );
     stream.destroy();
   }
 }

@@ -2,9 +2,9 @@ import type { TLSSocket } from 'node:tls';
 import type { Turns } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
-import { parsePeerEntries } from '@kata-agent/x509';
+import { type Certificate, parsePeerEntries } from '@kata-agent/x509';
 import type { Log } from '../../startup/log.js';
-import type { Caller } from '../caller.js';
+import type { Caller, OperatorRights } from '../caller.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import { rarely } from '../rarely.js';
 import type { OwnIdentity } from './own-identity.js';
@@ -23,6 +23,8 @@ export interface CallersOptions {
   readonly turns?: Turns;
   /** How all connections come, in records: `via https realm.example`. Absent: each from its address. */
   readonly via?: string;
+  /** What a caller may do, by its certificate. Absent: the lists of the listener decide alone. */
+  readonly rightsOf?: (certificate: Certificate) => OperatorRights;
   readonly log: Log;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly serve: (stream: TLSSocket, caller: Caller) => void;
@@ -33,7 +35,7 @@ export interface CallersOptions {
  * if a certificate or CRL is not valid.
  */
 export function createCallersEngine(options: CallersOptions): TlsEngine {
-  const { name, peers, callers, own, revocations, turns, via, log, audit, serve } = options;
+  const { name, peers, callers, own, revocations, turns, via, rightsOf, log, audit, serve } = options;
   const refused = rarely((times, peer) =>
     log('warn', 'closed TLS connections before they were served', {
       code: 'KA3203',
@@ -58,6 +60,7 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
         listener: name,
         peer: withVia(peerText(peer)),
         identity: peer.identity,
+        ...(rightsOf === undefined ? {} : { rights: rightsOf(peer.certificate) }),
         exporter: () => channelBinding(stream),
       }),
     onRefusal: ({ remote, text, peer }) => {

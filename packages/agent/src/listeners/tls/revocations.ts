@@ -21,11 +21,25 @@ export class TooManyRevocations extends Error {
 
 /**
  * The revocations since the agent started, of all listeners. They only grow, so that no call gives access back; a new
- * boot begins without them.
+ * boot begins without them. They concern callers, not servers that the agent dials: one operator would cut off all others, and
+ * what collects the audit log (S44).
  */
 export class Revocations {
   readonly #revoked: Revocation[] = [];
+  readonly #servers = new Set<{ readonly listener: string; readonly certificate: Certificate }>();
   readonly #listeners: ((revocation: Revocation) => number)[] = [];
+
+  /** Notes the certificate of a server that a listener has dialled, until the function that is returned is called. */
+  addServer(listener: string, certificate: Certificate): () => void {
+    const server = { listener, certificate };
+    this.#servers.add(server);
+    return () => void this.#servers.delete(server);
+  }
+
+  /** Returns the listener whose connected server a revocation names; undefined if it names none. */
+  serverNamed(revocation: Revocation): string | undefined {
+    return [...this.#servers].find(({ certificate }) => revokes(revocation, certificate))?.listener;
+  }
 
   /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
   add(revocation: Revocation): number {

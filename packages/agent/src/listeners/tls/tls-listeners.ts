@@ -86,7 +86,7 @@ export class TlsListeners {
     const place = dialAddress(address);
     if (place === undefined || dial === undefined)
       throw new TypeError(`the listener ${name} dials no server`);
-    return applied(name, () => dialledServer(place, dial, { own: this.#own, revocations: this.revocations }));
+    return applied(name, () => dialledServer(place, dial, { own: this.#own }));
   }
 
   #engine(options: TlsListenerOptions): TlsEngine {
