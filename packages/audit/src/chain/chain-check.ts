@@ -27,6 +27,8 @@ export class ChainCheck {
   removed: Summary | undefined;
   /** Sequence number of the record that has the hash of the kept records. */
   keptNamedBy: number | undefined;
+  /** What explains that the log does not begin with record 1: the first record that says so. Undefined if nothing does, or need. */
+  removalNamedBy: Removal | undefined;
   readonly #anchor: Position | undefined;
   readonly #removals: Removal[] = [];
   #anchorSeen = false;
@@ -90,6 +92,7 @@ export class ChainCheck {
     this.#checkStart();
     for (const problem of kept.inPlace?.problems ?? []) this.#list(problem);
     const start = this.#start?.sequence ?? 0;
+    if (start > 0) this.removalNamedBy = this.#removals.find(({ removed }) => removed.last.sequence >= start);
     this.keptNamedBy = removalOf(kept, this.#removals, start)?.sequence;
     const problem = keptProblem(kept, this.#removals, start);
     if (problem !== undefined) this.#whole(problem);

@@ -43,8 +43,7 @@ export async function verify(file: string, options: VerifyOptions = {}): Promise
     await closeAll(segments);
   }
   check.end({ inPlace, next: await checkNextKept(file, options.head) });
-  const checkpoint =
-    options.checkpoint && checkCheckpoint(options.checkpoint, reader?.trees() ?? [], check.keptNamedBy);
+  const checkpoint = options.checkpoint && checkCheckpoint(options.checkpoint, reader?.trees() ?? [], check);
   return {
     ok: check.problems.length === 0 && checkpoint?.problem === undefined,
     ...(checkpoint === undefined ? {} : { checkpoint }),

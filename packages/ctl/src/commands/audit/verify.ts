@@ -22,7 +22,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. What only a record after the checkpoint explains is a failure too: that rotation removed records, and which ones it retained. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
@@ -112,18 +112,13 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
 
 function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): readonly string[] {
   if (checked === undefined) return [];
-  const { origin, size, last, removed, coversKept, witnesses, trust, problem } = checked;
+  const { origin, size, last, removed, witnesses, trust, problem } = checked;
   const gone = removed === 0 ? '' : `, of which ${removed} were removed by rotation`;
   const range = last === undefined ? '' : `, to record ${last}${gone}`;
   const worth = trust === undefined ? '' : `: ${trustText(trust)}`;
   return [
     `checkpoint of ${origin}: ${size} records${range}${worth}`,
     ...witnesses.map(({ name, time }) => `cosigned by ${name} at ${timeText(time)}`),
-    ...(coversKept === false
-      ? [
-          'the checkpoint does not cover the retained records: they, and which ones, may have been forged after it',
-        ]
-      : []),
     ...(problem === undefined ? [] : [style.red(`checkpoint: ${problem}`)]),
   ];
 }
