@@ -12,6 +12,8 @@ export interface ReportedKey {
   readonly kind: 'snp' | 'tdx';
   /** Its name in hex; undefined: the claims name none. */
   readonly ak: string | undefined;
+  /** A link of the report that is waived, and on which its claims rest. */
+  readonly unproven?: string;
 }
 
 /** What says that a key is of a TPM that the verifier trusts. */
@@ -43,12 +45,17 @@ export function checkTpmRoot(
   if (chain !== undefined && typeof chain !== 'string') return rootedByChain(chain, collateral, at);
   if (roots.reports && reported !== undefined)
     return [
-      reported.ak === ak
-        ? ok(name, `rooted: the claims that the ${reported.kind} report binds name the key`)
-        : failed(
+      reported.ak === ak && reported.unproven !== undefined
+        ? notChecked(
             name,
-            `the claims that the ${reported.kind} report binds name the key ${reported.ak ?? 'none'}, and the quote is by ${ak}`,
-          ),
+            `the claims that the ${reported.kind} report binds name the key, and rest on ${reported.unproven}, which is waived`,
+          )
+        : reported.ak === ak
+          ? ok(name, `rooted: the claims that the ${reported.kind} report binds name the key`)
+          : failed(
+              name,
+              `the claims that the ${reported.kind} report binds name the key ${reported.ak ?? 'none'}, and the quote is by ${ak}`,
+            ),
     ];
   if (chain !== undefined) return [failed(name, chain)];
   return [

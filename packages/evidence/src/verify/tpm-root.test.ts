@@ -224,6 +224,7 @@ function verifyReported(
   parts: Parts,
   reports: boolean,
   change: (report: Buffer) => void = () => {},
+  more: { readonly waive?: readonly string[]; readonly snp?: undefined } = {},
 ): Verification {
   const snp = makeSnp(template);
   const bundle = makeBundle(parts);
@@ -243,6 +244,7 @@ function verifyReported(
         configurations: values.configurations,
         tpm_roots: { reports },
         snp: [makeValues(template)],
+        ...more,
       }),
     ),
   );
@@ -269,4 +271,17 @@ test('a key that the claims of a verified report name is rooted, if the values f
   // A report that is not verified roots nothing.
   const debug = verifyReported(named, true, (report) => report.writeBigUInt64LE(0xb_0000n, At.policy));
   assert.equal(debug.links.find(({ name }) => name === 'tpm.root')?.state, 'not checked');
+});
+
+test('a key is not rooted by a report of which a link is waived that its claims rest on (S45)', () => {
+  const named = { claims: { tpmAk: akName } };
+  const waiving = (waive: readonly string[]): Verification =>
+    verifyReported(named, true, undefined, { waive, snp: undefined });
+  const { verdict, links } = waiving(['snp.values']);
+  assert.match(
+    verdict,
+    /tpm\.root is not checked: .*rest on snp\.values, which is waived/,
+    JSON.stringify(links),
+  );
+  assert.equal(waiving(['snp.values', 'tpm.root']).verdict, 'verified');
 });

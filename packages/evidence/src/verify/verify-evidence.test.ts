@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { type Bundle, encodeBundle, parseBundle, type TpmBundle } from '../bundle/bundle.js';
-import { claimsDigest } from '../claims/claims.js';
+import { claimsDigest, reportDataOf } from '../claims/claims.js';
+import { parseCollateral } from '../collateral/collateral.js';
 import { keysEvent, separatorEvent } from '../events/agent-event.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import {
@@ -15,7 +16,8 @@ import {
   startEvents,
   values,
 } from '../testing/soft-tpm.js';
-import { makeCase } from '../testing/tdx-platform.js';
+import { At, makeCase, makeQuote } from '../testing/tdx-platform.js';
+import { parseTdxValues } from '../tdx/values.js';
 import { attribute } from '../tpm/tpm-structures.js';
 import { type Verification, verifyEvidence } from './verify-evidence.js';
 
@@ -273,4 +275,51 @@ test('reports of SNP and TDX are verified, and the log of RTMR 3 is replayed', (
     ({ name }) => name === 'tdx.event-log',
   );
   assert.equal(without?.state, 'not checked');
+});
+
+/** Evidence of a genuine TDX guest that has measured nothing into RTMR 3: its own report data, and no log. */
+function unmeasured(waive: readonly string[]): Verification {
+  const bundle = { ...makeBundle(), eventLogs: { tpm: [], rtmr: [] } };
+  const template = { version: 5, form: '1.5' } as const;
+  const {
+    tcbInfos,
+    qeIdentities,
+    certificates,
+    lists,
+    at,
+    roots,
+    quotingEnclave,
+    mrConfigId,
+    values: tuples,
+  } = makeCase(template);
+  const quote = makeQuote(template, {
+    body: (report) => report.set(reportDataOf(bundle.claims), At.reportData),
+  });
+  const files = [...tcbInfos, ...qeIdentities, ...certificates, ...lists];
+  const collateral = parseCollateral(new Map(files.map((bytes, index) => [`${index}`, bytes])));
+  return verifyEvidence(
+    { ...bundle, evidence: [{ kind: 'tdx', quote }] },
+    { ...values, accept: ['tdx'], tdx: parseTdxValues(tuples), waive },
+    expected,
+    {
+      collateral,
+      intel: { roots, quotingEnclave },
+      ...(at === undefined ? {} : { at }),
+      ...(mrConfigId === undefined ? {} : { mrConfigId }),
+    },
+  );
+}
+
+test('to waive a log is not to waive what rests on it: each is named, or costs the verdict (S45)', () => {
+  const broken = (...waive: readonly string[]): readonly string[] =>
+    unmeasured(waive)
+      .links.filter(({ state, waived }) => state !== 'ok' && !waived)
+      .map(({ name, state, what }) => `${name} ${state}: ${what}`);
+  const rests = 'not checked: rests on tdx.event-log, which is not checked: nothing was measured';
+  assert.deepEqual(broken('tdx.event-log'), [`tdx.configuration ${rests}`, `tdx.keys ${rests}`]);
+  assert.equal(unmeasured(['tdx.event-log']).verified, false);
+  assert.deepEqual(broken('tdx.event-log', 'tdx.configuration'), [`tdx.keys ${rests}`]);
+  // What rests on it can be waived by name, and not without it.
+  assert.match(broken('tdx.configuration', 'tdx.keys')[0] ?? '', /^tdx\.event-log not checked/);
+  assert.equal(unmeasured(['tdx.event-log', 'tdx.configuration', 'tdx.keys']).verdict, 'verified');
 });

@@ -9,7 +9,7 @@ import { parseSnpCertificateTable } from '../snp/certificate-table.js';
 import type { SnpRoot } from '../snp/roots.js';
 import { verifySnp } from '../snp/verify-snp.js';
 import { withoutPadding } from '../tdx/quote.js';
-import { verifyTdx } from '../tdx/verify-tdx.js';
+import { type TdxExpectation, verifyTdx } from '../tdx/verify-tdx.js';
 import type { ReportedKey } from '../tpm/tpm-root.js';
 import { verifyTpm } from '../tpm/verify-tpm.js';
 import type { ReferenceValues } from './values.js';
@@ -26,6 +26,8 @@ export interface VerifierInputs {
   readonly at?: number;
   /** AMD's unless set. */
   readonly amdRoots?: readonly SnpRoot[];
+  /** Intel's unless set. */
+  readonly intel?: Pick<TdxExpectation, 'roots' | 'quotingEnclave'>;
 }
 
 /** The result of a verification. */
@@ -90,12 +92,19 @@ function reportedKey(
     links.get(each)?.every((link) => link.state === 'ok' || isWaived(link, values)),
   );
   if (kind === undefined) return undefined;
+  const unproven = links.get(kind)?.find(({ state, name }) => state !== 'ok' && !isOfCertificates(name));
+  const known = unproven === undefined ? { kind } : { kind, unproven: unproven.name };
   try {
-    return { kind, ak: parseClaims(claims).tpmAk };
+    return { ...known, ak: parseClaims(claims).tpmAk };
   } catch (error) {
-    if (error instanceof EvidenceFormError) return { kind, ak: undefined };
+    if (error instanceof EvidenceFormError) return { ...known, ak: undefined };
     throw error;
   }
+}
+
+/** Links about the time of certificates: without them a report is still of this hardware and this software. */
+function isOfCertificates(name: string): boolean {
+  return /\.(validity|revocation)$/.test(name);
 }
 
 function isWaived({ state, name }: Link, { waive }: ReferenceValues): boolean {
@@ -158,7 +167,7 @@ function tdxLinksOf(
   { quote }: TdxBundle,
   { claims, eventLogs }: Bundle,
   { tdx }: ReferenceValues,
-  { mrConfigId, collateral, at }: VerifierInputs,
+  { mrConfigId, collateral, at, intel = {} }: VerifierInputs,
 ): readonly Link[] {
   const verification = verifyTdx(withoutPadding(quote), {
     reportData: reportDataOf(claims),
@@ -166,6 +175,7 @@ function tdxLinksOf(
     values: tdx,
     collateral,
     at,
+    ...intel,
   });
   return [...verification.links, checkRtmr(eventLogs.rtmr, verification.quote.report.rtmrs[rtmr])];
 }
@@ -214,9 +224,19 @@ function verifySaid(
     links: [
       ...verifyClaims(bundle, claims, expected, values.configurations),
       ...(uses('tpm') ? verifyMeasuredEvents('tpm', tpm, claims, values.register) : []),
-      ...(uses('tdx') && rtmr.length > 0 ? verifyMeasuredEvents('tdx', rtmr, claims, rtmrIndex) : []),
+      ...(uses('tdx')
+        ? rtmr.length > 0
+          ? verifyMeasuredEvents('tdx', rtmr, claims, rtmrIndex)
+          : unmeasured('tdx')
+        : []),
     ],
   };
+}
+
+/** What rests on an event log that there is none of: to waive the log is not to waive these. */
+function unmeasured(kind: 'tdx'): readonly Link[] {
+  const what = `rests on ${kind}.event-log, which is not checked: nothing was measured`;
+  return [notChecked(`${kind}.configuration`, what), notChecked(`${kind}.keys`, what)];
 }
 
 function verdictOf(links: readonly (Link & { readonly waived: boolean })[], verified: boolean): string {
