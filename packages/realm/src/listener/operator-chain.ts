@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { Certificate } from '@kata-agent/x509';
+import { type Certificate, pathFault } from '@kata-agent/x509';
 import { operatorFault } from './authenticate-operator.js';
 import type { OperatorCa } from './operator-ca.js';
 import { certificateOf } from './tls-peer.js';
@@ -29,12 +29,15 @@ export function verifyOperatorChain(
       .map((bytes) => new X509Certificate(bytes))
       .filter(({ raw }) => crl.length === 0 || !isRevoked(raw, revokes));
     const roots = ca.map((pem) => new X509Certificate(pem));
-    if (own !== undefined && leadsToRoot(new X509Certificate(own), between, roots, now)) return certificate;
+    if (own === undefined) return noChain;
+    const fault = chainFault(new X509Certificate(own), between, roots, now);
+    return fault ?? certificate;
   } catch (error) {
     return `the certificates cannot be read: ${(error as Error).message}`;
   }
-  return "no chain leads from the operator's certificate to --operator-ca";
 }
+
+const noChain = "no chain leads from the operator's certificate to --operator-ca";
 
 /** What cannot be parsed here counts as revoked. */
 function isRevoked(bytes: Buffer, revokes: OperatorCa['revokes']): boolean {
@@ -42,27 +45,39 @@ function isRevoked(bytes: Buffer, revokes: OperatorCa['revokes']): boolean {
   return typeof certificate === 'string' || revokes(certificate);
 }
 
-/** Goes from issuer to issuer, to each once: certificates that have signed each other cost no more than others. */
-function leadsToRoot(
+/** Certificates that have signed each other lead to more paths than can be tried. */
+const mostSteps = 256;
+
+/**
+ * Returns why no path leads to a root, or the fault of the first one that does; undefined if one has none: as the handshake with another
+ * replica has decided by OpenSSL.
+ */
+function chainFault(
   own: X509Certificate,
   between: readonly X509Certificate[],
   roots: readonly X509Certificate[],
   now: number,
-): boolean {
+): string | undefined {
   const signs = (issuer: X509Certificate, certificate: X509Certificate): boolean =>
     issuer.ca &&
     Date.parse(issuer.validFrom) <= now &&
     now < Date.parse(issuer.validTo) &&
     certificate.checkIssued(issuer) &&
     certificate.verify(issuer.publicKey);
-  let reached = [own];
-  let left = between;
-  while (reached.length > 0) {
-    const from = reached;
-    if (roots.some((root) => from.some((certificate) => signs(root, certificate)))) return true;
-    reached = left.filter((issuer) => from.some((certificate) => signs(issuer, certificate)));
-    const found = new Set(reached);
-    left = left.filter((issuer) => !found.has(issuer));
-  }
-  return false;
+  let first: string | undefined;
+  let steps = 0;
+  const leads = (path: readonly X509Certificate[]): boolean => {
+    const last = path.at(-1) ?? own;
+    for (const root of roots) {
+      if (!signs(root, last)) continue;
+      const fault = pathFault([...path, root].map(({ raw }) => raw));
+      if (fault === undefined) return true;
+      first ??= fault;
+    }
+    return between.some((issuer) => {
+      steps += 1;
+      return steps <= mostSteps && !path.includes(issuer) && signs(issuer, last) && leads([...path, issuer]);
+    });
+  };
+  return leads([own]) ? undefined : (first ?? noChain);
 }

@@ -56,7 +56,8 @@ export function parseCertificate(bytes: Uint8Array): Certificate {
   };
 }
 
-function parseUsages(content: Uint8Array): readonly string[] {
+/** Parses the value of the extension extKeyUsage. Throws a CertificateError. */
+export function parseUsages(content: Uint8Array): readonly string[] {
   const what = 'the extended key usage';
   const outer = new DerReader(content);
   const reader = outer.inside(Tag.Sequence, what);
