@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Client } from '@kata-agent/ttrpc';
 import type { Management } from '@kata-agent/protocol/management';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { type DialledIn, DialServer } from '../harness/dial-server.js';
-import { connectOperator, type Operator } from '../harness/operator.js';
+import { connectOperator, openRelayed, type Operator, speakTls } from '../harness/operator.js';
+import { repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { until } from '../harness/tls-engine.js';
+
+const { slowChain } = (await import(`${repository}bench/dist/slow-chain.js`)) as {
+  readonly slowChain: (bytes: number) => { readonly cert: string; readonly key: string };
+};
 
 const realmCa = new Authority('realm CA');
 const operatorCa = new Authority('operator CA');
@@ -68,8 +74,8 @@ client_ca = ${JSON.stringify(operatorCa.pem)}
     return new Guest(server, agent, await server.next());
   }
 
-  operator(options: ClientCertificate): Promise<Operator> {
-    return connectOperator(this.server, this.control, options);
+  operator(options: ClientCertificate, label?: Uint8Array): Promise<Operator> {
+    return connectOperator(this.server, this.control, options, label);
   }
 
   async stop(): Promise<void> {
@@ -86,12 +92,12 @@ client_ca = ${JSON.stringify(operatorCa.pem)}
   }
 }
 
-async function watches(management: Client<typeof Management>): Promise<string> {
-  const reading = (async () => {
-    for await (const { records } of management.watchAudit({ from: 1n })) if (records.length > 0) return;
-    throw new Error('no records');
-  })();
-  return (await answerOf(reading)).code;
+/** Returns how a watcher begins; with `stays` it goes on. */
+async function watches(management: Client<typeof Management>, stays = false): Promise<string> {
+  const records = management.watchAudit({ from: 1n })[Symbol.asyncIterator]();
+  const first = await answerOf(records.next());
+  if (!stays) await records.return?.();
+  return first.code;
 }
 
 /** What each call of an operator is answered with. */
@@ -218,5 +224,59 @@ describe('a listener without operators', () => {
     const guest = await Guest.start('');
     t.after(() => guest.stop());
     assert.deepEqual(await answers(await guest.operator(runner)), { ...nothing, GetGuestDetails: 'OK' });
+  });
+});
+
+describe('operators of one server have places and penalties of their own (S44)', () => {
+  const share = 'operators = [{ peers = ["*"], verbs = ["connect", "audit"] }]\n';
+
+  it('one with all the watchers that it can have leaves theirs to the realm and to others', async (t) => {
+    const guest = await Guest.start(share);
+    t.after(() => guest.stop());
+    // Each connection has one watcher.
+    const held = await Promise.all(Array.from({ length: 5 }, () => guest.operator(runner)));
+    const codes = await Promise.all(held.map(({ management }) => watches(management, true)));
+    assert.deepEqual(codes.toSorted(), ['OK', 'OK', 'OK', 'OK', 'RESOURCE_EXHAUSTED']);
+    assert.equal(await watches(guest.control.management), 'OK');
+    assert.equal(await watches((await guest.operator(auditor)).management), 'OK');
+  });
+
+  for (const [what, label] of [
+    ['whom the server does not tell apart', undefined],
+    ['whom the server tells apart', randomBytes(32)],
+  ] as const)
+    it(`a refused handshake of one ${what} shuts the relay for no other`, async (t) => {
+      const guest = await Guest.start(share);
+      t.after(() => guest.stop());
+      const slow = slowChain(9_000);
+      for (let count = 0; count < 3; count += 1) {
+        const outer = await openRelayed(guest.server, guest.control, label);
+        void speakTls(outer, slow).then(
+          (socket) => socket.write('request'),
+          () => undefined,
+        );
+        await until(() => outer.destroyed || outer.readableEnded);
+      }
+      const { agent } = await guest.operator(victim, label === undefined ? undefined : randomBytes(32));
+      assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
+      const refusals = (): readonly string[] =>
+        guest.agent.records().flatMap(({ decision }) => {
+          const { reason = '' } = (decision ?? {}) as { reason?: string };
+          return /took too long, less than a minute ago/.test(reason) ? [reason] : [];
+        });
+      // The one that was refused pays: it is told apart, and is turned away.
+      if (label === undefined) assert.deepEqual(refusals(), []);
+      else await until(() => refusals().length > 0);
+    });
+
+  it('one that leaves handshakes unfinished keeps no other from its own', async (t) => {
+    const guest = await Guest.start(share);
+    t.after(() => guest.stop());
+    const silent: Duplex[] = [];
+    // More than the listener's connections.
+    while (silent.length < 40) silent.push(await openRelayed(guest.server, guest.control));
+    const { agent } = await guest.operator(victim);
+    assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
+    for (const each of silent) each.destroy();
   });
 });

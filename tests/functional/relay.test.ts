@@ -354,20 +354,26 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     assert.equal(found()?.['peer'], `https localhost spki:sha256:${certificate.spki()}`);
   });
 
-  it('no more connections than its limit, with those that wait for a handshake', async () => {
+  it('no more connections than its limit, of which one operator keeps none from another', async () => {
     await until(() => guest.server.connections === 1);
-    const operators = await Promise.all(Array.from({ length: connections - 1 }, () => operator(alice)));
+    const operators = await Promise.all(Array.from({ length: connections }, () => operator(alice)));
     await Promise.all(operators.map(({ health }) => health.check({})));
-    // One that says nothing.
+    // One that says nothing takes no place.
     const silent = await openRelayed(guest.server, guest.control);
-    const answer = await answerOf(guest.control.relay.openConnection({ token: randomBytes(32) }));
-    assert.equal(answer.code, 'RESOURCE_EXHAUSTED');
-    assert.match(answer.message, new RegExp(`there are ${connections} connections`));
+    const over = await operator(alice);
+    assert.notEqual((await answerOf(over.health.check({}))).code, 'OK');
+    await until(() => refusalsOf(guest).some((record) => /all operators have 6/.test(decisionText(record))));
+    const other = await operator(bob);
+    assert.equal((await answerOf(other.health.check({}))).code, 'OK');
+    await until(() =>
+      refusalsOf(guest).some((record) => /given to another operator/.test(decisionText(record))),
+    );
+    const alive = await Promise.all(
+      operators.map(async ({ health }) => (await answerOf(health.check({}))).code),
+    );
+    assert.equal(alive.filter((code) => code === 'OK').length, connections - 1);
     silent.destroy();
-    await until(() => guest.server.connections === connections);
-    const another = await retried(() => operator(alice));
-    assert.equal((await answerOf(another.health.check({}))).code, 'OK');
-    for (const { channel } of [...operators, another]) channel.close();
+    for (const { channel } of [...operators, over, other]) channel.close();
     await until(() => guest.server.connections === 1);
   });
 
@@ -379,8 +385,8 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     assert.equal((await answerOf(stays.agent.getGuestDetails({}))).code, 'OK');
     const others = await Promise.all(Array.from({ length: connections - 1 }, () => operator(alice)));
     await Promise.all(others.map(({ health }) => health.check({})));
-    const answer = await answerOf(control.relay.openConnection({ token: randomBytes(32) }));
-    assert.equal(answer.code, 'RESOURCE_EXHAUSTED');
+    const over = await operator(alice);
+    assert.notEqual((await answerOf(over.health.check({}))).code, 'OK');
     for (const { channel } of [stays, ...others]) channel.close();
     await until(() => guest.server.connections === 1);
   });

@@ -74,7 +74,8 @@ describe('the other end takes nothing of what it is sent', () => {
       log: () => undefined,
       limitUnacknowledged: limit,
       serve: (stream, { realm }) => {
-        if (realm?.relay === 'operator-tls') void realm.openConnection(token, AbortSignal.timeout(5_000));
+        if (realm?.relay === 'operator-tls')
+          void realm.openConnection(token, new Uint8Array(), AbortSignal.timeout(5_000));
         else void endOf(stream).then(ended.resolve);
       },
     });

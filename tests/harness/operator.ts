@@ -25,10 +25,11 @@ export interface Operator {
 export async function openRelayed(
   server: DialServer,
   guest: Pick<DialledIn, 'relay'>,
-  token: Uint8Array = randomBytes(32),
+  operator: Uint8Array = new Uint8Array(),
 ): Promise<TLSSocket> {
+  const token = randomBytes(32);
   const arrived = server.expect(token);
-  await guest.relay.openConnection({ token });
+  await guest.relay.openConnection({ token, operator });
   return arrived;
 }
 
@@ -51,8 +52,9 @@ export async function connectOperator(
   server: DialServer,
   guest: Pick<DialledIn, 'relay'>,
   options: ConnectionOptions,
+  label?: Uint8Array,
 ): Promise<Operator> {
-  const outer = await openRelayed(server, guest);
+  const outer = await openRelayed(server, guest, label);
   const socket = await speakTls(outer, options);
   const channel = connect(socket);
   return {

@@ -17,6 +17,7 @@ import { rootlessPaths } from './interceptors/rootless-paths.js';
 import type { OnDeniedRead } from './interceptors/refusal.js';
 import { specNames } from './interceptors/spec-names.js';
 import type { Caller } from './listeners/caller.js';
+import { callerKey } from './listeners/caller-key.js';
 import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
@@ -109,8 +110,8 @@ export function agentServer(options: {
       requestFields: limits.requestFields,
       frameTimeoutMs: limits.frameTimeoutMs,
     },
-    // A flood at one listener does not delay calls on another.
-    groupOf: ({ listener }) => listener,
+    // A flood of one caller delays neither calls on another listener, nor those of others on its own.
+    groupOf: (caller) => `${caller.listener} ${callerKey(caller)}`,
     onFault: faultLog(log, audit),
   });
   return {

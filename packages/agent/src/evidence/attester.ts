@@ -1,3 +1,4 @@
+import { FairQueue } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type AgentKeys, type Bundle, type Claims, encodeBundle, encodeClaims } from '@kata-agent/evidence';
@@ -17,14 +18,20 @@ export interface AttesterOptions {
   readonly ofSources: Pick<Claims, 'tpmAk'>;
 }
 
-/** Calls that wait for their turn: a quote takes a TPM up to a second. */
+/** Calls of one caller that wait for their turn: a quote takes a TPM up to a second. */
 const longestQueue = 16;
 
-/** Makes evidence, one at a time: a TPM has place for few keys. */
+/** Who asks for evidence. */
+export interface AttestCaller {
+  readonly key: string;
+  /** A server that the agent has dialled: it admits the guest by the evidence, and is next whoever waits (S44). */
+  readonly isServer: boolean;
+}
+
+/** Makes evidence, one at a time: a TPM has place for few keys. Callers take turns. */
 export class Attester {
   readonly #options: AttesterOptions;
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #queue = new FairQueue(longestQueue);
 
   constructor(options: AttesterOptions) {
     this.#options = options;
@@ -36,17 +43,13 @@ export class Attester {
    * @param channel as in the claims.
    * @throws TooManyAttestations, MeasurementError if a source fails, AuditUnavailable.
    */
-  async attest(nonce: Uint8Array, channel: string): Promise<Uint8Array> {
-    if (this.#waiting >= longestQueue)
-      throw new TooManyAttestations(`${longestQueue} calls of Attest are waiting: call again later`);
-    this.#waiting += 1;
-    const mine = this.#last.then(() => this.#attest(nonce, channel));
-    this.#last = mine.catch(() => undefined);
-    try {
-      return await mine;
-    } finally {
-      this.#waiting -= 1;
-    }
+  async attest(nonce: Uint8Array, channel: string, { key, isServer }: AttestCaller): Promise<Uint8Array> {
+    const mine = this.#queue.run(key, () => this.#attest(nonce, channel), isServer);
+    if (mine === undefined)
+      throw new TooManyAttestations(
+        `${longestQueue} calls of Attest of this caller are waiting: call again later`,
+      );
+    return await mine;
   }
 
   async #attest(nonce: Uint8Array, channel: string): Promise<Uint8Array> {

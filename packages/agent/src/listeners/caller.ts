@@ -35,8 +35,13 @@ export type Realm =
   | {
       readonly relay: 'operator-tls';
       /**
-       * Dials the server once more, with a token of 32 bytes. Resolves when the server has accepted that connection. Rejects
+       * Dials the server once more, with a token of 32 bytes, for an operator whom the server tells apart by `operator`; empty
+       * if it does not. Resolves when the server has accepted that connection. Rejects
        * with TooManyConnections or a DialFailure.
        */
-      readonly openConnection: (token: Uint8Array, signal: AbortSignal) => Promise<void>;
+      readonly openConnection: (
+        token: Uint8Array,
+        operator: Uint8Array,
+        signal: AbortSignal,
+      ) => Promise<void>;
     };

@@ -5,6 +5,7 @@ import type { AttestRequest, AttestResponseSchema } from '@kata-agent/protocol/m
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { TooManyAttestations } from '../evidence/too-many-attestations.js';
 import type { Caller } from '../listeners/caller.js';
+import { callerKey } from '../listeners/caller-key.js';
 import type { ManagementContext } from './management-context.js';
 
 const nonceBytes = { least: 32, most: 64 } as const;
@@ -18,8 +19,9 @@ const nonceBytes = { least: 32, most: 64 } as const;
 export async function attest(
   { attester, configuration }: Pick<ManagementContext, 'attester' | 'configuration'>,
   { nonce }: Pick<AttestRequest, 'nonce'>,
-  { listener, exporter }: Pick<Caller, 'listener' | 'exporter'>,
+  caller: Pick<Caller, 'listener' | 'exporter' | 'identity' | 'realm'>,
 ): Promise<MessageInitShape<typeof AttestResponseSchema>> {
+  const { listener, exporter, realm } = caller;
   if (nonce.length < nonceBytes.least || nonce.length > nonceBytes.most)
     throw new TtrpcError(
       Code.InvalidArgument,
@@ -36,7 +38,12 @@ export async function attest(
   const channel =
     exporter === undefined ? `none:${/^[a-z]+/.exec(address)?.[0] ?? 'other'}` : `tls-exporter:${exporter()}`;
   try {
-    return { bundle: await attester.attest(nonce, channel) };
+    return {
+      bundle: await attester.attest(nonce, channel, {
+        key: `${listener} ${callerKey(caller)}`,
+        isServer: realm !== undefined,
+      }),
+    };
   } catch (error) {
     const code = codeOf(error);
     if (code === undefined || !(error instanceof Error)) throw error;

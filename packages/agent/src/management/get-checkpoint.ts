@@ -15,6 +15,7 @@ type Context = Pick<ManagementContext, 'audit' | 'witnesses' | 'proofs'>;
 export async function getCheckpoint(
   { audit, witnesses, proofs }: Context,
   { oldSize }: Pick<GetCheckpointRequest, 'oldSize'>,
+  caller: Parameters<ManagementContext['proofs']['run']>[0],
 ): Promise<MessageInitShape<typeof GetCheckpointResponseSchema>> {
   try {
     const signed = await audit.checkpoint();
@@ -25,7 +26,7 @@ export async function getCheckpoint(
         `old_size is ${oldSize}, and this start of the agent has written ${size} records: its log is another one`,
       );
     const consistency =
-      oldSize === undefined ? [] : await proofs.run(() => audit.proveSince(Number(oldSize), signed));
+      oldSize === undefined ? [] : await proofs.run(caller, () => audit.proveSince(Number(oldSize), signed));
     const cosigned = witnesses?.cosigned ?? '';
     return {
       checkpoint: Buffer.from(checkpoint),

@@ -14,7 +14,7 @@ export function management(context: ManagementContext): ServiceImplementation<ty
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
     revokePeer: async (request, { connection }) => revokePeer(context, request, connection),
-    getCheckpoint: async (request) => await getCheckpoint(context, request),
+    getCheckpoint: async (request, { connection }) => await getCheckpoint(context, request, connection),
     attest: async (request, { connection }) => await attest(context, request, connection),
   };
 }

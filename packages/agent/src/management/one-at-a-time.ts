@@ -1,25 +1,27 @@
+import { FairQueue } from '@kata-agent/admission';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
+import type { Caller } from '../listeners/caller.js';
+import { callerKey } from '../listeners/caller-key.js';
 
-/** Further work than this is refused. */
+/** Further work of one caller than this is refused. */
 const mostWaiting = 8;
 
-/** Runs work that reads much, one at a time: each caller could otherwise have the agent do it as often as it asks. */
+/**
+ * Runs work that reads much, one at a time: each caller could otherwise have the agent do it as often as it asks. Callers take turns,
+ * and the server that a listener has dialled is next whoever waits (S44).
+ */
 export class OneAtATime {
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #queue = new FairQueue(mostWaiting);
 
-  /** Runs work after that of earlier callers. Throws a TtrpcError RESOURCE_EXHAUSTED if too many wait. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#waiting >= mostWaiting)
-      throw new TtrpcError(Code.ResourceExhausted, `${mostWaiting} callers wait for a proof; try again`);
-    this.#waiting += 1;
-    const before = this.#last;
-    const result = before.then(work, work);
-    this.#last = result.catch(() => undefined);
-    try {
-      return await result;
-    } finally {
-      this.#waiting -= 1;
-    }
+  /** Runs work in the turn of its caller. Throws a TtrpcError RESOURCE_EXHAUSTED if too much of that caller waits. */
+  async run<T>(caller: Pick<Caller, 'listener' | 'identity' | 'realm'>, work: () => Promise<T>): Promise<T> {
+    const key = `${caller.listener} ${callerKey(caller)}`;
+    const running = this.#queue.run(key, work, caller.realm !== undefined);
+    if (running === undefined)
+      throw new TtrpcError(
+        Code.ResourceExhausted,
+        `${mostWaiting} calls of this caller wait for a proof; try again`,
+      );
+    return await running;
   }
 }

@@ -21,7 +21,7 @@ type WatchContext = Pick<ManagementContext, 'configuration' | 'connections' | 'w
  * record.
  *
  * @throws TtrpcError OUT_OF_RANGE if the sequence number is not a safe integer, RESOURCE_EXHAUSTED if the listener has
- * too many watchers, ABORTED if a newer watcher of the connection replaces this one.
+ * too many watchers, ABORTED if a newer watcher of the connection replaces this one, or another caller gets its place.
  */
 export async function* watchAudit(
   { configuration, connections, watchers, log, ending }: WatchContext,
@@ -52,8 +52,8 @@ export async function* watchAudit(
   /** This generator may never be resumed: releases the segments now. */
   const release = (): void =>
     void lines.return(undefined).catch((error: Error) => log('error', 'watcher', { error: error.message }));
-  const leave = watchers.add(connection, () => {
-    replaced.abort();
+  const leave = watchers.add(connection, (why) => {
+    replaced.abort(why);
     release();
   });
   try {
@@ -70,5 +70,10 @@ export async function* watchAudit(
     leave();
   }
   if (replaced.signal.aborted)
-    throw new TtrpcError(Code.Aborted, 'a newer WatchAudit call on this connection replaces this one');
+    throw new TtrpcError(
+      Code.Aborted,
+      replaced.signal.reason === 'crowded'
+        ? 'the place of this watcher is given to another caller, who has fewer; resume after the last record'
+        : 'a newer WatchAudit call on this connection replaces this one',
+    );
 }

@@ -4,21 +4,50 @@ import { Code } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { maxWatchers, Watchers } from './watchers.js';
 
-function connectionTo(listener: string): Caller {
-  return { listener, peer: 'cid 2', identity: { kind: 'unix', uid: 0 } };
+function connectionTo(listener: string, uid = 0): Caller {
+  return { listener, peer: `uid ${uid}`, identity: { kind: 'unix', uid } };
 }
+
+function operator(name: string): Caller {
+  return { listener: 'realm', peer: name, identity: { kind: 'tls', subject: '', sans: [`uri:${name}`] } };
+}
+
+const server: Caller = {
+  ...connectionTo('realm'),
+  realm: { relay: 'operator-tls', openConnection: async () => undefined },
+};
 
 function unexpected(): never {
   throw new Error('a watcher was replaced');
 }
 
-test('each listener has a limited number of watchers', () => {
+test('an operator with all the watchers that it may have leaves places for others, and for the server', () => {
+  const watchers = new Watchers();
+  for (const name of ['mallory', 'mallory', 'mallory', 'mallory']) watchers.add(operator(name), unexpected);
+  assert.throws(() => watchers.add(operator('mallory'), unexpected), { code: Code.ResourceExhausted });
+  watchers.add(operator('alice'), unexpected);
+  watchers.add(server, unexpected);
+});
+
+test('where all places of operators are taken, one with fewer gets one, and the server has its own', () => {
+  const watchers = new Watchers();
+  const ended: string[] = [];
+  for (const name of ['a', 'b', 'c', 'd'])
+    for (let n = 0; n < maxWatchers; n += 1)
+      watchers.add(operator(name), (why) => ended.push(`${name} ${why}`));
+  watchers.add(operator('alice'), unexpected);
+  assert.deepEqual(ended, ['a crowded']);
+  watchers.add(server, unexpected);
+  assert.equal(ended.length, 1);
+});
+
+test('each caller of a listener has a limited number of watchers', () => {
   const watchers = new Watchers();
   const [leave] = Array.from({ length: maxWatchers }, () => watchers.add(connectionTo('tenant'), unexpected));
   const another = (): unknown => watchers.add(connectionTo('tenant'), unexpected);
   assert.throws(another, {
     code: Code.ResourceExhausted,
-    message: /listener "tenant" has 4 watchers.*the limit; end one of them/,
+    message: /the caller has 4 watchers .* on listener "tenant".*the limit; end one of them/,
   });
   watchers.add(connectionTo('host'), unexpected);
   leave?.();

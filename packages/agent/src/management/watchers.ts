@@ -1,8 +1,13 @@
+import { FairSlots } from '@kata-agent/admission';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
+import { callerKey } from '../listeners/caller-key.js';
 
-/** Each watcher reads the log for itself, and may hold removed segments open for a while. */
+/** Of one caller. Each watcher reads the log for itself, and may hold removed segments open for a while. */
 export const maxWatchers = 4;
+
+/** Of all callers of a listener, without the server that it has dialled: more callers than these at once are refused. */
+const maxOfListener = 16;
 
 interface Watcher {
   readonly connection: Caller;
@@ -12,33 +17,51 @@ interface Watcher {
 
 /**
  * The watchers of the audit log, by listener. A connection has one: a ttRPC client cannot cancel a call, so a new watch
- * on its connection is how it abandons the older one.
+ * on its connection is how it abandons the older one. Places are shared by callers: one that has many loses one to another caller
+ * that has fewer. The server that a listener has dialled has its own (S44).
  */
 export class Watchers {
-  readonly #byListener = new Map<string, Set<Watcher>>();
+  readonly #watchers = new Set<Watcher>();
+  readonly #ofListener = new Map<string, FairSlots>();
+  readonly #ofServers = new Map<string, FairSlots>();
 
   /**
    * Adds a watcher; the older one of its connection is told to end. A watcher counts until the function that is returned
    * is called, so one that cannot end, because its connection accepts nothing, still counts.
    *
-   * @throws TtrpcError RESOURCE_EXHAUSTED if the listener has the maximum; the older watcher goes on then.
+   * @param end ends the watcher: a newer one of its connection replaces it, or another caller gets its place.
+   * @throws TtrpcError RESOURCE_EXHAUSTED if the caller has the maximum, or all callers together; the older watcher goes on then.
    */
-  add(connection: Caller, end: () => void): () => void {
+  add(connection: Caller, end: (why: 'replaced' | 'crowded') => void): () => void {
     const { listener } = connection;
-    const watchers = this.#byListener.get(listener) ?? new Set();
-    this.#byListener.set(listener, watchers);
-    const older = [...watchers].find((watcher) => watcher.connection === connection && !watcher.replaced);
-    if (watchers.size - (older === undefined ? 0 : 1) >= maxWatchers)
+    const older = [...this.#watchers].find((each) => each.connection === connection && !each.replaced);
+    const places = this.#placesOf(connection);
+    const watcher: Watcher = { connection, end: () => end('replaced'), replaced: false };
+    const crowd = (): void => {
+      watcher.replaced = true;
+      end('crowded');
+    };
+    const release = places.take(callerKey(connection), crowd, older === undefined ? 0 : 1);
+    if (release === undefined)
       throw new TtrpcError(
         Code.ResourceExhausted,
-        `listener ${JSON.stringify(listener)} has ${maxWatchers} watchers of the audit log, which is the limit; end one of them, or watch on another listener`,
+        `the caller has ${maxWatchers} watchers of the audit log on listener ${JSON.stringify(listener)}, or all have ${maxOfListener}, which is the limit; end one of them, or watch on another listener`,
       );
     if (older !== undefined) {
       older.replaced = true;
       older.end();
     }
-    const watcher: Watcher = { connection, end, replaced: false };
-    watchers.add(watcher);
-    return () => watchers.delete(watcher);
+    this.#watchers.add(watcher);
+    return () => {
+      this.#watchers.delete(watcher);
+      release();
+    };
+  }
+
+  #placesOf({ listener, realm }: Caller): FairSlots {
+    const all = realm === undefined ? this.#ofListener : this.#ofServers;
+    const places = all.get(listener) ?? new FairSlots({ total: maxOfListener, ofKey: maxWatchers });
+    all.set(listener, places);
+    return places;
   }
 }

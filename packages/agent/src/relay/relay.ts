@@ -5,18 +5,24 @@ import { DialFailure } from '../listeners/dial/dial-failure.js';
 import { TooManyConnections } from '../listeners/dial/too-many-connections.js';
 
 const tokenBytes = 32;
+const mostOperatorBytes = 64;
 
 /** The service by which a server asks for the connections of its operators. The gate has decided before a handler runs. */
 export const relay: ServiceImplementation<typeof Relay, Caller> = {
-  openConnection: async ({ token }, { connection: { realm }, signal }) => {
+  openConnection: async ({ token, operator }, { connection: { realm }, signal }) => {
     if (realm?.relay !== 'operator-tls') throw new Error('OpenConnection is not served in this connection');
     if (token.length !== tokenBytes)
       throw new TtrpcError(
         Code.InvalidArgument,
         `the token has ${token.length} bytes: it must have ${tokenBytes}, random ones`,
       );
+    if (operator.length > mostOperatorBytes)
+      throw new TtrpcError(
+        Code.InvalidArgument,
+        `the operator has ${operator.length} bytes: at most ${mostOperatorBytes}`,
+      );
     try {
-      await realm.openConnection(token, signal);
+      await realm.openConnection(token, operator, signal);
     } catch (error) {
       throw statusOf(error);
     }

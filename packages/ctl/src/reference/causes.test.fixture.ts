@@ -136,6 +136,7 @@ export const situations: Readonly<Partial<Record<Code, () => Promise<readonly Ca
 export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3007: 'tests/functional/management.test.ts',
   KA3008: 'tests/functional/relay.test.ts',
+  KA3009: 'tests/functional/operator-rights.test.ts',
   KA3104: 'tests/functional/audit-witness.test.ts',
   KA3201: 'packages/agent/src/startup/fault-log.test.ts',
   KA3202: 'tests/functional/rules.test.ts',

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file relay.proto.
  */
 export const file_relay: GenFile = /*@__PURE__*/
-  fileDesc("CgtyZWxheS5wcm90bxIKa2F0YV9hZ2VudCImChVPcGVuQ29ubmVjdGlvblJlcXVlc3QSDQoFdG9rZW4YASABKAwiGAoWT3BlbkNvbm5lY3Rpb25SZXNwb25zZTJgCgVSZWxheRJXCg5PcGVuQ29ubmVjdGlvbhIhLmthdGFfYWdlbnQuT3BlbkNvbm5lY3Rpb25SZXF1ZXN0GiIua2F0YV9hZ2VudC5PcGVuQ29ubmVjdGlvblJlc3BvbnNlYgZwcm90bzM");
+  fileDesc("CgtyZWxheS5wcm90bxIKa2F0YV9hZ2VudCI4ChVPcGVuQ29ubmVjdGlvblJlcXVlc3QSDQoFdG9rZW4YASABKAwSEAoIb3BlcmF0b3IYAiABKAwiGAoWT3BlbkNvbm5lY3Rpb25SZXNwb25zZTJgCgVSZWxheRJXCg5PcGVuQ29ubmVjdGlvbhIhLmthdGFfYWdlbnQuT3BlbkNvbm5lY3Rpb25SZXF1ZXN0GiIua2F0YV9hZ2VudC5PcGVuQ29ubmVjdGlvblJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message kata_agent.OpenConnectionRequest
@@ -25,6 +25,14 @@ export type OpenConnectionRequest = Message<"kata_agent.OpenConnectionRequest"> 
    * @generated from field: bytes token = 1;
    */
   token: Uint8Array;
+
+  /**
+   * By what the realm tells operators apart, at most 64 bytes: the same for each connection of one operator. The guest learns who it is by
+   * TLS; before, connections take turns by this, and a refused handshake has consequences for this operator alone. Empty: unknown.
+   *
+   * @generated from field: bytes operator = 2;
+   */
+  operator: Uint8Array;
 };
 
 /**

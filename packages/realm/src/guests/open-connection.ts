@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { Relay } from '@kata-agent/protocol/relay';
 import { createClient } from '@kata-agent/ttrpc';
 import type { Bus } from '../bus/bus.js';
 import { oneProcess } from '../bus/one-process.js';
+import { certificateOf } from '../listener/tls-peer.js';
 import type { Guest } from './guest.js';
 import type { Rendezvous } from './rendezvous.js';
 
@@ -58,7 +59,10 @@ export async function openConnection(
       return { pipe: own.id };
     },
   });
-  const call = createClient(Relay, channel).openConnection({ token }, { timeoutMs, signal: either });
+  const call = createClient(Relay, channel).openConnection(
+    { token, operator: operatorLabel(certificates) },
+    { timeoutMs, signal: either },
+  );
   try {
     const [stream] = await Promise.all([Promise.race([connection, joined]), call]);
     return stream;
@@ -73,4 +77,17 @@ export async function openConnection(
   } finally {
     withdraw();
   }
+}
+
+/**
+ * Returns by what the guest tells the connections of operators apart before their handshakes: the same for all certificates of an
+ * operator, as it counts their connections. Empty for one that the guest does not accept either.
+ */
+function operatorLabel([own]: readonly Buffer[]): Uint8Array {
+  const certificate = certificateOf(own);
+  if (typeof certificate === 'string') return new Uint8Array();
+  const names = certificate.alternativeNames.map(({ kind, value }) => `${kind}:${value}`);
+  return createHash('sha256')
+    .update(JSON.stringify([certificate.subjectText, ...names]))
+    .digest();
 }

@@ -112,6 +112,16 @@ export class TrustedRelay {
     if (operator === undefined || !operator.may('list', guest) || !operator.may('connect', guest))
       return this.#deny(connection, 'connect', method, 'the operator may no longer connect to this guest');
     if (descriptor === Health) return undefined;
+    // One slow reader of a stream would stop the guest's connection for all operators.
+    const kind = descriptor.methods.find(({ name }) => name === method)?.methodKind ?? 'unary';
+    const help =
+      method === Management.method.watchAudit.name
+        ? ': read the log that it keeps, kata-agent-ctl realm audit'
+        : '';
+    if (kind !== 'unary')
+      return {
+        error: new TtrpcError(Code.Unimplemented, `${method} is not served by the realm${help}`),
+      };
     const denial = denialOf(operator, descriptor, method, guest);
     if (denial !== undefined)
       return this.#deny(connection, denial.verb, method, `the operator ${denial.why} for this guest`);
@@ -119,16 +129,7 @@ export class TrustedRelay {
       return {
         error: new TtrpcError(Code.InvalidArgument, `${method} names the realm, which would lose the guest`),
       };
-    // One slow reader of a stream would stop the guest's connection for all operators.
-    const kind = descriptor.methods.find(({ name }) => name === method)?.methodKind ?? 'unary';
-    if (kind === 'unary') return undefined;
-    const help =
-      method === Management.method.watchAudit.name
-        ? ': read the log that it keeps, kata-agent-ctl realm audit'
-        : '';
-    return {
-      error: new TtrpcError(Code.Unimplemented, `${method} is not served by the realm${help}`),
-    };
+    return undefined;
   }
 
   #wouldRevokeRealm(payload: Uint8Array): boolean {

@@ -131,7 +131,7 @@ export class DialOut implements Listener {
       failures: this.#failures,
       closing: this.#closing.signal,
     });
-    return { relay: 'operator-tls', openConnection: (token, signal) => relayed.open(token, signal) };
+    return { relay: 'operator-tls', openConnection: (...asked) => relayed.open(...asked) };
   }
 
   /** Serves a connection until it closes. Its first call is answered after the connection is recorded. */

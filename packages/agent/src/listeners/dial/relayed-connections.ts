@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd, keepAliveMs, Slots, unacknowledgedMs } from '@kata-agent/admission';
+import { callAtEnd, FairSlots, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
 import type { Caller } from '../caller.js';
+import { callerKey } from '../caller-key.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import { recordUntilClosed } from '../connection-records.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
@@ -29,7 +30,7 @@ interface RelayedOptions extends DialContext {
   readonly callers: CallerSettings;
   readonly peers: readonly PeerList[];
   readonly operators: readonly OperatorGrant[] | undefined;
-  /** The maximum of connections, with the attempts to make one. */
+  /** The maximum of connections of operators, and that of attempts to make one. */
   readonly connections: number;
   readonly failures: DialFailures;
   /** Aborts when no more connections are to be made. */
@@ -45,8 +46,10 @@ export class RelayedConnections {
   readonly #engine: TlsEngine;
   /** How the connections come, in records. */
   readonly #via: string;
-  #attempts = 0;
-  readonly #ofOperator = new Slots(connectionsPerOperator);
+  /** Of operators as the server tells them apart. */
+  readonly #attempts: FairSlots;
+  /** Of those that are authenticated. Others wait for a handshake, as at `tls://`. */
+  readonly #places: FairSlots;
   /** The server chooses when, and a handshake with it costs as much as one of an operator. */
   readonly #rate: TokenBucket;
   /** The connections to the server, each until it closes. */
@@ -56,6 +59,8 @@ export class RelayedConnections {
   constructor(options: RelayedOptions) {
     const { server, closing, callers, operators } = options;
     this.#options = options;
+    this.#attempts = new FairSlots({ total: options.connections });
+    this.#places = new FairSlots({ total: options.connections, ofKey: connectionsPerOperator });
     this.#rate = new TokenBucket(callers.limits.handshakesPerSecond, performance.now());
     this.#via = `via ${serverText(server.address.host, undefined)}`;
     this.#engine = createCallersEngine({
@@ -70,21 +75,25 @@ export class RelayedConnections {
   /**
    * Dials the server once more, for an operator. Resolves when the server has accepted the connection; the operator's handshake
    * follows. Rejects with TooManyConnections or a DialFailure.
+   *
+   * @param operator what the server tells operators apart by; empty if it does not. Only turns depend on it.
    */
-  async open(token: Uint8Array, signal: AbortSignal): Promise<void> {
+  async open(token: Uint8Array, operator: Uint8Array, signal: AbortSignal): Promise<void> {
     const { server, timeoutMs, connections, failures, closing } = this.#options;
-    if (this.#open.size + this.#attempts >= connections) throw new TooManyConnections(connections);
-    this.#attempts += 1;
+    const crowded = new AbortController();
+    const release = this.#attempts.take(Buffer.from(operator).toString('hex'), () => crowded.abort());
+    if (release === undefined) throw new TooManyConnections(connections);
+    const signals = [signal, closing, crowded.signal];
     try {
       const headers = { 'Kata-Agent-Connection': Buffer.from(token).toString('hex') };
       const request = { protocol: 'kata-agent-relay/1', headers } as const;
-      await this.#turn(AbortSignal.any([signal, closing]));
-      this.#accept(await dialServer(server, request, timeoutMs, [signal, closing]));
+      await this.#turn(AbortSignal.any(signals));
+      this.#accept(await dialServer(server, request, timeoutMs, signals), operator);
     } catch (error) {
       if (error instanceof DialFailure && !closing.aborted) failures.add(error);
       throw error;
     } finally {
-      this.#attempts -= 1;
+      release();
     }
   }
 
@@ -99,7 +108,7 @@ export class RelayedConnections {
     this.#rate.take();
   }
 
-  #accept({ stream, certificate }: ServerConnection): void {
+  #accept({ stream, certificate }: ServerConnection, operator: Uint8Array): void {
     this.#open.add(stream);
     const left = certificate.notAfter - Date.now();
     const cancel = callAtEnd(left, () => this.#expire(stream));
@@ -110,16 +119,25 @@ export class RelayedConnections {
     // ttRPC has no ping, and an operator may wait for an event for hours.
     stream.setKeepAlive(true, keepAliveMs);
     this.#options.limitUnacknowledged(stream, unacknowledgedMs);
-    // All connections count as those of one client: their addresses are that of the server.
-    this.#engine.accept(stream, this.#via);
+    // Their addresses are that of the server: it alone tells whose a connection is before the handshake.
+    const isKnown = operator.length > 0;
+    const name = isKnown ? `${this.#via} ${Buffer.from(operator).toString('hex')}` : this.#via;
+    this.#engine.accept(stream, { name, remote: this.#via, isShared: !isKnown });
   }
 
   /** Serves an operator. The first call is answered after the connection is recorded. */
   async #serve(stream: TLSSocket, caller: Caller): Promise<void> {
     const { records, serve, log, name, closing } = this.#options;
-    const release = this.#ofOperator.take(operatorKey(caller));
+    const release = this.#places.take(callerKey(caller), () =>
+      this.#refuse(stream, caller, 'its place is given to another operator, who has fewer connections'),
+    );
     if (release === undefined) {
-      this.#refuse(stream, caller);
+      const { connections } = this.#options;
+      this.#refuse(
+        stream,
+        caller,
+        `the operator has ${connectionsPerOperator} connections, or all operators have ${connections}, which is the limit`,
+      );
       return;
     }
     stream.once('close', release);
@@ -142,9 +160,8 @@ export class RelayedConnections {
     if (!stream.destroyed) serve(stream, caller);
   }
 
-  #refuse(stream: TLSSocket, { peer }: Caller): void {
+  #refuse(stream: TLSSocket, { peer }: Caller, why: string): void {
     const { log, name, audit } = this.#options;
-    const why = `the operator has ${connectionsPerOperator} connections, which is the limit`;
     recordConnectionRefusal(audit, { listener: name, peer }, 'KA3203', why);
     log('warn', 'closed a connection of an operator', { code: 'KA3203', listener: name, peer, why });
     stream.destroy();
@@ -160,9 +177,4 @@ export class RelayedConnections {
     );
     stream.destroy();
   }
-}
-
-/** The names of a certificate: an operator may have several certificates at a time, each renewed. */
-function operatorKey({ identity: { subject = '', sans = [] } }: Caller): string {
-  return JSON.stringify([subject, ...sans]);
 }

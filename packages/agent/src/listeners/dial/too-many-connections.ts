@@ -1,9 +1,7 @@
-/** There are as many connections of operators as the listener may have. */
+/** As many connections of operators are being made as the listener may have. */
 export class TooManyConnections extends Error {
   constructor(limit: number) {
-    super(
-      `there are ${limit} connections of operators, or attempts to make one: the limit connections of the listener`,
-    );
+    super(`${limit} connections of operators are being made: the limit connections of the listener`);
     this.name = 'TooManyConnections';
   }
 }

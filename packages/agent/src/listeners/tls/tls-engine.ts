@@ -46,15 +46,24 @@ export interface TlsEngineOptions extends Pick<StrangersOptions, 'costlyMs' | 't
   readonly onEnd: (peer: TlsPeer, why: 'expired' | 'revoked') => void;
 }
 
+/** Connections of one group count as those of one client. */
+interface ConnectionGroup {
+  readonly name: string;
+  /** In records. */
+  readonly remote: string;
+  /** Several clients have it, who cannot be told apart before their handshakes: none of them pays for another. */
+  readonly isShared: boolean;
+}
+
 /** Authenticates the TLS connections of one listener. */
 export interface TlsEngine {
   /**
    * Takes over a connection: an accepted TCP connection, whose server has `pauseOnConnect`, or a TLS connection whose bytes are
    * those of another TLS connection. Nothing of it has been read, or it was put back.
    *
-   * @param group Connections of one group count as those of one client; absent: that of the remote address.
+   * @param group absent: that of the remote address.
    */
-  accept(socket: Socket, group?: string): void;
+  accept(socket: Socket, group?: ConnectionGroup): void;
   /** Closes what is not yet authenticated, and accepts no more. Authenticated connections stay. */
   close(): void;
   /** Handshakes under way, connections that wait for one, and authenticated connections. */
@@ -69,6 +78,7 @@ export function createTlsEngine(options: TlsEngineOptions): TlsEngine {
 /** A connection that is not yet authenticated. */
 interface Pending {
   readonly candidate: Candidate;
+  readonly group: ConnectionGroup;
   readonly address: string;
   /** What the socket had received before: the answer to an Upgrade. */
   readonly receivedBefore: number;
@@ -109,7 +119,7 @@ class Engine implements TlsEngine {
     return { handshakes: active, waiting, peers: this.#live.size };
   }
 
-  accept(socket: Socket, group?: string): void {
+  accept(socket: Socket, given?: ConnectionGroup): void {
     // Without an address the client has gone already.
     if (this.#closed || socket.remoteAddress === undefined) {
       socket.destroy();
@@ -117,11 +127,13 @@ class Engine implements TlsEngine {
     }
     // Otherwise a client that closes its end during the handshake keeps its place until the timeout.
     socket.allowHalfOpen = false;
+    const group = given ?? addressGroupOf(socket.remoteAddress);
     const pending: Pending = {
       address: socket.remoteAddress,
+      group,
       receivedBefore: socket.bytesRead - socket.readableLength,
       candidate: {
-        group: group ?? clientGroup(socket.remoteAddress),
+        group: group.name,
         begin: () => this.#begin(socket, pending),
         drop: (reason) => {
           pending.cause = refusalCause(reason);
@@ -216,9 +228,10 @@ class Engine implements TlsEngine {
   }
 
   /** Frees the place of a connection that is refused or has closed. */
-  #forget(socket: Socket, { candidate, stream, receivedBefore }: Pending): void {
+  #forget(socket: Socket, { candidate, group, stream, receivedBefore }: Pending): void {
     const received = socket.bytesRead - receivedBefore;
-    this.#handshakes.remove(candidate, this.#strangers.refused(candidate.group, received, stream));
+    const isCostly = this.#strangers.refused(candidate.group, received, stream);
+    this.#handshakes.remove(candidate, isCostly && !group.isShared);
   }
 
   /** Node.js reports a handshake's failure after, before, or instead of the end of its socket. */
@@ -230,15 +243,20 @@ class Engine implements TlsEngine {
     });
   }
 
-  #report({ candidate, cause: own }: Pending, cause: RefusalCause, certificate?: Certificate): void {
+  #report({ group, cause: own }: Pending, cause: RefusalCause, certificate?: Certificate): void {
     if (this.#closed) return;
     const { reason, text } = own ?? cause;
     const peer =
       certificate === undefined
         ? {}
         : { peer: { subject: certificate.subjectText, fingerprint: `sha256:${certificate.fingerprint}` } };
-    this.#options.onRefusal({ reason, text, remote: candidate.group, ...peer });
+    this.#options.onRefusal({ reason, text, remote: group.remote, ...peer });
   }
+}
+
+function addressGroupOf(address: string): ConnectionGroup {
+  const name = clientGroup(address);
+  return { name, remote: name, isShared: false };
 }
 
 function serverOptions({ clientCa, clientCrl = [], own, limits }: TlsEngineOptions): TlsOptions {

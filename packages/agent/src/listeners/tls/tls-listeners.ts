@@ -1,14 +1,15 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { Turns } from '@kata-agent/admission';
+import { FairSlots, Turns } from '@kata-agent/admission';
 import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
-import { ConnectionLimit } from '../connection-limit.js';
+import { callerKey } from '../caller-key.js';
 import type { Listener, ListenerOptions } from '../listen.js';
 import type { ServerOptions } from '../dial/connect-server.js';
 import { dialledServer } from '../dial/dialled-server.js';
 import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
+import { rarely } from '../rarely.js';
 import { createCallersEngine } from './callers-engine.js';
 import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
@@ -117,12 +118,28 @@ function applied<T>(listener: string, make: () => T): T {
   }
 }
 
+/** Serves callers within the limit of connections: one that has many loses one to another that has fewer (S44). */
 function servePeers(options: TlsListenerOptions): (stream: TLSSocket, caller: Caller) => void {
-  const { log, serve } = options;
-  const limit = new ConnectionLimit(options, log);
+  const { name, limits, log, serve } = options;
+  const places = new FairSlots({ total: limits.connections });
+  const report = rarely((turnedAway) =>
+    log('warn', 'connections over the limit closed', {
+      listener: name,
+      limit: limits.connections,
+      turnedAway,
+    }),
+  );
   return (stream, caller) => {
-    if (limit.closes(stream)) return;
-    limit.add(stream);
+    const close = (): void => {
+      report();
+      stream.destroy();
+    };
+    const release = places.take(callerKey(caller), close);
+    if (release === undefined) {
+      close();
+      return;
+    }
+    stream.once('close', release);
     serve(stream, caller);
   };
 }
