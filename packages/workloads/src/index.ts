@@ -14,7 +14,13 @@ export {
   mayWriteToDisk,
   partitionOption,
 } from './calls/root-layers.js';
-export { emptyDirModes, namesHostFiles, pullsImages, type RuntimeSetup } from './calls/runtime-setup.js';
+export {
+  emptyDirModes,
+  hasOwnPause,
+  namesHostFiles,
+  pullsImages,
+  type RuntimeSetup,
+} from './calls/runtime-setup.js';
 export { serviceNames } from './calls/service-variables.js';
 export { celLiteral, wrappedList } from './facts/cel-literal.js';
 export { type Entry, type FactName, fuller, originKey } from './facts/fact-name.js';

@@ -33,7 +33,7 @@ export function extraRules(
     ...layerRules(calls, setup, images),
     ...gpuRules(workloads, setup),
     ...processRules,
-    ...identityRules(workloads, calls),
+    ...identityRules(workloads, calls, setup),
     ...imageRules(workloads, setup, images),
     ...sourceRules(calls, setup),
     ...requestRules,

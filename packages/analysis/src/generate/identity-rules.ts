@@ -1,5 +1,7 @@
 import {
   type ExpectedCall,
+  hasOwnPause,
+  type RuntimeSetup,
   type Workload,
   celLiteral,
   imageNames,
@@ -15,6 +17,7 @@ const claimed = 'container.claimed.annotations';
 export function identityRules(
   workloads: readonly Workload[],
   calls: readonly ExpectedCall[],
+  setup: RuntimeSetup,
 ): readonly ExtraRule[] {
   const images = eachContainer(calls, 'CreateContainer', (call) => {
     const image = asCreate(call)?.OCI?.Annotations['io.kubernetes.cri.image-name'];
@@ -40,10 +43,7 @@ export function identityRules(
         "Annotations about the container match the sandbox and the container's name. metadata.namespace",
       expression: [
         given('io.kubernetes.cri.sandbox-id', '== sandbox.id'),
-        given(
-          'io.kubernetes.cri.container-type',
-          '== (container.claimed.name == "" ? "sandbox" : "container")',
-        ),
+        containerType(setup),
         given(
           'io.katacontainers.pkg.oci.container_type',
           '== (container.claimed.name == "" ? "pod_sandbox" : "pod_container")',
@@ -54,6 +54,18 @@ export function identityRules(
       message: 'an annotation does not match this container, its pod or its namespace',
     },
   ];
+}
+
+/**
+ * The guest decides by this annotation whether it has the root and the process of a container itself. Without it the host would choose an
+ * image and a process for the pause container.
+ */
+function containerType(setup: RuntimeSetup): string {
+  const name = 'io.kubernetes.cri.container-type';
+  const test = '== (container.claimed.name == "" ? "sandbox" : "container")';
+  if (!hasOwnPause(setup)) return given(name, test);
+  const key = celLiteral(name);
+  return `${key} in ${claimed} && ${claimed}[${key}] ${test}`;
 }
 
 function given(name: string, test: string): string {

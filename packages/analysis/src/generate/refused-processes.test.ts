@@ -6,7 +6,7 @@ import { describeRefusals, type Made } from './refusals.test.fixture.js';
 
 describeRefusals(
   'changes to processes and containers that genpolicy denies are denied',
-  ({ refusal, created, executed }) => {
+  ({ setup, refusal, created, executed }) => {
     test('the process: privileges, groups, labels, capabilities', () => {
       assert.equal(
         created(({ process }) => void (process.NoNewPrivileges = false)),
@@ -35,6 +35,41 @@ describeRefusals(
         created(({ process }) => process.Capabilities?.Ambient.push('CAP_KILL')),
         'create-container-gained-capabilities',
       );
+    });
+
+    test('the pause container is the guest’s own, whatever annotation is missing or changed', () => {
+      const key = 'io.kubernetes.cri.container-type';
+      const ofRuntime = 'io.katacontainers.pkg.oci.container_type';
+      const isOwn = setup.guest === 'confidential';
+      const changes: readonly ((annotations: Record<string, string>) => void)[] = [
+        (annotations) => void delete annotations[key],
+        (annotations) => {
+          delete annotations[key];
+          delete annotations[ofRuntime];
+        },
+        (annotations) => {
+          delete annotations[key];
+          annotations['io.kubernetes.cri-o.ContainerType'] = 'container';
+        },
+        (annotations) => void (annotations[key] = 'container'),
+        (annotations) => void (annotations[key] = ''),
+        (annotations) => void (annotations[key] = 'Sandbox'),
+      ];
+      for (const [index, change] of changes.entries()) {
+        const denied = created(({ annotations }) => change(annotations), '');
+        if (isOwn || index > 1) assert.notEqual(denied, undefined, String(index));
+      }
+      // A container of the pod that says that it is the sandbox's would run the pause program.
+      const rule = 'create-container-annotation-values';
+      assert.equal(
+        created(({ annotations }) => void (annotations[key] = 'sandbox')),
+        rule,
+      );
+      if (isOwn)
+        assert.equal(
+          created(({ annotations }) => void delete annotations[key]),
+          rule,
+        );
     });
 
     test('the image: a tag is the tag of the repository, and no digest of it', () => {

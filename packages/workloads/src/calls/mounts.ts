@@ -163,8 +163,13 @@ export class ContainerMounts {
       this.#volume(volume, mount, subject, { group: workload.volumeGroup, disk });
     }
     const declared = `${container.path}.image: config.Volumes`;
-    for (const path of image?.volumes ?? [])
-      if (!own.has(path)) this.#file(path, imageVolume(container, path), writable, declared, 'directory');
+    for (const path of (image?.volumes ?? []).filter((each) => !own.has(each))) {
+      this.#file(path, imageVolume(container, path), writable, declared, 'directory');
+      if (this.#setup.guest !== 'confidential' && this.#setup.verifiedLayers === undefined) continue;
+      // The root is the guest's own, and this is not: containerd fills the directory, and the runtime copies it.
+      const why = `the host fills the volumes that image ${container.image} declares; mount an emptyDir there`;
+      this.#origins.open.push({ fact: 'mountTable', field: `content of ${path}`, why });
+    }
   }
 
   /**

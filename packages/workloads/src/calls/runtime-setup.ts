@@ -43,6 +43,11 @@ export function namesHostFiles({ runtime, guest }: Pick<RuntimeSetup, 'runtime' 
   return runtime === 'rs' && guest === 'shared-fs';
 }
 
+/** Reports whether the pause container is the guest's own, whatever the host offers. */
+export function hasOwnPause(setup: RuntimeSetup): boolean {
+  return pullsImages(setup) || setup.verifiedLayers !== undefined;
+}
+
 /** Reports whether the guest pulls the images of its containers. */
 export function pullsImages({ guest, snapshotter }: RuntimeSetup): boolean {
   return guest === 'confidential' && snapshotter === undefined;
