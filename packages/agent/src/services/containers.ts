@@ -60,16 +60,10 @@ export const resumeContainer: Handler<'resumeContainer'> = async ({ guest }, req
 };
 
 export const updateContainer: Handler<'updateContainer'> = async ({ guest }, request) => {
-  if (request.resources === undefined) {
-    throw new TtrpcError(
-      Code.InvalidArgument,
-      `container ${quotedName(request.containerId)}: the request has no resources`,
-    );
-  }
-  await perform.updateContainer(guest, {
-    id: request.containerId,
-    resources: ociResources(request.resources),
-  });
+  const { containerId: id, resources } = request;
+  // As with Kata's agent: nothing is changed.
+  if (resources === undefined) guest.container(id);
+  else await perform.updateContainer(guest, { id, resources: ociResources(resources) });
   return {};
 };
 

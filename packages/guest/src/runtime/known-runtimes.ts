@@ -62,7 +62,10 @@ const runc: KnownRuntime = {
       'precondition',
     ],
     [/executable file not found|no such file or directory: unknown|stat .*: no such file/i, 'invalid'],
-    [/permission denied: unknown|exec format error|is a directory/i, 'invalid'],
+    [
+      /exec: "[^"]*": permission denied|permission denied: unknown|exec format error|is a directory/i,
+      'invalid',
+    ],
     [/unable to set memory limit|OOM-killed \(memory limit too low/, 'precondition', moreMemory],
   ],
   missingProgram: /exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file)/,
