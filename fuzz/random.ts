@@ -1,8 +1,10 @@
 /** Pseudo-random numbers, reproducible by seed (mulberry32): a failure prints its seed. */
 export class Random {
+  readonly seed: number;
   #state: number;
 
   constructor(seed: number) {
+    this.seed = seed >>> 0;
     this.#state = seed >>> 0;
   }
 

@@ -9,18 +9,24 @@ import { mutateBytes } from '../mutate.js';
 import { randomMessage } from '../random-message.js';
 import type { Random } from '../random.js';
 import type { Target } from '../target.js';
+import { compareDecisions } from './forward-decisions.js';
 import { cutFrames, encodeFrame, encodeRequest, messageType, requestPayload, responseCode } from '../wire.js';
 
 const methods: readonly DescMethod[] = AgentService.methods;
 const limits = { requestFields: 20_000, requestDepth: 100 };
+
+/** One of this number of inputs compares decisions, which takes longer. */
+const decisionsIn = 4;
 
 let proxy: Proxy | undefined;
 
 /** Requests of every type of the agent's API, in encodings that decoders could read differently, through a proxy that reads them. */
 export const forward: Target = {
   name: 'forward',
-  promise: 'what a proxy sends is exactly what its interceptors saw, without unknown fields',
+  promise:
+    'what a proxy sends is exactly what its interceptors saw, without unknown fields; and what this agent refuses with the guest is not forwarded',
   async run(random) {
+    if (random.once(decisionsIn)) return compareDecisions(random);
     const method = random.pick(methods);
     const payload = disguised(random, method);
     proxy ??= new Proxy();

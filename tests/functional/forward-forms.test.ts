@@ -61,6 +61,11 @@ const score =
   ({ OCI }) => {
     if (OCI?.Process !== undefined) OCI.Process.OOMScoreAdj = OOMScoreAdj;
   };
+const cgroup =
+  (CgroupsPath: string): Change =>
+  ({ OCI }) => {
+    if (OCI?.Linux !== undefined) OCI.Linux.CgroupsPath = CgroupsPath;
+  };
 const cwd =
   (Cwd: string): Change =>
   ({ OCI }) => {
@@ -107,7 +112,7 @@ const attacks: Readonly<Record<string, readonly (readonly [change: Change, messa
   'another root than the verified one': [
     [root(`${shared}/c1/rootfs`), /a storage is mounted at \/run\/kata-containers\/c1\/rootfs/],
     [({ storages }) => void storages.splice(0), /no storage is mounted there/],
-    [({ storages }) => storages.push(...storages), /a container has one image/],
+    [({ storages }) => storages.push(...storages), /is named twice/],
     [
       ({ storages: [image] }) =>
         void (
@@ -140,13 +145,16 @@ const attacks: Readonly<Record<string, readonly (readonly [change: Change, messa
   ],
   'an overlay of /': [
     [
-      storage({
-        driver: 'overlayfs',
-        source: 'overlay',
-        fstype: 'overlay',
-        mountPoint: `${kata}/c1/rootfs`,
-        options: ['lowerdir=/', `upperdir=${kata}/c1/fs`, `workdir=${kata}/c1/work`],
-      }),
+      both(
+        ({ storages }) => void storages.splice(0),
+        storage({
+          driver: 'overlayfs',
+          source: 'overlay',
+          fstype: 'overlay',
+          mountPoint: `${kata}/c1/rootfs`,
+          options: ['lowerdir=/', `upperdir=${kata}/c1/fs`, `workdir=${kata}/c1/work`],
+        }),
+      ),
       /an overlay is of layers that this request mounts/,
     ],
     [
@@ -160,23 +168,29 @@ const attacks: Readonly<Record<string, readonly (readonly [change: Change, messa
       /is not where Kata's runtimes mount driver overlayfs/,
     ],
     [
-      storage({
-        driver: 'overlayfs',
-        source: 'none',
-        fstype: 'bind',
-        mountPoint: `${kata}/c1/rootfs`,
-        options: ['bind'],
-      }),
+      both(
+        ({ storages }) => void storages.splice(0),
+        storage({
+          driver: 'overlayfs',
+          source: 'none',
+          fstype: 'bind',
+          mountPoint: `${kata}/c1/rootfs`,
+          options: ['bind'],
+        }),
+      ),
       /source: "none" is not "overlay"/,
     ],
     [
-      storage({
-        driver: 'erofs.multi-layer',
-        source: '/',
-        fstype: 'bind',
-        mountPoint: `${kata}/c1/rootfs`,
-        options: ['rbind'],
-      }),
+      both(
+        ({ storages }) => void storages.splice(0),
+        storage({
+          driver: 'erofs.multi-layer',
+          source: '/',
+          fstype: 'bind',
+          mountPoint: `${kata}/c1/rootfs`,
+          options: ['rbind'],
+        }),
+      ),
       /"erofs.multi-layer" is not forwarded/,
     ],
   ],
@@ -414,6 +428,13 @@ const attacks: Readonly<Record<string, readonly (readonly [change: Change, messa
       /gives the container devices that no rule sees/,
     ],
   ],
+  'a cgroup of the guest': [
+    [cgroup('/system.slice/kata-agent-inner.service'), /is a cgroup of the guest's own programs/],
+    [cgroup('/init.scope'), /is a cgroup of the guest's own programs/],
+    [cgroup('/kubepods/../system.slice'), /does not name a cgroup below the root/],
+    [cgroup('/'), /does not name a cgroup below the root/],
+    [cgroup('system.slice:kata:agent.service'), /is not slice:prefix:name of a scope/],
+  ],
   'an id of a directory of the inner agent': [
     [
       (request) => void (request.containerId = request.execId = 'shared'),
@@ -489,6 +510,13 @@ suite('what forward mode sends on', { skip: built.ok ? false : built.missing, ti
     );
     await refused(createContainer, forwardedContainer('v2', twice), /is mounted at .* already/);
     await callInner(channel, createContainer, forwardedContainer('v2', volume));
+    await refused(
+      createContainer,
+      forwardedContainer('v3', cgroup('/kubepods/v2')),
+      /container "v2" has this cgroup/,
+    );
+    const again = both(storage(tmpfs), storage({ ...tmpfs, options: ['fsgid=7'] }));
+    await refused(createContainer, forwardedContainer('v3', again), /is named twice/);
     const file = `${shared}/v1-0123456789abcdef-hosts`;
     await refused(createContainer, forwardedContainer(file.slice(shared.length + 1)), /is a volume/);
     await refused(

@@ -9,10 +9,13 @@ import { WireType } from '@bufbuild/protobuf/wire';
 import {
   AgentService,
   CopyFileRequestSchema,
+  type CreateContainerRequest,
   ReadStreamRequestSchema,
   SignalProcessRequestSchema,
   StatsContainerRequestSchema,
+  StorageSchema,
 } from '@kata-agent/protocol/agent';
+import { sharedDirectory } from '@kata-agent/catalogue';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, type Client, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
@@ -172,7 +175,7 @@ describe('the image with an inner agent, a Go server of all methods', { skip: wh
     const reply = await callInner(channel, method.statsContainer, request);
     assert.equal(reply.method, 'StatsContainer');
     assert.deepEqual(Buffer.from(reply.request), Buffer.from(toBinary(StatsContainerRequestSchema, request)));
-    const within = create(CopyFileRequestSchema, { path: '/run/kata-containers/one/file' });
+    const within = create(CopyFileRequestSchema, { path: `${sharedDirectory}/volume/file` });
     assert.equal((await callInner(channel, method.copyFile, within)).method, 'CopyFile');
     const [first] = await records();
     assert.deepEqual(
@@ -318,6 +321,14 @@ describe('the same image on a disk with a root hash', { skip: whyNot }, () => {
   });
 });
 
+/** Gives a container its root as runtime-rs does: a disk of the machine, by its slot, mounted at the root's path. */
+function onDisk(slot: string, request: CreateContainerRequest): CreateContainerRequest {
+  const mountPoint = `${sharedDirectory}/passthrough/${request.containerId}/rootfs`;
+  request.storages = [create(StorageSchema, { ...imageStorage, source: slot, mountPoint })];
+  if (request.OCI?.Root !== undefined) request.OCI.Root.Path = mountPoint;
+  return request;
+}
+
 /** This agent, without rules and with its own directories, as an inner agent can be started. */
 const ownInner = [
   file(
@@ -339,19 +350,21 @@ describe('the image with this agent as the inner one', { skip: whyNot }, () => {
     bootRecipe(
       directory,
       [startedAgain, ...ownInner],
-      [ext4Disk(directory, 'image', rootDirectory(directory, 'root'))],
+      ['one', 'two'].map((name) => ext4Disk(directory, name, rootDirectory(directory, `root-${name}`))),
     ),
   );
   let agent: Client<typeof AgentService>;
 
   before(async () => {
     ({ agent } = await agentInFront(guest.machine));
-    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', storages: [imageStorage] });
+    await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
   });
 
   it('a container runs: its output, an exec, its figures and its end', async () => {
     const containerId = 'one';
-    await agent.createContainer(container(containerId, 'echo ready; read line; echo "got $line"; exit 7'));
+    await agent.createContainer(
+      onDisk('10', container(containerId, 'echo ready; read line; echo "got $line"; exit 7')),
+    );
     await agent.startContainer({ containerId });
     await readUntil(agent, containerId, 'ready');
     const execId = 'exec';
@@ -371,7 +384,7 @@ describe('the image with this agent as the inner one', { skip: whyNot }, () => {
     // Its standard input ends with the process that had it.
     const reads =
       'echo ready; while :; do if read -r line; then echo "got $line"; exit 3; else sleep 0.2; fi; done';
-    await agent.createContainer(container(containerId, reads));
+    await agent.createContainer(onDisk('11', container(containerId, reads)));
     await agent.startContainer({ containerId });
     await readUntil(agent, containerId, 'ready');
     const inner = await pidOf(guest.machine, 'kata-agent-inner');

@@ -10,7 +10,7 @@ import { type Hooks, HooksSchema, type Root, SpecSchema } from '@kata-agent/prot
 import { readDevices } from './device-forms.js';
 import type { FormContext } from './form-context.js';
 import type { Claims, SharedUse } from './forwarded-sandbox.js';
-import { readLinux } from './linux-form.js';
+import { cgroupIdentity, readLinux } from './linux-form.js';
 import { type MountForm, readMounts, usesOf } from './mount-forms.js';
 import { malformed, quoted, refused } from './not-alike.js';
 import { belowShared, rootPlaces, trustHostHelp, trustsHostFiles } from './places.js';
@@ -100,6 +100,7 @@ export function readCreateContainer(
     })),
     names: namesOf(id, storages, mounts),
     root: Root.Path,
+    cgroup: cgroupIdentity(Linux.CgroupsPath),
   };
   return { message, claims };
 }

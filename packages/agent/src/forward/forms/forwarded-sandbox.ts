@@ -25,6 +25,8 @@ export interface Claims {
   readonly names?: ReadonlyMap<string, SharedUse>;
   /** The root of the container of this request. */
   readonly root?: string;
+  /** The cgroup of that container; undefined: the inner agent names it by the id. */
+  readonly cgroup?: string | undefined;
 }
 
 /**
@@ -35,7 +37,8 @@ export interface Claims {
  * Nothing is forgotten when a call fails: what the inner agent has left of it is not known, and a repetition must equal it.
  */
 export class ForwardedSandbox {
-  readonly #containers = new Set<string>();
+  /** Containers, each with its cgroup. */
+  readonly #containers = new Map<string, string | undefined>();
   readonly #execs = new Map<string, Set<string>>();
   readonly #storages = new Map<string, ForwardedStorage>();
   readonly #disks = new Map<string, string>();
@@ -67,9 +70,16 @@ export class ForwardedSandbox {
 
   /** @throws NotAlike for a claim that contradicts an earlier one, or another one of the same request. */
   check(claims: Claims): void {
-    const { container, exec, storages = [], names = new Map<string, SharedUse>() } = claims;
+    const { container, exec, storages = [], names = new Map<string, SharedUse>(), cgroup } = claims;
     if (container !== undefined && this.#containers.has(container))
       throw refused('container_id', `container ${quoted(container)} exists`, 'use another id');
+    const other = [...this.#containers].find(([, theirs]) => cgroup !== undefined && theirs === cgroup);
+    if (other !== undefined)
+      throw refused(
+        'OCI.Linux.CgroupsPath',
+        `container ${quoted(other[0])} has this cgroup`,
+        'use another path',
+      );
     if (exec !== undefined && this.#execs.get(exec.container)?.has(exec.id) === true)
       throw refused('exec_id', `exec ${quoted(exec.id)} of this container runs`, 'use another id');
     for (const { mountPoint, identity, disk } of storages) {
@@ -96,8 +106,8 @@ export class ForwardedSandbox {
   }
 
   /** Records what is being forwarded. Call `check` before, without waiting in between. */
-  add({ container, exec, storages = [], names = new Map<string, SharedUse>(), root }: Claims): void {
-    if (container !== undefined) this.#containers.add(container);
+  add({ container, exec, storages = [], names = new Map<string, SharedUse>(), root, cgroup }: Claims): void {
+    if (container !== undefined) this.#containers.set(container, cgroup);
     if (exec !== undefined) {
       const known = this.#execs.get(exec.container) ?? new Set<string>();
       this.#execs.set(exec.container, known.add(exec.id));

@@ -40,7 +40,7 @@ export function readLinux(linux: Linux, { devices, sandboxPidns }: LinuxOwner, c
   if (!quietPropagation.has(RootfsPropagation) && !isLoud)
     throw refused(`${at}.RootfsPropagation`, `${quoted(RootfsPropagation)} is not private or slave`);
   if (IntelRdt !== undefined) throw refused(`${at}.IntelRdt`, 'no guest has it', 'leave it out');
-  checkCgroup(CgroupsPath);
+  cgroupIdentity(CgroupsPath);
   checkLabel(`${at}.MountLabel`, linux.MountLabel);
   for (const path of linux.MaskedPaths) checkCleanPath(`${at}.MaskedPaths`, path);
   for (const path of linux.ReadonlyPaths) checkCleanPath(`${at}.ReadonlyPaths`, path);
@@ -74,12 +74,39 @@ function numbersOf({ Devices }: Linux, devices: readonly Device[]): ReadonlySet<
   );
 }
 
-/** The form of the host: a path below the root of cgroups, or that of systemd, `slice:prefix:name`. */
-function checkCgroup(path: string): void {
-  const names = path.split(/[/:]/);
+/** Cgroups of the guest's own programs: a signal to all processes of a container would end them. */
+const ofGuest = /^(?:init\.scope|system\.slice|user\.slice|kata-agent.*)$/;
+
+/** A unit of systemd that is no scope of a container (Kata: rustjail/src/cgroups/systemd/cgroups_path.rs:73-81). */
+const otherUnit = /\.(?:slice|service|scope|mount|socket|target|timer)$/;
+
+/**
+ * The form of the host: a path below the root of cgroups, or that of systemd, `slice:prefix:name`. Returns what tells it from the
+ * cgroups of other containers, since the inner agent signals all processes in it.
+ */
+export function cgroupIdentity(path: string): string | undefined {
+  if (path === '') return undefined;
+  const at = 'OCI.Linux.CgroupsPath';
+  const names = path.split(/[/:]/).filter((name, index) => name !== '' || index > 0);
   const isPath = /^[A-Za-z0-9_.@:/\\-]{1,1024}$/.test(path) && !names.includes('..') && !names.includes('.');
-  if (path !== '' && !(isPath && names.some((name) => name !== '')))
-    throw malformed('OCI.Linux.CgroupsPath', `${quoted(path)} does not name a cgroup below the root`);
+  if (!isPath || names.every((name) => name === ''))
+    throw malformed(at, `${quoted(path)} does not name a cgroup below the root`);
+  const [slice = '', prefix = '', name = ''] = path.split(':');
+  const isScope = /^[\w.-]*:[\w.-]*:[\w.-]*$/.test(path);
+  const isWrongScope =
+    isScope &&
+    ((slice !== '' && !slice.endsWith('.slice')) ||
+      name === '' ||
+      otherUnit.test(name) ||
+      otherUnit.test(prefix));
+  if (isWrongScope) throw malformed(at, `${quoted(path)} is not slice:prefix:name of a scope`);
+  if (!isScope && (ofGuest.test(names[0] ?? '') || names.some((one) => /\.(?:service|scope)$/.test(one))))
+    throw refused(
+      at,
+      `${quoted(path)} is a cgroup of the guest's own programs`,
+      'use a cgroup of the container',
+    );
+  return names.filter((one) => one !== '').join('/');
 }
 
 function readNamespaces(

@@ -73,6 +73,11 @@ export function readMounts(
     if (destination === '/' || destination.includes('..'))
       throw refused(`${at}.destination`, `${quoted(destination)} is the root of the container, or has ..`);
     const isBind = type === 'bind' || type === 'local';
+    const isKernels = kernelFileSystems.get(type)?.place !== undefined;
+    if (context.isRefusing && !isKernels && /^\/(?:proc|sys)(?:\/|$)/.test(destination))
+      throw refused(`${at}.destination`, `${quoted(destination)} is in a file system of the kernel`);
+    if (context.isRefusing && destination === '/dev' && type !== 'tmpfs')
+      throw refused(`${at}.destination`, `only a tmpfs is mounted at /dev, not ${quoted(type)}`);
     const volume = isBind ? readBind(mount, at, owner, context) : readKernel(mount, at, context);
     const message = create(MountSchema, { destination, source, type, options: [...options] });
     return volume === undefined ? { message } : { message, volume };

@@ -7,7 +7,15 @@ import type { FormContext } from './form-context.js';
 import type { ForwardedStorage } from './forwarded-sandbox.js';
 import { malformed, quoted, refused } from './not-alike.js';
 import { belowShared, nameIn, rootPlaces, trustHostHelp, trustsHostFiles, volumeNameOf } from './places.js';
-import { checkCleanPath, checkId, checkText, hasControl, isName, isPciPath } from './values.js';
+import {
+  checkCleanPath,
+  checkDistinct,
+  checkId,
+  checkText,
+  hasControl,
+  isName,
+  isPciPath,
+} from './values.js';
 
 /** The request that a storage is part of. */
 export interface StorageOwner {
@@ -70,6 +78,11 @@ export function readStorages(
   context: FormContext,
   field = 'storages',
 ): readonly StorageForm[] {
+  const places = owner.storages.filter(({ options }) => !options.includes(layerMark));
+  checkDistinct(
+    `${field}.mount_point`,
+    places.map((storage) => withoutFinalSlash(storage)),
+  );
   return owner.storages.map((storage, index) => {
     const at = `${field}[${index}]`;
     const read = drivers.get(storage.driver);
