@@ -1,7 +1,5 @@
 export { addressGroup } from './address-group.js';
 export { callAtEnd } from './call-at-end.js';
-export { FairQueue } from './fair-queue.js';
-export { FairSlots } from './fair-slots.js';
 export { keepAliveMs, unacknowledgedMs } from './lost-peers.js';
 export { MeasuredStream } from './measured-stream.js';
 export { HandshakeServers } from './handshake-servers.js';

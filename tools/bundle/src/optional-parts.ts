@@ -54,7 +54,10 @@ export const optionalParts: readonly OptionalPart[] = [
       'packages/agent/dist/listeners/tls/tls-engine.js',
       'packages/agent/dist/listeners/dial/dial-out.js',
       'packages/agent/dist/listeners/dial/connect-server.js',
-      'packages/admission/',
+      'packages/admission/dist/index.js',
+      'packages/admission/dist/handshake-servers.js',
+      'packages/admission/dist/measured-stream.js',
+      'packages/admission/dist/strangers.js',
     ],
   },
   {

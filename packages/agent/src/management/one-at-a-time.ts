@@ -1,4 +1,4 @@
-import { FairQueue } from '@kata-agent/admission';
+import { FairQueue } from '@kata-agent/admission/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../listeners/caller.js';
 import { callerKey } from '../listeners/caller-key.js';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd, FairSlots, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
+import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
+import { FairSlots } from '@kata-agent/admission/fair';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
 import type { Caller } from '../caller.js';
 import { callerKey } from '../caller-key.js';

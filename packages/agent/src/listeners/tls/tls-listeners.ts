@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { FairSlots, Turns } from '@kata-agent/admission';
+import { Turns } from '@kata-agent/admission';
+import { FairSlots } from '@kata-agent/admission/fair';
 import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../startup/cannot-apply.js';
 import type { Caller } from '../caller.js';
