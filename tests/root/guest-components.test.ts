@@ -72,7 +72,9 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     const attestation = programs.started('attestation-agent');
     assert.deepEqual(attestation.args, ['--attestation_sock', `unix://${aa}`]);
     assert.deepEqual(
-      Object.keys(attestation.env).filter((name) => !['PWD', 'SHLVL', '_', 'OLDPWD'].includes(name)),
+      Object.keys(attestation.env).filter(
+        (name) => !['PWD', 'SHLVL', '_', 'OLDPWD', 'NO_COLOR'].includes(name),
+      ),
       ['PATH'],
     );
     const hub = programs.started('confidential-data-hub');

@@ -16,6 +16,11 @@ export interface AuditedCall {
   readonly fold?: string | undefined;
   /** Repeating the request has the effect of the first one: `repeats` reports whether it needs only to be counted. */
   readonly repeatable?: boolean | undefined;
+  /**
+   * What the call continues, such as a file that arrives in pieces: calls with the same key are repetitions of the first,
+   * although their requests differ. Absent: those with equal requests.
+   */
+  readonly continues?: string | undefined;
   readonly subject?: Subject | undefined;
   /** The call ends something: on a full disk it is recorded in space reserved for such calls. */
   readonly urgent?: boolean | undefined;

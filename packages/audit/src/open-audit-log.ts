@@ -345,8 +345,8 @@ class ChainedLog implements AuditLog {
 
 const success: CallResult = { code: 'OK', durationUs: 0 };
 
-function repeatKey({ method }: AuditedCall, digest: string): string {
-  return `${method} ${digest}`;
+function repeatKey({ method, continues }: AuditedCall, digest: string): string {
+  return JSON.stringify([method, continues ?? digest]);
 }
 
 /** A copy, so that a value that cannot be serialized is an error of the caller and not of the log. */

@@ -17,6 +17,7 @@ import {
 import { type CallOptions, type Channel, Code, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { connect as connectSocket } from 'node:net';
 import { once } from 'node:events';
+import { componentError } from './component-error.js';
 import type { ResourceSource } from './load-guest-components.js';
 
 export interface DataHubOptions {
@@ -148,7 +149,7 @@ interface Timeout {
   readonly ms: number;
 }
 
-/** The data hub's own messages are about its key broker and registries, and have nothing of a secret. */
+/** The caller of the method gets one sentence of the data hub's message, which can quote what it read. */
 function failure({
   what,
   error,
@@ -172,7 +173,7 @@ function failure({
       `the confidential data hub has not answered for ${timeout.ms / 1000} s (${timeout.setting})`,
     );
   if (error instanceof TtrpcError)
-    return failed('precondition', `the confidential data hub: ${error.message}`);
+    return failed('precondition', `the confidential data hub: ${componentError(error.message)}`);
   if (error instanceof Error && 'syscall' in error)
     return failed('precondition', `${dataHubSocket}: ${error.message}`);
   return error;

@@ -1,18 +1,15 @@
 import { searchPath } from '@kata-agent/linux';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, lstatSync, rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { CannotApply } from '../startup/cannot-apply.js';
 import type { Log } from '../startup/log.js';
 import type { Component } from './component.js';
+import { logLines } from './component-lines.js';
 
 /** How often the socket of a component is looked for, in ms. */
 const lookEveryMs = 50;
 /** How long a component may take to end after SIGTERM, in ms. */
 const endMs = 2_000;
-/** Longer lines of a component's output are cut. */
-const maxLine = 4_096;
 
 /** A guest component that was started. It is not started again: what it held in memory is gone, and who needs it must know. */
 export class RunningComponent {
@@ -47,7 +44,8 @@ export class RunningComponent {
     if (waitSocket !== undefined) removeSocket(id, waitSocket);
     const child = spawn(path, [...args, ...configArgs], {
       cwd: '/',
-      env: { PATH: searchPath, ...env },
+      // https://no-color.org: no escapes for a terminal in its lines.
+      env: { PATH: searchPath, NO_COLOR: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const running = new RunningComponent(id, child, log);
@@ -108,12 +106,4 @@ function removeSocket(id: string, path: string): void {
 
 function isSocket(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
-}
-
-/** Writes the output of a component to the agent log, a line at a time. */
-function logLines(stream: Readable, component: string, log: Log): void {
-  stream.on('error', () => stream.destroy());
-  createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
-    if (line !== '') log('info', line.slice(0, maxLine), { component });
-  });
 }

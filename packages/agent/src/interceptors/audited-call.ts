@@ -14,7 +14,7 @@ interface Recorded extends Message {
 
 /**
  * Returns the audited form of a call. With `folded`, calls about the same process are counted together; with
- * `repeatable`, equal ones.
+ * `repeatable`, equal ones; with `continues`, those that continue one.
  */
 export function auditedCall(
   request: Recorded,
@@ -23,7 +23,13 @@ export function auditedCall(
     folded = false,
     urgent = false,
     repeatable = false,
-  }: { readonly folded?: boolean; readonly urgent?: boolean; readonly repeatable?: boolean } = {},
+    continues,
+  }: {
+    readonly folded?: boolean;
+    readonly urgent?: boolean;
+    readonly repeatable?: boolean;
+    readonly continues?: string | undefined;
+  } = {},
 ): AuditedCall {
   const subject = subjectOf(request);
   const { method, payload } = context;
@@ -35,7 +41,8 @@ export function auditedCall(
     ...call,
     ...fold,
     ...(urgent && { urgent }),
-    ...(repeatable && { repeatable }),
+    ...((repeatable || continues !== undefined) && { repeatable: true }),
+    ...(continues !== undefined && { continues }),
     ...(subject === undefined ? {} : { subject }),
   };
 }

@@ -2,7 +2,8 @@ import { beginKey } from './begin-of.js';
 import { clockOf } from './clock-of.js';
 import { imageOf } from './image-of.js';
 import { decisionOf } from './decision-of.js';
-import type { Message } from '@bufbuild/protobuf';
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { type CopyFileRequest, CopyFileRequestSchema } from '@kata-agent/protocol/agent';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { endpoints, isMethodName, type ManagementMethod, type MethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
@@ -125,8 +126,10 @@ interface Handling {
   readonly folded: boolean;
   /** Whether the method ends something: it is recorded even while the log's disk is full. */
   readonly urgent: boolean;
-  /** Whether equal calls are counted together, after one of them was recorded. */
+  /** Whether the call is counted with an equal one, or with one that it continues, that was recorded. */
   readonly repeatable: boolean;
+  /** What the call continues, or begins if it is not `repeatable`. */
+  readonly continues?: string;
   readonly records: 'one' | 'intent' | 'intent first';
 }
 
@@ -160,11 +163,24 @@ const handlings: ReadonlyMap<string, Handling> = new Map(
   }),
 );
 
-function handling({ service, method }: HandlerContext<Caller>, { signal }: Moving): Handling {
+function handling({ service, method }: HandlerContext<Caller>, request: Moving): Handling {
   if (service === managementService) return managing.get(method) ?? look;
   if (service === healthService || !isMethodName(method)) return look;
-  if (method === 'SignalProcess' && signal === 0) return signalNothing;
-  return handlings.get(method) ?? look;
+  if (method === 'SignalProcess' && request.signal === 0) return signalNothing;
+  const usual = handlings.get(method) ?? look;
+  return isMessage(request, CopyFileRequestSchema) ? pieceHandling(usual, request) : usual;
+}
+
+/**
+ * A file arrives in pieces. The first has records of its own, as each file; those that follow with the same mode, size and
+ * owner are counted, so that a large file takes as many records as a small one.
+ */
+function pieceHandling(
+  usual: Handling,
+  { path, fileMode, fileSize, uid, gid, offset }: CopyFileRequest,
+): Handling {
+  const continues = JSON.stringify([path, fileMode, String(fileSize), uid, gid]);
+  return { ...usual, continues, repeatable: offset !== 0n };
 }
 
 function since(begin: number): number {

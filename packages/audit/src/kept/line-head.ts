@@ -15,6 +15,8 @@ export interface LineHead {
   /** Of an intent only. */
   readonly containerId: string | undefined;
   readonly execId: string | undefined;
+  /** The directory of the file of a CopyFile; of an intent only. */
+  readonly directory: string | undefined;
 }
 
 const text = '"((?:[^"\\\\]|\\\\.)*)"';
@@ -25,6 +27,7 @@ const headPattern = new RegExp(
 );
 /** Unambiguous: inside a string these quotes would be escaped. */
 const subjectPattern = new RegExp(`,"subject":\\{"containerId":${text}(?:,"execId":${text})?`);
+const filePattern = new RegExp(`,"request":\\{"file":\\{"path":${text}`);
 const codePattern = /,"result":\{"code":"([^"\\]*)"/;
 
 /** Parses the head of a line; undefined when the line is not a record. Its hash is not checked. */
@@ -46,5 +49,11 @@ export function lineHead(line: Buffer): LineHead | undefined {
     code: judged ? codePattern.exec(rest)?.[1] : undefined,
     containerId: subject?.[1],
     execId: subject?.[2],
+    directory: kind === 'intent' && method === 'CopyFile' ? directoryIn(rest) : undefined,
   };
+}
+
+function directoryIn(rest: string): string | undefined {
+  const path = filePattern.exec(rest)?.[1];
+  return path?.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }

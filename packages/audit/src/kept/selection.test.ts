@@ -90,6 +90,35 @@ for (const [flood, code] of [
   });
 }
 
+test('a CopyFile stays when thousands of files of other directories follow, and each directory has its first and last', () => {
+  const copy = (path: string): RecordBody => ({
+    kind: 'intent',
+    ...caller,
+    method: 'CopyFile',
+    decision,
+    digest: 'd',
+    request: { file: { path, mode: '100644', size: '1', owner: '0:0' } },
+  });
+  const paths = [
+    ...Array.from({ length: 100 }, (_, index) => `/shared/early/f${index}`),
+    '/shared/config/hosts',
+    ...Array.from({ length: 2_500 }, (_, index) => `/shared/flood/f${index}`),
+  ];
+  const bodies = paths.flatMap((path, index) => [copy(path), outcome(2 * index + 1, 'CopyFile', 'OK')]);
+  const kept = chosen(linesOf(bodies), 256 * 1024).flatMap((record) =>
+    record.kind === 'intent' ? [record.request?.file?.path] : [],
+  );
+  for (const path of [
+    '/shared/early/f0',
+    '/shared/early/f99',
+    '/shared/config/hosts',
+    '/shared/flood/f0',
+    '/shared/flood/f2499',
+  ])
+    assert.ok(kept.includes(path), path);
+  assert.ok(kept.length < 200, `${kept.length} records`);
+});
+
 test('each boot has its share: creates of one do not displace those of another', () => {
   let at = genesis;
   const lines: Buffer[] = [];

@@ -9,6 +9,8 @@ interface Unit {
   readonly boot: string;
   readonly listener: string;
   readonly method: string;
+  /** Of a CopyFile; else empty. */
+  readonly directory: string;
   /** The container or process it created, for a create or an exec. */
   readonly made: string | undefined;
   /** The outcome's status code, once known. */
@@ -18,7 +20,10 @@ interface Unit {
   bytes: number;
 }
 
-/** Units with a part of their class's share: those of one boot, of one listener in it, or of one method in that. */
+/**
+ * Units with a part of their class's share: those of one boot, of one listener in it, of one method in that, or of one
+ * directory of CopyFile in that.
+ */
 interface Group {
   readonly units: Unit[];
   bytes: number;
@@ -41,7 +46,7 @@ const longPart = 64;
 
 /**
  * Selects the records that outlive their segments. Each class has a share of the space, within it each boot an equal
- * part, within that each listener, and in classes of many methods each method. In a group the longest records are
+ * part, within that each listener, in classes of many methods each method, and of CopyFile each directory. In a group the longest records are
  * dropped first, then those in the middle, so the first and the last are kept. A flood of calls therefore displaces only
  * records of its own class and listener, and never its beginning.
  *
@@ -93,7 +98,7 @@ export class Selection {
 
   /** Returns undefined for an outcome whose intent was not kept. */
   #unitOf(head: LineHead, kept: KeptClass): Unit | undefined {
-    const { sequence, boot, listener, method, kind, intent } = head;
+    const { sequence, boot, listener, method, kind, intent, directory = '' } = head;
     if (kind === 'outcome') return this.#units.get(intent ?? 0);
     const made = madeBy(head);
     const unit: Unit = {
@@ -101,6 +106,7 @@ export class Selection {
       boot,
       listener,
       method,
+      directory,
       made,
       code: undefined,
       class: kept,
@@ -170,10 +176,11 @@ function lastSequence({ sequence, lines }: Unit): number {
 }
 
 /** By what the units of a class are grouped: each group is grouped by the next. */
-type Levels = readonly ('boot' | 'listener' | 'method')[];
+type Levels = readonly ('boot' | 'listener' | 'method' | 'directory')[];
 
 function levelsOf(name: KeptClass): Levels {
-  return name === 'other' || name === 'failed' ? ['boot', 'listener', 'method'] : ['boot', 'listener'];
+  if (name === 'other') return ['boot', 'listener', 'method', 'directory'];
+  return name === 'failed' ? ['boot', 'listener', 'method'] : ['boot', 'listener'];
 }
 
 function groupsOf(units: readonly Unit[], by: Levels[number]): Group[] {

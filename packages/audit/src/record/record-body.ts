@@ -82,7 +82,16 @@ export function callBody(
 /** The members that a fold record has in common with the records it counts. */
 export type FoldHead = Pick<
   FoldRecord,
-  'of' | 'listener' | 'peer' | 'method' | 'claimedOperator' | 'decision' | 'digest' | 'subject' | 'code'
+  | 'of'
+  | 'listener'
+  | 'peer'
+  | 'method'
+  | 'claimedOperator'
+  | 'decision'
+  | 'digest'
+  | 'subject'
+  | 'request'
+  | 'code'
 >;
 
 export function foldedCallHead(call: AuditedCall, decision: Decision, result: CallResult): FoldHead {
@@ -103,14 +112,16 @@ export function foldedFailureHead(call: AuditedCall, decision: Decision, result:
   return { ...foldedCallHead(call, decision, result), subject: undefined };
 }
 
-/** For calls with equal requests. */
+/** For calls with equal requests, or that continue one: then their requests differ, and what they name is repeated. */
 export function foldedRepeatHead(
   call: AuditedCall,
   decision: Decision,
   digest: string,
   result: CallResult,
 ): FoldHead {
-  return { ...foldedCallHead(call, decision, result), digest };
+  const head = foldedCallHead(call, decision, result);
+  if (call.continues === undefined) return { ...head, digest };
+  return { ...head, ...(call.request !== undefined && { request: recordedRequest(call.request) }) };
 }
 
 export function foldedRefusalHead(call: AuditedCall, decision: Decision): FoldHead {

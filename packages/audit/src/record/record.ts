@@ -117,6 +117,8 @@ export interface FoldRecord extends Envelope, Caller {
   /** Of calls that are counted only when their requests are equal. */
   readonly digest?: string | undefined;
   readonly subject?: Subject | undefined;
+  /** Of calls that continue one, as the pieces of a file. */
+  readonly request?: RecordedRequest | undefined;
   readonly since: number;
   readonly count: number;
   /** Of calls only. */

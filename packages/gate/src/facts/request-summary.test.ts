@@ -8,6 +8,7 @@ import {
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
   SetGuestDateTimeRequestSchema,
+  CopyFileRequestSchema,
   SetIPTablesRequestSchema,
   UpdateInterfaceRequestSchema,
   UpdateRoutesRequestSchema,
@@ -130,7 +131,30 @@ test('summary of a sandbox: storages and kernel modules; of an exec: its user; o
   assert.deepEqual(summaryOf(exec), { user: '3:4' });
   const empty = (method: (typeof methodNames)[number]): Message => create(requestDescriptor(method));
   const some = methodNames.filter((method) => Object.keys(summaryOf(empty(method))).length > 0);
-  assert.deepEqual([...some].sort(), ['AddARPNeighbors', 'SetGuestDateTime', 'SetIPTables', 'UpdateRoutes']);
+  assert.deepEqual([...some].sort(), [
+    'AddARPNeighbors',
+    'CopyFile',
+    'SetGuestDateTime',
+    'SetIPTables',
+    'UpdateRoutes',
+  ]);
+});
+
+test('summary of a file: path, mode with its type, size and owner, never content', () => {
+  const file = create(CopyFileRequestSchema, {
+    path: '/run/kata-containers/shared/containers/c-x',
+    fileMode: 0o104755,
+    fileSize: 9n,
+    uid: 1,
+    gid: 2,
+    data: Buffer.from('secret'),
+  });
+  const path = file.path;
+  assert.deepEqual(summaryOf(file), { file: { path, mode: '104755', size: '9', owner: '1:2' } });
+  const piece = create(CopyFileRequestSchema, { ...file, offset: 3n });
+  assert.deepEqual(summaryOf(piece), {
+    file: { path, mode: '104755', size: '9', owner: '1:2', offset: '3' },
+  });
 });
 
 test('summary of a change of the clock: the requested time, also one that no clock has', () => {

@@ -1,6 +1,8 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import {
   AddARPNeighborsRequestSchema,
+  type CopyFileRequest,
+  CopyFileRequestSchema,
   type CreateContainerRequest,
   CreateContainerRequestSchema,
   type CreateSandboxRequest,
@@ -57,10 +59,23 @@ export interface RequestSummary extends NetworkSummary {
   /** Why the container or exec counts as privileged. */
   readonly privileges?: readonly PrivilegedReason[];
   readonly kernelModules?: readonly string[];
+  /** The file, directory or link that CopyFile writes, or a piece of it. Numbers are text. */
+  readonly file?: FileSummary;
   /** The requested time of the guest's clock, as RFC 3339 in UTC. */
   readonly time?: string;
   /** The peer that RevokePeer revokes, as in `peers`. */
   readonly revoked?: string;
+}
+
+/** `mode` is octal, with the type: `100644`. `offset` is absent for a first piece. */
+export interface FileSummary {
+  readonly path: string;
+  readonly mode: string;
+  /** Bytes of the whole file, of a link's target; of a directory 0. */
+  readonly size: string;
+  /** `uid:gid`. */
+  readonly owner: string;
+  readonly offset?: string;
 }
 
 /** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */
@@ -76,6 +91,7 @@ export function summaryOf(request: Message, access: PrivilegeAccess = noAccess):
   if (isMessage(request, AddARPNeighborsRequestSchema))
     return neighbours(request.neighbors?.ARPNeighbors ?? []);
   if (isMessage(request, SetIPTablesRequestSchema)) return packetFilter(request);
+  if (isMessage(request, CopyFileRequestSchema)) return { file: fileSummary(request) };
   if (isMessage(request, SetGuestDateTimeRequestSchema)) return { time: timeText(request) };
   return {};
 }
@@ -134,6 +150,16 @@ function sandboxSummary({ storages, kernelModules }: CreateSandboxRequest): Requ
 
 function storageSummary(storages: readonly Storage[]): RequestSummary {
   return listed('storages', storages, ({ driver, source, mountPoint }) => ({ driver, source, mountPoint }));
+}
+
+function fileSummary({ path, fileMode, fileSize, uid, gid, offset }: CopyFileRequest): FileSummary {
+  return {
+    path,
+    mode: (fileMode >>> 0).toString(8),
+    size: String(fileSize),
+    owner: `${uid}:${gid}`,
+    ...(offset !== 0n && { offset: String(offset) }),
+  };
 }
 
 /** The last second that a Date can have. */

@@ -106,6 +106,11 @@ const cases: readonly Case[] = [
     modes: { 'a/link': file | 0o600 },
     content: { 'a/link': 'Hello!' },
   },
+  // As seen beside Kata's agent: set-user-ID and set-group-ID of a file are dropped, whatever order chmod and chown have.
+  { path: 'a/setuid', fileMode: file | 0o4755, modes: { 'a/setuid': file | 0o755 } },
+  { path: 'a/setgid', fileMode: file | 0o2755, modes: { 'a/setgid': file | 0o755 } },
+  { path: 'a/both', fileMode: file | 0o7711, data: 'x', modes: { 'a/both': file | 0o1711 } },
+  { path: 'a/shared', fileMode: directory | 0o2775, modes: { 'a/shared': directory | 0o2775 } },
   { path: '../beside', fileMode: file | 0o600, fails: true, modes: { '../beside': undefined } },
 ];
 

@@ -6,8 +6,10 @@ import { openShared, sharedPath } from '../source/shared-directory.js';
 import { type AdmittedCopy, admitPiece, admitReplacement } from './copy-admission.js';
 import { asideName, type RemovalContext, removeSoon } from './remove-tree.js';
 
-/** Permissions, with setuid, setgid and sticky. */
+/** Permissions of a directory, with setgid and sticky. */
 const PERMISSIONS = 0o7777;
+/** Of a file without set-user-ID and set-group-ID, which its program would run with; Kata's agent drops them too. */
+const FILE_PERMISSIONS = 0o1777;
 
 /**
  * Creates a file, directory or symbolic link below `<kata>/shared/containers` (S9). The path is walked by descriptor
@@ -98,9 +100,8 @@ async function copyPiece(base: Directory, copy: AdmittedCopy, clear: Clear): Pro
     admitPiece({ path, offset, size: fstatSync(file.fd).size });
     writeAll(file.fd, data, offset);
     if (fstatSync(file.fd).size < fileSize) return;
-    // Owner first: chown clears setuid and setgid.
     fchownSync(file.fd, uid, gid);
-    fchmodSync(file.fd, fileMode & PERMISSIONS);
+    fchmodSync(file.fd, fileMode & FILE_PERMISSIONS);
     if (base.stat(path)?.isDirectory() === true) await clear(path);
     base.rename(partial, path);
   } catch (error) {
