@@ -6,7 +6,41 @@ import { UndoStack } from './undo-stack.js';
 
 const none = { roots: [], sources: [] };
 const done = (): Promise<void> => Promise.resolve();
-const later = (): number => performance.now() + 60_000;
+
+function copyTo(places: HeldPlaces, path: string, signal?: AbortSignal): Promise<void> {
+  return places.copyWhenFree(path, () => places.copy(path, done), signal);
+}
+
+test('a copy that waits for a create comes before creates that begin later', async () => {
+  const places = new HeldPlaces();
+  const secret = { ...none, sources: ['/s/secret'] };
+  const steps: string[] = [];
+  const free = await places.hold('a', secret, new UndoStack());
+  const copying = copyTo(places, '/s/secret/file').then(() => steps.push('copied'));
+  const holding = places.hold('b', secret, new UndoStack()).then((freeB) => {
+    steps.push('held by b');
+    return freeB;
+  });
+  const other = await places.hold('c', { ...none, sources: ['/s/other'] }, new UndoStack());
+  other();
+  free();
+  await copying;
+  (await holding)();
+  assert.deepEqual(steps, ['copied', 'held by b']);
+});
+
+test('a create does not wait for ever for a copy that waits', async (t) => {
+  const places = new HeldPlaces();
+  const secret = { ...none, sources: ['/s/secret'] };
+  const free = await places.hold('a', secret, new UndoStack());
+  const copying = copyTo(places, '/s/secret/file');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const holding = places.hold('b', secret, new UndoStack());
+  t.mock.timers.tick(2_000);
+  (await holding)();
+  free();
+  await copying;
+});
 
 test('nothing is copied into a root, over it or over its parents while the container exists', async () => {
   const places = new HeldPlaces();
@@ -20,7 +54,10 @@ test('nothing is copied into a root, over it or over its parents while the conta
     });
   await places.copy('/s/a/rootfs2', done);
   await places.copy('/s/a/other', done);
-  await assert.rejects(places.free('/s/a/rootfs', later()), { kind: 'precondition' });
+  await assert.rejects(
+    places.copyWhenFree('/s/a/rootfs', () => places.copy('/s/a/rootfs', done), undefined),
+    { kind: 'precondition' },
+  );
   await made.unwind();
   await places.copy('/s/a/rootfs/etc/x', done);
 });
@@ -42,7 +79,7 @@ test('sources are written again once the container was made, and no create begin
   await copying;
   const free = await holding;
   assert.equal(await places.copy('/s/secret/file', assert.fail), false);
-  const waiting = places.free('/s/secret/file', later()).then(() => steps.push('free'));
+  const waiting = copyTo(places, '/s/secret/file').then(() => steps.push('free'));
   await turn();
   assert.deepEqual(steps, ['held']);
   free();
@@ -54,12 +91,13 @@ test('a create that fails releases its places, and no copy waits for ever', asyn
   const places = new HeldPlaces();
   const made = new UndoStack();
   await places.hold('a', { roots: ['/s/root'], sources: ['/s/secret'] }, made);
-  await assert.rejects(places.free('/s/secret', performance.now() + 1), {
-    kind: 'precondition',
-    message: /being created/,
-  });
+  const cancelled = new AbortController();
+  const waiting = copyTo(places, '/s/secret', cancelled.signal);
+  cancelled.abort(new Error('cancelled'));
+  await assert.rejects(waiting, { message: 'cancelled' });
+  await assert.rejects(copyTo(places, '/s/secret', cancelled.signal), { message: 'cancelled' });
   await made.unwind();
-  await places.free('/s/secret', later());
+  await copyTo(places, '/s/secret');
   await places.copy('/s/secret', done);
   const failing = (): Promise<void> => Promise.reject(new Error('of the copy'));
   await assert.rejects(places.copy('/s/secret', failing), { message: 'of the copy' });

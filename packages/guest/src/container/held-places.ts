@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError } from '../error/guest-error.js';
 import { contains } from '../source/clean-path.js';
@@ -18,6 +19,12 @@ interface Holder {
   making: Promise<void> | undefined;
 }
 
+/**
+ * How long a create waits for copies that came before it, in ms. They may wait for a change of the whole sandbox that waits for
+ * this create, so that it goes on without them.
+ */
+const createWaitsMs = 2_000;
+
 interface Copy {
   readonly path: string;
   readonly over: Promise<void>;
@@ -34,9 +41,15 @@ interface Copy {
 export class HeldPlaces {
   readonly #holders: Map<string, Holder> = new Map();
   readonly #copies: Set<Copy> = new Set();
+  /** Copies that wait for the end of a create. */
+  readonly #waiting: Set<Copy> = new Set();
 
   /** Holds the places of a container, once running copies to them have finished. Pushes their release to `made`. */
   async hold(container: string, places: ContainerPlaces, made: UndoStack): Promise<() => void> {
+    const ahead = [...this.#waiting].filter(({ path }) =>
+      places.sources.some((place) => touches(place, path)),
+    );
+    if (ahead.length > 0) await within(Promise.all(ahead.map(({ over }) => over)), createWaitsMs);
     const [making, resolve] = pending();
     const holder: Holder = { places, making };
     this.#holders.set(container, holder);
@@ -61,23 +74,36 @@ export class HeldPlaces {
   }
 
   /**
-   * Waits, outside the queue, until no container is being created from this path. `late`: deadline, in
-   * `performance.now` time.
+   * Runs a copy, outside the queue, once no container is being created from its path: an update of a config map that meets
+   * a create is late, and not lost. A create that begins meanwhile waits for the copy, for a short time, so that creates
+   * that overlap do not keep it waiting.
    *
-   * @throws GuestError `precondition` after the deadline, or if the path is part of a container's root.
+   * @param copied makes the copy by `copy`, and returns what that returns.
+   * @param signal ends the wait: the call was cancelled, or its deadline has passed.
+   * @throws GuestError `precondition` if the path is part of a container's root.
    */
-  async free(path: string, late: number): Promise<void> {
-    for (;;) {
-      this.refuseRoot(path);
-      const making = this.#makingOf(path);
-      if (making === undefined) return;
-      const left = late - performance.now();
-      if (left <= 0)
-        throw new GuestError(
-          'precondition',
-          `path ${quotedPath(path)} is part of a container that is being created: try again when it is`,
-        );
-      await within(making, left);
+  async copyWhenFree(
+    path: string,
+    copied: () => Promise<boolean>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.refuseRoot(path);
+    if (this.#makingOf(path) === undefined && (await copied())) return;
+    const [over, resolve] = pending();
+    const waiting: Copy = { path, over };
+    this.#waiting.add(waiting);
+    try {
+      do {
+        for (;;) {
+          this.refuseRoot(path);
+          const making = this.#makingOf(path);
+          if (making === undefined) break;
+          await orAborted(making, signal);
+        }
+      } while (!(await copied()));
+    } finally {
+      this.#waiting.delete(waiting);
+      resolve();
     }
   }
 
@@ -133,9 +159,19 @@ function pending(): readonly [promise: Promise<void>, resolve: () => void] {
   return [promise, resolve];
 }
 
-async function within(making: Promise<void>, milliseconds: number): Promise<void> {
+async function within(done: Promise<unknown>, milliseconds: number): Promise<void> {
   const over = new AbortController();
   const late = delay(milliseconds, undefined, { signal: over.signal }).catch(() => undefined);
-  await Promise.race([making, late]);
+  await Promise.race([done, late]);
   over.abort();
+}
+
+async function orAborted(done: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return done;
+  signal.throwIfAborted();
+  const over = new AbortController();
+  const aborted = once(signal, 'abort', { signal: over.signal }).catch(() => undefined);
+  await Promise.race([done, aborted]);
+  over.abort();
+  signal.throwIfAborted();
 }

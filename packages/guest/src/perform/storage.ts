@@ -12,12 +12,6 @@ import { touchMounts } from '../storage/touch-mounts.js';
 import { translated } from '../error/translate-error.js';
 import { contains } from '../source/clean-path.js';
 
-/**
- * How long to wait, outside the queue, for a container that is being created from the path: usually a fraction of a
- * second.
- */
-const patience = 10_000;
-
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
   const { paths, places } = guest.context;
   const path = copiedPath(action);
@@ -27,10 +21,8 @@ export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
     guest.change(() => places.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
   return translated(async () => {
     admit();
-    const late = performance.now() + patience;
     // A create may begin while the copy is queued.
-    do await places.free(path, late);
-    while (!(await copied()));
+    await places.copyWhenFree(path, copied, guest.signal);
   });
 }
 
