@@ -84,6 +84,44 @@ describe('calls during a slow call', { skip: whyNoContainers() ?? false }, () =>
     await client.removeContainer({ containerId: largest.containerId });
   });
 
+  it('an update of a volume that meets creates from it is made, each time', async () => {
+    const client = await startAgent(example('confidential.toml'), `mkdir -p ${shared}/v`);
+    const path = `${shared}/v/config`;
+    const update = (text: string): Promise<unknown> =>
+      client.copyFile({
+        path,
+        fileMode: 0o100644,
+        fileSize: BigInt(text.length),
+        offset: 0n,
+        data: Buffer.from(text),
+      });
+    await update('0');
+    const ids: string[] = [];
+    const creates = { over: false };
+    // Two creates overlap all the time, each from the volume.
+    const creating = Promise.all(
+      [0, 1].map(async () => {
+        for (let each = 0; each < 8; each += 1) {
+          const creation = request(['true'], '/v');
+          await client.createContainer(creation);
+          ids.push(creation.containerId);
+        }
+      }),
+    ).finally(() => {
+      creates.over = true;
+    });
+    let updates = 0;
+    while (!creates.over) {
+      updates += 1;
+      assert.deepEqual(await answerOf(update(String(updates))), { code: 'OK', message: '' });
+    }
+    await creating;
+    assert.ok(updates > 1, `${updates} updates`);
+    const agent = agents.at(-1);
+    assert.equal(readFileSync(`/proc/${agent?.process.pid}/root${path}`, 'utf8'), String(updates));
+    for (const containerId of ids) await client.removeContainer({ containerId });
+  });
+
   it('calls do not wait for the removal of a directory that CopyFile replaces while a container fills it', async () => {
     const client = await startAgent(
       example('confidential.toml'),

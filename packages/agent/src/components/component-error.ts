@@ -50,13 +50,14 @@ function withoutJson(text: string): string {
   let result = '';
   let depth = 0;
   let begin = 0;
-  for (const [index, character] of [...text].entries()) {
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text.charAt(index);
     if (character === '{') {
       if (depth === 0) begin = index;
       depth += 1;
     } else if (character === '}' && depth > 0) {
       depth -= 1;
-      if (depth === 0) result += messageIn([...text].slice(begin, index + 1).join(''));
+      if (depth === 0) result += messageIn(text.slice(begin, index + 1));
     } else if (depth === 0) result += character;
   }
   return result;

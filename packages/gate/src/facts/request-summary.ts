@@ -68,7 +68,7 @@ export interface RequestSummary extends NetworkSummary {
 }
 
 /** `mode` is octal, with the type: `100644`. `offset` is absent for a first piece. */
-export interface FileSummary {
+interface FileSummary {
   readonly path: string;
   readonly mode: string;
   /** Bytes of the whole file, of a link's target; of a directory 0. */

@@ -49,6 +49,16 @@ export async function ipPutBack(
   if (message.trim() !== '') throw ipError(args, message);
 }
 
+/** Runs all commands. Those that the kernel refuses have no effect, and are no failure. */
+export async function ipWhereAccepted(
+  tools: Tools,
+  options: readonly string[],
+  commands: readonly (readonly string[])[],
+): Promise<void> {
+  if (commands.length > 0)
+    await tools.run(iproute2, [...options, '-force', '-batch', '-'], batchText(commands));
+}
+
 function batchText(commands: readonly (readonly string[])[]): Buffer {
   for (const word of commands.flat()) {
     // Characters with a meaning in a line of a batch (iproute2, lib/utils.c, getcmdline and makeargs).

@@ -227,6 +227,119 @@ test('all links are restored if the kernel refuses an interface', { skip }, asyn
   }
 });
 
+/** Routes of other tables than main, of each kind that `ip route` can set over eth0. */
+const otherTables: readonly (readonly string[])[] = [
+  ['-4', '198.51.100.0/24', 'via', '10.9.0.1', 'table', '100'],
+  ['-4', 'default', 'via', '10.9.0.1', 'table', '100', 'metric', '7', 'proto', 'static'],
+  ['-4', 'default', 'via', '10.9.0.3', 'table', '100', 'metric', '9'],
+  [
+    '-4',
+    '203.0.113.0/24',
+    'table',
+    '101',
+    'nexthop',
+    'via',
+    '10.9.0.1',
+    'weight',
+    '1',
+    'nexthop',
+    'via',
+    '10.9.0.3',
+    'weight',
+    '5',
+  ],
+  ['-4', 'local', '0.0.0.0/0', 'dev', 'lo', 'table', '133'],
+  ['-4', 'blackhole', '192.0.2.0/25', 'table', '102'],
+  ['-4', 'unreachable', '192.0.2.128/26', 'table', '102', 'metric', '5'],
+  ['-4', 'throw', '192.0.2.192/26', 'table', '102'],
+  [
+    '-4',
+    '192.0.3.0/24',
+    'dev',
+    'eth0',
+    'scope',
+    'link',
+    'src',
+    '10.9.0.2',
+    'table',
+    '103',
+    'mtu',
+    'lock',
+    '1300',
+    'advmss',
+    '900',
+  ],
+  ['-4', '192.0.4.0/24', 'via', '172.31.0.1', 'dev', 'eth0', 'onlink', 'table', '253'],
+  ['-4', '192.0.5.0/24', 'via', '10.9.0.1', 'tos', '0x10', 'table', '4000000000'],
+  ['-6', '2001:db8:1::/48', 'via', 'fd09::1', 'table', '100', 'metric', '7', 'pref', 'high'],
+  ['-6', 'default', 'via', 'fd09::1', 'table', '100'],
+  ['-6', '2001:db8:2::/48', 'table', '101', 'nexthop', 'via', 'fd09::1', 'nexthop', 'via', 'fd09::3'],
+  ['-6', 'blackhole', '2001:db8:3::/48', 'table', '102'],
+  ['-6', 'local', '::/0', 'dev', 'lo', 'table', '133'],
+  ['-6', '2001:db8:4::/48', 'from', 'fd09::/64', 'dev', 'eth0', 'table', '103', 'mtu', '1300'],
+];
+
+test('routes of other tables are restored after an interface or a route was refused', { skip }, async () => {
+  const addresses = [
+    { address: '10.9.0.2', prefix: 24 },
+    { address: 'fd09::2', prefix: 64 },
+  ];
+  const hwAddr = await hwAddrOf('ens3');
+  await update({ hwAddr, addresses });
+  for (const [family = '', ...words] of otherTables) guest.ip(family, 'route', 'add', ...words);
+  const before = network();
+  const refused: readonly (() => Promise<unknown>)[] = [
+    () => update({ hwAddr, addresses, mtu: 70_000 }),
+    () => update({ hwAddr, name: 'eth7', addresses: [{ address: 'ff02::99', prefix: 64 }] }),
+    () => update({ hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 70_000 }),
+    () =>
+      updateRoutes(
+        [
+          { ...route, gateway: '10.9.0.1' },
+          { ...route, gateway: '198.51.100.1' },
+        ],
+        guest.tools,
+      ),
+  ];
+  for (const change of refused) {
+    await assert.rejects(change());
+    assert.equal(network(), before);
+  }
+});
+
+test('routes of other tables stay when an interface is changed, also with another name', {
+  skip,
+}, async () => {
+  const addresses = [
+    { address: '10.9.0.2', prefix: 24 },
+    { address: 'fd09::2', prefix: 64 },
+  ];
+  const hwAddr = await hwAddrOf('ens3');
+  await update({ hwAddr, addresses });
+  for (const [family = '', ...words] of otherTables) guest.ip(family, 'route', 'add', ...words);
+  /** The routes of other tables, without the tables main and local. */
+  const others = (name: string): readonly string[] =>
+    ['-4', '-6']
+      .flatMap((family) => guest.ip(family, '-oneline', 'route', 'show', 'table', 'all').split('\n'))
+      .filter((line) => / table /.test(line) && !/ table local /.test(line))
+      .map((line) =>
+        line
+          .replace(/ (pref medium|linkdown)/g, '')
+          .replaceAll(`dev ${name} `, 'dev LINK ')
+          .trim(),
+      )
+      .sort();
+  const before = others('eth0');
+  assert.equal(before.length, otherTables.length);
+  await update({ hwAddr, addresses, mtu: 1300 });
+  assert.deepEqual(others('eth0'), before, 'another MTU');
+  await update({ hwAddr, name: 'eth7', addresses });
+  assert.deepEqual(others('eth7'), before, 'another name');
+  // A route that rests on an address which is gone is no reason to refuse the change.
+  guest.ip('address', 'flush', 'dev', 'eth7', 'scope', 'global');
+  await update({ hwAddr, name: 'eth8', addresses: [{ address: '10.77.0.2', prefix: 24 }] });
+});
+
 test('neighbours are set and replaced', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3') });
   const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };

@@ -52,6 +52,17 @@ export class SavedLinks {
     await neighbours.restoreSet();
   }
 
+  /** Sets again the routes of other tables than main, over the links with the names that they have now. */
+  async restoreOtherTables(): Promise<void> {
+    if (this.#dropped === undefined) return;
+    const now = await links(this.#tools);
+    const renamed = this.#links.flatMap(({ index, name }) => {
+      const link = now.find((each) => each.index === index);
+      return link === undefined ? [] : [[name, link.name] as const];
+    });
+    await this.#dropped.routes.restoreOtherTables(new Map(renamed));
+  }
+
   async #restoreLink(before: Link, now: Link): Promise<void> {
     const { name, hwAddr, mtu, noArp, up } = before;
     await this.#set(temporaryName(before), ['name', name]);

@@ -1,5 +1,5 @@
 import type { Tools } from '../tool/tools.js';
-import { ip, ipPutBack } from './ip.js';
+import { ip, ipPutBack, ipWhereAccepted } from './ip.js';
 import type { Family } from './network-values.js';
 
 /** Options of `ip` for one address family. */
@@ -43,13 +43,36 @@ export class SavedRoutes {
     if (failed.length > 0) throw new Error(failed.join('; '));
   }
 
+  /**
+   * Sets again the routes of other tables than main, after a change that has set links down: UpdateRoutes sets those of
+   * main, and nobody these. A route that rests on an address which a link no longer has is left out, as the kernel drops it.
+   *
+   * @param renamed the new names of links, by the old ones.
+   */
+  async restoreOtherTables(renamed: ReadonlyMap<string, string>): Promise<void> {
+    for (const [family, before] of this.#routes) {
+      const present = new Set(await shownRoutes(family, this.#tools));
+      const missing = before
+        .filter((route) => / table /.test(route))
+        .map((route) =>
+          route.replace(/ dev (\S+)/g, (_, name: string) => ` dev ${renamed.get(name) ?? name}`),
+        )
+        .filter((route) => !present.has(route));
+      const commands = [...missing.filter(isDirect), ...missing.filter((route) => !isDirect(route))];
+      await ipWhereAccepted(
+        this.#tools,
+        [familyOption[family]],
+        commands.map((route) => `route replace ${route}`.split(' ')),
+      );
+    }
+  }
+
   async #restoreFamily([family, before]: readonly [Family, readonly string[]]): Promise<void> {
     const now = await shownRoutes(family, this.#tools);
     const [kept, present] = [new Set(before), new Set(now)];
     // The kernel adds and deletes other routes by itself.
     const added = now.filter((route) => !kept.has(route) && / proto boot( |$)/.test(route));
     const missing = before.filter((route) => !present.has(route));
-    const isDirect = (route: string): boolean => !/ via /.test(route);
     const commands = [
       ...added.map((route) => `route delete ${route}`),
       // A gateway must be reachable when a route over it is created.
@@ -62,6 +85,11 @@ export class SavedRoutes {
       commands.map((command) => command.split(' ')),
     );
   }
+}
+
+/** A gateway must be reachable when a route over it is created. */
+function isDirect(route: string): boolean {
+  return !/ via /.test(route);
 }
 
 /** Returns a line for each route, without its state. */

@@ -21,7 +21,7 @@ export interface InterfaceContext {
 
 /**
  * Configures an interface as requested: finds it by hardware address (or else by PCI path, and sets the address),
- * renames it, sets addresses and MTU, and sets it up. Everything is checked before anything is changed; if the kernel
+ * renames it, sets addresses and MTU, and sets it up. Routes of other tables than main stay. Everything is checked before anything is changed; if the kernel
  * refuses something, the previous state is restored.
  */
 export async function updateInterface(wanted: Interface, context: InterfaceContext): Promise<void> {
@@ -40,6 +40,7 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
       if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);
       await takeName(link, wanted.name, named, tools);
       await bringUp(wanted, context);
+      await saved.restoreOtherTables();
     },
     () => saved.restore(),
   );
