@@ -87,6 +87,7 @@ export {
 export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
+export { isResource } from './value-types/resource-or-path.js';
 export { secretKeys } from './secret/secret-keys.js';
 export type { SecretPlace, SecretSettings } from './secret/secret.js';
 export { describeBinding, describePlace } from './explain/explain-secret.js';

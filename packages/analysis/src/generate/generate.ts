@@ -17,6 +17,8 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
+import { plannedAliases } from '../write/planned-aliases.js';
+import { plannedSecrets } from './planned-secrets.js';
 import { openFields } from './open-fields.js';
 
 /** The input of a generated configuration, besides the workloads. */
@@ -42,6 +44,8 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
     ...options,
     ...(seesImages(options.setup) ? { registries: repositoriesOf(workloads) } : {}),
     access,
+    aliases: plannedAliases(workloads),
+    secrets: plannedSecrets(workloads, (workload) => shortener(workload, workloads.length > 1)),
     extra: extraRules(
       workloads,
       options.setup,

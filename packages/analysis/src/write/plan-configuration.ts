@@ -5,6 +5,8 @@ import { facts } from './facts.js';
 import type { Plan, PlannedRule, Unconstrained } from './plan.js';
 import type { Wanted } from './wanted.js';
 import { noPlannedAccess, type PlannedAccess } from './planned-access.js';
+import type { PlannedAliases } from './planned-aliases.js';
+import type { PlannedSecret } from './planned-secret.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
 import { splitRule } from './split-rule.js';
@@ -15,6 +17,10 @@ export interface PlanOptions {
   readonly release?: Release;
   /** Default: only what every container has. */
   readonly access?: PlannedAccess;
+  /** Names of hosts files. Default: none. */
+  readonly aliases?: PlannedAliases;
+  /** Default: none. */
+  readonly secrets?: readonly PlannedSecret[];
   /** Repositories of images that the built-in puller may pull. Default: no such section. */
   readonly registries?: readonly string[];
   /** Rules that are not lists; those of methods without an ask are omitted. */
@@ -59,10 +65,12 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     });
   }
   const access = options.access ?? noPlannedAccess;
-  const { registries } = options;
+  const { registries, aliases = new Map(), secrets = [] } = options;
   return {
     release,
     access,
+    aliases,
+    secrets,
     registries,
     endpoints,
     senseless,

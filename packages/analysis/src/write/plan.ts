@@ -2,6 +2,8 @@ import type { Entry, FactName } from '@kata-agent/workloads';
 import type { MethodName, Release } from '@kata-agent/catalogue';
 import type { ExtraRule } from './extra-rule.js';
 import type { PlannedAccess } from './planned-access.js';
+import type { PlannedAliases } from './planned-aliases.js';
+import type { PlannedSecret } from './planned-secret.js';
 import type { Wanted } from './wanted.js';
 
 /** Values that only some containers can have. */
@@ -73,6 +75,10 @@ export interface Plan {
   readonly verifiedLayers?: boolean;
   /** The access of containers to the guest. */
   readonly access: PlannedAccess;
+  /** Names of hosts files. */
+  readonly aliases: PlannedAliases;
+  /** Where sealed secrets are unsealed. */
+  readonly secrets: readonly PlannedSecret[];
   /** Repositories of images that the built-in puller may pull; absent: there is no such section. */
   readonly registries?: readonly string[] | undefined;
   readonly endpoints: readonly Wanted<MethodName>[];

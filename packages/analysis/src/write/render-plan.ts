@@ -2,6 +2,8 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
+import { aliasesText } from './planned-aliases.js';
+import { secretText } from './planned-secret.js';
 import { accessText } from './planned-access.js';
 import type { OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { ruleExpression } from './rule-expression.js';
@@ -14,7 +16,9 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
     '[agent]\n' +
       '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
-      accessText(plan.access),
+      accessText(plan.access) +
+      aliasesText(plan.aliases),
+    ...plan.secrets.map(secretText),
     ...(plan.verifiedLayers === true ? [verifiedText] : []),
     ...(plan.registries === undefined ? [] : [imageText(plan.registries)]),
     `[api]\n` +

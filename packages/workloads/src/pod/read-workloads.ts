@@ -3,6 +3,7 @@ import { readContainer } from './container.js';
 import { Field, WorkloadError } from './field.js';
 import { unknownFields } from './known-fields.js';
 import { optional } from './optional.js';
+import { sealedPlaces, type SealedTexts, sealedTexts } from './sealed-places.js';
 import { unservedFields } from './unserved-fields.js';
 import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
 
@@ -32,6 +33,7 @@ export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[]
   const objects = files.flatMap(readObjects);
   const keys = new Map<string, readonly string[]>();
   const settings = new Map<string, ReadonlyMap<string, string>>();
+  const sealed = new Map<string, ReadonlyMap<string, string>>();
   for (const object of objects) {
     const kind = object.get('kind')?.text();
     const name = object.in('metadata', 'name')?.text();
@@ -40,11 +42,12 @@ export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[]
       `${kind}/${name ?? ''}`,
       ['data', 'stringData'].flatMap((key) => object.get(key)?.keys() ?? []),
     );
+    sealed.set(`${kind}/${name ?? ''}`, sealedTexts(object, kind));
     if (kind === 'ConfigMap') settings.set(`${kind}/${name ?? ''}`, textsOf(object.get('data')));
   }
   const workloads = objects.flatMap((object) => {
     const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
-    return kind === undefined ? [] : [readWorkload(object, kind, keys, settings)];
+    return kind === undefined ? [] : [readWorkload(object, kind, { keys, settings, sealed })];
   });
   if (workloads.length === 0) {
     const names = files.map(({ file }) => file).join(', ');
@@ -72,8 +75,7 @@ function readObjects({ file, text }: ObjectFile): readonly Field[] {
 function readWorkload(
   object: Field,
   kind: WorkloadKind,
-  keys: ReadonlyMap<string, readonly string[]>,
-  settings: ReadonlyMap<string, ReadonlyMap<string, string>>,
+  { keys, settings, sealed }: Pick<Workload, 'keys' | 'settings'> & { readonly sealed: SealedTexts },
 ): Workload {
   const pod = podPaths[kind].reduce((field, key) => field.required(key), object);
   const template = podPaths[kind].slice(0, -1).reduce((field, key) => field.required(key), object);
@@ -125,6 +127,11 @@ function readWorkload(
     indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',
     keys,
     settings,
+    sealedPlaces: sealedPlaces(pod, sealed),
+    hostAliases: pod.list('hostAliases').map((alias) => ({
+      address: alias.required('ip').text(),
+      names: alias.list('hostnames').map((each) => each.text()),
+    })),
     notes: notesOf(pod),
   };
   for (const container of workload.containers) {

@@ -1,4 +1,5 @@
 import type { Container } from './container.js';
+import type { SealedPlace } from './sealed-places.js';
 
 /** The Kubernetes kinds that create pods. */
 export const workloadKinds = [
@@ -84,8 +85,12 @@ export interface Workload {
   readonly indexed: boolean;
   /** The keys of the ConfigMaps and Secrets in the same files: `ConfigMap/settings` to its keys. */
   readonly keys: ReadonlyMap<string, readonly string[]>;
-  /** The values of ConfigMaps in the same files, by object and key. Values of Secrets are never read. */
+  /** The values of ConfigMaps in the same files, by object and key. Of Secrets only sealed values are read. */
   readonly settings: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** Where its containers have sealed secrets, of the pod and of objects in the same files. */
+  readonly sealedPlaces: readonly SealedPlace[];
+  /** Entries of the containers' hosts files. */
+  readonly hostAliases: readonly { readonly address: string; readonly names: readonly string[] }[];
   /** Notes on ignored fields that can matter. */
   readonly notes: readonly string[];
 }

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { readWorkloads } from '@kata-agent/workloads';
+import { configurationOf } from '../testing/configuration-of.js';
+import { renderPlan } from '../write/render-plan.js';
+import { generate } from './generate.js';
+
+const sealed = (payload: object): string =>
+  `sealed.e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.c2ln`;
+const vault = (name: string): string => sealed({ version: '0.1.0', type: 'vault', provider: 'kbs', name });
+const [one, two, three] = ['kbs:///a/b/1', 'kbs:///a/b/2', 'kbs:///a/b/3'] as const;
+const envelope = sealed({ version: '0.1.0', type: 'envelope', provider: 'kbs', key_id: one });
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+const objects = `
+apiVersion: v1
+kind: Secret
+metadata: { name: keys }
+data:
+  tls.key: ${base64(vault(one))}
+  plain: ${base64('a password')}
+stringData:
+  envelope: ${envelope}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: settings }
+data: { TOKEN: ${vault(two)}, COLOR: blue, BROKEN: sealed.of-the-envelope }
+---
+apiVersion: v1
+kind: Pod
+metadata: { name: shop }
+spec:
+  hostAliases:
+    - { ip: 10.1.2.3, hostnames: [Db.example, cache.example] }
+    - { ip: 10.1.2.4, hostnames: [db.example] }
+    - { ip: 10.9.9.9, hostnames: [localhost] }
+  containers:
+    - name: db
+      image: registry.example/db:1
+      env:
+        - { name: DIRECT, value: ${vault(three)} }
+        - { name: KEY, valueFrom: { secretKeyRef: { name: keys, key: tls.key } } }
+        - { name: PLAIN, valueFrom: { secretKeyRef: { name: keys, key: plain } } }
+        - { name: X_TOKEN, value: not sealed }
+      envFrom:
+        - { prefix: X_, configMapRef: { name: settings } }
+        - { prefix: Y_, configMapRef: { name: settings } }
+      volumeMounts:
+        - { name: keys, mountPath: /etc/keys/ }
+        - { name: all, mountPath: /etc/all }
+        - { name: keys, mountPath: /etc/one.key, subPath: tls.key }
+        - { name: all, mountPath: /etc/part, subPath: sub/ }
+    - name: web
+      image: registry.example/web:1
+      volumeMounts:
+        - { name: keys, mountPath: /srv, subPath: plain }
+  volumes:
+    - name: keys
+      secret: { secretName: keys }
+    - name: all
+      projected:
+        sources:
+          - secret: { name: keys, items: [{ key: envelope, path: sub/dir/envelope }] }
+          - configMap: { name: settings, items: [{ key: TOKEN, path: token }, { key: COLOR, path: color }] }
+`;
+
+const text = renderPlan(
+  generate(readWorkloads([{ file: 'pod.yaml', text: objects }]), {
+    setup: { runtime: 'go', guest: 'shared-fs' },
+    images: new Map(),
+  }),
+  ['A test.'],
+);
+
+test('sealed secrets of a pod and its objects are unsealed in their places alone', async () => {
+  const { secrets } = await configurationOf(text);
+  const sha256 = createHash('sha256').update(envelope).digest('hex');
+  const env = (name: string, resource: string) => ({
+    container: 'db',
+    place: { kind: 'env', name },
+    resource,
+  });
+  const file = (path: string, binding: object) => ({
+    container: 'db',
+    place: { kind: 'file', path },
+    ...binding,
+  });
+  assert.deepEqual(secrets, [
+    env('Y_TOKEN', two),
+    env('DIRECT', three),
+    env('KEY', one),
+    file('/etc/keys/tls.key', { resource: one }),
+    file('/etc/keys/envelope', { sha256 }),
+    file('/etc/all/sub/dir/envelope', { sha256 }),
+    file('/etc/all/token', { resource: two }),
+    file('/etc/one.key', { resource: one }),
+    file('/etc/part/dir/envelope', { sha256 }),
+  ]);
+  assert.match(text, /# containers\[0\]\.env\[1\]\n\[\[secret\]\]\ncontainer = "db"\nenv = "KEY"\n/);
+  assert.ok(!text.includes('a password') && !text.includes(base64('a password')));
+});
+
+test('hostAliases are those of host_aliases, but for localhost', async () => {
+  const { settings } = await configurationOf(text);
+  assert.deepEqual(settings.hostAliases, {
+    'db.example': ['10.1.2.3', '10.1.2.4'],
+    'cache.example': ['10.1.2.3'],
+  });
+});
