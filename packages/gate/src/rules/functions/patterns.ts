@@ -1,6 +1,7 @@
-import { RE2JS } from '@bufbuild/re2';
+import { RE2JS, RE2JSException } from '@bufbuild/re2';
 import { type Frame, RuleError } from '../language/frame.js';
 import { ruleLimits } from '../language/limits.js';
+import { wholePattern } from './whole-pattern.js';
 
 /** Maximum number of states of a pattern's automaton; beyond it the engine runs without one. */
 const mostStates = 512;
@@ -47,24 +48,39 @@ function compilePattern(source: string): Pattern | PatternFault {
 
 /** @throws Error when the pattern is malformed. */
 function patternOf(source: string): Pattern | PatternFault {
-  let engine = engineOf(source);
-  const instructions = engine.re2().prog.numInst();
+  const instructions = engineOf(source).re2().prog.numInst();
   if (instructions > ruleLimits.patternInstructions)
     return {
       fault: `the pattern is too large: it becomes ${instructions} instructions, ${ruleLimits.patternInstructions} are allowed`,
     };
+  const whole = wholeEngine(source);
+  let engine = whole ?? engineOf(source);
+  const tests = whole === undefined ? source : engine.pattern();
   return {
     test(text: string, frame: Frame): boolean {
       if (text.length > ruleLimits.matchedText)
         throw new RuleError(`matches() takes ${ruleLimits.matchedText} characters, not ${text.length}`);
       // In the worst case each character is compared with each instruction.
       frame.spend((text.length * instructions) >> 2);
-      const matched = engine.test(text);
+      const matched = whole === undefined ? engine.test(text) : engine.testExact(text);
       // An engine that exceeded its states several times never builds an automaton again, not even for short texts.
-      if (engine.re2().dfa.failed) engine = engineOf(source);
+      if (engine.re2().dfa.failed) engine = engineOf(tests);
       return matched;
     },
   };
+}
+
+/** Returns an engine for a whole match; undefined: the pattern looks for a part. */
+function wholeEngine(source: string): RE2JS | undefined {
+  const whole = wholePattern(source);
+  if (whole === undefined) return undefined;
+  try {
+    return engineOf(whole);
+  } catch (error) {
+    // A repetition of `^`, as in `^*a$`.
+    if (error instanceof RE2JSException) return undefined;
+    throw error;
+  }
 }
 
 function engineOf(source: string): RE2JS {
