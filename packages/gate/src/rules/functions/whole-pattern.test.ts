@@ -35,7 +35,7 @@ test('a pattern between ^ and $ is a whole match, unless it is uncertain', () =>
 
 test('a whole match gives what the search gives', () => {
   const atom = fc.constantFrom(
-    ...'ab|()[]^$.*+?\\n\n-',
+    ...'ab|()[]^$.*+?\\n\n-'.split(''),
     '\\n',
     '\\$',
     '\\|',
