@@ -1,12 +1,28 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { create, type DescField, type DescMessage, type Message, ScalarType } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescField,
+  type DescMessage,
+  type Message,
+  type MessageInitShape,
+  ScalarType,
+} from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { groups, methodNames } from '@kata-agent/catalogue';
 import { AgentService, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import {
+  type Linux,
+  type LinuxDevice,
+  LinuxDeviceSchema,
+  LinuxSchema,
+  type LinuxSyscallSchema,
+} from '@kata-agent/protocol/oci';
+import { readNodes } from './device-forms.js';
 import { ForwardedSandbox } from './forwarded-sandbox.js';
 import type { FormContext } from './form-context.js';
+import { readLinux } from './linux-form.js';
 import { NotAlike } from './not-alike.js';
 import { methodForms, readRequest, type Verdict } from './request-forms.js';
 
@@ -82,6 +98,42 @@ test('an error names the field, the value and a remedy', () => {
     message:
       'stdin_port, stdout_port and stderr_port: they must be 0: with forward, stdio is available by calls alone',
   });
+});
+
+test('a device that the configuration names by its path has the number of the guest', () => {
+  const fuse = (minor: bigint): LinuxDevice =>
+    create(LinuxDeviceSchema, { Path: '/dev/fuse', Type: 'c', Major: 10n, Minor: minor });
+  const named = {
+    ...context(),
+    access: { devices: ['/dev/fuse'], guestPaths: [], networkNamespaces: [] },
+    nodes: {
+      numberOf: (path: string) => (path === '/dev/fuse' ? '10:229' : undefined),
+      nameOf: (number: string) => (number === '10:77' ? 'tdx_guest' : undefined),
+    },
+  };
+  assert.equal(readNodes([fuse(229n)], [], named).length, 1);
+  assert.throws(() => readNodes([fuse(228n)], [], named), /is not the device c 10:228 of the guest/);
+  assert.throws(() => readNodes([fuse(224n)], [], named), /is for attestation of the guest/);
+  assert.throws(() => readNodes([fuse(77n)], [], named), /is for attestation of the guest/);
+  const allowing = { ...named, isRefusing: false };
+  assert.equal(readNodes([fuse(228n)], [], allowing).length, 1);
+  assert.throws(() => readNodes([fuse(77n)], [], allowing), /is for attestation of the guest/);
+  const memory = create(LinuxDeviceSchema, { Path: '/dev/x', Type: 'c', Major: 1n, Minor: 1n });
+  assert.throws(() => readNodes([memory], [], allowing), /is the guest's own memory/);
+});
+
+test('a missing number of a seccomp error, which Kata takes for success, is refused', () => {
+  const profile = (init: MessageInitShape<typeof LinuxSyscallSchema>): Linux =>
+    create(LinuxSchema, {
+      Seccomp: { DefaultAction: 'SCMP_ACT_ALLOW', Syscalls: [{ Names: ['setuid'], ...init }] },
+    });
+  const read = (linux: Linux): Linux => readLinux(linux, { devices: [], sandboxPidns: false }, context());
+  assert.throws(() => read(profile({ Action: 'SCMP_ACT_ERRNO' })), /fails with error \(none\)/);
+  const zero = { case: 'errnoret', value: 0 } as const;
+  assert.throws(() => read(profile({ Action: 'SCMP_ACT_ERRNO', ErrnoRet: zero })), /fails with error 0/);
+  assert.throws(() => read(profile({ Action: 'SCMP_ACT_NOTIFY' })), /is not an action/);
+  read(profile({ Action: 'SCMP_ACT_ERRNO', ErrnoRet: { case: 'errnoret', value: 1 } }));
+  read(profile({ Action: 'SCMP_ACT_KILL_PROCESS' }));
 });
 
 type Path = readonly string[];
