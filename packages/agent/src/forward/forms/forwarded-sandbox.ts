@@ -29,6 +29,9 @@ export interface Claims {
   readonly cgroup?: string | undefined;
 }
 
+/** The most that is remembered of one kind: a host that names ever new ones does not fill the memory (S17). */
+const maxRemembered = 16_384;
+
 /**
  * What has been forwarded for the sandbox, over all calls and callers. Kata's agent looks mount points, ids and names up again: a
  * storage at a mount point that it knows is not mounted, whatever the request says (Kata: src/agent/src/storage/mod.rs:331-345),
@@ -71,6 +74,19 @@ export class ForwardedSandbox {
   /** @throws NotAlike for a claim that contradicts an earlier one, or another one of the same request. */
   check(claims: Claims): void {
     const { container, exec, storages = [], names = new Map<string, SharedUse>(), cgroup } = claims;
+    const execs = exec === undefined ? 0 : (this.#execs.get(exec.container)?.size ?? 0);
+    const full = [
+      [names.size > 0, 'names', this.#names.size],
+      [storages.length > 0, 'storages', this.#storages.size],
+      [container !== undefined, 'containers', this.#containers.size],
+      [exec !== undefined, 'execs', execs],
+    ].find(([adds, , size]) => adds === true && Number(size) >= maxRemembered);
+    if (full !== undefined)
+      throw refused(
+        String(full[1]),
+        `this sandbox has had ${maxRemembered}, and no more are remembered`,
+        'start another pod',
+      );
     if (container !== undefined && this.#containers.has(container))
       throw refused('container_id', `container ${quoted(container)} exists`, 'use another id');
     const other = [...this.#containers].find(([, theirs]) => cgroup !== undefined && theirs === cgroup);

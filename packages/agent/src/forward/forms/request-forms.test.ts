@@ -90,6 +90,19 @@ test('a container that the inner agent did not create can be created again, and 
   );
 });
 
+test('what is remembered has a limit', () => {
+  const sandbox = new ForwardedSandbox();
+  for (let count = 0; count < 16_384; count += 1) {
+    const names = new Map([[`volume-${count}`, 'volume'] as const]);
+    sandbox.check({ names });
+    sandbox.add({ names });
+  }
+  assert.throws(() => sandbox.check({ names: new Map([['one-more', 'volume']]) }), /has had 16384/);
+  // Other calls go on.
+  sandbox.check({});
+  sandbox.check({ exec: { container: 'c1', id: 'e1' } });
+});
+
 test('an error names the field, the value and a remedy', () => {
   const request = create(CreateContainerRequestSchema, { containerId: 'c1', stdinPort: 5 });
   const method = AgentService.method.createContainer;
