@@ -14,7 +14,7 @@ const maxWord = 72;
 export function componentError(text: string): string {
   const plain = withoutJson(withoutEscapes(text))
     .replace(/\[(?:CDH|AA|ERROR|INFO|WARN)[^\]]*\]\s*:?/gi, ' ')
-    .replace(/"[^"]*"|“[^”]*”|`[^`]*`|(?<=[\s:(=])'[^']*'/g, '…')
+    .replace(/"[^"]*"|\u201c[^\u201d]*\u201d|`[^`]*`|(?<=[\s:(=])'[^']*'/g, '…')
     .replace(/\/\/[^/@\s]*@/g, '//…@')
     .replace(/\?\S*/g, '');
   const causes = plain
