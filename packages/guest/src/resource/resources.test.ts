@@ -144,6 +144,8 @@ test('memory is added by address if the kernel supports it', () => {
   probeMemory([0x1_0000_0000n], sys);
   assert.equal(readFileSync(join(sys, memory, 'probe'), 'utf8'), '0x100000000');
   assert.throws(() => probeMemory([1n], tree({})), { kind: 'precondition', message: /ARCH_MEMORY_PROBE/ });
+  // As with Kata's agent: nothing is added.
+  probeMemory([], tree({}));
 });
 
 test('the clock is set; an invalid time is an error', () => {

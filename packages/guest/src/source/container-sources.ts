@@ -88,7 +88,7 @@ export class ContainerSources {
     return {
       ...mount,
       source: this.#place(source, options),
-      options: source.writable ? options : readOnly(options),
+      options: restricted(options, source),
     };
   }
 
@@ -155,16 +155,27 @@ export class ContainerSources {
     const { access, podSources } = this.#parts;
     const propagates = options.some((option) => /^r?(?:shared|slave)$/.test(option));
     if (propagates && access.privileged === 'allow' && source.isDirectory) return podSources.use(source);
-    const hasDevices = source.isDevice || source.kind === 'guest';
     return this.#staged.stage(source, {
       recursive: options.includes('rbind'),
-      attributes: hasDevices ? 0 : MountAttribute.NoDev,
+      attributes: hasDevices(source) ? 0 : MountAttribute.NoDev,
     });
   }
 }
 
-/** Returns the options of a read-only mount: an option such as `rw` would make the runtime remount it writable. */
-function readOnly(options: readonly string[]): readonly string[] {
-  const others = options.filter((option) => !['rw', 'ro', 'rrw', 'rro'].includes(option));
-  return [...others, 'ro'];
+/** Whether device nodes of a source are for the container. */
+function hasDevices({ isDevice, kind }: OpenSource): boolean {
+  return isDevice || kind === 'guest';
+}
+
+/**
+ * Returns the options with what the copy of a source is restricted to: the OCI runtime mounts it again with the options
+ * alone, so that `rw` would make it writable, and a mount without `nodev` would have devices.
+ */
+function restricted(options: readonly string[], source: OpenSource): readonly string[] {
+  const dropped = [
+    ...(source.writable ? [] : ['rw', 'ro', 'rrw', 'rro']),
+    ...(hasDevices(source) ? [] : ['dev', 'rdev', 'nodev']),
+  ];
+  const kept = options.filter((option) => !dropped.includes(option));
+  return [...kept, ...(source.writable ? [] : ['ro']), ...(hasDevices(source) ? [] : ['nodev'])];
 }
