@@ -33,7 +33,7 @@ function sentence(part: string): string {
     .split(/\s+/)
     .map((word) => (isPlain(word) ? word : '…'))
     .join(' ')
-    .replace(/(?:…\s*)+/g, '… ')
+    .replace(/(?:\u2026\s*)+/g, '… ')
     .replace(/^[\s,;.:=-]+|[\s,;.:=-]+$/g, '');
 }
 
