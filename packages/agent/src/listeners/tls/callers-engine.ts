@@ -6,8 +6,8 @@ import { type Certificate, parsePeerEntries } from '@kata-agent/x509';
 import type { Log } from '../../startup/log.js';
 import type { Caller, OperatorRights } from '../caller.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
-import { rarely } from '../rarely.js';
 import type { OwnIdentity } from './own-identity.js';
+import { RefusalLog } from './refusal-log.js';
 import type { Revocations } from './revocations.js';
 import { channelBinding } from './channel-binding.js';
 import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
@@ -36,14 +36,7 @@ export interface CallersOptions {
  */
 export function createCallersEngine(options: CallersOptions): TlsEngine {
   const { name, peers, callers, own, revocations, turns, via, rightsOf, log, audit, serve } = options;
-  const refused = rarely((times, peer) =>
-    log('warn', 'closed TLS connections before they were served', {
-      code: 'KA3203',
-      listener: name,
-      peer,
-      times,
-    }),
-  );
+  const refusals = new RefusalLog(name, log);
   const withVia = (text: string): string => (via === undefined ? text : `${text} ${via}`);
   return createTlsEngine({
     clientCa: [callers.clientCa],
@@ -63,10 +56,10 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
         ...(rightsOf === undefined ? {} : { rights: rightsOf(peer.certificate) }),
         exporter: () => channelBinding(stream),
       }),
-    onRefusal: ({ remote, text, peer }) => {
+    onRefusal: ({ reason, remote, text, peer }) => {
       // Without the port, which the client chooses, so that equal refusals are counted.
       const from = peer === undefined ? `tls ${remote}` : withVia(`tls ${peer.fingerprint} ${peer.subject}`);
-      refused(from);
+      refusals.add(reason, text, from);
       recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
     },
     onEnd: (peer, why) =>

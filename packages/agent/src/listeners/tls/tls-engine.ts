@@ -191,7 +191,6 @@ class Engine implements TlsEngine {
     }
     this.#pending.delete(socket);
     this.#handshakes.remove(pending.candidate);
-    this.#strangers.authenticated(pending.candidate.group);
     pending.stream?.release();
     this.#serve(
       stream,
