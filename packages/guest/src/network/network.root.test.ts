@@ -137,7 +137,13 @@ function network(): string {
     guest.ip('neighbour', 'show', 'nud', 'permanent'),
     guest.ip('neighbour', 'show', 'proxy'),
   ].map((text) => text.split('\n').sort().join('\n'));
-  return [addresses, ...shown, ...neighbours].join('\n').replace(/ (pref medium|linkdown)/g, '');
+  return (
+    [addresses, ...shown, ...neighbours]
+      .join('\n')
+      .replace(/ (pref medium|linkdown)/g, '')
+      // The kernel adds it when the duplicate address detection of the link has ended.
+      .replace(/^(?:local|anycast) fe80:.*\n/gm, '')
+  );
 }
 
 test('all routes are restored if the kernel refuses one', { skip }, async () => {
