@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { stableResult } from './retry.js';
 
@@ -42,8 +42,20 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
       .sort(),
     cgroups: cgroups(cgroupParent),
     files: filesBelow(`/proc/${pid}/root/run`).filter((path) => !ofPod.test(path) && !checkpoint.test(path)),
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    descriptors: descriptorsOf(pid),
   };
+}
+
+/**
+ * Returns the number of descriptors without those of event loops: each thread for the host's media has one, with an eventpoll, an
+ * eventfd and a pipe, and such threads come and go.
+ */
+function descriptorsOf(pid: number): number {
+  const names = readdirSync(`/proc/${pid}/fd`);
+  const loops = names.filter(
+    (name) => unlessMissing('', () => readlinkSync(`/proc/${pid}/fd/${name}`)) === 'anon_inode:[eventpoll]',
+  );
+  return names.length - 4 * loops.length;
 }
 
 /** Returns the footprint once it is stable. */

@@ -291,7 +291,7 @@ test('a disk that the guest uses is refused as a storage and as swap', { skip },
     const given = real.storage('blk', 'sandbox/storage/disk', { source: disk.path, fstype: 'ext4' });
     for (const more of [{}, { driver: 'mmioblk' }, { driverOptions: ['create_filesystem'] }])
       await assert.rejects(sandboxWith({ ...given, ...more }), { kind: 'refused', message: /in use/ });
-    assert.throws(() => real.guest.context.swap.add(disk.path), { kind: 'refused', message: /in use/ });
+    await assert.rejects(real.guest.context.swap.add(disk.path), { kind: 'refused', message: /in use/ });
     unmountTree(loadSyscalls(), place);
     await sandboxWith(given);
   } finally {

@@ -38,7 +38,7 @@ export {
 } from './mount/mount-options.js';
 export { type MountAttributeChange, MountTree } from './mount/mount-tree.js';
 export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount/mount-table.js';
-export { detachMount } from './mount/detach-mount.js';
+export { detachMount, detachMountHere } from './mount/detach-mount.js';
 export { KernelFiles, readKernelFile } from './fs/kernel-files.js';
 export type { TreeVisitor } from './fs/walk-tree.js';
 export { Directory, type MakeOptions } from './fs/directory.js';
@@ -93,3 +93,5 @@ export {
   type SeccompPolicy,
 } from './process/seccomp-filter.js';
 export { ZstdDecoder, ZstdError } from './compression/zstd.js';
+export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
+export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';

@@ -41,6 +41,10 @@ const imageName = 'kata-agent-image';
 /** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
 export const imageProgramFile: string = `${imageName}.mjs`;
 const imageEntry = 'packages/image/dist/child/main.js';
+const mediaName = 'kata-agent-media';
+/** The program of the agent's threads for what may wait for the host; the agent finds it by this name, in its own directory. */
+export const mediaProgramFile: string = `${mediaName}.mjs`;
+const mediaEntry = 'packages/guest/dist/media/thread.js';
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -72,6 +76,7 @@ export async function bundleAgent(directory: string, facts: BuildFacts): Promise
     agentPlugins(facts, startFirst(before, root)),
   );
   await buildParts(directory, imageName, imageEntry, plugins);
+  writeFileSync(join(directory, mediaProgramFile), await bundleMediaProgram());
   checkOptionalParts(bundled);
   await checkHandlers(directory, facts);
   return bundled;
@@ -116,12 +121,22 @@ export async function bundleAgentAsSingleFile(
 }
 
 /** Bundles the program that pulls and unpacks images as a single file, and returns its text. */
-export async function bundleImageProgram(): Promise<Buffer> {
+export function bundleImageProgram(): Promise<Buffer> {
+  return bundleText(imageEntry);
+}
+
+/** Bundles the program of the agent's threads as a single file, and returns its text. */
+export function bundleMediaProgram(): Promise<Buffer> {
+  return bundleText(mediaEntry);
+}
+
+async function bundleText(entry: string): Promise<Buffer> {
   const { outputFiles } = await build({
     ...common,
-    entryPoints: [imageEntry],
+    entryPoints: [entry],
     write: false,
     format: 'esm',
+    plugins: [directImports()],
     banner: moduleBanner,
   });
   return Buffer.concat(outputFiles.map(({ contents }) => contents));

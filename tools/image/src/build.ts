@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run, runForBytes } from '@kata-agent/setup/run-program';
 import { forwardOf, planBundle } from '@kata-agent/tool-bundle/plan';
-import { bundleAgent, bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
+import {
+  bundleAgent,
+  bundleImageProgram,
+  bundleMediaProgram,
+  imageProgramFile,
+  mediaProgramFile,
+} from '@kata-agent/tool-bundle/programs';
 import { guestNode } from './node/guest-node.js';
 import { releasedNode } from './node/released-node.js';
 import { imageNodeVersion } from './node/releases.js';
@@ -125,7 +131,11 @@ export async function buildImage({
   await bundleAgent(bundle, facts);
   const pullsImages = wanted.includes(imagePull);
   const agent = await compiledAgent(join(out, 'compiled'), { facts, pullsImages }, nodePath);
-  const program = pullsImages ? new Map([...agent, [imageProgramFile, await bundleImageProgram()]]) : agent;
+  const program = new Map([
+    ...agent,
+    [mediaProgramFile, await bundleMediaProgram()] as const,
+    ...(pullsImages ? [[imageProgramFile, await bundleImageProgram()] as const] : []),
+  ]);
   const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), printProgress) };
 
   printProgress('collecting files');

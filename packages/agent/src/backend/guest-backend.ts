@@ -71,7 +71,10 @@ export function guestBackend(services: Services): Backend {
       service(AgentService, bind(services, authorize)),
       service<typeof Health, Caller>(Health, health),
     ],
-    listening: () => guest.askRuntime(),
+    listening: () => {
+      guest.askRuntime();
+      void guest.context.media.prepare();
+    },
     left: () => undefined,
     parts: [
       { name: 'guest', end: () => shutDown(guest) },

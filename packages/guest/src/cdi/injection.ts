@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
 import type { AllowedPath } from '../context/guest-access.js';
-import type { GuestPaths } from '../context/guest-options.js';
+import type { GuestPaths } from '../context/guest-paths.js';
 import { type GuestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { reasonToIgnore } from '../hooks/guest-hooks.js';

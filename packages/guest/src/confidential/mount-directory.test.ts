@@ -6,11 +6,18 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { mountingIn, withMountDirectory } from './mount-directory.js';
+import { directMedia } from '../media/direct-media.js';
 
 test('however many calls fail, one look is pending, which removes what came late and nothing that is in use', async (t) => {
   const state = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));
   t.after(() => rmSync(state, { recursive: true, force: true }));
-  const context = { syscalls: loadSyscalls(), paths: { state, kata: state }, log: () => undefined };
+  const syscalls = loadSyscalls();
+  const context = {
+    syscalls,
+    media: directMedia(syscalls),
+    paths: { state, kata: join(state, 'kata') },
+    log: () => undefined,
+  };
   const parent = mountingIn(context.paths);
   mkdirSync(parent);
   const timers = t.mock.method(globalThis, 'setTimeout');

@@ -2,10 +2,13 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Descriptor, Directory, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { GuestLog, GuestPaths } from '../context/guest-options.js';
-import { asideName, removeTree } from '../storage/remove-tree.js';
+import type { HostMedia } from '../media/host-media.js';
+import { asideName } from '../storage/aside-name.js';
+import { removeTree } from '../storage/remove-tree.js';
 
 interface MountDirectoryContext {
   readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly paths: Pick<GuestPaths, 'kata' | 'state'>;
   readonly log: GuestLog;
 }

@@ -24,7 +24,6 @@ import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { mappedRoot } from '../spec/user-namespace.js';
 import { ContainerSources } from '../source/container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
-import { resolveDestinations } from '../source/destinations.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { JudgedFiles } from '../content/judged-files.js';
@@ -37,7 +36,6 @@ import { withPauseProcess } from '../image/pause-bundle.js';
 import { pulledRootOf } from '../image/pulled-root.js';
 import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
 import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
-import { checkAccountFiles } from './account-files.js';
 import { bundleOf, makeBundle } from './bundle.js';
 import { checkBoundingSet } from './bounding-set.js';
 import { Container } from './container.js';
@@ -136,7 +134,8 @@ async function build(
   context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, dataHub } = context;
+  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, media, dataHub } =
+    context;
   const { opened, signal } = sandbox;
   const { spec: given, devices, scratch } = scratchOf(request, context);
   const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
@@ -190,6 +189,7 @@ async function build(
     paths,
     access,
     syscalls,
+    media,
     podSources,
     ownUsers: root !== undefined,
     made,
@@ -201,7 +201,7 @@ async function build(
   const rootfs =
     ownRoot ??
     (context.verifiedLayers
-      ? placeVerifiedRoot(bundle, syscalls, made)
+      ? await placeVerifiedRoot(bundle, context, made)
       : await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
   const bound = bindLocalVolumes(withEdits(requested, edits), storages);
   const capabilities = await context.capabilities();
@@ -210,17 +210,20 @@ async function build(
   const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
   const files =
     context.hostAliases &&
-    new JudgedFiles({ hostname: sandbox.hostname, aliases: context.hostAliases, copies }, allowed, {
-      root: rootfs,
-      syscalls,
-    });
+    (await JudgedFiles.find(
+      { hostname: sandbox.hostname, aliases: context.hostAliases, copies, media },
+      allowed,
+      rootfs,
+    ));
   const staged = [
     ...(await sources.stageAll(allowed, { files })),
     ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
   ];
-  const nested = new NestedMounts({ syscalls, privileged: access.privileged, staged: directory });
+  const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
-  const mounts = nested.attach(resolveDestinations(staged, rootfs, syscalls));
+  const mounts = await nested.attach(
+    await media.run('resolveDestinations', { mounts: staged, root: rootfs }),
+  );
   const { spec, networkSysctls, namespaceSysctls, guestSysctls, cgroup, warnings } = buildSpec(
     translatedPci(withHooks({ ...bound, mounts }, sandbox, context.hooks), attached.pciAddresses),
     {
@@ -231,7 +234,7 @@ async function build(
       onlineCpus: onlineCpus(paths.sys),
       hooks: context.hooks,
       hostname: sandbox.hostname,
-      resolvConf: resolvConfFor(rootfs, sandbox.resolvConf, syscalls),
+      resolvConf: await resolvConfFor(rootfs, sandbox.resolvConf, media),
       attached: attached.devices,
       bound: sources.devices,
       injected: [...attached.injected, ...edits.devices],
@@ -241,7 +244,7 @@ async function build(
   );
   if (root !== undefined) checkBoundNodes(spec.linux?.devices ?? [], paths.dev);
   for (const warning of warnings) log('warn', warning, { container: id });
-  checkAccountFiles(rootfs, spec.mounts ?? [], syscalls);
+  await media.run('checkAccountFiles', { rootfs, mounts: spec.mounts ?? [] });
   const ofNetwork = network === undefined ? podNetwork : sysctlsOfNetwork(syscalls, network);
   const sysctls = new SysctlChanges(ofNetwork, paths.proc);
   made.push('sysctls', () => sysctls.takeBack());

@@ -1,13 +1,13 @@
-import { chmodSync, chownSync, fstatSync, mkdirSync, rmdirSync, statfsSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, hasCode, mount, MountAttribute, type Syscalls, UnsafePathError } from '@kata-agent/linux';
+import { MountAttribute } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciRoot } from '../request/oci-spec.js';
 import type { ContainerSources } from '../source/container-sources.js';
 import type { OpenSource } from '../source/open-source.js';
 import { stageAt } from '../source/staged-mounts.js';
-import { unmount } from '../storage/unmount.js';
+import type { HostMedia } from '../media/host-media.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { UndoStack } from './undo-stack.js';
 import { makeWritableLayer } from './writable-layer.js';
@@ -29,16 +29,16 @@ interface RootRequest {
 export async function placeRootfs(
   { id, bundle, root, storages }: RootRequest,
   sources: ContainerSources,
-  context: Pick<GuestContext, 'paths' | 'syscalls' | 'access' | 'capabilities' | 'log'>,
+  context: Pick<GuestContext, 'paths' | 'syscalls' | 'media' | 'access' | 'capabilities' | 'log'>,
   made: UndoStack,
 ): Promise<string> {
-  const { paths, syscalls } = context;
+  const { paths, media } = context;
   const rootfs = join(bundle, 'rootfs');
   const own = join(paths.kata, id, 'rootfs');
   const hasOwn = storages.some(({ mountPoint }) => mountPoint === own);
   if (!hasOwn && root === undefined)
     throw new GuestError('invalid', `the spec has no root, and no storage is mounted at ${own}`);
-  const source = sources.openRoot(hasOwn ? own : (root?.path ?? ''));
+  const source = await sources.openRoot(hasOwn ? own : (root?.path ?? ''));
   try {
     if (!source.isDirectory)
       throw new GuestError('invalid', `root.path ${JSON.stringify(source.path)} is not a directory`);
@@ -46,9 +46,9 @@ export async function placeRootfs(
     const keepsWrites = source.kind === 'kata' || (source.kind === 'listed' && source.writable);
     if (keepsWrites || root?.readonly === true)
       // Without submounts: volumes of the pod are in the directory of its first container's root.
-      stageAt(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
-    else mountCopyOnWrite(source, bundle, syscalls, made);
-    checkKernelPlaces(rootfs, source.path, syscalls);
+      stageAt(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, context, made);
+    else await mountCopyOnWrite(source, bundle, context, made);
+    await media.run('checkKernelPlaces', { rootfs, path: source.path });
   } finally {
     source.descriptor.close();
   }
@@ -61,11 +61,11 @@ const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
 /** Refuses a root on a share of the host with a runtime that is vulnerable to a root that changes meanwhile (S12). */
 async function refuseFlawedRuntime(
   source: OpenSource,
-  { access, capabilities, log }: Pick<GuestContext, 'access' | 'capabilities' | 'log'>,
+  { access, capabilities, log, media }: Pick<GuestContext, 'access' | 'capabilities' | 'log' | 'media'>,
 ): Promise<void> {
   const { flaws } = await capabilities();
   if (flaws.length === 0) return;
-  const { type } = statfsSync(`/proc/self/fd/${source.descriptor.fd}`);
+  const type = await media.run('fileSystemType', {}, [source.descriptor.fd]);
   if (!shares.has(type)) return;
   const what = `the root ${source.path} is on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
   if (access.privileged === 'allow') log('warn', what);
@@ -76,55 +76,41 @@ async function refuseFlawedRuntime(
     );
 }
 
-/** Refuses links and files where the OCI runtime mounts kernel file systems and creates devices: it follows links. */
-export function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
-  const root = Directory.open(syscalls, rootfs);
-  try {
-    for (const name of ['dev', 'proc', 'sys']) {
-      if (root.stat(name)?.isDirectory() === false)
-        throw new GuestError(
-          'refused',
-          `/${name} of the root ${JSON.stringify(path)} is a link or a file; help: make it a directory in the image`,
-        );
-    }
-  } finally {
-    root.close();
-  }
-}
-
 /** Mounts an overlay for the container's writes, so that the root itself stays unchanged. */
-function mountCopyOnWrite(source: OpenSource, bundle: string, syscalls: Syscalls, made: UndoStack): void {
+async function mountCopyOnWrite(
+  source: OpenSource,
+  bundle: string,
+  { syscalls, media }: Pick<GuestContext, 'syscalls' | 'media'>,
+  made: UndoStack,
+): Promise<void> {
   const rootfs = join(bundle, 'rootfs');
   mkdirSync(rootfs, { mode: 0o700 });
   made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
   const { upper, work } = makeWritableLayer(bundle, syscalls, made);
   // The root of an overlay has the owner and mode of its upper directory.
-  const { uid, gid, mode } = fstatSync(source.descriptor.fd);
+  const { uid, gid, mode } = await media.run('attributesOf', {}, [source.descriptor.fd]);
   chownSync(upper, uid, gid);
   chmodSync(upper, mode & 0o7777);
   // The /proc path of the descriptor contains none of overlayfs' separators.
   const lower = `/proc/self/fd/${source.descriptor.fd}`;
   const layers = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
-  mount(syscalls, { source: 'overlay', target: rootfs, type: 'overlay', options: ['nodev', ...layers] });
-  made.push(`mount at ${rootfs}`, () => unmount(rootfs, syscalls));
+  await media.run('mount', {
+    source: 'overlay',
+    target: rootfs,
+    type: 'overlay',
+    options: ['nodev', ...layers],
+  });
+  made.push(`mount at ${rootfs}`, () => media.run('unmount', { target: rootfs }));
 }
 
 /**
  * Returns the sandbox's resolv.conf if it can be mounted over the image's, which must have a regular file there.
  */
-export function resolvConfFor(
+export async function resolvConfFor(
   rootfs: string,
   resolvConf: string | undefined,
-  syscalls: Syscalls,
-): string | undefined {
+  media: HostMedia,
+): Promise<string | undefined> {
   if (resolvConf === undefined) return undefined;
-  const root = Directory.open(syscalls, rootfs);
-  try {
-    return root.stat('etc/resolv.conf')?.isFile() === true ? resolvConf : undefined;
-  } catch (error) {
-    if (error instanceof UnsafePathError || hasCode(error, 'ENOTDIR')) return undefined;
-    throw error;
-  } finally {
-    root.close();
-  }
+  return (await media.run('hasRegularFile', { rootfs, path: 'etc/resolv.conf' })) ? resolvConf : undefined;
 }

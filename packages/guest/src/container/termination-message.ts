@@ -2,8 +2,7 @@ import { readSync } from 'node:fs';
 import { type Directory, hasCode, Open } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { openShared, sharedPath } from '../source/shared-directory.js';
-import type { Container } from './container.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { Syscalls } from '@kata-agent/linux';
 
 /** Maximum size of a message in Kubernetes. */
 const maxBytes = 4096;
@@ -15,8 +14,8 @@ const maxBytes = 4096;
  * @throws GuestError `invalid` for a container without such a file, `refused` for a path elsewhere.
  */
 export function readTerminationMessage(
-  { id, terminationLog: path }: Pick<Container, 'id' | 'terminationLog'>,
-  context: Pick<GuestContext, 'syscalls' | 'paths'>,
+  { id, terminationLog: path }: { readonly id: string; readonly terminationLog: string | undefined },
+  context: { readonly syscalls: Syscalls; readonly paths: { readonly kata: string } },
 ): string {
   if (path === undefined)
     throw new GuestError('invalid', `container ${id} has no file for a termination message`);

@@ -1,11 +1,9 @@
 import { networkInterfaces } from 'node:os';
-import type { Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
+import type { HostMedia } from '../media/host-media.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { resolveDestinations } from '../source/destinations.js';
 import type { MemoryCopies } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
-import { readContent } from '../source/read-content.js';
 import { writeContent } from '../source/write-content.js';
 import { isBind } from '../spec/mounts.js';
 import { maxContentBytes } from './believed-text.js';
@@ -43,6 +41,7 @@ interface Parts {
   readonly hostname: string;
   readonly aliases: HostAliases;
   readonly copies: MemoryCopies;
+  readonly media: HostMedia;
 }
 
 /**
@@ -52,23 +51,28 @@ interface Parts {
 export class JudgedFiles {
   readonly #believed: Believed;
   readonly #copies: MemoryCopies;
+  readonly #media: HostMedia;
   readonly #places: ReadonlyMap<OciMount, JudgedPath>;
 
   /**
    * @param mounts with clean destinations, and bind mounts as such
    * @param root of the container: its links may lead to one of the files, or from it elsewhere
    */
-  constructor(
-    { hostname, aliases, copies }: Parts,
-    mounts: readonly OciMount[],
-    { root, syscalls }: { readonly root: string; readonly syscalls: Syscalls },
+  static async find(parts: Parts, mounts: readonly OciMount[], root: string): Promise<JudgedFiles> {
+    return new JudgedFiles(parts, await placesOf(mounts, root, parts.media));
+  }
+
+  private constructor(
+    { hostname, aliases, copies, media }: Parts,
+    places: ReadonlyMap<OciMount, JudgedPath>,
   ) {
     this.#believed = {
       hostname,
       aliases: new Map(Object.entries(aliases).map(([name, list]) => [name.toLowerCase(), list])),
     };
     this.#copies = copies;
-    this.#places = placesOf(mounts, root, syscalls);
+    this.#media = media;
+    this.#places = places;
   }
 
   /** Returns a source, or the copy that replaces it; then the source is closed. `named`: for errors. */
@@ -78,7 +82,9 @@ export class JudgedFiles {
     if (path === undefined || source.kind === 'listed') return source;
     if (source.isDirectory || source.isDevice)
       throw new GuestError('refused', `${named} is not a regular file; help: mount a file at ${path}`);
-    const content = await readContent(source.descriptor, maxContentBytes, named);
+    const content = await this.#media.run('readContent', { limit: maxContentBytes, named }, [
+      source.descriptor.fd,
+    ]);
     const bytes = Buffer.from(judged[path](content.bytes, this.#believed));
     const descriptor = await this.#copies.add('256k', (copy) => {
       writeContent(copy, 'file', { ...content, bytes });
@@ -90,15 +96,15 @@ export class JudgedFiles {
 }
 
 /** Returns the mounts that are at one of the files, as the request has it or through links of the root. */
-function placesOf(
+async function placesOf(
   mounts: readonly OciMount[],
   root: string,
-  syscalls: Syscalls,
-): ReadonlyMap<OciMount, JudgedPath> {
-  const resolved = resolveDestinations(mounts, root, syscalls);
+  media: HostMedia,
+): Promise<ReadonlyMap<OciMount, JudgedPath>> {
+  const resolved = await media.run('resolveDestinations', { mounts, root });
   const places = new Map<OciMount, JudgedPath>();
   for (const path of judgedPaths) {
-    const real = realPlace(path, root, syscalls);
+    const real = await realPlace(path, root, media);
     for (const [index, mount] of mounts.entries()) {
       const at = [mount.destination, resolved[index]?.destination];
       if (!at.includes(path) && !at.includes(real)) continue;
@@ -119,7 +125,8 @@ function ownAddresses(): ReadonlySet<string> {
 }
 
 /** Returns where a path leads through links of a root. */
-function realPlace(path: string, root: string, syscalls: Syscalls): string {
-  const [real] = resolveDestinations([{ destination: path, type: 'bind', options: [] }], root, syscalls);
+async function realPlace(path: string, root: string, media: HostMedia): Promise<string> {
+  const mounts = [{ destination: path, type: 'bind', options: [] }];
+  const [real] = await media.run('resolveDestinations', { mounts, root });
   return real?.destination ?? path;
 }

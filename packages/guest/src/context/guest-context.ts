@@ -32,6 +32,7 @@ import type { SwapDevices } from '../resource/swap.js';
 import type { HeldPlaces } from '../container/held-places.js';
 import type { PodSources } from '../source/pod-sources.js';
 import type { SavedState } from '../state/saved-state.js';
+import type { HostMedia } from '../media/host-media.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
@@ -62,6 +63,8 @@ export interface SettingsPart {
 /** Access to the kernel, to external programs, and to the log. */
 export interface SystemPart {
   readonly syscalls: Syscalls;
+  /** What may wait for the host. */
+  readonly media: HostMedia;
   readonly tools: Tools;
   readonly clock: GuestClock;
   readonly log: GuestLog;

@@ -6,7 +6,11 @@ import type { HostAliases } from '../content/host-aliases.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
+import type { HostMedia } from '../media/host-media.js';
 import type { GuestAccess } from './guest-access.js';
+import type { GuestPaths } from './guest-paths.js';
+
+export type { GuestPaths } from './guest-paths.js';
 
 /** The names of a container on the host. */
 export interface ContainerNames {
@@ -21,6 +25,8 @@ export type NamesOf = (annotations: Readonly<Record<string, string>>) => Contain
 
 export interface GuestOptions {
   readonly syscalls: Syscalls;
+  /** Runs what may wait for the host. Default: threads. */
+  readonly media?: HostMedia | undefined;
   readonly paths?: Partial<GuestPaths> | undefined;
   /** Absent: no other agent shares Kata's directory. */
   readonly claim?: SandboxClaim | undefined;
@@ -67,21 +73,6 @@ export interface SandboxClaim {
   readonly held: boolean;
   /** Claims the directory. Undefined: the guest has it; otherwise a message that names the process that has it and a remedy. */
   take(directory: string): string | undefined;
-}
-
-export interface GuestPaths {
-  /** Kata's own directory: bundles, shared files, the sandbox's storages. `/run/kata-containers`. */
-  readonly kata: string;
-  /** The agent's state: the runtime's root, pid files, sockets. `/run/kata-agent`, or `--state-dir`. */
-  readonly state: string;
-  /** `/sys/fs/cgroup`. */
-  readonly cgroup: string;
-  /** `/proc`. */
-  readonly proc: string;
-  /** `/sys`. */
-  readonly sys: string;
-  /** `/dev`. */
-  readonly dev: string;
 }
 
 export interface GuestLimits {

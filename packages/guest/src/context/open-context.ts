@@ -14,6 +14,7 @@ import { HeldPlaces } from '../container/held-places.js';
 import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from '../device/device-waits.js';
+import { MediaThreads } from '../media/media-threads.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { VfioDevices } from '../device/vfio-devices.js';
 import { Disks } from '../device/disks.js';
@@ -89,10 +90,12 @@ export function openContext(options: GuestOptions): GuestContext {
     const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
     const sharedStore = options.images?.sharedStore;
+    const media = options.media ?? new MediaThreads({ syscalls, log });
     const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
     let capabilities: Promise<Capabilities> | undefined;
     return {
       syscalls,
+      media,
       paths,
       claim: options.claim ?? unshared,
       limits: { ...defaultLimits, ...options.limits },
@@ -125,11 +128,22 @@ export function openContext(options: GuestOptions): GuestContext {
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
       tools,
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
-      swap: new SwapDevices(syscalls, disks, secretsOf(options)),
+      swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
       places: new HeldPlaces(),
       storages: new StorageTable(
-        { syscalls, paths, access, devices, disks, tools, log, dataHub: options.dataHub, verifiedLayers },
+        {
+          syscalls,
+          media,
+          paths,
+          access,
+          devices,
+          disks,
+          tools,
+          log,
+          dataHub: options.dataHub,
+          verifiedLayers,
+        },
         records,
       ),
       metrics: new Metrics(),

@@ -177,7 +177,7 @@ test('a disk that a container has as a device is neither mounted nor swapped to'
   const refused = { kind: 'refused', message: new RegExp(`loop\\d+ is a device of container ${holder}`) };
   for (const more of [{}, { driver: 'blk' }, { driverOptions: ['create_filesystem'] }])
     await assert.rejects(real.run(['true'], { storages: [{ ...volume, ...more }] }), refused);
-  assert.throws(() => real.guest.context.swap.add(data.path), refused);
+  await assert.rejects(real.guest.context.swap.add(data.path), refused);
   const itself = { devices: [attach(data)], storages: [volume] };
   await assert.rejects(real.run(['true'], itself), { kind: 'refused' }, 'not for the same container either');
   await settled();

@@ -25,6 +25,7 @@ interface Use {
 export class Disks {
   readonly #sys: string;
   readonly #uses: Set<Use> = new Set();
+  #mapping = 0;
 
   /** `sys`: `/sys`. */
   constructor(sys: string) {
@@ -40,6 +41,7 @@ export class Disks {
    */
   attach(disk: string, container: string): DeviceNumber & { readonly release: () => void } {
     return withNode(disk, (node) => {
+      if (this.#mapping > 0 && this.#isMapped(node.number)) throw inUse(disk);
       const use = this.#use(node.number, container);
       if ([...this.#uses].some((other) => other.container === undefined && overlap(use, other)))
         throw inUse(disk);
@@ -51,6 +53,19 @@ export class Disks {
   /** Registers a disk of a container of an earlier agent process. */
   attachAgain(number: DeviceNumber, container: string): () => void {
     return this.#add(this.#use(number, container));
+  }
+
+  /**
+   * Runs a task that creates devices of the device mapper, until they are taken or mounted: until then no container gets any of
+   * them, whose names a request can guess.
+   */
+  async duringMapping<T>(task: () => Promise<T>): Promise<T> {
+    this.#mapping += 1;
+    try {
+      return await task();
+    } finally {
+      this.#mapping -= 1;
+    }
   }
 
   /**
@@ -115,6 +130,10 @@ export class Disks {
   #use({ major, minor }: DeviceNumber, container: string | undefined): Use {
     const number = `${major}:${minor}`;
     return { number, whole: this.#wholeOf(number), container, layer: false };
+  }
+
+  #isMapped({ major, minor }: DeviceNumber): boolean {
+    return existsSync(join(this.#sys, 'dev/block', `${major}:${minor}`, 'dm'));
   }
 
   #wholeOf(number: string): string {

@@ -4,7 +4,6 @@ import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { mount, MountAttribute } from '@kata-agent/linux';
 import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
-import { checkKernelPlaces } from '../container/rootfs.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { GuestError } from '../error/guest-error.js';
@@ -19,7 +18,16 @@ import { storeImage } from './store/stored-image.js';
 
 type OwnRootContext = Pick<
   GuestContext,
-  'paths' | 'syscalls' | 'images' | 'imageStore' | 'pauseBundle' | 'commands' | 'devices' | 'disks' | 'log'
+  | 'paths'
+  | 'syscalls'
+  | 'media'
+  | 'images'
+  | 'imageStore'
+  | 'pauseBundle'
+  | 'commands'
+  | 'devices'
+  | 'disks'
+  | 'log'
 >;
 
 /** The pause container has one program. */
@@ -66,7 +74,7 @@ export async function mountOwnRoot(
       });
     attach(directory, rootfs, context, made);
   }).finally(() => disk?.close());
-  checkKernelPlaces(rootfs, storage.source, context.syscalls);
+  await context.media.run('checkKernelPlaces', { rootfs, path: storage.source });
   return rootfs;
 }
 
@@ -117,13 +125,13 @@ function copyPause(directory: string, { pauseBundle, syscalls }: OwnRootContext)
 function attach(
   directory: string,
   rootfs: string,
-  { syscalls }: Pick<OwnRootContext, 'syscalls'>,
+  context: Pick<OwnRootContext, 'syscalls' | 'media'>,
   made: UndoStack,
 ): void {
-  const descriptor = openMounted(directory, 'rootfs', syscalls);
+  const descriptor = openMounted(directory, 'rootfs', context.syscalls);
   try {
     const source = { descriptor, isDirectory: true, writable: true };
-    copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
+    copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, context, made);
   } finally {
     descriptor.close();
   }

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { isOfSandbox, requestedRoot } from '@kata-agent/catalogue/requested-root';
-import { Directory, MountAttribute, type Syscalls } from '@kata-agent/linux';
-import { checkKernelPlaces } from '../container/rootfs.js';
+import { Directory, MountAttribute } from '@kata-agent/linux';
 import type { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { isRootPlace } from '../source/root-places.js';
-import { copyMount } from '../source/staged-mounts.js';
+import { copyMount, type StagingContext } from '../source/staged-mounts.js';
 import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
 import { rootLayersOf } from '../storage/root-layers.js';
 import { guestPullDriver } from './guest-pull.js';
@@ -86,19 +85,24 @@ function isForRoot({ mountPoint }: Storage, id: string, { kata }: { readonly kat
 }
 
 /** Mounts the root that consists of verified layers at `rootfs` in the bundle, whose path it returns. No path of the request is used. */
-export function placeVerifiedRoot(bundle: string, syscalls: Syscalls, made: UndoStack): string {
+export async function placeVerifiedRoot(
+  bundle: string,
+  context: StagingContext,
+  made: UndoStack,
+): Promise<string> {
+  const { syscalls, media } = context;
   const rootfs = join(bundle, 'rootfs');
   const layers = Directory.open(syscalls, join(bundle, layersDirectory));
   try {
     const source = { descriptor: layers.place(verifiedRootName), isDirectory: true, writable: true };
     try {
-      copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, syscalls, made);
+      copyMount(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, context, made);
     } finally {
       source.descriptor.close();
     }
   } finally {
     layers.close();
   }
-  checkKernelPlaces(rootfs, rootfs, syscalls);
+  await media.run('checkKernelPlaces', { rootfs, path: rootfs });
   return rootfs;
 }

@@ -1,6 +1,5 @@
-import { readFileSync, statfsSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Metric, Sample } from './metric.js';
 import { fields, memoryItem, namedNumbers, pairs } from './proc-text.js';
 
@@ -58,9 +57,6 @@ const linkItems = [
   'sent_carrier',
   'sent_compressed',
 ] as const;
-
-/** Types of the file systems that are reported: those that can run full. */
-const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
 
 /** Metrics of the guest, with the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
 export const guestMetrics: readonly Metric[] = [
@@ -142,8 +138,8 @@ export const guestMetrics: readonly Metric[] = [
     name: 'kata_guest_filesystem_bytes',
     help: 'Use of each file system that can run full, in bytes.',
     labels: ['mount', 'device', 'item'],
-    read: (proc) =>
-      fileSystems(proc).flatMap(({ mount, device, bsize, blocks, bfree }) =>
+    read: (_, found) =>
+      found.flatMap(({ mount, device, bsize, blocks, bfree }) =>
         usage(mount, device, blocks * bsize, bfree * bsize),
       ),
   },
@@ -151,8 +147,8 @@ export const guestMetrics: readonly Metric[] = [
     name: 'kata_guest_filesystem_inodes',
     help: 'Inodes of each file system that can run full.',
     labels: ['mount', 'device', 'item'],
-    read: (proc) =>
-      fileSystems(proc).flatMap(({ mount, device, files, ffree }) => usage(mount, device, files, ffree)),
+    read: (_, found) =>
+      found.flatMap(({ mount, device, files, ffree }) => usage(mount, device, files, ffree)),
   },
 ];
 
@@ -183,40 +179,4 @@ function items(
 function usage(mount: string, device: string, total: number, free: number): readonly Sample[] {
   const values = { total, used: Math.max(0, total - free), available: free };
   return Object.entries(values).map(([item, value]) => ({ labels: { mount, device, item }, value }));
-}
-
-interface FileSystem {
-  readonly mount: string;
-  readonly device: string;
-  readonly bsize: number;
-  readonly blocks: number;
-  readonly bfree: number;
-  readonly files: number;
-  readonly ffree: number;
-}
-
-/** Returns each device once, at its first mount. Skips read-only mounts, which cannot run full. */
-function fileSystems(proc: string): readonly FileSystem[] {
-  const seen = new Set<string>();
-  return lines(proc, 'self/mountinfo').flatMap((line) => {
-    const [left = '', right = ''] = line.split(' - ');
-    const [, , number = '', , mount = ''] = left.split(' ');
-    const [type = '', source = '', options = ''] = right.split(' ');
-    if (!realTypes.has(type) || options.split(',').includes('ro') || seen.has(number)) return [];
-    seen.add(number);
-    const path = unescape(mount);
-    try {
-      const { bsize, blocks, bfree, files, ffree } = statfsSync(path);
-      return [{ mount: path, device: basename(source) || number, bsize, blocks, bfree, files, ffree }];
-    } catch (error) {
-      // It was unmounted meanwhile, or another mount hides it.
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
-      throw error;
-    }
-  });
-}
-
-/** Decodes octal escapes such as `\040`: the kernel escapes space, tab, line feed and backslash in paths. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,3 +1,5 @@
+import type { FileSystem } from './file-systems.js';
+
 /** One value of a metric. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -9,6 +11,6 @@ export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
-  /** `proc`: `/proc`. */
-  readonly read: (proc: string) => readonly Sample[];
+  /** `proc`: `/proc`; `fileSystems`: those that can run full. */
+  readonly read: (proc: string, fileSystems: readonly FileSystem[]) => readonly Sample[];
 }

@@ -6,9 +6,11 @@ import { test } from 'node:test';
 import { guestMetrics } from './guest-metrics.js';
 import { type Registry, Metrics } from './metrics.js';
 import { memoryItem, namedNumbers, processStat } from './proc-text.js';
+import { RecordingSyscalls } from '@kata-agent/linux';
+import { directMedia } from '../media/direct-media.js';
 import { openRegistry } from './registry.js';
 
-const open = (): Promise<Registry> => openRegistry('/proc');
+const open = (): Promise<Registry> => openRegistry('/proc', directMedia(new RecordingSyscalls()));
 
 const names = [
   'kata_agent_scrape_count',
@@ -71,7 +73,7 @@ test('CPU time is in milliseconds, as with Kata’s agent', (t) => {
   t.after(() => rmSync(proc, { recursive: true }));
   writeFileSync(join(proc, 'stat'), 'cpu  12 0 3 400 5 0 0 0 0 0\ncpu0 12 0 3 400 5 0 0 0 0 0\nintr 1 2\n');
   const cpuTime = guestMetrics.find(({ name }) => name === 'kata_guest_cpu_time');
-  const samples = cpuTime?.read(proc) ?? [];
+  const samples = cpuTime?.read(proc, []) ?? [];
   const total = samples.filter(({ labels }) => labels['cpu'] === 'total');
   assert.deepEqual(
     total.slice(0, 5).map(({ labels, value }) => [labels['item'], value]),

@@ -2,13 +2,12 @@ import type { CopyFile, Storage } from '../request/actions.js';
 import { type AdmittedCopy, admitCopy, copiedPath } from '../storage/copy-admission.js';
 import { copyFile as place } from '../storage/copy-file.js';
 import { GuestError } from '../error/guest-error.js';
+import { rulesOf } from '../source/source-place.js';
 import type { Guest } from '../guest.js';
 import { quotedPath } from '../quoted.js';
 import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js';
-import { atMountedVolume, atVolume } from '../resource/volume-place.js';
-import { volumeStats as stats, type VolumeUsage } from '../resource/volume-stats.js';
+import type { VolumeUsage } from '../resource/volume-stats.js';
 import { cleanStorages } from '../storage/clean-storages.js';
-import { touchMounts } from '../storage/touch-mounts.js';
 import { translated } from '../error/translate-error.js';
 import { contains } from '../source/clean-path.js';
 
@@ -34,7 +33,7 @@ export async function updateEphemeralMounts(guest: Guest, requested: readonly St
 
 /** Calls stat on each mount of the shared directory, so that virtiofsd releases files that the host has removed. */
 export function touchSharedMounts({ context }: Guest): Promise<void> {
-  return translated(() => touchMounts(context.paths));
+  return translated(() => context.media.run('touchMounts', { kata: context.paths.kata }));
 }
 
 /**
@@ -55,20 +54,22 @@ export function volumeStats(guest: Guest, path: string): Promise<readonly Volume
         'refused',
         `${quotedPath(path)} is not a volume; help: name the mount point of a storage, or a directory of the share`,
       );
-    return atMountedVolume(path, context, stats);
+    return context.media.run('volumeStats', { path, rules: rulesOf(context) });
   });
 }
 
 export function resizeVolume(guest: Guest, path: string, bytes: bigint): Promise<void> {
   const { context } = guest;
   // Checks only that it is a volume of the sandbox: the mount table has the path as it was mounted.
-  const admit = (): void => atVolume(path, context, () => undefined);
-  return guest.changeWith({
-    admit,
-    needs: () => {
-      admit();
-      return [grownDisk(path, bytes, context.paths)];
-    },
-    task: () => resize(path, bytes, context),
-  });
+  const admit = (): Promise<void> =>
+    translated(() => context.media.run('findVolume', { path, kata: context.paths.kata }));
+  return admit().then(() =>
+    guest.changeWith({
+      needs: () => [grownDisk(path, bytes, context.paths)],
+      task: async () => {
+        await admit();
+        await resize(path, bytes, context);
+      },
+    }),
+  );
 }

@@ -1,4 +1,3 @@
-import { unmountTree } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/kill-all.js';
 import { bundleOf } from '../container/bundle.js';
 import { cgroupNameOf } from '../cgroup/cgroup-names.js';
@@ -21,7 +20,7 @@ import { openPipesOf } from './recover-streams.js';
 
 /** The parts of the guest that restoring uses. */
 type RecoveryContext = Pick<SettingsPart, 'paths' | 'limits' | 'output' | 'pipeSize'> &
-  Pick<SystemPart, 'syscalls' | 'log'> &
+  Pick<SystemPart, 'syscalls' | 'media' | 'log'> &
   CgroupPart &
   StoragePart &
   Pick<GuestContext, 'runtime' | 'disks' | 'vfio' | 'records'>;
@@ -84,8 +83,8 @@ function pushSteps(
   made.push('record', () => records.removeContainer(id));
   for (const disk of disks) made.push('device', context.disks.attachAgain(disk, id));
   for (const address of pciDevices) made.push(`PCI device ${address}`, context.vfio.register(address, id));
-  made.push(`bundle ${bundle}`, () => {
-    unmountTree(syscalls, bundle);
+  made.push(`bundle ${bundle}`, async () => {
+    await context.media.run('unmountTree', { directory: bundle });
     return removeTree(bundle, context);
   });
   context.places.holdRoots(id, roots, made);

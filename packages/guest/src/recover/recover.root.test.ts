@@ -215,6 +215,7 @@ test('a PCI device of a container of an earlier agent is still its own, and is g
   const device = `sys/bus/pci/devices/${address}`;
   const machine = makeTree({
     'dev/vfio/x': '',
+    'sys/devices/system/cpu/online': '0\n',
     [`sys/devices/pci0000:00/${address}/class`]: '0x020000\n',
     [`${device}/driver_override`]: '(null)\n',
     'sys/bus/pci/drivers_probe': '',

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { unmountTree } from '@kata-agent/linux';
 import { bundleOf } from '../container/bundle.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { killAll } from '../cgroup/kill-all.js';
@@ -28,11 +27,11 @@ export async function clearContainer(
   id: string,
   context: Pick<GuestContext, 'paths' | 'records'> & RemovalContext,
 ): Promise<void> {
-  const { paths, records, syscalls, log } = context;
+  const { paths, records, log } = context;
   const bundle = bundleOf(id, paths);
   try {
     if (existsSync(bundle)) {
-      unmountTree(syscalls, bundle);
+      await context.media.run('unmountTree', { directory: bundle });
       await removeTree(bundle, context);
     }
     records.removeContainer(id);

@@ -4,21 +4,22 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import { Disks } from '../device/disks.js';
+import { directMedia } from '../media/direct-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { skip } from '../testing/real-guest.js';
 import { reseedRandom } from './reseed-random.js';
 import { SwapDevices } from './swap.js';
 
-test('a swap device is added once and removed by release', { skip }, () => {
+test('a swap device is added once and removed by release', { skip }, async () => {
   const disk = new LoopDevice(32 * 1024 * 1024);
   try {
-    const swap = new SwapDevices(loadSyscalls(), new Disks('/sys'), undefined);
-    assert.throws(() => swap.add(disk.path), { kind: 'invalid', message: /mkswap/ });
+    const swap = new SwapDevices(directMedia(loadSyscalls()), new Disks('/sys'), undefined);
+    await assert.rejects(swap.add(disk.path), { kind: 'invalid', message: /mkswap/ });
     disk.with('mkswap');
-    swap.add(disk.path);
+    await swap.add(disk.path);
     assert.match(readFileSync('/proc/swaps', 'utf8'), new RegExp(disk.path));
-    assert.throws(() => swap.add(disk.path), { kind: 'exists' });
-    assert.deepEqual(swap.release(), []);
+    await assert.rejects(swap.add(disk.path), { kind: 'exists' });
+    assert.deepEqual(await swap.release(), []);
     assert.doesNotMatch(readFileSync('/proc/swaps', 'utf8'), new RegExp(disk.path));
   } finally {
     disk.remove();

@@ -14,6 +14,7 @@ import { reseedRandom } from './reseed-random.js';
 import { setClock } from './set-clock.js';
 import { SwapDevices } from './swap.js';
 import { volumeStats } from './volume-stats.js';
+import { directMedia } from '../media/direct-media.js';
 
 const trees: string[] = [];
 afterEach(() => {
@@ -212,14 +213,14 @@ test('entropy is added, then the generator reseeded; the device is always closed
   assert.throws(() => reseedRandom(new Uint8Array(65_537), kernel), { kind: 'invalid' });
 });
 
-test('a guest that can unseal secrets has no swap', () => {
-  const swap = new SwapDevices(new RecordingSyscalls(), new Disks('/sys'), 'sealed');
-  assert.throws(() => swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
+test('a guest that can unseal secrets has no swap', async () => {
+  const swap = new SwapDevices(directMedia(new RecordingSyscalls()), new Disks('/sys'), 'sealed');
+  await assert.rejects(swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
 });
 
-test('only block devices are accepted as swap', () => {
+test('only block devices are accepted as swap', async () => {
   const kernel = new RecordingSyscalls();
-  const swap = new SwapDevices(kernel, new Disks('/sys'), undefined);
+  const swap = new SwapDevices(directMedia(kernel), new Disks('/sys'), undefined);
   for (const path of [
     '/dev/null',
     '/etc/passwd',
@@ -229,7 +230,7 @@ test('only block devices are accepted as swap', () => {
     '/dev/nowhere',
     '/dev/a\0b',
   ])
-    assert.throws(() => swap.add(path), { kind: 'invalid', message: /not a block device/ });
+    await assert.rejects(swap.add(path), { kind: 'invalid', message: /not a block device/ });
   assert.deepEqual(kernel.calls, []);
 });
 

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs';
-import { hasCode, type Syscalls } from '@kata-agent/linux';
+import { hasCode } from '@kata-agent/linux';
 import type { Disks } from '../device/disks.js';
+import type { HostMedia } from '../media/host-media.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
@@ -14,21 +15,21 @@ const reasons = {
 
 /** The block devices that the agent has added as swap. */
 export class SwapDevices {
-  readonly #syscalls: Syscalls;
+  readonly #media: HostMedia;
   readonly #disks: Disks;
   readonly #secrets: GuestSecrets | undefined;
   /** Paths of the devices; each value releases the disk. */
   readonly #used: Map<string, () => void> = new Map();
 
   /** `secrets`: those in memory, which swap would write to a disk of the host. */
-  constructor(syscalls: Syscalls, disks: Disks, secrets: GuestSecrets | undefined) {
-    this.#syscalls = syscalls;
+  constructor(media: HostMedia, disks: Disks, secrets: GuestSecrets | undefined) {
+    this.#media = media;
     this.#disks = disks;
     this.#secrets = secrets;
   }
 
   /** Adds a block device as swap. Refuses files and symbolic links: the host may name only devices, not files of the guest. */
-  add(path: string): void {
+  async add(path: string): Promise<void> {
     if (this.#secrets !== undefined) {
       const { what, setting } = reasons[this.#secrets];
       throw new GuestError(
@@ -41,7 +42,7 @@ export class SwapDevices {
     if (this.#used.has(path)) throw new GuestError('exists', `${path} is already in use as swap`);
     const release = this.#disks.take(path);
     try {
-      this.#syscalls.swapon(path);
+      await this.#media.run('swapOn', { path });
     } catch (error) {
       release();
       if (!hasCode(error, 'EINVAL')) throw error;
@@ -53,11 +54,11 @@ export class SwapDevices {
   }
 
   /** Removes all swap devices; returns one failure for each that the kernel could not swap off, for lack of memory. */
-  release(): readonly Error[] {
+  async release(): Promise<readonly Error[]> {
     const failures: Error[] = [];
     for (const [path, release] of this.#used) {
       try {
-        this.#syscalls.swapoff(path);
+        await this.#media.run('swapOff', { path });
         this.#used.delete(path);
         release();
       } catch (error) {

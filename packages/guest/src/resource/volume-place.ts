@@ -1,6 +1,6 @@
 import { Directory, type Syscalls, UnsafePathError, hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-options.js';
+import type { GuestPaths } from '../context/guest-paths.js';
 import { openSource } from '../source/open-source.js';
 import type { SourceRules } from '../source/source-place.js';
 import { quotedPath } from '../quoted.js';
@@ -8,7 +8,7 @@ import { quotedPath } from '../quoted.js';
 /** Runs a function with the directory of a volume, held open. Volumes are mounted below Kata's directory (S9). */
 export function atVolume<T>(
   path: string,
-  { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: GuestPaths },
+  { syscalls, paths }: { readonly syscalls: Syscalls; readonly paths: Pick<GuestPaths, 'kata'> },
   use: (heldPath: string) => T,
 ): T {
   const named = `volume ${quotedPath(path)}`;
@@ -36,7 +36,7 @@ export function atVolume<T>(
  */
 export function atMountedVolume<T>(
   path: string,
-  context: SourceRules & { readonly syscalls: Syscalls; readonly paths: GuestPaths },
+  context: SourceRules & { readonly syscalls: Syscalls },
   use: (heldPath: string) => T,
 ): T {
   if (path.startsWith(`${context.paths.kata}/`)) return atVolume(path, context, use);

@@ -8,7 +8,7 @@ import { removeTree } from '../storage/remove-tree.js';
  * created. Mounts of other programs, such as a shared file system, are left alone.
  */
 export async function clearKataDirectory(
-  context: Pick<GuestContext, 'paths' | 'log' | 'syscalls'>,
+  context: Pick<GuestContext, 'paths' | 'log' | 'syscalls' | 'media'>,
   keep?: string,
 ): Promise<void> {
   const { paths, log } = context;

@@ -32,6 +32,7 @@ type SandboxContext = Pick<
   | 'hostAliases'
   | 'namesOf'
   | 'syscalls'
+  | 'media'
   | 'log'
   | 'memory'
   | 'swap'
@@ -333,7 +334,7 @@ export class Sandbox {
     this.#made.push('sources with mount propagation', () => podSources.clear());
     this.#made.push('namespaces', () => this.#namespaces.release());
     this.#made.push('resolv.conf', () => removeResolvConf(paths));
-    const failures = [...swap.release(), ...(await this.#made.unwind()), ...(await storages.clear())];
+    const failures = [...(await swap.release()), ...(await this.#made.unwind()), ...(await storages.clear())];
     for (const { message } of failures) this.#context.log('error', message);
     return failures;
   }

@@ -8,6 +8,7 @@ import {
   MountTree,
   Open,
   type Syscalls,
+  Unmount,
   UnsafePathError,
 } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
@@ -27,12 +28,13 @@ export interface MountBelow {
   readonly attributes: { readonly top: MountAttributeChange; readonly all: MountAttributeChange };
 }
 
-/** The caller calls either `detach` or `release`, once. */
+/** A mount that was attached; the descriptors are open. */
 export interface AttachedMount {
-  /** Detaches the mount, and removes the directories created for it. */
-  detach(): void;
-  /** Keeps the mount. */
-  release(): void;
+  /** The mount itself, and the outer one. */
+  readonly tree: number;
+  readonly place: number;
+  /** The directories and files that were created for it, below the outer mount. */
+  readonly made: readonly string[];
 }
 
 /**
@@ -54,21 +56,7 @@ export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMoun
         tree.change(mount.attributes.all, { recursive: true });
         tree.change(mount.attributes.top, { recursive: false });
         attachAt(place, below, isDirectory, tree);
-        return {
-          detach: () => {
-            try {
-              tree.detach();
-              takeBack();
-            } finally {
-              tree.close();
-              place.close();
-            }
-          },
-          release: () => {
-            tree.close();
-            place.close();
-          },
-        };
+        return { tree: tree.take(), place: place.take(), made };
       } catch (error) {
         tree.close();
         throw error;
@@ -158,4 +146,20 @@ function explained(error: unknown, named: string, { outer, below }: MountBelow):
       cause: error,
     });
   return error;
+}
+
+/** Detaches an attached mount, by its descriptors, and removes the directories created for it. */
+export function detachBelow(
+  tree: Descriptor,
+  outer: Descriptor,
+  made: readonly string[],
+  syscalls: Syscalls,
+): void {
+  syscalls.umount2(`/proc/self/fd/${tree.fd}`, Unmount.Detach);
+  const place = Directory.of(syscalls, outer.duplicate());
+  try {
+    removeMade(place, made);
+  } finally {
+    place.close();
+  }
 }

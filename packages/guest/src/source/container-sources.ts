@@ -6,7 +6,9 @@ import type { UndoStack } from '../container/undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { BoundDevice } from '../spec/device-context.js';
 import { isBind } from '../spec/mounts.js';
-import { type OpenSource, openSource, usedSource } from './open-source.js';
+import type { HostMedia } from '../media/host-media.js';
+import { type OpenSource, usedSource } from './open-source.js';
+import { openSourceOf } from './open-source-of.js';
 import type { OwnPlaces, UsedSource } from './other-containers.js';
 import type { PodSources } from './pod-sources.js';
 import type { SourceRules } from './source-place.js';
@@ -17,6 +19,7 @@ interface Parts extends SourceRules {
   /** Directory for the copies; created here. */
   readonly directory: string;
   readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly podSources: PodSources;
   /** The container has a user namespace. */
   readonly ownUsers: boolean;
@@ -37,7 +40,7 @@ export class ContainerSources {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#staged = new StagedMounts(parts.directory, parts.syscalls, parts.made);
+    this.#staged = new StagedMounts(parts.directory, parts, parts.made);
   }
 
   /** The character devices among the sources of the bind mounts that the container may open. */
@@ -46,7 +49,7 @@ export class ContainerSources {
   }
 
   /** Opens the container's root. The caller closes the descriptor. */
-  openRoot(path: string): OpenSource {
+  openRoot(path: string): Promise<OpenSource> {
     return this.#open(path, 'root.path', { isRoot: true, access: this.#parts.access });
   }
 
@@ -79,7 +82,7 @@ export class ContainerSources {
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
-    const opened = this.#open(mount.source ?? '', named, { isRoot: false, access });
+    const opened = await this.#open(mount.source ?? '', named, { isRoot: false, access });
     const source = await this.#replaced(opened, mount, { named, files });
     // guest_paths that lists /dev or a directory in it makes devices visible; only one that it names can be opened.
     const isNamed = source.kind !== 'kernel' || source.below === '';
@@ -107,6 +110,7 @@ export class ContainerSources {
       path: paths.sys,
       below: '',
       isDirectory: true,
+      isFile: false,
       isDevice: false,
       device: undefined,
       writable: !isReadOnly,
@@ -116,13 +120,13 @@ export class ContainerSources {
     return { ...mount, type: 'bind', source: place, options: [...options, 'bind'] };
   }
 
-  #open(
+  async #open(
     path: string,
     named: string,
     { isRoot, access }: { readonly isRoot: boolean; readonly access: GuestAccess },
-  ): OpenSource {
-    const { container, syscalls, paths, places, throughStorages } = this.#parts;
-    const source = openSource({ path, named, container, isRoot }, { paths, access }, syscalls);
+  ): Promise<OpenSource> {
+    const { container, places, throughStorages } = this.#parts;
+    const source = await openSourceOf({ path, named, container, isRoot }, { ...this.#parts, access });
     try {
       // Where privileged containers are allowed, two containers may share a root, as with Kata's agent.
       const use = isRoot && access.privileged === 'refuse' ? 'own' : 'volume';

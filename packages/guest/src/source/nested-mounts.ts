@@ -2,13 +2,15 @@ import { At, Descriptor, MountAttribute, Open, type Syscalls } from '@kata-agent
 import { GuestError } from '../error/guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { isBind } from '../spec/mounts.js';
-import { type AttachedMount, attachBelow, type MountBelow } from './attach-below.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { AttachedMount, MountBelow } from './attach-below.js';
 import { contains } from './clean-path.js';
 import { bindAttributes, withoutRecursion } from './mount-attributes.js';
 import { quotedPath } from '../quoted.js';
 
 interface Parts {
   readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly privileged: 'refuse' | 'allow';
   /** The directory of the copied sources. */
   readonly staged: string;
@@ -28,7 +30,7 @@ interface Placed {
  */
 export class NestedMounts {
   readonly #parts: Parts;
-  #attached: AttachedMount[] = [];
+  readonly #attached: AttachedMount[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -39,7 +41,7 @@ export class NestedMounts {
    *
    * @param mounts with destinations from `resolveDestinations`; the sources of bind mounts are copies.
    */
-  attach(mounts: readonly OciMount[]): readonly OciMount[] {
+  async attach(mounts: readonly OciMount[]): Promise<readonly OciMount[]> {
     const placed: Placed[] = [];
     for (const mount of mounts) placed.push({ mount, outer: this.#outerOf(mount, placed) });
     const outers = new Set(placed.map(({ outer }) => outer));
@@ -47,28 +49,28 @@ export class NestedMounts {
       .filter(({ outer }) => outer === undefined)
       .map(({ mount }) => (outers.has(mount) ? this.#recursive(mount) : mount));
     for (const { mount, outer } of placed) {
-      if (outer !== undefined) this.#attached.push(this.#attach(mount, outer));
+      if (outer !== undefined) this.#attached.push(await this.#attach(mount, outer));
     }
     return left;
   }
 
   /** Keeps the mounts once the container is created: they end with the copy of the outer mount. */
   keep(): void {
-    for (const each of this.#attached) each.release();
-    this.#attached = [];
+    for (const each of this.#attached.splice(0)) this.#close(each);
   }
 
   /** Detaches the mounts, and removes the directories created for them. Attempts every one. */
-  takeBack(): void {
+  async takeBack(): Promise<void> {
     const failed: string[] = [];
-    for (const each of this.#attached.reverse()) {
+    for (const each of this.#attached.splice(0).toReversed()) {
       try {
-        each.detach();
+        await this.#parts.media.run('detachBelow', { made: each.made }, [each.tree, each.place]);
       } catch (error) {
         failed.push(String(error));
+      } finally {
+        this.#close(each);
       }
     }
-    this.#attached = [];
     if (failed.length > 0) throw new Error(failed.join('; '));
   }
 
@@ -86,6 +88,10 @@ export class NestedMounts {
       'refused',
       `mount at ${quotedPath(mount.destination)}: a mount of type ${mount.type ?? ''} in the bind mount at ${quotedPath(outer.destination)} is refused; help: use a volume instead`,
     );
+  }
+
+  #close({ tree, place }: AttachedMount): void {
+    for (const fd of [tree, place]) this.#parts.syscalls.close(fd);
   }
 
   #isCopy(mount: OciMount): boolean {
@@ -109,7 +115,7 @@ export class NestedMounts {
     return { ...outer, options: ['rbind', ...others.map(withoutRecursion)] };
   }
 
-  #attach(mount: OciMount, outer: OciMount): AttachedMount {
+  #attach(mount: OciMount, outer: OciMount): Promise<AttachedMount> {
     const { top, all } = bindAttributes(outer.options ?? []);
     const isReadOnly = ((top.set | all.set) & MountAttribute.ReadOnly) !== 0;
     const below: MountBelow = {
@@ -119,6 +125,6 @@ export class NestedMounts {
       source: mount.source ?? '',
       attributes: bindAttributes(mount.options ?? []),
     };
-    return attachBelow(below, this.#parts.syscalls);
+    return this.#parts.media.run('attachBelow', below);
   }
 }

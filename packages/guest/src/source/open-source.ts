@@ -14,6 +14,8 @@ import { quotedPath } from '../quoted.js';
 export interface OpenSource extends SourcePlace {
   readonly descriptor: Descriptor;
   readonly isDirectory: boolean;
+  /** It is a regular file. */
+  readonly isFile: boolean;
   readonly isDevice: boolean;
   /** The number, if it is a character device. */
   readonly device: DeviceNumber | undefined;
@@ -44,7 +46,7 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
         );
       if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(descriptor, requested);
     }
-    return { ...place, descriptor, isDirectory: stat.isDirectory(), isDevice, device };
+    return { ...place, descriptor, isDirectory: stat.isDirectory(), isFile: stat.isFile(), isDevice, device };
   } catch (error) {
     descriptor.close();
     throw error;

@@ -1,6 +1,6 @@
 import type { GuestAccess } from '../context/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-options.js';
+import type { GuestPaths } from '../context/guest-paths.js';
 import { cleanPath, contains } from './clean-path.js';
 import { holdsManyContainers, isRootPlace, rootOwnerOf, rootPlaces } from './root-places.js';
 import { quotedPath } from '../quoted.js';
@@ -117,4 +117,9 @@ function isOfRuntimes(names: readonly string[], container: string | undefined): 
     default:
       return container !== undefined && first === container && depth >= 2;
   }
+}
+
+/** Returns the rules alone, which a thread can receive. */
+export function rulesOf({ paths: { kata, state, dev, sys }, access }: SourceRules): SourceRules {
+  return { paths: { kata, state, dev, sys }, access };
 }

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { Directory, MountAttribute, mounts, mountsBelow, MountTree, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
-import { unmount } from '../storage/unmount.js';
-
+import type { HostMedia } from '../media/host-media.js';
 import type { OpenSource } from './open-source.js';
 import { quotedPath } from '../quoted.js';
 
@@ -13,6 +12,12 @@ const checkedAtOnce = 32;
 
 /** Limit of the mounts below the copies: more than a container has in a guest with dozens of containers. */
 const maxMountsBelow = 4_096;
+
+/** Dependencies of copies. */
+export interface StagingContext {
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
+}
 
 /** Options of a copy. */
 export interface StageOptions {
@@ -29,16 +34,16 @@ export interface StageOptions {
  */
 export class StagedMounts {
   readonly #directory: string;
-  readonly #syscalls: Syscalls;
+  readonly #context: StagingContext;
   readonly #made: UndoStack;
   /** Copies whose submounts come from sources that a request can control: the source of each. */
   readonly #unchecked: Map<string, OpenSource> = new Map();
   #count = 0;
 
   /** Creates the directory. @param made receives the steps that undo all copies. */
-  constructor(directory: string, syscalls: Syscalls, made: UndoStack) {
+  constructor(directory: string, context: StagingContext, made: UndoStack) {
     this.#directory = directory;
-    this.#syscalls = syscalls;
+    this.#context = context;
     this.#made = made;
     mkdirSync(directory, { mode: 0o700 });
     made.push(`directory ${directory}`, () => rmdirSync(directory));
@@ -52,7 +57,7 @@ export class StagedMounts {
     this.#count += 1;
     const place = join(this.#directory, String(this.#count));
     try {
-      copyMount(place, source, options, this.#syscalls, this.#made);
+      copyMount(place, source, options, this.#context, this.#made);
       this.#unchecked.set(place, source);
       if (this.#unchecked.size >= checkedAtOnce) this.check();
       return place;
@@ -82,10 +87,10 @@ export function stageAt(
   place: string,
   source: OpenSource,
   options: StageOptions,
-  syscalls: Syscalls,
+  context: StagingContext,
   made: UndoStack,
 ): void {
-  copyMount(place, source, options, syscalls, made);
+  copyMount(place, source, options, context, made);
   refuseInterfacesIn(place, new Map([[place, source]]));
 }
 
@@ -94,7 +99,7 @@ export function copyMount(
   place: string,
   source: Pick<OpenSource, 'descriptor' | 'isDirectory' | 'writable'>,
   { recursive, attributes }: StageOptions,
-  syscalls: Syscalls,
+  { syscalls, media }: StagingContext,
   made: UndoStack,
 ): void {
   makePlace(place, source.isDirectory, made);
@@ -105,7 +110,7 @@ export function copyMount(
   } finally {
     tree.close();
   }
-  made.push(`mount at ${place}`, () => unmount(place, syscalls));
+  made.push(`mount at ${place}`, () => media.run('unmount', { target: place }));
 }
 
 function makePlace(place: string, isDirectory: boolean, made: UndoStack): void {

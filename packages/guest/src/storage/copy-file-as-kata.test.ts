@@ -8,6 +8,7 @@ import type { CopyFile } from '../request/actions.js';
 import { translated } from '../error/translate-error.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
+import { directMedia } from '../media/direct-media.js';
 
 const file = 0o100000;
 const directory = 0o040000;
@@ -123,7 +124,13 @@ test('CopyFile has the results that Kata’s own test expects', async () => {
       const named = `call ${index + 1}, ${each.path}`;
       const call = translated(async () => {
         const copy = admitCopy({ action: actionOf(each, shared), kata, refuseRoot: () => undefined });
-        await copyFile(copy, { syscalls: loadSyscalls(), paths: { kata }, log: () => undefined });
+        const syscalls = loadSyscalls();
+        await copyFile(copy, {
+          syscalls,
+          media: directMedia(syscalls),
+          paths: { kata },
+          log: () => undefined,
+        });
       });
       if (each.fails === true) await assert.rejects(call, named);
       else await call;

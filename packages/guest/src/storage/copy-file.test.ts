@@ -20,8 +20,9 @@ import * as fc from 'fast-check';
 import type { CopyFile } from '../request/actions.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
-import { isSetAside } from './remove-tree.js';
+import { isSetAside } from './aside-name.js';
 import { translated } from '../error/translate-error.js';
+import { directMedia } from '../media/direct-media.js';
 
 const syscalls = loadSyscalls();
 let kata: string;
@@ -53,7 +54,7 @@ function copy(path: string, more: Partial<CopyFile> = {}, calls: Syscalls = sysc
     ...more,
     data,
   };
-  const context = { syscalls: calls, paths: { kata }, log: () => undefined };
+  const context = { syscalls: calls, media: directMedia(calls), paths: { kata }, log: () => undefined };
   return translated(async () => {
     await copyFile(admitCopy({ action, kata, refuseRoot: () => undefined }), context);
   });

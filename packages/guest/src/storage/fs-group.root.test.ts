@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { At, Directory, loadSyscalls, mount, Open, unmountTree } from '@kata-agent/linux';
 import { applyFsGroup } from './fs-group.js';
+import { directMedia } from '../media/direct-media.js';
 
 const skip = process.getuid?.() === 0 || process.env['CI'] === 'true' ? false : 'chown(2) needs root';
 const syscalls = loadSyscalls();
@@ -34,7 +35,7 @@ function volume(context: TestContext) {
         shared: false,
         fsGroup: { groupId: group, changePolicy },
       },
-      { base, place: 'volume', syscalls },
+      { base, place: 'volume', media: directMedia(syscalls) },
     );
   const at = (name: string) => {
     const { gid, mode } = lstatSync(join(path, name));

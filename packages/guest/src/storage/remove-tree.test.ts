@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
-import { isSetAside, removeAside, removeTree } from './remove-tree.js';
+import { isSetAside } from './aside-name.js';
+import { removeAside, removeTree } from './remove-tree.js';
+import { directMedia } from '../media/direct-media.js';
 
 function place(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'guest-remove-'));
@@ -17,6 +19,7 @@ function place(context: TestContext) {
   writeFileSync(join(kata, 'bundle/rootfs/file'), '');
   const removal = {
     syscalls,
+    media: directMedia(syscalls),
     paths: { kata },
     log: (level: string, message: string) => log.push(`${level}: ${message}`),
   };
@@ -45,7 +48,7 @@ test('a directory that cannot be removed is renamed; the error has its new name'
 
 test('a directory that is not removed in time is renamed, without an error', async (context) => {
   const { kata, bundle, removal, log } = place(context);
-  await removeTree(bundle, { ...removal, signal: AbortSignal.abort() });
+  await removeTree(bundle, { ...removal, paths: { kata: '/nowhere' }, signal: AbortSignal.abort() });
   const [aside, ...others] = readdirSync(kata);
   assert.ok(aside !== undefined && isSetAside(aside) && others.length === 0);
   assert.deepEqual(log, [

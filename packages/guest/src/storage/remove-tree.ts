@@ -1,30 +1,23 @@
-import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { Directory, hasCode, mounts, mountsBelow, type Syscalls } from '@kata-agent/linux';
+import { hasCode, mounts, mountsBelow, type Syscalls } from '@kata-agent/linux';
 import type { GuestLog, GuestPaths } from '../context/guest-options.js';
+import type { HostMedia } from '../media/host-media.js';
+import { asideName, momentMs } from './aside-name.js';
+import { removeAt, renameAt } from './remove-at.js';
 
 /** Dependencies of a removal. */
 export interface RemovalContext {
   readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly paths: Pick<GuestPaths, 'kata'>;
   readonly log: GuestLog;
   /** See `RemoveOptions`. */
   readonly signal?: AbortSignal;
 }
 
-/**
- * Prefix of the name that a directory is renamed to if it could not be removed. No container id or storage begins so.
- */
-const asidePrefix = '.removed-';
-
 /** Attempts to remove a renamed directory; the delay doubles after each. */
 const maxAttempts = 10;
 const firstDelayMs = 1_000;
-
-/** A removal that takes longer continues in the background. */
-const momentMs = 20;
-
-let count = 0;
 
 /**
  * Removes a directory of the agent and its content without blocking the event loop; does nothing if it does not exist.
@@ -64,23 +57,12 @@ export async function removeAside(directory: string, context: RemovalContext): P
 }
 
 /** Removes a renamed directory: at once, or in the background. */
-export async function removeSoon(aside: string, context: RemovalContext): Promise<void> {
+async function removeSoon(aside: string, context: RemovalContext): Promise<void> {
   try {
-    await remove(aside, { ...context, signal: AbortSignal.timeout(momentMs) });
+    await remove(aside, { ...context, signal: AbortSignal.timeout(momentMs) }, momentMs);
   } catch {
     removeLater(aside, context);
   }
-}
-
-/** Returns a unique name. */
-export function asideName(): string {
-  count += 1;
-  return `${asidePrefix}${process.pid}-${Date.now()}-${count}`;
-}
-
-/** Reports whether a name is that of a directory which an earlier agent renamed for removal. */
-export function isSetAside(name: string): boolean {
-  return name.startsWith(asidePrefix);
 }
 
 /** Removes a renamed directory when the event loop is idle; retries failures for some time. */
@@ -94,17 +76,24 @@ export function removeLater(aside: string, context: RemovalContext, attempt = 0)
   setTimeout(again, firstDelayMs * 2 ** attempt).unref();
 }
 
-async function remove(directory: string, context: RemovalContext): Promise<void> {
-  const { signal } = context;
-  await inBase(directory, context, (base, place) => base.removeTree(place, { signal }));
+async function remove(directory: string, context: RemovalContext, milliseconds?: number): Promise<void> {
+  const { paths, media, syscalls, signal } = context;
+  const removal = { ...placeOf(directory, paths), milliseconds };
+  if (isOfHost(directory, paths)) await media.run('removeAt', removal);
+  else await removeAt(removal, syscalls, signal);
 }
 
 /** Renames a directory for removal; returns its new path. Undefined: it does not exist. */
-async function setAside(directory: string, context: RemovalContext): Promise<string | undefined> {
+async function setAside(
+  directory: string,
+  { paths, media, syscalls }: RemovalContext,
+): Promise<string | undefined> {
   const aside = join(dirname(directory), asideName());
+  const { top, place } = placeOf(directory, paths);
+  const name = basename(aside);
   try {
-    const name = basename(aside);
-    await inBase(directory, context, (base, place) => base.rename(place, place.replace(/[^/]*$/, name)));
+    if (isOfHost(directory, paths)) await media.run('renameAt', { top, place, name });
+    else renameAt(top, place, name, syscalls);
     return aside;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
@@ -112,18 +101,16 @@ async function setAside(directory: string, context: RemovalContext): Promise<str
   }
 }
 
+/** Reports whether a directory is in Kata's, where the host mounts its share; others are the agent's own. */
+function isOfHost(directory: string, { kata }: RemovalContext['paths']): boolean {
+  return directory.startsWith(`${kata}/`);
+}
+
 /** Requests could place links in the path: it is resolved from Kata's directory without following any (S29). */
-async function inBase(
+function placeOf(
   directory: string,
-  { syscalls, paths }: RemovalContext,
-  use: (base: Directory, place: string) => void | Promise<void>,
-): Promise<void> {
-  const top = directory.startsWith(`${paths.kata}/`) ? paths.kata : dirname(directory);
-  if (!existsSync(top)) return;
-  const base = Directory.open(syscalls, top);
-  try {
-    await use(base, directory.slice(top.length + 1));
-  } finally {
-    base.close();
-  }
+  paths: RemovalContext['paths'],
+): { readonly top: string; readonly place: string } {
+  const top = isOfHost(directory, paths) ? paths.kata : dirname(directory);
+  return { top, place: directory.slice(top.length + 1) };
 }

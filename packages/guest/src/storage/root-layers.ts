@@ -4,7 +4,8 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';
 import { isDiskOption } from './disk-options.js';
-import { type Verity, verityOf } from './drivers/verity.js';
+import { verityOf } from './drivers/verity.js';
+import type { Verity } from './drivers/verity-table.js';
 import { KataOptions } from './kata-options.js';
 import { kernelOptions } from './mount-point.js';
 

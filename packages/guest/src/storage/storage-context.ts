@@ -1,6 +1,7 @@
 import type { Directory } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
-import { type OpenSource, openSource, usedSource } from '../source/open-source.js';
+import { type OpenSource, usedSource } from '../source/open-source.js';
+import { openSourceOf } from '../source/open-source-of.js';
 import type { OwnPlaces, SourceUse, UsedSource } from '../source/other-containers.js';
 import type { StorageContext, StorageEnvironment } from './drivers/storage-driver.js';
 import type { StorageEntry } from './storage-entries.js';
@@ -29,8 +30,8 @@ export function storageContext(parts: Parts): StorageContext {
     place,
     need,
     made: entry.made,
-    open: (path: string, named: string, use: SourceUse = 'volume'): OpenSource => {
-      const source = openSource({ path, named, container }, environment, environment.syscalls);
+    open: async (path: string, named: string, use: SourceUse = 'volume'): Promise<OpenSource> => {
+      const source = await openSourceOf({ path, named, container }, environment);
       try {
         if (user === undefined) return source;
         const used = throughStorages(usedSource(source, use));

@@ -59,7 +59,9 @@ export class StorageMounts {
     const made = new UndoStack();
     const base = Directory.open(this.#environment.syscalls, this.#environment.paths.kata);
     try {
-      const missing = missingPlaces(place, base);
+      const missing = await this.#environment.media.run('missingPlaces', { places: placesTo(place) }, [
+        base.fd,
+      ]);
       const { owner } = user;
       const begun = { place, storage, owner, missing, sources: [], needs: [], ready: false, kept: false };
       const entry: StorageEntry = { record: begun, made, users: 0 };
@@ -144,9 +146,8 @@ export class StorageMounts {
   }
 }
 
-/** Returns the missing directories of a path, itself included. Outermost first. */
-function missingPlaces(place: string, base: Directory): readonly string[] {
+/** Returns the paths of the directories above a path, and the path itself. Outermost first. */
+function placesTo(place: string): readonly string[] {
   const names = place.split('/');
-  const paths = names.map((_, index) => names.slice(0, index + 1).join('/'));
-  return paths.filter((path) => base.stat(path) === undefined);
+  return names.map((_, index) => names.slice(0, index + 1).join('/'));
 }

@@ -13,6 +13,7 @@ import { Disks } from '../device/disks.js';
 import { SystemTools } from '../tool/tools.js';
 import type { SavedStorage } from './saved-storage.js';
 import { StorageTable } from './storage-table.js';
+import { directMedia } from '../media/direct-media.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'storage-table-'));
 test.after(() => rmSync(directory, { recursive: true }));
@@ -32,6 +33,7 @@ function table(kata: string) {
   const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
   const environment = {
     syscalls,
+    media: directMedia(syscalls),
     paths,
     access: openAccess,
     log,

@@ -1,15 +1,21 @@
-import { statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
 import { hasCode, mounts } from '@kata-agent/linux';
-import type { GuestPaths } from '../context/guest-options.js';
+import type { GuestPaths } from '../context/guest-paths.js';
 
 /**
  * Calls stat on each mount of the shared directory: virtiofsd releases files that the host has removed once the guest
  * asks for them and gets an error (kata-containers issue 6455). Errors are expected.
  */
-export async function touchMounts({ kata }: Pick<GuestPaths, 'kata'>): Promise<void> {
+export function touchMounts({ kata }: Pick<GuestPaths, 'kata'>): void {
   const shared = `${kata}/shared/containers/`;
   const places = mounts().filter(({ target }) => `${target}/`.startsWith(shared));
-  await Promise.all(places.map(({ target }) => statfs(target).catch(ignoreGone)));
+  for (const { target } of places) {
+    try {
+      statfsSync(target);
+    } catch (error) {
+      ignoreGone(error);
+    }
+  }
 }
 
 function ignoreGone(error: unknown): void {

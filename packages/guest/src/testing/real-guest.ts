@@ -13,6 +13,8 @@ import { basename, join } from 'node:path';
 import { loadSyscalls, mounts } from '@kata-agent/linux';
 import type { CreateContainer, ProcessRef, Storage, StreamName } from '../request/actions.js';
 import { Guest } from '../guest.js';
+import { directMedia } from '../media/direct-media.js';
+import { MediaThreads } from '../media/media-threads.js';
 import { openAccess } from '../context/guest-access.js';
 import type { GuestOptions } from '../context/guest-options.js';
 import type { OciProcess, OciSpec } from '../request/oci-spec.js';
@@ -110,7 +112,10 @@ export class RealGuest {
     const log: string[] = [];
     const access = options.access ?? openAccess;
     const rootfs = { path: join(directory, 'rootfs'), writable: true };
+    // Scripted system calls have an effect in this thread only.
+    const media = options.syscalls === undefined ? await oneThread() : directMedia(options.syscalls);
     const guest = await Guest.open({
+      media,
       syscalls: loadSyscalls(),
       runtime: ociRuntime,
       log: (level, message) => log.push(`${level}: ${message}`),
@@ -264,6 +269,17 @@ export class RealGuest {
       descriptors: readdirSync('/proc/self/fd').length,
     };
   }
+}
+
+/** A thread has descriptors of its own: with one thread, which is there from the beginning, their number does not change. */
+async function oneThread(): Promise<MediaThreads> {
+  const media = new MediaThreads({
+    syscalls: loadSyscalls(),
+    log: () => undefined,
+    limits: { running: 1, slowMilliseconds: 60_000, milliseconds: 60_000 },
+  });
+  await media.prepare();
+  return media;
 }
 
 /** Recursive readdirSync follows links in some releases of Node.js, and a test may have created one to /bin. */

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { chmodSync, chownSync, fstatSync, readlinkSync, type Stats } from 'node:fs';
+import { chmodSync, chownSync, fstatSync, opendirSync, readlinkSync, type Stats } from 'node:fs';
 import { opendir } from 'node:fs/promises';
 import { At, Open, Resolve } from '../syscalls/constants.js';
 import { Descriptor } from './descriptor.js';
@@ -54,6 +54,11 @@ export class Directory {
   /** A path to this directory that is valid while it is open, for calls that take only paths, such as mount(2). */
   get path(): string {
     return `/proc/self/fd/${this.#descriptor.fd}`;
+  }
+
+  /** Passes the descriptor to a new owner. */
+  take(): number {
+    return this.#descriptor.take();
   }
 
   close(): void {
@@ -158,6 +163,22 @@ export class Directory {
       return names;
     } finally {
       await entries.close();
+    }
+  }
+
+  /** Does the same as `firstNames` in the calling thread. */
+  firstNamesHere(limit: number): readonly Buffer[] {
+    const entries = opendirSync(this.path, { encoding: 'latin1', bufferSize: Math.max(limit, 1) });
+    try {
+      const names: Buffer[] = [];
+      while (names.length < limit) {
+        const entry = entries.readSync();
+        if (entry === null) break;
+        names.push(Buffer.from(entry.name, 'latin1'));
+      }
+      return names;
+    } finally {
+      entries.closeSync();
     }
   }
 

@@ -108,9 +108,13 @@ export class KernelFiles {
 /** A FIFO or a device in place of a file neither blocks the open nor is read. */
 function openKernelFile(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if (fstatSync(fd).isFile()) return fd;
-  closeSync(fd);
-  throw new Error(`${path} is not a regular file, so it is none that the kernel makes`);
+  try {
+    if (fstatSync(fd).isFile()) return fd;
+    throw new Error(`${path} is not a regular file, so it is none that the kernel makes`);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** Most files fit into it. The event loop reads one file after another, so that they share it. */

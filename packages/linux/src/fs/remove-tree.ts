@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
+import { isMainThread } from 'node:worker_threads';
 import { At } from '../syscalls/constants.js';
 import type { Descriptor } from './descriptor.js';
 import { UnsafePathError } from './safe-path.js';
@@ -67,7 +68,7 @@ function isDirectoryLeft(
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return false;
   if (found.isDirectory()) return true;
-  if (found.blocks >= blocksForThread) return removedByThread(path);
+  if (isMainThread && found.blocks >= blocksForThread) return removedByThread(path);
   return tolerated(() => syscalls.unlinkat(directory.fd, name, 0));
 }
 

@@ -4,10 +4,12 @@ import { SyscallError } from '../syscalls/syscall-error.js';
 export class UnsafePathError extends Error {
   override readonly name = 'UnsafePathError';
   readonly path: string;
+  readonly reason: string;
 
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super(`path ${JSON.stringify(path)} ${reason}`, options);
     this.path = path;
+    this.reason = reason;
   }
 }
 

@@ -73,6 +73,11 @@ export class MountTree {
     this.#syscalls.umount2(`/proc/self/fd/${this.#tree.fd}`, Unmount.Detach);
   }
 
+  /** Passes its descriptor to a new owner. */
+  take(): number {
+    return this.#tree.take();
+  }
+
   /** Closes the copy. A copy that was never attached is released. */
   close(): void {
     this.#tree.close();

@@ -45,6 +45,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   setChildSubreaper: (kernel) => kernel.setChildSubreaper(),
   waitpid: (kernel) => kernel.waitpid(70, 1),
   kill: (kernel) => kernel.kill(70, 9),
+  exitNow: (kernel) => kernel.exitNow(0),
   pidfdOpen: (kernel) => kernel.pidfdOpen(70),
   pidfdStatus: (kernel) => kernel.pidfdStatus(3),
   socket: (kernel) => kernel.socket(1, 1, 0),

@@ -222,6 +222,10 @@ export class RecordingSyscalls implements Syscalls {
     this.#answer('kill', [pid, signal], () => undefined);
   }
 
+  exitNow(code: number): void {
+    this.#answer('exitNow', [code], () => undefined);
+  }
+
   pidfdOpen(pid: number): number {
     return this.#answer('pidfdOpen', [pid], () => this.#descriptor());
   }

@@ -28,6 +28,8 @@ export interface ProcessCalls {
    * Undefined if it has not, or if the kernel is older than 6.15 and does not report it.
    */
   pidfdStatus(descriptor: number): number | undefined;
+  /** _exit(2): ends the process at once. Node's own exit waits for each thread, also for one that a system call holds. */
+  exitNow(code: number): void;
 }
 
 const PrctlSetChildSubreaper = 36;
@@ -48,7 +50,9 @@ export function processCalls(library: CLibrary): ProcessCalls {
   const kill = library.find('int kill(int pid, int signal)');
   const pidfdOpen = library.find('long syscall(long number, int pid, unsigned int flags)');
   const ioctl = library.find('int ioctl(int fd, unsigned long request, void *argument)');
+  const exit = library.find('void _exit(int status)');
   return {
+    exitNow: (code) => void exit(code),
     setChildSubreaper: () =>
       void check('prctl(PR_SET_CHILD_SUBREAPER)', prctl(PrctlSetChildSubreaper, 1, 0, 0, 0)),
     waitpid(pid, options) {

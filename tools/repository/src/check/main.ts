@@ -8,6 +8,7 @@ import { root } from '@kata-agent/setup/bootstrap';
 import { calendar, evaluateCalendar } from '../support/calendar.js';
 
 const direction = fileURLToPath(new URL('direction.js', import.meta.url));
+const hostMedia = fileURLToPath(new URL('host-media.js', import.meta.url));
 const importCycles = fileURLToPath(new URL('import-cycles.js', import.meta.url));
 const checks: readonly [title: string, command: string, args: readonly string[]][] = [
   ['format', 'npx', ['biome', 'format', '.']],
@@ -15,6 +16,7 @@ const checks: readonly [title: string, command: string, args: readonly string[]]
   ['dead code', 'npx', ['knip']],
   ['dependency direction', process.execPath, [direction]],
   ['import cycles', process.execPath, [importCycles]],
+  ['waits for the host', process.execPath, [hostMedia]],
   ['package ttrpc', 'npx', ['publint', '--strict', 'packages/ttrpc']],
   ['types of ttrpc', 'npx', ['attw', '--pack', 'packages/ttrpc', '--profile', 'esm-only']],
   ['generated files', process.execPath, [join(root, 'scripts', 'generate.mjs'), '--check']],

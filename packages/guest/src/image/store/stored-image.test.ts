@@ -19,10 +19,11 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RecordingSyscalls, SyscallError } from '@kata-agent/linux';
 import type { GuestContext } from '../../context/guest-context.js';
-import type { GuestPaths } from '../../context/guest-options.js';
+import type { GuestPaths } from '../../context/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { blockSize, HashTree } from './hash-tree.js';
 import { storeImage } from './stored-image.js';
+import { directMedia } from '../../media/direct-media.js';
 
 const Command = { Create: 3, Remove: 4, LoadTable: 9 } as const;
 
@@ -33,7 +34,7 @@ class FakeGuest {
   readonly events: string[] = [];
   readonly tables: string[] = [];
   readonly syscalls: RecordingSyscalls;
-  readonly context: Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
+  readonly context: Pick<GuestContext, 'syscalls' | 'media' | 'paths' | 'disks' | 'log'>;
   readonly image: Buffer = Buffer.alloc(5 * blockSize + 100, 'image ');
   #devices = 0;
   /** Whether other calls were served since a device was taken. */
@@ -66,8 +67,15 @@ class FakeGuest {
     const paths = Object.fromEntries(
       ['dev', 'proc', 'sys'].map((name) => [name, join(this.root, name)]),
     ) as unknown as GuestPaths;
-    const disks = { take } as unknown as GuestContext['disks'];
-    this.context = { syscalls: this.syscalls, paths, disks, log: () => undefined };
+    const duringMapping = <T>(task: () => Promise<T>): Promise<T> => task();
+    const disks = { take, duringMapping } as unknown as GuestContext['disks'];
+    this.context = {
+      syscalls: this.syscalls,
+      media: directMedia(this.syscalls),
+      paths,
+      disks,
+      log: () => undefined,
+    };
   }
 
   #isOpen(path: string): boolean {

@@ -19,13 +19,14 @@ import { diskSize } from '../../device/disk-size.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
 import { mountErofs, mountOverlay, overlayOptions } from '../../storage/drivers/layer-mounts.js';
-import { mapperControl, openVerity, type Verity, verityName } from '../../storage/drivers/verity.js';
+import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
+import type { Verity } from '../../storage/drivers/verity-table.js';
 import { untilAborted } from '../../until-aborted.js';
 import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
 
-type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'disks' | 'log'>;
+type StoreContext = Pick<GuestContext, 'syscalls' | 'media' | 'paths' | 'disks' | 'log'>;
 
-type LayerMounts = Pick<StoreContext, 'syscalls'> & {
+type LayerMounts = Pick<StoreContext, 'media' | 'syscalls'> & {
   /** Not run: the directory is cleared as a whole. */
   readonly made: UndoStack;
 };
@@ -58,16 +59,18 @@ export async function storeImage(
   { directory, image, disk, container, signal }: ImageToStore,
   context: StoreContext,
 ): Promise<void> {
-  const { syscalls, log } = context;
+  const { syscalls, media, log } = context;
   const began = performance.now();
   refuseSwap(context.paths.proc, `the image of container ${container} is not stored`);
   // Removing a device that is in use leaves that to its last user: the agent, or the next agent, only unmounts.
   const devices = new UndoStack();
-  const mounts: LayerMounts = { syscalls, made: new UndoStack() };
+  const mounts: LayerMounts = { media, syscalls, made: new UndoStack() };
   try {
-    const mountLayer = (device: string): void =>
-      void mountErofs(device, join(directory, 'lower'), [], mounts);
-    const size = await writeImage({ image, disk, container, signal, mountLayer }, context, devices);
+    const mountLayer = async (device: string): Promise<void> =>
+      void (await mountErofs(device, join(directory, 'lower'), [], mounts));
+    const size = await context.disks.duringMapping(() =>
+      writeImage({ image, disk, container, signal, mountLayer }, context, devices),
+    );
     unmountTree(syscalls, join(directory, 'packed'));
     log('info', 'an image was stored', {
       container,
@@ -78,12 +81,12 @@ export async function storeImage(
   } finally {
     for (const { message } of await devices.unwind()) log('error', message, { container });
   }
-  mountRoot(directory, mounts);
+  await mountRoot(directory, mounts);
 }
 
 interface Written extends Omit<ImageToStore, 'directory'> {
   /** Mounts the image from its dm-verity device. */
-  readonly mountLayer: (device: string) => void;
+  readonly mountLayer: (device: string) => Promise<void>;
 }
 
 /** Returns the number of bytes that were written. */
@@ -109,7 +112,7 @@ async function writeImage(
       // A write to a disk that stalls is abandoned.
       const rootHash = await untilAborted(copy(source, target, { dataBlocks, salt, signal }), signal);
       // Reads through dm-verity would not use what is cached here.
-      context.syscalls.flushBlockDevice(target.fd);
+      await context.media.run('flushDisk', {}, [target.fd]);
       const verity: Verity = {
         rootHash,
         hashOffset: dataBlocks * blockSize,
@@ -123,11 +126,11 @@ async function writeImage(
       const name = verityName(verity, container);
       const below = { path: `/proc/self/fd/${target.fd}`, named: disk.named };
       // Without a pause: until it is mounted, a request could name its node, too.
-      const device = openVerity(below, verity, name, { ...context, made: devices });
+      const device = await openVerity(below, verity, name, { ...context, made: devices });
       // A container could have its number, by which its device rules are.
       const releaseLayer = context.disks.take(device);
       try {
-        mountLayer(device);
+        await mountLayer(device);
       } finally {
         releaseLayer();
       }
@@ -268,7 +271,7 @@ async function writeFully(file: FileHandle, data: Buffer, position: number): Pro
 }
 
 /** Mounts the layer, and a writable one above it, at `rootfs`. */
-function mountRoot(directory: string, mounts: LayerMounts): void {
+async function mountRoot(directory: string, mounts: LayerMounts): Promise<void> {
   const { syscalls, made } = mounts;
   const writable = makeWritableLayer(directory, syscalls, made);
   const layer = join(directory, 'lower');
@@ -287,7 +290,7 @@ function mountRoot(directory: string, mounts: LayerMounts): void {
   };
   try {
     const above = { upper: open(writable.upper), work: open(writable.work) };
-    mountOverlay(rootfs, overlayOptions([open(layer)], above), mounts);
+    await mountOverlay(rootfs, overlayOptions([open(layer)], above), mounts);
   } finally {
     for (const each of opened) each.close();
   }

@@ -10,7 +10,8 @@ export const bind: StorageDriver = {
   mountPoints: [...rootPlaces, 'sandbox/storage/*'],
   async prepare(storage, context) {
     refuseFsGroup(storage, context);
-    bindAt(context.open(storage.source, 'source of a bind storage'), storage.options, context);
+    const source = await context.open(storage.source, 'source of a bind storage');
+    await bindAt(source, storage.options, context);
     await applyFsGroup(storage, context);
   },
 };

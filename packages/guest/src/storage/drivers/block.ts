@@ -9,9 +9,9 @@ import { mountEncrypted } from './encrypted-disk.js';
 import { makeFileSystem } from './make-file-system.js';
 import { kernelOptions, mountAt } from '../mount-point.js';
 import { diskFileSystems, isDiskOption } from '../disk-options.js';
-import { refuseSecondDevice } from './second-device.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
-import { openVerity, type Verity, verityName, verityOf } from './verity.js';
+import { openVerity, verityName, verityOf } from './verity.js';
+import type { Verity } from './verity-table.js';
 
 /** A driver option: the disk is blank, and is formatted first (Kata 4.1, src/libs/kata-types/src/mount.rs). */
 const CREATE_FILE_SYSTEM = 'create_filesystem';
@@ -68,11 +68,13 @@ async function prepare(
     return;
   }
   if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
-  const device =
-    verity === undefined
-      ? disk
-      : openVerity({ path: disk, named: disk }, verity, verityName(verity, context.place), context);
-  refuseSecondDevice(device, fstype);
-  mountAt({ source: device, fstype, options }, context);
+  await context.disks.duringMapping(async () => {
+    const device =
+      verity === undefined
+        ? disk
+        : await openVerity({ path: disk, named: disk }, verity, verityName(verity, context.place), context);
+    await context.media.run('refuseSecondDevice', { device, fstype });
+    await mountAt({ source: device, fstype, options }, context);
+  });
   await applyFsGroup(storage, context);
 }

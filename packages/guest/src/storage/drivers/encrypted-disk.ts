@@ -37,6 +37,6 @@ export async function mountEncrypted(
       undefined,
     );
     const descriptor = openMounted(directory, 'disk', context.syscalls);
-    bindAt({ descriptor, isDirectory: true, writable: true }, [], context);
+    await bindAt({ descriptor, isDirectory: true, writable: true }, [], context);
   });
 }

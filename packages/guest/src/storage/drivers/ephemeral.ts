@@ -41,17 +41,11 @@ export const ephemeral: StorageDriver = {
       await addHugePages(pages, context.paths);
       context.made.push('huge pages', () => removeHugePages(pages, context.paths));
     }
-    mountAt({ source: fstype, fstype, options }, context);
-    if (group !== undefined) {
-      const directory = context.base.directory(context.place);
-      try {
-        const mode = context.base.stat(context.place)?.mode ?? 0o755;
-        context.base.changeOwner(context.place, -1, group);
-        directory.changeMode((mode & 0o7777) | SETGID);
-      } finally {
-        directory.close();
-      }
-    }
+    await mountAt({ source: fstype, fstype, options }, context);
+    if (group !== undefined)
+      await context.media.run('setAttributes', { place: context.place, group, added: SETGID }, [
+        context.base.fd,
+      ]);
     await applyFsGroup(storage, context);
   },
 };

@@ -1,11 +1,8 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
-import { mount } from '@kata-agent/linux';
 import type { WritableLayer } from '../../container/writable-layer.js';
-import { unmount } from '../unmount.js';
-import { refuseSecondDevice } from './second-device.js';
 import type { StorageContext } from './storage-driver.js';
 
-type MountContext = Pick<StorageContext, 'syscalls' | 'made'>;
+type MountContext = Pick<StorageContext, 'media' | 'made'>;
 
 /** Disables features by which extended attributes in a layer could redirect lookups, and devices of the layers. */
 const fixed: readonly string[] = ['nodev', 'metacopy=off', 'redirect_dir=nofollow', 'index=off'];
@@ -16,18 +13,22 @@ export function overlayOptions(lowers: readonly string[], { upper, work }: Writa
 }
 
 /** Mounts an overlay at a new directory. */
-export function mountOverlay(target: string, options: readonly string[], context: MountContext): void {
-  mountLayer('overlay', target, { type: 'overlay', options }, context);
+export async function mountOverlay(
+  target: string,
+  options: readonly string[],
+  context: MountContext,
+): Promise<void> {
+  await mountLayer('overlay', target, { type: 'overlay', options }, context);
 }
 
 /** Mounts a read-only layer at a new directory, which it returns. */
-export function mountErofs(
+export async function mountErofs(
   device: string,
   target: string,
   options: readonly string[],
   context: MountContext,
-): string {
-  refuseSecondDevice(device, 'erofs');
+): Promise<string> {
+  await context.media.run('refuseSecondDevice', { device, fstype: 'erofs' });
   return mountLayer(
     device,
     target,
@@ -37,16 +38,16 @@ export function mountErofs(
 }
 
 /** Mounts a layer at a new directory, which it returns. */
-export function mountLayer(
+export async function mountLayer(
   source: string,
   target: string,
   { type, options }: { readonly type: string; readonly options: readonly string[] },
   context: MountContext,
-): string {
-  const { syscalls, made } = context;
+): Promise<string> {
+  const { media, made } = context;
   makeDirectory(target, context);
-  mount(syscalls, { source, target, type, options });
-  made.push(`mount at ${target}`, () => unmount(target, syscalls));
+  await media.run('mount', { source, target, type, options });
+  made.push(`mount at ${target}`, () => media.run('unmount', { target }));
   return target;
 }
 

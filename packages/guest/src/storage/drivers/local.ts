@@ -13,18 +13,13 @@ export const local: StorageDriver = {
   name: 'local',
   ofPod: true,
   mountPoints: ['shared/containers/POD/rootfs/local/*', 'shared/containers/passthrough/POD/rootfs/local/*'],
-  prepare(storage, context) {
+  async prepare(storage, context) {
     const given = option(storage.options, 'mode');
     const group = groupOption(storage.options);
     const mode = given === undefined ? 0o755 : octal(given);
-    mountAt({ source: 'tmpfs', fstype: 'tmpfs', options: ['nodev', 'size=50%'] }, context);
-    const directory = context.base.directory(context.place);
-    try {
-      if (group !== undefined) context.base.changeOwner(context.place, -1, group);
-      directory.changeMode(mode | (group === undefined ? 0 : SETGID));
-    } finally {
-      directory.close();
-    }
+    await mountAt({ source: 'tmpfs', fstype: 'tmpfs', options: ['nodev', 'size=50%'] }, context);
+    const attributes = { group, mode: mode | (group === undefined ? 0 : SETGID) };
+    await context.media.run('setAttributes', { place: context.place, ...attributes }, [context.base.fd]);
   },
 };
 

@@ -5,11 +5,29 @@ import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './
 /** Deeper than any configmap; ends a loop of mounts. */
 const maxDepth = 8;
 
-interface Entry {
+/** What is compared of a file. */
+export interface FileState {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  readonly size: number;
+  readonly ino: number;
+}
+
+/** An entry of a mirrored directory; plain data, which a thread can send. */
+export interface MirrorEntry {
   readonly kind: 'directory' | 'file' | 'link';
-  readonly stats: Stats;
+  readonly stats: FileState;
   /** The target of a symbolic link; empty for others. */
   readonly target: string;
+}
+
+/** What a mirror knows of its source; plain data. */
+export interface MirrorState {
+  readonly known: ReadonlyMap<string, MirrorEntry>;
+  readonly root: FileState | undefined;
 }
 
 /**
@@ -18,9 +36,20 @@ interface Entry {
  * files are removed.
  */
 export class Mirror {
-  #known: ReadonlyMap<string, Entry> = new Map();
+  #known: ReadonlyMap<string, MirrorEntry>;
   /** Of the directory itself. */
-  #root: Stats | undefined;
+  #root: FileState | undefined;
+
+  /** `state`: that of an earlier update. */
+  constructor({ known, root }: MirrorState = { known: new Map(), root: undefined }) {
+    this.#known = known;
+    this.#root = root;
+  }
+
+  /** The state after the last update. */
+  get state(): MirrorState {
+    return { known: this.#known, root: this.#root };
+  }
 
   /**
    * Existing content of `to` is from an earlier mirror: it is compared in full, and entries that have gone since are
@@ -32,9 +61,7 @@ export class Mirror {
 
   /** Reports whether it is above `kataLimits`. */
   get isLarge(): boolean {
-    const files = [...this.#known.values()].filter(({ kind }) => kind !== 'directory');
-    const bytes = files.reduce((sum, { stats }) => sum + stats.size, 0);
-    return this.#known.size > kataLimits.entries || bytes > kataLimits.bytes;
+    return isLargeMirror(this.#known);
   }
 
   /**
@@ -43,7 +70,7 @@ export class Mirror {
    */
   async update(from: Directory, to: Directory, limits: MirrorLimits = kataLimits): Promise<number> {
     const found = await scan(from, limits);
-    this.#updateRoot(fstatSync(from.fd), to);
+    this.#updateRoot(stateOf(fstatSync(from.fd)), to);
     const changed = [...found].filter(([path, entry]) => differs(this.#known.get(path), entry));
     const gone = [...this.#known.keys()].filter((path) => !found.has(path));
     for (const [path, entry] of changed) if (entry.kind === 'directory') await putDirectory(path, entry, to);
@@ -55,7 +82,7 @@ export class Mirror {
     return changed.length + gone.length;
   }
 
-  #updateRoot(root: Stats, to: Directory): void {
+  #updateRoot(root: FileState, to: Directory): void {
     if (this.#root !== undefined && !attributesDiffer(this.#root, root)) return;
     to.changeOwnerOfSelf(root.uid, root.gid);
     to.changeMode(root.mode & 0o7777);
@@ -63,17 +90,24 @@ export class Mirror {
   }
 }
 
+/** Reports whether a mirrored directory is above `kataLimits`. */
+export function isLargeMirror(known: ReadonlyMap<string, MirrorEntry>): boolean {
+  const files = [...known.values()].filter(({ kind }) => kind !== 'directory');
+  const bytes = files.reduce((sum, { stats }) => sum + stats.size, 0);
+  return known.size > kataLimits.entries || bytes > kataLimits.bytes;
+}
+
 /**
  * Lists everything below a directory by path, parents first. Stops reading at the limit: a container may fill the
  * directory.
  */
-async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<string, Entry>> {
-  const found = new Map<string, Entry>();
+async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<string, MirrorEntry>> {
+  const found = new Map<string, MirrorEntry>();
   let bytes = 0;
   let left = limits.entries;
   const visit = async (directory: Directory, prefix: string, depth: number): Promise<void> => {
     if (depth > maxDepth) throw new TooLargeToMirror(`more than ${maxDepth} levels of directories`);
-    const names = await directory.firstNames(left + 1);
+    const names = directory.firstNamesHere(left + 1);
     left -= names.length;
     if (left < 0) throw new TooLargeToMirror(`more than ${limits.entries} entries`);
     for (const name of names.map(String)) {
@@ -82,7 +116,11 @@ async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<
       const path = prefix + name;
       const kind = kindOf(stats);
       if (kind === undefined) continue;
-      found.set(path, { kind, stats, target: kind === 'link' ? directory.readLink(name) : '' });
+      found.set(path, {
+        kind,
+        stats: stateOf(stats),
+        target: kind === 'link' ? directory.readLink(name) : '',
+      });
       if (kind !== 'directory') bytes += stats.size;
       if (bytes > limits.bytes) throw new TooLargeToMirror(`more than ${limits.bytes} bytes`);
       if (kind !== 'directory') continue;
@@ -98,14 +136,19 @@ async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<
   return found;
 }
 
+/** Returns what is compared of a file. */
+export function stateOf({ mode, uid, gid, mtimeMs, ctimeMs, size, ino }: FileState): FileState {
+  return { mode, uid, gid, mtimeMs, ctimeMs, size, ino };
+}
+
 /** Undefined for sockets, FIFOs and devices, which are not copied: they are of no use to a container. */
-function kindOf(stats: Stats): Entry['kind'] | undefined {
+function kindOf(stats: Stats): MirrorEntry['kind'] | undefined {
   if (stats.isDirectory()) return 'directory';
   if (stats.isFile()) return 'file';
   return stats.isSymbolicLink() ? 'link' : undefined;
 }
 
-function differs(before: Entry | undefined, now: Entry): boolean {
+function differs(before: MirrorEntry | undefined, now: MirrorEntry): boolean {
   if (before === undefined || before.kind !== now.kind || before.target !== now.target) return true;
   const attributes = attributesDiffer(before.stats, now.stats);
   // A directory's mtime reflects changes in it, which are compared by themselves.
@@ -116,11 +159,11 @@ function differs(before: Entry | undefined, now: Entry): boolean {
   );
 }
 
-function attributesDiffer(before: Stats, now: Stats): boolean {
+function attributesDiffer(before: FileState, now: FileState): boolean {
   return (['mode', 'uid', 'gid'] as const).some((name) => before[name] !== now[name]);
 }
 
-async function putDirectory(path: string, { stats }: Entry, to: Directory): Promise<void> {
+async function putDirectory(path: string, { stats }: MirrorEntry, to: Directory): Promise<void> {
   if (to.stat(path)?.isDirectory() === false) await to.removeTree(path);
   const made = to.makeDirectory(path, { mode: 0o755 });
   try {
@@ -134,7 +177,7 @@ async function putDirectory(path: string, { stats }: Entry, to: Directory): Prom
 /** Writes a file under a temporary name and renames it: a reader sees the whole old file or the whole new one. */
 async function putFile(
   path: string,
-  { stats }: Entry,
+  { stats }: MirrorEntry,
   { from, to, limits }: { readonly from: Directory; readonly to: Directory; readonly limits: MirrorLimits },
 ): Promise<void> {
   const source = from.file(path, Open.ReadOnly);
@@ -156,7 +199,7 @@ async function putFile(
   }
 }
 
-async function putLink(path: string, { target, stats }: Entry, to: Directory): Promise<void> {
+async function putLink(path: string, { target, stats }: MirrorEntry, to: Directory): Promise<void> {
   const temporary = temporaryName(path);
   await to.removeTree(temporary);
   to.symlink(target, temporary);

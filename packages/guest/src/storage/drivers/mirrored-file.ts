@@ -6,10 +6,10 @@ import {
   ftruncateSync,
   openSync,
   readSync,
-  type Stats,
   writeSync,
 } from 'node:fs';
 import type { Descriptor } from '@kata-agent/linux';
+import { type FileState, stateOf } from './mirror.js';
 import { kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
 
 /**
@@ -19,12 +19,18 @@ import { kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits
 export class MirroredFile {
   readonly #from: Descriptor;
   readonly #to: Descriptor;
-  #known: Stats | undefined;
+  #known: FileState | undefined;
 
-  /** `from`: open with O_PATH; `to`: open for writing. */
-  constructor(from: Descriptor, to: Descriptor) {
+  /** `from`: open with O_PATH; `to`: open for writing; `known`: the state of an earlier update. */
+  constructor(from: Descriptor, to: Descriptor, known?: FileState) {
     this.#from = from;
     this.#to = to;
+    this.#known = known;
+  }
+
+  /** The state after the last update. */
+  get known(): FileState | undefined {
+    return this.#known;
   }
 
   get isLarge(): boolean {
@@ -32,7 +38,7 @@ export class MirroredFile {
   }
 
   /** Copies the file if it has changed. Throws TooLargeToMirror. */
-  async update(limits: MirrorLimits): Promise<void> {
+  update(limits: MirrorLimits): void {
     const now = fstatSync(this.#from.fd);
     if (now.size > limits.bytes) throw new TooLargeToMirror(`more than ${limits.bytes} bytes`);
     const names = ['mtimeMs', 'ctimeMs', 'size', 'mode', 'uid', 'gid'] as const;
@@ -44,13 +50,8 @@ export class MirroredFile {
     ftruncateSync(fd, data.length);
     fchownSync(fd, now.uid, now.gid);
     fchmodSync(fd, now.mode & 0o7777);
-    this.#known = now;
+    this.#known = stateOf(now);
   }
-}
-
-/** A FIFO would block its reader, and other types have no content to copy. */
-export function isRegularFile(place: Descriptor): boolean {
-  return fstatSync(place.fd).isFile();
 }
 
 /** Reads at most this many bytes: a file that grows meanwhile is copied at the next update. */

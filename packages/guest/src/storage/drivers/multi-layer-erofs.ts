@@ -15,7 +15,6 @@ import {
   rootLayersOf,
 } from '../root-layers.js';
 import { makeDirectory, mountErofs, mountLayer, mountOverlay, overlayOptions } from './layer-mounts.js';
-import { refuseSecondDevice } from './second-device.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 import { openVerity, verityName } from './verity.js';
 
@@ -62,8 +61,10 @@ async function prepare(storage: Storage, context: StorageContext): Promise<void>
     return found;
   };
   try {
-    const writable = open(mountUpper(layers, directory, owner.bundle, context));
-    const lowers = layers.lowers.map((layer, index) => open(mountLower(layer, index, directory, context)));
+    const writable = open(await mountUpper(layers, directory, owner.bundle, context));
+    const lowers: Directory[] = [];
+    for (const [index, layer] of layers.lowers.entries())
+      lowers.push(open(await mountLower(layer, index, directory, context)));
     const [top] = lowers;
     for (const each of layers.directories) makeLayerDirectory(each, writable, top);
     const makeIn = (name: string): string => {
@@ -76,39 +77,46 @@ async function prepare(storage: Storage, context: StorageContext): Promise<void>
       lowers.map(({ path }) => path),
       { upper, work },
     );
-    if (context.verifiedLayers) mountOverlay(join(directory, verifiedRootName), options, context);
-    else mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
+    if (context.verifiedLayers) await mountOverlay(join(directory, verifiedRootName), options, context);
+    else await mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
   } finally {
     for (const each of opened) each.close();
   }
 }
 
 /** Mounts the writable layer, and returns the directory that is to contain `upper` and `work`. */
-function mountUpper(
+async function mountUpper(
   { upper }: RootLayers,
   directory: string,
   bundle: string,
   context: StorageContext,
-): string {
+): Promise<string> {
   if (upper === undefined) return dirname(makeWritableLayer(bundle, context.syscalls, context.made).upper);
   const disk = context.devices.find(upper.wanted);
   context.made.push(`disk ${disk}`, context.disks.take(disk));
-  refuseSecondDevice(disk, 'ext4');
+  await context.media.run('refuseSecondDevice', { device: disk, fstype: 'ext4' });
   const options = ['nosuid', 'nodev', ...upper.options];
   return mountLayer(disk, join(directory, 'upper'), { type: 'ext4', options }, context);
 }
 
-function mountLower(layer: RootLayer, index: number, directory: string, context: StorageContext): string {
+async function mountLower(
+  layer: RootLayer,
+  index: number,
+  directory: string,
+  context: StorageContext,
+): Promise<string> {
   const { verity } = layer;
   const disk = HeldDisk.open(context.syscalls, context.devices.find(layer.wanted));
   try {
     context.made.push(`disk ${disk.named}`, context.disks.takeLayer(disk));
     // The kernel holds the disk for the device that is made of it.
-    const device =
-      verity === undefined
-        ? disk.named
-        : openVerity(disk, verity, verityName(verity, context.place, index), context);
-    return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
+    return await context.disks.duringMapping(async () => {
+      const device =
+        verity === undefined
+          ? disk.named
+          : await openVerity(disk, verity, verityName(verity, context.place, index), context);
+      return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
+    });
   } finally {
     disk.close();
   }

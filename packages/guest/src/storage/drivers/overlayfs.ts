@@ -25,12 +25,17 @@ export const overlayfs: StorageDriver = {
     const missing = storage.driverOptions
       .filter((word) => word.startsWith(CREATE_DIRECTORY))
       .map((word) => layerToMake(word.slice(CREATE_DIRECTORY.length), storage, context));
-    for (const below of missing) makeLayer(below, context);
+    for (const below of missing) await makeLayer(below, context);
     const layers: OpenSource[] = [];
     try {
-      const options = kernelOptions(storage.options).map((word) => openLayers(word, layers, context));
+      const options: string[] = [];
+      for (const word of kernelOptions(storage.options))
+        options.push(await openLayers(word, layers, context));
       const own = storage.options.includes(OWN_UPPER) ? ownUpper(context) : [];
-      mountAt({ source: 'overlay', fstype: 'overlay', options: [...fixed, ...options, ...own] }, context);
+      await mountAt(
+        { source: 'overlay', fstype: 'overlay', options: [...fixed, ...options, ...own] },
+        context,
+      );
     } finally {
       for (const { descriptor } of layers) descriptor.close();
     }
@@ -53,20 +58,21 @@ function ownUpper(context: StorageContext): readonly string[] {
  * Returns an option with each directory opened and replaced by the path of its descriptor, which has no overlayfs
  * separator.
  */
-function openLayers(word: string, layers: OpenSource[], context: StorageContext): string {
+async function openLayers(word: string, layers: OpenSource[], context: StorageContext): Promise<string> {
   const [name = '', value = ''] = word.split('=', 2);
   if (name === 'metacopy') return 'metacopy=off';
   if (name !== 'lowerdir' && name !== 'upperdir' && name !== 'workdir') return word;
   const paths = name === 'lowerdir' ? value.split(':') : [value];
-  const opened = paths.map((path) => {
-    const layer = context.open(path, name, name === 'lowerdir' ? 'layer' : 'own');
+  const opened: string[] = [];
+  for (const path of paths) {
+    const layer = await context.open(path, name, name === 'lowerdir' ? 'layer' : 'own');
     layers.push(layer);
     if (!layer.isDirectory)
       throw new GuestError('invalid', `${name} ${JSON.stringify(path)} is not a directory`);
     if (name !== 'lowerdir' && layer.kind !== 'kata')
       throw new GuestError('refused', `${name} ${JSON.stringify(path)} is not below ${context.paths.kata}`);
-    return `/proc/self/fd/${layer.descriptor.fd}`;
-  });
+    opened.push(`/proc/self/fd/${layer.descriptor.fd}`);
+  }
   return `${name}=${opened.join(':')}`;
 }
 
@@ -87,8 +93,9 @@ function layerToMake(path: string, { options }: Storage, context: StorageContext
 }
 
 /** Creates the missing directories of a layer's path. What the container writes there is removed with the storage. */
-function makeLayer(below: string, context: StorageContext): void {
-  const isThere = context.base.stat(below) !== undefined;
-  makeParents(context, below);
+async function makeLayer(below: string, context: StorageContext): Promise<void> {
+  const missing = await context.media.run('missingPlaces', { places: [below] }, [context.base.fd]);
+  const isThere = missing.length === 0;
+  await makeParents(context, below);
   if (!isThere) context.made.push(`files in ${below}`, () => removeBelow(context, below));
 }

@@ -9,6 +9,7 @@ import type { GuestAccess } from '../../context/guest-access.js';
 import type { GuestLog, GuestPaths } from '../../context/guest-options.js';
 import type { OpenSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/other-containers.js';
+import type { HostMedia } from '../../media/host-media.js';
 import type { Tools } from '../../tool/tools.js';
 
 /** The owner of a storage: the whole sandbox, or one container with its bundle. */
@@ -25,6 +26,7 @@ export type StorageOwner =
 /** Dependencies of all drivers. */
 export interface StorageEnvironment {
   readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly paths: GuestPaths;
   readonly access: GuestAccess;
   readonly devices: DeviceWatch;
@@ -47,7 +49,7 @@ export interface StorageContext extends StorageEnvironment {
    * Opens a path of the request that belongs to no other container; the caller closes the descriptor. `named`: for
    * errors.
    */
-  readonly open: (path: string, named: string, use?: SourceUse) => OpenSource;
+  readonly open: (path: string, named: string, use?: SourceUse) => Promise<OpenSource>;
   /** Throws `refused` if a directory that would be created belongs to another container. `path`: clean. */
   readonly refuseOthers: (path: string) => void;
   /** Mounts another storage that this one needs, and releases it with this one. The agent chooses its mount point. */

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { RecordingSyscalls, SyscallError } from '@kata-agent/linux';
 import { UndoStack } from '../../container/undo-stack.js';
 import { KataOptions } from '../kata-options.js';
-import { openVerity, type Verity, verityName, verityOf, verityTable } from './verity.js';
+import { openVerity, verityName, verityOf } from './verity.js';
+import { type Verity, verityTable } from './verity-table.js';
+import { directMedia } from '../../media/direct-media.js';
 
 const rootHash = 'ab'.repeat(32);
 const enabled = 'X-kata.dmverity-enabled=true';
@@ -61,7 +63,8 @@ test('a device whose blocks do not have the root hash is refused, and is removed
     const made = new UndoStack();
     const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev };
     const verity = given('X-kata.dmverity.hashoffset=8192');
-    assert.throws(() => openVerity({ path: disk, named: disk }, verity, 'name', { syscalls, made, paths }), {
+    const media = directMedia(syscalls);
+    await assert.rejects(openVerity({ path: disk, named: disk }, verity, 'name', { media, made, paths }), {
       kind: 'refused',
       message: /does not pass dm-verity.*root hash abab/,
     });
@@ -73,7 +76,7 @@ test('a device whose blocks do not have the root hash is refused, and is removed
   }
 });
 
-test('a kernel without a device mapper, and one that rejects the table, are errors with a remedy', () => {
+test('a kernel without a device mapper, and one that rejects the table, are errors with a remedy', async () => {
   const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev: '/dev' };
   const verity = given('X-kata.dmverity.hashoffset=8192');
   for (const [name, code, message] of [
@@ -89,7 +92,8 @@ test('a kernel without a device mapper, and one that rejects the table, are erro
       throw SyscallError.named(name, code);
     });
     const made = new UndoStack();
-    assert.throws(() => openVerity({ path: disk, named: disk }, verity, 'name', { syscalls, made, paths }), {
+    const media = directMedia(syscalls);
+    await assert.rejects(openVerity({ path: disk, named: disk }, verity, 'name', { media, made, paths }), {
       message,
     });
     assert.ok(made.empty);

@@ -1,33 +1,10 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  createMappedDevice,
-  hasCode,
-  type MappedTable,
-  readFirstBlock,
-  removeMappedDevice,
-  verityTarget,
-} from '@kata-agent/linux';
-import { deviceNumber } from '../../device/device-number.js';
+import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../../error/guest-error.js';
+import type { HostMedia } from '../../media/host-media.js';
 import type { KataOptions } from '../kata-options.js';
 import type { StorageContext } from './storage-driver.js';
-
-/** A dm-verity disk, whose blocks are verified against one root hash: the data, then the hash tree. */
-export interface Verity {
-  /** Lower-case hex. */
-  readonly rootHash: string;
-  /** Bytes of data before the hash tree. */
-  readonly hashOffset: number;
-  readonly dataBlockSize: number;
-  readonly hashBlockSize: number;
-  readonly algorithm: string;
-  /** Hex; empty: none. */
-  readonly salt: string;
-  readonly format: 0 | 1;
-  /** A superblock precedes the hash tree. It is not read: the request has the parameters. */
-  readonly superblock: boolean;
-}
+import type { Verity } from './verity-table.js';
 
 /** Digests, with the number of their hexadecimal digits. */
 const algorithms: ReadonlyMap<string, number> = new Map([
@@ -37,7 +14,6 @@ const algorithms: ReadonlyMap<string, number> = new Map([
 ]);
 
 const prefix = 'dmverity.';
-const superblockSize = 512;
 
 /**
  * Returns the dm-verity device that the options of a storage describe (Kata 4.1, src/agent/src/storage/multi_layer_erofs.rs
@@ -89,7 +65,7 @@ export function verityOf(options: KataOptions): Verity | undefined {
 }
 
 /** Dependencies of a verity device. */
-type VerityContext = Pick<StorageContext, 'syscalls' | 'made' | 'paths'>;
+type VerityContext = Pick<StorageContext, 'media' | 'made' | 'paths'>;
 
 /** The disk below a verity device. */
 interface VerityDisk {
@@ -103,22 +79,22 @@ interface VerityDisk {
  *
  * @param name of the device, from `verityName`
  */
-export function openVerity(
+export async function openVerity(
   { path, named: disk }: VerityDisk,
   verity: Verity,
   name: string,
   context: VerityContext,
-): string {
-  const { syscalls, paths, made } = context;
+): Promise<string> {
+  const { media, paths, made } = context;
   let node: string;
   try {
-    node = createMappedDevice(syscalls, mapperControl(context), name, verityTable(path, verity));
+    ({ node } = await media.run('mapVerity', { control: mapperControl(context), name, path, verity }));
   } catch (error) {
     throw refusal(error, disk);
   }
   made.push(`dm-verity device ${name}`, () => closeVerity(name, context));
   const device = join(paths.dev, node);
-  checkFirstBlock(device, disk, verity);
+  await checkFirstBlock(device, disk, verity, media);
   return device;
 }
 
@@ -139,9 +115,14 @@ function refusal(error: unknown, disk: string): unknown {
   return error;
 }
 
-function checkFirstBlock(device: string, disk: string, { rootHash, dataBlockSize }: Verity): void {
+async function checkFirstBlock(
+  device: string,
+  disk: string,
+  { rootHash, dataBlockSize }: Verity,
+  media: HostMedia,
+): Promise<void> {
   try {
-    readFirstBlock(device, dataBlockSize);
+    await media.run('readFirstBlock', { device, size: dataBlockSize });
   } catch (error) {
     if (!hasCode(error, 'EIO')) throw error;
     const message = `${disk} does not pass dm-verity: its first block does not match root hash ${rootHash}`;
@@ -155,27 +136,13 @@ export function verityName({ rootHash }: Verity, place: string, index = 0): stri
 }
 
 /** Removes a verity device, if it is there; while it is mounted, the kernel removes it with the mount. */
-export function closeVerity(name: string, context: Pick<StorageContext, 'syscalls' | 'paths'>): void {
-  removeMappedDevice(context.syscalls, mapperControl(context), name);
+export function closeVerity(name: string, context: Pick<StorageContext, 'media' | 'paths'>): Promise<void> {
+  return context.media.run('unmap', { control: mapperControl(context), name });
 }
 
 /** Returns the path of the device mapper's control node. */
 export function mapperControl({ paths }: Pick<StorageContext, 'paths'>): string {
   return join(paths.dev, 'mapper/control');
-}
-
-/** Returns the table of a device whose hash tree is behind the data on one disk. */
-export function verityTable(disk: string, verity: Verity): MappedTable {
-  const { hashOffset, dataBlockSize, hashBlockSize, superblock } = verity;
-  const { major, minor } = deviceNumber(statSync(disk, { bigint: true }).rdev);
-  const number = `${major}:${minor}`;
-  return verityTarget({
-    ...verity,
-    data: number,
-    hashes: number,
-    dataBlocks: hashOffset / dataBlockSize,
-    firstHashBlock: hashOffset / hashBlockSize + (superblock ? Math.ceil(superblockSize / hashBlockSize) : 0),
-  });
 }
 
 function numberOf(options: KataOptions, name: string, fallback: number): number {

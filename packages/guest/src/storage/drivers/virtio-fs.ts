@@ -31,26 +31,21 @@ export const virtioFs: StorageDriver = {
     if (!tagPattern.test(source))
       throw new GuestError('invalid', `${quotedWord(source)} is not a valid tag of a shared directory`);
     const options = kernelOptions(storage.options, (option) => ownOptions.has(option));
-    if (source !== premounted || !takeOver(context))
-      mountAt({ source, fstype, options: ['nodev', ...options] }, context);
+    if (source !== premounted || !(await takeOver(context)))
+      await mountAt({ source, fstype, options: ['nodev', ...options] }, context);
     await applyFsGroup(storage, context);
   },
 };
 
 /** Uses what is mounted at the mount point already, without devices. It ends with the storage. Returns false without one. */
-function takeOver(context: StorageContext): boolean {
-  const { base, place, paths, syscalls, made, log } = context;
+async function takeOver(context: StorageContext): Promise<boolean> {
+  const { base, place, paths, media, made, log } = context;
   const target = join(paths.kata, place);
   const mounted = mounts().findLast((mount) => mount.target === target);
   if (mounted === undefined) return false;
   log('info', `${premounted} is mounted at ${target} already`);
   const { flags } = parseMountOptions([...mounted.options, 'nodev']);
-  const directory = base.directory(place);
-  try {
-    syscalls.mount('', directory.path, '', flags | MountFlag.Bind | MountFlag.Remount, '');
-  } finally {
-    directory.close();
-  }
+  await media.run('remount', { place, flags: flags | MountFlag.Bind | MountFlag.Remount }, [base.fd]);
   made.push(`mount at ${place}`, () => unmountPlace(context));
   return true;
 }

@@ -1,10 +1,9 @@
 import { basename, dirname, join } from 'node:path';
-import { Directory, mounts } from '@kata-agent/linux';
+import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
 import { GuestError } from '../../error/guest-error.js';
-import { isGone, Mirror } from './mirror.js';
+import { type FileState, isGone, isLargeMirror, type MirrorState } from './mirror.js';
 import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
-import { isRegularFile, MirroredFile } from './mirrored-file.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { bindAt, openFilePlace, openPlace } from '../mount-point.js';
 import { removeAside } from '../remove-tree.js';
@@ -41,9 +40,10 @@ export const watchableBind: StorageDriver = {
       );
     }
     await context.need(memoryAt(parent));
-    const source = openWatched(storage, context);
-    if (!source.isDirectory && !isRegularFile(source.descriptor)) {
-      bindAt(source, storage.options, context);
+    const source = await openWatched(storage, context);
+    // A FIFO would block its reader, and other types have no content to copy.
+    if (!source.isDirectory && !source.isFile) {
+      await bindAt(source, storage.options, context);
       return;
     }
     try {
@@ -51,13 +51,13 @@ export const watchableBind: StorageDriver = {
     } catch (error) {
       if (!(error instanceof TooLargeToMirror)) throw error;
       context.log('info', `${storage.source} is bind mounted and not copied: ${error.message}`);
-      bindAt(openWatched(storage, context), storage.options, context);
+      await bindAt(await openWatched(storage, context), storage.options, context);
     }
   },
   async resume(storage, context) {
     // A source above the limits is bind mounted.
     if (mounts().some(({ target }) => target === storage.mountPoint)) return;
-    await watch(openWatched(storage, context), storage, context, { adopt: true });
+    await watch(await openWatched(storage, context), storage, context, { adopt: true });
   },
 };
 
@@ -74,7 +74,7 @@ function memoryAt(mountPoint: string): Storage {
   };
 }
 
-function openWatched(storage: Storage, context: StorageContext): OpenSource {
+function openWatched(storage: Storage, context: StorageContext): Promise<OpenSource> {
   return context.open(storage.source, 'source of a watchable-bind storage');
 }
 
@@ -96,7 +96,9 @@ async function watch(
   { adopt = false }: { readonly adopt?: boolean } = {},
 ): Promise<void> {
   const { made } = context;
-  const copy = source.isDirectory ? copyOfDirectory(source, context) : copyOfFile(source, context);
+  const copy = source.isDirectory
+    ? await copyOfDirectory(source, context)
+    : await copyOfFile(source, context);
   const follower = new Follower(storage.source, copy, context);
   if (adopt) await follower.adopt();
   await follower.compare(adopt ? grownLimits : kataLimits);
@@ -104,32 +106,39 @@ async function watch(
   follower.start();
 }
 
-function copyOfDirectory({ descriptor }: OpenSource, context: StorageContext): Copy {
-  const from = Directory.of(context.syscalls, descriptor);
-  context.made.push('watched directory', () => from.close());
-  const to = openPlace(context);
+async function copyOfDirectory({ descriptor }: OpenSource, context: StorageContext): Promise<Copy> {
+  const { media, made } = context;
+  made.push('watched directory', () => descriptor.close());
+  const to = await openPlace(context);
   removeCopy(to, context);
-  const mirror = new Mirror();
+  let state: MirrorState = { known: new Map(), root: undefined };
   return {
-    update: async (limits) => void (await mirror.update(from, to, limits)),
-    adopt: () => mirror.adopt(to),
+    update: async (limits) => {
+      state = await media.run('mirrorDirectory', { state, limits }, [descriptor.fd, to.fd]);
+    },
+    adopt: async () => {
+      state = await media.run('listMirror', {}, [to.fd]);
+    },
     get isLarge() {
-      return mirror.isLarge;
+      return isLargeMirror(state.known);
     },
   };
 }
 
-function copyOfFile({ descriptor }: OpenSource, context: StorageContext): Copy {
-  context.made.push('watched file', () => descriptor.close());
-  const to = openFilePlace(context);
+async function copyOfFile({ descriptor }: OpenSource, context: StorageContext): Promise<Copy> {
+  const { media, made } = context;
+  made.push('watched file', () => descriptor.close());
+  const to = await openFilePlace(context);
   removeCopy(to, context);
-  const file = new MirroredFile(descriptor, to);
+  let known: FileState | undefined;
   return {
-    update: (limits) => file.update(limits),
+    update: async (limits) => {
+      known = await media.run('mirrorFile', { known, limits }, [descriptor.fd, to.fd]);
+    },
     // The first update writes it in full.
     adopt: () => Promise.resolve(),
     get isLarge() {
-      return file.isLarge;
+      return (known?.size ?? 0) > kataLimits.bytes;
     },
   };
 }

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadSyscalls } from '@kata-agent/linux';
+import { MediaThreads } from './media/media-threads.js';
+import { volumeStats } from './perform/storage.js';
+import { HostShare, noShare } from './testing/host-share.js';
+import { RealGuest, settled, skip as noContainers } from './testing/real-guest.js';
+
+const skip = noContainers === false ? noShare : noContainers;
+const hanging = 3;
+
+let real: RealGuest;
+let media: MediaThreads;
+let share: HostShare;
+let directory: string;
+let longest = 0;
+let longestPause = 0;
+
+before(async () => {
+  if (skip !== false) return;
+  const messages: string[] = [];
+  media = new MediaThreads({
+    syscalls: loadSyscalls(),
+    log: (_, message) => messages.push(message),
+    limits: { running: 1, hanging, slowMilliseconds: 50, milliseconds: 400 },
+  });
+  await media.prepare();
+  real = await RealGuest.open({ media });
+  directory = mkdtempSync(join(tmpdir(), 'kata-host-'));
+  writeFileSync(join(directory, 'content'), '');
+  truncateSync(join(directory, 'content'), 32 * 1024 * 1024);
+  execFileSync('mkfs.ext4', ['-q', '-F', join(directory, 'content')]);
+  mkdirSync(join(real.kata, 'shared/containers'), { recursive: true });
+  share = await HostShare.mount(join(real.kata, 'shared/containers'), join(directory, 'content'));
+});
+after(async () => {
+  if (skip !== false) return;
+  await share.remove();
+  await real.close();
+  rmSync(directory, { recursive: true });
+  console.log(
+    `while the host hung: longest life of another container ${longest.toFixed(0)} ms, longest pause of the loop ${longestPause.toFixed(0)} ms`,
+  );
+});
+
+const volume = (name: string): string => join(real.kata, 'shared/containers', name);
+
+/** Creates a container with a volume of the share. */
+const withVolume = (name: string): Promise<string> => {
+  const spec = real.spec(['true']);
+  const mount = { destination: '/data', type: 'bind', source: volume(name), options: ['rbind'] };
+  return real.run(['true'], { spec: { ...spec, mounts: [...(spec.mounts ?? []), mount] } });
+};
+
+/** Reports whether something waits still, after all that is ready has run. */
+async function waits(promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol('pending');
+  return (await Promise.race([promise.catch(() => undefined), settled().then(() => pending)])) === pending;
+}
+
+/** Runs another container to its end. */
+async function another(): Promise<void> {
+  const began = performance.now();
+  let last = began;
+  const watch = setInterval(() => {
+    longestPause = Math.max(longestPause, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  const id = await real.run(['true']);
+  assert.equal(await real.wait(id), 0);
+  await real.remove(id);
+  clearInterval(watch);
+  longest = Math.max(longest, performance.now() - began);
+}
+
+/** Descriptors of this process by what they lead to, without those of threads. */
+const traces = async (): Promise<unknown> => {
+  await settled();
+  await media.settle();
+  return { ...real.traces(), threads: readdirSync('/proc/self/task').length };
+};
+
+const late = { kind: 'deadline', message: /did not answer within 0.4 seconds; help: look at what serves/ };
+
+test('a container with a volume of the share runs while the host answers', { skip }, async () => {
+  const id = await withVolume('plain');
+  assert.equal(await real.wait(id), 0);
+  await real.remove(id);
+});
+
+for (const [what, call] of [
+  ['the source of a mount', () => withVolume('hangs-source')],
+  ['a directory above it', () => withVolume('hangs-above/source')],
+  ['a volume whose use is asked for', () => volumeStats(real.guest, volume('hangs-volume'))],
+] as const)
+  test(`${what} that the host does not answer for fails its own call alone, and leaves nothing`, {
+    skip,
+  }, async () => {
+    const before = await traces();
+    share.hold();
+    const failed = assert.rejects(call(), late);
+    assert.ok(await waits(failed), 'it waits');
+    await another();
+    await failed;
+    await another();
+    assert.equal(media.hanging, 1);
+    share.answer();
+    assert.deepEqual(await traces(), before);
+    assert.equal(media.hanging, 0);
+  });
+
+test('so many calls hang, and then they fail at once, until the host answers again', { skip }, async () => {
+  const before = await traces();
+  share.hold();
+  for (let number = 0; number < hanging; number += 1)
+    await assert.rejects(volumeStats(real.guest, volume(`hangs-${number}`)), late);
+  assert.equal(media.hanging, hanging);
+  await assert.rejects(volumeStats(real.guest, volume('plain')), {
+    kind: 'exhausted',
+    message: /3 earlier calls still wait for the host's share or disks; help:/,
+  });
+  share.answer();
+  assert.deepEqual(await traces(), before);
+  await volumeStats(real.guest, volume('plain'));
+});
+
+test('a disk that the host does not answer for fails its own call alone, and leaves nothing', {
+  skip,
+}, async () => {
+  const loop = execFileSync('losetup', ['--find', '--show', '--direct-io=on', volume('disk')], {
+    encoding: 'utf8',
+  }).trim();
+  try {
+    const before = await traces();
+    const storage = real.storage('mmioblk', 'sandbox/storage/disk', { source: loop, fstype: 'ext4' });
+    share.hold();
+    const failed = assert.rejects(real.run(['true'], { storages: [storage] }), late);
+    assert.ok(await waits(failed), 'it waits');
+    await another();
+    await failed;
+    await another();
+    share.answer();
+    assert.deepEqual(await traces(), before);
+  } finally {
+    share.answer();
+    execFileSync('losetup', ['--detach', loop]);
+  }
+});
+
+test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {
+  share.hold();
+  const modules = ['./media/media-threads.js', './context/guest-access.js'].map(
+    (path) => new URL(path, import.meta.url).href,
+  );
+  const script = `
+    import { loadSyscalls } from ${JSON.stringify(import.meta.resolve('@kata-agent/linux'))};
+    import { MediaThreads } from ${JSON.stringify(modules[0])};
+    import { closedAccess } from ${JSON.stringify(modules[1])};
+    const limits = { milliseconds: 200 };
+    const media = new MediaThreads({ syscalls: loadSyscalls(), log: () => undefined, limits });
+    const paths = { kata: ${JSON.stringify(real.kata)}, state: '/nowhere', dev: '/dev', sys: '/sys' };
+    const rules = { paths, access: closedAccess };
+    await media.run('volumeStats', { path: ${JSON.stringify(volume('hangs-exit'))}, rules })
+      .catch(({ kind }) => process.exit(kind === 'deadline' ? 7 : 1));
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+  const ended = once(child, 'exit');
+  // The kernel reports the end when the thread's call returns; the other threads are gone before.
+  const stateOf = (): string | undefined =>
+    /\) (\w)/.exec(readFileSync(`/proc/${child.pid}/task/${child.pid}/stat`, 'latin1'))?.[1];
+  let state = stateOf();
+  for (let looks = 0; state !== 'Z' && looks < 1_000; looks += 1) {
+    await delay(20);
+    state = stateOf();
+  }
+  share.answer();
+  assert.deepEqual([state, ...(await ended)], ['Z', 7, null]);
+});

@@ -1,0 +1,21 @@
+import { type AnyTask, Descriptor, type Syscalls } from '@kata-agent/linux';
+import type { HostMedia } from './host-media.js';
+import { mediaTasks } from './tasks.js';
+
+/** Runs tasks in the calling thread, for tests with system calls of their own. */
+export function directMedia(syscalls: Syscalls): HostMedia {
+  return {
+    hanging: 0,
+    prepare: () => Promise.resolve(),
+    run: async (name, args, lent = []) => {
+      const task: AnyTask = mediaTasks[name];
+      const descriptors = lent.map((fd) => new Descriptor(syscalls, syscalls.duplicate(fd)));
+      try {
+        const tools = { syscalls, lent: descriptors, progress: () => undefined };
+        return (await task.run(args as never, tools)) as never;
+      } finally {
+        for (const each of descriptors) each.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
+import type { GuestLog } from '../context/guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { HostMedia } from './host-media.js';
+import { decodeError, type SentError } from './task-errors.js';
+
+/**
+ * A call that the host does not answer fails after 20 seconds: later than a slow disk answers, and before the runtimes give up on
+ * the call (Kata 4.1, `create_container_timeout`: 60).
+ */
+const defaultLimits: TaskThreadLimits = {
+  running: 4,
+  hanging: 8,
+  slowMilliseconds: 1_000,
+  milliseconds: 20_000,
+};
+
+/** The name of the threads' program in a bundle, beside the agent. */
+const bundledProgram = 'kata-agent-media.mjs';
+
+interface Parts {
+  readonly syscalls: Syscalls;
+  readonly log: GuestLog;
+  readonly limits?: Partial<TaskThreadLimits> | undefined;
+}
+
+/** Runs tasks in threads, which are left if the host does not answer. */
+export class MediaThreads implements HostMedia {
+  readonly #threads: TaskThreads;
+
+  constructor({ syscalls, log, limits }: Parts) {
+    this.#threads = new TaskThreads({
+      program: threadProgram,
+      limits: { ...defaultLimits, ...limits },
+      syscalls,
+      decode: (sent) => decodeError(sent as SentError),
+      report: (message) => log('warn', message),
+    });
+    // Node.js would wait for the threads that hang.
+    process.on('exit', (code) => {
+      if (this.hanging > 0) syscalls.exitNow(code);
+    });
+  }
+
+  get hanging(): number {
+    return this.#threads.hanging;
+  }
+
+  prepare(): Promise<void> {
+    return this.#threads.prepare();
+  }
+
+  /** Resolves when no thread is left but one without work. */
+  settle(): Promise<void> {
+    return this.#threads.settle();
+  }
+
+  run: HostMedia['run'] = async (name, args, lent = []) => {
+    try {
+      return (await this.#threads.run(name, args, lent)) as never;
+    } catch (error) {
+      throw error instanceof TaskFailure ? explained(error) : error;
+    }
+  };
+}
+
+function explained(error: TaskFailure): GuestError {
+  const { reason, message } = error;
+  const help =
+    reason === 'late'
+      ? 'help: look at what serves the share or the disk on the host'
+      : 'help: repeat the call when the host answers again';
+  const kind = reason === 'late' ? 'deadline' : reason === 'full' ? 'exhausted' : 'internal';
+  return new GuestError(kind, `${message}; ${help}`, { cause: error });
+}
+
+/** Returns the program: beside this module, or in a bundle beside the agent. */
+function threadProgram(): URL {
+  const beside = new URL('thread.js', import.meta.url);
+  if (existsSync(fileURLToPath(beside))) return beside;
+  for (let path = dirname(fileURLToPath(import.meta.url)); ; path = dirname(path)) {
+    const bundled = join(path, bundledProgram);
+    if (existsSync(bundled)) return pathToFileURL(bundled);
+    if (path === '/')
+      throw new Error(`${bundledProgram} is missing beside the agent; help: install the agent again`);
+  }
+}

@@ -1,0 +1,298 @@
+import { fstatSync, readlinkSync, statfsSync } from 'node:fs';
+import {
+  createMappedDevice,
+  Descriptor,
+  detachMountHere,
+  Directory,
+  hasCode,
+  mount,
+  Open,
+  readFirstBlock,
+  removeMappedDevice,
+  type Syscalls,
+  type TaskTools,
+  unmountTree,
+} from '@kata-agent/linux';
+import { checkAccountFiles } from '../container/account-files.js';
+import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
+import { readTerminationMessage } from '../container/termination-message.js';
+import { fileSystems } from '../metrics/file-systems.js';
+import { atMountedVolume, atVolume } from '../resource/volume-place.js';
+import { volumeStats } from '../resource/volume-stats.js';
+import { attachBelow, detachBelow } from '../source/attach-below.js';
+import { resolveDestinations } from '../source/destinations.js';
+import { openSource } from '../source/open-source.js';
+import { readContentHere } from '../source/read-content-here.js';
+import { copyFileHere } from '../storage/copy-file-here.js';
+import { Mirror, stateOf } from '../storage/drivers/mirror.js';
+import { MirroredFile } from '../storage/drivers/mirrored-file.js';
+import { refuseSecondDevice } from '../storage/drivers/second-device.js';
+import { verityTable } from '../storage/drivers/verity-table.js';
+import { grantFsGroup } from '../storage/fs-group-grant.js';
+import {
+  bindPlace,
+  makeDirectories,
+  mountDirectory,
+  parentOf,
+  removeIfEmptyPlace,
+  removeMade,
+  unmountPlaceNow,
+} from '../storage/place-calls.js';
+import { removeAt, renameAt } from '../storage/remove-at.js';
+import { touchMounts } from '../storage/touch-mounts.js';
+import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
+
+/**
+ * All that the guest does with files, mounts and disks that the host serves (S42). The functions that they call are imported by no
+ * other module of the agent (`npm run check`).
+ */
+export const mediaTasks: MediaTasks = {
+  openSource: {
+    run({ requested, rules }, { syscalls }) {
+      const { descriptor, ...source } = openSource(requested, rules, syscalls);
+      return { ...source, fd: descriptor.take() };
+    },
+    discard: ({ fd }, syscalls) => syscalls.close(fd),
+  },
+  fileSystemType: { run: (_, tools) => statfsSync(`/proc/self/fd/${lentAt(tools, 0).fd}`).type },
+  readContent: { run: ({ limit, named }, tools) => readContentHere(lentAt(tools, 0), limit, named) },
+  attributesOf: { run: (_, tools) => stateOf(fstatSync(lentAt(tools, 0).fd)) },
+  checkKernelPlaces: { run: ({ rootfs, path }, { syscalls }) => checkKernelPlaces(rootfs, path, syscalls) },
+  hasRegularFile: { run: ({ rootfs, path }, { syscalls }) => hasRegularFile(rootfs, path, syscalls) },
+  checkAccountFiles: {
+    run: ({ rootfs, mounts }, { syscalls }) => checkAccountFiles(rootfs, mounts, syscalls),
+  },
+  resolveDestinations: {
+    run: ({ mounts, root }, { syscalls }) => resolveDestinations(mounts, root, syscalls),
+  },
+  attachBelow: {
+    run: (below, { syscalls }) => attachBelow(below, syscalls),
+    discard({ tree, place, made }, syscalls) {
+      const [mounted, outer] = [new Descriptor(syscalls, tree), new Descriptor(syscalls, place)];
+      try {
+        detachBelow(mounted, outer, made, syscalls);
+      } finally {
+        mounted.close();
+        outer.close();
+      }
+    },
+  },
+  detachBelow: {
+    run: ({ made }, tools) => detachBelow(lentAt(tools, 0), lentAt(tools, 1), made, tools.syscalls),
+  },
+  mountDirectory: {
+    run: ({ place, calls }, tools) =>
+      onBase(tools, (base) => ({
+        kata: basePath(tools),
+        place,
+        made: mountDirectory({ base, place, syscalls: tools.syscalls }, calls),
+      })),
+    discard: discardMount,
+  },
+  bindPlace: {
+    run: ({ place, bind }, tools) =>
+      onBase(tools, (base) => ({
+        kata: basePath(tools),
+        place,
+        made: bindPlace({ base, place, syscalls: tools.syscalls }, lentAt(tools, 1), bind),
+      })),
+    discard: discardMount,
+  },
+  remount: {
+    run: ({ place, flags }, tools) =>
+      onBase(tools, (base) => {
+        const directory = base.directory(place);
+        try {
+          tools.syscalls.mount('', directory.path, '', flags, '');
+        } finally {
+          directory.close();
+        }
+      }),
+  },
+  openPlace: {
+    run: ({ place }, tools) =>
+      onBase(tools, (base) => {
+        const made = makeDirectories({ base, place });
+        return { fd: base.directory(place).take(), made };
+      }),
+    discard: discardOpened,
+  },
+  openFilePlace: {
+    run: ({ place }, tools) =>
+      onBase(tools, (base) => {
+        const made = makeDirectories({ base, place: parentOf(place) });
+        return { fd: base.file(place, Open.WriteOnly | Open.Create, 0o600).take(), made };
+      }),
+    discard: discardOpened,
+  },
+  makeDirectories: { run: ({ place }, tools) => onBase(tools, (base) => makeDirectories({ base, place })) },
+  setAttributes: {
+    run: ({ place, group, mode, added = 0 }, tools) =>
+      onBase(tools, (base) => {
+        const directory = base.directory(place);
+        try {
+          const before = base.stat(place)?.mode ?? 0o755;
+          if (group !== undefined) base.changeOwner(place, -1, group);
+          directory.changeMode(mode ?? (before & 0o7777) | added);
+        } finally {
+          directory.close();
+        }
+      }),
+  },
+  missingPlaces: {
+    run: ({ places }, tools) =>
+      onBase(tools, (base) => places.filter((place) => base.stat(place) === undefined)),
+  },
+  removeMade: {
+    run: ({ kata, made }, { syscalls }) => inKata(kata, syscalls, (base) => removeMade(base, made)),
+  },
+  removeIfEmpty: {
+    run: ({ kata, places }, { syscalls }) =>
+      inKata(kata, syscalls, (base) => {
+        for (const place of places) removeIfEmptyPlace(base, place);
+      }),
+  },
+  unmountPlace: {
+    run: ({ kata, place }, { syscalls }) =>
+      inKata(kata, syscalls, (base) => unmountPlaceNow({ base, place, syscalls })),
+  },
+  removeAt: { run: (removal, { syscalls }) => removeAt(removal, syscalls) },
+  renameAt: { run: ({ top, place, name }, { syscalls }) => renameAt(top, place, name, syscalls) },
+  mount: {
+    run(request, { syscalls }) {
+      mount(syscalls, request);
+      return { target: request.target };
+    },
+    discard: ({ target }, syscalls) => unmountPath(target, syscalls),
+  },
+  unmount: { run: ({ target }, { syscalls }) => unmountPath(target, syscalls) },
+  unmountTree: { run: ({ directory }, { syscalls }) => unmountTree(syscalls, directory) },
+  refuseSecondDevice: { run: ({ device, fstype }) => refuseSecondDevice(device, fstype) },
+  mapVerity: {
+    run: ({ control, name, path, verity }, { syscalls }) => ({
+      node: createMappedDevice(syscalls, control, name, verityTable(path, verity)),
+      control,
+      name,
+    }),
+    discard: ({ control, name }, syscalls) => removeMappedDevice(syscalls, control, name),
+  },
+  unmap: { run: ({ control, name }, { syscalls }) => removeMappedDevice(syscalls, control, name) },
+  readFirstBlock: { run: ({ device, size }) => readFirstBlock(device, size) },
+  flushDisk: { run: (_, tools) => tools.syscalls.flushBlockDevice(lentAt(tools, 0).fd) },
+  swapOn: {
+    run({ path }, { syscalls }) {
+      syscalls.swapon(path);
+      return { path };
+    },
+    discard: ({ path }, syscalls) => syscalls.swapoff(path),
+  },
+  swapOff: { run: ({ path }, { syscalls }) => syscalls.swapoff(path) },
+  grantFsGroup: {
+    run: async (grant, tools) => {
+      const base = directoryOf(tools, 0);
+      try {
+        await grantFsGroup(grant, base, tools.syscalls, tools.progress);
+      } finally {
+        base.close();
+      }
+    },
+  },
+  mirrorDirectory: {
+    run: async ({ state, limits }, tools) => {
+      const [from, to] = [directoryOf(tools, 0), directoryOf(tools, 1)];
+      try {
+        const mirror = new Mirror(state);
+        await mirror.update(from, to, limits);
+        return mirror.state;
+      } finally {
+        from.close();
+        to.close();
+      }
+    },
+  },
+  listMirror: {
+    run: async (_, tools) => {
+      const copy = directoryOf(tools, 0);
+      try {
+        const mirror = new Mirror();
+        await mirror.adopt(copy);
+        return mirror.state;
+      } finally {
+        copy.close();
+      }
+    },
+  },
+  mirrorFile: {
+    run({ known, limits }, tools) {
+      const file = new MirroredFile(lentAt(tools, 0), lentAt(tools, 1), known);
+      file.update(limits);
+      return file.known;
+    },
+  },
+  copyFile: { run: ({ copy, kata }, { syscalls }) => copyFileHere(copy, { kata, syscalls }) },
+  volumeStats: {
+    run: ({ path, rules }, { syscalls }) => atMountedVolume(path, { ...rules, syscalls }, volumeStats),
+  },
+  findVolume: {
+    run: ({ path, kata }, { syscalls }) => atVolume(path, { syscalls, paths: { kata } }, () => undefined),
+  },
+  fileSystems: { run: ({ proc }) => fileSystems(proc) },
+  touchMounts: { run: touchMounts },
+  readTerminationMessage: {
+    run: ({ id, terminationLog, kata }, { syscalls }) =>
+      readTerminationMessage({ id, terminationLog }, { syscalls, paths: { kata } }),
+  },
+};
+
+function lentAt({ lent }: TaskTools, index: number): Descriptor {
+  const found = lent[index];
+  if (found === undefined) throw new Error(`the task was lent no descriptor ${index}`);
+  return found;
+}
+
+/** The caller closes it. */
+function directoryOf(tools: TaskTools, index: number): Directory {
+  return Directory.of(tools.syscalls, lentAt(tools, index).duplicate());
+}
+
+/** Runs a function with Kata's directory, which is lent. */
+function onBase<Result>(tools: TaskTools, use: (base: Directory) => Result): Result {
+  const base = directoryOf(tools, 0);
+  try {
+    return use(base);
+  } finally {
+    base.close();
+  }
+}
+
+function basePath(tools: TaskTools): string {
+  return readlinkSync(`/proc/self/fd/${lentAt(tools, 0).fd}`);
+}
+
+function inKata<Result>(kata: string, syscalls: Syscalls, use: (base: Directory) => Result): Result {
+  const base = Directory.open(syscalls, kata);
+  try {
+    return use(base);
+  } finally {
+    base.close();
+  }
+}
+
+function discardMount({ kata, place, made }: MountedPlace, syscalls: Syscalls): void {
+  inKata(kata, syscalls, (base) => {
+    unmountPlaceNow({ base, place, syscalls });
+    removeMade(base, made);
+  });
+}
+
+function discardOpened({ fd }: OpenedPlace, syscalls: Syscalls): void {
+  syscalls.close(fd);
+}
+
+function unmountPath(target: string, syscalls: Syscalls): void {
+  try {
+    detachMountHere(syscalls, target);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import { statSync } from 'node:fs';
+import { type MappedTable, verityTarget } from '@kata-agent/linux';
+import { deviceNumber } from '../../device/device-number.js';
+
+const superblockSize = 512;
+
+/** A dm-verity disk, whose blocks are verified against one root hash: the data, then the hash tree. */
+export interface Verity {
+  /** Lower-case hex. */
+  readonly rootHash: string;
+  /** Bytes of data before the hash tree. */
+  readonly hashOffset: number;
+  readonly dataBlockSize: number;
+  readonly hashBlockSize: number;
+  readonly algorithm: string;
+  /** Hex; empty: none. */
+  readonly salt: string;
+  readonly format: 0 | 1;
+  /** A superblock precedes the hash tree. It is not read: the request has the parameters. */
+  readonly superblock: boolean;
+}
+
+/** Returns the table of a device whose hash tree is behind the data on one disk. */
+export function verityTable(disk: string, verity: Verity): MappedTable {
+  const { hashOffset, dataBlockSize, hashBlockSize, superblock } = verity;
+  const { major, minor } = deviceNumber(statSync(disk, { bigint: true }).rdev);
+  const number = `${major}:${minor}`;
+  return verityTarget({
+    ...verity,
+    data: number,
+    hashes: number,
+    dataBlocks: hashOffset / dataBlockSize,
+    firstHashBlock: hashOffset / hashBlockSize + (superblock ? Math.ceil(superblockSize / hashBlockSize) : 0),
+  });
+}

@@ -1,0 +1,181 @@
+import {
+  type Descriptor,
+  detachMountHere,
+  type Directory,
+  hasCode,
+  type MountCall,
+  MountFlag,
+  MountTree,
+  Open,
+  type Syscalls,
+} from '@kata-agent/linux';
+
+/** What was created for a mount point, oldest first. */
+export interface Made {
+  readonly kind: 'directory' | 'file';
+  /** Below Kata's directory. */
+  readonly path: string;
+}
+
+/** A place in Kata's directory, where the host may have mounted its share: each of these calls may wait for it. */
+export interface Place {
+  readonly syscalls: Syscalls;
+  /** Kata's directory, open. */
+  readonly base: Directory;
+  /** The path below it. */
+  readonly place: string;
+}
+
+/** Creates the missing directories of a path, and the last one. Returns them; on failure none is left. */
+export function makeDirectories({ base, place }: Pick<Place, 'base' | 'place'>): readonly Made[] {
+  const names = place.split('/').filter((name) => name !== '');
+  const made: Made[] = [];
+  try {
+    names.forEach((_, index) => {
+      const path = names.slice(0, index + 1).join('/');
+      if (base.stat(path) !== undefined) return;
+      made.push({ kind: 'directory', path });
+      base.makeDirectory(path, { mode: 0o755 }).close();
+    });
+    return made;
+  } catch (error) {
+    removeMade(base, made);
+    throw error;
+  }
+}
+
+/** Removes what was created, the newest first; keeps directories that others use. */
+export function removeMade(base: Directory, made: readonly Made[]): void {
+  for (const { kind, path } of made.toReversed()) {
+    if (kind === 'file') base.unlink(path);
+    else removeIfEmpty(base, path);
+  }
+}
+
+function removeIfEmpty(base: Directory, path: string): void {
+  try {
+    base.removeDirectory(path);
+  } catch (error) {
+    // Not empty, or removed with the bundle.
+    if (!hasCode(error, 'ENOTEMPTY', 'EBUSY', 'ENOENT')) throw error;
+  }
+}
+
+/** Mounts at a directory, which is created if it is missing; later calls change the mount. On failure nothing is left. */
+export function mountDirectory(place: Place, calls: readonly MountCall[]): readonly Made[] {
+  const { base, syscalls } = place;
+  const made = makeDirectories(place);
+  try {
+    const [first, ...rest] = calls;
+    if (first === undefined) return made;
+    withDirectory(place, (target) => perform(syscalls, first, target));
+    try {
+      // The descriptor above refers to the directory under the mount; the mount itself needs a second open.
+      withDirectory(place, (target) => {
+        for (const call of rest) perform(syscalls, call, target);
+      });
+    } catch (error) {
+      unmountPlaceNow(place);
+      throw error;
+    }
+    return made;
+  } catch (error) {
+    removeMade(base, made);
+    throw error;
+  }
+}
+
+function withDirectory({ base, place }: Place, use: (target: string) => void): void {
+  const directory = base.directory(place);
+  try {
+    use(directory.path);
+  } finally {
+    directory.close();
+  }
+}
+
+function perform(syscalls: Syscalls, { source, type, flags, data }: MountCall, target: string): void {
+  syscalls.mount(source, target, type, flags, data);
+}
+
+/** A bind mount. */
+export interface Bind {
+  readonly isDirectory: boolean;
+  readonly recursive: boolean;
+  /** `MountAttribute` bits. */
+  readonly attributes: number;
+}
+
+/** Bind mounts an open file or directory at a place, which is created if it is missing. On failure nothing is left. */
+export function bindPlace(
+  place: Place,
+  source: Descriptor,
+  { isDirectory, recursive, attributes }: Bind,
+): readonly Made[] {
+  const { base, syscalls } = place;
+  const made = isDirectory ? makeDirectories(place) : makeFile(place);
+  try {
+    const tree = MountTree.copy(syscalls, source.fd, { recursive });
+    try {
+      tree.restrict(attributes);
+      const target = isDirectory ? base.directory(place.place) : base.file(place.place, Open.ReadOnly);
+      try {
+        tree.attach(target.fd);
+        // Attaching below a shared mount makes the copy shared.
+        tree.setPropagation(MountFlag.Private);
+      } finally {
+        target.close();
+      }
+    } finally {
+      tree.close();
+    }
+    return made;
+  } catch (error) {
+    removeMade(base, made);
+    throw error;
+  }
+}
+
+function makeFile({ base, place }: Place): readonly Made[] {
+  const made = makeDirectories({ base, place: parentOf(place) });
+  if (base.stat(place) !== undefined) return made;
+  try {
+    base.file(place, Open.ReadWrite | Open.Create | Open.Exclusive, 0o644).close();
+    return [...made, { kind: 'file', path: place }];
+  } catch (error) {
+    removeMade(base, made);
+    throw error;
+  }
+}
+
+/** Unmounts a place, by descriptor: a directory of the path may have been replaced by a link. Does nothing without a mount. */
+export function unmountPlaceNow({ base, place, syscalls }: Place): void {
+  const parent = parentOf(place);
+  const name = place.slice(place.lastIndexOf('/') + 1);
+  const directory = parent === '' ? undefined : base.directory(parent);
+  try {
+    detachMountHere(syscalls, `${(directory ?? base).path}/${name}`);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'ENOENT')) throw error;
+  } finally {
+    directory?.close();
+  }
+}
+
+/** Returns the path of the directory above; empty: the base. */
+export function parentOf(place: string): string {
+  return place.slice(0, Math.max(place.lastIndexOf('/'), 0));
+}
+
+/** Removes an empty directory, or the empty file that is the mount point of a file. */
+export function removeIfEmptyPlace(base: Directory, path: string): void {
+  try {
+    const found = base.stat(path);
+    if (found === undefined) return;
+    if (found.isFile() && found.size === 0) base.unlink(path);
+    else base.removeDirectory(path);
+  } catch (error) {
+    // Not empty, or removed with the bundle.
+    if (!hasCode(error, 'ENOTEMPTY', 'EBUSY', 'ENOENT', 'ENOTDIR')) throw error;
+  }
+}

@@ -1,0 +1,85 @@
+import { parentPort } from 'node:worker_threads';
+import { Descriptor } from '../fs/descriptor.js';
+import type { Syscalls } from '../syscalls/syscalls.js';
+import type { MessageFromThread, MessageToThread, TaskMessage } from './task-messages.js';
+
+/** What a task works with. */
+export interface TaskTools {
+  readonly syscalls: Syscalls;
+  /** Descriptors that the caller lent, in its order; they are closed when the task has ended. */
+  readonly lent: readonly Descriptor[];
+  /** Extends the time limit. A task that takes many steps calls it between two of them. */
+  readonly progress: () => void;
+}
+
+/**
+ * Work that may wait for the host: synchronous system calls only, since asynchronous file access of Node.js uses threads that the
+ * whole process shares.
+ */
+export interface Task<Args, Result> {
+  run(args: Args, tools: TaskTools): Result | Promise<Result>;
+  /** Releases what a result holds, such as descriptors and mounts, if nobody takes it. Absent: it holds nothing. */
+  discard?(result: Result, syscalls: Syscalls): void;
+}
+
+/** A task whose types its name determines. */
+export interface AnyTask {
+  run(args: never, tools: TaskTools): unknown;
+  discard?(result: never, syscalls: Syscalls): void;
+}
+
+type TaskTable = ReadonlyMap<string, AnyTask>;
+
+/** Runs the tasks that the thread's creator sends. `encode` turns an error into a value that can be sent. */
+export function serveTasks<Tasks extends { readonly [Name in keyof Tasks]: AnyTask }>(
+  table: Tasks,
+  syscalls: Syscalls,
+  encode: (error: unknown) => unknown,
+): void {
+  const tasks: TaskTable = new Map(Object.entries<AnyTask>(table));
+  const port = parentPort;
+  if (port === null) throw new Error('this module is the program of a thread');
+  const send = (message: MessageFromThread): void => port.postMessage(message);
+  port.on('message', (message: MessageToThread) => {
+    if (message.kind === 'task') {
+      void perform(message, { tasks, syscalls, encode, send }).then(send);
+    } else {
+      let failure: string | undefined;
+      try {
+        tasks.get(message.name)?.discard?.(message.result as never, syscalls);
+      } catch (error) {
+        failure = String(error);
+      }
+      send({ kind: 'discarded', failure });
+    }
+  });
+  send({ kind: 'ready' });
+}
+
+async function perform(
+  { id, name, args, lent }: TaskMessage,
+  {
+    tasks,
+    syscalls,
+    encode,
+    send,
+  }: {
+    readonly tasks: TaskTable;
+    readonly syscalls: Syscalls;
+    readonly encode: (error: unknown) => unknown;
+    readonly send: (message: MessageFromThread) => void;
+  },
+): Promise<MessageFromThread> {
+  const descriptors = lent.map((fd) => new Descriptor(syscalls, fd));
+  const progress = (): void => send({ kind: 'progress', id });
+  try {
+    const task = tasks.get(name);
+    if (task === undefined) throw new Error(`there is no task ${name}`);
+    const result: unknown = await task.run(args as never, { syscalls, lent: descriptors, progress });
+    return { kind: 'result', id, result };
+  } catch (error) {
+    return { kind: 'error', id, error: encode(error) };
+  } finally {
+    for (const each of descriptors) each.close();
+  }
+}

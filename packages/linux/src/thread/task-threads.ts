@@ -1,0 +1,322 @@
+import { Worker } from 'node:worker_threads';
+import type { Syscalls } from '../syscalls/syscalls.js';
+import type { MessageFromThread, MessageToThread } from './task-messages.js';
+
+/** Why a task has no result. */
+export class TaskFailure extends Error {
+  override readonly name = 'TaskFailure';
+  /** `late`: it made no progress within its time limit; `full`: too many others hang; `thread`: its thread ended. */
+  readonly reason: 'late' | 'full' | 'thread';
+
+  constructor(reason: TaskFailure['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface TaskThreadLimits {
+  /** Tasks that run at the same time, without those that are slow. */
+  readonly running: number;
+  /** Tasks that are slow, or whose caller has been given up on. */
+  readonly hanging: number;
+  /** A task that makes no progress for so long is slow: it no longer counts as running, so that others can. */
+  readonly slowMilliseconds: number;
+  /** A task that makes no progress for so long fails. */
+  readonly milliseconds: number;
+}
+
+export interface TaskThreadsOptions {
+  /** The program of a thread, which calls `serveTasks`. */
+  readonly program: () => URL;
+  readonly limits: TaskThreadLimits;
+  readonly syscalls: Syscalls;
+  /** Turns what `encode` of `serveTasks` returned into an error again. */
+  readonly decode: (encoded: unknown) => unknown;
+  /** Called for each task that is given up on, and when its thread returns. */
+  readonly report: (message: string) => void;
+}
+
+interface Job {
+  readonly id: number;
+  readonly name: string;
+  readonly args: unknown;
+  readonly lent: number[];
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Bounds of V8's heaps in a thread, in MiB: without them each reserves several times as much. */
+const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 16 };
+
+/** A thread without work ends after this time, except the last one. */
+const idleMilliseconds = 1_000;
+
+/**
+ * Runs tasks in threads of their own, because a system call that waits for the host cannot be interrupted: a task that makes no
+ * progress within its time limit fails, and its thread is given up. When its call returns after all, its result is released. The
+ * number of such threads is bounded: beyond it, tasks fail at once, until one returns.
+ */
+export class TaskThreads {
+  readonly #options: TaskThreadsOptions;
+  readonly #idle: TaskThread[] = [];
+  readonly #busy: Set<TaskThread> = new Set();
+  readonly #queue: Job[] = [];
+  #starting = 0;
+  #prepared: (() => void)[] = [];
+  #count = 0;
+
+  constructor(options: TaskThreadsOptions) {
+    this.#options = options;
+  }
+
+  /** Number of tasks that are slow, or whose callers have been given up on. */
+  get hanging(): number {
+    return [...this.#busy].filter((each) => each.hangs).length;
+  }
+
+  /** Number of threads. */
+  get threads(): number {
+    return this.#idle.length + this.#busy.size + this.#starting;
+  }
+
+  /** Starts a thread, so that the first task does not wait for it; resolves when it is there. */
+  prepare(): Promise<void> {
+    if (this.threads > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#prepared.push(resolve);
+      this.#start();
+    });
+  }
+
+  /**
+   * Runs a task.
+   *
+   * @param lent descriptors for the task; duplicated here, so that the caller may close its own at any time.
+   * @throws TaskFailure, or the task's error.
+   */
+  run(name: string, args: unknown, lent: readonly number[] = []): Promise<unknown> {
+    if (this.hanging >= this.#options.limits.hanging)
+      return Promise.reject(
+        new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`),
+      );
+    return new Promise((resolve, reject) => {
+      const { syscalls } = this.#options;
+      const id = (this.#count += 1);
+      this.#queue.push({ id, name, args, lent: lent.map((fd) => syscalls.duplicate(fd)), resolve, reject });
+      this.#next();
+    });
+  }
+
+  /** Resolves when one thread is left, which has no work. */
+  async settle(): Promise<void> {
+    while (this.#starting > 0 || this.#busy.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await Promise.all(this.#idle.splice(1).map((each) => each.end()));
+  }
+
+  /** Ends the threads that are idle. A process that ends while threads hang needs `Syscalls.exitNow`. */
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map((each) => each.end()));
+  }
+
+  #next(): void {
+    const { limits } = this.#options;
+    if (this.#queue.length > 0 && this.hanging >= limits.hanging) this.#refuseQueued();
+    const running = this.#busy.size - this.hanging;
+    if (this.#queue.length === 0 || running >= limits.running) return;
+    const thread = this.#idle.pop();
+    if (thread === undefined) {
+      if (running + this.#starting < limits.running) this.#start();
+      return;
+    }
+    const job = this.#queue.shift();
+    if (job === undefined) return;
+    this.#busy.add(thread);
+    thread.begin(job);
+    this.#next();
+  }
+
+  #refuseQueued(): void {
+    for (const job of this.#queue.splice(0)) {
+      for (const fd of job.lent) this.#options.syscalls.close(fd);
+      job.reject(
+        new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`),
+      );
+    }
+  }
+
+  #start(): void {
+    this.#starting += 1;
+    const thread: TaskThread = new TaskThread(this.#options, {
+      ready: () => {
+        this.#starting -= 1;
+        this.#idle.push(thread);
+        for (const resolve of this.#prepared.splice(0)) resolve();
+        this.#next();
+      },
+      slow: () => this.#next(),
+      done: () => {
+        this.#busy.delete(thread);
+        this.#idle.push(thread);
+        this.#next();
+        this.#endIdle();
+      },
+      ended: (wasReady) => {
+        if (!wasReady) this.#starting -= 1;
+        for (const resolve of this.#prepared.splice(0)) resolve();
+        this.#busy.delete(thread);
+        const at = this.#idle.indexOf(thread);
+        if (at >= 0) this.#idle.splice(at, 1);
+        // Without a thread that starts, what is queued would wait for ever.
+        if (!wasReady)
+          for (const job of this.#queue.splice(0)) {
+            for (const fd of job.lent) this.#options.syscalls.close(fd);
+            job.reject(new TaskFailure('thread', 'the thread for files of the host cannot be started'));
+          }
+        this.#next();
+      },
+    });
+  }
+
+  #endIdle(): void {
+    if (this.#idle.length < 2) return;
+    setTimeout(() => {
+      // One that has not been used since is at the bottom.
+      if (this.#idle.length > 1) void this.#idle.shift()?.end();
+    }, idleMilliseconds).unref();
+  }
+}
+
+interface ThreadEvents {
+  readonly ready: () => void;
+  /** The task is slow. */
+  readonly slow: () => void;
+  /** The thread can take another task. */
+  readonly done: () => void;
+  readonly ended: (wasReady: boolean) => void;
+}
+
+class TaskThread {
+  readonly #worker: Worker;
+  readonly #options: TaskThreadsOptions;
+  readonly #events: ThreadEvents;
+  #job: Job | undefined;
+  /** What is released when the task returns. */
+  #abandoned: Job | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #slow = false;
+  #ready = false;
+
+  constructor(options: TaskThreadsOptions, events: ThreadEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#worker = new Worker(options.program(), { execArgv: [], env: {}, resourceLimits });
+    this.#worker.on('message', (message: MessageFromThread) => this.#receive(message));
+    this.#worker.on('error', (error: unknown) => this.#fail(error));
+    this.#worker.on('exit', () => {
+      this.#fail(new TaskFailure('thread', 'the thread of the task ended'));
+      events.ended(this.#ready);
+    });
+  }
+
+  get hangs(): boolean {
+    return this.#slow || this.#abandoned !== undefined;
+  }
+
+  begin(job: Job): void {
+    this.#job = job;
+    this.#worker.ref();
+    this.#send({ kind: 'task', id: job.id, name: job.name, args: job.args, lent: job.lent });
+    this.#watch();
+  }
+
+  end(): Promise<unknown> {
+    return this.#worker.terminate();
+  }
+
+  #send(message: MessageToThread): void {
+    this.#worker.postMessage(message);
+  }
+
+  #watch(): void {
+    this.#unwatch();
+    const { slowMilliseconds, milliseconds } = this.#options.limits;
+    const slow = setTimeout(() => {
+      this.#slow = true;
+      this.#events.slow();
+    }, slowMilliseconds);
+    const late = setTimeout(() => this.#giveUp(), milliseconds);
+    this.#timers = [slow, late];
+  }
+
+  #unwatch(): void {
+    for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+    this.#slow = false;
+  }
+
+  #giveUp(): void {
+    const job = this.#job;
+    if (job === undefined) return;
+    this.#unwatch();
+    this.#job = undefined;
+    this.#abandoned = job;
+    // A thread that hangs is no reason for the process to stay.
+    this.#worker.unref();
+    const seconds = this.#options.limits.milliseconds / 1000;
+    this.#options.report(
+      `${job.name}: the host did not answer within ${seconds} seconds; its thread is left`,
+    );
+    job.reject(new TaskFailure('late', `the host's share or disk did not answer within ${seconds} seconds`));
+    this.#events.slow();
+  }
+
+  #receive(message: MessageFromThread): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#ready = true;
+        // Only work keeps the process alive.
+        this.#worker.unref();
+        this.#events.ready();
+        return;
+      case 'progress':
+        if (this.#job?.id === message.id) this.#watch();
+        return;
+      case 'result':
+        if (this.#job !== undefined) this.#settle((job) => job.resolve(message.result));
+        else if (this.#abandoned !== undefined)
+          this.#send({ kind: 'discard', name: this.#abandoned.name, result: message.result });
+        return;
+      case 'error':
+        if (this.#job !== undefined) this.#settle((job) => job.reject(this.#options.decode(message.error)));
+        else this.#returned(undefined);
+        return;
+      case 'discarded':
+        this.#returned(message.failure);
+        return;
+    }
+  }
+
+  #settle(use: (job: Job) => void): void {
+    const job = this.#job;
+    this.#unwatch();
+    this.#job = undefined;
+    this.#worker.unref();
+    this.#events.done();
+    if (job !== undefined) use(job);
+  }
+
+  #returned(failure: string | undefined): void {
+    const job = this.#abandoned;
+    this.#abandoned = undefined;
+    const left = failure === undefined ? 'nothing of it is left' : `it could not be undone: ${failure}`;
+    if (job !== undefined) this.#options.report(`${job.name}: the host answered late; ${left}`);
+    this.#events.done();
+  }
+
+  #fail(error: unknown): void {
+    this.#unwatch();
+    this.#abandoned = undefined;
+    const job = this.#job;
+    this.#job = undefined;
+    job?.reject(error);
+  }
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hostMediaFaults } from './host-media-faults.js';
+
+const tasks = "import { openSource } from '../source/open-source.js';\n";
+
+test('what waits for the host is called by the threads for it alone', () => {
+  const with_ = (path: string, text: string): readonly string[] =>
+    hostMediaFaults(
+      new Map([
+        ['media/tasks.ts', tasks],
+        ['source/open-source.ts', "import { mount } from '@kata-agent/linux';\n"],
+        [path, text],
+      ]),
+    );
+  for (const [path, text, fault] of [
+    [
+      'a/b.ts',
+      "import { type X, openSource } from '../source/open-source.js';\n",
+      /a\/b\.ts calls openSource/,
+    ],
+    [
+      'a.ts',
+      "import {\n  mount,\n  type Y,\n} from '@kata-agent/linux';\n",
+      /a\.ts calls mount, which may wait/,
+    ],
+    ['a.ts', "import { readFirstBlock as first } from '@kata-agent/linux';\n", /calls readFirstBlock/],
+  ] as const)
+    assert.match(with_(path, text).join('\n'), fault);
+  for (const [path, text] of [
+    ['a.ts', "import { type openSource } from './source/open-source.js';\n"],
+    ['a.ts', "import { hasCode } from '@kata-agent/linux';\n"],
+    ['container/writable-layer.ts', "import { mount } from '@kata-agent/linux';\n"],
+    ['media/thread.ts', "import { openSource } from '../source/open-source.js';\n"],
+  ] as const)
+    assert.deepEqual(with_(path, text), []);
+});
+
+test('an exception that is not needed, and a table that was moved, are found', () => {
+  const files = new Map([
+    ['media/tasks.ts', tasks],
+    ['source/open-source.ts', ''],
+    ['container/writable-layer.ts', ''],
+  ]);
+  assert.match(hostMediaFaults(files).join('\n'), /no longer calls mount; help: remove the exception/);
+  assert.match(hostMediaFaults(new Map()).join('\n'), /the check is blind/);
+});
