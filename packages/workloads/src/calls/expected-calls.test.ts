@@ -96,6 +96,20 @@ test('references to variables are expanded; a reference to an unknown value is u
   );
 });
 
+test('references in the command of a probe are expanded to values of the pod alone, and none in a hook', () => {
+  const env =
+    'env: [{ name: P, value: "8$(X)" }, { name: S, valueFrom: { secretKeyRef: { name: s, key: k } } }]';
+  const argv = '{ exec: { command: [get, "$(P)", "[$(S)]", "$(A)", "$$(P)", ""] } }';
+  const pod = `, ${env}, livenessProbe: ${argv}, lifecycle: { preStop: ${argv} }`;
+  const args = callsOf(pod).flatMap(({ request }) =>
+    isMessage(request, ExecProcessRequestSchema) ? [request.process?.Args] : [],
+  );
+  assert.deepEqual(args, [
+    ['get', '8$(X)', '[]', '$(A)', '$(P)', ''],
+    ['get', '$(P)', '[$(S)]', '$(A)', '$$(P)', ''],
+  ]);
+});
+
 test('without an image configuration nothing is guessed', () => {
   const text = 'kind: Pod\nspec: { containers: [{ name: c, image: other }] }\n';
   const [workload] = readWorkloads([{ file: 'pod.yaml', text }]);

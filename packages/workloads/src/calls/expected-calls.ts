@@ -8,11 +8,12 @@ import {
 } from '@kata-agent/catalogue';
 import { AgentService, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
-import type { KubeletCommand } from '../pod/container.js';
+import type { Container, KubeletCommand } from '../pod/container.js';
 import type { ImageConfigs } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { type NewContainer, pauseContainer, podContainer } from './create-container.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
+import { expand, knownText } from './expansion.js';
 import type { ExpectedCall } from './expected-call.js';
 import { featureOf } from './feature.js';
 import { Origins } from './origins.js';
@@ -175,7 +176,8 @@ function execCalls(
   rows: readonly RuntimeCall[],
 ): readonly ExpectedCall[] {
   if (rows.length === 0) return [];
-  return (container?.kubeletCommands ?? []).map((command) => {
+  return (container?.kubeletCommands ?? []).map((given) => {
+    const command = expandedCommand(given, container);
     const own = new Origins();
     own.of('command', command.argv, command.path);
     own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
@@ -197,6 +199,22 @@ function execCalls(
       ]),
     };
   });
+}
+
+/**
+ * The kubelet expands references in the command of a probe, and only to values that are in the pod: a variable from elsewhere is empty. It
+ * expands none in a lifecycle hook.
+ *
+ * Source: Kubernetes `ExpandContainerCommandOnlyStatic` in pkg/kubelet/container/helpers.go, called by `runProbe` alone.
+ */
+function expandedCommand(command: KubeletCommand, container: Container | undefined): KubeletCommand {
+  if (command.feature !== 'exec probes') return command;
+  const values = new Map((container?.variables ?? []).map(({ name, value }) => [name, value ?? '']));
+  const resolve = (name: string): readonly string[] | undefined => {
+    const value = values.get(name);
+    return value === undefined ? undefined : [value];
+  };
+  return { ...command, argv: command.argv.map((text) => knownText(expand(text, resolve)) ?? text) };
 }
 
 /**
