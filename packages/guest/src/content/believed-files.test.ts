@@ -138,8 +138,8 @@ for (const [what, text] of [
   });
 
 test('the hostname file has the hostname of the sandbox', () => {
-  for (const text of ['web-0\n', 'web-0']) checkHostnameFile(Buffer.from(text), 'web-0');
-  for (const text of ['', 'web-1\n', 'WEB-0\n', ' web-0\n', 'web-0\nweb-0\n', 'web-0\r\n'])
+  for (const text of ['web-0\n', 'web-0', '']) checkHostnameFile(Buffer.from(text), 'web-0');
+  for (const text of ['\n', 'web-1\n', 'WEB-0\n', ' web-0\n', 'web-0\nweb-0\n', 'web-0\r\n'])
     assert.throws(() => checkHostnameFile(Buffer.from(text), 'web-0'), { kind: 'refused' }, text);
   checkHostnameFile(Buffer.from('node-1\n'), '');
   assert.throws(() => checkHostnameFile(Buffer.from('a b\n'), ''), /it is not a hostname/);
