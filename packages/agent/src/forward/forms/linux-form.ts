@@ -75,7 +75,7 @@ function numbersOf({ Devices }: Linux, devices: readonly Device[]): ReadonlySet<
 }
 
 /** Cgroups of the guest's own programs: a signal to all processes of a container would end them. */
-const ofGuest = /^(?:init\.scope|system\.slice|user\.slice|kata-agent.*)$/;
+const ofGuest = /^(?:init\.scope|system\.slice|user\.slice)$/;
 
 /** A unit of systemd that is no scope of a container (Kata: rustjail/src/cgroups/systemd/cgroups_path.rs:73-81). */
 const otherUnit = /\.(?:slice|service|scope|mount|socket|target|timer)$/;
