@@ -14,6 +14,8 @@ import {
   mountPlace,
   OwnPlaces,
   pulledRootOf,
+  refuseOtherRequest,
+  refuseUsedDisk,
   rootLayersOf,
   runnableProcess,
   sourcePlace,
@@ -54,6 +56,29 @@ const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/d
 export function guestRefusal(request: Message, state: GuestState): string | undefined {
   try {
     check(request, state);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Returns why the guest rejects the storages of a request because of those that are mounted; undefined: it does not. */
+export function storageRefusal(
+  request: CreateContainerRequest,
+  earlier: readonly CreateContainerRequest[],
+): string | undefined {
+  const mounted = earlier.flatMap(({ storages }) => cleanStorages(storages.map(storage)));
+  try {
+    const added: Storage[] = [];
+    for (const each of cleanStorages(request.storages.map(storage))) {
+      const all = [...mounted, ...added];
+      for (const other of all) if (other.mountPoint === each.mountPoint) refuseOtherRequest(each, other);
+      refuseUsedDisk(
+        each,
+        all.filter(({ mountPoint }) => mountPoint !== each.mountPoint),
+      );
+      added.push(each);
+    }
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

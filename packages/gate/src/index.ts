@@ -28,6 +28,7 @@ export type {
   RuleImage,
   RuleImageConfig,
   RuleMember,
+  RuleMemberMount,
   RulePeer,
   RuleContext,
 } from './rule-context.js';

@@ -37,6 +37,14 @@ export interface RuleMember {
   readonly state: 'created' | 'running' | 'paused' | 'stopped' | 'removed';
   /** The exit code of its first process, once that has ended. */
   readonly exitCode?: number;
+  /** Its mounts from Kata's directory; of a removed container those that the pod keeps (S38). Absent: none. */
+  readonly mounts?: readonly RuleMemberMount[];
+}
+
+/** A mount of a container, as its request had it. */
+export interface RuleMemberMount {
+  readonly destination: string;
+  readonly source: string;
 }
 
 /** Where the root of a container that is being created comes from. */

@@ -12,6 +12,8 @@ export { sourcePlace } from './source/source-place.js';
 export { cleanStorages } from './storage/clean-storages.js';
 export { layersDriver, rootLayersOf } from './storage/root-layers.js';
 export { bindOptions, unknownMountOption } from './storage/known-options.js';
+export { refuseOtherRequest } from './storage/same-request.js';
+export { refuseUsedDisk } from './storage/used-disk.js';
 export { mountPlace } from './storage/mount-place.js';
 export { storageDriver } from './storage/drivers/storage-drivers.js';
 export { groupOption } from './storage/storage-options.js';

@@ -15,7 +15,7 @@ test('the status of a container has its annotations and state', { skip }, async 
     assert.equal(guest.containerStatus(id), undefined);
     const spec = { ...real.spec(['sleep', '600']), annotations };
     await createContainer(guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
-    assert.deepEqual(guest.containerStatus(id), { state: 'created', annotations });
+    assert.deepEqual(guest.containerStatus(id), { state: 'created', annotations, mounts: [] });
     await startContainer(guest, id);
     assert.equal(guest.containerStatus(id)?.state, 'running');
     await pauseContainer(guest, id);
@@ -27,11 +27,13 @@ test('the status of a container has its annotations and state', { skip }, async 
     assert.deepEqual(guest.sandboxStatus, {
       id: 'pod',
       containers: [id],
-      members: [{ name: 'app', state: 'stopped', exitCode: 137 }],
+      members: [{ name: 'app', state: 'stopped', exitCode: 137, mounts: [] }],
     });
     await real.remove(id);
     assert.equal(guest.containerStatus(id), undefined);
-    assert.deepEqual(guest.sandboxStatus.members, [{ name: 'app', state: 'removed', exitCode: 137 }]);
+    assert.deepEqual(guest.sandboxStatus.members, [
+      { name: 'app', state: 'removed', exitCode: 137, mounts: [] },
+    ]);
     await destroySandbox(guest);
     assert.deepEqual(guest.sandboxStatus, { id: '', containers: [], members: [] });
   } finally {

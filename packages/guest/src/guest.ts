@@ -79,7 +79,7 @@ export class Guest {
         context,
         sandbox: new Sandbox(context),
         containers: new Map(),
-        making: new ContainersInTheMaking(),
+        making: new ContainersInTheMaking(context.paths.kata),
         changes: new ChangeQueue(),
         call: undefined,
       });
@@ -200,10 +200,14 @@ export class Guest {
   sandboxStatusWithout(created: string | undefined): actions.SandboxStatus {
     const containers = [...this.containers.values()];
     const making = this.making.ids.filter((id) => id !== created && !this.containers.has(id));
-    const member = ({ annotations, state }: actions.ContainerStatus, exitCode: number | undefined) => ({
+    const member = (
+      { annotations, state, mounts }: actions.ContainerStatus,
+      exitCode: number | undefined,
+    ) => ({
       name: this.context.namesOf(annotations).inPod,
       state,
       exitCode,
+      mounts,
     });
     return {
       id: this.sandbox.id,
@@ -211,7 +215,7 @@ export class Guest {
       members: [
         ...containers.map(({ facts, first }) => member(facts, first.code)),
         ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => member(facts, undefined)),
-        ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
+        ...this.sandbox.removed.map((each) => ({ mounts: [], ...each, state: 'removed' as const })),
       ],
     };
   }

@@ -6,14 +6,15 @@ import { type GuestStatus, ruleContext } from './rule-context.js';
 
 const caller = { listener: 'host', identity: { kind: 'unix', uid: 0 } } as const;
 const annotations = { 'io.kubernetes.cri.image-name': 'registry.example/app:1', other: 'x' };
+const keys = { destination: '/keys', source: '/run/kata-containers/sandbox/storage/x' };
 const guest: GuestStatus = {
-  containerStatus: (id) => (id === 'c1' ? { state: 'running', annotations } : undefined),
+  containerStatus: (id) => (id === 'c1' ? { state: 'running', annotations, mounts: [] } : undefined),
   sandboxStatus: {
     id: 'pod',
     containers: ['c1'],
     members: [
-      { name: '', state: 'running', exitCode: undefined },
-      { name: 'init', state: 'removed', exitCode: 0 },
+      { name: '', state: 'running', exitCode: undefined, mounts: [] },
+      { name: 'init', state: 'removed', exitCode: 0, mounts: [keys] },
     ],
   },
 };
@@ -34,8 +35,8 @@ describe('the rule context besides the request', () => {
           id: 'pod',
           containers: ['c1'],
           members: [
-            { name: '', state: 'running' },
-            { name: 'init', state: 'removed', exitCode: 0 },
+            { name: '', state: 'running', mounts: [] },
+            { name: 'init', state: 'removed', exitCode: 0, mounts: [keys] },
           ],
         },
         container: undefined,

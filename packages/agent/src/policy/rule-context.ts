@@ -40,8 +40,8 @@ function described(
   return { id, state, claimed: { image: claimedImage(annotations), annotations } };
 }
 
-function member({ name, state, exitCode }: MemberStatus): RuleMember {
-  return { name, state, ...(exitCode === undefined ? {} : { exitCode }) };
+function member({ name, state, exitCode, mounts }: MemberStatus): RuleMember {
+  return { name, state, mounts, ...(exitCode === undefined ? {} : { exitCode }) };
 }
 
 function namesContainer(request: Message): request is Message & { readonly containerId: string } {

@@ -12,6 +12,7 @@ import { processRules } from './process-rules.js';
 import { ownRequestRules, requestRules } from './request-rules.js';
 import { sandboxRules } from './sandbox-rules.js';
 import { sourceRules } from './source-rules.js';
+import { volumeRules } from './volume-rules.js';
 import { wholeRules } from './whole-rules.js';
 
 /**
@@ -36,6 +37,7 @@ export function extraRules(
     ...identityRules(workloads, calls, setup),
     ...imageRules(workloads, setup, images),
     ...sourceRules(calls, setup),
+    ...volumeRules(calls, setup),
     ...requestRules,
     ...ownRequestRules(workloads),
     ...wholeRules(calls),

@@ -50,9 +50,7 @@ function own(local: readonly string[], setup: RuntimeSetup): Row {
 
 /** runtime-rs sends a watched volume once for a pod: a later container, and a second mount, have only the mount. */
 function prepared(setup: RuntimeSetup): Row {
-  const earlier = namesHostFiles(setup)
-    ? ' ||\n  m.source.contains("/watchable/") && sandbox.members.exists(c, c.name != "" && c.state != "removed")'
-    : '';
+  const earlier = namesHostFiles(setup) ? ' ||\n  m.source in sandbox.sources' : '';
   return {
     name: 'mounts-prepared',
     description: 'A mount of a volume that the guest creates has its storage. Every pod.',

@@ -99,7 +99,14 @@ export function describeRefusals(
     of = setups,
     more = {},
     pod: manifest = pod,
-  }: { readonly of?: readonly RuntimeSetup[]; readonly more?: object; readonly pod?: string } = {},
+    sent = () => undefined,
+  }: {
+    readonly of?: readonly RuntimeSetup[];
+    readonly more?: object;
+    readonly pod?: string;
+    /** Changes each CreateContainer request of the model before the test does. `which`: the container's name. */
+    readonly sent?: (made: Made, which: string) => void;
+  } = {},
 ): void {
   const images = new Map([['i', parseImageConfig(JSON.stringify({ ...image, ...more }))]]);
   for (const setup of of) {
@@ -123,7 +130,8 @@ export function describeRefusals(
         );
         refusal = (method, change, which = 'web') => {
           const view = new SandboxView(authorizer.listeners);
-          for (const call of calls) {
+          for (const expected of calls) {
+            const call = asSent(expected, sent);
             if (call.method !== method || !isOf(call, which)) {
               view.next(call);
               continue;
@@ -158,6 +166,13 @@ export function describeRefusals(
       tests({ setup, text, calls, refusal: (...of) => refusal(...of), created, executed });
     });
   }
+}
+
+function asSent(call: ExpectedCall, change: (made: Made, which: string) => void): ExpectedCall {
+  if (!isMessage(call.request, CreateContainerRequestSchema)) return call;
+  const request = clone(CreateContainerRequestSchema, call.request);
+  change(made(request), call.container ?? '');
+  return { ...call, request };
 }
 
 /** A CreateContainer request, and its parts. */

@@ -8,6 +8,7 @@ import {
   wrappedList,
 } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
+import { longestExpression } from '../write/rule-expression.js';
 import { isMessage } from '@bufbuild/protobuf';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
 import { eachContainer } from './each-container.js';
@@ -18,7 +19,7 @@ const shared = `${sharedDirectory}/`;
 /** Rules that bind each mount and each storage to its source. */
 export function sourceRules(calls: readonly ExpectedCall[], setup: RuntimeSetup): readonly ExtraRule[] {
   return [
-    namesHostFiles(setup) ? hostFiles(calls) : files,
+    ...(namesHostFiles(setup) ? hostFiles(calls) : [files]),
     watched,
     storageFields(setup),
     ...sandboxStorages(calls),
@@ -53,8 +54,25 @@ const passthrough = `${shared}passthrough/`;
  * runtime-rs with a shared file system names what it shares `sandbox-HEX8-NAME`, where NAME is the last part of the host's
  * path: the name of a volume, or of a file of the pod. Each mount has the name that the pod says.
  */
-function hostFiles(calls: readonly ExpectedCall[]): ExtraRule {
+function hostFiles(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const created = calls.filter(({ method }) => method === 'CreateContainer');
+  const names = [...new Set(created.map(({ container = '' }) => container))];
+  const shape =
+    `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
+    `  m.source.matches(${celLiteral(`^${passthrough}(watchable/)?sandbox-[0-9a-f]{8}-[^/]+$`)}))`;
+  return [shape, ...hostNames(created, names)].map((expression, index) => ({
+    method: 'CreateContainer',
+    name: index === 0 ? 'file-places' : `file-sources${index === 1 ? '' : `-${index}`}`,
+    description: "Sources in the shared directory are named after the pod's volumes. Every pod.",
+    expression,
+    message: notTheSource,
+  }));
+}
+
+/** Returns tests of the names in the mounts of these containers, each short enough for a rule. */
+function hostNames(calls: readonly ExpectedCall[], names: readonly string[]): readonly string[] {
   const expression = eachContainer(calls, 'CreateContainer', (call) => {
+    if (!names.includes(call.container ?? '')) return undefined;
     const sources = new Map((asCreate(call)?.OCI?.Mounts ?? []).map((m) => [m.destination, m]));
     const volumes = (call.volumes ?? []).filter(({ destination }) => {
       const mount = sources.get(destination);
@@ -67,17 +85,16 @@ function hostFiles(calls: readonly ExpectedCall[]): ExtraRule {
       if (hostName.pattern !== undefined)
         patterns.set(hostName.pattern, [...(patterns.get(hostName.pattern) ?? []), destination]);
     const watched = volumes.filter(({ isWatched }) => isWatched).map(({ destination }) => destination);
-    const inPlace = (names: string): string =>
-      `m.source.matches(${celLiteral(`^${passthrough}(watchable/)?sandbox-[0-9a-f]{8}-${names}$`)})`;
     const tests = [
       ...(rows.length === 0
         ? []
         : [
-            `${inPlace('[^/]+')} && ${wrappedList(rows)}.exists(r, m.destination == r[0] &&\n` +
-              `      ${last('m.source')}.endsWith("-" + r[1]) && ${last('m.source')}.size() == 17 + r[1].size())`,
+            `${wrappedList(rows)}.exists(r, m.destination == r[0] &&\n` +
+              '      m.source.endsWith("-" + r[1]) && m.source.split("/sandbox-")[1].size() == 9 + r[1].size())',
           ]),
       ...[...patterns].map(
-        ([pattern, destinations]) => `m.destination in ${celLiteral(destinations)} && ${inPlace(pattern)}`,
+        ([pattern, destinations]) =>
+          `m.destination in ${celLiteral(destinations)} && m.source.matches("/sandbox-.{8}-${pattern}$")`,
       ),
     ];
     return (
@@ -86,13 +103,10 @@ function hostFiles(calls: readonly ExpectedCall[]): ExtraRule {
       `  (${tests.length === 0 ? 'false' : tests.join(' ||\n    ')}))`
     );
   });
-  return {
-    method: 'CreateContainer',
-    name: 'file-sources',
-    description: "Sources in the shared directory are named after the pod's volumes. Every pod.",
-    expression: expression ?? 'false',
-    message: notTheSource,
-  };
+  const half = Math.floor(names.length / 2);
+  if (expression === undefined) return [];
+  if (expression.length <= longestExpression || half === 0) return [expression];
+  return [...hostNames(calls, names.slice(0, half)), ...hostNames(calls, names.slice(half))];
 }
 
 const watched: ExtraRule = {

@@ -1,8 +1,19 @@
 import type { ExpectedCall } from '@kata-agent/workloads';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
-import { claimedName, type RuleContainer, type RuleMember, type RuleContext } from '@kata-agent/gate';
-import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
+import {
+  claimedName,
+  type RuleContainer,
+  type RuleContext,
+  type RuleMember,
+  type RuleMemberMount,
+} from '@kata-agent/gate';
+import { kataDirectory } from '@kata-agent/catalogue';
+import {
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  CreateSandboxRequestSchema,
+} from '@kata-agent/protocol/agent';
 import { claimsOf } from '../suites/claims-of.js';
 import { ruleContextOf } from '../suites/rule-context-of.js';
 
@@ -15,6 +26,7 @@ export class SandboxView {
   readonly #claims = new Map<string, RuleContainer['claimed']>();
   readonly #removed: RuleMember[] = [];
   readonly #started = new Set<string>();
+  readonly #mounts = new Map<string, readonly RuleMemberMount[]>();
   #id = '';
 
   /** `listener`: the one that receives the calls; by default the first. */
@@ -49,7 +61,8 @@ export class SandboxView {
   #members(): readonly RuleMember[] {
     const there = [...this.#claims].map(([id, { annotations }]): RuleMember => {
       const name = claimedName(annotations);
-      return { name, state: this.#started.has(id) ? 'running' : 'created' };
+      const mounts = this.#mounts.get(id) ?? [];
+      return { name, state: this.#started.has(id) ? 'running' : 'created', mounts };
     });
     return [...there, ...this.#removed];
   }
@@ -58,14 +71,29 @@ export class SandboxView {
   happened({ method, request }: Called, exitCode = 0): void {
     const id = idIn(request);
     if (isMessage(request, CreateSandboxRequestSchema)) this.#id = request.sandboxId;
-    if (method === 'CreateContainer') this.#claims.set(id, claimsOf(request));
+    if (isMessage(request, CreateContainerRequestSchema)) {
+      this.#claims.set(id, claimsOf(request));
+      this.#mounts.set(id, mountsIn(request));
+    }
     if (method === 'StartContainer') this.#started.add(id);
     if (method !== 'RemoveContainer') return;
     const claimed = this.#claims.get(id);
+    // The storages of a pod's own volumes are kept; those of files of the host end with their containers.
+    const mounts = (this.#mounts.get(id) ?? []).filter(({ source }) => isOfPod(source));
     if (claimed !== undefined)
-      this.#removed.push({ name: claimedName(claimed.annotations), state: 'removed', exitCode });
+      this.#removed.push({ name: claimedName(claimed.annotations), state: 'removed', exitCode, mounts });
     this.#claims.delete(id);
   }
+}
+
+function mountsIn({ OCI }: CreateContainerRequest): readonly RuleMemberMount[] {
+  return (OCI?.Mounts ?? []).flatMap(({ destination, source }) =>
+    source.startsWith(`${kataDirectory}/`) ? [{ destination, source }] : [],
+  );
+}
+
+function isOfPod(source: string): boolean {
+  return source.startsWith(`${kataDirectory}/sandbox/`) || source.includes('/rootfs/local/');
 }
 
 function idIn(request: Message): string {

@@ -1,7 +1,7 @@
 import { fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 import type { Diagnostic } from '@kata-agent/config';
-import type { RuleContainer, RuleMember, RulePeer } from '@kata-agent/gate';
+import type { RuleContainer, RuleMember, RuleMemberMount, RulePeer } from '@kata-agent/gate';
 import type { Node } from 'yaml';
 import { requestSchema } from '../request-schema.js';
 import { asRuntimesSend } from '../as-runtimes-send.js';
@@ -180,12 +180,21 @@ function parseSandbox(yaml: YamlText, node: Node | undefined): TestCase['sandbox
 }
 
 function parseMember(yaml: YamlText, node: Node): readonly RuleMember[] {
-  const members = yaml.members(node, 'an entry of members', ['name', 'state', 'exit_code']);
+  const members = yaml.members(node, 'an entry of members', ['name', 'state', 'exit_code', 'mounts']);
   const states = ['created', 'running', 'paused', 'stopped', 'removed'] as const;
   const name = yaml.text(members.get('name'), 'name', true) ?? '';
   const state = yaml.oneOf(members.get('state'), 'state', states);
   const exitCode = yaml.whole(members.get('exit_code'), 'exit_code');
-  return state === undefined ? [] : [{ name, state, ...(exitCode === undefined ? {} : { exitCode }) }];
+  const mounts = yaml.entries(members.get('mounts'), 'mounts').map((entry) => parseMount(yaml, entry));
+  return state === undefined
+    ? []
+    : [{ name, state, mounts, ...(exitCode === undefined ? {} : { exitCode }) }];
+}
+
+function parseMount(yaml: YamlText, node: Node): RuleMemberMount {
+  const members = yaml.members(node, 'an entry of mounts', ['destination', 'source']);
+  const destination = yaml.text(members.get('destination'), 'destination') ?? '';
+  return { destination, source: yaml.text(members.get('source'), 'source') ?? '' };
 }
 
 function texts(yaml: YamlText, node: Node | undefined, what: string): readonly string[] {

@@ -1,4 +1,4 @@
-import type { ContainerStatus } from '../request/actions.js';
+import type { ContainerStatus, MountStatus } from '../request/actions.js';
 import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../error/guest-error.js';
@@ -32,6 +32,8 @@ interface Parts {
   readonly made: UndoStack;
   /** Annotations of the request's spec. */
   readonly annotations: Readonly<Record<string, string>>;
+  /** The request's mounts from Kata's directory. */
+  readonly mounts: readonly MountStatus[];
   /** The CPUs that it may run on, as `0-3,8`; empty: all. */
   readonly cpus: string;
   /** Path in the guest of its termination message; undefined: Kubernetes set none. */
@@ -62,6 +64,7 @@ export class Container {
   readonly namespaces: ReadonlySet<string>;
   readonly made: UndoStack;
   readonly annotations: Readonly<Record<string, string>>;
+  readonly mounts: readonly MountStatus[];
   /** Resources from the last CreateContainer or UpdateContainer. */
   cpus: string;
   readonly terminationLog: string | undefined;
@@ -93,6 +96,7 @@ export class Container {
     this.namespaces = namespaces;
     this.made = made;
     this.annotations = annotations;
+    this.mounts = parts.mounts;
     this.cpus = cpus;
     this.terminationLog = terminationLog;
     this.noNewPrivileges = noNewPrivileges;
@@ -113,9 +117,9 @@ export class Container {
   }
 
   get facts(): ContainerStatus {
-    const { annotations } = this;
+    const { annotations, mounts } = this;
     const alive = this.state === 'started' ? 'running' : this.state;
-    return { state: this.first.ended ? 'stopped' : alive, annotations };
+    return { state: this.first.ended ? 'stopped' : alive, annotations, mounts };
   }
 
   /** Reports whether an exec id names the first process: it is empty or the container's id. */

@@ -49,6 +49,7 @@ import type {
   SystemPart,
 } from '../context/guest-context.js';
 import { keepSaved } from './keep-saved.js';
+import { mountsOf } from './mounts-of.js';
 import { launchProcess } from './launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
 import { namespacesOf } from './namespace-sysctls.js';
@@ -179,6 +180,8 @@ async function build(
     ));
   const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
   for (const storage of storages) await context.storages.add(storage, owner, made, places);
+  // runtime-rs sends a storage once, with the first container that mounts it.
+  const used = context.storages.useBelow(requested.mounts ?? [], mountPoints, made);
   const directory = join(bundle, 'mounts');
   const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
   // The name that rules saw: of the same annotations, read by the same function.
@@ -295,7 +298,7 @@ async function build(
   const container = new Container({
     id,
     order,
-    storages: mountPoints,
+    storages: [...mountPoints, ...used],
     sources: opened,
     roots: held.roots,
     first,
@@ -303,6 +306,7 @@ async function build(
     namespaces: new Set(own.map(({ type }) => type)),
     made,
     annotations: requested.annotations ?? {},
+    mounts: mountsOf(requested.mounts ?? [], paths.kata),
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,

@@ -1,5 +1,6 @@
 import type { ContainerStatus, CreateContainer } from '../request/actions.js';
 import type { UsedSource } from '../source/other-containers.js';
+import { mountsOf } from './mounts-of.js';
 
 interface InTheMaking {
   readonly action: CreateContainer;
@@ -13,6 +14,12 @@ interface InTheMaking {
  */
 export class ContainersInTheMaking {
   readonly #making: Map<string, InTheMaking> = new Map();
+  readonly #kata: string;
+
+  /** `kata`: Kata's directory. */
+  constructor(kata: string) {
+    this.#kata = kata;
+  }
 
   get ids(): readonly string[] {
     return [...this.#making.keys()];
@@ -20,9 +27,9 @@ export class ContainersInTheMaking {
 
   facts(id: string): ContainerStatus | undefined {
     const action = this.#making.get(id)?.action;
-    return action === undefined
-      ? undefined
-      : { state: 'created', annotations: action.spec.annotations ?? {} };
+    if (action === undefined) return undefined;
+    const { annotations = {}, mounts = [] } = action.spec;
+    return { state: 'created', annotations, mounts: mountsOf(mounts, this.#kata) };
   }
 
   /** Returns them with their opened sources. */

@@ -186,8 +186,12 @@ test('an agent restores the records of containers that an earlier one removed', 
     await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
     const id = real.id();
     const annotations = { name: 'init' };
-    const spec = { ...real.spec(['sh', '-c', 'exit 3']), annotations };
-    await createContainer(real.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
+    const plain = real.spec(['sh', '-c', 'exit 3']);
+    const source = ${JSON.stringify(join(directory, 'kata/sandbox/ephemeral/keys'))};
+    const mounts = [...plain.mounts ?? [], { destination: '/keys', type: 'bind', source, options: ['rbind'] }];
+    const spec = { ...plain, mounts, annotations };
+    const storage = { driver: 'ephemeral', driverOptions: [], source: 'tmpfs', fstype: 'tmpfs', options: [], mountPoint: source, shared: false };
+    await createContainer(real.guest, { id, execId: id, spec, storages: [storage], sandboxPidns: false });
     await startContainer(real.guest, id);
     await real.wait(id);
     await real.remove(id);
@@ -198,7 +202,14 @@ test('an agent restores the records of containers that an earlier one removed', 
     assert.deepEqual(next.guest.sandboxStatus, {
       id: 'pod',
       containers: [],
-      members: [{ name: 'init', state: 'removed', exitCode: 3 }],
+      members: [
+        {
+          name: 'init',
+          state: 'removed',
+          exitCode: 3,
+          mounts: [{ destination: '/keys', source: join(directory, 'kata/sandbox/ephemeral/keys') }],
+        },
+      ],
     });
     await destroySandbox(next.guest);
     assert.deepEqual(next.guest.sandboxStatus.members, []);

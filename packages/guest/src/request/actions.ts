@@ -173,6 +173,14 @@ export interface MemberStatus {
   readonly state: ContainerStatus['state'] | 'removed';
   /** Exit status of its first process; undefined: it has not ended. */
   readonly exitCode: number | undefined;
+  /** Its mounts from Kata's directory; of a removed container those of storages that the sandbox keeps. */
+  readonly mounts: readonly MountStatus[];
+}
+
+/** A mount of a container, as its request had it. */
+export interface MountStatus {
+  readonly destination: string;
+  readonly source: string;
 }
 
 export interface ContainerStatus {
@@ -180,6 +188,7 @@ export interface ContainerStatus {
   readonly state: 'created' | 'running' | 'paused' | 'stopped';
   /** From the spec; set by the host. */
   readonly annotations: Readonly<Record<string, string>>;
+  readonly mounts: readonly MountStatus[];
 }
 
 export interface GuestDetailsQuery {

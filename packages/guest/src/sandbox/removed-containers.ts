@@ -1,3 +1,5 @@
+import type { MountStatus } from '../request/actions.js';
+import { contains } from '../source/clean-path.js';
 import type { UsedSource } from '../source/other-containers.js';
 
 /** The record of a removed container, for rules about the order of containers (S35). */
@@ -6,6 +8,8 @@ export interface RemovedContainer {
   readonly name: string;
   /** Exit code of its first process; absent: unknown. */
   readonly exitCode: number | undefined;
+  /** Its mounts of storages that the sandbox keeps (S38). Absent: an earlier version wrote the record. */
+  readonly mounts?: readonly MountStatus[];
 }
 
 /** Maximum number of records: far more than a pod needs, with at most two of each name. */
@@ -17,11 +21,19 @@ const maxRecords = 256;
  */
 export function remembered(
   removed: readonly RemovedContainer[],
-  name: string,
-  exitCode: number | undefined,
+  container: RemovedContainer,
 ): readonly RemovedContainer[] {
+  const { name, exitCode } = container;
   const others = removed.filter((each) => each.name !== name || (each.exitCode === 0 && exitCode !== 0));
-  return [...others, { name, exitCode }].slice(-maxRecords);
+  return [...others, container].slice(-maxRecords);
+}
+
+/** Returns the mounts of storages that outlive their container. `kept`: the mount points of these storages. Pure. */
+export function mountsOfKept(
+  mounts: readonly MountStatus[],
+  kept: readonly string[],
+): readonly MountStatus[] {
+  return mounts.filter(({ source }) => kept.some((place) => contains(place, source)));
 }
 
 /** The places of a removed container: files that it wrote may still be there (S29). */

@@ -15,7 +15,13 @@ import { loadKernelModules } from './kernel-modules.js';
 import { checkResolvConf } from '../content/resolv-conf-file.js';
 import { removeResolvConf, resolvConfText, writeResolvConf } from './resolv-conf.js';
 import type { OciHooks } from '../request/oci-spec.js';
-import { remembered, type RemovedContainer, type RemovedPlaces, withPlaces } from './removed-containers.js';
+import {
+  mountsOfKept,
+  remembered,
+  type RemovedContainer,
+  type RemovedPlaces,
+  withPlaces,
+} from './removed-containers.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
 import { mappingsOfProcess } from '../container/process-mappings.js';
 import type { FinishedContainer } from '../state/saved-container.js';
@@ -82,12 +88,13 @@ export class Sandbox {
   }
 
   /** Records a container that is being removed. Called once its processes have ended. */
-  left(container: Pick<Container, 'id' | 'sources' | 'annotations' | 'first'>): void {
-    this.#removed = remembered(
-      this.#removed,
-      this.#context.namesOf(container.annotations).inPod,
-      container.first.code,
-    );
+  left(container: Pick<Container, 'id' | 'sources' | 'annotations' | 'mounts' | 'first'>): void {
+    const { namesOf, storages } = this.#context;
+    this.#removed = remembered(this.#removed, {
+      name: namesOf(container.annotations).inPod,
+      exitCode: container.first.code,
+      mounts: mountsOfKept(container.mounts, storages.keptPlaces()),
+    });
     this.#removedPlaces = withPlaces(this.#removedPlaces, container);
     try {
       if (this.#created) this.#save('made');
@@ -165,8 +172,12 @@ export class Sandbox {
     this.#hooks = record.hooks;
     this.#storages = record.storages;
     this.#removed = lost.reduce(
-      (removed, { annotations, first }) =>
-        remembered(removed, this.#context.namesOf(annotations).inPod, first.exit),
+      (removed, { annotations, mounts = [], first }) =>
+        remembered(removed, {
+          name: this.#context.namesOf(annotations).inPod,
+          exitCode: first.exit,
+          mounts: mountsOfKept(mounts, this.#context.storages.keptPlaces()),
+        }),
       record.removed ?? [],
     );
     this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces ?? []);

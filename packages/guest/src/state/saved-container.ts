@@ -1,5 +1,6 @@
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
 import type { Container } from '../container/container.js';
+import type { MountStatus } from '../request/actions.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { ContainerProcess } from '../container/container-process.js';
@@ -39,6 +40,8 @@ export interface FinishedContainer extends Common {
   readonly cgroup: SavedCgroup;
   readonly namespaces: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
+  /** Absent: an earlier version wrote the file. */
+  readonly mounts?: readonly MountStatus[];
   readonly cpus: string;
   readonly terminationLog?: string;
   readonly noNewPrivileges: boolean;
@@ -90,6 +93,7 @@ export function savedContainer(container: Container): FinishedContainer {
     cgroup: cgroup.version === 2 ? cgroup : { version: 1, controllers: [...cgroup.controllers] },
     namespaces: [...namespaces],
     annotations,
+    mounts: container.mounts,
     cpus,
     noNewPrivileges,
     capabilities,

@@ -10,6 +10,7 @@ import type { SavedStorage } from './saved-storage.js';
 import { storageContext } from './storage-context.js';
 import type { StorageEntries, StorageEntry } from './storage-entries.js';
 import { takeBackStorage } from './take-back.js';
+import { refuseUsedDisk } from './used-disk.js';
 
 /** The user that a storage is mounted for, or reused by. */
 interface StorageUser {
@@ -47,6 +48,11 @@ export class StorageMounts {
     const add = async (): Promise<void> => {
       const known = this.#entries.get(place);
       if (known !== undefined) refuseOtherRequest(storage, known.record.storage);
+      const others = this.#entries.records.filter((record) => record.place !== place);
+      refuseUsedDisk(
+        storage,
+        others.map((record) => record.storage),
+      );
       user.places?.add(known?.record.sources ?? []);
       const entry = known ?? (await this.#prepare(storage, user, place));
       this.use(storage.mountPoint, entry, made, lock);

@@ -1,4 +1,5 @@
 import type { Storage } from '../request/actions.js';
+import type { OciMount } from '../request/oci-spec.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
@@ -91,6 +92,26 @@ export class StorageTable {
   use(mountPoint: string, made: UndoStack): void {
     const entry = this.#entries.at(mountPoint);
     if (entry !== undefined) this.#mounts.use(mountPoint, entry, made);
+  }
+
+  /**
+   * Adds a user to each mounted storage that is the source of a mount and that no storage of the request names: its content
+   * stays until the last container that mounts it is removed. Returns their mount points.
+   *
+   * @param own mount points of the request's storages
+   */
+  useBelow(mounts: readonly OciMount[], own: readonly string[], made: UndoStack): readonly string[] {
+    const sources = new Set(mounts.map(({ source }) => source));
+    const used = this.inPlace
+      .map(({ mountPoint }) => mountPoint)
+      .filter((mountPoint) => sources.has(mountPoint) && !own.includes(mountPoint));
+    for (const mountPoint of used) this.use(mountPoint, made);
+    return used;
+  }
+
+  /** Returns the mount points of storages that are kept until the sandbox ends. */
+  keptPlaces(): readonly string[] {
+    return this.#entries.records.filter(({ kept }) => kept).map(({ storage }) => storage.mountPoint);
   }
 
   /** Resizes mounted tmpfs storages. All are looked up before the first is changed. */

@@ -64,6 +64,12 @@ const sandbox = record('sandbox', {
       'The existing and removed containers: of the removed ones with the same name, the last one and the last that exited with 0. ' +
       'At most 256 removed ones are listed.',
   },
+  sources: {
+    type: mapOf(string, listOf(string)),
+    doc:
+      "By the source of a mount in Kata's directory, the mounts that members have of it, as `CONTAINER=MOUNT POINT` with the container's name in its pod. " +
+      'Removed members are listed only for storages that the pod keeps. The copy of a watched volume is also listed under the path of the original.',
+  },
 });
 
 const peerType = record('peer', {
@@ -166,6 +172,7 @@ export const callNames: readonly RuleName[] = [
       id,
       containers,
       members: members.map(memberValue),
+      sources: sourcesOf(members),
     }),
   },
   {
@@ -215,6 +222,21 @@ function imageValue({ from, reference, digest, manifestDigest, config, layers }:
 
 function memberValue({ name, state, exitCode }: RuleMember): FieldValues {
   return { name, state, exit_code: exitCode === undefined ? undefined : BigInt(exitCode) };
+}
+
+/** Returns the mounts of all members by their source. The guest copies `X` to `watchable/X`: both are its sources. */
+function sourcesOf(members: readonly RuleMember[]): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { name, mounts = [] } of members) {
+    for (const { destination, source } of mounts) {
+      for (const path of new Set([source, source.replace('/watchable/', '/')])) {
+        const known = found.get(path) ?? [];
+        found.set(path, known);
+        known.push(`${name}=${destination}`);
+      }
+    }
+  }
+  return found;
 }
 
 function peerValue(peer: RulePeer): FieldValues {
