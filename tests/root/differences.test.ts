@@ -1,13 +1,12 @@
 // Differences from Kata's agent that a client sees, by their ids in packages/catalogue/src/differences.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
-import { runtimeName } from '../harness/oci-runtime.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
@@ -118,43 +117,5 @@ describe('a difference from Kata’s agent', { skip }, () => {
     await agent.removeContainer({ containerId: 'home' });
     const nameless = containerRequest({ ...request, id: 'nameless', env: ['=x'] });
     assert.equal((await answerOf(agent.createContainer(nameless))).code, 'INVALID_ARGUMENT');
-  });
-
-  describe('in what a container sees', () => {
-    let seen = '';
-    before(async () => {
-      const script = [
-        'cat /proc/self/mounts',
-        'echo core=$(readlink /dev/core)',
-        'echo files=$(ulimit -Hn)',
-        'echo oom=$(cat /proc/self/oom_score_adj)',
-      ].join('; ');
-      const id = await started(['sh', '-c', script]);
-      seen = String(await readAll(agent, 'stdout', id));
-      await agent.removeContainer({ containerId: id });
-    });
-
-    /** The options of the mount at a path. */
-    const optionsAt = (path: string): readonly string[] =>
-      seen.match(new RegExp(`^\\S+ ${path} \\S+ (\\S+)`, 'm'))?.[1]?.split(',') ?? [];
-
-    it('create-nodev: its root has no device nodes', { skip: runtimeName === 'crun' }, () => {
-      assert.ok(optionsAt('/').includes('nodev'), seen);
-    });
-    it('create-read-only-paths: they keep the flags of /proc', () => {
-      for (const flag of ['ro', 'nosuid', 'nodev', 'noexec'])
-        assert.ok(optionsAt('/proc/sys').includes(flag), seen);
-    });
-    it('create-dev-core: /dev/core is the link of the OCI runtime', () => {
-      // Its target must exist.
-      assert.match(seen, existsSync('/proc/kcore') ? /^core=\/proc\/kcore$/m : /^core=$/m);
-    });
-    it('create-open-files: the limit of open files is the agent’s', () => {
-      const [, own] = /^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
-      assert.equal(/^files=(\d+)$/m.exec(seen)?.[1], own);
-    });
-    it('create-oom-score: the kernel kills it before the agent', () => {
-      assert.match(seen, /^oom=0$/m);
-    });
   });
 });

@@ -365,7 +365,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They have, but for binds of devices, and for the root with crun, which mounts it again.',
     why: 'Device nodes of an image or a share are of no use: there are device rules.',
     noticedBy: 'nobody',
-    test: ['tests/root/differences', 'create-nodev'],
+    test: ['tests/root/what-a-container-sees', 'a volume has no device nodes, whatever its options are'],
   },
   'create-read-only-paths': {
     of: ['CreateContainer'],
@@ -373,7 +373,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They keep `nosuid,nodev,noexec` of /proc; with v1 the tmpfs at `/sys/fs/cgroup` is writable, and empty but for its mount points. A masked directory is a read-only tmpfs.',
     why: 'The OCI runtime mounts them.',
     noticedBy: 'nobody',
-    test: ['tests/root/differences', 'create-read-only-paths'],
+    test: ['tests/root/what-a-container-sees', 'read-only paths of /proc keep its protections'],
   },
   'create-dev-core': {
     of: ['CreateContainer'],
@@ -381,7 +381,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'It is `/dev/core`, if the guest has that file.',
     why: 'The OCI runtime makes it.',
     noticedBy: 'nobody',
-    test: ['tests/root/differences', 'create-dev-core'],
+    test: ['tests/root/what-a-container-sees', '/dev/core is the link, and /dev/kcore is not there'],
   },
   'create-open-files': {
     of: ['CreateContainer'],
@@ -389,7 +389,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'It has the agent’s, 1048576 in our images.',
     why: 'Programs that close all descriptors take minutes with the former.',
     noticedBy: 'nobody',
-    test: ['tests/root/differences', 'create-open-files'],
+    test: ['tests/root/what-a-container-sees', 'and a limit of files that a program can count to'],
   },
   'create-oom-score': {
     of: ['CreateContainer'],
@@ -397,7 +397,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'It has 0.',
     why: 'The kernel must find a victim that is not the agent.',
     noticedBy: 'guests without memory',
-    test: ['tests/root/differences', 'create-oom-score'],
+    test: ['tests/root/what-a-container-sees', 'a process has an OOM score of its own'],
   },
   'create-environment': {
     of: ['CreateContainer', 'ExecProcess'],

@@ -170,6 +170,9 @@ export const processDifferences: DifferenceRows = {
     ours: 'It is one sentence without quoted text, JSON and long words.',
     why: 'It can quote what it has read.',
     noticedBy: 'readers of errors; the agent log has the component’s own lines',
-    test: ['packages/agent/src/components/component-error', ''],
+    test: [
+      'packages/agent/src/components/component-error',
+      'a chain of causes is one sentence: the first and the last',
+    ],
   },
 };

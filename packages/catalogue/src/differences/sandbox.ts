@@ -254,7 +254,10 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'They are set again, with the link’s new name.',
     why: 'A mesh or a VPN in the pod has its own tables.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/network/network.root', 'other tables'],
+    test: [
+      'packages/guest/src/network/network.root',
+      'routes of other tables stay when an interface is changed',
+    ],
   },
   'routes-source': {
     of: ['UpdateRoutes'],

@@ -178,7 +178,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It fails after 20 seconds with `DEADLINE_EXCEEDED`; while eight such calls hang, others fail with `RESOURCE_EXHAUSTED`.',
     why: 'A call of the host must not stop the tenant’s.',
     noticedBy: 'hosts whose disks answer later than 20 seconds',
-    test: ['packages/guest/src/hanging-host.root', ''],
+    test: ['packages/guest/src/hanging-host.root', 'so many calls hang, and then they fail at once'],
   },
   'copy-offset': {
     of: ['CopyFile'],
