@@ -207,4 +207,12 @@ export const storageDifferences: DifferenceRows = {
       'GetVolumeStats does not tell whether a path exists in a volume, a bundle or a root',
     ],
   },
+  'storage-watched-links': {
+    of: ['CreateContainer'],
+    kata: 'A watched directory is copied with all its links.',
+    ours: 'Links that leave the volume are not copied: absolute ones, and those that climb above it or climb after they went down.',
+    why: 'Kubernetes writes none, and one of the host is another file of the container.',
+    noticedBy: 'nobody',
+    test: ['packages/guest/src/storage/drivers/mirror', 'links that leave the volume are not copied'],
+  },
 };

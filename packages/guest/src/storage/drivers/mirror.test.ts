@@ -98,6 +98,46 @@ test('a dangling link is copied with its owner, and works once its target exists
   assert.equal(readFileSync(join(target, 'key'), 'utf8'), 'value');
 });
 
+test('links that leave the volume are not copied, however they are written; those of Kubernetes are', async (context) => {
+  const { source, target, from, to } = place(context);
+  mkdirSync(join(source, '..2026_12_01/inner'), { recursive: true });
+  writeFileSync(join(source, '..2026_12_01/inner/key'), 'value');
+  const links = {
+    '..data': '..2026_12_01',
+    key: '..data/inner/key',
+    here: '.',
+    '..2026_12_01/inner/up': '../../key',
+    '..2026_12_01/inner/self': '../inner/./key',
+    absolute: '/etc/passwd',
+    parent: '..',
+    above: '../other/secret',
+    'through-link': 'here/../../etc/passwd',
+    'down-and-up': '..2026_12_01/../../etc/passwd',
+    'up-later': '..data/../key',
+    '..2026_12_01/inner/far': '../../../etc/passwd',
+    '..2026_12_01/inner/slashes': '..//..//../etc/passwd',
+  };
+  for (const [name, goal] of Object.entries(links)) symlinkSync(goal, join(source, name));
+  const mirror = new Mirror();
+  await mirror.update(from, to);
+  const copied = readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isSymbolicLink())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(target.length + 1));
+  assert.deepEqual(copied.sort(), [
+    '..2026_12_01/inner/self',
+    '..2026_12_01/inner/up',
+    '..data',
+    'here',
+    'key',
+  ]);
+  assert.equal(readFileSync(join(target, 'key'), 'utf8'), 'value');
+  // One that was copied and is changed to such a link is removed.
+  rmSync(join(source, 'key'));
+  symlinkSync('/etc/passwd', join(source, 'key'));
+  await mirror.update(from, to);
+  assert.ok(!readdirSync(target).includes('key'));
+});
+
 test('sockets and other entries count towards the limit, and are not copied', async (context) => {
   const { source, target, from, to } = place(context);
   const server = createServer().listen(join(source, 'socket'));

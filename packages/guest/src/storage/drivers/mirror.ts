@@ -116,11 +116,9 @@ async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<
       const path = prefix + name;
       const kind = kindOf(stats);
       if (kind === undefined) continue;
-      found.set(path, {
-        kind,
-        stats: stateOf(stats),
-        target: kind === 'link' ? directory.readLink(name) : '',
-      });
+      const target = kind === 'link' ? directory.readLink(name) : '';
+      if (kind === 'link' && !staysBelow(target, depth)) continue;
+      found.set(path, { kind, stats: stateOf(stats), target });
       if (kind !== 'directory') bytes += stats.size;
       if (bytes > limits.bytes) throw new TooLargeToMirror(`more than ${limits.bytes} bytes`);
       if (kind !== 'directory') continue;
@@ -134,6 +132,20 @@ async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<
   };
   await visit(root, '', 0);
   return found;
+}
+
+/**
+ * Reports whether a link in a directory of this depth leads to a place of its volume, whatever other links it passes that do: it is
+ * relative, and climbs first, over directories that are none, and no further than to the volume. A link of the host that leads
+ * elsewhere would be another file of the container's root or of another volume: it is not copied. Kubernetes' own (`..data/key`)
+ * stay.
+ */
+function staysBelow(target: string, depth: number): boolean {
+  if (target.startsWith('/')) return false;
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+  const down = parts.findIndex((part) => part !== '..');
+  const climbs = down === -1 ? parts.length : down;
+  return climbs <= depth && !parts.slice(climbs).includes('..');
 }
 
 /** Returns what is compared of a file. */
