@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module';
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+import type { Worker, WorkerOptions } from 'node:worker_threads';
 
 /** A function of the C library that koffi has loaded. */
 export type CFunction = (...args: unknown[]) => unknown;
@@ -7,8 +8,12 @@ interface Koffi {
   load: (path: string | null) => { readonly func: (prototype: string) => CFunction };
 }
 
-/** Replaces a function of the C library in this process. The caller must call it before the agent loads koffi. */
+/**
+ * Replaces a function of the C library in this process, and in the threads that it starts, which are preloaded as this process is. The
+ * caller must call it before the agent loads koffi.
+ */
 export function replaceLibc(name: string, replacement: (real: CFunction) => CFunction): void {
+  preloadThreads();
   const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
   // koffi is a dependency of that package, not of this tool.
   const addon = 'koffi';
@@ -22,4 +27,23 @@ export function replaceLibc(name: string, replacement: (real: CFunction) => CFun
     };
     return { func };
   };
+}
+
+let threadsArePreloaded = false;
+
+/** Gives threads the environment and the `--import` of this process: the agent gives them neither. */
+function preloadThreads(): void {
+  if (threadsArePreloaded) return;
+  threadsArePreloaded = true;
+  const threads = createRequire(import.meta.url)('node:worker_threads') as { Worker: typeof Worker };
+  const imports = process.execArgv.flatMap((arg, index, all) =>
+    arg === '--import' ? [arg, all[index + 1] ?? ''] : arg.startsWith('--import=') ? [arg] : [],
+  );
+  const { Worker: Thread } = threads;
+  threads.Worker = class extends Thread {
+    constructor(program: string | URL, options: WorkerOptions = {}) {
+      super(program, { ...options, env: process.env, execArgv: [...(options.execArgv ?? []), ...imports] });
+    }
+  };
+  syncBuiltinESMExports();
 }
