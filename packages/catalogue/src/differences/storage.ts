@@ -162,7 +162,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'The second is refused.',
     why: 'One emptyDir is one volume.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/used-disk', ''],
+    test: ['packages/guest/src/storage/used-disk', 'a disk that the guest formats is one volume'],
   },
   'storage-watched-shared': {
     of: ['CreateContainer', 'RemoveContainer'],
@@ -170,7 +170,10 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It is followed until the last container that mounts it is removed.',
     why: 'runtime-rs sends its storage once for a pod.',
     noticedBy: 'pods whose containers share a ConfigMap',
-    test: ['packages/guest/src/volumes.root', ''],
+    test: [
+      'packages/guest/src/volumes.root',
+      'a watched volume stays until the last container that mounts it is removed',
+    ],
   },
   'storage-host-does-not-answer': {
     of: ['CreateContainer', 'CopyFile', 'GetVolumeStats'],
