@@ -2,7 +2,7 @@
 import childProcess, { type ChildProcess, type SpawnOptions } from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { type CFunction, replaceLibc } from '@kata-agent/tool-command/replace-libc';
+import { type CFunction, preloadThreads, replaceLibc } from '@kata-agent/tool-command/replace-libc';
 
 /** The call at which an agent is killed. */
 export interface KillPoint {
@@ -21,12 +21,14 @@ if (text !== undefined) arm(JSON.parse(text) as KillPoint);
 
 function arm({ call, matching, nth = 1, when }: KillPoint): void {
   const pattern = new RegExp(matching);
-  let seen = 0;
   const hit = (args: readonly unknown[]): boolean => {
     if (!pattern.test(args.map(printable).join(' '))) return false;
-    seen += 1;
+    // Calls are made in the threads of the agent, too, which share its environment.
+    const seen = Number(process.env['KILL_POINT_SEEN'] ?? 0) + 1;
+    process.env['KILL_POINT_SEEN'] = String(seen);
     return seen === nth;
   };
+  preloadThreads();
   if (call === 'spawn') armSpawn(hit, when);
   else if (['mount', 'umount2', 'unlinkat'].includes(call))
     replaceLibc(call, (real) => around(real, hit, when));

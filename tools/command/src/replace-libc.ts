@@ -1,5 +1,5 @@
 import { createRequire, syncBuiltinESMExports } from 'node:module';
-import type { Worker, WorkerOptions } from 'node:worker_threads';
+import { SHARE_ENV, type Worker, type WorkerOptions } from 'node:worker_threads';
 
 /** A function of the C library that koffi has loaded. */
 export type CFunction = (...args: unknown[]) => unknown;
@@ -31,8 +31,8 @@ export function replaceLibc(name: string, replacement: (real: CFunction) => CFun
 
 let threadsArePreloaded = false;
 
-/** Gives threads the environment and the `--import` of this process: the agent gives them neither. */
-function preloadThreads(): void {
+/** Gives threads the `--import` of this process, and shares its environment with them: the agent gives them neither. */
+export function preloadThreads(): void {
   if (threadsArePreloaded) return;
   threadsArePreloaded = true;
   const threads = createRequire(import.meta.url)('node:worker_threads') as { Worker: typeof Worker };
@@ -42,7 +42,7 @@ function preloadThreads(): void {
   const { Worker: Thread } = threads;
   threads.Worker = class extends Thread {
     constructor(program: string | URL, options: WorkerOptions = {}) {
-      super(program, { ...options, env: process.env, execArgv: [...(options.execArgv ?? []), ...imports] });
+      super(program, { ...options, env: SHARE_ENV, execArgv: [...(options.execArgv ?? []), ...imports] });
     }
   };
   syncBuiltinESMExports();
