@@ -3,10 +3,10 @@
 // device show its data; one that does not verify cannot be read (EIO). The kernel's own targets, of which dm-verity verifies each
 // block when it is read, are tested in VMs (tests/vm/devices.test.ts, tests/vm/pull-to-disk.test.ts).
 import { Buffer } from 'node:buffer';
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { replaceLibc } from '@kata-agent/tool-command/replace-libc';
+import { threadId } from 'node:worker_threads';
+import { libcFunction, replaceLibc } from '@kata-agent/tool-command/replace-libc';
 
 /** In a directory that is the agent's /dev (verityStandIn of layer-disks.ts). */
 const log = process.env['VERITY_TABLES'];
@@ -56,11 +56,30 @@ if (log !== undefined) {
     }
     if (command === Command.Remove) {
       fs.rmSync(`/dev/dm-${device.minor}`, { force: true });
-      if (device.loop !== undefined) execFileSync('losetup', ['--detach', device.loop]);
+      if (device.loop !== undefined) run('losetup', '--detach', device.loop);
       fs.rmSync(stateOf(name));
     }
     return 0;
   });
+}
+
+/**
+ * Runs a program and returns its output. By system(3), since this is a thread of the agent, whose main thread waits for each child that
+ * Node.js has not started there; then system(3) returns without the exit code, which is read from a file.
+ */
+function run(...command: readonly string[]): string {
+  const output = `/dev/output-${process.pid}-${threadId}`;
+  const words = command.map((word) => `'${word}'`).join(' ');
+  libcFunction('int system(const char *command)')(
+    `${words} > ${output} 2>/dev/null; echo $? > ${output}.code`,
+  );
+  const [text, code] = [output, `${output}.code`].map((file) => {
+    const content = fs.readFileSync(file, 'utf8');
+    fs.rmSync(file);
+    return content;
+  });
+  if (code !== '0\n') throw new Error(`${words} ended with ${code}`);
+  return text ?? '';
 }
 
 function freeMinor(): number {
@@ -78,11 +97,11 @@ function save(name: string, device: Mapped): void {
 /** Makes the node of a device a loop device that shows the beginning of a disk. */
 function showDisk(device: Mapped, number: string, options: readonly string[]): void {
   const below = `/dev/below-${device.minor}`;
-  execFileSync('mknod', [below, 'b', ...number.split(':')]);
+  run('mknod', below, 'b', ...number.split(':'));
   const show = ['--find', '--show', ...options, `--sizelimit=${device.size}`, below];
-  device.loop = execFileSync('losetup', show, { encoding: 'utf8' }).trim();
+  device.loop = run('losetup', ...show).trim();
   fs.rmSync(below);
-  execFileSync('cp', ['-a', device.loop, `/dev/dm-${device.minor}`]);
+  run('cp', '-a', device.loop, `/dev/dm-${device.minor}`);
 }
 
 function activate(device: Mapped): void {
@@ -90,23 +109,20 @@ function activate(device: Mapped): void {
     device.table.split(' ');
   const node = `/dev/dm-${device.minor}`;
   const disk = `/dev/below-${device.minor}`;
-  execFileSync('mknod', [disk, 'b', ...(data ?? '').split(':')]);
+  run('mknod', disk, 'b', ...(data ?? '').split(':'));
   try {
-    execFileSync(
+    run(
       'veritysetup',
-      [
-        'verify',
-        '--no-superblock',
-        `--format=${format}`,
-        `--data-blocks=${blocks}`,
-        `--hash=${algorithm}`,
-        `--salt=${salt}`,
-        `--hash-offset=${Number(firstHashBlock) * 4096}`,
-        disk,
-        disk,
-        rootHash ?? '',
-      ],
-      { stdio: 'ignore' },
+      'verify',
+      '--no-superblock',
+      `--format=${format}`,
+      `--data-blocks=${blocks}`,
+      `--hash=${algorithm}`,
+      `--salt=${salt}`,
+      `--hash-offset=${Number(firstHashBlock) * 4096}`,
+      disk,
+      disk,
+      rootHash ?? '',
     );
   } catch {
     // Reading there fails with EIO: no page is mapped at address 0.

@@ -14,10 +14,7 @@ interface Koffi {
  */
 export function replaceLibc(name: string, replacement: (real: CFunction) => CFunction): void {
   preloadThreads();
-  const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
-  // koffi is a dependency of that package, not of this tool.
-  const addon = 'koffi';
-  const koffi = require(addon) as Koffi;
+  const koffi = loadKoffi();
   const load = koffi.load;
   koffi.load = (path) => {
     const library = load(path);
@@ -27,6 +24,18 @@ export function replaceLibc(name: string, replacement: (real: CFunction) => CFun
     };
     return { func };
   };
+}
+
+/** Returns a function of the C library. */
+export function libcFunction(prototype: string): CFunction {
+  return loadKoffi().load(null).func(prototype);
+}
+
+function loadKoffi(): Koffi {
+  const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
+  // koffi is a dependency of that package, not of this tool.
+  const addon = 'koffi';
+  return require(addon) as Koffi;
 }
 
 let threadsArePreloaded = false;
