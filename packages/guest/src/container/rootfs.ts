@@ -11,6 +11,7 @@ import type { HostMedia } from '../media/host-media.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { UndoStack } from './undo-stack.js';
 import { makeWritableLayer } from './writable-layer.js';
+import { refuseFlawedRuntime } from '../source/refuse-flawed-runtime.js';
 
 interface RootRequest {
   readonly id: string;
@@ -53,27 +54,6 @@ export async function placeRootfs(
     source.descriptor.close();
   }
   return rootfs;
-}
-
-/** File systems whose files the host can change at any time: virtiofs (FUSE) and 9p. */
-const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
-
-/** Refuses a root on a share of the host with a runtime that is vulnerable to a root that changes meanwhile (S12). */
-async function refuseFlawedRuntime(
-  source: OpenSource,
-  { access, capabilities, log, media }: Pick<GuestContext, 'access' | 'capabilities' | 'log' | 'media'>,
-): Promise<void> {
-  const { flaws } = await capabilities();
-  if (flaws.length === 0) return;
-  const type = await media.run('fileSystemType', {}, [source.descriptor.fd]);
-  if (!shares.has(type)) return;
-  const what = `the root ${source.path} is on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
-  if (access.privileged === 'allow') log('warn', what);
-  else
-    throw new GuestError(
-      'precondition',
-      `${what}; help: install a release with the fixes (docs/reference/oci-runtimes.md), or provide the root as a disk`,
-    );
 }
 
 /** Mounts an overlay for the container's writes, so that the root itself stays unchanged. */

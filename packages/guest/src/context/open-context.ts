@@ -92,7 +92,9 @@ export function openContext(options: GuestOptions): GuestContext {
     const sharedStore = options.images?.sharedStore;
     const media = options.media ?? new MediaThreads({ syscalls, log });
     const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
-    let capabilities: Promise<Capabilities> | undefined;
+    let read: Promise<Capabilities> | undefined;
+    const capabilities = (): Promise<Capabilities> =>
+      (read ??= readCapabilities(runtime, paths, options.systemd ?? false, log));
     return {
       syscalls,
       media,
@@ -116,7 +118,7 @@ export function openContext(options: GuestOptions): GuestContext {
       reaper,
       runtime,
       commands: new RuntimeCommands(runtime.known.name),
-      capabilities: () => (capabilities ??= readCapabilities(runtime, paths, options.systemd ?? false, log)),
+      capabilities,
       ancestors,
       cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
       oom: new OomWatch(syscalls),
@@ -137,6 +139,7 @@ export function openContext(options: GuestOptions): GuestContext {
           media,
           paths,
           access,
+          capabilities,
           devices,
           disks,
           tools,

@@ -36,6 +36,7 @@ function table(kata: string) {
     media: directMedia(syscalls),
     paths,
     access: openAccess,
+    capabilities: () => Promise.resolve({ flaws: [] }),
     log,
     dataHub: undefined,
     verifiedLayers: false,

@@ -4,6 +4,7 @@ import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
 import { closedAccess } from '../../context/guest-access.js';
 import type { OpenSource } from '../../source/open-source.js';
+import { refuseFlawedRuntime } from '../../source/refuse-flawed-runtime.js';
 import { sourcePlace } from '../../source/source-place.js';
 import type { Storage } from '../../request/actions.js';
 import { kernelOptions, makeParents, mountAt, removeBelow } from '../mount-point.js';
@@ -67,6 +68,7 @@ async function openLayers(word: string, layers: OpenSource[], context: StorageCo
   for (const path of paths) {
     const layer = await context.open(path, name, name === 'lowerdir' ? 'layer' : 'own');
     layers.push(layer);
+    await refuseFlawedRuntime(layer, context);
     if (!layer.isDirectory)
       throw new GuestError('invalid', `${name} ${JSON.stringify(path)} is not a directory`);
     if (name !== 'lowerdir' && layer.kind !== 'kata')

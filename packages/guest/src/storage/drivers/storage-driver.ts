@@ -10,6 +10,7 @@ import type { GuestLog, GuestPaths } from '../../context/guest-options.js';
 import type { OpenSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/other-containers.js';
 import type { HostMedia } from '../../media/host-media.js';
+import type { Capabilities } from '../../spec/capabilities.js';
 import type { Tools } from '../../tool/tools.js';
 
 /** The owner of a storage: the whole sandbox, or one container with its bundle. */
@@ -29,6 +30,7 @@ export interface StorageEnvironment {
   readonly media: HostMedia;
   readonly paths: GuestPaths;
   readonly access: GuestAccess;
+  readonly capabilities: () => Promise<Pick<Capabilities, 'flaws'>>;
   readonly devices: DeviceWatch;
   readonly disks: Disks;
   readonly tools: Tools;

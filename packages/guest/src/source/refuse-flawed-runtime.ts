@@ -1,0 +1,40 @@
+import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestLog } from '../context/guest-options.js';
+import { GuestError } from '../error/guest-error.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { Capabilities } from '../spec/capabilities.js';
+import type { OpenSource } from './open-source.js';
+
+/** File systems whose files the host can change at any time: virtiofs (FUSE) and 9p. */
+const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
+
+/**
+ * Refuses a root, or a layer of one, on a share of the host with a runtime that is vulnerable to a root that changes meanwhile (S12). An
+ * overlay has its own file system type: its layers are checked when it is mounted, so that each layer of a root was.
+ */
+export async function refuseFlawedRuntime(
+  source: OpenSource,
+  {
+    access,
+    capabilities,
+    log,
+    media,
+  }: {
+    readonly access: GuestAccess;
+    readonly capabilities: () => Promise<Pick<Capabilities, 'flaws'>>;
+    readonly log: GuestLog;
+    readonly media: HostMedia;
+  },
+): Promise<void> {
+  const { flaws } = await capabilities();
+  if (flaws.length === 0) return;
+  const type = await media.run('fileSystemType', {}, [source.descriptor.fd]);
+  if (!shares.has(type)) return;
+  const what = `the root ${source.path} is on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
+  if (access.privileged === 'allow') log('warn', what);
+  else
+    throw new GuestError(
+      'precondition',
+      `${what}; help: install a release with the fixes (docs/reference/oci-runtimes.md), or provide the root as a disk`,
+    );
+}
