@@ -278,7 +278,7 @@ test('limits and rules count containers that are being created', { skip }, async
   try {
     const made = createContainer(pod.guest, { id, execId: id, spec, storages: [], sandboxPidns: false });
     await held.reached(id, made);
-    assert.deepEqual(pod.guest.containerStatus(id), { state: 'created', annotations });
+    assert.deepEqual(pod.guest.containerStatus(id), { state: 'created', annotations, mounts: [] });
     assert.deepEqual(pod.guest.sandboxStatus.containers, [id]);
     await assert.rejects(
       createContainer(pod.guest, { id: other, execId: other, spec, storages: [], sandboxPidns: false }),
