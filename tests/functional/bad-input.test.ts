@@ -44,11 +44,15 @@ const mayAnswer: ReadonlySet<string> = new Set([
   'ListRoutes',
   'MemAgentCompactSet',
   'MemAgentMemcgSet',
+  // Without addresses, as with Kata's agent.
+  'MemHotplugByProbe',
   'OnlineCPUMem',
   'RemoveStaleVirtiofsShareMounts',
   'ReseedRandomDev',
   'SetIPTables',
   'SetPolicy',
+  // Without resources, as with Kata's agent.
+  'UpdateContainer',
   'UpdateEphemeralMounts',
   'UpdateRoutes',
 ]);
