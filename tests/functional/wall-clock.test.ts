@@ -24,7 +24,7 @@ const readers: Readonly<Record<string, string>> = {
     'when certificates and collateral are judged; not in the guest',
   'packages/ctl/src/connection/require-attested.ts': 'the same',
   'packages/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
-  'packages/guest/src/storage/remove-tree.ts': 'a file name',
+  'packages/guest/src/storage/aside-name.ts': 'a file name',
 };
 
 test('no timeout is measured by the wall clock (S16)', () => {
