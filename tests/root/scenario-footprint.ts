@@ -60,10 +60,22 @@ function namespacesOf(pid: number): readonly string[] {
   return [...new Set(held)].filter((name) => !own.has(name) && !/^(pipe|socket):/.test(name)).sort();
 }
 
+/** Without those of event loops: each thread for the host's media has one, and such threads come and go. */
 function descriptorsOf(pid: number): readonly string[] {
-  return links(`/proc/${pid}/fd`)
+  const targets = links(`/proc/${pid}/fd`)
     .map((target) => target.replace(/^(pipe|socket):\[\d+\]$/, '$1'))
     .sort();
+  const loops = targets.filter((target) => target === 'anon_inode:[eventpoll]').length;
+  const left = new Map([
+    ['anon_inode:[eventpoll]', loops],
+    ['anon_inode:[eventfd]', loops],
+    ['pipe', 2 * loops],
+  ]);
+  return targets.filter((target) => {
+    const count = left.get(target) ?? 0;
+    left.set(target, count - 1);
+    return count <= 0;
+  });
 }
 
 /** Returns the targets of the links in a directory of /proc; empty if the process has ended. */
