@@ -55,10 +55,13 @@ export class FairQueue {
     for (;;) {
       const next = [...this.#waiting].find(([, { starts }]) => starts.length > 0);
       if (next === undefined) break;
-      const [key, own] = next;
-      await own.starts.shift()?.();
-      // Its turn is over, until the others had theirs.
-      if (this.#waiting.delete(key)) this.#waiting.set(key, own);
+      const [key, { starts }] = next;
+      await starts.shift()?.();
+      // Its turn is over, until the others had theirs. The key may have ended meanwhile, and begun anew.
+      const own = this.#waiting.get(key);
+      if (own === undefined) continue;
+      this.#waiting.delete(key);
+      this.#waiting.set(key, own);
     }
     this.#isRunning = false;
   }

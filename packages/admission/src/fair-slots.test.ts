@@ -92,3 +92,12 @@ test('keys take turns, the first one goes before, and failures end nothing', asy
   await end();
   assert.equal(await again, 'a5');
 });
+
+test('work that begins as the last of its key ends is run', async () => {
+  const queue = new FairQueue(1);
+  const run = (value: string): Promise<string> =>
+    queue.run('a', () => Promise.resolve(value)) ?? assert.fail('refused');
+  const second = run('first').then(() => run('second'));
+  const late = new Promise((resolve) => setTimeout(resolve, 1_000, 'late').unref());
+  assert.equal(await Promise.race([second, late]), 'second');
+});
