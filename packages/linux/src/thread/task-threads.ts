@@ -8,8 +8,8 @@ export class TaskFailure extends Error {
   /** `late`: it made no progress within its time limit; `full`: too many others hang; `thread`: its thread ended. */
   readonly reason: 'late' | 'full' | 'thread';
 
-  constructor(reason: TaskFailure['reason'], message: string) {
-    super(message);
+  constructor(reason: TaskFailure['reason'], message: string, options?: ErrorOptions) {
+    super(message, options);
     this.reason = reason;
   }
 }
@@ -95,14 +95,10 @@ export class TaskThreads {
    * @throws TaskFailure, or the task's error.
    */
   run(name: string, args: unknown, lent: readonly number[] = []): Promise<unknown> {
-    if (this.hanging >= this.#options.limits.hanging)
-      return Promise.reject(
-        new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`),
-      );
+    if (this.hanging >= this.#options.limits.hanging) return Promise.reject(this.#full());
     return new Promise((resolve, reject) => {
-      const { syscalls } = this.#options;
       const id = (this.#count += 1);
-      this.#queue.push({ id, name, args, lent: lent.map((fd) => syscalls.duplicate(fd)), resolve, reject });
+      this.#queue.push({ id, name, args, lent: this.#duplicates(lent), resolve, reject });
       this.#next();
     });
   }
@@ -118,9 +114,22 @@ export class TaskThreads {
     await Promise.all(this.#idle.splice(0).map((each) => each.end()));
   }
 
+  /** Returns duplicates of all descriptors, or throws and leaves none. */
+  #duplicates(lent: readonly number[]): number[] {
+    const { syscalls } = this.#options;
+    const duplicates: number[] = [];
+    try {
+      for (const fd of lent) duplicates.push(syscalls.duplicate(fd));
+    } catch (error) {
+      for (const fd of duplicates) syscalls.close(fd);
+      throw error;
+    }
+    return duplicates;
+  }
+
   #next(): void {
     const { limits } = this.#options;
-    if (this.#queue.length > 0 && this.hanging >= limits.hanging) this.#refuseQueued();
+    if (this.#queue.length > 0 && this.hanging >= limits.hanging) this.#refuseQueued(this.#full());
     const running = this.#busy.size - this.hanging;
     if (this.#queue.length === 0 || running >= limits.running) return;
     const thread = this.#idle.pop();
@@ -135,17 +144,31 @@ export class TaskThreads {
     this.#next();
   }
 
-  #refuseQueued(): void {
+  #full(): TaskFailure {
+    return new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`);
+  }
+
+  #refuseQueued(failure: TaskFailure): void {
     for (const job of this.#queue.splice(0)) {
       for (const fd of job.lent) this.#options.syscalls.close(fd);
-      job.reject(
-        new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`),
-      );
+      job.reject(failure);
     }
   }
 
   #start(): void {
     this.#starting += 1;
+    try {
+      this.#startThread();
+    } catch (error) {
+      // The kernel has no thread for it, or its program is missing.
+      this.#starting -= 1;
+      for (const resolve of this.#prepared.splice(0)) resolve();
+      const others = this.threads - this.hanging;
+      if (others === 0) this.#refuseQueued(notStarted({ cause: error }));
+    }
+  }
+
+  #startThread(): void {
     const thread: TaskThread = new TaskThread(this.#options, {
       ready: () => {
         this.#starting -= 1;
@@ -167,11 +190,7 @@ export class TaskThreads {
         const at = this.#idle.indexOf(thread);
         if (at >= 0) this.#idle.splice(at, 1);
         // Without a thread that starts, what is queued would wait for ever.
-        if (!wasReady)
-          for (const job of this.#queue.splice(0)) {
-            for (const fd of job.lent) this.#options.syscalls.close(fd);
-            job.reject(new TaskFailure('thread', 'the thread for files of the host cannot be started'));
-          }
+        if (!wasReady) this.#refuseQueued(notStarted());
         this.#next();
       },
     });
@@ -184,6 +203,10 @@ export class TaskThreads {
       if (this.#idle.length > 1) void this.#idle.shift()?.end();
     }, idleMilliseconds).unref();
   }
+}
+
+function notStarted(options?: ErrorOptions): TaskFailure {
+  return new TaskFailure('thread', 'the thread for files of the host cannot be started', options);
 }
 
 interface ThreadEvents {
