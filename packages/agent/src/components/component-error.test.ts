@@ -34,9 +34,13 @@ test('nothing that the component quotes is left', () => {
     `Get Resource failed: https://user:${secret}@broker.example/x`,
     `Get Resource failed: https://broker.example/x?token=${secret}`,
     `Unseal Secret failed: "${secret}`,
+    `Unseal Secret failed: got "a\\"b hidden words", expected a map`,
+    `Unseal Secret failed: got "a\\" hidden words`,
+    `Unseal Secret failed: {"key":"}hidden words"}`,
+    `Unseal Secret failed: {"key":"a\\"}hidden words"}`,
   ]) {
     const shown = componentError(text);
-    assert.ok(!shown.includes(secret), shown);
+    assert.ok(!shown.includes(secret) && !shown.includes('hidden'), shown);
     assert.match(shown, /^(?:Unseal Secret|Get Resource) failed/);
   }
   assert.ok(componentError('word '.repeat(1_000)).length <= 300);

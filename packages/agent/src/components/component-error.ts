@@ -14,7 +14,7 @@ const maxWord = 72;
 export function componentError(text: string): string {
   const plain = withoutJson(withoutEscapes(text))
     .replace(/\[(?:CDH|AA|ERROR|INFO|WARN)[^\]]*\]\s*:?/gi, ' ')
-    .replace(/"[^"]*"|\u201c[^\u201d]*\u201d|`[^`]*`|(?<=[\s:(=])'[^']*'/g, '…')
+    .replace(/"(?:[^"\\]|\\[^])*(?:"|$)|\u201c[^\u201d]*\u201d|`[^`]*`|(?<=[\s:(=])'[^']*'/g, '…')
     .replace(/\/\/[^/@\s]*@/g, '//…@')
     .replace(/\?\S*/g, '');
   const causes = plain
@@ -50,9 +50,15 @@ function withoutJson(text: string): string {
   let result = '';
   let depth = 0;
   let begin = 0;
+  let isQuoted = false;
   for (let index = 0; index < text.length; index += 1) {
     const character = text.charAt(index);
-    if (character === '{') {
+    if (isQuoted) {
+      // A brace in a string ends no object, and an escaped quotation mark no string.
+      if (character === '\\') index += 1;
+      else if (character === '"') isQuoted = false;
+    } else if (depth > 0 && character === '"') isQuoted = true;
+    else if (character === '{') {
       if (depth === 0) begin = index;
       depth += 1;
     } else if (character === '}' && depth > 0) {
