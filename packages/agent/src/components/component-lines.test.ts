@@ -59,6 +59,17 @@ test('a banner is one record without its drawing, a chain of causes is one, and 
   );
 });
 
+test('lines that continue a record without end are written, each', () => {
+  const written: string[] = [];
+  const records = new ComponentRecords((level, text) => written.push(`${level} ${text}`));
+  records.add('2026-11-30T10:00:00.1Z  WARN x: begin');
+  for (let number = 100; number < 2_000; number += 1) records.add(`line ${number}`);
+  assert.ok(written.length > 0, 'it waits for the end');
+  records.flush();
+  assert.ok(written.every((text) => text.startsWith('warn ') && text.length < 4_200));
+  assert.equal(written.join(' ').match(/line \d+/g)?.length, 1_900);
+});
+
 test('no escape and no control character is left', () => {
   const escapes = [
     '\x1b[1;31m',

@@ -6,6 +6,8 @@ import type { Log, LogLevel } from '../startup/log.js';
 const maxRecord = 4_096;
 /** How long a record waits for lines that continue it, in ms. */
 const quietMs = 100;
+/** Between the lines of a record. */
+const separator = ' | ';
 
 /** The beginning of a record of Rust's `tracing` and `env_logger`: time in brackets or not, level. */
 const head = /^\[?\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)?\s+(TRACE|DEBUG|INFO|WARN|ERROR)\b\s*(.*)$/;
@@ -24,6 +26,8 @@ const levels: Readonly<Record<string, LogLevel>> = {
 interface ComponentRecord {
   readonly level: LogLevel;
   readonly lines: string[];
+  /** Of all lines, as they are written. */
+  length: number;
 }
 
 /** Removes escape sequences of terminals (ECMA-48: CSI, OSC and two-character ones) and other control characters. */
@@ -56,7 +60,13 @@ export class ComponentRecords {
     if (word !== undefined) this.#begin(levels[word] ?? 'info', text.replace(/^\s*(\S+\])\s*/, '$1 '));
     else if (fault.test(plain)) this.#begin('error', plain);
     else if (this.#open === undefined) this.#begin('info', plain);
-    else this.#open.lines.push(plain);
+    else if (this.#open.length + separator.length + plain.length <= maxRecord) {
+      this.#open.lines.push(plain);
+      this.#open.length += separator.length + plain.length;
+    } else {
+      // A component that is never quiet would fill the memory.
+      this.#begin(this.#open.level, plain);
+    }
   }
 
   /** Writes the open record. */
@@ -68,13 +78,13 @@ export class ComponentRecords {
     const text = record.lines
       .map((line) => line.trim().replace(/\s+/g, ' '))
       .filter((line) => /[\p{L}\d]{3}/u.test(line))
-      .join(' | ');
+      .join(separator);
     if (text !== '') this.#write(record.level, text.slice(0, maxRecord));
   }
 
   #begin(level: LogLevel, line: string): void {
     this.flush();
-    this.#open = { level, lines: [line] };
+    this.#open = { level, lines: [line], length: line.length };
   }
 }
 
