@@ -39,7 +39,12 @@ before(async () => {
     limits: { running: 1, hanging, slowMilliseconds: 50, milliseconds: 400 },
   });
   await media.prepare();
-  real = await RealGuest.open({ media });
+  const place = { kind: 'file', path: '/data/hangs-secret' } as const;
+  real = await RealGuest.open({
+    media,
+    dataHub: { unsealSecret: () => Promise.reject(new Error()), secureMount: () => Promise.resolve() },
+    secrets: [{ container: 'db', place, resource: 'kbs:///a/b/c' }],
+  });
   directory = mkdtempSync(join(tmpdir(), 'kata-host-'));
   writeFileSync(join(directory, 'content'), '');
   truncateSync(join(directory, 'content'), 32 * 1024 * 1024);
@@ -60,10 +65,10 @@ after(async () => {
 const volume = (name: string): string => join(real.kata, 'shared/containers', name);
 
 /** Creates a container with a volume of the share. */
-const withVolume = (name: string): Promise<string> => {
+const withVolume = (name: string, annotations: Readonly<Record<string, string>> = {}): Promise<string> => {
   const spec = real.spec(['true']);
   const mount = { destination: '/data', type: 'bind', source: volume(name), options: ['rbind'] };
-  return real.run(['true'], { spec: { ...spec, mounts: [...(spec.mounts ?? []), mount] } });
+  return real.run(['true'], { spec: { ...spec, annotations, mounts: [...(spec.mounts ?? []), mount] } });
 };
 
 /** Reports whether something waits still, after all that is ready has run. */
@@ -122,6 +127,19 @@ for (const [what, call] of [
     assert.deepEqual(await traces(), before);
     assert.equal(media.hanging, 0);
   });
+
+test('sealed secrets in a volume that the host does not answer for fail their own call alone', {
+  skip,
+}, async () => {
+  const before = await traces();
+  share.hold();
+  const failed = assert.rejects(withVolume('plain', { name: 'db' }), late);
+  assert.ok(await waits(failed), 'it waits');
+  await another();
+  await failed;
+  share.answer();
+  assert.deepEqual(await traces(), before);
+});
 
 test('so many calls hang, and then they fail at once, until the host answers again', { skip }, async () => {
   const before = await traces();

@@ -1,11 +1,10 @@
-import { Directory, type Syscalls } from '@kata-agent/linux';
+import type { HostMedia } from '../media/host-media.js';
 import type { MemoryCopies } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
 import { sharedPath } from '../source/shared-directory.js';
 import { writeContent } from '../source/write-content.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
-import { beginsSealed, hasSealedFile } from './sealed-files.js';
 import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';
 import type { Permit, SecretPermits } from './secret-permits.js';
 import { copyUnsealed, unsealedContent } from './unsealed-copy.js';
@@ -19,7 +18,7 @@ export interface SecretParts {
   readonly permits: SecretPermits;
   readonly copies: MemoryCopies;
   readonly paths: { readonly kata: string; readonly proc: string };
-  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -62,20 +61,17 @@ export class SecretVolumes {
     files: ReadonlyMap<string, Permit> | undefined,
     named: string,
   ): Promise<OpenSource['descriptor'] | undefined> {
-    const { hub, copies, paths, syscalls, signal } = this.#parts;
+    const { hub, copies, paths, media, signal } = this.#parts;
     if (files?.size === 0) return undefined;
-    const volume = Directory.open(syscalls, `/proc/self/fd/${source.descriptor.fd}`);
-    try {
-      const below = files === undefined ? undefined : [...files.keys()].filter((path) => path !== '');
-      if (!(await hasSealedFile(volume, below))) return undefined;
-      refuseSwap(paths.proc);
-      return await copies.add('32m', async (copy) => {
-        await copyUnsealed(volume, copy, { syscalls, hub, signal, named, files });
-        return undefined;
-      });
-    } finally {
-      volume.close();
-    }
+    const below = files === undefined ? undefined : [...files.keys()].filter((path) => path !== '');
+    const volume = [source.descriptor.fd];
+    if (!(await media.run('hasSealedFile', { paths: below }, volume))) return undefined;
+    refuseSwap(paths.proc);
+    const entries = await media.run('readVolume', { named }, volume);
+    return await copies.add('32m', async (copy) => {
+      await copyUnsealed(entries, copy, { hub, signal, named, files });
+      return undefined;
+    });
   }
 
   /** A file that is mounted itself (`subPath`), which Kata's agent does not look into. */
@@ -84,10 +80,12 @@ export class SecretVolumes {
     permit: Permit | undefined,
     named: string,
   ): Promise<OpenSource['descriptor'] | undefined> {
-    const { hub, copies, paths, signal } = this.#parts;
-    if (permit === undefined || !(await beginsSealed(descriptor))) return undefined;
+    const { hub, copies, paths, media, signal } = this.#parts;
+    const file = [descriptor.fd];
+    if (permit === undefined || !(await media.run('beginsSealed', {}, file))) return undefined;
     refuseSwap(paths.proc);
-    const content = await unsealedContent(descriptor, permit, { hub, signal, named, limit: maxSealedBytes });
+    const sealed = await media.run('readContent', { limit: maxSealedBytes, named }, file);
+    const content = await unsealedContent(sealed, permit, { hub, signal, named });
     return copies.add('2m', (copy) => {
       writeContent(copy, 'secret', content);
       return Promise.resolve('secret');

@@ -198,7 +198,7 @@ async function build(
     made,
     places,
     throughStorages: (source) => context.storages.throughStorages(source),
-    secrets: await loadSecretVolumes(dataHub, { permits, copies, paths, syscalls, signal }),
+    secrets: await loadSecretVolumes(dataHub, { permits, copies, paths, media, signal }),
   });
 
   const rootfs =

@@ -13,6 +13,7 @@ import {
   type TaskTools,
   unmountTree,
 } from '@kata-agent/linux';
+import { beginsSealed, hasSealedFile, readVolume } from '../confidential/sealed-files.js';
 import { checkAccountFiles } from '../container/account-files.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
@@ -22,7 +23,7 @@ import { volumeStats } from '../resource/volume-stats.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { openSource } from '../source/open-source.js';
-import { readContentHere } from '../source/read-content-here.js';
+import { readContent } from '../source/read-content.js';
 import { copyFileHere } from '../storage/copy-file-here.js';
 import { Mirror, stateOf } from '../storage/drivers/mirror.js';
 import { MirroredFile } from '../storage/drivers/mirrored-file.js';
@@ -55,7 +56,12 @@ export const mediaTasks: MediaTasks = {
     discard: ({ fd }, syscalls) => syscalls.close(fd),
   },
   fileSystemType: { run: (_, tools) => statfsSync(`/proc/self/fd/${lentAt(tools, 0).fd}`).type },
-  readContent: { run: ({ limit, named }, tools) => readContentHere(lentAt(tools, 0), limit, named) },
+  readContent: { run: ({ limit, named }, tools) => readContent(lentAt(tools, 0), limit, named) },
+  beginsSealed: { run: (_, tools) => beginsSealed(lentAt(tools, 0)) },
+  hasSealedFile: { run: ({ paths }, tools) => onBase(tools, (volume) => hasSealedFile(volume, paths)) },
+  readVolume: {
+    run: ({ named }, tools) => onBase(tools, (volume) => readVolume(volume, { ...tools, named })),
+  },
   attributesOf: { run: (_, tools) => stateOf(fstatSync(lentAt(tools, 0).fd)) },
   checkKernelPlaces: { run: ({ rootfs, path }, { syscalls }) => checkKernelPlaces(rootfs, path, syscalls) },
   hasRegularFile: { run: ({ rootfs, path }, { syscalls }) => hasRegularFile(rootfs, path, syscalls) },
@@ -255,7 +261,7 @@ function directoryOf(tools: TaskTools, index: number): Directory {
   return Directory.of(tools.syscalls, lentAt(tools, index).duplicate());
 }
 
-/** Runs a function with Kata's directory, which is lent. */
+/** Runs a function with Kata's directory or another one, which is lent. */
 function onBase<Result>(tools: TaskTools, use: (base: Directory) => Result): Result {
   const base = directoryOf(tools, 0);
   try {

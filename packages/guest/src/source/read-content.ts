@@ -1,14 +1,14 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Descriptor } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 
 /** A FIFO does not block. */
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+const chunkBytes = 64 * 1024;
 
 /** A file that was read, with what its copy gets. */
 export interface Content {
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly uid: number;
   readonly gid: number;
   /** Permission bits. */
@@ -16,40 +16,41 @@ export interface Content {
 }
 
 /**
- * Reads a regular file once, in a thread, so that a share of the host that does not answer delays this call alone.
+ * Reads a regular file once, in the calling thread.
  *
  * @param place a descriptor with O_PATH, which stays open
  * @param named for errors
  * @throws GuestError `refused` if it is no regular file, `exhausted` if it has more than `limit` bytes.
  */
-export async function readContent(place: Descriptor, limit: number, named: string): Promise<Content> {
-  const file = await open(`/proc/self/fd/${place.fd}`, readFlags);
+export function readContent(place: Descriptor, limit: number, named: string): Content {
+  const file = openSync(`/proc/self/fd/${place.fd}`, readFlags);
   try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new GuestError('refused', `${named} is not a regular file`);
+    const { uid, gid, mode } = fstatSync(file);
+    if ((mode & constants.S_IFMT) !== constants.S_IFREG)
+      throw new GuestError('refused', `${named} is not a regular file`);
+    const chunk = Buffer.allocUnsafe(chunkBytes);
     const chunks: Buffer[] = [];
     let length = 0;
     for (;;) {
-      const chunk = Buffer.allocUnsafe(64 * 1024);
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, length);
-      if (bytesRead === 0) break;
-      length += bytesRead;
+      const read = readSync(file, chunk, 0, chunk.length, length);
+      if (read === 0) break;
+      length += read;
       if (length > limit) throw new GuestError('exhausted', `${named} has more than ${limit} bytes`);
-      chunks.push(chunk.subarray(0, bytesRead));
+      chunks.push(Buffer.from(chunk.subarray(0, read)));
     }
-    return { bytes: Buffer.concat(chunks), uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o777 };
+    return { bytes: Buffer.concat(chunks), uid, gid, mode: mode & 0o777 };
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
-/** Returns at most the first bytes of a regular file, read in a thread. */
-export async function readPrefix(place: Descriptor, length: number): Promise<Buffer> {
-  const file = await open(`/proc/self/fd/${place.fd}`, readFlags);
+/** Returns at most the first bytes of a regular file, read in the calling thread. */
+export function readPrefix(place: Descriptor, length: number): Buffer {
+  const file = openSync(`/proc/self/fd/${place.fd}`, readFlags);
   try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
-    return buffer.subarray(0, bytesRead);
+    const prefix = Buffer.alloc(length);
+    return prefix.subarray(0, readSync(file, prefix, 0, length, 0));
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
