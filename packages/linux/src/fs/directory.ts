@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import { chmodSync, chownSync, fstatSync, opendirSync, readlinkSync, type Stats } from 'node:fs';
-import { opendir } from 'node:fs/promises';
 import { At, Open, Resolve } from '../syscalls/constants.js';
 import { Descriptor } from './descriptor.js';
 import { type RemoveOptions, removeTree } from './remove-tree.js';
@@ -147,26 +146,9 @@ export class Directory {
   }
 
   /**
-   * Returns the first names in this directory, at most `limit`, as bytes, since they need not be UTF-8. The directory
-   * is read piecewise in a thread: the time does not depend on its size, and a slow filesystem does not block the event
-   * loop.
+   * Returns the first names in this directory, at most `limit`, as bytes, since they need not be UTF-8. The directory is read
+   * piecewise, in the calling thread: the time does not depend on its size.
    */
-  async firstNames(limit: number): Promise<readonly Buffer[]> {
-    const entries = await opendir(this.path, { encoding: 'latin1', bufferSize: Math.max(limit, 1) });
-    try {
-      const names: Buffer[] = [];
-      while (names.length < limit) {
-        const entry = await entries.read();
-        if (entry === null) break;
-        names.push(Buffer.from(entry.name, 'latin1'));
-      }
-      return names;
-    } finally {
-      await entries.close();
-    }
-  }
-
-  /** Does the same as `firstNames` in the calling thread. */
   firstNamesHere(limit: number): readonly Buffer[] {
     const entries = opendirSync(this.path, { encoding: 'latin1', bufferSize: Math.max(limit, 1) });
     try {
