@@ -25,7 +25,8 @@ import { hasCode } from '../syscalls/syscall-error.js';
  * - sysfs: attributes that ask the device (`config` and `vpd` of PCI, `speed` of an interface, `serial` of a disk);
  * - pipes, sockets and terminals.
  *
- * Such files are read in the thread pool or in a process, with a deadline.
+ * Such files are read by a task in a thread of its own (`TaskThreads`) or in a process, with a deadline. The thread pool of Node.js is
+ * for files of the first list that can be expensive: whatever waits there occupies one of four threads for all.
  */
 export function readKernelFile(path: string): string {
   const fd = openKernelFile(path);

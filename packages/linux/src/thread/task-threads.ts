@@ -330,7 +330,8 @@ class TaskThread {
   #returned(failure: string | undefined): void {
     const job = this.#abandoned;
     this.#abandoned = undefined;
-    const left = failure === undefined ? 'nothing of it is left' : `it could not be undone: ${failure}`;
+    const left =
+      failure === undefined ? 'its result is released' : `its result could not be released: ${failure}`;
     if (job !== undefined) this.#options.report(`${job.name}: the host answered late; ${left}`);
     this.#events.done();
   }
