@@ -179,6 +179,25 @@ test('a disk that the host does not answer for fails its own call alone, and lea
   }
 });
 
+test('nothing is mounted where a mount may still come late, which is released', { skip }, async () => {
+  const target = join(directory, 'target');
+  mkdirSync(target);
+  const bind = (source: string): Promise<unknown> =>
+    media.run('mount', { source: volume(source), target, type: 'bind', options: ['bind'] });
+  const before = await traces();
+  share.hold();
+  await assert.rejects(bind('hangs-mount'), late);
+  await assert.rejects(bind('plain'), {
+    kind: 'exhausted',
+    message: /^an earlier call that changes .*target/,
+  });
+  share.answer();
+  assert.deepEqual(await traces(), before);
+  await bind('plain');
+  await media.run('unmount', { target });
+  assert.deepEqual(await traces(), before);
+});
+
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {
   share.hold();
   const modules = ['./media/media-threads.js', './context/guest-access.js'].map(

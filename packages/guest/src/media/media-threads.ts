@@ -5,6 +5,7 @@ import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '
 import type { GuestLog } from '../context/guest-options.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from './host-media.js';
+import type { MediaTasks } from './media-tasks.js';
 import { decodeError, type SentError } from './task-errors.js';
 
 /**
@@ -38,6 +39,7 @@ export class MediaThreads implements HostMedia {
       syscalls,
       decode: (sent) => decodeError(sent as SentError),
       report: (message) => log('warn', message),
+      changes: mountPointOf,
     });
     // Node.js would wait for the threads that hang.
     process.on('exit', (code) => {
@@ -65,6 +67,25 @@ export class MediaThreads implements HostMedia {
       throw error instanceof TaskFailure ? explained(error) : error;
     }
   };
+}
+
+/** Tasks that mount at a place, or create it. */
+const placed: ReadonlySet<string> = new Set<keyof MediaTasks>([
+  'mountDirectory',
+  'bindPlace',
+  'openPlace',
+  'openFilePlace',
+  'makeDirectories',
+]);
+
+/**
+ * Returns the mount point that a task uses; undefined: none. A mount that comes late would cover another one there, or be covered by
+ * it, and its release would unmount the wrong one.
+ */
+function mountPointOf(name: string, args: unknown): string | undefined {
+  const { place, target } = args as { readonly place?: string; readonly target?: string };
+  if (name === 'mount') return target;
+  return placed.has(name) ? place : undefined;
 }
 
 function explained(error: TaskFailure): GuestError {

@@ -50,3 +50,34 @@ test('a call whose descriptors cannot be duplicated keeps none of them', async (
   await assert.rejects(threads.run('task', {}, [3, 4, 9]), /EMFILE/);
   assert.deepEqual([...open], []);
 });
+
+test('what a task that hangs may still change is left to it until it has returned', async () => {
+  const holding = `
+    import { parentPort } from 'node:worker_threads';
+    parentPort.on('message', ({ kind, id, args }) => {
+      if (args?.gate !== undefined) Atomics.wait(args.gate, 0, 0);
+      parentPort.postMessage(kind === 'discard' ? { kind: 'discarded' } : { kind: 'result', id, result: 'done' });
+    });
+    parentPort.postMessage({ kind: 'ready' });
+  `;
+  const threads = new TaskThreads({
+    program: () => new URL(`data:text/javascript,${encodeURIComponent(holding)}`),
+    limits: { ...limits, milliseconds: 20 },
+    syscalls: new RecordingSyscalls(),
+    decode: (sent) => sent,
+    report: () => undefined,
+    changes: (_, args) => (args as { readonly place: string }).place,
+  });
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  await assert.rejects(threads.run('mount', { place: 'a', gate }), { reason: 'late' });
+  await assert.rejects(threads.run('mount', { place: 'a' }), {
+    reason: 'full',
+    message: "an earlier call that changes a still waits for the host's share or disks",
+  });
+  assert.equal(await threads.run('mount', { place: 'b' }), 'done');
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await threads.settle();
+  assert.equal(await threads.run('mount', { place: 'a' }), 'done');
+  await threads.close();
+});

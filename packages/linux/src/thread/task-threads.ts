@@ -5,7 +5,7 @@ import type { MessageFromThread, MessageToThread } from './task-messages.js';
 /** Why a task has no result. */
 export class TaskFailure extends Error {
   override readonly name = 'TaskFailure';
-  /** `late`: it made no progress within its time limit; `full`: too many others hang; `thread`: its thread ended. */
+  /** `late`: it made no progress within its time limit; `full`: too many others hang, or one that changes the same; `thread`: its thread ended. */
   readonly reason: 'late' | 'full' | 'thread';
 
   constructor(reason: TaskFailure['reason'], message: string, options?: ErrorOptions) {
@@ -30,6 +30,11 @@ export interface TaskThreadsOptions {
   readonly program: () => URL;
   readonly limits: TaskThreadLimits;
   readonly syscalls: Syscalls;
+  /**
+   * Returns what a task changes, such as a mount point: while one that was given up on may still change it, others that would are
+   * refused. Undefined: nothing that another task could meet.
+   */
+  readonly changes?: (name: string, args: unknown) => string | undefined;
   /** Turns what `encode` of `serveTasks` returned into an error again. */
   readonly decode: (encoded: unknown) => unknown;
   /** Called for each task that is given up on, and when its thread returns. */
@@ -96,6 +101,14 @@ export class TaskThreads {
    */
   run(name: string, args: unknown, lent: readonly number[] = []): Promise<unknown> {
     if (this.hanging >= this.#options.limits.hanging) return Promise.reject(this.#full());
+    const changed = this.#options.changes?.(name, args);
+    if (changed !== undefined && [...this.#busy].some((each) => each.mayStillChange(changed)))
+      return Promise.reject(
+        new TaskFailure(
+          'full',
+          `an earlier call that changes ${changed} still waits for the host's share or disks`,
+        ),
+      );
     return new Promise((resolve, reject) => {
       const id = (this.#count += 1);
       this.#queue.push({ id, name, args, lent: this.#duplicates(lent), resolve, reject });
@@ -243,6 +256,12 @@ class TaskThread {
 
   get hangs(): boolean {
     return this.#slow || this.#abandoned !== undefined;
+  }
+
+  /** Reports whether a task that was given up on changes this when its call returns. */
+  mayStillChange(what: string): boolean {
+    const job = this.#abandoned;
+    return job !== undefined && this.#options.changes?.(job.name, job.args) === what;
   }
 
   begin(job: Job): void {
