@@ -94,17 +94,26 @@ describe('replies tell the host nothing that it may not read (S40)', {
     assert.ok(networkStats.every(({ name }) => name !== 'lo'));
   });
 
-  it('GetVolumeStats does not tell whether a path exists in a volume, a bundle or a root', async () => {
-    const answers = async (path: string) => {
-      const { code, message } = await answerOf(client.getVolumeStats({ volumeGuestPath: path }));
-      return `${code}: ${message.replace(path, 'PATH')}`;
+  it('GetVolumeStats and ResizeVolume do not tell whether a path exists in a volume, a bundle or a root', async () => {
+    const answers = async (path: string, method: 'stats' | 'resize' = 'stats') => {
+      const call =
+        method === 'stats'
+          ? client.getVolumeStats({ volumeGuestPath: path })
+          : client.resizeVolume({ volumeGuestPath: path, size: 1n });
+      const { code, message } = await answerOf(call);
+      return `${code}: ${message.replaceAll(path, 'PATH')}`;
     };
-    for (const volume of [local, memory]) assert.match(await answers(volume), /^OK/, volume);
-    for (const place of [local, memory, `${kata}/${app}/rootfs`, `${kata}/${app}`]) {
-      const [there, missing] = [await answers(`${place}/keys`), await answers(`${place}/none`)];
-      assert.equal(there, missing, place);
-      assert.match(there, /^PERMISSION_DENIED/);
-    }
+    for (const volume of [local, memory, `${memory}/`]) assert.match(await answers(volume), /^OK/, volume);
+    for (const method of ['stats', 'resize'] as const)
+      for (const place of [local, memory, `${kata}/${app}/rootfs`, `${kata}/${app}`])
+        for (const written of [place, place.replace(kata, `${kata}/`), place.replace(kata, `${kata}/.`)]) {
+          const [there, missing] = [
+            await answers(`${written}/keys`, method),
+            await answers(`${written}/none`, method),
+          ];
+          assert.equal(there, missing, `${method} ${written}`);
+          assert.match(there, /^PERMISSION_DENIED/);
+        }
   });
 
   it('GetDiagnosticData reads no file of a volume of the pod', async () => {

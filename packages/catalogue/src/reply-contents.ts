@@ -150,7 +150,11 @@ const rows: { readonly [M in MethodName]: Row } = {
     withheld: 'whether a path exists in a volume, in a bundle or in a root',
     condition: 'always',
   },
-  ResizeVolume: { errors: 'the error of resize2fs or xfs_growfs, and the size of the disk' },
+  ResizeVolume: {
+    withheld: 'whether a path exists in a volume, in a bundle or in a root',
+    condition: 'always',
+    errors: 'the error of resize2fs or xfs_growfs, and the size of the disk',
+  },
   SetPolicy: { errors: 'the first line that cannot be read' },
 };
 

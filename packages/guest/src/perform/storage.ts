@@ -9,7 +9,7 @@ import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js'
 import type { VolumeUsage } from '../resource/volume-stats.js';
 import { cleanStorages } from '../storage/clean-storages.js';
 import { translated } from '../error/translate-error.js';
-import { contains } from '../source/clean-path.js';
+import { cleanPath, contains } from '../source/clean-path.js';
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
   const { paths, places } = guest.context;
@@ -36,33 +36,37 @@ export function touchSharedMounts({ context }: Guest): Promise<void> {
   return translated(() => context.media.run('touchMounts', { kata: context.paths.kata }));
 }
 
-/**
- * Returns the use of a volume. A path in a volume, or in a container's bundle or root, is no volume: whether it exists is the
- * pod's business (S40).
- */
+/** Returns the use of a volume. */
 export function volumeStats(guest: Guest, path: string): Promise<readonly VolumeUsage[]> {
   const { context } = guest;
   return translated(async () => {
-    const around = context.storages.around(path);
-    const bundles = [...guest.containers.keys(), ...guest.making.ids].map(
-      (id) => `${context.paths.kata}/${id}`,
-    );
-    const isInside =
-      (around.length > 0 && !around.includes(path)) || bundles.some((bundle) => contains(bundle, path));
-    if (isInside)
-      throw new GuestError(
-        'refused',
-        `${quotedPath(path)} is not a volume; help: name the mount point of a storage, or a directory of the share`,
-      );
+    refuseInside(guest, path);
     return context.media.run('volumeStats', { path, rules: rulesOf(context) });
   });
+}
+
+/** Refuses a path in a volume, or in a container's bundle or root: whether it exists is the pod's business (S40). */
+function refuseInside({ context, containers, making }: Guest, path: string): void {
+  const clean = `/${cleanPath(path, 'volume').join('/')}`;
+  const around = context.storages.around(clean);
+  const bundles = [...containers.keys(), ...making.ids].map((id) => `${context.paths.kata}/${id}`);
+  const isInside =
+    (around.length > 0 && !around.includes(clean)) || bundles.some((bundle) => contains(bundle, clean));
+  if (isInside)
+    throw new GuestError(
+      'refused',
+      `${quotedPath(path)} is not a volume; help: name the mount point of a storage, or a directory of the share`,
+    );
 }
 
 export function resizeVolume(guest: Guest, path: string, bytes: bigint): Promise<void> {
   const { context } = guest;
   // Checks only that it is a volume of the sandbox: the mount table has the path as it was mounted.
   const admit = (): Promise<void> =>
-    translated(() => context.media.run('findVolume', { path, kata: context.paths.kata }));
+    translated(async () => {
+      refuseInside(guest, path);
+      await context.media.run('findVolume', { path, kata: context.paths.kata });
+    });
   return admit().then(() =>
     guest.changeWith({
       needs: () => [grownDisk(path, bytes, context.paths)],
