@@ -5,8 +5,10 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -463,5 +465,53 @@ test('an encrypted emptyDir is mounted by the data hub, gets its group, and is u
   } finally {
     await other.close();
     disk.remove();
+  }
+});
+
+test('no container gets the plain device of an encrypted emptyDir, also before it is mounted', {
+  skip,
+}, async () => {
+  const disk = new LoopDevice(16 * 1024 * 1024);
+  // It stands for the device that the data hub maps, whose name a request can guess: /dev/dm-0.
+  const plain = new LoopDevice(16 * 1024 * 1024);
+  const sys = mkdtempSync(join(tmpdir(), 'kata-sys-'));
+  const blocks = '/sys/dev/block';
+  const { rdev } = statSync(plain.path);
+  const mapped = `${rdev >> 8}:${rdev & 0xff}`;
+  mkdirSync(join(sys, 'dev/block', mapped, 'dm'), { recursive: true });
+  for (const name of readdirSync('/sys').filter((each) => each !== 'dev'))
+    symlinkSync(join('/sys', name), join(sys, name));
+  for (const number of readdirSync(blocks).filter((each) => each !== mapped))
+    symlinkSync(realpathSync(join(blocks, number)), join(sys, 'dev/block', number));
+  const refused = { kind: 'refused', message: /is in use in the guest/ };
+  let isMounted = false;
+  const dataHub: DataHub = {
+    unsealSecret: () => Promise.reject(new Error('no secret is sealed')),
+    secureMount: async ({ mountPoint }) => {
+      const { disks } = other.guest.context;
+      assert.throws(() => disks.attach(plain.path, 'other'), refused);
+      plain.with('mkfs.ext4', '-q');
+      assert.throws(() => disks.attach(plain.path, 'other'), refused);
+      execFileSync('mount', [plain.path, mountPoint]);
+      isMounted = true;
+    },
+  };
+  const other = await RealGuest.open({ dataHub, paths: { sys } });
+  try {
+    const made = new UndoStack();
+    const given = other.storage('blk', 'sandbox/storage/encrypted', {
+      source: disk.path,
+      fstype: 'ext4',
+      driverOptions: ['encryption_key=ephemeral', 'create_filesystem'],
+    });
+    await other.guest.context.storages.add(given, { kind: 'sandbox' }, made);
+    assert.ok(isMounted);
+    assert.throws(() => other.guest.context.disks.attach(plain.path, 'other'), refused);
+    assert.deepEqual(await made.unwind(), []);
+  } finally {
+    await other.close();
+    disk.remove();
+    plain.remove();
+    rmSync(sys, { recursive: true });
   }
 });

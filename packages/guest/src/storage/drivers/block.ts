@@ -63,7 +63,7 @@ async function prepare(
   const disk = context.devices.find(wanted);
   context.made.push(`disk ${disk}`, context.disks.take(disk));
   if (driverOptions.includes(ENCRYPTED)) {
-    await mountEncrypted({ disk, ...storage }, context);
+    await context.disks.duringMapping(() => mountEncrypted({ disk, ...storage }, context));
     await applyFsGroup(storage, context);
     return;
   }
