@@ -180,6 +180,12 @@ test('no address leads out of /dev', () => {
   );
 });
 
+test('no request names a device that the guest maps', () => {
+  for (const driver of ['blk', 'mmioblk', 'nvdimm'] as const)
+    for (const path of ['/dev/dm-0', '/dev/dm-12', '/dev/dm-0p1'])
+      assert.throws(() => wantedBlock(driver, path), { kind: 'refused', message: /one that the guest maps/ });
+});
+
 test('unsupported device types are refused by name', () => {
   for (const kind of ['blk-ccw', 'vfio-ap', 'vfio-ap-cold', 'vfio', 'vfio-mdev'])
     assert.throws(() => blockDriverOf(kind), {

@@ -98,11 +98,20 @@ export function partitionOf(disk: Wanted, number: number): Wanted {
   return { ...disk, what: `partition ${number} of ${disk.what}`, find };
 }
 
-/** Returns the name in `/dev/vda`. A single path component: input from the host must not lead out of /dev. */
+/**
+ * Returns the name in `/dev/vda`. A single path component: input from the host must not lead out of /dev. No host attaches a
+ * device of the device mapper: it is the guest's, the plain text of a disk that it encrypts, or a layer that it verifies.
+ */
 export function blockNameOf(path: string): string {
-  const match = /^\/dev\/([A-Za-z0-9][A-Za-z0-9_.-]{0,62})$/.exec(path);
-  if (match?.[1] !== undefined) return match[1];
-  throw new GuestError('invalid', `device ${quotedWord(path)} must be a name below /dev, such as /dev/vda`);
+  const name = /^\/dev\/([A-Za-z0-9][A-Za-z0-9_.-]{0,62})$/.exec(path)?.[1];
+  if (name === undefined)
+    throw new GuestError('invalid', `device ${quotedWord(path)} must be a name below /dev, such as /dev/vda`);
+  if (name.startsWith('dm-'))
+    throw new GuestError(
+      'refused',
+      `device ${quotedWord(path)} is one that the guest maps; help: name the disk that the host attached`,
+    );
+  return name;
 }
 
 function diskBelow(directory: string): string | undefined {
