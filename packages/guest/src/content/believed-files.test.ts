@@ -37,11 +37,22 @@ test('the file of the kubelet is what it was', () => {
 test('a file without localhost gets it: the name would be asked for at the nameserver of the host', () => {
   assert.equal(hosts(''), '127.0.0.1\tlocalhost\n::1\tlocalhost\n');
   assert.equal(hosts('10.0.0.7 web-0'), '10.0.0.7 web-0\n127.0.0.1\tlocalhost\n::1\tlocalhost\n');
-  assert.equal(hosts('127.0.0.1 LOCALHOST\n'), '127.0.0.1 LOCALHOST\n::1\tlocalhost\n');
   assert.equal(
     hosts('# 127.0.0.1 localhost\n'),
     '# 127.0.0.1 localhost\n127.0.0.1\tlocalhost\n::1\tlocalhost\n',
   );
+});
+
+test('localhost that only some C libraries read is added as all read it', () => {
+  const added = '127.0.0.1\tlocalhost\n::1\tlocalhost\n';
+  for (const text of [
+    '127.0.0.1 LOCALHOST\n::1 Localhost\n',
+    ' 127.0.0.1 localhost\n\t::1 localhost\n',
+    '127.0.0.1 localhost.\n::1 localhost.\n',
+    '127.0.0.1 localhost4\n::1 ip6-localhost\n',
+    '127.0.0.1 x.localhost\n',
+  ])
+    assert.equal(hosts(text), `${text}${added}`);
 });
 
 for (const [what, text, message] of [

@@ -43,7 +43,8 @@ export function checkedHosts(bytes: Uint8Array, rules: HostsRules): Buffer {
     for (const name of names) {
       const fault = faultOf(name, address, rules);
       if (fault !== undefined) throw faultAt(line, name, fault);
-      if (name.toLowerCase() !== 'localhost') continue;
+      // musl compares names byte by byte, and reads no line that begins with white space.
+      if (name !== 'localhost' || /^\s/.test(line.text)) continue;
       if (address === '::1') localhost.ipv6 = true;
       else localhost.ipv4 = true;
     }
