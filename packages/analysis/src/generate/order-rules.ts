@@ -1,4 +1,4 @@
-import { type Container, type Workload, celLiteral } from '@kata-agent/workloads';
+import { type Container, type Workload, celLiteral, wrappedList } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/extra-rule.js';
 
 /**
@@ -26,6 +26,25 @@ export function orderRules(workloads: readonly Workload[]): readonly ExtraRule[]
         'sandbox.id != "" && (container.claimed.name == "" ? sandbox.members.size() == 0 :\n' +
         `  sandbox.members.exists(m, m.name == "" && m.state == "running"))${orders(workloads)}`,
       message: 'a container that must come first has not run, or has not exited with 0',
+    },
+    ...onePod(workloads),
+  ];
+}
+
+/** One configuration can be for several pods. The containers of a sandbox are those of one of them. */
+function onePod(workloads: readonly Workload[]): readonly ExtraRule[] {
+  const names = workloads.map(({ containers }) => containers.map(({ name }) => name).sort());
+  const pods = [...new Map(names.map((each) => [JSON.stringify(each), each])).values()];
+  if (pods.length < 2) return [];
+  return [
+    {
+      method: 'CreateContainer',
+      name: 'one-pod',
+      description: 'All containers of a sandbox are of the same pod. containers[].name',
+      expression:
+        `${wrappedList(pods)}.exists(p,\n  (container.claimed.name == "" || container.claimed.name in p) &&\n` +
+        '  sandbox.members.all(m, m.name == "" || m.name in p))',
+      message: 'the sandbox has a container of another pod',
     },
   ];
 }

@@ -82,10 +82,13 @@ export function volumeRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
   ];
 }
 
-/** Returns the volumes that have several mounts which share a source, each as `CONTAINER=MOUNT POINT` of these mounts. */
+/** Returns the volumes of each pod that have several mounts which share a source, each as `CONTAINER=MOUNT POINT` of these mounts. */
 function sharedVolumes(calls: readonly ExpectedCall[], setup: RuntimeSetup): readonly (readonly string[])[] {
   const found = new Map<string, Set<string>>();
+  let pod = 0;
   for (const call of calls) {
+    // The calls of several pods follow each other. Volumes of two pods are never one, also with one name.
+    if (call.method === 'CreateSandbox') pod += 1;
     const sources = new Map((asCreate(call)?.OCI?.Mounts ?? []).map((m) => [m.destination, m.source]));
     for (const { subject, destination } of call.volumes ?? []) {
       const source = sources.get(destination) ?? '';
@@ -93,11 +96,13 @@ function sharedVolumes(calls: readonly ExpectedCall[], setup: RuntimeSetup): rea
       const isShared =
         namesHostFiles(setup) || source.startsWith(`${kataDirectory}/sandbox/`) || isLocal(source);
       if (!isShared) continue;
-      const mounts = found.get(subject) ?? new Set();
-      found.set(subject, mounts.add(`${call.container ?? ''}=${destination}`));
+      const volume = `${pod} ${subject}`;
+      const mounts = found.get(volume) ?? new Set();
+      found.set(volume, mounts.add(`${call.container ?? ''}=${destination}`));
     }
   }
-  return [...found.values()].filter(({ size }) => size > 1).map((mounts) => [...mounts]);
+  const shared = [...found.values()].filter(({ size }) => size > 1).map((mounts) => [...mounts]);
+  return [...new Map(shared.map((mounts) => [mounts.join(), mounts])).values()];
 }
 
 function isLocal(source: string): boolean {
