@@ -93,6 +93,8 @@ describe('PCI devices that the host passes through', { skip: whyNoContainers() ?
     chmodSync(machine, 0o755);
     for (const [path, text] of Object.entries(attributes)) put(`sys/devices/${path}`, text);
     for (const path of ['drivers_probe', 'drivers/vfio-pci/unbind', 'devices/x']) put(`sys/bus/pci/${path}`);
+    const online = 'sys/devices/system/cpu/online';
+    put(online, readFileSync(`/${online}`, 'utf8'));
     mkdirSync(join(machine, 'sys/dev/char'), { recursive: true });
     for (const path of [gpu, card, otherCard])
       symlinkSync(`/sys/devices/${path}`, join(machine, 'sys/bus/pci/devices', path.slice(-12)));
