@@ -100,9 +100,9 @@ describe('npm run vm', { skip }, () => {
 
   it('fails with the reason if the machine fails while it is used, and ends the command', async () => {
     // SIGTERM could reach sleep before it is executed, when it is still a shell that traps the signal.
-    const waits = "trap 'kill -9 $!; exit 9' TERM; sleep 100000 & wait";
+    const waits = "trap 'kill -9 $!; exit 9' TERM; echo the command waits >&2; sleep 100000 & wait";
     const command = vm('--config', config, '--', 'sh', '-c', waits);
-    await command.says('the agent listens');
+    await command.says('the command waits');
     process.kill(machineOf(command.pid) ?? assert.fail('no machine'), 'SIGKILL');
     assert.equal(await command.ended, 9, command.said);
     assert.match(
