@@ -226,7 +226,7 @@ describe('memory and CPUs of a guest, with cgroup v2', { skip }, () => {
     assert.ok((io.get('wbytes') ?? 0n) >= 2n << 20n, `${io.get('wbytes')} bytes were written`);
     assert.equal(count(blkioStats?.ioServiceBytesRecursive ?? [], 'write'), io.get('wbytes'));
     assert.equal(count(blkioStats?.ioServiceBytesRecursive ?? [], 'read'), io.get('rbytes'));
-    assert.equal(count(blkioStats?.ioServicedRecursive ?? [], 'write'), io.get('wios'));
+    assert.equal(count(blkioStats?.ioServiceBytesRecursive ?? [], 'wios'), io.get('wios'));
     assert.equal(hugetlbStats['2MB']?.usage, BigInt(2 * hugePage));
     assert.equal(hugetlbStats['2MB']?.usage, BigInt(await read(id, 'hugetlb.2MB.current')));
 
