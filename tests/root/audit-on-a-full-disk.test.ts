@@ -54,15 +54,20 @@ function fillDisk(path: string): void {
 }
 
 /**
- * Calls CopyFile until it is denied four times in a row, and returns the error. The log allocates space in advance; calls that change state
+ * Calls CopyFile, then ReseedRandomDev, whose record is short, until each is denied four times in a row, and returns the error. The log allocates space in advance; calls that change state
  * use it up, except the part that is reserved for calls that end something.
  */
 async function copyUntilUnavailable(client: AgentConnection['agent']): Promise<string> {
   const copy = { path: `${shared}/file`, fileSize: 1n, fileMode: 0o100644, data: Buffer.from('x') };
+  await untilUnavailable(() => client.copyFile(copy));
+  return await untilUnavailable(() => client.reseedRandomDev({ data: Buffer.from('x') }));
+}
+
+async function untilUnavailable(call: () => Promise<unknown>): Promise<string> {
   // After the first denial the last page may have space for another record.
   let denials = 0;
   for (let count = 0; count < 1000; count++) {
-    const { code, message } = await answerOf(client.copyFile(copy));
+    const { code, message } = await answerOf(call());
     denials = code === 'UNAVAILABLE' ? denials + 1 : 0;
     if (denials === 4) return message;
     if (denials === 0) assert.equal(code, 'OK', message);
