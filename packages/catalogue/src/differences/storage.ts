@@ -200,14 +200,14 @@ export const storageDifferences: DifferenceRows = {
     test: ['packages/guest/src/container/held-places', 'no create begins while they are'],
   },
   'volume-stats-paths': {
-    of: ['GetVolumeStats'],
+    of: ['GetVolumeStats', 'ResizeVolume'],
     kata: 'The statistics of any path.',
     ours: 'A path in a volume, a bundle or a root is `PERMISSION_DENIED`.',
     why: 'It told whether files exist.',
     noticedBy: 'clients that ask for a directory in a volume',
     test: [
       'tests/root/replies',
-      'GetVolumeStats does not tell whether a path exists in a volume, a bundle or a root',
+      'GetVolumeStats and ResizeVolume do not tell whether a path exists in a volume, a bundle or a root',
     ],
   },
   'storage-watched-links': {
