@@ -28,7 +28,8 @@ test('removing a tree stops at a mount, even of the same filesystem', { skip }, 
   await assert.rejects(directory.removeTree('tree'), { code: 'EBUSY' });
   await assert.rejects(directory.removeTree('tree/mounted'), { code: 'EBUSY' });
   assert.deepEqual(readdirSync(join(root, 'precious')), ['data']);
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  // Node.js may close one of its own meanwhile.
+  assert.ok(readdirSync('/proc/self/fd').length <= before);
   unmountTree(syscalls, join(root, 'tree'));
   await directory.removeTree('tree');
   assert.deepEqual(readdirSync(root), ['precious']);
