@@ -74,8 +74,8 @@ export const creationDifferences: DifferenceRows = {
     why: 'CVE-2024-21626, CVE-2019-5736.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/spec/check-process',
-      'PATH must not lead a program into a process’s /proc directory',
+      'packages/guest/src/spec/build-spec',
+      'a working directory or program in a process’s /proc directory is refused',
     ],
   },
   'exec-no-new-privileges': {
