@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 /** Standard input; the two members exist if it is a terminal. */
 interface Input extends Readable {
@@ -11,10 +11,13 @@ interface Input extends Readable {
  * Standard output or error; the members exist if it is a terminal. `resize` is emitted when the terminal's size
  * changes.
  */
-export interface Output extends Writable {
-  readonly isTTY?: boolean;
-  readonly columns?: number;
-  readonly rows?: number;
+export interface Output {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): boolean;
+  on(event: 'resize', listener: () => void): unknown;
+  off(event: 'resize', listener: () => void): unknown;
 }
 
 /** The parts of the process that a command can use. Tests replace them. */

@@ -2,6 +2,7 @@ import { Command, type CommanderError, CommanderError as ParseFailure, Option } 
 import { commandGroups, commands } from '../commands/index.js';
 import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
 import { ExitCode } from '../exit-code.js';
+import { plainIo } from '../output/plain-output.js';
 import { styleFor } from '../output/style.js';
 import type { CommandDefinition, OptionRow } from './definition.js';
 import type { Io } from './io.js';
@@ -17,7 +18,8 @@ const formatOption: OptionRow = {
 };
 
 /** Runs one command line (without the program's name) and resolves with the exit code. Never rejects. */
-export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
+export async function runProgram(argv: readonly string[], streams: Io): Promise<number> {
+  const io = plainIo(streams);
   const done: { code: number } = { code: ExitCode.Success };
   const json = asksForJson(argv);
   const perform: Perform = async (definition, operands, options) => {

@@ -3,6 +3,7 @@ import { messageToJson } from '../calls/json.js';
 import type { CommandDefinition } from '../cli/definition.js';
 import { withAgent } from '../connection/with-agent.js';
 import { ExitCode } from '../exit-code.js';
+import { cellText } from '../output/plain-output.js';
 import { print } from '../output/print.js';
 import { renderTable } from '../output/table.js';
 import { wrap } from '../output/wrap.js';
@@ -42,9 +43,9 @@ function describeText(reply: DescribeResponse): string {
   ];
   const blocks = listeners.map(({ name, address, connections, methods, management }) =>
     [
-      `\nlistener ${name} at ${address}, ${connections} ${connections === 1 ? 'connection' : 'connections'}\n`,
-      wrap(`methods: ${methods.join(' ') || 'none'}`, width, '  '),
-      wrap(`management: ${management.join(' ') || 'none'}`, width, '  '),
+      `\nlistener ${cellText(name)} at ${cellText(address)}, ${connections} ${connections === 1 ? 'connection' : 'connections'}\n`,
+      wrap(cellText(`methods: ${methods.join(' ') || 'none'}`), width, '  '),
+      wrap(cellText(`management: ${management.join(' ') || 'none'}`), width, '  '),
     ].join(''),
   );
   return renderTable(general) + blocks.join('');

@@ -1,11 +1,14 @@
+import { cellText } from './plain-output.js';
+
 /**
  * Renders columns, each as wide as its widest cell, separated by two spaces; the last one is not padded. The first
- * row is the heading. `decorate` styles a padded cell and must keep its width.
+ * row is the heading. No cell begins a line. `decorate` styles a padded cell and must keep its width.
  */
 export function renderTable(
-  rows: readonly (readonly string[])[],
+  texts: readonly (readonly string[])[],
   decorate: (padded: string, row: number, column: number) => string = (padded) => padded,
 ): string {
+  const rows = texts.map((row) => row.map(cellText));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {

@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Message } from '@bufbuild/protobuf';
 import { AgentService, type ReadStreamRequest } from '@kata-agent/protocol/agent';
 import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
+import { Management } from '@kata-agent/protocol/management';
 import { createServer as createTtrpcServer, type ServiceImplementation, service } from '@kata-agent/ttrpc';
 
 export type Handlers = Partial<ServiceImplementation<typeof AgentService, null>>;
@@ -32,7 +33,15 @@ export interface FakeAgent {
   close(): Promise<void>;
 }
 
-export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}): Promise<FakeAgent> {
+export async function startFakeAgent(
+  script: FakeProcess,
+  changed: Handlers = {},
+  management: Partial<ServiceImplementation<typeof Management, null>> = {},
+  versions: { readonly grpcVersion: string; readonly agentVersion: string } = {
+    grpcVersion: '0.0.1',
+    agentVersion: '9.9',
+  },
+): Promise<FakeAgent> {
   const directory = await mkdtemp(join(tmpdir(), 'kata-ctl-'));
   const path = join(directory, 'agent.sock');
   const methods: string[] = [];
@@ -42,8 +51,9 @@ export async function startFakeAgent(script: FakeProcess, changed: Handlers = {}
       service<typeof AgentService, null>(AgentService, { ...processHandlers(script), ...changed }),
       service<typeof Health, null>(Health, {
         check: async () => ({ status: HealthCheckResponse_ServingStatus.SERVING }),
-        version: async () => ({ grpcVersion: '0.0.1', agentVersion: '9.9' }),
+        version: async () => versions,
       }),
+      service<typeof Management, null>(Management, management),
     ],
     interceptors: [
       async (request, context, next) => {
