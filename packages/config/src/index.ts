@@ -4,6 +4,7 @@ export { type DialAddress, dialAddress } from './value-types/dial-address.js';
 export type { SettableKey } from './value-types/may-set.js';
 export { type ProxyAddress, proxyAddress } from './value-types/proxy-address.js';
 export { tlsAddress } from './value-types/listener-address.js';
+export { heartbeatBounds } from './settings/audit-settings.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
 export { type Checked, checkDocument, type CheckOptions } from './document/check-document.js';

@@ -16,6 +16,9 @@ const common = {
   merge: 'base only',
 } as const;
 
+/** What `heartbeat` can be: also for those who are told by an agent how often it has a record. */
+export const heartbeatBounds = { minMs: 1_000, maxMs: 3_600_000 } as const;
+
 /** The rows of `[audit]`. */
 export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<AuditSettings[P]> } = {
   file: {
@@ -73,7 +76,7 @@ export const auditSettings: { readonly [P in keyof AuditSettings]: Setting<Audit
   heartbeatMs: {
     ...common,
     key: 'heartbeat',
-    type: duration({ minMs: 1_000, maxMs: 3_600_000 }),
+    type: duration(heartbeatBounds),
     default: 60_000,
     purpose:
       'After this time without a record, one is written: so a log that ends is told from an agent with nothing to do.',

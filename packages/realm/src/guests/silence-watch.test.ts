@@ -28,3 +28,19 @@ test('a guest is silent after three heartbeats, of the length that it says; once
   watch.stop();
   assert.deepEqual(pass(1_000_000), []);
 });
+
+for (const heartbeatMs of [2 ** 40, 3_600_001, 999, 0.001, -1, Number.NaN, Number.POSITIVE_INFINITY])
+  test(`a guest that says a heartbeat of ${heartbeatMs} ms causes no flood of alerts`, (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const events: unknown[] = [];
+    const watch = new SilenceWatch({ onChange: (id, ms) => events.push([id, ms]) });
+    watch.connected('a');
+    for (let record = 0; record < 1_000; record += 1) {
+      watch.heard('a', heartbeatMs);
+      t.mock.timers.tick(100);
+    }
+    assert.deepEqual(events, []);
+    t.mock.timers.tick(180_000);
+    assert.deepEqual(events, [['a', 180_000]]);
+    watch.stop();
+  });

@@ -1,3 +1,4 @@
+import { heartbeatBounds } from '@kata-agent/config';
 import { Silence } from '../collector/silence.js';
 
 /** An agent without another setting has a record in this time at least (`[audit] heartbeat`). */
@@ -35,11 +36,11 @@ export class SilenceWatch {
     else known.isConnected = true;
   }
 
-  /** A record has come. `heartbeatMs`: as the guest's boot record says; undefined: it says nothing. */
+  /** A record has come. `heartbeatMs`: as the guest's boot record says, which can say anything; undefined: it says nothing. */
   heard(id: string, heartbeatMs: number | undefined): void {
     const known = this.#watched.get(id);
     if (known === undefined) return;
-    const usual = this.#options.heartbeatMs ?? heartbeatMs ?? usualHeartbeatMs;
+    const usual = this.#options.heartbeatMs ?? (isHeartbeat(heartbeatMs) ? heartbeatMs : usualHeartbeatMs);
     if (known.heartbeatMs === usual) return known.silence.heard();
     // Silence has one time: it begins anew.
     known.silence.heard();
@@ -78,4 +79,9 @@ export class SilenceWatch {
     this.#watched.get(id)?.silence.stop();
     this.#watched.delete(id);
   }
+}
+
+/** Reports whether an agent can have it: silence after less would be one alert for each record, and no timer has much more. */
+function isHeartbeat(ms: number | undefined): ms is number {
+  return ms !== undefined && ms >= heartbeatBounds.minMs && ms <= heartbeatBounds.maxMs;
 }
