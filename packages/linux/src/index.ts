@@ -43,6 +43,7 @@ export { KernelFiles, readKernelFile } from './fs/kernel-files.js';
 export type { TreeVisitor } from './fs/walk-tree.js';
 export { Directory, type MakeOptions } from './fs/directory.js';
 export { type ForeignPlace, graftMount } from './mount/graft-mount.js';
+export { restrictMounts } from './mount/restrict-mounts.js';
 export { Pace } from './fs/pace.js';
 export type { ThreadNamespace } from './syscalls/namespace-calls.js';
 export { visitNamespace } from './mount/visit-namespace.js';

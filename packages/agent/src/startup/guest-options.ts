@@ -46,6 +46,7 @@ export function guestOptions(
     hooks: settings.hooks,
     dataHub,
     hostAliases: configuration.documents.length === 0 ? undefined : settings.hostAliases,
+    mountsWithoutLinks: settings.nosymfollow.map(mountOfContainer),
     secrets: configuration.documents.length === 0 ? undefined : configuration.secrets,
     images,
     pauseBundle,
@@ -63,4 +64,10 @@ export function guestOptions(
     },
     log,
   };
+}
+
+/** `CONTAINER=MOUNT POINT`. */
+function mountOfContainer(text: string): { readonly container: string; readonly path: string } {
+  const at = text.indexOf('=');
+  return { container: text.slice(0, at), path: text.slice(at + 1) };
 }

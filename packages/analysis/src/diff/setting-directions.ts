@@ -10,6 +10,7 @@ import {
   ordered,
   release,
   unknown,
+  withoutLinks,
 } from './setting-direction.js';
 
 const measured = ordered(
@@ -43,6 +44,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
   'agent.host_aliases': hostNames,
+  'agent.nosymfollow': withoutLinks,
   'agent.extensions': entries,
   'agent.harden': ordered(
     [true, undefined, false],

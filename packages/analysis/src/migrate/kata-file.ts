@@ -22,6 +22,7 @@ const ours: ReadonlySet<string> = new Set([
   'kernel_modules',
   'sysctls',
   'host_aliases',
+  'nosymfollow',
   'extensions',
   'harden',
   'clock_floor',

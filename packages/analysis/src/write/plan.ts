@@ -77,6 +77,8 @@ export interface Plan {
   readonly access: PlannedAccess;
   /** Names of hosts files. */
   readonly aliases: PlannedAliases;
+  /** Mounts of directories that the host shares as they are; absent: none. */
+  readonly live?: readonly string[];
   /** Where sealed secrets are unsealed. */
   readonly secrets: readonly PlannedSecret[];
   /** Repositories of images that the built-in puller may pull; absent: there is no such section. */

@@ -2,6 +2,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
+import { liveVolumesText } from './live-volumes.js';
 import { aliasesText } from './planned-aliases.js';
 import { secretText } from './planned-secret.js';
 import { accessText } from './planned-access.js';
@@ -17,7 +18,8 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
       accessText(plan.access) +
-      aliasesText(plan.aliases),
+      aliasesText(plan.aliases) +
+      liveVolumesText(plan.live ?? []),
     ...plan.secrets.map(secretText),
     ...(plan.verifiedLayers === true ? [verifiedText] : []),
     ...(plan.registries === undefined ? [] : [imageText(plan.registries)]),

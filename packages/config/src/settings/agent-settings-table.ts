@@ -7,6 +7,7 @@ import {
   networkNamespace,
   sysctl,
 } from '../value-types/guest-access.js';
+import { containerMount } from '../value-types/container-mount.js';
 import { guestExtension } from '../value-types/guest-extension.js';
 import { port, seconds } from '../value-types/integer.js';
 import { hostAliasName, hostAliasAddress } from '../value-types/host-alias.js';
@@ -267,6 +268,17 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
       'Names, beside those of localhost and of the pod, that a file at /etc/hosts of a container may have, each with its addresses: the `hostAliases` of the pod. `"*"` is any other name, or any address but loopback’s.',
     example: '{ "db.example" = ["10.1.2.3"] }',
     opensGuest: true,
+    override: false,
+    withoutGuest: innerSetting,
+  }),
+  nosymfollow: agentSetting({
+    key: 'nosymfollow',
+    type: listOf(containerMount, 'list of mounts'),
+    default: [],
+    purpose:
+      'Mounts of containers in which no symbolic link is followed, each as the name of the container in the pod, `=` and the mount point: volumes of the host, where it could plant a link to another file of the container.',
+    example: '["web=/data"]',
+    baseOnly: true,
     override: false,
     withoutGuest: innerSetting,
   }),

@@ -47,6 +47,8 @@ export interface AgentSettings {
   readonly sysctls: readonly string[];
   /** Names of hosts files, each with its addresses; `*`: any. */
   readonly hostAliases: Readonly<Record<string, readonly string[]>>;
+  /** `CONTAINER=MOUNT POINT`. */
+  readonly nosymfollow: readonly string[];
   /** `NAME=sha256:HEX`. */
   readonly extensions: readonly string[];
   /** Whether to harden the guest's kernel before the agent listens; undefined: when it is PID 1. */

@@ -14,6 +14,7 @@ const guestAccess = [
   'kernel_modules',
   'sysctls',
   'host_aliases',
+  'nosymfollow',
   'extensions',
 ];
 
@@ -113,7 +114,7 @@ test('each key has the merge rule of docs/configuration.md, "Merging documents"'
     if (section === 'limits' || (section === 'image' && key === 'max_size')) return 'minimum';
     if (['audit', 'api', 'delivery', 'measurement', 'image', 'evidence'].includes(section))
       return 'base only';
-    if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport'].includes(key))
+    if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport', 'nosymfollow'].includes(key))
       return 'base only';
     return 'owner';
   };

@@ -55,6 +55,7 @@ import { placeRootfs, resolvConfFor } from './rootfs.js';
 import { namespacesOf } from './namespace-sysctls.js';
 import { PinnedNamespaces } from './pinned-namespaces.js';
 import { type FindContainer, shareMounts } from './share-mounts.js';
+import { refusedDestinations } from './refuse-links.js';
 import { podNetwork, SysctlChanges, wholeGuest } from './sysctl-changes.js';
 import { UndoStack } from './undo-stack.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
@@ -185,7 +186,8 @@ async function build(
   const directory = join(bundle, 'mounts');
   const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
   // The name that rules saw: of the same annotations, read by the same function.
-  const permits = secretPermits(context.secrets, context.namesOf(given.annotations ?? {}).inPod);
+  const nameInPod = context.namesOf(given.annotations ?? {}).inPod;
+  const permits = secretPermits(context.secrets, nameInPod);
   const sources = new ContainerSources({
     container: id,
     directory,
@@ -224,9 +226,9 @@ async function build(
   ];
   const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
-  const mounts = await nested.attach(
-    await media.run('resolveDestinations', { mounts: staged, root: rootfs }),
-  );
+  const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });
+  const destinations = resolved.map(({ destination }) => destination);
+  const mounts = await nested.attach(resolved);
   const { spec, networkSysctls, namespaceSysctls, guestSysctls, cgroup, warnings } = buildSpec(
     translatedPci(withHooks({ ...bound, mounts }, sandbox, context.hooks), attached.pciAddresses),
     {
@@ -291,6 +293,12 @@ async function build(
   const ownSysctls = new SysctlChanges(namespacesOf(syscalls, pinned), paths.proc);
   made.push('sysctls of its namespaces', () => ownSysctls.takeBack());
   leftOut(ownSysctls.write(namespaceSysctls));
+  const refused = refusedDestinations(context.mountsWithoutLinks, nameInPod, {
+    requested: staged.map(({ destination }) => destination),
+    resolved: destinations,
+  });
+  if (refused.length > 0)
+    await media.run('refuseLinks', { pid: first.pid, proc: paths.proc, destinations, refused });
   shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
   oom.add(id, cgroups);
   made.push('OOM watch', () => oom.remove(id));

@@ -1,3 +1,4 @@
+import type { MountWithoutLinks } from '../container/refuse-links.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
@@ -58,6 +59,8 @@ export interface GuestOptions {
    * /etc/hosts, /etc/resolv.conf and /etc/hostname is not checked, as with Kata's agent.
    */
   readonly hostAliases?: HostAliases | undefined;
+  /** Mounts of containers in which no symbolic link is followed. Default: none. */
+  readonly mountsWithoutLinks?: readonly MountWithoutLinks[] | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
   /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */

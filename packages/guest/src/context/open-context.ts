@@ -109,6 +109,7 @@ export function openContext(options: GuestOptions): GuestContext {
       dataHub: options.dataHub,
       secrets: options.secrets,
       hostAliases: options.hostAliases,
+      mountsWithoutLinks: options.mountsWithoutLinks ?? [],
       images: options.images,
       imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',

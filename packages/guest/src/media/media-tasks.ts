@@ -1,4 +1,5 @@
 import type { MountCall, MountRequest, Task } from '@kata-agent/linux';
+import type { LinkRefusal } from '../container/refuse-links.js';
 import type { VolumeEntry } from '../confidential/sealed-files.js';
 import type { FileSystem } from '../metrics/file-systems.js';
 import type { OciMount } from '../request/oci-spec.js';
@@ -90,6 +91,7 @@ export interface MediaTasks {
     { readonly root: string; readonly mounts: readonly OciMount[] },
     readonly OciMount[]
   >;
+  readonly refuseLinks: Task<LinkRefusal, void>;
   readonly attachBelow: Task<MountBelow, AttachedMount>;
   /** Lent: the mount, the outer mount. */
   readonly detachBelow: Task<{ readonly made: readonly string[] }, void>;

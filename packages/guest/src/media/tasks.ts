@@ -15,6 +15,7 @@ import {
 } from '@kata-agent/linux';
 import { beginsSealed, hasSealedFile, readVolume } from '../confidential/sealed-files.js';
 import { checkAccountFiles } from '../container/account-files.js';
+import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
 import { fileSystems } from '../metrics/file-systems.js';
@@ -71,6 +72,7 @@ export const mediaTasks: MediaTasks = {
   resolveDestinations: {
     run: ({ mounts, root }, { syscalls }) => resolveDestinations(mounts, root, syscalls),
   },
+  refuseLinks: { run: (refusal, { syscalls }) => refuseLinks(refusal, syscalls) },
   attachBelow: {
     run: (below, { syscalls }) => attachBelow(below, syscalls),
     discard({ tree, place, made }, syscalls) {

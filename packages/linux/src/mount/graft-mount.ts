@@ -1,7 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { At, Open, Resolve, Tree } from '../syscalls/constants.js';
-import { asUnsafePath, pathComponents } from '../fs/safe-path.js';
-import { hasCode } from '../syscalls/syscall-error.js';
+import { Tree } from '../syscalls/constants.js';
+import { leaveNamespace, walkNamespace } from './foreign-namespace.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
 /** A path in another mount namespace. */
@@ -37,46 +36,14 @@ export function graftMount(syscalls: Syscalls, from: ForeignPlace, to: ForeignPl
     syscalls.unshareFs();
     try {
       syscalls.setNamespace(source, 'mnt');
-      const tree = keep(syscalls.openTree(walk(syscalls, from.path, keep), '', wholeCopy));
+      const tree = keep(syscalls.openTree(walkNamespace(syscalls, from.path, keep), '', wholeCopy));
       syscalls.setNamespace(target, 'mnt');
-      syscalls.moveMount(tree, walk(syscalls, to.path, keep, { make: true }));
+      syscalls.moveMount(tree, walkNamespace(syscalls, to.path, keep, { make: true }));
     } finally {
-      comeBack(syscalls, own);
+      leaveNamespace(syscalls, own);
     }
     process.chdir(directory);
   } finally {
     for (const fd of open) closeSync(fd);
   }
-}
-
-function comeBack(syscalls: Syscalls, own: number): void {
-  try {
-    syscalls.setNamespace(own, 'mnt');
-  } catch (error) {
-    // Continuing in a container's mount namespace would be worse than exiting.
-    process.stderr.write(`cannot leave the mount namespace of a container: ${String(error)}\n`);
-    process.abort();
-  }
-}
-
-/** Opens an absolute path below the thread's root with O_PATH. */
-function walk(
-  syscalls: Syscalls,
-  path: string,
-  keep: (fd: number) => number,
-  { make = false }: { readonly make?: boolean } = {},
-): number {
-  let place = keep(syscalls.openat(At.Cwd, '/', Open.Path | Open.Directory));
-  for (const name of pathComponents(path.replace(/^\/+/, ''))) {
-    const how = { flags: Open.Path, resolve: Resolve.Beneath | Resolve.NoSymlinks | Resolve.NoMagicLinks };
-    const next = (): number => keep(syscalls.openat2(place, name, how));
-    try {
-      place = next();
-    } catch (error) {
-      if (!make || !hasCode(error, 'ENOENT')) throw asUnsafePath(path, error);
-      syscalls.mkdirat(place, name, 0o755);
-      place = next();
-    }
-  }
-  return place;
 }

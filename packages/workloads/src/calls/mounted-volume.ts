@@ -16,6 +16,8 @@ export interface MountSubject {
    */
   readonly subject: string;
   readonly hostName: HostName;
+  /** A directory of the host, shared as it is, in which Kubernetes needs no links. */
+  readonly isLive?: boolean;
 }
 
 /** A mount whose source a runtime chooses. */

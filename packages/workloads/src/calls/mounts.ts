@@ -248,7 +248,8 @@ export class ContainerMounts {
       this.#storage(storage, ['rbind?', 'rprivate?', 'ro?'], because, this.#isShared(subject));
       this.#mountVolume('bind', source, { ...subject, destination, isWatched: true }, options, because);
     } else {
-      this.#file(destination, subject, options, because, 'directory');
+      const isLive = this.#setup.guest === 'shared-fs' && !fromCluster.has(volume.kind);
+      this.#file(destination, { ...subject, isLive }, options, because, 'directory');
     }
   }
 

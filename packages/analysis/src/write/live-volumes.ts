@@ -1,0 +1,19 @@
+import type { ExpectedCall } from '@kata-agent/workloads';
+
+/** Returns the mounts of directories that the host shares as they are, each as `CONTAINER=MOUNT POINT`. */
+export function liveVolumes(calls: readonly ExpectedCall[]): readonly string[] {
+  const live = calls.flatMap(({ container = '', volumes = [] }) =>
+    volumes.filter(({ isLive }) => isLive === true).map(({ destination }) => `${container}=${destination}`),
+  );
+  return [...new Set(live)];
+}
+
+/** Returns comments of `[agent]` about them; empty if there is none. The input does not say whose programs need links. */
+export function liveVolumesText(live: readonly string[]): string {
+  if (live.length === 0) return '';
+  return (
+    '# The host shares these volumes as they are: a link that it plants leads the program to another file of the container.\n' +
+    '# Name here those in which no program needs symbolic links:\n' +
+    `# nosymfollow = [${live.map((each) => JSON.stringify(each)).join(', ')}]\n`
+  );
+}
