@@ -78,6 +78,63 @@ describe('the network of the guest through the API', {
     assert.equal(await receiveFrom(agent), 'from the guest');
   });
 
+  it('network-lists: interfaces have the families of their addresses, and routes can be set again', async () => {
+    const { v4, v6 } = IPFamily;
+    const addresses = [
+      { family: v4, address: '10.231.0.2', mask: '24' },
+      { family: v6, address: 'fd23::2', mask: '64' },
+    ];
+    await client.updateInterface({
+      interface: { name: 'eth0', device: 'eth0', hwAddr, mtu: 1450n, IPAddresses: addresses },
+    });
+    const eth0 = (await client.listInterfaces({})).Interfaces.find(({ name }) => name === 'eth0');
+    for (const { family, address } of addresses) {
+      const listed = eth0?.IPAddresses.find((each) => each.address === address);
+      assert.equal(listed?.family, family, address);
+    }
+    const routes = [
+      { family: v4, dest: '', gateway: '10.231.0.1', source: '10.231.0.2', flags: 0 },
+      // A gateway that no route leads to is reached by ONLINK alone.
+      { family: v4, dest: '192.0.2.0/24', gateway: '198.51.100.1', source: '', flags: 4 },
+      { family: v6, dest: '', gateway: 'fd23::1', source: '', flags: 0 },
+      { family: v6, dest: '2001:db8:1::/48', gateway: 'fd23::1', source: '', flags: 0 },
+    ].map((route) => ({ ...route, device: 'eth0' }));
+    await client.updateRoutes({ routes: { Routes: routes } });
+    const listed = (await client.listRoutes({})).Routes;
+    const defaults = new Map([
+      [v4, '0.0.0.0/0'],
+      [v6, '::/0'],
+    ]);
+    for (const { family, dest, gateway, source, flags } of routes) {
+      const wanted = dest === '' ? defaults.get(family) : dest;
+      const route = listed.find((each) => each.dest === wanted);
+      assert.ok(route, `${wanted} is not listed`);
+      assert.deepEqual(
+        [route.family, route.gateway, route.source, route.flags],
+        [family, gateway, source, flags],
+        wanted,
+      );
+    }
+    const shown = () => inGuest(agent, 'ip', 'route') + inGuest(agent, 'ip', '-6', 'route');
+    const before = shown();
+    inGuest(agent, 'ip', 'route', 'delete', 'default');
+    inGuest(agent, 'ip', 'route', 'delete', '192.0.2.0/24');
+    inGuest(agent, 'ip', '-6', 'route', 'delete', 'default');
+    inGuest(agent, 'ip', '-6', 'route', 'delete', '2001:db8:1::/48');
+    // The kernel would add its own IPv6 routes a second time, with another metric.
+    const again = listed.filter(({ family, gateway }) => family === v4 || gateway !== '');
+    await client.updateRoutes({ routes: { Routes: again } });
+    assert.deepEqual((await client.listRoutes({})).Routes, listed);
+    const lines = (text: string) =>
+      text
+        .split('\n')
+        .map((line) => line.trim())
+        .sort();
+    // A route that the kernel added for an address is the agent's when it is set again.
+    const withoutOrigin = (text: string) => lines(text.replaceAll(' proto kernel', ''));
+    assert.deepEqual(withoutOrigin(shown()), withoutOrigin(before));
+  });
+
   it('iptables rules are read and replaced atomically and take effect', async () => {
     const rules = '*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp --dport 7790 -j DROP\nCOMMIT\n';
     await client.setIPTables({ isIpv6: false, data: Buffer.from(rules) });

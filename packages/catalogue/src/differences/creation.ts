@@ -298,7 +298,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are ignored.',
     why: 'Kata’s runtimes remove them.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/spec/build-spec', 'network and time namespaces are dropped'],
+    test: ['tests/root/differences', 'create-net-cls'],
   },
   'create-namespaces': {
     of: ['CreateContainer', 'CreateSandbox'],
@@ -421,18 +421,15 @@ export const creationDifferences: DifferenceRows = {
     ours: '0 is “not set”, and -1 “no limit”, as in the OCI specification, whose swap includes memory: the OCI runtime converts it for v2. A cpuset that is not a list is `INVALID_ARGUMENT`.',
     why: 'Limits mean the same under v1 and v2.',
     noticedBy: 'pods with swap',
-    test: ['packages/guest/src/spec/build-spec', 'resources that are 0 are not set'],
+    test: ['tests/root/differences', 'create-limits'],
   },
   'create-device-nodes': {
     of: ['CreateContainer'],
-    kata: 'Nodes outside of `/dev` are refused, and a device with FileMode 0 has the mode 000.',
+    kata: 'Nodes outside of `/dev` are refused, and a device with FileMode 0 has the mode of the guest’s node at that path, or 000 if there is none.',
     ours: 'They are accepted, with a configuration only for devices that it names; FileMode 0 is 0666.',
     why: 'The protocol has no other form of “not set”, and runtimes send 0.',
     noticedBy: 'nobody',
-    test: [
-      'packages/guest/src/spec/devices',
-      'a device of the configuration gets the number of the guest’s node, and access',
-    ],
+    test: ['tests/root/differences', 'create-device-nodes'],
   },
   'create-secret-places': {
     of: ['CreateContainer'],

@@ -27,10 +27,10 @@ export const sandboxDifferences: DifferenceRows = {
   'guest-details': {
     of: ['GetGuestDetails'],
     kata: '`device_handlers` is empty.',
-    ours: 'It lists the types of attached devices, and `storage_handlers` has one more.',
+    ours: 'It lists the types of attached devices, and `storage_handlers` also has `bind`.',
     why: 'They say what this agent serves.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/sandbox/details', 'memory block size and hotplug probe are returned'],
+    test: ['packages/guest/src/sandbox/details', 'storage handlers are those of Kata and bind'],
   },
   'network-nothing-to-set': {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors', 'SetGuestDateTime'],
@@ -74,9 +74,9 @@ export const sandboxDifferences: DifferenceRows = {
     of: ['ListInterfaces', 'ListRoutes'],
     kata: 'The families of addresses are interchanged. A route with a gateway has the destination `0.0.0.0` or `::1`, one without has none, and neither has family, preferred source and ONLINK.',
     ours: 'ListInterfaces reports the families. ListRoutes has the destination of each route, `0.0.0.0/0` or `::/0` for a default route, and its family, preferred source and ONLINK.',
-    why: 'The reply can be given to UpdateRoutes again.',
+    why: 'Routes of the reply can be given to UpdateRoutes again.',
     noticedBy: 'readers of both',
-    test: ['packages/guest/src/network/network.root', 'all routes are restored if the kernel refuses one'],
+    test: ['tests/root/network', 'network-lists'],
   },
   'iptables-whole': {
     of: ['SetIPTables'],
@@ -143,7 +143,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is left out.',
     why: '0 is a value.',
     noticedBy: 'dashboards that add up all items',
-    test: ['packages/guest/src/metrics/metrics', 'files of procfs are parsed'],
+    test: ['packages/guest/src/metrics/metrics', 'an item that the kernel does not have is left out'],
   },
   'start-hardening': {
     of: 'start',

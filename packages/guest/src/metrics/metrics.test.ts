@@ -87,6 +87,33 @@ test('CPU time is in milliseconds, as with Kata’s agent', (t) => {
   );
 });
 
+test('an item that the kernel does not have is left out, and 0 is a value', (t) => {
+  const proc = mkdtempSync(join(tmpdir(), 'guest-metrics-'));
+  t.after(() => rmSync(proc, { recursive: true }));
+  const itemsOf = (name: string, file: string, text: string): readonly unknown[] => {
+    writeFileSync(join(proc, file), text);
+    const metric = guestMetrics.find((each) => each.name === name);
+    return (metric?.read(proc, []) ?? []).map(({ labels, value }) => [labels['item'], value]);
+  };
+  // A kernel without huge pages, swap, CMA.
+  assert.deepEqual(itemsOf('kata_guest_meminfo', 'meminfo', 'MemTotal:  4 kB\nMemFree:   0 kB\n'), [
+    ['mem_total', 4096],
+    ['mem_free', 0],
+  ]);
+  // One before 4.18, which counts neither discards nor flushes; and one before 2.6.33, without time of guests.
+  const disk = itemsOf('kata_guest_diskstat', 'diskstats', ' 254 0 vda 1 2 3 4 5 6 7 8 0 10 11\n');
+  assert.deepEqual(disk.slice(-3), [
+    ['in_progress', 0],
+    ['time_in_progress', 10],
+    ['weighted_time_in_progress', 11],
+  ]);
+  assert.equal(disk.length, 11);
+  assert.deepEqual(itemsOf('kata_guest_cpu_time', 'stat', 'cpu  1 2\n'), [
+    ['user', 10],
+    ['nice', 20],
+  ]);
+});
+
 test('labels of meminfo are those of Kata', () => {
   const expected = {
     MemTotal: 'mem_total',

@@ -4,6 +4,39 @@ import { test } from 'node:test';
 import { guestDetails } from './details.js';
 import { makeTree } from '../testing/tree.js';
 
+/** `STORAGE_HANDLERS` of Kata 4.1 on x86_64 (src/agent/src/storage/mod.rs). */
+const ofKata = [
+  'blk',
+  'ephemeral',
+  'erofs.multi-layer',
+  'image_guest_pull',
+  'local',
+  'mmioblk',
+  'nvdimm',
+  'overlayfs',
+  'scsi',
+  'virtio-fs',
+  'watchable-bind',
+];
+
+test('storage handlers are those of Kata and bind; device handlers are the types that can be attached', () => {
+  const query = { memoryBlockSize: false, memoryHotplugProbe: false };
+  const { storageHandlers, deviceHandlers } = guestDetails(query, '/nonexistent', true);
+  assert.deepEqual(
+    storageHandlers.filter((name) => !ofKata.includes(name)),
+    ['bind'],
+  );
+  assert.equal(storageHandlers.length, ofKata.length + 1);
+  assert.deepEqual(deviceHandlers.toSorted(), [
+    'blk',
+    'mmioblk',
+    'nvdimm',
+    'scsi',
+    'vfio-pci',
+    'vfio-pci-gk',
+  ]);
+});
+
 test('memory block size and hotplug probe are returned if they exist and are requested', (t) => {
   const sys = makeTree({
     'devices/system/memory/block_size_bytes': '8000000\n',
