@@ -93,6 +93,16 @@ async function program(name: keyof typeof packages, args: readonly string[]): Pr
         cause: error,
       });
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
+    const unknownOption = /unrecognized option '([^']*)'/.exec(stderr)?.[1];
+    if (name === 'mkfs.erofs' && unknownOption !== undefined)
+      throw new CommandError(
+        ExitCode.CannotApply,
+        `--layers: mkfs.erofs is too old: it does not know ${unknownOption}`,
+        {
+          help: ['use erofs-utils 1.8 or later, such as that of Debian 13'],
+          cause: error,
+        },
+      );
     throw new CommandError(ExitCode.Failed, `--layers: ${name} failed: ${stderr || reasonOf(error)}`, {
       cause: error,
     });
