@@ -189,10 +189,10 @@ describe('a guest of a realm', () => {
     await until('it is admitted', () => backend.guests.list().length === 1);
     const [target] = backend.guests.list();
     assert.ok(target);
-    assert.deepEqual(await backend.revoke(target, { peer: 'cn:eve' }), { closed: 3 });
-    await backend.revoke(target, { serial: 'ab', issuer: 'CN=CA' });
+    assert.deepEqual(await backend.revoke(target, { peer: 'cn:eve' }, { name: 'cn:ann' }), { closed: 3 });
+    await backend.revoke(target, { serial: 'ab', issuer: 'CN=CA' }, { name: 'cn:ann' });
     // Equal ones take no further place.
-    await backend.revoke(target, { peer: 'cn:eve' });
+    await backend.revoke(target, { peer: 'cn:eve' }, { name: 'cn:ann' });
     first.socket.destroy();
     await until('it is gone', () => backend.guests.list().length === 0);
     said.length = 0;
@@ -216,10 +216,10 @@ describe('a guest of a realm', () => {
     const [first, second] = backend.guests.list();
     assert.ok(first && second);
     await assert.rejects(
-      backend.revoke(second, { peer: 'cn:eve' }),
+      backend.revoke(second, { peer: 'cn:eve' }, { name: 'cn:ann' }),
       (error) => error instanceof TtrpcError && error.code === Code.Unimplemented,
     );
-    await backend.revoke(first, { peer: 'cn:eve' });
+    await backend.revoke(first, { peer: 'cn:eve' }, { name: 'cn:ann' });
     // The other guest of the entry has not accepted it.
     await refusing.closed;
     const again = await guest();

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { ClientCertificate } from '../harness/authority.js';
@@ -128,5 +131,84 @@ describe('an operator who wants more than its share of a realm', () => {
       socket.write(request('/v1/guests', more));
       assert.match(String(await answered), /^HTTP\/1\.1 200 /);
     }
+  });
+});
+
+describe('an operator who has revoked as many as it can', () => {
+  const home = new RealmHome(authorization('000000000000'));
+  const path = join(home.store, 'revocations.json');
+  const by = createHash('sha256').update('cn:carol').digest('hex');
+  const entry = 'web';
+  const revocations = Array.from({ length: 1024 }, (_, n) => ({
+    entry,
+    peer: `cn:junk-${n}`,
+    serial: '',
+    issuer: '',
+    at: '2026-01-01T00:00:00Z',
+    by,
+  }));
+  let realm: RealmProcess;
+  let guest: RawGuest;
+  const said: string[] = [];
+
+  before(async () => {
+    mkdirSync(home.store, { mode: 0o700 });
+    writeFileSync(path, JSON.stringify({ version: 1, revocations }), { mode: 0o600 });
+    realm = await RealmProcess.start(home);
+    const more = '\n[[operator]]\npeers = ["cn:dora"]\nguests = ["*"]\nverbs = ["list", "revoke"]\n';
+    home.write('realm.toml', `${authorization('000000000000')}${more}`);
+    realm.process.kill('SIGHUP');
+    await realm.logged('files read again');
+    guest = await RawGuest.serve({
+      port: home.ports.guests,
+      identity: await guestIdentity(),
+      management: {
+        revokePeer: async ({ peer }) => {
+          said.push(peer);
+          return { closed: 0 };
+        },
+      },
+    });
+    await realm.logged('guest admitted');
+    assert.equal(said.splice(0).length, 1024);
+  });
+  after(async () => {
+    guest.socket.destroy();
+    assert.equal(await realm.stop(), 0);
+    home.remove();
+  });
+
+  async function revoke(name: string, peer: string): Promise<string> {
+    const { cert, key } = home.operators.client({ commonNames: [name] });
+    const socket = connectTls({ port: home.ports.operators, host: 'localhost', ca: home.ca.pem, cert, key });
+    await once(socket, 'secureConnect');
+    const body = JSON.stringify({ peer });
+    const [{ guest: named = '' } = {}] = realm.log.filter(({ msg }) => msg === 'guest admitted');
+    socket.write(
+      `POST /v1/guests/${named}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+    await once(socket, 'close');
+    return text;
+  }
+
+  it('makes no more of them, and the guest is not told', async () => {
+    assert.match(
+      await revoke('carol', 'cn:dora'),
+      /^HTTP\/1\.1 429 .*"too_many".*you have made 1024 revocations/s,
+    );
+    assert.deepEqual(said, []);
+  });
+
+  it('can repeat one of them', async () => {
+    assert.match(await revoke('carol', 'cn:junk-7'), /^HTTP\/1\.1 200 /);
+    assert.deepEqual(said.splice(0), ['cn:junk-7']);
+  });
+
+  it('is revoked by another operator', async () => {
+    assert.match(await revoke('dora', 'cn:carol'), /^HTTP\/1\.1 200 /);
+    assert.deepEqual(said, ['cn:carol']);
+    assert.match(readFileSync(path, 'utf8'), /"cn:carol"/);
   });
 });

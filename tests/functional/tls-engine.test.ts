@@ -22,6 +22,8 @@ const ops = ['uri:spiffe://example/ops/*', 'cn:auditor'];
 const past = Date.UTC(2021, 0);
 
 // A connection that the engine forgets to close would be waited for without end.
+const revoker = { key: 'host', isServer: false };
+
 describe('the TLS engine', { timeout: 120_000 }, () => {
   it('serves a client of the CA that is in peers, and names it', async (t) => {
     const running = await startEngine(t, ca, { peers: ops });
@@ -219,17 +221,20 @@ describe('the TLS engine', { timeout: 120_000 }, () => {
     const [alice, bob, carol] = [opsClient('alice'), opsClient('bob'), opsClient('carol')];
     const sockets = await Promise.all([alice, bob, carol].map((each) => greeted(running.port, each)));
     const closed = (index: number): boolean => sockets[index]?.destroyed === true;
-    running.revocations.add({ kind: 'entry', entry: parsePeerEntry('uri:spiffe://example/ops/alice') });
+    running.revocations.add(
+      { kind: 'entry', entry: parsePeerEntry('uri:spiffe://example/ops/alice') },
+      revoker,
+    );
     await until(() => closed(0));
-    running.revocations.add({ kind: 'serial', serial: `00${bob.serial()}`, issuer: 'CN=test CA' });
+    running.revocations.add({ kind: 'serial', serial: `00${bob.serial()}`, issuer: 'CN=test CA' }, revoker);
     await until(() => closed(1));
     assert.equal(closed(2), false);
-    running.revocations.add({ kind: 'serial', serial: carol.serial(), issuer: 'CN=other CA' });
+    running.revocations.add({ kind: 'serial', serial: carol.serial(), issuer: 'CN=other CA' }, revoker);
     assert.equal((await attempt(running.port, bob)).greeted, false);
     const [refusal] = await running.refused(1);
     assert.equal(refusal?.reason, 'revoked');
     assert.equal((await attempt(running.port, carol)).greeted, true);
-    running.revocations.add({ kind: 'entry', entry: parsePeerEntry(`spki:sha256:${carol.spki()}`) });
+    running.revocations.add({ kind: 'entry', entry: parsePeerEntry(`spki:sha256:${carol.spki()}`) }, revoker);
     await until(() => closed(2));
     assert.equal(running.ended.length, 3);
   });

@@ -69,7 +69,10 @@ describe('revocations', () => {
   it('are bounded, and one that does not fit is an error', () => {
     const revocations = new Revocations();
     const revoke = (name: number): number =>
-      revocations.add({ kind: 'entry', entry: parsePeerEntry(`cn:${name}`) });
+      revocations.add(
+        { kind: 'entry', entry: parsePeerEntry(`cn:${name}`) },
+        { key: 'server', isServer: true },
+      );
     for (let name = 0; name < 4096; name += 1) revoke(name);
     assert.throws(() => revoke(4096), TooManyRevocations);
   });

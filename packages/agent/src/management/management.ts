@@ -1,5 +1,6 @@
 import type { Management } from '@kata-agent/protocol/management';
 import type { ServiceImplementation } from '@kata-agent/ttrpc';
+import { callerOf } from '../interceptors/caller-of.js';
 import type { Caller } from '../listeners/caller.js';
 import { attest } from './attest.js';
 import { describe } from './describe.js';
@@ -13,7 +14,7 @@ export function management(context: ManagementContext): ServiceImplementation<ty
   return {
     describe: async (_request, { connection }) => describe(context, connection),
     watchAudit: (request, call) => watchAudit(context, request, call),
-    revokePeer: async (request, { connection }) => revokePeer(context, request, connection),
+    revokePeer: async (request, call) => revokePeer(context, request, callerOf(call)),
     getCheckpoint: async (request, { connection }) => await getCheckpoint(context, request, connection),
     attest: async (request, { connection }) => await attest(context, request, connection),
   };

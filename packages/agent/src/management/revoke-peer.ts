@@ -3,7 +3,8 @@ import type { RevokePeerRequest, RevokePeerResponseSchema } from '@kata-agent/pr
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { canonicalName, NameSyntaxError, PeerEntryError, parsePeerEntry } from '@kata-agent/x509';
 import type { Caller } from '../listeners/caller.js';
-import { type Revocation, TooManyRevocations } from '../listeners/tls/revocations.js';
+import { callerKey } from '../listeners/caller-key.js';
+import { type Revocation, type Revoker, TooManyRevocations } from '../listeners/tls/revocations.js';
 import type { ManagementContext } from './management-context.js';
 
 /**
@@ -17,7 +18,7 @@ import type { ManagementContext } from './management-context.js';
 export function revokePeer(
   { revocations }: Pick<ManagementContext, 'revocations'>,
   request: Pick<RevokePeerRequest, 'peer' | 'serial' | 'issuer'>,
-  { realm }: Pick<Caller, 'realm'>,
+  caller: Pick<Caller, 'listener' | 'identity' | 'realm'>,
 ): MessageInitShape<typeof RevokePeerResponseSchema> {
   const revocation = revocationOf(request);
   if (revocations === undefined)
@@ -25,17 +26,26 @@ export function revokePeer(
       Code.FailedPrecondition,
       'there is no tls:// or https:// listener, and no certificate to revoke',
     );
-  const server = realm === undefined ? revocations.serverNamed(revocation) : undefined;
+  const server = caller.realm === undefined ? revocations.serverNamed(revocation) : undefined;
   if (server !== undefined)
     throw wrong(
       `this names the server that the listener ${JSON.stringify(server)} dials, which is not revoked: name other certificates; a server is replaced in the configuration`,
     );
   try {
-    return { closed: revocations.add(revocation) };
+    return { closed: revocations.add(revocation, revokerOf(caller)) };
   } catch (error) {
     if (!(error instanceof TooManyRevocations)) throw error;
     throw new TtrpcError(Code.ResourceExhausted, error.message, { cause: error });
   }
+}
+
+/** A server that is trusted revokes for its operators, too: they have places as others have. */
+function revokerOf(caller: Pick<Caller, 'listener' | 'identity' | 'realm'>): Revoker {
+  const { claimedOperator } = caller.identity;
+  const key = `${caller.listener} ${callerKey(caller)}`;
+  return claimedOperator === undefined
+    ? { key, isServer: caller.realm !== undefined }
+    : { key: `${key} ${claimedOperator}`, isServer: false };
 }
 
 /** Characters of a name: those of a certificate that has more are refused, so that none is revoked by more. */

@@ -134,10 +134,10 @@ export class GuestConnections {
   }
 
   /** As `GuestRevocations.revoke`. Throws an Error if the guest is not connected. */
-  async revoke(id: string, revoked: RevokedPeer): Promise<number> {
+  async revoke(id: string, revoked: RevokedPeer, operator: string): Promise<number> {
     const target = [...this.#live].find((live) => live.id === id);
     if (target === undefined) throw new Error('the guest is not connected');
-    return await this.#revocations.revoke(target, revoked);
+    return await this.#revocations.revoke(target, revoked, operator);
   }
 
   /** Says a revocation to the guests of its entry. */

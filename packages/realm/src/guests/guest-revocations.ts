@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, createClient } from '@kata-agent/ttrpc';
 import type { RealmLog } from '../serve/realm-log.js';
@@ -18,7 +19,7 @@ interface Options<Guest extends Connected> {
   readonly connected: () => Iterable<Guest>;
   /** Ends the connection of a guest that does not accept a revocation. */
   readonly end: (guest: Guest, why: string) => void;
-  readonly revocations: Pick<RevocationList, 'add' | 'settled' | 'list'>;
+  readonly revocations: Pick<RevocationList, 'check' | 'add' | 'settled' | 'list'>;
   readonly obeyed: Pick<ObeyedRevocations, 'has'>;
   readonly log: RealmLog;
   /** Limit of a call. */
@@ -35,16 +36,21 @@ export class GuestRevocations<Guest extends Connected> {
 
   /**
    * Revokes in a guest, in the others of its entry, and in those to come. Returns how many connections the guest has closed.
-   * Throws a TtrpcError of the guest; then nothing is stored.
+   * Throws TooManyRevocations, or a TtrpcError of the guest; then nothing is stored.
+   *
+   * @param operator The name of who revokes.
    */
-  async revoke(target: Guest, revoked: RevokedPeer): Promise<number> {
+  async revoke(target: Guest, revoked: RevokedPeer, operator: string): Promise<number> {
     const { revocations, callMs } = this.#options;
     const { entry, channel } = target;
+    const by = createHash('sha256').update(operator).digest('hex');
+    const revocation = { ...revoked, entry, at: new Date().toISOString(), by };
+    // Before the guest is told: it has as many places as the entry.
+    revocations.check(revocation);
     const { closed } = await createClient(Management, channel).revokePeer(
       { ...revoked },
       { timeoutMs: callMs },
     );
-    const revocation = { ...revoked, entry, at: new Date().toISOString() };
     await revocations.add(revocation);
     this.say(revocation, target);
     return closed;

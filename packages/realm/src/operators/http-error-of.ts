@@ -1,5 +1,6 @@
 import { codeName, TtrpcError } from '@kata-agent/ttrpc';
 import { RemoteRefusedError } from '../bus/bus.js';
+import { TooManyRevocations } from '../store/revocations.js';
 import { HttpError } from './http-error.js';
 import type { OperatorContext } from './operator-context.js';
 
@@ -10,6 +11,8 @@ export function httpErrorOf(error: unknown, report: OperatorContext['report']): 
     const { status, code, message } = error.refusal;
     return new HttpError(status, code, message);
   }
+  if (error instanceof TooManyRevocations)
+    return new HttpError(429, 'too_many', `${error.message}: ${error.help}`);
   if (error instanceof TtrpcError)
     return new HttpError(502, 'guest_error', `the guest answered ${codeName(error.code)}: ${error.message}`);
   report('a request of an operator failed', error);

@@ -91,9 +91,13 @@ export interface OperatorContext {
   };
   /**
    * Revokes in the guest and the others of its entry, now and after each new connection. Returns how many connections the
-   * guest has closed. Rejects with a TtrpcError of the guest: then nothing is stored.
+   * guest has closed. Rejects with TooManyRevocations, or a TtrpcError of the guest: then nothing is stored.
    */
-  readonly revoke: (guest: StoredGuest, revocation: Revocation) => Promise<{ readonly closed: number }>;
+  readonly revoke: (
+    guest: StoredGuest,
+    revocation: Revocation,
+    operator: Pick<Operator, 'name'>,
+  ) => Promise<{ readonly closed: number }>;
   /** Reports whether a revocation names the realm itself. */
   readonly isOwn: (revocation: Revocation) => boolean;
   /** For the log: an error that is not the operator's. */

@@ -128,7 +128,7 @@ export class OperatorService {
         const { revoke, remote } = this.#context;
         const revoked =
           guest.holder === undefined
-            ? await revoke(guest, revocation)
+            ? await revoke(guest, revocation, operator)
             : await remote.revoke(guest, certificatesOf(request.socket), revocation);
         sendJson(response, { guest: guest.id, ...revoked });
         return;

@@ -77,7 +77,7 @@ export class RemoteOperators {
     try {
       checks.revocation(revocation);
       checks.allowed(operator, 'revoke', guest, JSON.stringify(revocation));
-      return await context.revoke(guest, revocation);
+      return await context.revoke(guest, revocation, operator);
     } catch (error) {
       throw this.#refusalOf(error);
     }

@@ -67,7 +67,7 @@ export function operatorContextOf({
       connect: (guest, certificates, timeoutMs) => bus.connect(guest, certificates, timeoutMs),
       revoke: (guest, certificates, revocation) => bus.revoke(guest, certificates, revokedPeer(revocation)),
     },
-    revoke: async ({ id }, revocation) => {
+    revoke: async ({ id }, revocation, operator) => {
       const revoked = revokedPeer(revocation);
       const { peer, serial, issuer } = revoked;
       const request = { revoked: peer === '' ? `serial ${serial} issuer ${issuer}` : peer };
@@ -76,7 +76,7 @@ export function operatorContextOf({
         request,
       });
       try {
-        const closed = await connections.revoke(id, revoked);
+        const closed = await connections.revoke(id, revoked, operator.name);
         end('OK');
         return { closed };
       } catch (error) {

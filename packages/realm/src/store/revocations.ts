@@ -15,19 +15,50 @@ export interface Revocation extends RevokedPeer {
   readonly entry: string;
   /** RFC 3339. */
   readonly at: string;
+  /** SHA-256 of the name of the operator who has revoked, in hex; absent: an earlier version has stored it. */
+  readonly by?: string;
 }
 
 /** A guest accepts no more. */
 export const mostRevocations = 4096;
+/** One operator cannot take the places of others: they could not revoke it. */
+const mostOfOperator = 1024;
+
+/** There is no place for one more. */
+export class TooManyRevocations extends StoreError {}
+
+/**
+ * Throws TooManyRevocations if there is no place for one more.
+ *
+ * @param own All of its entry.
+ */
+export function checkPlace(
+  own: readonly Revocation[],
+  { entry, by }: Pick<Revocation, 'entry' | 'by'>,
+): void {
+  const help = 'replace the CA of its operators, or revoke a pattern that includes others';
+  if (own.length >= mostRevocations)
+    throw new TooManyRevocations(
+      `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
+      help,
+    );
+  if (by !== undefined && own.filter((each) => each.by === by).length >= mostOfOperator)
+    throw new TooManyRevocations(
+      `you have made ${mostOfOperator} revocations of [[guest]] "${entry}" already`,
+      help,
+    );
+}
 
 /** The revocations of a realm. They only grow. */
 export interface RevocationList {
   list(entry: string): readonly Revocation[];
   /** Resolves when `list` has what was added by any replica before this call. */
   settled(): Promise<void>;
+  /** Throws TooManyRevocations if `add` would. */
+  check(revocation: Revocation): void;
   /**
-   * Adds a revocation; resolves when it is durable. An equal one takes no further place. Throws a StoreError if there are
-   * too many, or the system's error.
+   * Adds a revocation; resolves when it is durable. An equal one takes no further place. Throws TooManyRevocations, or the
+   * system's error.
    */
   add(revocation: Revocation): Promise<void>;
 }
@@ -62,16 +93,14 @@ export class Revocations implements RevocationList {
 
   async settled(): Promise<void> {}
 
+  check(revocation: Revocation): void {
+    if (!this.#has(revocation)) checkPlace(this.list(revocation.entry), revocation);
+  }
+
   async add(revocation: Revocation): Promise<void> {
     await this.#inTurn(async () => {
-      const { entry } = revocation;
-      const own = this.list(entry);
-      if (own.some((each) => textOf(each) === textOf(revocation))) return;
-      if (own.length >= mostRevocations)
-        throw new StoreError(
-          `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
-          'replace the CA of its operators, or revoke a pattern that includes others',
-        );
+      if (this.#has(revocation)) return;
+      this.check(revocation);
       await this.#write([...this.#all, revocation]);
     });
   }
@@ -83,6 +112,11 @@ export class Revocations implements RevocationList {
       const added = revocations.filter((revocation) => !known.has(textOf(revocation)));
       if (added.length > 0) await this.#write([...this.#all, ...added]);
     });
+  }
+
+  #has(revocation: Revocation): boolean {
+    const text = textOf(revocation);
+    return this.list(revocation.entry).some((each) => textOf(each) === text);
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
@@ -119,5 +153,8 @@ function parse(path: string, text: string): readonly Revocation[] {
 
 function isRevocation(value: unknown): value is Revocation {
   const given = (value ?? {}) as Readonly<Record<string, unknown>>;
-  return ['entry', 'peer', 'serial', 'issuer', 'at'].every((name) => typeof given[name] === 'string');
+  const { by = '' } = given;
+  return [by, ...['entry', 'peer', 'serial', 'issuer', 'at'].map((name) => given[name])].every(
+    (text) => typeof text === 'string',
+  );
 }

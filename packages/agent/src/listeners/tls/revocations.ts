@@ -7,14 +7,24 @@ export type Revocation =
   /** The serial number in hex, and the issuer as RFC 4514 text. */
   | { readonly kind: 'serial'; readonly serial: string; readonly issuer: string };
 
-/** More entries than this are refused: each costs time in every handshake. */
-const maxRevocations = 4096;
+/**
+ * More entries than these are refused: each costs time in every handshake. A caller cannot take the places of others, so that one
+ * whose key is stolen is revoked by them; a server that the agent has dialled has its own, since it ends the connection of a guest that
+ * does not accept what it was told elsewhere.
+ */
+const most = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
+
+/** Who revokes: of a server the calls that it makes for itself. */
+export interface Revoker {
+  readonly key: string;
+  readonly isServer: boolean;
+}
 
 /** No more revocations fit. The caller must not believe that the peer is revoked. */
 export class TooManyRevocations extends Error {
-  constructor() {
+  constructor(whose: string) {
     super(
-      `there are ${maxRevocations} revocations already: replace the CA, or use a pattern that includes others`,
+      `there are ${whose} already: use a pattern that includes others, let another caller revoke, or replace the CA`,
     );
   }
 }
@@ -25,7 +35,7 @@ export class TooManyRevocations extends Error {
  * what collects the audit log (S44).
  */
 export class Revocations {
-  readonly #revoked: Revocation[] = [];
+  readonly #revoked: { readonly revocation: Revocation; readonly by: Revoker }[] = [];
   readonly #servers = new Set<{ readonly listener: string; readonly certificate: Certificate }>();
   readonly #listeners: ((revocation: Revocation) => number)[] = [];
 
@@ -42,21 +52,30 @@ export class Revocations {
   }
 
   /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
-  add(revocation: Revocation): number {
+  add(revocation: Revocation, by: Revoker): number {
     // A caller can repeat its revocations, as after a boot: equal ones take no further place.
-    const known = this.#revoked.some((other) => isDeepStrictEqual(other, revocation));
-    if (!known && this.#revoked.length >= maxRevocations) throw new TooManyRevocations();
-    if (!known) this.#revoked.push(revocation);
+    if (!this.#revoked.some((known) => isDeepStrictEqual(known.revocation, revocation))) {
+      this.#checkPlace(by);
+      this.#revoked.push({ revocation, by });
+    }
     return this.#listeners.reduce((closed, listener) => closed + listener(revocation), 0);
   }
 
   has(certificate: Certificate): boolean {
-    return this.#revoked.some((revocation) => revokes(revocation, certificate));
+    return this.#revoked.some(({ revocation }) => revokes(revocation, certificate));
   }
 
   /** Calls `listener` with each later revocation; it returns how many connections it closed. */
   watch(listener: (revocation: Revocation) => number): void {
     this.#listeners.push(listener);
+  }
+
+  #checkPlace({ key, isServer }: Revoker): void {
+    const own = this.#revoked.filter(({ by }) => by.key === key && by.isServer === isServer).length;
+    if (own >= (isServer ? most.ofServer : most.ofCaller))
+      throw new TooManyRevocations(`${own} revocations of this caller`);
+    const all = this.#revoked.filter(({ by }) => !by.isServer).length;
+    if (!isServer && all >= most.ofCallers) throw new TooManyRevocations(`${all} revocations`);
   }
 }
 

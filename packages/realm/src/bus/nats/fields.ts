@@ -21,6 +21,7 @@ type Form =
   | 'pipe'
   | 'guestName'
   | 'entry'
+  | 'operatorHash'
   | 'digest'
   | 'described'
   | 'code'
@@ -35,6 +36,7 @@ export const forms: Readonly<Record<Form, RegExp>> = {
   /** Of a guest: that of its entry, or with 12 digits of its ID. */
   guestName: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,76}$/,
   entry: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
+  operatorHash: /^[0-9a-f]{64}$/,
   digest: /^sha256:[0-9a-f]{64}$/,
   /** What a guest says of itself, as it was accepted in Describe. */
   described: /^[\x20-\x7e]{0,128}$/,

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import {
+  checkPlace,
   mostRevocations,
   type Revocation,
   type RevocationList,
   type Revocations,
+  TooManyRevocations,
 } from '../../store/revocations.js';
-import { StoreError } from '../../store/store-error.js';
 import type { KV } from '@nats-io/kv';
 import { fieldsOf, forms, textOf } from './fields.js';
 import type { Malformed } from './malformed.js';
@@ -59,10 +60,16 @@ export class NatsRevocations implements RevocationList {
     await this.bucket.settle();
   }
 
+  check(revocation: Revocation): void {
+    if (this.#all.has(keyOf(revocation))) return;
+    if (this.#isFull(revocation)) throw tooMany(revocation);
+    checkPlace(this.list(revocation.entry), revocation);
+  }
+
   async add(revocation: Revocation): Promise<void> {
     const key = keyOf(revocation);
     if (this.#all.has(key)) return;
-    if (this.#isFull(revocation)) throw tooMany(revocation);
+    this.check(revocation);
     await this.#write(revocation);
     await this.bucket.settle();
     // Another replica may have added the last one that fits.
@@ -108,8 +115,8 @@ export class NatsRevocations implements RevocationList {
   }
 }
 
-function tooMany({ entry }: Revocation): StoreError {
-  return new StoreError(
+function tooMany({ entry }: Revocation): TooManyRevocations {
+  return new TooManyRevocations(
     `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
     'replace the CA of its operators, or revoke a pattern that includes others',
   );
@@ -124,9 +131,11 @@ function parseRevocation(value: unknown): Revocation | undefined {
   const revoked = revokedOf(given);
   const entry = textOf(given?.['entry'], forms.entry);
   const at = textOf(given?.['at'], forms.time);
+  // Absent in those of an earlier version.
+  const by = textOf(given?.['by'], forms.operatorHash);
   return revoked === undefined || entry === undefined || at === undefined
     ? undefined
-    : { ...revoked, entry, at };
+    : { ...revoked, entry, at, ...(by === undefined ? {} : { by }) };
 }
 
 function keyOf({ entry, peer, serial, issuer }: Revocation): string {
