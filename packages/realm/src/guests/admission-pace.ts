@@ -2,30 +2,63 @@ import { rationed } from '../serve/rationed.js';
 
 /** What one guest may do: an agent dials again ever more slowly. */
 const ofGuest = { burst: 10, perSecond: 1 / 30 };
-/** What all guests of an entry may: a guest can come with a new key each time. Once, all guests that there can be come again. */
+/** What the guests of an entry may together: a guest can come with a new key each time. Once, all guests that there can be come again. */
 const ofEntry = { burst: 8_192, perSecond: 10 };
+/** So long a guest is connected for one admission beside the pace of its entry. */
+const earnedMs = 30_000;
 
-/** Guests that are remembered, the last ones. */
+/** Guests that are remembered, those that were admitted or have left last. */
 const mostGuests = 8_192;
+
+interface Known {
+  readonly pace: () => number | undefined;
+  /** It has one admission beside the pace of its entry. */
+  readonly hasEarned: boolean;
+}
 
 /**
  * Limits how often guests are admitted. Each admission is in the realm's own log, durably and for itself: guests that connect
- * again and again would have it rotate, after which only a selection of admissions, and none of operators' requests, is left.
+ * again and again would have it rotate, after which only a selection of admissions, and none of operators' requests, is left. A guest
+ * that was connected for long is not kept out by one that comes with new keys.
  */
 export class AdmissionPace {
-  readonly #guests = new Map<string, () => number | undefined>();
+  readonly #now: () => number;
+  readonly #guests = new Map<string, Known>();
   readonly #entries = new Map<string, () => number | undefined>();
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Reports whether a guest of an entry may be admitted now. */
   allows(id: string, entry: string): boolean {
-    const guest = this.#guests.get(id) ?? rationed(ofGuest.burst, ofGuest.perSecond);
+    const known = this.#guests.get(id);
+    const pace = known?.pace ?? this.#rationed(ofGuest);
+    if (pace() === undefined) return false;
+    if (known?.hasEarned !== true) {
+      const all = this.#entries.get(entry) ?? this.#rationed(ofEntry);
+      this.#entries.set(entry, all);
+      if (all() === undefined) return false;
+    }
+    this.#remember(id, { pace, hasEarned: false });
+    return true;
+  }
+
+  /** Notes that a guest has left which was admitted for so long. */
+  left(id: string, connectedMs: number): void {
+    // One that is forgotten has not come for long: its pace is as at the beginning.
+    const pace = this.#guests.get(id)?.pace ?? this.#rationed(ofGuest);
+    this.#remember(id, { pace, hasEarned: connectedMs >= earnedMs });
+  }
+
+  #remember(id: string, known: Known): void {
     this.#guests.delete(id);
-    this.#guests.set(id, guest);
+    this.#guests.set(id, known);
     const [oldest] = this.#guests.keys();
     if (this.#guests.size > mostGuests && oldest !== undefined) this.#guests.delete(oldest);
-    if (guest() === undefined) return false;
-    const all = this.#entries.get(entry) ?? rationed(ofEntry.burst, ofEntry.perSecond);
-    this.#entries.set(entry, all);
-    return all() !== undefined;
+  }
+
+  #rationed({ burst, perSecond }: typeof ofGuest): () => number | undefined {
+    return rationed(burst, perSecond, this.#now);
   }
 }

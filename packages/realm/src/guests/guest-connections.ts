@@ -192,6 +192,7 @@ export class GuestConnections {
     };
     guests.hold(live);
     this.#live.add(live);
+    const begin = performance.now();
     try {
       const what = described === undefined ? 'undescribed' : described.configurationDigest;
       const reason = `admitted as "${name}"; ${how}; ${what}; relay = "${relay}"`;
@@ -204,6 +205,7 @@ export class GuestConnections {
     } finally {
       this.#live.delete(live);
       guests.release(live);
+      this.#pace.left(id, performance.now() - begin);
     }
   }
 
