@@ -29,8 +29,16 @@ const unified = '/sys/fs/cgroup/unified';
  * Commands for the agent's mount namespace: crun refuses hybrid cgroups, and the agent would use runc instead, so that a test
  * with OCI_RUNTIME=crun would show nothing of crun.
  */
-export const runtimeSetup: string =
-  runtimeName === 'crun' && existsSync(`${unified}/cgroup.controllers`) ? `umount ${unified}` : ':';
+export const runtimeSetup: string = commandsFor(runtimeName);
+
+/** The same for an agent whose runtime is another one than OCI_RUNTIME: what the harness does not do already. */
+export function setupFor(name: string): string {
+  return name === runtimeName ? ':' : commandsFor(name);
+}
+
+function commandsFor(name: string): string {
+  return name === 'crun' && existsSync(`${unified}/cgroup.controllers`) ? `umount ${unified}` : ':';
+}
 
 /** The same for an agent without a document. */
 export const runtimeEnvironment: Readonly<Record<string, string>> =

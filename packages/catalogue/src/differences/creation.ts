@@ -353,11 +353,12 @@ export const creationDifferences: DifferenceRows = {
   },
   'create-not-executable': {
     of: ['CreateContainer', 'ExecProcess'],
-    kata: 'A program that is there and cannot be executed is a process that ends with 13 (a directory too), or with 8 if its format is unknown; nothing is printed.',
-    ours: 'It is `INVALID_ARGUMENT` with the program’s path and the reason; one of an unknown format ends with 1, and the OCI runtime writes `exec format error` to stderr.',
-    why: 'The pod’s status names the reason instead of a number, as on every node with runc or crun.',
-    noticedBy: 'pods with a broken image',
-    test: ['tests/root/as-kata', 'a program that is there and cannot be executed is INVALID_ARGUMENT'],
+    kata: 'A program that is there and cannot be executed is a process that ends with 13 (a directory too), or with 8 if its format is unknown; nothing is printed. One that is missing is `INTERNAL`, `the file X was not found`.',
+    ours: 'It is `INVALID_ARGUMENT` with the program’s path and the reason, and so is one that is missing, with Kata’s text. One of an unknown format, as for another machine, ends with 1, and the OCI runtime writes `exec format error` to stderr.',
+    why: 'So do runc and crun on every other node: the create or exec fails, containerd passes the text on, and the pod’s status and `kubectl exec` name the file. 13 and 8 can be exit codes of the program itself, and tell neither that it never ran nor which file it was.',
+    noticedBy:
+      'pods with a broken image; probes whose program cannot be executed: the kubelet reports an error instead of a failed probe, as with runc',
+    test: ['tests/root/not-executable', 'is not executable: INVALID_ARGUMENT with its path and the reason'],
   },
   'create-nodev': {
     of: ['CreateContainer'],
@@ -402,7 +403,7 @@ export const creationDifferences: DifferenceRows = {
   'create-environment': {
     of: ['CreateContainer', 'ExecProcess'],
     kata: '`HOME=` stays empty, and a variable `=x` is dropped.',
-    ours: 'An empty HOME is replaced by the user’s directory, by the OCI runtime; `=x` is `INVALID_ARGUMENT`.',
+    ours: 'runc replaces an empty HOME by the user’s directory, crun does not; `=x` is `INVALID_ARGUMENT`.',
     why: 'A variable without a name is a mistake.',
     noticedBy: 'nobody',
     test: ['tests/root/differences', 'create-environment'],
