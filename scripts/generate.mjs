@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { delimiter } from 'node:path';
 import { root } from './bootstrap.mjs';
+import { readNotRecordedPage } from './read-not-recorded.mjs';
 
 const check = process.argv.includes('--check');
 /** @type {string[]} */
@@ -92,6 +93,7 @@ generateMessages({ project: 'packages/protocol', out: 'src/gen', target: 'packag
 generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
 generateMessages({ project: 'tools/kata', out: 'gen', target: 'tools/kata/src/gen' });
 await generateReference();
+emit('docs/reference/read-not-recorded.md', readNotRecordedPage());
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(', ')}\nhelp: run \`npm run generate\``);
   process.exit(1);

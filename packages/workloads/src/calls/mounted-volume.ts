@@ -35,6 +35,9 @@ const hex8 = '[0-9a-f]{8}';
  *
  * Sources: `internal/cri/server/container_create_linux.go` (`sandboxes/ID/hostname`) of containerd 1.7 and 2;
  * `getEtcHostsPath` in kubelet's `kubelet_getters.go`. Recorded with runtime-rs 4.1 and containerd 1.7.
+ *
+ * Read, not recorded: the name `hosts` of a pod without a kubelet (`getSandboxHosts` in containerd's
+ * `internal/cri/server`).
  */
 export function podFile(name: 'hostname' | 'resolv.conf' | 'etc-hosts'): MountSubject {
   // Without a kubelet, containerd mounts its own file `hosts`.
@@ -48,7 +51,7 @@ export function podFile(name: 'hostname' | 'resolv.conf' | 'etc-hosts'): MountSu
 /**
  * Returns the termination message of a container: the kubelet's `pods/UID/containers/NAME/HEX8`.
  *
- * Read, not recorded: `makeMounts` and `GenerateRunContainerOptions` of the kubelet.
+ * Read, not recorded: HEX8 of a termination message (`makeMounts` and `GenerateRunContainerOptions` of the kubelet).
  */
 export function terminationFile({ name, terminationMessagePath }: Container): MountSubject {
   return {
@@ -60,7 +63,7 @@ export function terminationFile({ name, terminationMessagePath }: Container): Mo
 /**
  * Returns a volume that an image declares: a directory of containerd with a random name, `containers/ID/volumes/HEX64`.
  *
- * Read, not recorded: `volumeMounts` in containerd's `container_create.go`.
+ * Read, not recorded: HEX64 of a volume that an image declares (`volumeMounts` in containerd's `container_create.go`).
  */
 export function imageVolume({ name }: Container, path: string): MountSubject {
   return {
@@ -80,8 +83,11 @@ export const tokenVolume: MountSubject = {
  * (`volumes/kubernetes.io~configmap/NAME`); one with a subPath is mounted at `volume-subpaths/NAME/CONTAINER/INDEX` first,
  * where INDEX is its position in `volumeMounts`.
  *
- * Recorded with runtime-rs 4.1: configMap, secret, projected, emptyDir, hostPath. Read, not recorded: subPath, claims, CSI,
- * image volumes, and all others.
+ * Recorded with runtime-rs 4.1: configMap, secret, projected, emptyDir, hostPath.
+ *
+ * Read, not recorded: names of the directories of downwardAPI and nfs volumes (`GetPodVolumeDir` of the kubelet).
+ *
+ * Read, not recorded: names of subPath mounts, claims, CSI volumes, and volumes of all other kinds.
  */
 export function volumeSubject(volume: Volume, mount: VolumeMount, container: Container): MountSubject {
   if (mount.part) {

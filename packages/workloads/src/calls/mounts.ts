@@ -193,7 +193,16 @@ export class ContainerMounts {
     this.#storage({ driver: 'image_guest_pull', source: name, fstype: 'overlay', mountPoint }, [], because);
   }
 
-  /** `disk`: the position of the volume among those of the pod, for a sample address. */
+  /**
+   * Adds the mount of a volume, and the storage that it needs.
+   *
+   * Read, not recorded: an emptyDir in memory (`handleEphemeralStorage` in `kata_agent.go`, `ephemeral_volume.rs`).
+   *
+   * Read, not recorded: the option `discard` of an emptyDir with `block-plain` (`setupEphemeralDisk` in
+   * `virtcontainers/container.go`, `block_emptydir_mount_options` in `block_emptydir_volume.rs`).
+   *
+   * @param disk the position of the volume among those of the pod, for a sample address
+   */
   #volume(
     volume: Volume,
     mount: VolumeMount,
@@ -257,7 +266,7 @@ export class ContainerMounts {
    * Reports whether runtime-rs has shared a path of the host for another mount of the pod: it then names the same path of
    * the guest, without a storage.
    *
-   * Read, not recorded: `mounted_info_set` in `share_fs_volume.rs`.
+   * Read, not recorded: a path that runtime-rs shares a second time (`mounted_info_set` in `share_fs_volume.rs`).
    */
   #isShared({ subject }: MountSubject): boolean {
     if (!namesHostFiles(this.#setup)) return false;
@@ -267,8 +276,10 @@ export class ContainerMounts {
   /**
    * Reports whether a runtime passes a hostPath on as it is: a device or a kernel file system, of the guest then.
    *
-   * Read, not recorded, for runtime-rs: `is_host_device`, which looks at the mount point, and `is_system_mount`. The host may
-   * have a file at a mount point below /dev, which is then shared.
+   * Read, not recorded: hostPaths of /dev, /proc and /sys with runtime-rs (`is_host_device`, which looks at the mount point,
+   * and `is_system_mount`).
+   *
+   * The host may have a file at a mount point below /dev, which is then shared.
    */
   #isOfGuest({ hostPath = '' }: Volume, destination: string): boolean {
     if (namesHostFiles(this.#setup))
