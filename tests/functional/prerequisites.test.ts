@@ -27,8 +27,8 @@ describe('the table of prerequisites', () => {
   });
 
   it('names missing programs', () => {
-    const row = prerequisite('xfsprogs', '13', (what) => what === 'mkfs.xfs');
-    assert.deepEqual(row.missing, ['xfs_growfs']);
+    const row = prerequisite('e2fsprogs', '13', (what) => what === 'mkfs.ext4');
+    assert.deepEqual(row.missing, ['e2fsck']);
     assert.throws(() => prerequisite('no-such-package', '13', nothing), /not in the table/);
   });
 

@@ -153,7 +153,7 @@ const rows: { readonly [M in MethodName]: Row } = {
   ResizeVolume: {
     withheld: 'whether a path exists in a volume, in a bundle or in a root',
     condition: 'always',
-    errors: 'the error of resize2fs or xfs_growfs, and the size of the disk',
+    errors: 'the error of the kernel, and the size of the disk',
   },
   SetPolicy: { errors: 'the first line that cannot be read' },
 };

@@ -88,6 +88,22 @@ export {
   type UnsharedNamespace,
 } from './syscalls/confinement-calls.js';
 export {
+  confine,
+  type Confinement,
+  leaveOpen,
+  programPlaces,
+  type VisibleDisk,
+  type VisiblePlace,
+} from './process/confine.js';
+export {
+  type CallNumbers,
+  callsBeyondFiles,
+  numberOf,
+  numbersOf,
+  programFilter,
+  threadsOnly,
+} from './process/program-filter.js';
+export {
   type ArgumentRule,
   missingCallsFilter,
   seccompFilter,

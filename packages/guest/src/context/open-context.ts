@@ -34,6 +34,7 @@ import { hasAppArmorProfile } from './apparmor-profiles.js';
 import { SavedState } from '../state/saved-state.js';
 import { Metrics } from '../metrics/metrics.js';
 import { StorageTable } from '../storage/storage-table.js';
+import { DiskPrograms } from '../tool/disk-programs.js';
 import { SystemTools } from '../tool/tools.js';
 
 const defaultPaths: GuestPaths = {
@@ -88,7 +89,6 @@ export function openContext(options: GuestOptions): GuestContext {
     });
     const disks = new Disks(paths.sys);
     const verifiedLayers = options.verifiedLayers ?? false;
-    const tools = new SystemTools();
     const sharedStore = options.images?.sharedStore;
     const media = options.media ?? new MediaThreads({ syscalls, log });
     const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
@@ -129,7 +129,7 @@ export function openContext(options: GuestOptions): GuestContext {
       vfio: new VfioDevices(paths, disks),
       waits: new DeviceWaits(devices, log),
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
-      tools,
+      tools: new SystemTools(),
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), syscalls),
@@ -143,7 +143,7 @@ export function openContext(options: GuestOptions): GuestContext {
           capabilities,
           devices,
           disks,
-          tools,
+          diskPrograms: new DiskPrograms(),
           log,
           dataHub: options.dataHub,
           verifiedLayers,

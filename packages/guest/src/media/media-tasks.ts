@@ -3,6 +3,7 @@ import type { LinkRefusal } from '../container/refuse-links.js';
 import type { VolumeEntry } from '../confidential/sealed-files.js';
 import type { FileSystem } from '../metrics/file-systems.js';
 import type { OciMount } from '../request/oci-spec.js';
+import type { GrowingFileSystem } from '../resource/grow-file-system.js';
 import type { VolumeUsage } from '../resource/volume-stats.js';
 import type { AttachedMount, MountBelow } from '../source/attach-below.js';
 import type { OpenSource } from '../source/open-source.js';
@@ -150,6 +151,7 @@ export interface MediaTasks {
   >;
   readonly copyFile: Task<{ readonly copy: AdmittedCopy; readonly kata: string }, CopyResult>;
   readonly volumeStats: Task<{ readonly path: string; readonly rules: SourceRules }, readonly VolumeUsage[]>;
+  readonly growFileSystem: Task<GrowingFileSystem, void>;
   /** Throws if the path is no directory below Kata's. */
   readonly findVolume: Task<{ readonly path: string; readonly kata: string }, void>;
   /** Returns the use of each file system that can run full. */

@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
 import type { GuestLog } from '../context/guest-options.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from './host-media.js';
+import { mediaProgram } from './media-program.js';
 import type { MediaTasks } from './media-tasks.js';
 import { decodeError, type SentError } from './task-errors.js';
 
@@ -19,9 +17,6 @@ const defaultLimits: TaskThreadLimits = {
   milliseconds: 20_000,
 };
 
-/** The name of the threads' program in a bundle, beside the agent. */
-const bundledProgram = 'kata-agent-media.mjs';
-
 interface Parts {
   readonly syscalls: Syscalls;
   readonly log: GuestLog;
@@ -34,7 +29,7 @@ export class MediaThreads implements HostMedia {
 
   constructor({ syscalls, log, limits }: Parts) {
     this.#threads = new TaskThreads({
-      program: threadProgram,
+      program: mediaProgram,
       limits: { ...defaultLimits, ...limits },
       syscalls,
       decode: (sent) => decodeError(sent as SentError),
@@ -96,16 +91,4 @@ function explained(error: TaskFailure): GuestError {
       : 'help: repeat the call when the host answers again';
   const kind = reason === 'late' ? 'deadline' : reason === 'full' ? 'exhausted' : 'internal';
   return new GuestError(kind, `${message}; ${help}`, { cause: error });
-}
-
-/** Returns the program: beside this module, or in a bundle beside the agent. */
-function threadProgram(): URL {
-  const beside = new URL('thread.js', import.meta.url);
-  if (existsSync(fileURLToPath(beside))) return beside;
-  for (let path = dirname(fileURLToPath(import.meta.url)); ; path = dirname(path)) {
-    const bundled = join(path, bundledProgram);
-    if (existsSync(bundled)) return pathToFileURL(bundled);
-    if (path === '/')
-      throw new Error(`${bundledProgram} is missing beside the agent; help: install the agent again`);
-  }
 }

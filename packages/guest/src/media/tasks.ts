@@ -19,6 +19,7 @@ import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
 import { fileSystems } from '../metrics/file-systems.js';
+import { growFileSystem } from '../resource/grow-file-system.js';
 import { atMountedVolume, atVolume } from '../resource/volume-place.js';
 import { volumeStats } from '../resource/volume-stats.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
@@ -241,6 +242,7 @@ export const mediaTasks: MediaTasks = {
   volumeStats: {
     run: ({ path, rules }, { syscalls }) => atMountedVolume(path, { ...rules, syscalls }, volumeStats),
   },
+  growFileSystem: { run: (volume, { syscalls }) => growFileSystem(volume, syscalls) },
   findVolume: {
     run: ({ path, kata }, { syscalls }) => atVolume(path, { syscalls, paths: { kata } }, () => undefined),
   },

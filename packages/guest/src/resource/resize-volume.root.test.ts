@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadSyscalls, mount, Unmount } from '@kata-agent/linux';
+import { loadSyscalls, mount, RecordingSyscalls, Unmount } from '@kata-agent/linux';
 import { resizeVolume, volumeStats } from '../perform/storage.js';
 import { closedAccess } from '../context/guest-access.js';
+import { directMedia } from '../media/direct-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
-import type { Tool } from '../tool/tools.js';
 import { atMountedVolume } from './volume-place.js';
 import { grownDisk, resizeVolume as resize } from './resize-volume.js';
 
 const mebibyte = 1024 * 1024;
 const small = 16 * mebibyte;
 const large = 48 * mebibyte;
+
+/** Whether this process has CAP_SYS_RESOURCE, bit 24. */
+function hasSysResource(): boolean {
+  const [, mask = '0'] = /^CapEff:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return (BigInt(`0x${mask}`) & (1n << 24n)) !== 0n;
+}
 
 let real: RealGuest;
 before(async () => {
@@ -24,15 +30,19 @@ after(async () => {
   if (skip === false) await real.close();
 });
 
-/** Runs a test with a volume: an ext4 on a disk of its own. */
-async function withVolume(body: (path: string, disk: LoopDevice) => Promise<void>): Promise<void> {
+/** Runs a test with a volume on a disk of its own. */
+async function withVolume(
+  body: (path: string, disk: LoopDevice) => Promise<void>,
+  fstype = 'ext4',
+  bytes = small,
+): Promise<void> {
   const syscalls = loadSyscalls();
-  const disk = new LoopDevice(small);
+  const disk = new LoopDevice(bytes);
   const path = join(real.kata, 'volume');
   try {
-    disk.with('mkfs.ext4', '-q');
+    disk.with(`mkfs.${fstype}`, '-q');
     mkdirSync(path, { recursive: true });
-    mount(syscalls, { source: disk.path, target: path, type: 'ext4', options: [] });
+    mount(syscalls, { source: disk.path, target: path, type: fstype, options: [] });
     try {
       await body(path, disk);
     } finally {
@@ -43,30 +53,74 @@ async function withVolume(body: (path: string, disk: LoopDevice) => Promise<void
   }
 }
 
-// Growing a mounted file system needs a capability that few containers have: a test in a virtual machine does that.
 test('a resize waits for the new size of the disk', { skip: skipWithout('mkfs.ext4') }, () =>
   withVolume(async (path, disk) => {
-    const calls: string[] = [];
-    const tools = {
-      run: async ({ program }: Tool, args: readonly string[]) => {
-        calls.push([program, ...args].join(' '));
-        return { status: 0, stdout: Buffer.alloc(0), stderr: '' };
-      },
-    };
-    const context = { ...real.guest.context, tools };
-    const grown = context.devices.waitFor(
+    const grown: unknown[] = [];
+    const media = directMedia(
+      new RecordingSyscalls({ growExt4: (_, blocks) => void grown.push(blocks) }, loadSyscalls()),
+    );
+    const context = { ...real.guest.context, media };
+    const waiting = context.devices.waitFor(
       grownDisk(path, BigInt(large), context.paths),
       new AbortController().signal,
     );
     await assert.rejects(resize(path, BigInt(large), context), { kind: 'precondition' });
     await delay(20);
-    assert.deepEqual(calls, []);
+    assert.deepEqual(grown, []);
     disk.grow(large);
-    await grown;
+    await waiting;
     await resize(path, BigInt(large), context);
     await resize(path, BigInt(small), context);
-    assert.deepEqual(calls, [`resize2fs ${disk.path}`, `resize2fs ${disk.path}`]);
+    const { bsize } = statfsSync(path);
+    assert.deepEqual(grown, [BigInt(large / bsize), BigInt(large / bsize)]);
   }),
+);
+
+// Growing ext4 needs CAP_SYS_RESOURCE, which few containers have: tests/vm/devices.test.ts does that.
+for (const [fstype, before, after, skipped] of [
+  ['ext4', 16, 48, process.getuid?.() === 0 && !hasSysResource() && 'needs CAP_SYS_RESOURCE'],
+  ['xfs', 320, 400, false],
+] as const)
+  test(
+    `a mounted ${fstype} grows with its disk, without a program that reads it`,
+    {
+      skip: skipped || skipWithout(`mkfs.${fstype}`),
+    },
+    () =>
+      withVolume(
+        async (path, disk) => {
+          const total = (): number => statfsSync(path).blocks * statfsSync(path).bsize;
+          const first = total();
+          writeFileSync(join(path, 'file'), 'kept');
+          disk.grow(after * mebibyte);
+          await resizeVolume(real.guest, path, BigInt(after * mebibyte));
+          assert.ok(total() > first + (after - before - 16) * mebibyte, `${first}, then ${total()}`);
+          assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'kept');
+          // The disk has no more: nothing changes.
+          const second = total();
+          await resizeVolume(real.guest, path, BigInt(before * mebibyte));
+          assert.equal(total(), second);
+        },
+        fstype,
+        before * mebibyte,
+      ),
+  );
+
+test(
+  'another file system that is mounted at the path by then is not resized',
+  {
+    skip: skipWithout('mkfs.ext4'),
+  },
+  () =>
+    withVolume(async (path) => {
+      const kernel = new RecordingSyscalls({ growExt4: () => undefined }, loadSyscalls());
+      const found = { path, kata: real.kata, type: 'ext4', device: '0:1', diskBytes: 1n } as const;
+      await assert.rejects(directMedia(kernel).run('growFileSystem', found), {
+        kind: 'precondition',
+        message: /what is mounted at .* has changed/,
+      });
+      assert.deepEqual(kernel.argumentsOf('growExt4'), []);
+    }),
 );
 
 test('a disk that is too small and a path that is not a volume are errors', {

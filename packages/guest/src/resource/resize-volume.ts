@@ -5,45 +5,38 @@ import type { DeviceWatch } from '../device/device-watch.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../context/guest-paths.js';
-import type { Tool, Tools } from '../tool/tools.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { GrowingType } from './grow-file-system.js';
 
 const sectorBytes = 512n;
 
-/** The program that grows each type of file system while it is mounted. */
-const growers: ReadonlyMap<
-  string,
-  { readonly tool: Tool; readonly args: (device: string, mountPoint: string) => string[] }
-> = new Map([
-  ['ext4', { tool: { program: 'resize2fs', package: 'e2fsprogs' }, args: (device) => [device] }],
-  [
-    'xfs',
-    { tool: { program: 'xfs_growfs', package: 'xfsprogs' }, args: (_, mountPoint) => ['-d', mountPoint] },
-  ],
-]);
+/** `Record`: the compiler asks for each type. */
+const growing: Readonly<Record<GrowingType, true>> = { ext4: true, xfs: true };
 
 export interface ResizeContext {
   readonly paths: GuestPaths;
-  readonly tools: Tools;
+  readonly media: HostMedia;
   readonly devices: DeviceWatch;
 }
 
 interface Volume {
-  readonly grower: { readonly tool: Tool; readonly args: (device: string, mountPoint: string) => string[] };
+  readonly type: GrowingType;
   readonly source: string;
+  /** `major:minor`. */
+  readonly device: string;
+}
+
+function isGrowing(type: string): type is GrowingType {
+  return Object.hasOwn(growing, type);
 }
 
 function volumeAt(path: string): Volume {
   const mounted = mounts().findLast(({ target }) => target === path);
   if (mounted === undefined) throw new GuestError('not-found', `nothing is mounted at ${path}`);
-  const grower = growers.get(mounted.type);
-  if (grower === undefined) {
-    const known = [...growers.keys()].join(' and ');
-    throw new GuestError(
-      'precondition',
-      `the file system at ${path} is ${mounted.type}; only ${known} can be resized`,
-    );
-  }
-  return { grower, source: mounted.source };
+  const { type, source, device } = mounted;
+  if (isGrowing(type)) return { type, source, device };
+  const known = Object.keys(growing).join(' and ');
+  throw new GuestError('precondition', `the file system at ${path} is ${type}; only ${known} can be resized`);
 }
 
 /**
@@ -67,12 +60,12 @@ export function grownDisk(path: string, bytes: bigint, { sys }: Pick<GuestPaths,
 export async function resizeVolume(
   path: string,
   bytes: bigint,
-  { paths, tools, devices }: ResizeContext,
+  { paths, media, devices }: ResizeContext,
 ): Promise<void> {
-  const { grower, source } = volumeAt(path);
+  const { type, source, device } = volumeAt(path);
   devices.find(grownDisk(path, bytes, paths));
-  const { status, stderr } = await tools.run(grower.tool, grower.args(source, path));
-  if (status !== 0) throw new GuestError('internal', `${grower.tool.program} ${path}: ${stderr}`);
+  const found = { path, kata: paths.kata, type, device, diskBytes: diskBytes(source, paths.sys) };
+  await media.run('growFileSystem', found);
 }
 
 function diskBytes(device: string, sys: string): bigint {

@@ -10,7 +10,7 @@ import { openAccess } from '../context/guest-access.js';
 import { UndoStack } from '../container/undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { Disks } from '../device/disks.js';
-import { SystemTools } from '../tool/tools.js';
+import { DiskPrograms } from '../tool/disk-programs.js';
 import type { SavedStorage } from './saved-storage.js';
 import { StorageTable } from './storage-table.js';
 import { directMedia } from '../media/direct-media.js';
@@ -30,7 +30,7 @@ function table(kata: string) {
   const log = (): void => undefined;
   let saved: readonly SavedStorage[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
-  const parts = { devices, disks: new Disks('/sys'), tools: new SystemTools() };
+  const parts = { devices, disks: new Disks('/sys'), diskPrograms: new DiskPrograms() };
   const environment = {
     syscalls,
     media: directMedia(syscalls),

@@ -1,17 +1,28 @@
-import { loadSyscalls, missingCallsFilter, type Syscalls } from '@kata-agent/linux';
-import { deniedWhenPacking } from './allowed-calls.js';
 import {
+  Capability,
   confine,
   type Confinement,
-  packCapabilities,
-  packPlaces,
+  leaveOpen,
+  loadSyscalls,
+  missingCallsFilter,
+  programFilter,
   programPlaces,
-  pullPlaces,
-  unpackCapabilities,
-  unpackPlaces,
   type VisiblePlace,
-} from './confine.js';
+} from '@kata-agent/linux';
 import { type ChildOptions, type ChildTask, packedFile } from './options.js';
+import { packPlaces, pullPlaces, unpackPlaces } from './places.js';
+
+/** Changes owners and permissions of what it creates, whoever it belongs to then. */
+const unpackCapabilities: readonly number[] = [
+  Capability.ChangeOwner,
+  Capability.OverrideAccess,
+  Capability.FileOwner,
+  Capability.KeepSetId,
+  Capability.SetFileCapabilities,
+];
+
+/** Reads files whoever they belong to. */
+const packCapabilities: readonly number[] = [Capability.ReadAll];
 
 /** Descriptor of the agent's socket. */
 export const agentSocket = 3;
@@ -24,7 +35,7 @@ const ringCalls: readonly number[] = [425, 426, 427];
  * Throws if a step fails.
  */
 export function confineAndExecute(entry: string, options: ChildOptions): never {
-  const { task, user, memory, cpuSeconds, fileSize, programDirectory, environment } = options;
+  const { task, user, memory, cpuSeconds, fileSize, parent, programDirectory, environment } = options;
   const syscalls = loadSyscalls();
   const executable = process.execPath;
   confine(syscalls, {
@@ -37,6 +48,7 @@ export function confineAndExecute(entry: string, options: ChildOptions): never {
     cpuSeconds,
     openFiles,
     fileSize,
+    parent,
   });
   const [path, ...args] = commandOf(task, entry);
   // The agent's socket is not for another program: it is closed when that is executed.
@@ -59,7 +71,6 @@ function rightsOf(
   const filter = missingCallsFilter(ringCalls);
   if (task.name === 'pull')
     return { capabilities: [], places: [...program, ...pullPlaces(task.blobs)], network: true, filter };
-  const { missing, limited } = deniedWhenPacking();
   return task.name === 'unpack'
     ? {
         capabilities: unpackCapabilities,
@@ -72,13 +83,6 @@ function rightsOf(
         places: [...program, ...packPlaces(task.source, task.target)],
         network: false,
         // Another program installs no filter of its own.
-        filter: missingCallsFilter(missing, limited),
+        filter: programFilter(),
       };
-}
-
-/** Node.js makes the descriptors that it inherits close-on-exec. */
-function leaveOpen(syscalls: Syscalls, descriptor: number): void {
-  const copy = syscalls.duplicate(descriptor);
-  syscalls.dup3(copy, descriptor, 0);
-  syscalls.close(copy);
 }

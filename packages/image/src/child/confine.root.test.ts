@@ -26,6 +26,7 @@ async function run(
     memory: 2 ** 30,
     cpuSeconds: 60,
     fileSize: 2 ** 20,
+    parent: process.pid,
     programDirectory: resolve(fileURLToPath(import.meta.url), '../../../../..'),
     environment: ['LANG=C'],
   };

@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly cpuSeconds: number;
   /** Bytes of one file. */
   readonly fileSize: number;
+  /** The process of the agent. */
+  readonly parent: number;
   /** Has the program and node_modules. */
   readonly programDirectory: string;
   /** `NAME=value`. */

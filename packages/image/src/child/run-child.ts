@@ -88,6 +88,7 @@ export function startChild(
     memory,
     cpuSeconds: Math.ceil((milliseconds + startMilliseconds) / 1000) * 2,
     fileSize,
+    parent: process.pid,
     programDirectory: programDirectory(program),
     environment,
   };

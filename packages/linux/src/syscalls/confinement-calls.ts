@@ -1,4 +1,5 @@
 import { arch } from 'node:process';
+import { SIGKILL } from '../process/signals.js';
 import { bytes, cString } from './c-memory.js';
 import type { CLibrary } from './koffi.js';
 
@@ -50,6 +51,8 @@ export interface ConfinementCalls {
   clearAmbient(): void;
   /** PR_CAPBSET_DROP. Returns false if the kernel has no capability of this number. */
   dropBounding(capability: number): boolean;
+  /** PR_SET_PDEATHSIG: the kernel kills this process when its parent ends. A change of user clears it, `execute` does not. */
+  endWithParent(): void;
   /** PR_SET_NO_NEW_PRIVS: no program that this thread executes gains rights. */
   noNewPrivileges(): void;
   /**
@@ -65,7 +68,13 @@ const arm = arch === 'arm64';
 const SysPivotRoot = arm ? 41 : 155;
 const SysCapset = arm ? 91 : 126;
 const SysSeccomp = arm ? 277 : 317;
-const Prctl = { KeepCapabilities: 8, DropBounding: 24, NoNewPrivileges: 38, Ambient: 47 } as const;
+const Prctl = {
+  ParentDeathSignal: 1,
+  KeepCapabilities: 8,
+  DropBounding: 24,
+  NoNewPrivileges: 38,
+  Ambient: 47,
+} as const;
 const AmbientRaise = 2;
 const AmbientClear = 4;
 const CapabilityVersion3 = 0x20080522;
@@ -134,6 +143,8 @@ export function confinementCalls(library: CLibrary): ConfinementCalls {
       if (error.code === 'EINVAL') return false;
       throw error;
     },
+    endWithParent: () =>
+      void check('prctl(PR_SET_PDEATHSIG)', prctl(Prctl.ParentDeathSignal, SIGKILL, 0, 0, 0)),
     noNewPrivileges: () => void check('prctl(PR_SET_NO_NEW_PRIVS)', prctl(Prctl.NoNewPrivileges, 1, 0, 0, 0)),
     seccomp(filter) {
       const instructions = bytes(filter.length);

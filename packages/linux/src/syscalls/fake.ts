@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { SyscallError } from './syscall-error.js';
 import type { CapabilitySets, UnsharedNamespace } from './confinement-calls.js';
 import type { FileTime, OpenHow } from './file-calls.js';
+import type { XfsGeometry } from './machine-calls.js';
 import type { MountAttributes } from './mount-calls.js';
 import type { ThreadNamespace } from './namespace-calls.js';
 import type { PathName } from './path-name.js';
@@ -166,6 +167,10 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('dropBounding', [capability], () => capability < 41);
   }
 
+  endWithParent(): void {
+    this.#answer('endWithParent', [], () => undefined);
+  }
+
   noNewPrivileges(): void {
     this.#answer('noNewPrivileges', [], () => undefined);
   }
@@ -319,6 +324,18 @@ export class RecordingSyscalls implements Syscalls {
 
   flushBlockDevice(fd: number): void {
     this.#answer('flushBlockDevice', [fd], () => undefined);
+  }
+
+  growExt4(fd: number, blocks: bigint): void {
+    this.#answer('growExt4', [fd, blocks], () => undefined);
+  }
+
+  xfsGeometry(fd: number): XfsGeometry {
+    return this.#answer('xfsGeometry', [fd], () => ({ blockSize: 4096, blocks: 0n, inodePercent: 25 }));
+  }
+
+  growXfs(fd: number, blocks: bigint, inodePercent: number): void {
+    this.#answer('growXfs', [fd, blocks, inodePercent], () => undefined);
   }
 
   reseedRandom(fd: number): void {

@@ -199,6 +199,9 @@ test('calls that would change the machine are rejected by the kernel here', () =
   assert.throws(() => kernel.addEntropy(0, Uint8Array.of(1)), /RNDADDENTROPY/);
   assert.throws(() => kernel.reseedRandom(0), /RNDRESEEDCRNG/);
   assert.throws(() => kernel.flushBlockDevice(0), /BLKFLSBUF/);
+  assert.throws(() => kernel.growExt4(0, 1n), /EXT4_IOC_RESIZE_FS/);
+  assert.throws(() => kernel.xfsGeometry(0), /XFS_IOC_FSGEOMETRY/);
+  assert.throws(() => kernel.growXfs(0, 1n, 25), /XFS_IOC_FSGROWFSDATA/);
   assert.throws(() => kernel.deviceMapper(0, 0, new Uint8Array(312)), /device mapper/);
   kernel.sync();
   if (process.getuid?.() === 0) kernel.sethostname(hostname());

@@ -2,6 +2,15 @@ import { Buffer } from 'node:buffer';
 import { bytes, cString } from './c-memory.js';
 import type { CLibrary } from './koffi.js';
 
+/** Sizes of an XFS. */
+export interface XfsGeometry {
+  /** Bytes. */
+  readonly blockSize: number;
+  readonly blocks: bigint;
+  /** The part of the space that inodes may take. */
+  readonly inodePercent: number;
+}
+
 /** Calls that change the whole machine, or the root or the memory of this process. */
 export interface MachineCalls {
   chroot(path: string): void;
@@ -14,6 +23,12 @@ export interface MachineCalls {
   reseedRandom(fd: number): void;
   /** BLKFLSBUF: writes what is cached of a block device, and frees the cache. */
   flushBlockDevice(fd: number): void;
+  /** EXT4_IOC_RESIZE_FS: grows a mounted ext4 to this number of blocks. `fd`: of a file or directory in it. */
+  growExt4(fd: number, blocks: bigint): void;
+  /** XFS_IOC_FSGEOMETRY_V1. `fd`: of a file or directory in it. */
+  xfsGeometry(fd: number): XfsGeometry;
+  /** XFS_IOC_FSGROWFSDATA: grows a mounted XFS to this number of blocks. */
+  growXfs(fd: number, blocks: bigint, inodePercent: number): void;
   /** An ioctl of /dev/mapper/control: `argument` is a struct dm_ioctl with its data, which the kernel changes. */
   deviceMapper(fd: number, command: number, argument: Uint8Array): void;
   swapon(path: string): void;
@@ -28,6 +43,9 @@ export interface MachineCalls {
 const IoctlAddEntropy = 0x40085203;
 const IoctlReseedRandom = 0x5207;
 const IoctlFlushBuffers = 0x1261;
+const IoctlGrowExt4 = 0x40086610;
+const IoctlXfsGeometry = 0x80705864;
+const IoctlGrowXfs = 0x4010586e;
 /** _IOWR(0xfd, 0, struct dm_ioctl) of linux/dm-ioctl.h; the command is the lowest byte. */
 const IoctlDeviceMapper = 0xc138fd00;
 const ClockRealTime = 0;
@@ -65,6 +83,26 @@ export function machineCalls(library: CLibrary): MachineCalls {
     },
     reseedRandom: (fd) => void check('ioctl(RNDRESEEDCRNG)', ioctl(fd, IoctlReseedRandom, null)),
     flushBlockDevice: (fd) => void check('ioctl(BLKFLSBUF)', ioctl(fd, IoctlFlushBuffers, null)),
+    growExt4(fd, blocks) {
+      const count = bytes(8);
+      count.writeBigUInt64LE(blocks);
+      check('ioctl(EXT4_IOC_RESIZE_FS)', ioctl(fd, IoctlGrowExt4, count), `${blocks} blocks`);
+    },
+    xfsGeometry(fd) {
+      const geometry = bytes(112); // struct xfs_fsop_geom_v1
+      check('ioctl(XFS_IOC_FSGEOMETRY_V1)', ioctl(fd, IoctlXfsGeometry, geometry));
+      return {
+        blockSize: geometry.readUInt32LE(0),
+        inodePercent: geometry.readUInt32LE(28),
+        blocks: geometry.readBigUInt64LE(32),
+      };
+    },
+    growXfs(fd, blocks, inodePercent) {
+      const wanted = bytes(16); // struct xfs_growfs_data: blocks, percentage, padding
+      wanted.writeBigUInt64LE(blocks, 0);
+      wanted.writeUInt32LE(inodePercent, 8);
+      check('ioctl(XFS_IOC_FSGROWFSDATA)', ioctl(fd, IoctlGrowXfs, wanted), `${blocks} blocks`);
+    },
     deviceMapper(fd, command, argument) {
       const request = bytes(argument.length);
       request.set(argument);

@@ -118,9 +118,9 @@ export const parts: readonly Part[] = [
   },
   {
     name: 'e2fsprogs',
-    reason: 'creates file systems on ephemeral volumes, and grows volumes',
+    reason: 'creates file systems on ephemeral volumes',
     packages: ['e2fsprogs', 'libext2fs2t64', 'libcom-err2', 'libblkid1', 'libuuid1'],
-    files: ['/usr/sbin/mke2fs', '/usr/sbin/resize2fs', '/etc/mke2fs.conf'],
+    files: ['/usr/sbin/mke2fs', '/etc/mke2fs.conf'],
     links: { '/usr/sbin/mkfs.ext4': 'mke2fs' },
   },
   {

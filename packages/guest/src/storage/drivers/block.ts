@@ -67,7 +67,7 @@ async function prepare(
     await applyFsGroup(storage, context);
     return;
   }
-  if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.tools);
+  if (driverOptions.includes(CREATE_FILE_SYSTEM)) await makeFileSystem(disk, fstype, context.diskPrograms);
   await context.disks.duringMapping(async () => {
     const device =
       verity === undefined

@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs';
+import { deviceNumber } from '../../device/device-number.js';
 import { GuestError } from '../../error/guest-error.js';
-import type { Tools } from '../../tool/tools.js';
+import type { DiskPrograms, DiskTool } from '../../tool/disk-programs.js';
 
 /** A disk for an emptyDir needs no journal, no blocks reserved for root, and few inodes. */
 export const emptyDirOptions: readonly string[] = [
@@ -13,15 +15,18 @@ export const emptyDirOptions: readonly string[] = [
   '128',
 ];
 
+const mkfs: DiskTool = {
+  program: 'mkfs.ext4',
+  package: 'e2fsprogs',
+  // mkfs.ext4 asks sysfs, which it does not see, whether the kernel initializes inode tables later.
+  args: ['-q', '-F', '-E', 'lazy_itable_init=1', ...emptyDirOptions],
+  files: ['/etc/mke2fs.conf'],
+};
+
 /** Formats a disk. Its content is lost. */
-export async function makeFileSystem(disk: string, fstype: string, tools: Tools): Promise<void> {
+export async function makeFileSystem(disk: string, fstype: string, programs: DiskPrograms): Promise<void> {
   if (fstype !== 'ext4')
     throw new GuestError('invalid', `a blank disk can be formatted as ext4, not ${JSON.stringify(fstype)}`);
-  const { status, stderr } = await tools.run({ program: 'mkfs.ext4', package: 'e2fsprogs' }, [
-    '-q',
-    '-F',
-    ...emptyDirOptions,
-    disk,
-  ]);
-  if (status !== 0) throw new GuestError('internal', `mkfs.ext4 ${disk}: ${stderr}`);
+  // A node of devtmpfs, in the guest's memory.
+  await programs.run(mkfs, deviceNumber(statSync(disk, { bigint: true }).rdev));
 }

@@ -11,7 +11,7 @@ import type { OpenSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/other-containers.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { Capabilities } from '../../spec/capabilities.js';
-import type { Tools } from '../../tool/tools.js';
+import type { DiskPrograms } from '../../tool/disk-programs.js';
 
 /** The owner of a storage: the whole sandbox, or one container with its bundle. */
 export type StorageOwner =
@@ -33,7 +33,7 @@ export interface StorageEnvironment {
   readonly capabilities: () => Promise<Pick<Capabilities, 'flaws'>>;
   readonly devices: DeviceWatch;
   readonly disks: Disks;
-  readonly tools: Tools;
+  readonly diskPrograms: DiskPrograms;
   /** Undefined: there is none. */
   readonly dataHub: DataHub | undefined;
   /** Whether the layers of a root are verified, and no request can name it. */

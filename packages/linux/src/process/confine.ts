@@ -1,26 +1,21 @@
 import {
+  chownSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
   readlinkSync,
-  realpathSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  At,
-  Capability,
-  hasCode,
-  mount,
-  MountAttribute,
-  MountFlag,
-  MountTree,
-  Open,
-  ResourceLimit,
-  type Syscalls,
-  Unmount,
-} from '@kata-agent/linux';
+import { mount } from '../mount/mount.js';
+import { MountFlag } from '../mount/mount-options.js';
+import { MountTree } from '../mount/mount-tree.js';
+import { ResourceLimit } from '../syscalls/confinement-calls.js';
+import { At, MountAttribute, Open, Unmount } from '../syscalls/constants.js';
+import { hasCode } from '../syscalls/syscall-error.js';
+import type { Syscalls } from '../syscalls/syscalls.js';
 
 /** A directory or file that the confined process sees. */
 export interface VisiblePlace {
@@ -32,6 +27,12 @@ export interface VisiblePlace {
   readonly attributes: number;
 }
 
+/** A block device that the confined process may open: its node is made in the process's own root. */
+export interface VisibleDisk {
+  readonly to: string;
+  readonly number: { readonly major: number; readonly minor: number };
+}
+
 /** What is left to the process. */
 export interface Confinement {
   /** User and group that no other process has. */
@@ -39,6 +40,8 @@ export interface Confinement {
   /** Numbers of `Capability`. */
   readonly capabilities: readonly number[];
   readonly places: readonly VisiblePlace[];
+  /** Absent: no device. */
+  readonly disk?: VisibleDisk | undefined;
   readonly network: boolean;
   /** Classic BPF for seccomp(2). */
   readonly filter: Buffer;
@@ -46,27 +49,16 @@ export interface Confinement {
   readonly memory: number;
   readonly cpuSeconds: number;
   readonly openFiles: number;
-  /** Bytes of one file. */
-  readonly fileSize: number;
+  /** Bytes of one file; undefined: no limit, since a disk is as large as it is. */
+  readonly fileSize: number | undefined;
+  /** The process that started this one: when it ends, the kernel kills this one. */
+  readonly parent: number;
 }
-
-/** Changes owners and permissions of what it creates, whoever it belongs to then. */
-export const unpackCapabilities: readonly number[] = [
-  Capability.ChangeOwner,
-  Capability.OverrideAccess,
-  Capability.FileOwner,
-  Capability.KeepSetId,
-  Capability.SetFileCapabilities,
-];
-
-/** Reads files whoever they belong to. */
-export const packCapabilities: readonly number[] = [Capability.ReadAll];
 
 const readOnly: number = MountAttribute.ReadOnly | MountAttribute.NoSuid | MountAttribute.NoDev;
 const highestCapability = 63;
 /** Where the new root is assembled; what lies there is hidden from this process only. */
 const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
-const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
 const libraryDirectories: readonly string[] = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
 
 /** Returns what a program needs: the executable, the system's libraries, and with Node.js the directory of the program that it runs. */
@@ -79,51 +71,15 @@ export function programPlaces(
   );
 }
 
-/** Gives the layers' blobs, read-only, and the root file system that is filled. */
-export function unpackPlaces(blobs: string, target: string): readonly VisiblePlace[] {
-  const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
-  return [
-    { from: blobs, to: '/blobs', attributes: NoSuid | NoDev | NoExec | ReadOnly },
-    // Set-user-ID bits are written, but have no effect on this mount.
-    { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
-  ];
-}
-
-/** Gives the root file system, read-only, and the directory for its image. */
-export function packPlaces(source: string, target: string): readonly VisiblePlace[] {
-  const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
-  return [
-    { from: source, to: '/source', attributes: NoSuid | NoDev | NoExec | ReadOnly },
-    { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
-  ];
-}
-
-/** Gives the directory for blobs, and the files with which the C library resolves names. */
-export function pullPlaces(blobs: string): readonly VisiblePlace[] {
-  const { NoSuid, NoDev, NoExec } = MountAttribute;
-  const attributes = NoSuid | NoDev | NoExec;
-  return [
-    { from: blobs, to: '/blobs', attributes },
-    ...resolverFiles
-      .filter((path) => existsSync(path))
-      // The target of a link, such as that of systemd-resolved, is not visible.
-      .map((path) => ({
-        from: realpathSync(path),
-        to: path,
-        attributes: attributes | MountAttribute.ReadOnly,
-      })),
-  ];
-}
-
 /**
- * Confines the calling thread: limits, namespaces, a root with nothing but `places`, user, capabilities. The caller
- * executes a program next: other threads of this process are not confined, and execve(2) ends them.
+ * Confines the calling thread: limits, namespaces, a root with nothing but `places` and `disk`, user, capabilities, an end with its
+ * parent's. The caller executes a program next: other threads of this process are not confined, and execve(2) ends them.
  */
 export function confine(syscalls: Syscalls, confinement: Confinement): void {
   process.umask(0o022);
   limitResources(syscalls, confinement);
   syscalls.unshare(['mnt', 'ipc', 'uts', ...(confinement.network ? [] : (['net'] as const))]);
-  enterRoot(syscalls, confinement.places);
+  enterRoot(syscalls, confinement);
   dropPrivileges(syscalls, confinement);
 }
 
@@ -132,10 +88,13 @@ function limitResources(syscalls: Syscalls, { memory, cpuSeconds, openFiles, fil
   syscalls.setResourceLimit(ResourceLimit.Data, memory);
   syscalls.setResourceLimit(ResourceLimit.CpuSeconds, cpuSeconds);
   syscalls.setResourceLimit(ResourceLimit.OpenFiles, openFiles);
-  syscalls.setResourceLimit(ResourceLimit.FileSize, fileSize);
+  if (fileSize !== undefined) syscalls.setResourceLimit(ResourceLimit.FileSize, fileSize);
 }
 
-function enterRoot(syscalls: Syscalls, places: readonly VisiblePlace[]): void {
+function enterRoot(
+  syscalls: Syscalls,
+  { places, disk, user }: Pick<Confinement, 'places' | 'disk' | 'user'>,
+): void {
   // Mounts of this namespace no longer reach the agent's, in either direction.
   syscalls.mount('none', '/', '', MountFlag.Recursive | MountFlag.Private, '');
   const copies = outermost(places).map((place) => ({ place, copy: copyOf(syscalls, place) }));
@@ -145,9 +104,10 @@ function enterRoot(syscalls: Syscalls, places: readonly VisiblePlace[]): void {
     source: 'tmpfs',
     target: staging,
     type: 'tmpfs',
-    options: ['nosuid', 'nodev', 'noexec', 'mode=0755', 'size=1m'],
+    options: ['nosuid', ...(disk === undefined ? ['nodev'] : []), 'noexec', 'mode=0755', 'size=1m'],
   });
   for (const { place, copy } of copies) attach(syscalls, join(staging, place.to), copy);
+  if (disk !== undefined) makeNode(syscalls, join(staging, disk.to), disk.number, user);
   process.chdir(staging);
   changeRoot(syscalls);
   const root = syscalls.openat(At.Cwd, '/', Open.Path | Open.Directory);
@@ -200,6 +160,20 @@ function attach(syscalls: Syscalls, path: string, copy: Copy): void {
   }
 }
 
+/** Makes the node of a block device that only the user may open: no capability makes up for it. */
+function makeNode(
+  syscalls: Syscalls,
+  path: string,
+  { major, minor }: VisibleDisk['number'],
+  user: number,
+): void {
+  // makedev(3): the bits of major and minor are interleaved.
+  const low = BigInt(minor & 0xff) | (BigInt(major & 0xfff) << 8n);
+  const high = (BigInt(minor & ~0xff) << 12n) | (BigInt(major & ~0xfff) << 32n);
+  syscalls.mknodat(At.Cwd, path, constants.S_IFBLK | 0o600, Number(low | high));
+  chownSync(path, user, user);
+}
+
 /** The working directory becomes the root. */
 function changeRoot(syscalls: Syscalls): void {
   try {
@@ -214,7 +188,7 @@ function changeRoot(syscalls: Syscalls): void {
   process.chdir('/');
 }
 
-function dropPrivileges(syscalls: Syscalls, { user, capabilities, filter }: Confinement): void {
+function dropPrivileges(syscalls: Syscalls, { user, capabilities, filter, parent }: Confinement): void {
   for (let number = 0; number <= highestCapability; number++) {
     if (!capabilities.includes(number) && !syscalls.dropBounding(number)) break;
   }
@@ -225,6 +199,16 @@ function dropPrivileges(syscalls: Syscalls, { user, capabilities, filter }: Conf
   syscalls.setCapabilities({ effective: capabilities, permitted: capabilities, inheritable: capabilities });
   syscalls.clearAmbient();
   for (const capability of capabilities) syscalls.raiseAmbient(capability);
+  // A change of user clears it. The parent may have ended before.
+  syscalls.endWithParent();
+  if (process.ppid !== parent) throw new Error(`process ${parent}, which started this one, has ended`);
   syscalls.noNewPrivileges();
   syscalls.seccomp(filter);
+}
+
+/** Leaves a descriptor open when the process executes a program: Node.js makes those that it inherits close-on-exec. */
+export function leaveOpen(syscalls: Syscalls, descriptor: number): void {
+  const copy = syscalls.duplicate(descriptor);
+  syscalls.dup3(copy, descriptor, 0);
+  syscalls.close(copy);
 }
