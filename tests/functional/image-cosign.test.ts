@@ -8,6 +8,7 @@ import { DockerRegistry, registryPassword, registryUser } from '../harness/docke
 import { imageOf, manifestType, writeLayout } from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { pullImage, withSignatures } from '../harness/pull-settings.js';
+import { SigstoreServer } from '../harness/sigstore-server.js';
 
 const skip = whyWithout('docker-registry', 'skopeo', 'cosign') ?? false;
 
@@ -54,6 +55,9 @@ describe('signatures of cosign', { skip }, () => {
     at('a.key'),
     '--tlog-upload=false',
     '--yes',
+    ...registryAccess(),
+  ];
+  const registryAccess = (): readonly string[] => [
     '--registry-cacert',
     at('certs/ca.crt'),
     '--registry-username',
@@ -100,6 +104,56 @@ describe('signatures of cosign', { skip }, () => {
     assert.equal(pulled.signatures[0]?.format, 'bundle');
     await refused(named('stated'), 'b', 'bundle', 'signature-invalid');
     await refused(named('stated'), 'a', 'simple-signing', 'signature-missing');
+  });
+
+  describe('without a key', () => {
+    const identity = { issuer: 'https://accounts.example.com', subject: 'https://ci.example/team/app' };
+    let server: SigstoreServer;
+    before(async () => {
+      for (const name of ['keyless', 'keyless-stated'])
+        registry.push(`oci:${at('image')}:x`, `team/${name}:one`);
+      server = await SigstoreServer.start(registry.directory, identity);
+      await server.cosign('sign', [...registryAccess(), named('keyless')]);
+      await server.cosign('attest', [
+        ...registryAccess(),
+        '--new-bundle-format',
+        '--predicate',
+        at('predicate.json'),
+        '--type',
+        'https://sigstore.dev/cosign/sign/v1',
+        named('keyless-stated'),
+      ]);
+    });
+    after(() => server.stop());
+
+    const keyless = (format: string, { subject } = identity): Partial<PullSettings> => ({
+      ...settings('a', format),
+      ...withSignatures([
+        {
+          scope: `${registry.host}/team/*`,
+          keys: [],
+          keyless: {
+            trustedRoot: server.sigstore.trustedRoot(),
+            identities: [{ ...identity, subject }],
+          },
+          formats: [format],
+        },
+      ]),
+    });
+
+    for (const [format, name] of [
+      ['simple-signing', 'keyless'],
+      ['bundle', 'keyless-stated'],
+    ] as const)
+      it(`are accepted as ${format}, by identity and trusted root`, async () => {
+        const { image: pulled } = await pullImage(named(name), keyless(format));
+        assert.equal(pulled.signatures[0]?.format, format);
+        assert.equal(pulled.signatures[0].signer, `${identity.subject} by ${identity.issuer}`);
+        await assert.rejects(
+          pullImage(named(name), keyless(format, { ...identity, subject: 'https://ci.example/team/other' })),
+          (error) => hasImageCode(error, 'signature-invalid'),
+        );
+      });
   });
 
   it('do not count when they are attestations', async () => {

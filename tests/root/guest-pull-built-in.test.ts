@@ -37,11 +37,13 @@ import { eventually } from '../harness/retry.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { guestPull } from '../harness/pulled-image.js';
+import { SigstoreServer } from '../harness/sigstore-server.js';
 import { answerOf } from '../harness/sweep.js';
 
 const skip = whyNoContainers('docker-registry', 'skopeo') ?? false;
 /** Without keys of skopeo the same images are pulled unsigned. */
 const skipSigned = whyWithout('skopeo-sigstore') ?? false;
+const skipKeyless = whyWithout('cosign') ?? false;
 const typeKey = 'io.kubernetes.cri.container-type';
 const nameKey = 'io.kubernetes.cri.image-name';
 const toml = JSON.stringify;
@@ -611,7 +613,63 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     assert.match(stderr, /puller is .*built-in.* cannot pull images: .*kata-agent-image\.mjs.* is missing/);
   });
 
+  it('an image signed without a key runs, by the agent and by a bundle', { skip: skipKeyless }, async () => {
+    const identity = { issuer: 'https://accounts.example.com', subject: 'https://ci.example/team/app' };
+    registry.push(`oci:${join(directory, 'app')}:x`, 'team/keyless:x');
+    const name = `${registry.host}/team/keyless@${digestOf('app')}`;
+    const sigstore = await SigstoreServer.start(registry.directory, identity);
+    const access = ['--registry-cacert', join(registry.directory, 'certs/ca.crt')];
+    const user = ['--registry-username', registryUser, '--registry-password', registryPassword];
+    try {
+      await sigstore.cosign('sign', [...access, ...user, name]);
+    } finally {
+      await sigstore.stop();
+    }
+    const trustedRoot = join(directory, 'trusted_root.json');
+    writeFileSync(trustedRoot, sigstore.sigstore.trustedRoot());
+    const keyless = (subject: string): ImageKeys => {
+      const scope = toml(`${registry.host}/team/*`);
+      const identities = `[{ issuer = ${toml(identity.issuer)}, subject = ${toml(subject)} }]`;
+      return {
+        signatures: `[{ scope = ${scope}, trusted_root = ${toml(trustedRoot)}, identities = ${identities}, formats = ["simple-signing"] }]`,
+      };
+    };
+    const bundle = join(directory, 'bundle-keyless');
+    execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), '--compiled', '--out', bundle]);
+    for (const single of [false, true]) {
+      // The single file of `npm run image -- --with image-pull`.
+      if (single) writeFileSync(join(bundle, imageProgramFile), await bundleImageProgram());
+      const client = await start(configOf(keyless(identity.subject)), ':', join(bundle, 'kata-agent.mjs'));
+      assert.equal(await output(client, name), 'pulled\nsecond layer\n');
+      server?.kill('SIGKILL');
+      await agent?.dispose();
+    }
+    const client = await start(configOf(keyless(identity.subject)));
+    assert.equal(await output(client, name), 'pulled\nsecond layer\n');
+    const recorded = outcomes().find(({ result }) => result?.image !== undefined);
+    assert.deepEqual(recorded?.result?.image?.['signatures'], [
+      `${identity.subject} by ${identity.issuer} (simple-signing, of the manifest)`,
+    ]);
+    server?.kill('SIGKILL');
+    await agent?.dispose();
+    const other = await start(configOf(keyless('https://ci.example/team/other')));
+    const answer = await answerOf(other.createContainer(request(name, ['true'])));
+    assert.match(answer.message, /by another identity or issuer.*\(signature-invalid\)/);
+    const { stderr } = await AgentProcess.run({
+      config: configOf(keyless(identity.subject)).replace(trustedRoot, join(directory, 'auth.json')),
+    });
+    assert.match(stderr, /KA1406.*is no Sigstore trusted root/);
+  });
+
   const wrong: readonly (readonly [what: string, keys: () => ImageKeys, code: number, message: RegExp])[] = [
+    [
+      'a trusted root without logs',
+      () => ({
+        signatures: `[{ scope = "**", trusted_root = '{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}', identities = [{ issuer = "a", subject = "b" }], formats = ["bundle"] }]`,
+      }),
+      3,
+      /\[image\]: trusted_root has no certificateAuthorities/,
+    ],
     [
       'an invalid key',
       () => ({

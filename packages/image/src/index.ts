@@ -17,6 +17,7 @@ export { parseReferencePattern } from './reference/reference-pattern.js';
 export { type Credential, credentialFor, parseCredentials } from './registry/credentials.js';
 export { checkEndpointSettings } from './registry/endpoint.js';
 export { checkBundle } from './signature/bundle.js';
-export { parseSignaturePolicy } from './signature/signature-policy.js';
+export { keylessCheck } from './signature/keyless/load-keyless.js';
+export { checkKeylessSettings, parseSignaturePolicy } from './signature/signature-policy.js';
 export { LayerError, type LayerErrorCode } from './unpack/layer-error.js';
 export { defaultLimits } from './unpack/limits.js';

@@ -14,6 +14,7 @@ export const optionalParts: readonly OptionalPart[] = [
     for: '[image] puller = "built-in"',
     modules: ['packages/image/', 'packages/agent/dist/image/make-built-in-puller.js'],
   },
+  { for: 'trusted_root in [image] signatures', modules: ['node_modules/@sigstore/'] },
   {
     for: 'images that the guest has itself',
     modules: [

@@ -1,6 +1,7 @@
 import { type Configuration, type ImageConfiguration, proxyAddress } from '@kata-agent/config';
 import {
   checkEndpointSettings,
+  checkKeylessSettings,
   childProgram,
   ImageError,
   packProgram,
@@ -16,13 +17,14 @@ import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';
 import type { PullerParts } from './load-built-in-puller.js';
 
 /** Makes the built-in puller of a configuration, whose names, keys and static credentials are parsed now. @throws CannotApply */
-export function makeBuiltInPuller(
+export async function makeBuiltInPuller(
   { image, settings }: Pick<Configuration, 'image' | 'settings'>,
   { syscalls, components, log }: PullerParts,
-): BuiltInPuller {
+): Promise<BuiltInPuller> {
   const packs = image.store === 'encrypted-disk';
   checkProgram();
   if (packs) checkPackProgram();
+  await checkKeyless(image);
   return new BuiltInPuller({
     syscalls,
     settings: checked(() => pullSettings(image)),
@@ -75,6 +77,15 @@ function pullSettings(image: ImageConfiguration): PullerOptions['settings'] {
   return settings;
 }
 
+/** @throws CannotApply */
+async function checkKeyless({ signatures }: ImageConfiguration): Promise<void> {
+  try {
+    await checkKeylessSettings(signatures.flatMap(({ entries }) => entries));
+  } catch (error) {
+    throw settingsFailure(error);
+  }
+}
+
 function credentialsOf(
   { credentials, staticCredentials }: ImageConfiguration,
   { dataHub, missing }: PullerParts['components'],
@@ -109,7 +120,11 @@ function checked<T>(parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (!(error instanceof ImageError)) throw error;
-    throw new CannotApply(`[image]: ${error.message}`, { cause: error, help: error.remedy });
+    throw settingsFailure(error);
   }
+}
+
+function settingsFailure(error: unknown): unknown {
+  if (!(error instanceof ImageError)) return error;
+  return new CannotApply(`[image]: ${error.message}`, { cause: error, help: error.remedy });
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Configuration, ImageConfiguration, ImageSignatureList } from '@kata-agent/config';
 import type { Difference, Effect } from './difference.js';
 
@@ -67,5 +68,14 @@ function signaturesEffect(
 }
 
 function textOf(values: readonly unknown[]): string {
-  return values.length === 0 ? '(not set)' : values.map((value) => JSON.stringify(value)).join(' and ');
+  return values.length === 0
+    ? '(not set)'
+    : values.map((value) => JSON.stringify(value, shortened)).join(' and ');
+}
+
+/** A trusted root has pages. */
+function shortened(name: string, value: unknown): unknown {
+  return name === 'trustedRoot' && typeof value === 'string'
+    ? `sha256:${createHash('sha256').update(value).digest('hex')}`
+    : value;
 }

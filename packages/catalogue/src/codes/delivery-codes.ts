@@ -154,7 +154,7 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
   KA1716: {
     title: 'value that a delivered document must not set',
     explanation:
-      'may_set names the key, but: the document is not bound to hardware or pinned; another document has set it; the address is not https://; or the value is a path, where only PEM text is allowed, as in [image] signatures of each further document.',
+      'may_set names the key, but: the document is not bound to hardware or pinned; another document has set it; the address is not https://; or the value is a path, where only text is allowed, as in [image] signatures of each further document.',
     example: {
       kind: 'document',
       document: `${pod}[delivery]\naccept = ["initdata"]\nmay_set = ["listener.realm.address", "listener.realm.tls.server_ca"]\n[[listener]]\nname = "realm"\nrelay = "trusted"\n`,

@@ -80,12 +80,12 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   KA1406: {
     title: 'file that a document names cannot be used',
     explanation:
-      'A file that a key of the base document names cannot be read, or has no PEM of the kind that the key needs. The file must meet the same conditions as the document, and is measured with it. On another machine it is read below --root.',
+      'A file that a key of the base document names cannot be read, or has no PEM of the kind that the key needs, or is no Sigstore trusted root. The file must meet the same conditions as the document, and is measured with it. On another machine it is read below --root.',
     example: {
       kind: 'document',
       document: `${pod}[[listener]]\nname = "tenant"\naddress = "tls://0.0.0.0:8443"\npeers = ["*"]\ntls = { client_ca = "-----BEGIN NOTHING-----" }\n`,
     },
-    remedy: 'Correct the path, or write the PEM text into the document.',
+    remedy: 'Correct the path, or write the text into the document.',
   },
   KA1407: {
     title: 'witnesses of the audit log do not fit',

@@ -7,14 +7,15 @@ import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { type GivenSection, textOf } from '../settings/read-section.js';
+import { isJsonText } from '../value-types/json-source.js';
 import { isPemText } from '../value-types/pem-source.js';
 import { isResource } from '../value-types/resource-or-path.js';
 import { tlsPemKeys } from './tls-keys.js';
 
-/** What a text must have; `credentials` are JSON, which the agent parses. */
-type PemKind = keyof typeof tlsPemKeys | 'publicKey' | 'credentials';
+/** What a text must have; `credentials` are JSON, which the agent parses, and a trusted root is JSON of Sigstore. */
+type PemKind = keyof typeof tlsPemKeys | 'publicKey' | 'credentials' | 'trustedRoot';
 
-/** A PEM text, or the file of credentials, that a document has or names. */
+/** A PEM text, a trusted root, or the file of credentials, that a document has or names. */
 interface PemValue {
   /** `listener.tenant.tls.client_ca` */
   readonly key: string;
@@ -48,6 +49,11 @@ export function signatureKeyKey(entry: number, index: number): string {
   return `image.signatures[${entry}].keys[${index}]`;
 }
 
+/** Returns the key of the trusted root of an entry in `[image] signatures`. */
+export function trustedRootKey(entry: number): string {
+  return `image.signatures[${entry}].trusted_root`;
+}
+
 /** Returns the key of a PEM value of a listener. */
 export function pemKey(listener: string, kind: keyof typeof tlsPemKeys): string {
   return `listener.${listener}.tls.${tlsPemKeys[kind]}`;
@@ -68,7 +74,8 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
     const said = (severity: Diagnostic['severity'], message: string, help: string): void =>
       void diagnostics.push(diagnosticIn(base, severity, 'KA1406', span, `${key}: ${message}`, help));
     let text = value;
-    if (!isPemText(value)) {
+    const isText = isPemText(value) || isJsonText(value);
+    if (!isText) {
       const found = files?.read(value);
       if (found === undefined) {
         const help = 'pass --root DIR, the root of the file system of the guest';
@@ -84,7 +91,7 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
     }
     const fault = pemFault(pem.kind, text);
     if (fault === undefined) texts.set(key, text);
-    else said('error', `${isPemText(value) ? 'the text' : quote(value)} ${fault.what}`, fault.help);
+    else said('error', `${isText ? 'the text' : quote(value)} ${fault.what}`, fault.help);
   }
   return { texts, files: read.toSorted((a, b) => (a.key < b.key ? -1 : 1)), diagnostics };
 }
@@ -112,19 +119,22 @@ function imagePemValues(image: GivenSection): readonly PemValue[] {
     }),
     ...(signatures === undefined
       ? []
-      : signatureKeys(entries).map(
-          (each) => ({ ...each, kind: 'publicKey', span: signatures.span }) as const,
-        )),
+      : signatureTexts(entries).map((each) => ({ ...each, span: signatures.span }))),
   ];
 }
 
-/** Returns the keys of `signatures` with the names under which they are measured. */
-function signatureKeys(
-  signatures: readonly Pick<ImageSignatures, 'keys'>[],
-): readonly { readonly key: string; readonly value: string }[] {
-  return signatures.flatMap(({ keys }, entry) =>
-    keys.map((value, index) => ({ key: signatureKeyKey(entry, index), value })),
-  );
+/** Returns keys and trusted roots of `signatures` with the names under which they are measured. */
+function signatureTexts(
+  signatures: readonly Pick<ImageSignatures, 'keys' | 'keyless'>[],
+): readonly Omit<PemValue, 'span'>[] {
+  return signatures.flatMap(({ keys, keyless }, entry): readonly Omit<PemValue, 'span'>[] => [
+    ...keys.map(
+      (value, index) => ({ key: signatureKeyKey(entry, index), kind: 'publicKey', value }) as const,
+    ),
+    ...(keyless === undefined
+      ? []
+      : [{ key: trustedRootKey(entry), kind: 'trustedRoot', value: keyless.trustedRoot } as const]),
+  ]);
 }
 
 function listenerPemValues(listeners: ParsedDocument['listeners']): readonly PemValue[] {
@@ -154,6 +164,13 @@ function pemFault(kind: PemKind, text: string): PemFault | undefined {
         ? undefined
         : { what: 'has no certificate revocation list', help: begin('X509 CRL') };
     if (kind === 'credentials') return undefined;
+    if (kind === 'trustedRoot')
+      return isTrustedRoot(text)
+        ? undefined
+        : {
+            what: 'is no Sigstore trusted root',
+            help: 'write it with `cosign trusted-root create`, or use trusted_root.json of a TUF repository',
+          };
     if (kind === 'publicKey')
       return /^-----BEGIN PUBLIC KEY-----\r?$/m.test(text)
         ? undefined
@@ -171,7 +188,20 @@ function pemFault(kind: PemKind, text: string): PemFault | undefined {
   }
 }
 
-/** Why a PEM text is not accepted. */
+/** The puller parses it when the agent starts. */
+function isTrustedRoot(text: string): boolean {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return false;
+  }
+  const mediaType =
+    typeof value === 'object' && value !== null && 'mediaType' in value ? value.mediaType : '';
+  return typeof mediaType === 'string' && mediaType.startsWith('application/vnd.dev.sigstore.trustedroot');
+}
+
+/** Why a text is not accepted. */
 interface PemFault {
   readonly what: string;
   readonly help: string;

@@ -2,9 +2,17 @@ import type { NamedFile } from './listener.js';
 import { decodeDocument } from '../document/decode-document.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { TomlTable, TomlValue } from '../toml/toml-value.js';
+import { isJsonText } from '../value-types/json-source.js';
 import { isPemText } from '../value-types/pem-source.js';
 import { isResource } from '../value-types/resource-or-path.js';
-import { credentialsKey, pemKey, registryCaKey, signatureKeyKey, witnessCaKey } from './named-files.js';
+import {
+  credentialsKey,
+  pemKey,
+  registryCaKey,
+  signatureKeyKey,
+  trustedRootKey,
+  witnessCaKey,
+} from './named-files.js';
 import { tlsPemKeys } from './tls-keys.js';
 
 /**
@@ -41,10 +49,13 @@ function pathsOfImage(image: TomlValue | undefined): readonly Pick<NamedFile, 'k
   const signatures = image.entries.get('signatures')?.value;
   const keys = tablesOf(signatures).flatMap((entry, number) => {
     const list = entry.entries.get('keys')?.value;
-    return (list?.kind === 'array' ? list.items : []).map((item, index) => ({
-      key: signatureKeyKey(number, index),
-      file: textOf(item),
-    }));
+    return [
+      ...(list?.kind === 'array' ? list.items : []).map((item, index) => ({
+        key: signatureKeyKey(number, index),
+        file: textOf(item),
+      })),
+      { key: trustedRootKey(number), file: textOf(entry.entries.get('trusted_root')?.value) },
+    ];
   });
   return [
     { key: registryCaKey, file: ca },
@@ -53,7 +64,9 @@ function pathsOfImage(image: TomlValue | undefined): readonly Pick<NamedFile, 'k
       file: credentials === undefined || isResource(credentials) ? undefined : credentials,
     },
     ...keys,
-  ].flatMap(({ key, file }) => (file === undefined || isPemText(file) ? [] : [{ key, file }]));
+  ].flatMap(({ key, file }) =>
+    file === undefined || isPemText(file) || isJsonText(file) ? [] : [{ key, file }],
+  );
 }
 
 function pathsOf(listener: TomlTable): readonly Pick<NamedFile, 'key' | 'file'>[] {

@@ -1,6 +1,12 @@
 import type { ImageConfiguration, ImageSettings, ImageSignatureList } from './image.js';
 import type { ParsedDocument } from '../document/parsed-document.js';
-import { credentialsKey, type PemTexts, registryCaKey, signatureKeyKey } from '../listener/named-files.js';
+import {
+  credentialsKey,
+  type PemTexts,
+  registryCaKey,
+  signatureKeyKey,
+  trustedRootKey,
+} from '../listener/named-files.js';
 import { imageSettings } from './image-settings.js';
 
 /**
@@ -33,6 +39,14 @@ function signatureLists(
   const entries = first.map((each, entry) => ({
     ...each,
     keys: each.keys.map((key, index) => texts.get(signatureKeyKey(entry, index)) ?? key),
+    ...(each.keyless === undefined
+      ? {}
+      : {
+          keyless: {
+            ...each.keyless,
+            trustedRoot: texts.get(trustedRootKey(entry)) ?? each.keyless.trustedRoot,
+          },
+        }),
   }));
   return [{ entries, closed: true }, ...added.map((list) => ({ entries: list, closed: !ofBase }))];
 }

@@ -22,6 +22,9 @@ signatures = [
   { scope = "registry.example/team/*", keys = ["/a.pub", ${JSON.stringify(key)}], formats = ["bundle"] },
   { scope = "**", keys = ["/b.pub"], formats = ["bundle", "simple-signing"] },
 ]`);
+const keyless =
+  '{ scope = "**", trusted_root = "/t.json", identities = [{ issuer = "https://issuer.example", subject = "me@example.com" }], formats = ["bundle"] }';
+const trustedRoot = '{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}';
 const files = { '/ca.pem': ca, '/auth.json': '{"auths": {}}', '/a.pub': key, '/b.pub': key };
 
 test('the built-in puller has the texts of all files that [image] names, and they are measured', async () => {
@@ -70,6 +73,33 @@ test('the built-in puller has the texts of all files that [image] names, and the
     / token_hosts = \{ "registry\.example" = \["auth\.example"\] \}.*# \/c\.toml:\d+\n/,
   );
   assert.match(explained, /signatures = \[\{ scope = "registry\.example\/team\/\*", keys = \["\/a\.pub", /);
+});
+
+test('a trusted root is a file, which is measured, or text; an explanation has it as it is written', async () => {
+  for (const [written, named] of [
+    ['/t.json', [{ key: 'image.signatures[0].trusted_root', file: '/t.json' }]],
+    [trustedRoot, []],
+  ] as const) {
+    const text = builtIn(`signatures = [${keyless.replace('"/t.json"', JSON.stringify(written))}]`);
+    const configuration = await load(text, { files: filesOf({ '/c.toml': text, '/t.json': trustedRoot }) });
+    const identities = [{ issuer: 'https://issuer.example', subject: 'me@example.com' }];
+    assert.deepEqual(configuration.image.signatures, [
+      {
+        entries: [{ scope: '**', keys: [], formats: ['bundle'], keyless: { trustedRoot, identities } }],
+        closed: true,
+      },
+    ]);
+    assert.deepEqual(
+      configuration.files.map(({ key, file }) => ({ key, file })),
+      named,
+    );
+    assert.deepEqual(namedPaths(Buffer.from(text)), named);
+    assert.ok(
+      renderExplanation(explainConfiguration(configuration)).includes(
+        `trusted_root = ${JSON.stringify(written)}, identities = [{ issuer = "https://issuer.example", subject = "me@example.com" }], formats = ["bundle"] }]`,
+      ),
+    );
+  }
 });
 
 test('credentials of the key broker are no file', async () => {
@@ -134,6 +164,55 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     signature('{ scope = "**", keys = ["/a"], formats = ["keyless"] }'),
     /KA1102[^]*formats is "bundle" or "simple-signing"/,
   ],
+  [
+    'identities without a trusted root',
+    signature('{ scope = "**", identities = [{ issuer = "i", subject = "s" }], formats = ["bundle"] }'),
+    /KA1102.*with identities and without trusted_root/,
+  ],
+  [
+    'a trusted root without identities',
+    signature('{ scope = "**", trusted_root = "/t.json", formats = ["bundle"] }'),
+    /KA1102.*with trusted_root and without identities/,
+  ],
+  [
+    'keys beside a trusted root',
+    signature(`{ keys = ["/a.pub"], ${keyless.slice(2)}`),
+    /KA1102.*with keys and trusted_root/,
+  ],
+  [
+    'a trusted root without formats',
+    signature(keyless.replace(', formats = ["bundle"]', '')),
+    /KA1102.*without formats/,
+  ],
+  [
+    'digests beside a trusted root',
+    signature(keyless.replace('formats = ["bundle"]', `digests = ["sha256:${'0'.repeat(64)}"]`)),
+    /KA1102.*with digests and keys/,
+  ],
+  [
+    'an identity without issuer',
+    signature(keyless.replace('issuer = "https://issuer.example", ', '')),
+    /KA1102[^]*help: identities is a table with issuer, subject/,
+  ],
+  [
+    'an identity with a pattern of another key',
+    signature(keyless.replace('subject', 'subject_regexp')),
+    /KA1102[^]*help: identities is a table with issuer, subject/,
+  ],
+  ['an empty subject', signature(keyless.replace('"me@example.com"', '""')), /KA1102.*one with identities/],
+  [
+    'a trusted root that is no file',
+    signature(keyless.replace('/t.json', '/missing.json')),
+    /KA1406.*signatures\[0\]\.trusted_root/,
+  ],
+  ...['{}', '{', '{"mediaType": 1}'].map(
+    (root) =>
+      [
+        `${root} as a trusted root`,
+        signature(keyless.replace('"/t.json"', JSON.stringify(root))),
+        /KA1406.*is no Sigstore trusted root/,
+      ] as const,
+  ),
   ['a missing key', signature('{ scope = "**", keys = ["/x"], formats = ["bundle"] }'), /KA1406.*keys\[0\]/],
   [
     'a key that is a certificate',

@@ -110,7 +110,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     type: optional(imageSignatures),
     default: undefined,
     purpose:
-      'The signatures that images need: each scope that matches must have one by one of its keys, or the image one of its digests; an image that no scope of the first document with signatures matches is refused. Further documents add requirements. Keys are files, which are measured, or PEM text; in further documents only text.',
+      'The signatures that images need: each scope that matches must have one by one of its keys, or without a key (keyless) by one of its identities and a Sigstore trusted root, or the image one of its digests; an image that no scope of the first document with signatures matches is refused. Further documents add requirements. Keys and trusted roots are files, which are measured, or text; in further documents only text.',
     example:
       '[{ scope = "registry.example/team/*", keys = ["/etc/kata-agent/cosign.pub"], formats = ["bundle"] }]',
   },

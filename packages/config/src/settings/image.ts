@@ -1,10 +1,27 @@
-/** Images of a scope need a signature by one of the keys, in one of the formats, or have one of the digests. */
+/** A signer in the certificate of a signature without a key. */
+export interface SignerIdentity {
+  /** The URL of the OpenID Connect provider. */
+  readonly issuer: string;
+  /** The subject alternative name. */
+  readonly subject: string;
+}
+
+/** Who may sign without a key (keyless). */
+interface KeylessSigners {
+  /** A Sigstore trusted root in JSON. In a document: a path, or the text. */
+  readonly trustedRoot: string;
+  readonly identities: readonly SignerIdentity[];
+}
+
+/** Images of a scope need a signature by one of the keys or identities, in one of the formats, or have one of the digests. */
 export interface ImageSignatures {
   /** A pattern of repositories. */
   readonly scope: string;
   /** Public keys in PEM. In a document: a path, or the text. */
   readonly keys: readonly string[];
   readonly formats: readonly string[];
+  /** Then there are no keys. */
+  readonly keyless?: KeylessSigners;
   /** Of indexes or manifests; then there are neither keys nor formats. */
   readonly digests?: readonly string[];
 }

@@ -2,6 +2,7 @@ import type { ImageSignatures } from '../settings/image.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
 import { imageSettings } from '../settings/image-settings.js';
+import { isJsonText } from '../value-types/json-source.js';
 import { isPemText } from '../value-types/pem-source.js';
 
 /**
@@ -32,8 +33,19 @@ function withoutPuller(document: ParsedDocument): readonly Diagnostic[] {
 function namedKeys(document: ParsedDocument): readonly Diagnostic[] {
   const given = document.sections.image.get(imageSettings.signatures.key);
   const entries = (given?.value ?? []) as readonly ImageSignatures[];
-  const path = entries.flatMap(({ keys }) => keys).find((key) => !isPemText(key));
+  const path = entries
+    .flatMap(({ keys, keyless }) => (keyless === undefined ? keys : [...keys, keyless.trustedRoot]))
+    .find((value) => !isPemText(value) && !isJsonText(value));
   if (given === undefined || path === undefined) return [];
   const message = `signatures names the file ${JSON.stringify(path)}: only the base document names files`;
-  return [diagnosticIn(document, 'error', 'KA1716', given.span, message, 'write the key as PEM text')];
+  return [
+    diagnosticIn(
+      document,
+      'error',
+      'KA1716',
+      given.span,
+      message,
+      'write the key as PEM text, or the trusted root as JSON text',
+    ),
+  ];
 }

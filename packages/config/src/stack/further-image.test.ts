@@ -94,6 +94,12 @@ const refused: readonly (readonly [name: string, image: string, later: string, R
     'registries = ["a.example/**"]',
     /KA1113.*registries has no effect/,
   ],
+  [
+    'a trusted root in a file',
+    builtIn,
+    'signatures = [{ scope = "**", trusted_root = "/t.json", identities = [{ issuer = "i", subject = "s" }], formats = ["bundle"] }]',
+    /KA1716.*names the file "\/t\.json"/,
+  ],
   ['a key in a file', builtIn, signed('**', '/etc/key.pub'), /KA1716.*names the file "\/etc\/key\.pub"/],
 ];
 

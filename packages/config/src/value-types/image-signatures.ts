@@ -1,5 +1,6 @@
-import type { ImageSignatures } from '../settings/image.js';
+import type { ImageSignatures, SignerIdentity } from '../settings/image.js';
 import { imagePattern } from './image-names.js';
+import { jsonSource } from './json-source.js';
 import { listOf } from './list-of.js';
 import { oneOf } from './one-of.js';
 import { pemSource } from './pem-source.js';
@@ -17,10 +18,54 @@ const digest: ValueType<string> = text({
   what: '"sha256:" with 64 hexadecimal digits in lower case, or "sha512:" with 128',
   accept: (value) => new RegExp(digestPattern).test(value),
 });
-const entry = tableOf<ImageSignatures>(
+const identityExample =
+  '{ issuer = "https://token.actions.githubusercontent.com", subject = "https://github.com/team/app/.github/workflows/release.yml@refs/heads/main" }';
+// Both are compared byte by byte with what a CA has signed.
+const exact = text({
+  name: 'text',
+  pattern: '^[\\x21-\\x7e]{1,2048}$',
+  what: '1 to 2048 printable characters of ASCII without spaces; there are no patterns',
+  accept: (value) => /^[\x21-\x7e]{1,2048}$/.test(value),
+});
+const identity = tableOf<SignerIdentity>(
+  { issuer: { key: 'issuer', type: exact }, subject: { key: 'subject', type: exact } },
+  identityExample,
+  ({ issuer, subject }) =>
+    issuer === undefined ? 'without issuer' : subject === undefined ? 'without subject' : undefined,
+);
+const whatIdentities = `a list of tables, [${identityExample}]`;
+const identities: ValueType<readonly SignerIdentity[]> = {
+  name: 'list of tables with issuer and subject',
+  schema: { type: 'array', items: identity.schema },
+  fromToml(value): Reading<readonly SignerIdentity[]> {
+    if (value.kind !== 'array') return expected(whatIdentities);
+    const signers: SignerIdentity[] = [];
+    for (const item of value.items) {
+      const reading = identity.fromToml(item);
+      if (!reading.ok) return reading;
+      const { issuer = '', subject = '' } = reading.value;
+      signers.push({ issuer, subject });
+    }
+    return read(signers);
+  },
+  fromText: () => expected(whatIdentities),
+  write: (signers) => `[${signers.map((signer) => identity.write(signer)).join(', ')}]`,
+};
+
+/** An entry as it is written: one of keys, trusted_root with identities, and digests. */
+interface WrittenEntry extends Pick<ImageSignatures, 'scope' | 'digests'> {
+  readonly keys?: readonly string[];
+  readonly formats?: readonly string[];
+  readonly trustedRoot?: string;
+  readonly identities?: readonly SignerIdentity[];
+}
+
+const entry = tableOf<WrittenEntry>(
   {
     scope: { key: 'scope', type: imagePattern },
     keys: { key: 'keys', type: listOf(pemSource, 'list of paths, or PEM texts') },
+    trustedRoot: { key: 'trusted_root', type: jsonSource },
+    identities: { key: 'identities', type: identities },
     formats: {
       key: 'formats',
       type: listOf(oneOf(['bundle', 'simple-signing']), 'list of formats'),
@@ -28,20 +73,35 @@ const entry = tableOf<ImageSignatures>(
     digests: { key: 'digests', type: listOf(digest, 'list of digests') },
   },
   example,
-  ({ scope, keys = [], formats = [], digests }) => {
-    if (scope === undefined) return 'without scope';
-    if (digests !== undefined) {
-      if (keys.length > 0 || formats.length > 0) return 'with digests and keys: write two entries';
-      return digests.length === 0 ? 'without digests' : undefined;
-    }
-    if (keys.length === 0) return 'without keys';
-    return formats.length === 0 ? 'without formats' : undefined;
-  },
+  faultOfEntry,
 );
+
+function faultOfEntry({
+  scope,
+  keys = [],
+  formats = [],
+  trustedRoot,
+  identities: signers = [],
+  digests,
+}: Partial<WrittenEntry>): string | undefined {
+  if (scope === undefined) return 'without scope';
+  const keyless = trustedRoot !== undefined || signers.length > 0;
+  if (digests !== undefined) {
+    if (keys.length > 0 || formats.length > 0 || keyless) return 'with digests and keys: write two entries';
+    return digests.length === 0 ? 'without digests' : undefined;
+  }
+  if (keyless) {
+    // Two entries are both demanded: to accept either is not possible.
+    if (keys.length > 0) return 'with keys and trusted_root';
+    if (trustedRoot === undefined) return 'with identities and without trusted_root';
+    if (signers.length === 0) return 'with trusted_root and without identities';
+  } else if (keys.length === 0) return 'without keys';
+  return formats.length === 0 ? 'without formats' : undefined;
+}
 
 /** Which images need which signatures. */
 export const imageSignatures: ValueType<readonly ImageSignatures[]> = {
-  name: 'list of tables with scope, keys, formats or scope, digests',
+  name: 'list of tables with scope, and keys, formats or trusted_root, identities, formats or digests',
   schema: { type: 'array', items: entry.schema },
   fromToml(value): Reading<readonly ImageSignatures[]> {
     if (value.kind !== 'array') return expected(what);
@@ -49,16 +109,32 @@ export const imageSignatures: ValueType<readonly ImageSignatures[]> = {
     for (const item of value.items) {
       const reading = entry.fromToml(item);
       if (!reading.ok) return reading;
-      const { scope = '', keys = [], formats = [], digests } = reading.value;
-      entries.push({ scope, keys, formats, ...(digests === undefined ? {} : { digests }) });
+      entries.push(entryOf(reading.value));
     }
     return read(entries);
   },
   fromText: () => expected(what),
-  write(entries) {
-    const written = entries.map(({ scope, digests, ...signed }) =>
-      entry.write(digests === undefined ? { scope, ...signed } : { scope, digests }),
-    );
-    return `[${written.join(', ')}]`;
-  },
+  write: (entries) => `[${entries.map((each) => entry.write(writtenOf(each))).join(', ')}]`,
 };
+
+function entryOf({
+  scope = '',
+  keys = [],
+  formats = [],
+  trustedRoot,
+  identities: signers = [],
+  digests,
+}: Partial<WrittenEntry>): ImageSignatures {
+  return {
+    scope,
+    keys,
+    formats,
+    ...(trustedRoot === undefined ? {} : { keyless: { trustedRoot, identities: signers } }),
+    ...(digests === undefined ? {} : { digests }),
+  };
+}
+
+function writtenOf({ scope, keys, formats, keyless, digests }: ImageSignatures): WrittenEntry {
+  if (digests !== undefined) return { scope, digests };
+  return keyless === undefined ? { scope, keys, formats } : { scope, ...keyless, formats };
+}

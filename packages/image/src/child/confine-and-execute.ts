@@ -60,7 +60,8 @@ export function confineAndExecute(entry: string, options: ChildOptions): never {
 
 function commandOf(task: ChildTask, entry: string): readonly [path: string, ...args: string[]] {
   if (task.name === 'pack') return [task.program, '--quiet', `/target/${packedFile}`, '/source'];
-  return [process.execPath, ...process.execArgv, entry, task.name];
+  const options = task.name === 'pull' && task.keyless ? ['keyless'] : [];
+  return [process.execPath, ...process.execArgv, entry, task.name, ...options];
 }
 
 function rightsOf(

@@ -14,7 +14,7 @@ if (step === 'confine') {
     process.exitCode = 1;
   }
 } else if (step === 'pull') {
-  void import('./serve-pull.js').then(({ servePull }) => servePull(agentSocket));
+  void import('./serve-pull.js').then(({ servePull }) => servePull(agentSocket, options === 'keyless'));
 } else {
   void import('./serve-unpack.js').then(({ serveUnpack }) => serveUnpack(agentSocket));
 }

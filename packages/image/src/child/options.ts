@@ -21,6 +21,8 @@ export type ChildTask =
       readonly name: 'pull';
       /** A directory that belongs to the user of the process. */
       readonly blobs: string;
+      /** Whether signatures without a key are verified. */
+      readonly keyless: boolean;
     }
   | {
       readonly name: 'unpack';

@@ -48,9 +48,11 @@ export async function runPullChild(
 ): Promise<ChildPulledImage> {
   const reference = parseReference(request.reference);
   const { maxBytes } = request.settings;
+  const requirements = checkReference(reference, request.settings);
+  const keyless = requirements.some((requirement) => 'keyless' in requirement);
   const documents = await runChild(
     {
-      task: { name: 'pull', blobs },
+      task: { name: 'pull', blobs, keyless },
       verb: 'pulls the image',
       fileSize: maxBytes,
       request,
@@ -62,7 +64,6 @@ export async function runPullChild(
     },
     settings,
   );
-  const requirements = checkReference(reference, request.settings);
   const demand = { reference, requirements, platform: ownPlatform(), maxBytes };
   const image = await verifyImage(new ReceivedDocuments(documents), demand);
   return { reference: formatReference(reference), ...resultOf(image) };
@@ -89,6 +90,6 @@ function resultOf({
       };
     }),
     bytes: layers.reduce((sum, { size }) => sum + size, 0),
-    signatures: signatures.map(({ key, format, signed }) => `${key} (${format}, of the ${signed})`),
+    signatures: signatures.map(({ signer, format, signed }) => `${signer} (${format}, of the ${signed})`),
   };
 }

@@ -7,6 +7,7 @@ import { ImageError } from '../errors/image-error.js';
 import { pull } from '../pull/pull.js';
 import type { SentDocument } from '../pull/image-documents.js';
 import type { PulledLayer } from '../pull/pull-request.js';
+import { loadKeyless } from '../signature/keyless/load-keyless.js';
 import { KeyQuestions } from './key-questions.js';
 import { blobFile, decryptedFile, type PullChildRequest, pullLineLength } from './pull-protocol.js';
 import { filterCalls, openAgentSocket, readRequest } from './serve.js';
@@ -15,7 +16,8 @@ const progressInterval = 1_000;
 const directory = '/blobs';
 
 /** Filters system calls, then reads one request from the agent, pulls, and ends. */
-export async function servePull(agentSocket: number): Promise<void> {
+export async function servePull(agentSocket: number, keyless: boolean): Promise<void> {
+  if (keyless) await loadKeyless();
   filterCalls(loadSyscalls(), { network: true });
   const { socket, send } = openAgentSocket(agentSocket);
   const beat = setInterval(() => send({ progress: true }), progressInterval);

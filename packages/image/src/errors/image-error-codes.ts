@@ -129,8 +129,8 @@ export const imageErrorCodes: Readonly<Record<ImageErrorCode, ImageErrorRow>> = 
     'sign the image by its digest, and push the signature to the same repository',
   ),
   'signature-invalid': row(
-    'no signature of the image is valid for a key of the policy, its digest and its name',
-    'sign the image by its digest with a key of the policy; keyless signatures are not supported',
+    'no signature of the image is valid for a key or identity of the policy, its digest and its name',
+    'sign the image by its digest with a key or identity of the policy',
   ),
   'decryption-key-missing': row(
     'a layer is encrypted, and no available key opens it',

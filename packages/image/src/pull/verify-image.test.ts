@@ -214,7 +214,7 @@ test('an image needs no signature if its index or its manifest is listed by dige
     [manifestDigest, 'manifest'],
   ] as const) {
     const { signatures } = await verify(own.documents, `${name}@${own.digest}`, listed(other.digest, digest));
-    assert.deepEqual(signatures, [{ scope: name, format: 'digest', key: digest, signed, digest }]);
+    assert.deepEqual(signatures, [{ scope: name, format: 'digest', signer: digest, signed, digest }]);
   }
   await assert.rejects(
     verify(own.documents, `${name}@${own.digest}`, listed(other.digest)),

@@ -39,7 +39,7 @@ export function checkBundle(
     const type = fields.string('mediaType');
     if (type !== bundleType && type !== otherBundleType) return 'a bundle of another version than 0.3';
     const material = fields.object('verificationMaterial');
-    if (!material.has('publicKey')) return 'keyless, by a certificate, which is not built: sign with a key';
+    if (!material.has('publicKey')) return 'keyless, and this scope has keys';
     if (fields.has('dsseEnvelope') === fields.has('messageSignature')) return 'malformed';
     return fields.has('dsseEnvelope')
       ? checkEnvelope(fields.object('dsseEnvelope'), object.digest, keys)
@@ -68,16 +68,26 @@ function checkEnvelope(envelope: Fields, digest: Digest, keys: readonly PublicKe
   // Nothing of the payload is read before its signature is valid.
   const key = keys.find((each) => signatures.some((signature) => each.verify(message, signature)));
   if (key === undefined) return 'made by another key';
+  return statementFault(payloadType, payload, digest) ?? key;
+}
+
+/** Returns why the payload of a signed envelope is no signature of a digest as `cosign sign` makes it; undefined: it is one. */
+export function statementFault(payloadType: string, payload: Uint8Array, digest: Digest): string | undefined {
   if (payloadType !== inTotoType) return 'of another payload than an in-toto statement';
-  const statement = Fields.parse(payload, 'the statement', (text) => new BundleError(text));
-  if (!statementTypes.includes(statement.string('_type'))) return 'of another statement than in-toto v1';
-  if (statement.string('predicateType') !== signPredicate)
-    return 'an attestation, which is no signature of the image';
-  const subjects = statement.objects('subject', maxSubjects);
-  const named = subjects.some(
-    (subject) => subject.object('digest').get(digestAlgorithm(digest)) === digestHex(digest),
-  );
-  return named ? key : 'for another digest';
+  try {
+    const statement = Fields.parse(payload, 'the statement', (text) => new BundleError(text));
+    if (!statementTypes.includes(statement.string('_type'))) return 'of another statement than in-toto v1';
+    if (statement.string('predicateType') !== signPredicate)
+      return 'an attestation, which is no signature of the image';
+    const subjects = statement.objects('subject', maxSubjects);
+    const named = subjects.some(
+      (subject) => subject.object('digest').get(digestAlgorithm(digest)) === digestHex(digest),
+    );
+    return named ? undefined : 'for another digest';
+  } catch (error) {
+    if (error instanceof BundleError) return 'malformed';
+    throw error;
+  }
 }
 
 /** What a DSSE signature is over: the type is signed with the bytes, each with its length. */

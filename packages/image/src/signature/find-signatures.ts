@@ -11,7 +11,11 @@ import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat } from './signature-policy.js';
 
 const simpleSigningType = 'application/vnd.dev.cosign.simplesigning.v1+json';
-const signatureAnnotation = 'dev.cosignproject.cosign/signature';
+const annotation = {
+  signature: 'dev.cosignproject.cosign/signature',
+  certificate: 'dev.sigstore.cosign/certificate',
+  bundle: 'dev.sigstore.cosign/bundle',
+} as const;
 
 /** Types of an entry that can be a bundle. cosign writes that of the empty configuration when it makes the index itself. */
 const bundleEntryTypes: readonly unknown[] = [bundleType, 'application/vnd.oci.empty.v1+json', undefined];
@@ -43,11 +47,16 @@ async function* attachments(
   const layers = artifactOf(manifest).objects('layers', maxEntries).map(parseDescriptor);
   const wanted = layers.filter(({ mediaType }) => mediaType === simpleSigningType).slice(0, maxCandidates);
   for (const layer of wanted) {
-    const text = layer.annotations.get(signatureAnnotation) ?? '';
+    const text = layer.annotations.get(annotation.signature) ?? '';
     const signature = Buffer.from(text, 'base64');
     if (signature.length === 0) continue;
     const payload = await signatureBlob(documents, layer);
-    yield { format: 'simple-signing', digest, payload, signature };
+    const [certificate, bundle] = [annotation.certificate, annotation.bundle].map((name) =>
+      layer.annotations.get(name),
+    );
+    const keyless =
+      certificate === undefined || bundle === undefined ? {} : { keyless: { certificate, bundle } };
+    yield { format: 'simple-signing', digest, payload, signature, ...keyless };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Digest } from '../reference/digest.js';
+import type { KeylessAnnotations } from './keyless/attachment-bundle.js';
 
 /** A signature that the registry has. Nothing of it is verified, but that it belongs to the digest by its place. */
 export type SignatureCandidate =
@@ -9,6 +10,8 @@ export type SignatureCandidate =
       /** The signed bytes. */
       readonly payload: Uint8Array;
       readonly signature: Uint8Array;
+      /** Absent: made with a key. */
+      readonly keyless?: KeylessAnnotations;
     }
   | {
       readonly format: 'bundle';

@@ -7,13 +7,19 @@ import {
   parseReferencePattern,
   type ReferencePattern,
 } from '../reference/reference-pattern.js';
+import type { KeylessSettings } from './keyless/keyless-settings.js';
+import { keylessCheck } from './keyless/load-keyless.js';
 import { type PublicKey, parsePublicKey } from './public-key.js';
 
 export type SignatureFormat = 'bundle' | 'simple-signing';
 
-/** Images of a scope need a signature by one of the keys, in one of the formats; or are those with the digests. */
+/**
+ * Images of a scope need a signature by one of the keys, or without a key by one of the identities, in one of the formats; or are those
+ * with the digests.
+ */
 export type SignatureRequirement = { readonly scope: ReferencePattern } & (
   | { readonly keys: readonly PublicKey[]; readonly formats: readonly SignatureFormat[] }
+  | { readonly keyless: KeylessSettings; readonly formats: readonly SignatureFormat[] }
   | { readonly digests: readonly Digest[] }
 );
 
@@ -23,6 +29,8 @@ export interface SignatureSettings {
   /** Each in PEM. */
   readonly keys: readonly string[];
   readonly formats: readonly string[];
+  /** In place of keys. */
+  readonly keyless?: KeylessSettings;
   /** In place of keys and formats. */
   readonly digests?: readonly string[];
 }
@@ -36,7 +44,7 @@ export interface SignatureList {
 
 /** Throws an ImageError. */
 export function parseSignaturePolicy(entries: readonly SignatureSettings[]): readonly SignatureRequirement[] {
-  return entries.map(({ scope, keys, formats, digests }) => {
+  return entries.map(({ scope, keys, formats, keyless, digests }) => {
     const invalid = (why: string): ImageError =>
       new ImageError('settings-invalid', `signatures of ${quoted(scope)} ${why}`);
     if (digests !== undefined) {
@@ -44,19 +52,26 @@ export function parseSignaturePolicy(entries: readonly SignatureSettings[]): rea
       if (malformed !== undefined) throw invalid(`have ${quoted(malformed)}, which is no digest`);
       return { scope: parseReferencePattern(scope), digests: digests.filter(isDigest) };
     }
-    if (keys.length === 0) throw invalid('have no key: signatures without a key (keyless) are not built');
     if (formats.length === 0) throw invalid('have no format: write bundle, simple-signing, or both');
-    return {
+    const signed = {
       scope: parseReferencePattern(scope),
-      keys: keys.map(parsePublicKey),
       formats: formats.map((format) => {
         if (format === 'bundle' || format === 'simple-signing') return format;
-        if (format === 'keyless')
-          throw invalid('ask for keyless, which is not built: write bundle or simple-signing');
         throw invalid(`have the format ${quoted(format)}: write bundle or simple-signing`);
       }),
     };
+    if (keyless !== undefined) {
+      if (keyless.identities.length === 0) throw invalid('have no identity');
+      return { ...signed, keyless };
+    }
+    if (keys.length === 0) throw invalid('have no key: write keys, or trusted_root and identities');
+    return { ...signed, keys: keys.map(parsePublicKey) };
   });
+}
+
+/** Checks what signatures without a key need, which is loaded for it. Rejects with an ImageError. */
+export async function checkKeylessSettings(entries: readonly SignatureSettings[]): Promise<void> {
+  for (const { keyless } of entries) if (keyless !== undefined) await keylessCheck(keyless);
 }
 
 /** Returns the requirements of each scope that matches an image. Throws an ImageError if a closed list has no such scope. */

@@ -1,4 +1,5 @@
 import { Fields } from '../json/fields.js';
+import type { Digest } from '../reference/digest.js';
 import { type ImageReference, parseReference, repositoryName } from '../reference/reference.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { PublicKey } from './public-key.js';
@@ -20,6 +21,15 @@ export function checkSimpleSigning(
   // Nothing of the payload is read before its signature is valid.
   const key = keys.find((each) => each.verify(payload, signature));
   if (key === undefined) return 'made by another key';
+  return payloadFault(payload, digest, reference) ?? key;
+}
+
+/** Returns why a signed text does not name the image; undefined: it does. */
+export function payloadFault(
+  payload: Uint8Array,
+  digest: Digest,
+  reference: ImageReference,
+): string | undefined {
   try {
     const critical = Fields.parse(payload, 'the signed text', (text) => new PayloadError(text)).object(
       'critical',
@@ -27,7 +37,7 @@ export function checkSimpleSigning(
     if (critical.string('type') !== payloadType) return 'of another type';
     if (critical.object('image').string('docker-manifest-digest') !== digest) return 'for another digest';
     const signed = critical.object('identity').string('docker-reference');
-    return namesImage(signed, reference) ? key : 'for another repository or tag';
+    return namesImage(signed, reference) ? undefined : 'for another repository or tag';
   } catch (error) {
     if (error instanceof PayloadError) return 'of a malformed text';
     throw error;

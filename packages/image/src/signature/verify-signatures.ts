@@ -2,7 +2,8 @@ import { ImageError } from '../errors/image-error.js';
 import { formatReference, type ImageReference } from '../reference/reference.js';
 import { checkBundle, type SignedObject } from './bundle.js';
 import { findSignatures, type SignatureDocuments } from './find-signatures.js';
-import type { PublicKey } from './public-key.js';
+import { keylessCheck } from './keyless/load-keyless.js';
+import type { SignerName } from './signer-name.js';
 import { checkSimpleSigning } from './simple-signing.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
@@ -11,8 +12,8 @@ import type { SignatureFormat, SignatureRequirement } from './signature-policy.j
 export interface VerifiedSignature {
   readonly scope: string;
   readonly format: SignatureFormat | 'digest';
-  /** Of the key: `sha256:` and the hash of its SubjectPublicKeyInfo. The digest, if that is listed. */
-  readonly key: string;
+  /** The key or identity that made it. The digest, if that is listed. */
+  readonly signer: string;
   readonly signed: 'index' | 'manifest';
   readonly digest: string;
 }
@@ -63,28 +64,33 @@ async function firstValid(
   if ('digests' in requirement) {
     const listed = objects.find(({ digest }) => requirement.digests.includes(digest));
     return (
-      listed && { scope, format: 'digest', key: listed.digest, signed: listed.kind, digest: listed.digest }
+      listed && { scope, format: 'digest', signer: listed.digest, signed: listed.kind, digest: listed.digest }
     );
   }
-  const { keys, formats } = requirement;
+  const check = await checkOf(requirement);
   for (const object of objects)
-    for (const format of formats)
+    for (const format of requirement.formats)
       for await (const candidate of findSignatures(documents, object.digest, format)) {
-        const key = check(candidate, object, reference, keys);
-        if (typeof key !== 'string')
-          return { scope, format, key: key.id, signed: object.kind, digest: object.digest };
-        reasons.add(key);
+        const signer = check(candidate, object, reference);
+        if (typeof signer !== 'string')
+          return { scope, format, signer: signer.id, signed: object.kind, digest: object.digest };
+        reasons.add(signer);
       }
   return undefined;
 }
 
-function check(
+/** Returns who made a signature, or why it does not count. */
+type Check = (
   candidate: SignatureCandidate,
   object: SignableObject,
   reference: ImageReference,
-  keys: readonly PublicKey[],
-): PublicKey | string {
-  return candidate.format === 'bundle'
-    ? checkBundle(candidate.bundle, object, keys)
-    : checkSimpleSigning(candidate, reference, keys);
+) => SignerName | string;
+
+async function checkOf(requirement: Exclude<SignatureRequirement, { digests: unknown }>): Promise<Check> {
+  if ('keyless' in requirement) return keylessCheck(requirement.keyless);
+  const { keys } = requirement;
+  return (candidate, object, reference) =>
+    candidate.format === 'bundle'
+      ? checkBundle(candidate.bundle, object, keys)
+      : checkSimpleSigning(candidate, reference, keys);
 }

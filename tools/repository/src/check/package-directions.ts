@@ -16,7 +16,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   tlog: [],
   measurement: ['linux'],
   evidence: ['tlog', 'x509'],
-  image: ['linux'],
+  image: ['linux', 'x509'],
   guest: ['catalogue', 'linux'],
   agent: [
     'protocol',

@@ -1,0 +1,35 @@
+import type { ImageReference } from '../../reference/reference.js';
+import type { SignedObject } from '../bundle.js';
+import type { SignatureCandidate } from '../signature-candidate.js';
+import type { SignerName } from '../signer-name.js';
+import type { KeylessSettings } from './keyless-settings.js';
+
+/** Checks a signature. Returns its signer, or why it does not count. */
+type Check = (
+  candidate: SignatureCandidate,
+  object: SignedObject,
+  reference: ImageReference,
+) => SignerName | string;
+
+let parts: ReturnType<typeof importParts> | undefined;
+
+async function importParts() {
+  const { KeylessVerifier } = await import('./keyless-verifier.js');
+  const { checkKeyless } = await import('./check-keyless.js');
+  return { KeylessVerifier, checkKeyless };
+}
+
+/**
+ * Loads what only signatures without a key need, once. A confined process cannot resolve modules: it loads them before its system
+ * calls are filtered.
+ */
+export async function loadKeyless(): Promise<void> {
+  await (parts ??= importParts());
+}
+
+/** Returns what checks signatures by these settings. Rejects with an ImageError for a trusted root that cannot be read. */
+export async function keylessCheck(settings: KeylessSettings): Promise<Check> {
+  const { KeylessVerifier, checkKeyless } = await (parts ??= importParts());
+  const verifier = new KeylessVerifier(settings);
+  return (candidate, object, reference) => checkKeyless(candidate, object, reference, verifier);
+}
