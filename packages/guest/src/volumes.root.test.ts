@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { createContainer } from './perform/containers.js';
+import { createContainer, startContainer } from './perform/containers.js';
 import { createSandbox } from './perform/sandbox.js';
 import type { Storage } from './request/actions.js';
 import { RealGuest, skip } from './testing/real-guest.js';
@@ -96,6 +96,65 @@ test('rules see the mounts of containers from Kata’s directory, and those of r
     assert.deepEqual(seen(), [[ofKeys, ofHosts]]);
     await real.remove(id);
     assert.deepEqual(seen(), [[ofKeys]]);
+  } finally {
+    await real.close();
+  }
+});
+
+test('a container mounts a volume of the guest several times, with a storage for each mount', {
+  skip,
+}, async () => {
+  const real = await RealGuest.open();
+  try {
+    real.makeRootfs();
+    await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
+    const pod = real.id();
+    const [fast, scratch] = [
+      join(real.kata, 'sandbox/ephemeral/fast'),
+      join(real.kata, `shared/containers/${pod}/rootfs/local/scratch`),
+    ];
+    const storage = (driver: string, source: string, mountPoint: string): Storage => ({
+      driver,
+      driverOptions: [],
+      source,
+      fstype: source,
+      options: driver === 'local' ? ['mode=0777'] : [],
+      mountPoint,
+      shared: false,
+    });
+    const create = async (id: string, script: string): Promise<string> => {
+      const spec = real.spec(['sh', '-c', script]);
+      const bound = [
+        { destination: '/fast', type: 'bind', source: fast, options: ['rbind', 'rw'] },
+        { destination: '/fast-again', type: 'bind', source: fast, options: ['rbind', 'ro'] },
+        { destination: '/scratch', type: 'local', source: scratch, options: ['rbind', 'rw'] },
+        { destination: '/scratch-again', type: 'local', source: scratch, options: ['rbind', 'rw'] },
+      ];
+      await createContainer(real.guest, {
+        id,
+        execId: id,
+        spec: { ...spec, mounts: [...(spec.mounts ?? []), ...bound] },
+        storages: bound.map(({ type, source }) =>
+          type === 'local' ? storage('local', 'local', source) : storage('ephemeral', 'tmpfs', source),
+        ),
+        sandboxPidns: false,
+      });
+      return id;
+    };
+    const first = await create(
+      pod,
+      'echo one > /fast/a && echo two > /scratch-again/b && ! echo x > /fast-again/c && cat /fast-again/a /scratch/b',
+    );
+    const second = await create(real.id(), 'cat /fast-again/a /scratch/b');
+    const outputOf = async (id: string): Promise<string> => {
+      await startContainer(real.guest, id);
+      return (await real.readAll(id)).toString();
+    };
+    assert.equal(await outputOf(first), 'one\ntwo\n');
+    await real.remove(first);
+    assert.equal(await outputOf(second), 'one\ntwo\n');
+    await real.remove(second);
+    assert.equal(readFileSync(join(fast, 'a'), 'utf8'), 'one\n');
   } finally {
     await real.close();
   }

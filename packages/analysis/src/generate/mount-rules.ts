@@ -91,8 +91,9 @@ const pulled: Row = {
 
 const localStorages: Row = {
   name: 'local-volumes',
-  description: 'The guest creates only volume directories that are mounted. emptyDir',
+  description: 'The guest creates the volume directories that are mounted, and no other. emptyDir',
   expression:
-    'request.storages.all(s, s.driver != "local" || mounts.exists(m, m.type == "local" && m.source == s.mount_point))',
-  message: 'no mount uses this directory',
+    'request.storages.all(s, s.driver != "local" || mounts.exists(m, m.type == "local" && m.source == s.mount_point)) &&\n' +
+    'mounts.all(m, m.type != "local" || request.storages.exists(s, s.driver == "local" && s.mount_point == m.source))',
+  message: 'no mount uses this directory, or a mount has none',
 };

@@ -13,6 +13,7 @@ import { isMessage } from '@bufbuild/protobuf';
 import { CreateSandboxRequestSchema } from '@kata-agent/protocol/agent';
 import { eachContainer } from './each-container.js';
 import { asCreate } from './expected-message.js';
+import { mountsTwice } from './mounts-twice.js';
 
 const shared = `${sharedDirectory}/`;
 
@@ -21,7 +22,7 @@ export function sourceRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
   return [
     ...(namesHostFiles(setup) ? hostFiles(calls) : [files]),
     watched,
-    storageFields(setup),
+    storageFields(calls, setup),
     ...sandboxStorages(calls),
     ...(setup.guest === 'confidential' ? [copiedFiles(calls)] : []),
   ];
@@ -119,7 +120,10 @@ const watched: ExtraRule = {
   message: 'this is not the directory of this volume',
 };
 
-function storageFields({ snapshotter }: RuntimeSetup): ExtraRule {
+function storageFields(calls: readonly ExpectedCall[], { snapshotter }: RuntimeSetup): ExtraRule {
+  const ofOneDisk = mountsTwice(calls)
+    ? 'request.storages.all(o, o.source != s.source || o.mount_point == s.mount_point)'
+    : 'request.storages.exists_one(o, o.source == s.source)';
   const layer = snapshotter === 'erofs' ? `${celLiteral(layerOption)} in s.options ||\n  ` : '';
   return {
     method: 'CreateContainer',
@@ -127,7 +131,7 @@ function storageFields({ snapshotter }: RuntimeSetup): ExtraRule {
     description: 'The host cannot choose these storage sources, and no disk is used twice. Every pod.',
     expression:
       `request.storages.all(s, ${layer}(s.driver != "local" || s.source == "local") && s.shared == (s.driver == "blk") &&\n` +
-      '  (s.driver != "blk" || request.storages.exists_one(o, o.source == s.source)) &&\n' +
+      `  (s.driver != "blk" || ${ofOneDisk}) &&\n` +
       '  (s.driver != "image_guest_pull" || s.driver_options.size() <= 1 &&\n' +
       '    s.driver_options.all(o, o.startsWith("image_guest_pull="))))',
     message: 'no storage of the workload is like this',

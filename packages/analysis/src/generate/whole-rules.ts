@@ -11,6 +11,7 @@ import type { ExtraRule } from '../write/extra-rule.js';
 import { longestExpression } from '../write/rule-expression.js';
 import { eachContainer } from './each-container.js';
 import { asCreate, asProcess } from './expected-message.js';
+import { mountsTwice } from './mounts-twice.js';
 
 /** Completeness rules: a container must have everything that its pod defines. Lists only limit what it can have. */
 export function wholeRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
@@ -179,9 +180,12 @@ function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
       all('d', [...new Set(always)], `${storages}.exists(s, s.driver == d)`),
     ]);
   });
-  const once = `${storages}.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))`;
+  // The runtimes send a storage for each mount of a volume.
+  const once = mountsTwice(calls)
+    ? `${storages}.all(s, request.storages.all(o, o.mount_point != s.mount_point ||\n  o.driver == s.driver && o.source == s.source && o.fstype == s.fstype && o.shared == s.shared &&\n  o.options == s.options && o.driver_options == s.driver_options))`
+    : `${storages}.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))`;
   return rule('CreateContainer', 'storages-there', both([once, expression]), {
-    description: 'No storage is missing, and each has its own mount point.',
+    description: 'No storage is missing, and each volume has its own mount point.',
     message: 'a storage of the workload is missing or duplicate',
   });
 }
