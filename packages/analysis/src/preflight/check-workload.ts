@@ -1,4 +1,6 @@
+import { openLine } from '../write/render-plan.js';
 import {
+  type ExpectedCall,
   type Feature,
   type ImageConfigs,
   type RuntimeSetup,
@@ -40,6 +42,8 @@ export interface WorkloadReport {
   readonly changes: readonly Change[];
   /** What the workload needs and no configuration allows. */
   readonly unbuilt: readonly UnbuiltFeature[];
+  /** Code of the workload that the source of a variable chooses, whatever the rules are: container, field and why. */
+  readonly chosenCode: readonly string[];
   /** What could not be checked, and why: facts that the manifest does not have. */
   readonly unjudged: readonly string[];
 }
@@ -70,7 +74,8 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
   const view = new SandboxView(configuration.listeners, listener);
   const refused = new Map<string, RefusedCall>();
   const unjudged = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
-  for (const call of expectedCalls(workload, setup, images)) {
+  const expected = expectedCalls(workload, setup, images);
+  for (const call of expected) {
     const { method, because, feature } = call;
     const context = { ...view.next(call), access, verifiedLayers };
     const allowed = lists.decide(method, call.request, context);
@@ -118,8 +123,22 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     refused: calls,
     changes: changesFor(calls, configuration.api.documents),
     unbuilt,
+    chosenCode: chosenCode(expected, workload),
     unjudged: [...unjudged],
   };
+}
+
+function chosenCode(calls: readonly ExpectedCall[], { path }: Workload): readonly string[] {
+  const found = calls.flatMap(({ method, container = '', open }) =>
+    method !== 'CreateContainer'
+      ? []
+      : open
+          .filter(({ isCode }) => isCode === true)
+          .map(({ field, why }) =>
+            openLine({ container, fields: [field], why: why.replaceAll(`${path}.`, '') }),
+          ),
+  );
+  return [...new Set(found)];
 }
 
 /** Reports whether a decision may be another one with all of the image. */

@@ -6,6 +6,7 @@ import type { ImageConfig } from '../pod/image-config.js';
 import type { Workload } from '../pod/workload.js';
 import { allCapabilities } from './capabilities.js';
 import type { Entry } from '../facts/fact-name.js';
+import { codeWords } from './code-words.js';
 import { type Environment, environmentOf, missingImage } from './environment.js';
 import { celText, expand, knownText, type Part, references, sampleText } from './expansion.js';
 import type { Origins } from './origins.js';
@@ -96,34 +97,46 @@ function argsOf(
   origins: Origins,
 ): CommandLine {
   const { command, args, path } = container;
-  const expanded = (field: 'command' | 'args', list: readonly string[]): readonly (readonly Part[])[] =>
-    list.map((text, index) => {
-      const parts = expand(text, environment.resolve);
-      const open = references(parts).flatMap((each) => (each.open === undefined ? [] : [each]));
-      for (const { name, open: source } of open)
+  const expanded = (list: readonly string[]): readonly (readonly Part[])[] =>
+    list.map((text) => expand(text, environment.resolve));
+  // `before`, `after`: the other words of the line; undefined: a word is unknown.
+  const openWords = (
+    field: 'command' | 'args',
+    own: readonly (readonly Part[])[],
+    before: readonly (readonly Part[] | undefined)[],
+    after: readonly (readonly Part[])[] = [],
+  ): void => {
+    const code = codeWords([...before, ...own, ...after]);
+    for (const [index, parts] of own.entries())
+      for (const { name, open: source } of references(parts)) {
+        if (source === undefined) continue;
+        const runs = code.get(before.length + index);
+        const from = `$(${name}) from ${source}`;
         origins.open.push({
           fact: 'commandLine',
           field: `${field}[${index}]`,
-          why: `$(${name}) from ${source ?? ''}`,
+          why: runs === undefined ? from : `${runs}, which the source of the variable chooses: ${from}`,
+          ...(runs === undefined ? {} : { isCode: true }),
         });
-      return parts;
-    });
+      }
+  };
   const sample = (parts: readonly Part[]): string => sampleText(parts, environment.sample);
   if (command === undefined && image === undefined) {
     const why = missingImage(container.image);
     origins.guessed('command', why);
-    const known = expanded('args', args ?? []);
+    const known = expanded(args ?? []);
+    openWords('args', known, [undefined]);
     const field = args === undefined ? 'command, args' : 'command';
     origins.opened({ fact: 'commandLine', field, why }, endsWith(known.map(celText)));
     return { args: ['unknown', ...known.map(sample)] };
   }
   const texts = (list: readonly string[]): readonly (readonly Part[])[] => list.map((text) => [text]);
-  const ofCommand = command === undefined ? undefined : expanded('command', command);
-  const ofArgs = args === undefined ? undefined : expanded('args', args);
-  const line =
-    ofCommand === undefined
-      ? [...texts(image?.entrypoint ?? []), ...(ofArgs ?? texts(image?.cmd ?? []))]
-      : [...ofCommand, ...(ofArgs ?? [])];
+  const ofArgs = args === undefined ? undefined : expanded(args);
+  const program = command === undefined ? texts(image?.entrypoint ?? []) : expanded(command);
+  const others = ofArgs ?? (command === undefined ? texts(image?.cmd ?? []) : []);
+  const line = [...program, ...others];
+  if (command !== undefined) openWords('command', program, [], others);
+  if (args !== undefined) openWords('args', others, program);
   const because =
     command === undefined
       ? `${path}.image${args === undefined ? '' : `, ${path}.args`}`

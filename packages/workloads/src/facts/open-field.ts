@@ -7,4 +7,6 @@ export interface OpenField {
   readonly field: string;
   /** What is missing, and how to supply it if that is possible. */
   readonly why: string;
+  /** It is code, or the program: the source of the value chooses what runs. */
+  readonly isCode?: boolean;
 }

@@ -455,3 +455,23 @@ test('an image that is not pinned, or not in its layout, is an error with a reme
   writeFileSync(join(layout, 'blobs/sha256', digest.slice(7)), '{}');
   failing(reference, /does not have the digest of its name/, 1, ...of(reference));
 });
+
+test('code that the source of a variable chooses is named by generate, which exits with 4 with --strict, and by check', () => {
+  const of = (args: string): string =>
+    file(
+      'code.yaml',
+      `kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: web, image: i, command: [sh, -c], args: ${args}, ` +
+        'env: [{ name: TOKEN, valueFrom: { secretKeyRef: { name: x, key: k } } }] }] }\n',
+    );
+  const line =
+    'container web, args[0]: code of sh, which the source of the variable chooses: $(TOKEN) from Secret x, key k';
+  const code = of('["$(TOKEN)"]');
+  const written = runBinary(['config', 'generate', '--strict', '--pod', code]);
+  assert.equal(written.code, 4);
+  assert.ok(written.stderr.includes(`not constrained: ${line}\n`), written.stderr);
+  assert.ok(written.stdout.includes(`# - ${line}\n`));
+  const configuration = file('code.toml', written.stdout);
+  assert.ok(runBinary(['config', 'check', configuration, '--pod', code]).stdout.includes(`    ${line}\n`));
+  const value = of(`['run "$1"', run, $(TOKEN)]`);
+  assert.ok(!runBinary(['config', 'generate', '--pod', value]).stderr.includes('code of'));
+});
