@@ -16,7 +16,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { MediaThreads } from './media/media-threads.js';
-import { volumeStats } from './perform/storage.js';
+import { copyFile, volumeStats } from './perform/storage.js';
 import { HostShare, noShare } from './testing/host-share.js';
 import { RealGuest, settled, skip as noContainers } from './testing/real-guest.js';
 
@@ -196,6 +196,34 @@ test('nothing is mounted where a mount may still come late, which is released', 
   await bind('plain');
   await media.run('unmount', { target });
   assert.deepEqual(await traces(), before);
+});
+
+test('no newer copy of a file is made while an older one may still write to it', { skip }, async () => {
+  const copy = (path: string): Promise<void> =>
+    copyFile(real.guest, {
+      path: volume(path),
+      fileSize: 1,
+      fileMode: 0o100644,
+      dirMode: 0o755,
+      uid: 0,
+      gid: 0,
+      offset: 0,
+      data: Buffer.from('x'),
+    });
+  const before = await traces();
+  share.hold();
+  await assert.rejects(copy('hangs-directory/file'), late);
+  await assert.rejects(copy('hangs-directory/file'), {
+    kind: 'exhausted',
+    message: /^an earlier call that changes .*hangs-directory\/file/,
+  });
+  share.answer();
+  assert.deepEqual(await traces(), before);
+  // On the share of this test every name is a directory.
+  await assert.rejects(copy('hangs-directory/file'), {
+    kind: 'invalid',
+    message: /EISDIR/,
+  });
 });
 
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {

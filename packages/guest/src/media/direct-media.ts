@@ -11,7 +11,7 @@ export function directMedia(syscalls: Syscalls): HostMedia {
       const task: AnyTask = mediaTasks[name];
       const descriptors = lent.map((fd) => new Descriptor(syscalls, syscalls.duplicate(fd)));
       try {
-        const tools = { syscalls, lent: descriptors, progress: () => undefined };
+        const tools = { syscalls, lent: descriptors, progress: () => undefined, commit: () => undefined };
         return (await task.run(args as never, tools)) as never;
       } finally {
         for (const each of descriptors) each.close();

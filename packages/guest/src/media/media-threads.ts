@@ -1,6 +1,7 @@
 import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
 import type { GuestLog } from '../context/guest-options.js';
 import { GuestError } from '../error/guest-error.js';
+import type { AdmittedCopy } from '../storage/copy-admission.js';
 import type { HostMedia } from './host-media.js';
 import { mediaProgram } from './media-program.js';
 import type { MediaTasks } from './media-tasks.js';
@@ -34,7 +35,7 @@ export class MediaThreads implements HostMedia {
       syscalls,
       decode: (sent) => decodeError(sent as SentError),
       report: (message) => log('warn', message),
-      changes: mountPointOf,
+      changes: changedBy,
     });
     // Node.js would wait for the threads that hang.
     process.on('exit', (code) => {
@@ -74,11 +75,16 @@ const placed: ReadonlySet<string> = new Set<keyof MediaTasks>([
 ]);
 
 /**
- * Returns the mount point that a task uses; undefined: none. A mount that comes late would cover another one there, or be covered by
- * it, and its release would unmount the wrong one.
+ * Returns the mount point or the file that a task changes; undefined: none. A mount that comes late would cover another one there, or be
+ * covered by it, and its release would unmount the wrong one. Pieces of a file are written to the same file, whichever call sends them.
  */
-function mountPointOf(name: string, args: unknown): string | undefined {
-  const { place, target } = args as { readonly place?: string; readonly target?: string };
+function changedBy(name: string, args: unknown): string | undefined {
+  const { place, target, copy } = args as {
+    readonly place?: string;
+    readonly target?: string;
+    readonly copy?: AdmittedCopy;
+  };
+  if (copy !== undefined) return copy.path;
   if (name === 'mount') return target;
   return placed.has(name) ? place : undefined;
 }

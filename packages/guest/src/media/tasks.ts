@@ -238,7 +238,9 @@ export const mediaTasks: MediaTasks = {
       return file.known;
     },
   },
-  copyFile: { run: ({ copy, kata }, { syscalls }) => copyFileHere(copy, { kata, syscalls }) },
+  copyFile: {
+    run: ({ copy, kata }, { syscalls, commit }) => copyFileHere(copy, { kata, syscalls, commit }),
+  },
   volumeStats: {
     run: ({ path, rules }, { syscalls }) => atMountedVolume(path, { ...rules, syscalls }, volumeStats),
   },

@@ -11,6 +11,8 @@ interface CopyContext {
   /** Kata's directory. */
   readonly kata: string;
   readonly syscalls: Syscalls;
+  /** Throws if the call has been given up: a later one may have made the file, which this one would replace with an older one. */
+  readonly commit: () => void;
 }
 
 /** What a copy leaves to its caller: directories that were renamed, to be removed. */
@@ -29,20 +31,25 @@ const FILE_PERMISSIONS = 0o1777;
  *
  * A file arrives in pieces, in order; it appears under its name, complete, with the last.
  */
-export async function copyFileHere(copy: AdmittedCopy, { kata, syscalls }: CopyContext): Promise<CopyResult> {
+export async function copyFileHere(
+  copy: AdmittedCopy,
+  { kata, syscalls, commit }: CopyContext,
+): Promise<CopyResult> {
   const left: string[] = [];
   const base = openShared({ syscalls, paths: { kata } }, { make: true });
-  const clear = (path: string): Promise<void> => clearName(base, path, sharedPath(kata), left);
+  const clear: CopySteps['clear'] = (path) => clearName(base, path, sharedPath(kata), left);
   try {
-    await copyBelow(base, copy, clear);
+    await copyBelow(base, copy, { clear, commit });
     return { left };
   } finally {
     base.close();
   }
 }
 
-/** Removes the file or directory with the name. */
-type Clear = (path: string) => Promise<void>;
+interface CopySteps extends Pick<CopyContext, 'commit'> {
+  /** Removes the file or directory with the name. */
+  readonly clear: (path: string) => Promise<void>;
+}
 
 /**
  * Renames a directory aside before it is removed, so that a container which keeps filling it cannot delay the call;
@@ -66,18 +73,19 @@ async function clearName(base: Directory, path: string, shared: string, left: st
   }
 }
 
-async function copyBelow(base: Directory, copy: AdmittedCopy, clear: Clear): Promise<void> {
+async function copyBelow(base: Directory, copy: AdmittedCopy, steps: CopySteps): Promise<void> {
   const { path, kind, dirMode, uid, gid } = copy;
   // Go keeps its own type bits above the permissions; some runtimes send them.
   const parent = parentOf(path);
   if (parent !== '') base.makeDirectory(parent, { mode: dirMode & 0o777, owner: { uid, gid } }).close();
   switch (kind) {
     case 'directory':
+      steps.commit();
       return copyDirectory(base, copy);
     case 'link':
-      return copyLink(base, copy, clear);
+      return copyLink(base, copy, steps);
     case 'file':
-      return copyPiece(base, copy, clear);
+      return copyPiece(base, copy, steps);
   }
 }
 
@@ -97,14 +105,15 @@ function copyDirectory(base: Directory, { path, fileMode, uid, gid }: AdmittedCo
 async function copyLink(
   base: Directory,
   { path, data, uid, gid }: AdmittedCopy,
-  clear: Clear,
+  { clear, commit }: CopySteps,
 ): Promise<void> {
+  commit();
   await clear(path);
   base.symlink(Buffer.from(data).toString(), path);
   base.changeOwner(path, uid, gid);
 }
 
-async function copyPiece(base: Directory, copy: AdmittedCopy, clear: Clear): Promise<void> {
+async function copyPiece(base: Directory, copy: AdmittedCopy, { clear, commit }: CopySteps): Promise<void> {
   const { path, offset, data, fileSize, fileMode, uid, gid } = copy;
   const partial = partialName(path);
   const flags = Open.ReadWrite | Open.Create | (offset === 0 ? Open.Truncate : 0);
@@ -115,7 +124,9 @@ async function copyPiece(base: Directory, copy: AdmittedCopy, clear: Clear): Pro
     if (fstatSync(file.fd).size < fileSize) return;
     fchownSync(file.fd, uid, gid);
     fchmodSync(file.fd, fileMode & FILE_PERMISSIONS);
-    if (base.stat(path)?.isDirectory() === true) await clear(path);
+    const isDirectory = base.stat(path)?.isDirectory() === true;
+    commit();
+    if (isDirectory) await clear(path);
     base.rename(partial, path);
   } catch (error) {
     base.unlink(partial);

@@ -20,6 +20,7 @@ import * as fc from 'fast-check';
 import type { CopyFile } from '../request/actions.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
+import { copyFileHere } from './copy-file-here.js';
 import { isSetAside } from './aside-name.js';
 import { translated } from '../error/translate-error.js';
 import { directMedia } from '../media/direct-media.js';
@@ -203,4 +204,33 @@ test('devices, FIFOs, sockets and mixed types are refused', async () => {
     await assert.rejects(copy('x', { fileMode: type | 0o644 }), { kind: 'refused' }, type.toString(8));
   }
   assert.deepEqual(readdirSync(shared), []);
+});
+
+test('a copy that was given up replaces nothing that a later one has made', async () => {
+  mkdirSync(join(shared, 'directory'));
+  for (const name of ['file', 'link', 'directory/file']) writeFileSync(join(shared, name), 'newer');
+  const commit = (): never => {
+    throw new Error('given up');
+  };
+  const given = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, dirMode: 0o750, offset: 0 };
+  for (const [path, fileMode] of [
+    ['file', S_IFREG | 0o644],
+    ['link', S_IFLNK | 0o777],
+    ['directory', S_IFREG | 0o644],
+    ['directory', S_IFDIR | 0o700],
+    ['file', S_IFDIR | 0o700],
+  ] as const) {
+    const data = Buffer.from('older');
+    const action = { ...given, path: join(shared, path), fileMode, fileSize: data.length, data };
+    const admitted = admitCopy({ action, kata, refuseRoot: () => undefined });
+    await assert.rejects(copyFileHere(admitted, { kata, syscalls, commit }), /given up/);
+  }
+  assert.deepEqual(readdirSync(shared, { recursive: true }).map(String).toSorted(), [
+    'directory',
+    'directory/file',
+    'file',
+    'link',
+  ]);
+  for (const name of ['file', 'link', 'directory/file'])
+    assert.equal(readFileSync(join(shared, name), 'utf8'), 'newer');
 });

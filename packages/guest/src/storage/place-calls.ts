@@ -121,8 +121,13 @@ export function bindPlace(
       const target = isDirectory ? base.directory(place.place) : base.file(place.place, Open.ReadOnly);
       try {
         tree.attach(target.fd);
-        // Attaching below a shared mount makes the copy shared.
-        tree.setPropagation(MountFlag.Private);
+        try {
+          // Attaching below a shared mount makes the copy shared.
+          tree.setPropagation(MountFlag.Private);
+        } catch (error) {
+          unmountPlaceNow(place);
+          throw error;
+        }
       } finally {
         target.close();
       }

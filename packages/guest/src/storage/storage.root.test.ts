@@ -20,7 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mounts } from '@kata-agent/linux';
+import { Directory, loadSyscalls, mounts, RecordingSyscalls } from '@kata-agent/linux';
 import type { DataHub, SecureMount } from '../confidential/data-hub.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Storage } from '../request/actions.js';
@@ -28,6 +28,7 @@ import { UndoStack } from '../container/undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
 import type { StorageOwner } from './drivers/storage-driver.js';
+import { bindPlace } from './place-calls.js';
 
 let real: RealGuest;
 before(async () => {
@@ -142,6 +143,35 @@ test('a blank disk is formatted', { skip: skipWithout('mkfs.ext4') }, async () =
     await withStorage(fresh, (mountPoint) => assert.equal(typeAt(mountPoint), 'ext4'));
   } finally {
     disk.remove();
+  }
+});
+
+test('a bind mount that cannot be made private is not left', { skip }, () => {
+  const source = join(real.kata, 'bound-source');
+  mkdirSync(source, { recursive: true });
+  const kernel = loadSyscalls();
+  const failing = new RecordingSyscalls(
+    {
+      mountSetattr(fd, change, recursive) {
+        if (change.propagation !== 0) throw new Error('refused');
+        kernel.mountSetattr(fd, change, recursive);
+      },
+    },
+    kernel,
+  );
+  const base = Directory.open(kernel, real.kata);
+  const descriptor = base.place('bound-source');
+  try {
+    const bind = { isDirectory: true, recursive: true, attributes: 0 };
+    assert.throws(
+      () => bindPlace({ base, place: 'bound/target', syscalls: failing }, descriptor, bind),
+      /refused/,
+    );
+    assert.equal(existsSync(join(real.kata, 'bound')), false);
+    assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes('bound/target'));
+  } finally {
+    descriptor.close();
+    base.close();
   }
 });
 

@@ -1,6 +1,7 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { Descriptor } from '../fs/descriptor.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
+import { TaskState } from './task-state.js';
 import type { MessageFromThread, MessageToThread, TaskMessage } from './task-messages.js';
 
 /** What a task works with. */
@@ -10,6 +11,11 @@ export interface TaskTools {
   readonly lent: readonly Descriptor[];
   /** Extends the time limit. A task that takes many steps calls it between two of them. */
   readonly progress: () => void;
+  /**
+   * Called before the step by which a task takes effect: throws if the task has been given up. Its caller has failed then, and a later
+   * call may have done the same with newer content. A task that has called it and hangs may still take effect.
+   */
+  readonly commit: () => void;
 }
 
 /**
@@ -39,10 +45,11 @@ export function serveTasks<Tasks extends { readonly [Name in keyof Tasks]: AnyTa
   const tasks: TaskTable = new Map(Object.entries<AnyTask>(table));
   const port = parentPort;
   if (port === null) throw new Error('this module is the program of a thread');
+  const state = new TaskState(workerData as SharedArrayBuffer);
   const send = (message: MessageFromThread): void => port.postMessage(message);
   port.on('message', (message: MessageToThread) => {
     if (message.kind === 'task') {
-      void perform(message, { tasks, syscalls, encode, send }).then(send);
+      void perform(message, { tasks, syscalls, encode, send, state }).then(send);
     } else {
       let failure: string | undefined;
       try {
@@ -63,23 +70,36 @@ async function perform(
     syscalls,
     encode,
     send,
+    state,
   }: {
     readonly tasks: TaskTable;
     readonly syscalls: Syscalls;
     readonly encode: (error: unknown) => unknown;
     readonly send: (message: MessageFromThread) => void;
+    readonly state: TaskState;
   },
 ): Promise<MessageFromThread> {
   const descriptors = lent.map((fd) => new Descriptor(syscalls, fd));
   const progress = (): void => send({ kind: 'progress', id });
+  const commit = (): void => {
+    if (!state.commit()) throw new Error('the call was given up before it took effect');
+  };
   try {
     const task = tasks.get(name);
     if (task === undefined) throw new Error(`there is no task ${name}`);
-    const result: unknown = await task.run(args as never, { syscalls, lent: descriptors, progress });
+    const result: unknown = await task.run(args as never, {
+      syscalls,
+      lent: descriptors,
+      progress,
+      commit,
+    });
     return { kind: 'result', id, result };
   } catch (error) {
     return { kind: 'error', id, error: encode(error) };
   } finally {
-    for (const each of descriptors) each.close();
+    for (const each of descriptors) {
+      state.closeNext();
+      each.close();
+    }
   }
 }

@@ -62,7 +62,7 @@ test('what a task that hangs may still change is left to it until it has returne
   `;
   const threads = new TaskThreads({
     program: () => new URL(`data:text/javascript,${encodeURIComponent(holding)}`),
-    limits: { ...limits, milliseconds: 20 },
+    limits: { ...limits, milliseconds: 1_000 },
     syscalls: new RecordingSyscalls(),
     decode: (sent) => sent,
     report: () => undefined,
@@ -81,3 +81,65 @@ test('what a task that hangs may still change is left to it until it has returne
   assert.equal(await threads.run('mount', { place: 'a' }), 'done');
   await threads.close();
 });
+
+/** Threads with the task `work`, the text of its function. */
+function withTask(work: string, milliseconds: number, syscalls = new RecordingSyscalls()): TaskThreads {
+  const module = JSON.stringify(new URL('./serve-tasks.js', import.meta.url).href);
+  const source = `
+    import { serveTasks } from ${module};
+    serveTasks({ work: { run: ${work} } }, { close() {} }, String);
+  `;
+  return new TaskThreads({
+    program: () => new URL(`data:text/javascript,${encodeURIComponent(source)}`),
+    limits: { ...limits, milliseconds },
+    syscalls,
+    decode: (sent) => sent,
+    report: () => undefined,
+  });
+}
+
+test('a task that was given up does not take effect when its thread goes on', async () => {
+  const threads = withTask(
+    `({ gate, effect }, { commit }) => {
+       Atomics.wait(gate, 0, 0);
+       commit();
+       Atomics.store(effect, 0, 1);
+     }`,
+    1_000,
+  );
+  const [gate, effect] = [0, 0].map(() => new Int32Array(new SharedArrayBuffer(4))) as [
+    Int32Array,
+    Int32Array,
+  ];
+  await assert.rejects(threads.run('work', { gate, effect }), { reason: 'late' });
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await threads.settle();
+  assert.equal(Atomics.load(effect, 0), 0);
+  // The thread's next task is not given up.
+  await threads.run('work', { gate, effect });
+  assert.equal(Atomics.load(effect, 0), 1);
+  await threads.close();
+});
+
+for (const [how, work, left] of [
+  ['before it has closed any', '() => process.exit()', [103, 104, 105]],
+  [
+    'by an error outside of its task',
+    '() => new Promise(() => setTimeout(() => { throw new Error("x"); }))',
+    [103, 104, 105],
+  ],
+  ['after it has closed one', `(_, { lent }) => { lent[1].close = () => process.exit(); }`, [105]],
+] as const)
+  test(`descriptors that were lent to a thread that ends ${how} are closed once`, async () => {
+    const closed: number[] = [];
+    const syscalls = new RecordingSyscalls({
+      duplicate: (fd) => fd + 100,
+      close: (fd) => void closed.push(fd),
+    });
+    const threads = withTask(work, 20_000, syscalls);
+    await assert.rejects(threads.run('work', {}, [3, 4, 5]));
+    await threads.settle();
+    assert.deepEqual(closed, left);
+    await threads.close();
+  });

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Syscalls } from '../syscalls/syscalls.js';
 import type { MessageFromThread, MessageToThread } from './task-messages.js';
+import { TaskState } from './task-state.js';
 
 /** Why a task has no result. */
 export class TaskFailure extends Error {
@@ -235,9 +236,12 @@ class TaskThread {
   readonly #worker: Worker;
   readonly #options: TaskThreadsOptions;
   readonly #events: ThreadEvents;
+  readonly #state: TaskState = new TaskState();
   #job: Job | undefined;
   /** What is released when the task returns. */
   #abandoned: Job | undefined;
+  /** Of the task that the thread has not ended. */
+  #lent: readonly number[] = [];
   #timers: NodeJS.Timeout[] = [];
   #slow = false;
   #ready = false;
@@ -245,10 +249,16 @@ class TaskThread {
   constructor(options: TaskThreadsOptions, events: ThreadEvents) {
     this.#options = options;
     this.#events = events;
-    this.#worker = new Worker(options.program(), { execArgv: [], env: {}, resourceLimits });
+    this.#worker = new Worker(options.program(), {
+      execArgv: [],
+      env: {},
+      resourceLimits,
+      workerData: this.#state.memory,
+    });
     this.#worker.on('message', (message: MessageFromThread) => this.#receive(message));
     this.#worker.on('error', (error: unknown) => this.#fail(error));
     this.#worker.on('exit', () => {
+      this.#closeLent();
       this.#fail(new TaskFailure('thread', 'the thread of the task ended'));
       events.ended(this.#ready);
     });
@@ -266,6 +276,8 @@ class TaskThread {
 
   begin(job: Job): void {
     this.#job = job;
+    this.#lent = job.lent;
+    this.#state.begin();
     this.#worker.ref();
     this.#send({ kind: 'task', id: job.id, name: job.name, args: job.args, lent: job.lent });
     this.#watch();
@@ -299,6 +311,7 @@ class TaskThread {
     const job = this.#job;
     if (job === undefined) return;
     this.#unwatch();
+    this.#state.giveUp();
     this.#job = undefined;
     this.#abandoned = job;
     // A thread that hangs is no reason for the process to stay.
@@ -312,6 +325,7 @@ class TaskThread {
   }
 
   #receive(message: MessageFromThread): void {
+    if (message.kind === 'result' || message.kind === 'error') this.#lent = [];
     switch (message.kind) {
       case 'ready':
         this.#ready = true;
@@ -353,6 +367,11 @@ class TaskThread {
       failure === undefined ? 'its result is released' : `its result could not be released: ${failure}`;
     if (job !== undefined) this.#options.report(`${job.name}: the host answered late; ${left}`);
     this.#events.done();
+  }
+
+  /** Closes what was lent to a thread that has ended, and that it has not closed itself. */
+  #closeLent(): void {
+    for (const fd of this.#lent.slice(this.#state.closed)) this.#options.syscalls.close(fd);
   }
 
   #fail(error: unknown): void {
