@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { type Linux, LinuxDeviceSchema, LinuxResourcesSchema } from '@kata-agent/protocol/oci';
+import { BoxSchema, type Linux, LinuxDeviceSchema, LinuxResourcesSchema } from '@kata-agent/protocol/oci';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { cgroupParent, containerRequest, processRequest } from '../harness/container-request.js';
@@ -230,6 +230,34 @@ describe('a difference from Kata’s agent', { skip }, () => {
       other.linux.Resources = create(LinuxResourcesSchema, { CPU: { Cpus } });
       assert.equal((await answerOf(agent.createContainer(other))).code, 'INVALID_ARGUMENT');
     }
+    await agent.removeContainer({ containerId });
+  });
+
+  it('create-terminal: /dev/console is the terminal, and it has the size of the request', async () => {
+    // Terminals of devpts have the major number 136.
+    const script = 'stty size; busybox stat -c %t /dev/console; echo done';
+    const request = requestOf(['sh', '-c', script]);
+    const { containerId } = request;
+    assert.ok(request.OCI?.Process);
+    request.OCI.Process.Terminal = true;
+    request.OCI.Process.ConsoleSize = create(BoxSchema, { Height: 41, Width: 103 });
+    await agent.createContainer(request);
+    await agent.startContainer({ containerId });
+    assert.match(await readUntil(agent, containerId, 'done'), /^41 103\r\n88\r\ndone/);
+    await agent.removeContainer({ containerId });
+  });
+
+  it('cpu-weight: shares are converted by the OCI runtime', async () => {
+    const request = requestOf(['sleep', '1000']);
+    request.linux.Resources = create(LinuxResourcesSchema, { CPU: { Shares: 512n } });
+    await agent.createContainer(request);
+    const { containerId } = request;
+    const group = `${cgroupParent}/${containerId}`;
+    const weight = `/sys/fs/cgroup/${group}/cpu.weight`;
+    if (existsSync(weight)) {
+      // 20 by the formula of Kubernetes, which Kata's agent uses; 59 by the one of newer runtimes.
+      assert.match(readFileSync(weight, 'utf8'), runtimeName === 'runc' ? /^(?:20|59)$/m : /^[1-9]\d*$/m);
+    } else assert.equal(readFileSync(`/sys/fs/cgroup/cpu/${group}/cpu.shares`, 'utf8'), '512\n');
     await agent.removeContainer({ containerId });
   });
 });

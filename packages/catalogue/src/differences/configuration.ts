@@ -33,6 +33,9 @@ export const configurationDifferences: DifferenceRows = {
     why: 'The host writes both.',
     noticedBy: 'operators who change a guest by its kernel command line',
     test: ['tests/root/overrides', 'debug_console on the kernel command line is ignored'],
+    also: [
+      ['packages/config/src/document/base-document', 'a weaker source that names another file is fatal'],
+    ],
   },
   'config-precedence': {
     of: 'configuration',
@@ -60,6 +63,9 @@ export const configurationDifferences: DifferenceRows = {
     why: 'The host or a container could write it.',
     noticedBy: 'builders of images',
     test: ['packages/config/src/document/open-document', 'a file that others can write is rejected'],
+    also: [
+      ['packages/config/src/document/open-document', 'a symbolic link is not followed, wherever it points'],
+    ],
   },
   'refusal-not-served': {
     of: 'every method',
@@ -103,6 +109,15 @@ export const configurationDifferences: DifferenceRows = {
     why: 'A caller can distinguish its own mistakes from faults of the guest.',
     noticedBy: 'clients that compare statuses; Kata’s runtimes compare texts, which are Kata’s',
     test: ['tests/functional/bad-input', 'invalid input'],
+    also: [
+      ['tests/root/differences', 'create-existing-id'],
+      ['tests/root/differences', 'start-twice'],
+      [
+        'packages/guest/src/stdio/input-stream',
+        'writes wait for a process that does not read, and fail above the limit',
+      ],
+      ['packages/guest/src/hanging.root', 'a blocked exec is ended after its time limit'],
+    ],
   },
   'error-length': {
     of: 'every method',
@@ -122,6 +137,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'One peer must not exhaust the agent.',
     noticedBy: 'hosts with more than 64 containers in a pod',
     test: ['tests/functional/hostile-peers', 'connections over the limit are closed at once'],
+    also: [['packages/guest/src/options.root', 'limits of containers and execs']],
   },
   identifiers: {
     of: 'every method',

@@ -9,6 +9,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'A hook runs as root of the guest.',
     noticedBy: 'users of guest hooks',
     test: ['packages/guest/src/hooks/refuse-hooks', 'hooks of all six kinds are refused'],
+    also: [
+      ['packages/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
+      ['packages/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
+    ],
   },
   'create-allow-lists': {
     of: ['CreateContainer'],
@@ -17,6 +21,11 @@ export const creationDifferences: DifferenceRows = {
     why: 'What the agent does not know it cannot judge.',
     noticedBy: 'clients that write specifications by hand',
     test: ['packages/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
+    also: [
+      ['packages/guest/src/spec/devices', 'default devices must match by path and number'],
+      ['packages/guest/src/spec/build-spec', 'network and time namespaces are dropped'],
+      ['tests/root/network-namespace', 'if the configuration lists it'],
+    ],
   },
   'create-sources': {
     of: ['CreateContainer'],
@@ -25,6 +34,14 @@ export const creationDifferences: DifferenceRows = {
     why: 'The host would reach files of the guest and of other containers.',
     noticedBy: 'users of paths of the guest',
     test: ['packages/guest/src/source/source-place', 'sources of the runtimes are opened below Kata'],
+    also: [
+      ['packages/guest/src/hostile-host.root', 'links, and paths through links, are refused as sources'],
+      ['packages/guest/src/hostile-host.root', 'paths of other containers are refused'],
+      [
+        'packages/guest/src/source/source-place',
+        'a root is at the runtimes’ path for the root of this container',
+      ],
+    ],
   },
   'create-mount-options': {
     of: ['CreateContainer', 'UpdateEphemeralMounts'],
@@ -33,6 +50,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'They change what was mounted before.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/spec/mounts', 'remount, tmpcopyup and move are refused for every file system'],
+    also: [
+      ['packages/guest/src/spec/mounts', 'destinations are cleaned; the root is refused'],
+      ['packages/guest/src/hostile-host.root', 'a tmpfs keeps its mount options when it is resized'],
+    ],
   },
   'create-kernel-file-systems': {
     of: ['CreateContainer'],
@@ -44,6 +65,7 @@ export const creationDifferences: DifferenceRows = {
       'packages/guest/src/spec/mounts',
       'kernel file systems have one destination each, and are read-only',
     ],
+    also: [['packages/guest/src/spec/mounts', 'shared propagation is for privileged containers']],
   },
   'create-old-runtime': {
     of: ['CreateContainer'],
@@ -55,6 +77,12 @@ export const creationDifferences: DifferenceRows = {
       'packages/guest/src/runtime/runtime-features',
       'vulnerabilities depend on the version and its release line',
     ],
+    also: [
+      [
+        'packages/guest/src/source/refuse-flawed-runtime.root',
+        'is refused with a runtime that is vulnerable to changes of it',
+      ],
+    ],
   },
   'create-root-elsewhere': {
     of: ['CreateContainer'],
@@ -65,6 +93,9 @@ export const creationDifferences: DifferenceRows = {
     test: [
       'packages/guest/src/source/source-place',
       'elsewhere only listed paths are allowed, read-only by default',
+    ],
+    also: [
+      ['packages/guest/src/sandbox/sandbox.root', 'a writable root outside Kata’s directory is not changed'],
     ],
   },
   'create-proc-self': {
@@ -134,6 +165,13 @@ export const creationDifferences: DifferenceRows = {
     why: 'Devices of the guest are not the container’s, and evidence is the agent’s.',
     noticedBy: 'pods with devices',
     test: ['packages/guest/src/spec/devices', 'devices for attestation are refused by name and number'],
+    also: [
+      ['packages/guest/src/spec/devices', 'default devices must match by path and number'],
+      [
+        'packages/guest/src/spec/devices',
+        'a device of the configuration gets the number of the guest’s node',
+      ],
+    ],
   },
   'create-device-rules': {
     of: ['CreateContainer', 'UpdateContainer'],
@@ -202,6 +240,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'Its removal ends what is in its cgroup.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/privileges.root', 'a container cannot have the cgroup of another one'],
+    also: [
+      ['packages/guest/src/cgroup/cgroup-names', 'is not empty is refused'],
+      ['tests/root/guest-resources', 'a container cannot use a cgroup of the guest'],
+    ],
   },
   'create-scope': {
     of: ['CreateContainer'],
@@ -210,6 +252,14 @@ export const creationDifferences: DifferenceRows = {
     why: 'A pod starts in a guest with any init, and no unit of the guest is stopped.',
     noticedBy: 'guests without systemd',
     test: ['packages/guest/src/spec/systemd-scope', 'slice:prefix:name is a scope in the slice'],
+    also: [
+      ['packages/guest/src/spec/systemd-scope', 'other forms are paths of the file system'],
+      ['packages/guest/src/spec/systemd-scope', 'a scope that systemd cannot have is refused'],
+      [
+        'packages/guest/src/cgroup/cgroup-names',
+        'a scope has a name that no other unit and no other container has',
+      ],
+    ],
   },
   'create-attached-disks': {
     of: ['CreateContainer', 'UpdateContainer'],
@@ -226,6 +276,13 @@ export const creationDifferences: DifferenceRows = {
     why: 'The guest needs its own devices, and a device is one container’s.',
     noticedBy: 'pods with several devices',
     test: ['tests/root/passed-devices', 'devices that cannot be passed are refused by name'],
+    also: [
+      ['tests/root/passed-devices', 'an SR-IOV pod with a driver of the guest'],
+      [
+        'packages/guest/src/device/vfio',
+        'a device in the IOMMU group of a device of another container is refused',
+      ],
+    ],
   },
   'create-device-types': {
     of: ['CreateContainer'],
@@ -245,6 +302,9 @@ export const creationDifferences: DifferenceRows = {
       'packages/guest/src/container/share-mounts.root',
       'mounts that cannot be shared are refused and leave nothing',
     ],
+    also: [
+      ['packages/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
+    ],
   },
   'create-mount-count': {
     of: ['CreateContainer'],
@@ -256,6 +316,7 @@ export const creationDifferences: DifferenceRows = {
       'tests/root/concurrent-calls',
       'a container with the most mounts is created, and one with more is rejected',
     ],
+    also: [['packages/guest/src/hostile-host.root', 'mounts, storages and mounts below sources are limited']],
   },
   'create-nested-mounts': {
     of: ['CreateContainer'],
@@ -266,6 +327,12 @@ export const creationDifferences: DifferenceRows = {
     test: [
       'packages/guest/src/source/nested-mounts.root',
       'a link out of a volume is refused, and nothing is left',
+    ],
+    also: [
+      [
+        'packages/guest/src/source/nested-mounts.root',
+        'nested mounts are visible, and missing mount points are created',
+      ],
     ],
   },
   'create-root-links': {
@@ -282,7 +349,19 @@ export const creationDifferences: DifferenceRows = {
     ours: 'With a configuration sysctls are an allow-list, and kernel modules must be in `kernel_modules` with exactly their parameters. A create that fails restores sysctls, except those that another create has set since. Values of known sysctls are validated: numbers, and for `kernel.domainname` a domain. A sysctl that the kernel does not have is ignored with a warning.',
     why: 'Some sysctls are the guest’s.',
     noticedBy: 'pods with unsafe sysctls',
-    test: ['packages/guest/src/sandbox/kernel-modules', 'only modules of the configuration pass'],
+    test: [
+      'packages/guest/src/spec/sysctls',
+      'safe sysctls, those of the container’s namespaces, and those of the configuration pass',
+    ],
+    also: [
+      ['packages/guest/src/spec/sysctls', 'values of sysctls with a known syntax are checked'],
+      ['packages/guest/src/container/sysctl-changes', 'a failed create restores its sysctls'],
+      [
+        'packages/guest/src/container/namespace-sysctls.root',
+        'one that the kernel does not have is left out, with a warning',
+      ],
+      ['packages/guest/src/sandbox/kernel-modules', 'only modules of the configuration pass'],
+    ],
   },
   'create-invalid': {
     of: ['CreateContainer', 'ExecProcess'],
@@ -291,6 +370,13 @@ export const creationDifferences: DifferenceRows = {
     why: 'Rules and runtime must see the same request.',
     noticedBy: 'clients that write specifications by hand',
     test: ['packages/guest/src/spec/check-process', 'unknown, repeated and inconsistent rlimits'],
+    also: [
+      [
+        'packages/guest/src/spec/build-spec',
+        'a working directory or program in a process’s /proc directory is refused',
+      ],
+      ['packages/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
+    ],
   },
   'create-net-cls': {
     of: ['CreateContainer'],
@@ -307,6 +393,12 @@ export const creationDifferences: DifferenceRows = {
     why: 'They belong to the user namespace of the pod.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/sandbox/sandbox.root', 'the pod’s hostname is that of its first container'],
+    also: [
+      [
+        'packages/guest/src/sandbox/sandbox.root',
+        'IPC and UTS namespaces outlive the container that created them',
+      ],
+    ],
   },
   'create-ended': {
     of: ['CreateContainer', 'ExecProcess', 'StartContainer', 'RemoveContainer'],
@@ -338,7 +430,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'It is refused unless path and number are the guest’s.',
     why: 'Another device would be passed.',
     noticedBy: 'pods with `hostUsers: false` and devices',
-    test: ['packages/guest/src/device/bound-nodes', 'a device that the guest has under the same path passes'],
+    test: ['packages/guest/src/device/bound-nodes', 'in the guest is refused'],
   },
   'create-guest-sysctls': {
     of: ['CreateContainer'],
@@ -359,6 +451,10 @@ export const creationDifferences: DifferenceRows = {
     noticedBy:
       'pods with a broken image; probes whose program cannot be executed: the kubelet reports an error instead of a failed probe, as with runc',
     test: ['tests/root/not-executable', 'is not executable: INVALID_ARGUMENT with its path and the reason'],
+    also: [
+      ['tests/root/not-executable', 'is missing: INVALID_ARGUMENT with the text of Kata’s agent'],
+      ['tests/root/not-executable', 'is for another machine: the process ends with 1'],
+    ],
   },
   'create-nodev': {
     of: ['CreateContainer'],
@@ -375,6 +471,7 @@ export const creationDifferences: DifferenceRows = {
     why: 'The OCI runtime mounts them.',
     noticedBy: 'nobody',
     test: ['tests/root/what-a-container-sees', 'read-only paths of /proc keep its protections'],
+    also: [['tests/root/what-a-container-sees', 'a masked directory is empty and read-only']],
   },
   'create-dev-core': {
     of: ['CreateContainer'],
@@ -414,7 +511,7 @@ export const creationDifferences: DifferenceRows = {
     ours: '`/dev/console` is the terminal, and `consoleSize` is applied.',
     why: 'The OCI specification.',
     noticedBy: 'nobody',
-    test: ['tests/root/container', 'a program sees the terminal size that the client sets'],
+    test: ['tests/root/differences', 'create-terminal'],
   },
   'create-limits': {
     of: ['CreateContainer', 'UpdateContainer'],
@@ -439,6 +536,7 @@ export const creationDifferences: DifferenceRows = {
     why: 'The host puts the sealed text of one container where another one publishes it.',
     noticedBy: 'pods with sealed secrets under a configuration',
     test: ['tests/root/secret-places', 'elsewhere a sealed secret stays text, wherever the host puts it'],
+    also: [['tests/root/secret-places', 'another secret in a place of the configuration is an error']],
   },
   'create-secret-files': {
     of: ['CreateContainer'],
@@ -460,6 +558,10 @@ export const creationDifferences: DifferenceRows = {
     test: [
       'tests/root/believed-files',
       'another file is refused with its line, wherever it is mounted there from',
+    ],
+    also: [
+      ['tests/root/believed-files', 'the container has what was checked'],
+      ['tests/root/believed-files', 'the lines of CreateSandbox are checked alike'],
     ],
   },
 };

@@ -11,9 +11,14 @@ export interface Difference {
   readonly why: string;
   /** Those to whom it makes a difference. */
   readonly noticedBy: string;
-  /** The test that shows ours: its file without `.test.ts`, and a part of its name. */
-  readonly test: readonly [file: string, name: string];
+  /** The test that shows ours. */
+  readonly test: NamedTest;
+  /** Tests of what `test` does not show. */
+  readonly also?: readonly NamedTest[];
 }
+
+/** A file without `.test.ts`, and a part of the name of a test in it. */
+type NamedTest = readonly [file: string, name: string];
 
 /** By id. Ids are stable: tests and comparisons of both agents cite them. */
 export type DifferenceRows = Readonly<Record<string, Difference>>;

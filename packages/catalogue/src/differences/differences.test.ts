@@ -5,9 +5,10 @@ import { differences } from './differences.js';
 
 const repository = new URL('../../../../', import.meta.url);
 
-test('each difference names a test that exists', () => {
-  for (const [id, { test: shown }] of differences) {
-    const [file, name] = shown;
+test('each difference names tests that exist', () => {
+  for (const [id, file, name] of [...differences].flatMap(([row, { test: shown, also = [] }]) =>
+    [shown, ...also].map((each) => [row, ...each] as const),
+  )) {
     const path = new URL(`${file}.test.ts`, repository);
     assert.ok(existsSync(path), `${id}: ${file}.test.ts does not exist`);
     assert.ok(

@@ -12,6 +12,7 @@ export const processDifferences: DifferenceRows = {
       'packages/guest/src/sandbox/sandbox.root',
       'SIGKILL with the container’s id as exec id kills the first process only',
     ],
+    also: [['packages/guest/src/guest.root', 'an exec has its own code, streams and id']],
   },
   'create-existing-id': {
     of: ['CreateContainer'],
@@ -130,7 +131,7 @@ export const processDifferences: DifferenceRows = {
     ours: 'The OCI runtime converts them. runc 1.1 to 1.3 use the formula of Kata’s agent; newer runtimes may use another.',
     why: 'Limits are applied by the OCI runtime.',
     noticedBy: 'readers of `cpu.weight`',
-    test: ['packages/guest/src/guest.root', 'stats and update'],
+    test: ['tests/root/differences', 'cpu-weight'],
   },
   'oom-events': {
     of: ['GetOOMEvent'],
@@ -139,6 +140,7 @@ export const processDifferences: DifferenceRows = {
     why: 'Nobody may read the answer to an older call.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/cgroup/oom-watch', 'the newest call gets the event'],
+    also: [['packages/guest/src/cgroup/oom-watch', 'each increment of the counter is one event']],
   },
   'stderr-terminal': {
     of: ['ReadStderr'],

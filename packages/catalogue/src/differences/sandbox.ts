@@ -12,6 +12,12 @@ export const sandboxDifferences: DifferenceRows = {
       'packages/guest/src/sandbox/sandbox.root',
       'a sandbox without containers is replaced by another one, and not if it had any',
     ],
+    also: [
+      [
+        'packages/guest/src/sandbox/sandbox.root',
+        'Kata’s directory is empty for a new sandbox, except files of CopyFile',
+      ],
+    ],
   },
   'sandbox-dns': {
     of: ['CreateSandbox'],
@@ -50,6 +56,14 @@ export const sandboxDifferences: DifferenceRows = {
       'packages/guest/src/network/loopback',
       'the loopback interface is refused by name and by hardware address',
     ],
+    also: [
+      [
+        'packages/guest/src/network/loopback',
+        'an MTU at which the kernel removes IPv4 from an interface is refused',
+      ],
+      ['packages/guest/src/network/loopback', 'routes to, over or from loopback addresses'],
+      ['packages/guest/src/network/loopback', 'neighbours with a loopback address'],
+    ],
   },
   'network-limits': {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors', 'SetIPTables'],
@@ -69,6 +83,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'The host’s flags are of another kernel; addresses work at once.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/network/network', 'a neighbour is converted to arguments of ip'],
+    also: [['packages/guest/src/network/network', 'a route is converted to arguments of ip']],
   },
   'network-lists': {
     of: ['ListInterfaces', 'ListRoutes'],
@@ -92,7 +107,15 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It accepts options as iptables-save writes them, with `-X` or `--name` and its argument as separate words, and neither `-M` nor `--modprobe`. With a configuration it accepts only `:CHAIN`, `-N CHAIN`, `-A` and `-I`, options in full, no argument that begins with `-`, and no jump to a chain whose name has only capital letters and digits. A table that redirects connections gets a first rule that exempts loopback (`nat` in `OUTPUT`, `mangle` with `TPROXY` in `PREROUTING`); translations to loopback addresses are denied, and so are targets that are not known to leave a packet’s destination unchanged (`TEE`, `DNPT`).',
     why: '[Loopback](../adr/0026-loopback-belongs-to-the-pod.md), and [the form of rules](../adr/0034-rules-of-the-packet-filter-are-read-as-options.md).',
     noticedBy: 'service meshes that write rules by hand',
-    test: ['packages/guest/src/network/filter-rule', 'rules of Istio and Linkerd pass'],
+    test: [
+      'packages/guest/src/network/filter-rule',
+      'abbreviated options, and arguments that begin with "-", are refused',
+    ],
+    also: [
+      ['packages/guest/src/network/filter-rule', 'commands other than -A and -I'],
+      ['packages/guest/src/network/filter-rule', 'a jump to a chain with the name of a target is refused'],
+      ['packages/guest/src/network/filter-rule', 'rules of Istio and Linkerd pass'],
+    ],
   },
   'clock-floor': {
     of: ['SetGuestDateTime'],
@@ -135,6 +158,12 @@ export const sandboxDifferences: DifferenceRows = {
     test: [
       'packages/guest/src/memory-agent/memory-agent',
       'only memory that was cold in all rounds is reclaimed',
+    ],
+    also: [
+      [
+        'packages/guest/src/memory-agent/memory-agent',
+        'settings out of range, and reclaim without cgroup v2, are errors',
+      ],
     ],
   },
   'metrics-missing': {

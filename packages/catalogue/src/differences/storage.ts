@@ -9,8 +9,11 @@ export const storageDifferences: DifferenceRows = {
     why: 'Directories and owners of files are the guest’s or the host’s.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/storage/fs-group.root',
-      'files and directories get the group, other entries are unchanged',
+      'packages/guest/src/sandbox/sandbox.root',
+      'layers that the agent creates are removed with the container',
+    ],
+    also: [
+      ['packages/guest/src/hostile-host.root', 'the layers of an overlay are paths of the container itself'],
     ],
   },
   'storage-mount-points': {
@@ -20,6 +23,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'A storage would hide a directory of the guest or of another container.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/storage/mount-place', 'the share, and what belongs to others are none'],
+    also: [['packages/guest/src/hostile-host.root', 'a mounted storage is reused by an equal request only']],
   },
   'storage-local': {
     of: ['CreateContainer'],
@@ -27,7 +31,8 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It is a tmpfs limited to half of the guest’s memory.',
     why: 'A volume must not fill the file system of the agent.',
     noticedBy: 'pods that fill a volume',
-    test: ['packages/guest/src/spec/local-volumes', 'a mount of type local becomes a bind mount'],
+    test: ['packages/guest/src/hostile-host.root', 'a container can fill only its own space'],
+    also: [['packages/guest/src/spec/local-volumes', 'a mount of type local becomes a bind mount']],
   },
   'storage-huge-pages': {
     of: ['CreateContainer'],
@@ -35,7 +40,11 @@ export const storageDifferences: DifferenceRows = {
     ours: 'They are added up, and released with each storage.',
     why: 'Two storages need both.',
     noticedBy: 'pods with huge pages',
-    test: ['tests/root/guest-resources', 'a failed CreateContainer reserves no huge pages'],
+    test: [
+      'packages/guest/src/storage/drivers/huge-pages',
+      'huge pages of storages are added to those of the guest, and released',
+    ],
+    also: [['tests/root/guest-resources', 'a failed CreateContainer reserves no huge pages']],
   },
   'storage-watched': {
     of: ['CreateContainer'],
@@ -43,7 +52,16 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It is copied further, every 8 seconds, up to 256 names and 8 MiB; beyond, it is polled less and less often, down to every 64 seconds.',
     why: 'The container sees changes.',
     noticedBy: 'pods with large ConfigMaps',
-    test: ['packages/guest/src/storage/drivers/mirror', 'reading a directory stops at the limit'],
+    test: [
+      'packages/guest/src/storage/storage.root',
+      'a watched directory that grows above Kata’s limits is still followed',
+    ],
+    also: [
+      [
+        'packages/guest/src/storage/storage.root',
+        'a watched directory above the limits is compared less often',
+      ],
+    ],
   },
   'storage-disk': {
     of: ['CreateContainer'],
@@ -54,6 +72,10 @@ export const storageDifferences: DifferenceRows = {
     test: [
       'packages/guest/src/storage/drivers/second-device',
       'an ext journal is in the file system, or there is none',
+    ],
+    also: [
+      ['packages/guest/src/storage/drivers/second-device', 'btrfs is on one disk'],
+      ['packages/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
     ],
   },
   'storage-kata-options': {
@@ -120,6 +142,12 @@ export const storageDifferences: DifferenceRows = {
     why: 'CVE-2026-41326; a container must not see a half of a file.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/storage/copy-file', 'a file arrives in pieces and appears with the last'],
+    also: [
+      [
+        'tests/root/symlinked-share',
+        'CopyFile writes into the shared directory, and does not follow a symbolic link in its place',
+      ],
+    ],
   },
   'volume-stats': {
     of: ['GetVolumeStats'],

@@ -34,7 +34,7 @@ export function differencesPage(): string {
     'names, numbers and types on the wire, the order of calls, and the codes and texts that runtimes look for. ',
     'A difference that is not in these tables is a defect. [Kata’s own tests](kata-tests.md) lists their results with this agent.\n',
     '\nAn id is stable. A difference of several methods is at the first of them, which names the others. ',
-    'The last column has the test that shows what is here, below the name of its file.\n',
+    'The last column has the tests that show what is here.\n',
     ...ofParts,
     ...ofMethods,
     '\n## Not built yet\n\n',
@@ -50,28 +50,14 @@ function section(title: string, rows: readonly Row[]): string {
   if (rows.length === 0) return '';
   const table = markdownTable(
     ['id', 'Kata’s agent', 'here', 'why', 'noticed by', 'shown by'],
-    rows.map(
-      ([
-        id,
-        {
-          of,
-          kata,
-          ours,
-          why,
-          noticedBy,
-          test: [file, name],
-        },
-      ]) => [
-        code(id),
-        kata,
-        typeof of === 'string' || of.length === 1
-          ? ours
-          : `${ours} Also: ${of.slice(1).map(code).join(', ')}.`,
-        why,
-        noticedBy,
-        `[${name}](../../${file}.test.ts)`,
-      ],
-    ),
+    rows.map(([id, { of, kata, ours, why, noticedBy, test, also = [] }]) => [
+      code(id),
+      kata,
+      typeof of === 'string' || of.length === 1 ? ours : `${ours} Also: ${of.slice(1).map(code).join(', ')}.`,
+      why,
+      noticedBy,
+      [test, ...also].map(([file, name]) => `[${name}](../../${file}.test.ts)`).join('; '),
+    ]),
   );
   return `\n## ${title}\n\n${table}`;
 }

@@ -28,7 +28,11 @@ const v2 = {
 
 test('cgroup v2', async (t) => {
   const directory = makeTree(v2);
+  const unlimited = makeTree({ ...v2, 'memory.swap.max': 'max\n' });
   t.after(() => rmSync(directory, { recursive: true }));
+  t.after(() => rmSync(unlimited, { recursive: true }));
+  const { swap } = (await new CgroupStatsReader().read('u', { version: 2, directory: unlimited })).memory;
+  assert.equal(swap.limit, UNLIMITED);
   const stats = await new CgroupStatsReader().read('c', { version: 2, directory });
   assert.deepEqual(stats.cpu, {
     usage: { total: 1_500_000n, perCpu: [], kernel: 500_000n, user: 1_000_000n },
@@ -40,6 +44,7 @@ test('cgroup v2', async (t) => {
     failCount: 3n,
     limit: UNLIMITED,
   });
+  assert.equal(stats.memory.useHierarchy, true);
   assert.equal(stats.memory.swap.limit, 4096n);
   assert.equal(stats.memory.cache, 8192n);
   assert.equal(stats.memory.kernel.usage, 12288n);
