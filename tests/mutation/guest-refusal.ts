@@ -158,8 +158,11 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
     return { path: place.path, use: isRoot ? 'own' : 'volume', isDirectory: true } as const;
   });
   const others = containers.map((each) => ({ named: `container ${each}`, id: each, sources: [] }));
-  const local = `${paths.kata}/shared/containers/${containers[0] ?? ''}/rootfs/local`;
-  new OwnPlaces({ id, sources: [], others: () => others, podPlaces: () => [local] }).add(sources);
+  const shared = `${paths.kata}/shared/containers`;
+  const local = [shared, `${shared}/passthrough`].map(
+    (each) => `${each}/${containers[0] ?? ''}/rootfs/local`,
+  );
+  new OwnPlaces({ id, sources: [], others: () => others, podPlaces: () => local }).add(sources);
 }
 
 function checkStorage(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { MountSchema } from '@kata-agent/protocol/oci';
+import { LinuxNamespaceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { AgentProcess } from '../harness/agent-process.js';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
@@ -18,10 +18,10 @@ const shared = '/run/kata-containers/shared/containers';
 const config = withGuestPaths(
   '[agent]\nhost_aliases = { "db.example" = ["10.1.2.3"] }\n[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n',
 );
-const good = '127.0.0.1\tlocalhost\n::1\tlocalhost\n10.1.2.3\tdb.example\n';
+const good = '127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\tweb-0\n10.1.2.3\tdb.example\n';
 const evil = '127.0.0.1\tlocalhost\n10.9.9.9\tlocalhost\n';
 
-describe('files that a workload believes (S39)', { skip: whyNoContainers() ?? false }, () => {
+describe('files that a workload believes (S39)', { skip: whyNoContainers('iproute2') ?? false }, () => {
   let directory = '';
   let rootfs = '';
   let agent: AgentProcess;
@@ -46,6 +46,12 @@ describe('files that a workload believes (S39)', { skip: whyNoContainers() ?? fa
   function inShare(script: string): void {
     const command = `mkdir -p ${shared} && cd ${shared} && ${script}`;
     execFileSync('nsenter', ['--mount', '-t', String(agent.process.pid), 'sh', '-ec', command]);
+  }
+  /** Runs a command in the guest's network. */
+  function inNetwork(script: string): string {
+    return execFileSync('nsenter', ['--net', '-t', String(agent.process.pid), 'sh', '-ec', script], {
+      encoding: 'utf8',
+    });
   }
   function write(name: string, text: string): void {
     inShare(`printf %s ${Buffer.from(text).toString('base64')} | base64 -d > ${name}`);
@@ -181,11 +187,50 @@ describe('files that a workload believes (S39)', { skip: whyNoContainers() ?? fa
     assert.equal(await outputOf(request([['/etc/linked', 'hosts']], { prints: 'cat /etc/linked' })), evil);
   });
 
-  it('a file without localhost gets it', async () => {
+  it('a file without localhost, the own name or a name of host_aliases gets it', async () => {
     await start(config);
     write('hosts', '10.1.2.3 db.example');
     const output = await outputOf(request([['/etc/hosts', 'hosts']], { prints: 'cat /etc/hosts' }));
-    assert.equal(output, '10.1.2.3 db.example\n127.0.0.1\tlocalhost\n::1\tlocalhost\n');
+    assert.equal(output, '10.1.2.3 db.example\n127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\tweb-0\n');
+  });
+
+  it('the address of the own name stays in the guest when the host takes its interface away', async () => {
+    await start(config);
+    inNetwork(
+      'ip link add d9 type veth peer name h9 && ip link set h9 up && ip addr add 10.44.0.7/24 dev d9 && ip -6 addr add fd44::7/64 dev d9 nodad && ip link set d9 up',
+    );
+    write('hosts', `${good}10.44.0.7 web-0\nfd44::7 web-0\n`);
+    const made = request([['/etc/hosts', 'hosts']], { prints: 'cat /etc/hosts; sleep 100' });
+    await client.createContainer(made);
+    // The host has a way for what is sent there.
+    inNetwork(
+      'ip link del d9 && ip link add d8 type veth peer name h8 && ip link set h8 up && ip addr add 10.45.0.7/24 dev d8 && ip link set d8 up && ip route add default dev d8',
+    );
+    assert.match(inNetwork('ip route get 10.44.0.7'), /^local 10\.44\.0\.7 dev lo/);
+    assert.match(inNetwork('ip -6 route get fd44::7'), /^local fd44::7 .*dev lo/);
+    assert.match(inNetwork('ip route get 10.44.0.8'), /dev d8/);
+    await client.removeContainer({ containerId: made.containerId });
+  });
+
+  it("in a network namespace that the container joins, its own name has that one's addresses", async () => {
+    const podns = '/run/netns/podns';
+    agent = await AgentProcess.start({
+      config: config.replace('[agent]', `[agent]\nnetwork_namespaces = ["${podns}"]`),
+      setup: `ip netns add podns && ip -n podns link add p0 type veth peer name p1 && ip -n podns addr add 10.55.0.7/24 dev p0 && ip -n podns link set p0 up && ip -n podns link set p1 up`,
+    });
+    ({ agent: client } = await agent.connect());
+    await client.createSandbox({ sandboxId: 'pod', hostname: 'web-0' });
+    write('hosts', `${good}10.55.0.7 web-0\n`);
+    const joining = (): ReturnType<typeof request> => {
+      const made = request([['/etc/hosts', 'hosts']], { prints: 'cat /etc/hosts' });
+      made.OCI?.Linux?.Namespaces.push(create(LinuxNamespaceSchema, { Type: 'network', Path: podns }));
+      return made;
+    };
+    assert.equal(await outputOf(joining()), `${good}10.55.0.7 web-0\n`);
+    const outside = await answerOf(
+      client.createContainer(request([['/etc/hosts', 'hosts']], { prints: 'true' })),
+    );
+    assert.match(outside.message, /10\.55\.0\.7 is no address of it/);
   });
 
   it('the lines of CreateSandbox are checked alike', async () => {

@@ -552,7 +552,7 @@ export const creationDifferences: DifferenceRows = {
   'create-believed-files': {
     of: ['CreateContainer', 'CreateSandbox'],
     kata: 'The host’s files at `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` are bound as they are, and containers of a pod share them. `dns` is any text.',
-    ours: 'With a configuration they are parsed and copied for each container; other content than localhost’s, the pod’s and `host_aliases` is `PERMISSION_DENIED`. `dns` has lines of resolv.conf(5), without `trust-ad`.',
+    ours: 'With a configuration they are parsed and copied for each container; other content than localhost’s, the pod’s and `host_aliases` is `PERMISSION_DENIED`, and what is missing of these is added. `dns` has lines of resolv.conf(5), without `trust-ad`.',
     why: 'A host that maps localhost elsewhere gets the workload’s own requests.',
     noticedBy: 'pods with `hostAliases` or `hostNetwork` under a configuration',
     test: [

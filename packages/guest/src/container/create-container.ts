@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { visitNamespace } from '@kata-agent/linux';
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { cdiInjection, withEdits } from '../cdi/injection.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
@@ -26,7 +27,8 @@ import { ContainerSources } from '../source/container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
-import { JudgedFiles } from '../content/judged-files.js';
+import { interfaceAddresses, JudgedFiles } from '../content/judged-files.js';
+import { keepLocal } from '../network/keep-local.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
@@ -216,7 +218,16 @@ async function build(
   const files =
     context.hostAliases &&
     (await JudgedFiles.find(
-      { hostname: sandbox.hostname, aliases: context.hostAliases, copies, media },
+      {
+        hostname: sandbox.hostname,
+        aliases: context.hostAliases,
+        addresses: () =>
+          network === undefined
+            ? interfaceAddresses()
+            : visitNamespace(syscalls, 'net', network.descriptor.fd, interfaceAddresses),
+        copies,
+        media,
+      },
       allowed,
       rootfs,
     ));
@@ -224,6 +235,8 @@ async function build(
     ...(await sources.stageAll(allowed, { files })),
     ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
   ];
+  // The network of a joined namespace is its maker's.
+  if (network === undefined) await keepLocal(files?.ownAddresses ?? [], context.tools);
   const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
   const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });

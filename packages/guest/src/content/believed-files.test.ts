@@ -13,7 +13,7 @@ const rules: HostsRules = {
   ]),
 };
 const hosts = (text: string, more: Partial<HostsRules> = {}): string =>
-  checkedHosts(Buffer.from(text, 'latin1'), { ...rules, ...more }).toString('latin1');
+  checkedHosts(Buffer.from(text, 'latin1'), { ...rules, ...more }).bytes.toString('latin1');
 
 /** As the kubelet writes it (`pkg/kubelet/kubelet_pods.go`). */
 const kubelet = `# Kubernetes-managed hosts file.
@@ -28,17 +28,23 @@ fd00::7\tweb-0.web.default.svc.cluster.local\tweb-0
 
 # Entries added by HostAliases.
 10.1.2.3\tdb.example\tcache
+fd00::9\tdb.example
 `;
 
 test('the file of the kubelet is what it was', () => {
   assert.equal(hosts(kubelet), kubelet);
 });
 
+const bare: Partial<HostsRules> = { hostname: '', aliases: new Map() };
+
 test('a file without localhost gets it: the name would be asked for at the nameserver of the host', () => {
-  assert.equal(hosts(''), '127.0.0.1\tlocalhost\n::1\tlocalhost\n');
-  assert.equal(hosts('10.0.0.7 web-0'), '10.0.0.7 web-0\n127.0.0.1\tlocalhost\n::1\tlocalhost\n');
+  assert.equal(hosts('', bare), '127.0.0.1\tlocalhost\n::1\tlocalhost\n');
   assert.equal(
-    hosts('# 127.0.0.1 localhost\n'),
+    hosts('10.0.0.7 web-0', { aliases: new Map() }),
+    '10.0.0.7 web-0\n127.0.0.1\tlocalhost\n::1\tlocalhost\n',
+  );
+  assert.equal(
+    hosts('# 127.0.0.1 localhost\n', bare),
     '# 127.0.0.1 localhost\n127.0.0.1\tlocalhost\n::1\tlocalhost\n',
   );
 });
@@ -52,7 +58,39 @@ test('localhost that only some C libraries read is added as all read it', () => 
     '127.0.0.1 localhost4\n::1 ip6-localhost\n',
     '127.0.0.1 x.localhost\n',
   ])
-    assert.equal(hosts(text), `${text}${added}`);
+    assert.equal(hosts(text, bare), `${text}${added}`);
+});
+
+test('what the pod says is added where the host leaves it out: its own name, and names with their addresses', () => {
+  const localhost = '127.0.0.1\tlocalhost\n::1\tlocalhost\n';
+  const [db4, db6] = ['10.1.2.3\tdb.example\n', 'fd00::9\tdb.example\n'];
+  assert.equal(hosts(localhost), `${localhost}127.0.0.1\tweb-0\n${db4}${db6}`);
+  const own = `${localhost}10.0.0.7\tweb-0\n`;
+  assert.equal(hosts(own), `${own}${db4}${db6}`);
+  assert.equal(hosts(`${own}${db6}`), `${own}${db6}${db4}`);
+  // As musl does not read them.
+  for (const line of ['10.1.2.3 DB.example\n', ' 10.1.2.3 db.example\n', '10.1.2.3 db.example.\n'])
+    assert.equal(hosts(`${own}${db6}${line}`), `${own}${db6}${line}${db4}`);
+  const other = `${localhost}10.0.0.7 web-0.web.svc\n`;
+  assert.equal(hosts(other, { aliases: new Map() }), `${other}127.0.0.1\tweb-0\n`);
+  assert.equal(
+    hosts(own, {
+      aliases: new Map([
+        ['*', ['10.1.1.1']],
+        ['cache', ['*']],
+      ]),
+    }),
+    own,
+  );
+});
+
+test('the addresses of the own name are returned, but for loopback', () => {
+  const own = (text: string) => checkedHosts(Buffer.from(text), rules).ownAddresses;
+  assert.deepEqual(own('10.0.0.7 web-0.web.svc web-0\nFD00::0:7 WEB-0\n127.0.1.1 web-0\n'), [
+    '10.0.0.7',
+    'fd00::7',
+  ]);
+  assert.deepEqual(own('10.1.2.3 db.example\n'), []);
 });
 
 for (const [what, text, message] of [

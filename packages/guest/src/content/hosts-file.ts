@@ -25,14 +25,23 @@ const groups: ReadonlyMap<string, readonly string[]> = new Map([
 
 const hostName = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?$/;
 
+/** A hosts file that was checked. */
+export interface CheckedHosts {
+  readonly bytes: Buffer;
+  /** The addresses of the pod's own name, without loopback's, in their one form. */
+  readonly ownAddresses: readonly string[];
+}
+
 /**
- * Checks a hosts file, and returns it with lines for localhost if it has none: the name would be asked for at the nameserver, which is
- * the host's.
+ * Checks a hosts file, and returns it with what is missing: lines for localhost, for each name that has one address or several in `aliases`,
+ * and for the pod's own name. They would be asked for at the nameserver, which is the host's.
  *
  * @throws GuestError `refused`, with the first line that says something else.
  */
-export function checkedHosts(bytes: Uint8Array, rules: HostsRules): Buffer {
-  const localhost = { ipv4: false, ipv6: false };
+export function checkedHosts(bytes: Uint8Array, rules: HostsRules): CheckedHosts {
+  const said = new Set<string>();
+  const ownAddresses = new Set<string>();
+  const hostname = rules.hostname.toLowerCase();
   for (const line of textLines(bytes, file)) {
     const [text = ''] = line.text.split('#');
     const [given, ...names] = wordsOf(text);
@@ -43,22 +52,42 @@ export function checkedHosts(bytes: Uint8Array, rules: HostsRules): Buffer {
     for (const name of names) {
       const fault = faultOf(name, address, rules);
       if (fault !== undefined) throw faultAt(line, name, fault);
+      if (isOwn(plainName(name), hostname) && !isLoopback(address)) ownAddresses.add(address);
       // musl compares names byte by byte, and reads no line that begins with white space.
-      if (name !== 'localhost' || /^\s/.test(line.text)) continue;
-      if (address === '::1') localhost.ipv6 = true;
-      else localhost.ipv4 = true;
+      if (/^\s/.test(line.text)) continue;
+      const isOfLocalhost = name === 'localhost' && address !== '::1';
+      said.add(`${name} ${isOfLocalhost ? '127.0.0.1' : address}`);
     }
   }
+  const missing = wantedLines(rules, said).filter(([address, name]) => !said.has(`${name} ${address}`));
   const text = Buffer.from(bytes).toString('latin1');
-  return Buffer.from(
-    [
-      text,
-      text === '' || text.endsWith('\n') ? '' : '\n',
-      localhost.ipv4 ? '' : '127.0.0.1\tlocalhost\n',
-      localhost.ipv6 ? '' : '::1\tlocalhost\n',
-    ].join(''),
-    'latin1',
+  const lines = missing.map(([address, name]) => `${address}\t${name}\n`);
+  const end = text === '' || text.endsWith('\n') ? '' : '\n';
+  return { bytes: Buffer.from([text, end, ...lines].join(''), 'latin1'), ownAddresses: [...ownAddresses] };
+}
+
+/** Returns the lines that a file must have: address and name. */
+function wantedLines(
+  { hostname, aliases }: HostsRules,
+  said: ReadonlySet<string>,
+): readonly (readonly [address: string, name: string])[] {
+  const hasOwn = [...said].some((each) => each.startsWith(`${hostname} `));
+  const ofAliases = [...aliases].flatMap(([name, addresses]) =>
+    addresses.flatMap((each) => {
+      const address = canonicalAddress(each);
+      return name === '*' || address === undefined ? [] : [[address, name] as const];
+    }),
   );
+  return [
+    ['127.0.0.1', 'localhost'],
+    ['::1', 'localhost'],
+    ...(hasOwn || !hostName.test(hostname) ? [] : [['127.0.0.1', hostname] as const]),
+    ...ofAliases,
+  ];
+}
+
+function plainName(name: string): string {
+  return name.toLowerCase().replace(/\.$/, '');
 }
 
 function faultAt(line: TextLine, name: string, why: string): ReturnType<typeof lineError> {
@@ -73,7 +102,7 @@ function faultAt(line: TextLine, name: string, why: string): ReturnType<typeof l
 /** Returns why a name may not have an address; undefined: it may. */
 function faultOf(name: string, address: string, rules: HostsRules): string | undefined {
   if (!hostName.test(name)) return `${JSON.stringify(name)} is not a host name`;
-  const plain = name.toLowerCase().replace(/\.$/, '');
+  const plain = plainName(name);
   if (isLocalhostName(plain))
     return isLoopback(address) ? undefined : `${name} has loopback addresses only, 127.0.0.0/8 and ::1`;
   if (groups.get(plain)?.includes(address) === true || isListed(plain, address, rules)) return undefined;

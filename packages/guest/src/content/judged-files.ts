@@ -15,8 +15,11 @@ import { checkResolvConf } from './resolv-conf-file.js';
 
 /** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
 const judged = {
-  '/etc/hosts': (bytes: Uint8Array, { hostname, aliases }: Believed): Uint8Array =>
-    checkedHosts(bytes, { hostname, aliases, addresses: ownAddresses() }),
+  '/etc/hosts': (bytes: Uint8Array, { hostname, aliases, addresses, own }: Believed): Uint8Array => {
+    const checked = checkedHosts(bytes, { hostname, aliases, addresses: addresses() });
+    for (const address of checked.ownAddresses) own.add(address);
+    return checked.bytes;
+  },
   '/etc/resolv.conf': (bytes: Uint8Array): Uint8Array => {
     checkResolvConf(bytes);
     return bytes;
@@ -35,11 +38,16 @@ interface Believed {
   /** Of the sandbox. */
   readonly hostname: string;
   readonly aliases: ReadonlyMap<string, readonly string[]>;
+  readonly addresses: () => ReadonlySet<string>;
+  /** Receives the addresses of the pod's own name. */
+  readonly own: Set<string>;
 }
 
 interface Parts {
   readonly hostname: string;
   readonly aliases: HostAliases;
+  /** Returns the addresses of the interfaces that the container has. */
+  readonly addresses: () => ReadonlySet<string>;
   readonly copies: MemoryCopies;
   readonly media: HostMedia;
 }
@@ -63,16 +71,23 @@ export class JudgedFiles {
   }
 
   private constructor(
-    { hostname, aliases, copies, media }: Parts,
+    { hostname, aliases, addresses, copies, media }: Parts,
     places: ReadonlyMap<OciMount, JudgedPath>,
   ) {
     this.#believed = {
       hostname,
       aliases: new Map(Object.entries(aliases).map(([name, list]) => [name.toLowerCase(), list])),
+      addresses,
+      own: new Set(),
     };
     this.#copies = copies;
     this.#media = media;
     this.#places = places;
+  }
+
+  /** The addresses, without loopback's, that the files have for the pod's own name. */
+  get ownAddresses(): readonly string[] {
+    return [...this.#believed.own];
   }
 
   /** Returns a source, or the copy that replaces it; then the source is closed. `named`: for errors. */
@@ -119,7 +134,8 @@ async function placesOf(
   return places;
 }
 
-function ownAddresses(): ReadonlySet<string> {
+/** Returns the addresses of the interfaces in the network namespace of this thread, in their one form. */
+export function interfaceAddresses(): ReadonlySet<string> {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return new Set(all.flatMap(({ address }) => canonicalAddress(address.split('%')[0] ?? '') ?? []));
 }
