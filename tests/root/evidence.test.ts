@@ -432,6 +432,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const bound = await verifyLog({});
     assert.equal(bound.code, 0, bound.stdout + bound.stderr);
     assert.match(bound.stdout, /checkpoint of kata-agent\/[0-9a-f]{64}: \d+ records.*: bound by evidence/);
+    assert.match(bound.stdout, /not bound: that a key broker gave its secrets to this guest alone/);
     writeFileSync(path('checkpoint'), json.checkpoint);
     assert.equal((await verifyLog({}, '--checkpoint', path('checkpoint'))).code, 0);
     const { code, stdout } = await ctl(['audit', 'verify', log, '--checkpoint', path('checkpoint')]);

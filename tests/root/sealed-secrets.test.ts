@@ -12,6 +12,7 @@ import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
 import { type ComponentName, GuestComponentPrograms } from '../harness/guest-components.js';
 import { withGuestPaths } from '../harness/guest-paths.js';
+import { eventually } from '../harness/retry.js';
 import { sealedSecret } from '../harness/sealed-secret.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
@@ -106,6 +107,23 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
   const mountsOf = (): string =>
     readFileSync(inGuest('/proc/self/mountinfo').replace('/root/proc/self', ''), 'utf8');
 
+  interface Outcome {
+    readonly kind: string;
+    readonly method?: string;
+    readonly subject?: { readonly containerId?: string };
+    readonly result?: {
+      readonly code: string;
+      readonly secrets?: { readonly count: number; readonly names: readonly string[] };
+    };
+  }
+  /** The result of CreateContainer of a container in the audit log. */
+  const recorded = (id: string): Outcome['result'] =>
+    readFileSync(agent.auditLog, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('"CreateContainer"') && line.includes('"outcome"'))
+      .map((line) => JSON.parse(line) as Outcome)
+      .findLast(({ subject }) => subject?.containerId === id)?.result;
+
   it('in the environment and in files are plain text for the container, and nowhere else', async () => {
     const client = await start();
     writeVolume('vol-secret', { password: sealed, plain: 'not sealed' });
@@ -125,6 +143,8 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
     assert.ok(!agent.log.join('\n').includes('plain text of'));
     assert.ok(!readFileSync(agent.auditLog, 'utf8').includes('plain text of'));
     assert.equal(programs.calls('confidential-data-hub').length, 2);
+    // The log of this guest, and of no other one, says that it asked for them.
+    assert.deepEqual(recorded(made.containerId)?.secrets, { count: 2, names: [resource, resource] });
   });
 
   it('without a configuration, serviceaccount tokens and volumes without secrets are not looked into, and stay the shared ones', async () => {
@@ -157,8 +177,14 @@ describe('sealed secrets (R18)', { skip: whyNoContainers() ?? false }, () => {
       const before = mountsOf();
       programs.behave('confidential-data-hub', behaviour);
       for (const options of [{ env: [`SECRET=${sealed}`] }, { volume: 'vol-secret' }]) {
-        const answer = await answerOf(client.createContainer(request(options)));
+        const made = request(options);
+        const answer = await answerOf(client.createContainer(made));
         assert.deepEqual([answer.code, message.test(answer.message)], [code, true], answer.message);
+        await eventually(() => {
+          const { code: result, secrets } = recorded(made.containerId) ?? {};
+          // A data hub that has died before is not asked.
+          assert.deepEqual([result, secrets], [code, { count: 1, names: [resource] }]);
+        });
         assert.ok(!answer.message.includes(sealed));
       }
       assert.equal(mountsOf(), before);

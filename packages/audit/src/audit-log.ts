@@ -78,6 +78,15 @@ export interface CallResult {
   readonly clock?: { readonly before: string; readonly after: string } | undefined;
   /** Of CreateContainer: the image of which the guest has got the root itself. */
   readonly image?: RecordedImage | undefined;
+  /** Of CreateContainer: the sealed secrets that the data hub was asked for. */
+  readonly secrets?: RecordedSecrets | undefined;
+}
+
+/** Sealed secrets for which a guest has asked, whether it got them or not. */
+export interface RecordedSecrets {
+  readonly count: number;
+  /** Of the first ones: a resource of the key broker, or `sha256:` and the hash of the sealed text. */
+  readonly names: readonly string[];
 }
 
 /** An image as the guest has verified it. What it could not verify is absent. */

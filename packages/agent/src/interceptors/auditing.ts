@@ -1,6 +1,7 @@
 import { beginKey } from './begin-of.js';
 import { clockOf } from './clock-of.js';
 import { imageOf } from './image-of.js';
+import { secretsOf } from './secrets-of.js';
 import { decisionOf } from './decision-of.js';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { type CopyFileRequest, CopyFileRequestSchema } from '@kata-agent/protocol/agent';
@@ -75,13 +76,19 @@ export function auditing(audit: AuditLog, recordOf: RecordOf): ServerInterceptor
         ...moved(request, reply, context),
         ...clockOf(context.values),
         ...imageOf(context.values),
+        ...secretsOf(context.values),
       });
       return reply;
     } catch (error) {
       // A change that could not be recorded was not made, and has no outcome record either.
       if (intent?.failure !== undefined) throw intent.failure;
       if (intent !== undefined) failures.add(listener, call.method, performance.now());
-      record({ ...failure(error), durationUs: since(begin), ...imageOf(context.values) });
+      record({
+        ...failure(error),
+        durationUs: since(begin),
+        ...imageOf(context.values),
+        ...secretsOf(context.values),
+      });
       throw error;
     }
   };

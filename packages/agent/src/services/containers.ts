@@ -4,6 +4,7 @@ import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
 import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { noteImage } from '../interceptors/image-of.js';
+import { noteSecret } from '../interceptors/secrets-of.js';
 import { authorizeRoot } from '../policy/authorize-root.js';
 import { ociResources } from '../wire/oci-linux.js';
 import { ociSpec } from '../wire/oci-spec.js';
@@ -34,6 +35,7 @@ export const createContainer: Handler<'createContainer'> = async (services, requ
         noteImage(context.values, image);
         authorizeRoot({ image, program }, services, request, context);
       },
+      noteSecret: (name) => noteSecret(context.values, name),
     }),
   );
   return {};

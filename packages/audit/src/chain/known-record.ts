@@ -75,7 +75,8 @@ function isResult(value: unknown): boolean {
     isObject(value) &&
     hasScalars(value, 'code', 'message', 'durationUs', 'bytes') &&
     isAbsentOr(value['clock'], (clock) => isObject(clock) && hasScalars(clock, 'before', 'after')) &&
-    isAbsentOr(value['image'], isImage)
+    isAbsentOr(value['image'], isImage) &&
+    isAbsentOr(value['secrets'], isSecrets)
   );
 }
 
@@ -84,6 +85,15 @@ function isImage(value: unknown): boolean {
     isObject(value) &&
     hasScalars(value, 'from', 'digest', 'manifestDigest') &&
     isAbsentOr(value['signatures'], (list) => Array.isArray(list) && list.every(isScalar))
+  );
+}
+
+function isSecrets(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    hasScalars(value, 'count') &&
+    Array.isArray(value['names']) &&
+    value['names'].every(isScalar)
   );
 }
 

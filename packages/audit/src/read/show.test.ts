@@ -74,6 +74,19 @@ test('each kind of record is rendered as one line', () => {
       `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${said}`,
     );
   }
+  for (const [secrets, said] of [
+    [{ count: 1, names: ['kbs:///a/b/c'] }, 'asked for the secret kbs:///a/b/c'],
+    [
+      { count: 3, names: ['kbs:///a/b/c', 'sha256:d'] },
+      'asked for the secrets kbs:///a/b/c, sha256:d and 1 more',
+    ],
+  ] as const) {
+    const result = { code: 'OK', durationUs: 7, secrets };
+    assert.equal(
+      ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'CreateContainer', result }),
+      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${said}`,
+    );
+  }
   assert.equal(
     ending({
       ...envelope,

@@ -122,7 +122,7 @@ function wouldRefuse({ rule }: RecordedDecision): string | undefined {
 }
 
 function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['result']): string {
-  const { code, message, durationUs, bytes, clock, image } = result;
+  const { code, message, durationUs, bytes, clock, image, secrets } = result;
   const size = bytes === undefined ? undefined : `${bytes} bytes`;
   return words(
     code,
@@ -130,6 +130,7 @@ function resultOf(result: Extract<AuditRecord, { readonly kind: 'call' }>['resul
     size,
     clockText(clock),
     imageText(image),
+    secretsText(secrets),
     message,
   );
 }
@@ -149,6 +150,13 @@ function imageText(image: CallResult['image']): string | undefined {
   const signed =
     signatures === undefined || signatures.length === 0 ? [] : ['signed by', signatures.join(', ')];
   return words('image', digest ?? manifestDigest ?? 'of unknown digest', ...signed);
+}
+
+function secretsText(secrets: CallResult['secrets']): string | undefined {
+  if (secrets === undefined) return undefined;
+  const { count, names } = secrets;
+  const more = count > names.length ? `and ${count - names.length} more` : undefined;
+  return words(count === 1 ? 'asked for the secret' : 'asked for the secrets', names.join(', '), more);
 }
 
 function words(...parts: readonly (string | undefined)[]): string {

@@ -1,5 +1,5 @@
 import type { Decision } from '@kata-agent/gate';
-import type { AuditedCall, CallResult, RecordedImage, Subject } from '../audit-log.js';
+import type { AuditedCall, CallResult, RecordedImage, RecordedSecrets, Subject } from '../audit-log.js';
 import { clip } from './clip.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
 import { recordedFacts } from './recorded-facts.js';
@@ -161,6 +161,7 @@ function resultOf(result: CallResult): CallResult {
     bytes: result.bytes,
     clock: result.clock,
     image: result.image && imageOf(result.image),
+    secrets: result.secrets && secretsOf(result.secrets),
   };
 }
 
@@ -174,6 +175,13 @@ function imageOf({ from, digest, manifestDigest, signatures }: RecordedImage): R
     manifestDigest: clipOptional(manifestDigest, nameLength),
     signatures: signatures?.slice(0, maxSignatures).map((each) => clip(each, nameLength)),
   };
+}
+
+/** A record must stay small. */
+const maxSecrets = 6;
+
+function secretsOf({ count, names }: RecordedSecrets): RecordedSecrets {
+  return { count, names: names.slice(0, maxSecrets).map((each) => clip(each, nameLength)) };
 }
 
 function clipOptional(text: string | undefined, length: number): string | undefined {

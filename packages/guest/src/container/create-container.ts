@@ -32,6 +32,7 @@ import { keepLocal } from '../network/keep-local.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
+import { notingHub } from '../confidential/noting-hub.js';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { loadAndMountOwnRoot } from '../image/load-own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
@@ -133,13 +134,16 @@ function scratchOf(
 }
 
 async function build(
-  { id, storages: all, sharedMounts, authorizeRoot, ...request }: CreateContainer,
+  { id, storages: all, sharedMounts, authorizeRoot, noteSecret, ...request }: CreateContainer,
   sandbox: FromSandbox,
   context: CreationContext,
   made: UndoStack,
 ): Promise<Container> {
-  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, media, dataHub } =
-    context;
+  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, media } = context;
+  const dataHub =
+    context.dataHub === undefined || noteSecret === undefined
+      ? context.dataHub
+      : notingHub(context.dataHub, noteSecret);
   const { opened, signal } = sandbox;
   const { spec: given, devices, scratch } = scratchOf(request, context);
   const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
@@ -274,7 +278,7 @@ async function build(
   const ofGuest = new SysctlChanges(wholeGuest, paths.proc);
   made.push('sysctls of the guest', () => ofGuest.takeBack());
   leftOut(ofGuest.write(guestSysctls));
-  const unsealed = await withSecrets(spec, permits, context, signal);
+  const unsealed = await withSecrets(spec, permits, { dataHub, paths }, signal);
   writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
 
   if (cgroup.isScope) checkSystemdBus(runtime.known);

@@ -1,3 +1,4 @@
+import type { NoteSecret } from '../confidential/noting-hub.js';
 import type { PulledImage } from '../image/image-puller.js';
 import type { ImageProgram } from '@kata-agent/catalogue';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
@@ -90,6 +91,7 @@ export interface CreateContainer {
   readonly authorizeRoot?:
     | ((image: PulledImage | undefined, program: () => ImageProgram | undefined) => void)
     | undefined;
+  readonly noteSecret?: NoteSecret | undefined;
 }
 
 /** A process of a container; an `execId` that is empty or equal to `containerId` names its first process. */
