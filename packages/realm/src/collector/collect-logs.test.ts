@@ -18,7 +18,7 @@ interface Collecting {
   readonly faults: () => readonly string[];
 }
 
-type Change = Partial<Pick<CollectLogsOptions, 'checkpoints' | 'silenceMs'>>;
+type Change = Partial<Pick<CollectLogsOptions, 'checkpoints' | 'silenceMs' | 'maxBytes'>>;
 
 function collect(directory: string, agents: readonly CollectedAgent[], change: Change = {}): Collecting {
   const over = new AbortController();
@@ -288,4 +288,63 @@ test('missing records are a gap, and what follows is stored', async (t) => {
   assert.deepEqual(collecting.faults(), ['gap']);
   assert.deepEqual(collected, { state: 'gap', records: 16, lastSequence: 21 });
   await log.close();
+});
+
+test('an agent that fills its share of a directory takes no space of others, and that is told', async (t) => {
+  const hostile = await setUp(t, 400);
+  const honest = await setUp(t);
+  const maxBytes = 96 * 1024;
+  assert.ok(Buffer.concat(hostile.log.lines).length > maxBytes, 'it has more than the whole directory');
+  const agents = [hostile.agent.collected('hostile'), honest.agent.collected('honest')];
+  const collecting = collect(honest.directory, agents, { maxBytes, checkpoints: undefined });
+  t.after(() => collecting.end());
+  await collecting.until('one is full', () => collecting.events.some(({ kind }) => kind === 'full'));
+  await honest.log.add(5);
+  const has = (sequence: number): boolean =>
+    filesOf(honest.directory, '.log').some((file) => {
+      const text = readFileSync(file, 'latin1');
+      return honest.log.lines[0] !== undefined && text.startsWith(honest.log.lines[0].toString('latin1'))
+        ? text.includes(`"sequence":${sequence},`)
+        : false;
+    });
+  await collecting.until('the other is stored', () => has(26));
+  const states = (await collecting.end()).map(({ name, log: { state } }) => [name, state]);
+  assert.deepEqual(states, [
+    ['hostile', 'full'],
+    ['honest', 'verified'],
+  ]);
+  await Promise.all([hostile.log.close(), honest.log.close()]);
+});
+
+test('an agent with ever new faults and boots causes no flood of alerts', async (t) => {
+  const { log, agent, directory } = await setUp(t, 3_000);
+  // Each of them is after a gap of its own.
+  agent.lines = () => log.lines.filter((line) => sequenceOf(line) % 2 === 1);
+  const collecting = collect(directory, [agent.collected()], { checkpoints: undefined });
+  t.after(() => collecting.end());
+  await collecting.until('all are stored', () =>
+    filesOf(directory, '.log').some((file) => readFileSync(file, 'latin1').includes('"sequence":3001,')),
+  );
+  await collecting.end();
+  const told = collecting.events.filter(({ kind }) => kind === 'fault').length;
+  assert.ok(told > 0 && told < 300, `${told} of 1,500`);
+  await log.close();
+
+  let boots = await WrittenLog.start(t);
+  for (let n = 0; n < 400; n += 1) {
+    await boots.close();
+    boots = await WrittenLog.start(t, boots);
+  }
+  const booting = await FakeAgent.serve(t, boots);
+  const second = temporaryDirectory(t);
+  const again = collect(second, [booting.collected()], { checkpoints: undefined });
+  t.after(() => again.end());
+  await again.until('all are stored', () =>
+    filesOf(second, '.log').some((file) => readFileSync(file, 'latin1').split('\n').length > 400),
+  );
+  const [{ log: last } = { log: undefined }] = await again.end();
+  assert.ok((last?.lastSequence ?? 0) >= 400);
+  const alerts = again.events.filter(({ kind }) => kind === 'boot').length;
+  assert.ok(alerts > 0 && alerts < 300, `${alerts} of 400`);
+  await boots.close();
 });

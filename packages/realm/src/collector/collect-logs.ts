@@ -1,3 +1,4 @@
+import { StoreSpace } from '../store/store-space.js';
 import { type CollectedAgent, type Collected, Collector, type CollectorOptions } from './collector.js';
 import { openSink, type OpenSinkOptions } from './sinks/open-sink.js';
 import type { SinkEvent } from './sinks/sink.js';
@@ -6,6 +7,8 @@ import type { SinkEvent } from './sinks/sink.js';
 const graceMs = 4_000;
 
 export interface CollectLogsOptions extends Omit<CollectorOptions, 'sink'> {
+  /** Limit of bytes of all logs in a directory, in equal shares of the agents; of another receiver: of each agent. */
+  readonly maxBytes: number;
   /** Of different names. */
   readonly agents: readonly CollectedAgent[];
   readonly sink: Omit<OpenSinkOptions, 'onEvent' | 'signal' | 'maxBytes'>;
@@ -31,7 +34,11 @@ export async function collectLogs(options: CollectLogsOptions): Promise<readonly
     const onEvent = onSinkEvent;
     const sink = await openSink({ ...options.sink, onEvent, signal: over.signal, maxBytes });
     try {
-      return await Promise.all(agents.map((agent) => new Collector(agent, { ...options, sink }).run()));
+      // One that sends without end would leave no space for what others have to record.
+      const room = maxBytes - StoreSpace.of(agents.length, 0);
+      const share = options.sink.to.kind === 'directory' ? Math.floor(room / agents.length) : maxBytes;
+      const each = { ...options, sink, maxBytes: share };
+      return await Promise.all(agents.map((agent) => new Collector(agent, each).run()));
     } finally {
       await sink.close();
     }

@@ -8,6 +8,7 @@ import type { CollectedLog } from '../store/collected-log.js';
 import { GuestLogs } from '../store/guest-logs.js';
 import type { LogFault } from '../store/log-note.js';
 import type { CollectorEvent } from './collector-event.js';
+import { rationed } from '../serve/rationed.js';
 import { Silence } from './silence.js';
 import type { Sink } from './sinks/sink.js';
 import { type AskRealm, StoredRecords } from './stored-records.js';
@@ -25,6 +26,9 @@ const reading = {
   retryMs: 1_000,
   aheadBytes: 256 * 1024,
 };
+
+/** Faults and boots of one agent that are told. */
+const alerts = { burst: 100, perSecond: 1 / 10, remembered: 256 };
 
 export interface CollectedAgent {
   /** Names the agent in the sink, also when its address changes. */
@@ -71,8 +75,10 @@ export class Collector {
   #checkpoints: CheckpointWatch | undefined;
   #isLoaded = false;
   #stored: StoredRecords | undefined;
-  /** Faults that were told: an agent can connect again and again with the same one. */
+  /** Faults that were told last: an agent can connect again and again with the same one. */
   readonly #told = new Set<string>();
+  /** An agent can have ever new faults and boots. */
+  readonly #mayTell = rationed(alerts.burst, alerts.perSecond);
 
   constructor(agent: CollectedAgent, options: CollectorOptions) {
     const { sink, maxBytes, silenceMs } = options;
@@ -88,7 +94,7 @@ export class Collector {
       onFault: (_id, fault) => this.#tellFault(fault),
       onWritten: () => this.#silence.heard(),
       onRecord: (record, line) => this.#tree.add(record, line),
-      onBoot: (sequence) => this.#tell({ kind: 'boot', sequence }),
+      onBoot: (sequence) => this.#tellRarely({ kind: 'boot', sequence }),
     });
     this.#tree = new TreeLogs(this.#logs, async () => this.#checkpoints?.compare());
   }
@@ -102,7 +108,10 @@ export class Collector {
       while (!signal.aborted) {
         const begin = performance.now();
         const why = await this.#collectOnce().catch((error: Error) => error.message);
-        if (signal.aborted || this.#isOver()) break;
+        if (signal.aborted || this.#isOver()) {
+          if (this.#logs.isFull) this.#tell({ kind: 'full', maxBytes: this.#options.maxBytes });
+          break;
+        }
         retryMs = performance.now() - begin > steadyMs ? firstRetryMs : Math.min(2 * retryMs, lastRetryMs);
         this.#tell({ kind: 'disconnected', why, retryMs });
         await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
@@ -216,7 +225,18 @@ export class Collector {
     const key = `${fault.kind} ${fault.sequence} ${fault.sha256 ?? ''}`;
     if (this.#told.has(key)) return;
     this.#told.add(key);
-    this.#tell({ kind: 'fault', fault });
+    const [oldest] = this.#told;
+    if (this.#told.size > alerts.remembered && oldest !== undefined) this.#told.delete(oldest);
+    this.#tellRarely({ kind: 'fault', fault });
+  }
+
+  #tellRarely(
+    event:
+      | { readonly kind: 'fault'; readonly fault: LogFault }
+      | { readonly kind: 'boot'; readonly sequence: number },
+  ): void {
+    const omitted = this.#mayTell();
+    if (omitted !== undefined) this.#tell({ ...event, omitted });
   }
 
   #tell(event: CollectorEvent): void {

@@ -61,7 +61,7 @@ test('messages that come while others are in work are taken together, up to a li
   }
   const sizes: number[] = [];
   await assert.rejects(async () => {
-    for await (const lines of readAhead(messages(), 500)) {
+    for await (const lines of readAhead(messages(), 500, () => undefined)) {
       sizes.push(lines.length);
       await new Promise((resolve) => setTimeout(resolve, 5));
       assert.ok(made - sum(sizes) <= 6, 'no more is read');
@@ -79,7 +79,7 @@ test('messages that come while others are in work are taken together, up to a li
       ended = true;
     }
   }
-  for await (const lines of readAhead(endless(), 10)) {
+  for await (const lines of readAhead(endless(), 10, () => undefined)) {
     assert.ok(lines.length > 0);
     break;
   }

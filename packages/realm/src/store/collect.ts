@@ -99,16 +99,18 @@ async function watch(
   }, overlapMs);
   let due = performance.now();
   try {
-    const both = AbortSignal.any([signal, other.signal]);
-    const messages = source(from, both);
-    for await (const records of aheadBytes > 0 ? readAhead(messages, aheadBytes) : linesOf(messages)) {
+    const left = new AbortController();
+    const messages = source(from, AbortSignal.any([signal, other.signal, left.signal]));
+    const ahead = (): AsyncIterable<readonly Uint8Array[]> =>
+      readAhead(messages, aheadBytes, () => left.abort());
+    for await (const records of aheadBytes > 0 ? ahead() : linesOf(messages)) {
       const next = await logs.take(records);
       if (next !== 'more') return next;
       const bytes = records.reduce((sum, record) => sum + record.length + 1, 0);
       // A second's bytes may come at once.
       due = Math.max(due, performance.now() - 1_000) + (bytes / bytesPerSecond) * 1_000;
-      const ahead = due - performance.now();
-      if (ahead > 0) await sleep(ahead, undefined, { signal, ref: false });
+      const early = due - performance.now();
+      if (early > 0) await sleep(early, undefined, { signal, ref: false });
       else await nextTurn();
     }
   } catch (error) {

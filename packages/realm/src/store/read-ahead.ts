@@ -6,10 +6,13 @@ interface Lines {
  * Reads messages while the last ones are in work, until they have `most` bytes, and yields the lines of all that have come
  * meanwhile together: what takes a time for each write or request takes it once for them. Ends or throws as the messages do, after
  * the lines before that.
+ *
+ * @param cancel Makes a message that is waited for fail: nobody reads on.
  */
 export async function* readAhead(
   messages: AsyncIterable<Lines>,
   most: number,
+  cancel: () => void,
 ): AsyncGenerator<readonly Uint8Array[], void> {
   let lines: Uint8Array[] = [];
   let bytes = 0;
@@ -58,6 +61,8 @@ export async function* readAhead(
   } finally {
     stopped.abort();
     drained();
+    // The next message may never come.
+    cancel();
     await iterator.return?.();
     await reading;
   }

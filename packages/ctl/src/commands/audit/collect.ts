@@ -9,8 +9,9 @@ import { witnessKeys, witnessOption } from './checkpoint-options.js';
 import { collectedAgents } from './collected-agents.js';
 import { writeEvent, writeSinkEvent } from './collector-log.js';
 
-/** Of all logs in a directory. */
+/** Of all logs in a directory, which agents share; with many agents more. */
 const maxBytes = 64 * 1024 ** 3;
+const leastOfAgent = 1024 ** 3;
 /** More are nearly a copy of the log. */
 const mostRepeated = 100_000;
 
@@ -148,7 +149,7 @@ export const auditCollect: CommandDefinition = {
       collectLogs({
         agents,
         sink,
-        maxBytes,
+        maxBytes: Math.max(maxBytes, agents.length * leastOfAgent),
         silenceMs,
         checkpoints,
         onEvent: (agent, event) => writeEvent(log, agent, event),

@@ -10,10 +10,17 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
       return log('warn', 'not connected', { agent, error: event.why, retryMs: event.retryMs });
     case 'fault': {
       const { kind, sequence, what } = event.fault;
-      return log('error', 'ALERT: the log has a fault', { agent, kind, sequence, what });
+      return log('error', 'ALERT: the log has a fault', { agent, kind, sequence, what, ...omittedOf(event) });
     }
-    case 'boot':
-      return log('error', 'ALERT: the agent has started again', { agent, sequence: event.sequence });
+    case 'boot': {
+      const { sequence } = event;
+      return log('error', 'ALERT: the agent has started again', { agent, sequence, ...omittedOf(event) });
+    }
+    case 'full':
+      return log('error', 'ALERT: no more of the log is stored: the agent has used its share', {
+        agent,
+        bytes: event.maxBytes,
+      });
     case 'silent':
       return log('error', 'ALERT: no record has come', { agent, ms: event.ms });
     case 'heard':
@@ -38,6 +45,10 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
         error: event.why,
       });
   }
+}
+
+function omittedOf({ omitted }: { readonly omitted: number }): { readonly omitted?: number } {
+  return omitted === 0 ? {} : { omitted };
 }
 
 /** The same for what a sink tells. */
