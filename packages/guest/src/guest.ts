@@ -213,7 +213,7 @@ export class Guest {
       id: this.sandbox.id,
       containers: [...containers.map(({ id }) => id), ...making],
       members: [
-        ...containers.map(({ facts, first }) => member(facts, first.code)),
+        ...containers.map(({ facts, first }) => member(facts, first.ownCode)),
         ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => member(facts, undefined)),
         ...this.sandbox.removed.map((each) => ({ mounts: [], ...each, state: 'removed' as const })),
       ],

@@ -12,6 +12,7 @@ interface Parts {
   /** Its exit code. Never rejects. */
   readonly exit: Promise<number>;
   readonly waitedFor?: boolean;
+  readonly signalled?: boolean;
 }
 
 /** A process of a container, from its start until its exit code can no longer be requested. */
@@ -20,19 +21,21 @@ export class ContainerProcess {
   readonly startTime: number;
   readonly streams: ProcessStreams;
   readonly pipes: PipeInodes | undefined;
-  /** Called when it has ended, and when its exit code has been delivered. */
+  /** Called when it has ended, when its exit code has been delivered, and at its first signal. */
   changed: () => void = () => undefined;
   readonly #exit: Promise<number>;
   #code: number | undefined;
   #waitedFor: boolean;
+  #signalled: boolean;
 
   /** `exit` is kept: every later request gets the exit code. */
-  constructor({ pid, startTime, streams, pipes, exit, waitedFor = false }: Parts) {
+  constructor({ pid, startTime, streams, pipes, exit, waitedFor = false, signalled = false }: Parts) {
     this.pid = pid;
     this.startTime = startTime;
     this.streams = streams;
     this.pipes = pipes;
     this.#waitedFor = waitedFor;
+    this.#signalled = signalled;
     this.#exit = exit.then((code) => {
       this.#code = code;
       streams.processEnded();
@@ -44,6 +47,26 @@ export class ContainerProcess {
   /** Its exit code. Undefined: it is running. */
   get code(): number | undefined {
     return this.#code;
+  }
+
+  /** Whether a call has signalled it while it ran. */
+  get signalled(): boolean {
+    return this.#signalled;
+  }
+
+  /**
+   * The exit code for rules. Undefined as well if it was signalled: a program that ends orderly when it is asked to exits with 0, and
+   * has not done what it was started for (S35).
+   */
+  get ownCode(): number | undefined {
+    return this.#signalled ? undefined : this.#code;
+  }
+
+  /** Notes that a call signals it, before it does. */
+  noteSignal(): void {
+    if (this.#signalled) return;
+    this.#signalled = true;
+    this.changed();
   }
 
   get waitedFor(): boolean {

@@ -17,13 +17,14 @@ export function recoverProcess(
   open: OpenPipes,
   context: StreamOptions & Pick<GuestContext, 'oom' | 'log'>,
 ): ContainerProcess {
-  const { execId, pid, startTime, pipes, waitedFor } = record;
+  const { execId, pid, startTime, pipes, waitedFor, signalled = false } = record;
   const ref = { containerId, execId: execId === '' ? containerId : execId };
   return new ContainerProcess({
     pid,
     startTime,
     pipes,
     waitedFor,
+    signalled,
     streams: recoverStreams(ref, pipes, open, context),
     exit: exitOf(record, ref, context),
   });

@@ -218,6 +218,34 @@ test('an agent restores the records of containers that an earlier one removed', 
   }
 });
 
+test('that a call has signalled a container is known after a restart, though it exited with 0', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  await killedAfter(
+    directory,
+    `
+    const { signalProcess } = await import(${JSON.stringify(new URL('../perform/processes.js', import.meta.url).href)});
+    await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
+    const id = await real.run(['sh', '-c', 'trap "exit 0" TERM; echo ready; while :; do sleep 0.05; done']);
+    await real.readUntil('ready', { containerId: id, execId: '' });
+    await signalProcess(real.guest, { containerId: id, execId: id, signal: 15 });
+    if ((await real.wait(id)) !== 0) throw new Error('it did not exit with 0');
+    `,
+  );
+  const next = await RealGuest.open({}, directory);
+  try {
+    const codes = (): readonly unknown[] =>
+      next.guest.sandboxStatus.members.map(({ state, exitCode }) => [state, exitCode]);
+    assert.deepEqual(codes(), [['stopped', undefined]]);
+    await next.remove(next.guest.sandboxStatus.containers[0] ?? '');
+    assert.deepEqual(codes(), [['removed', undefined]]);
+    await destroySandbox(next.guest);
+  } finally {
+    await next.close();
+  }
+});
+
 test('a PCI device of a container of an earlier agent is still its own, and is given back at its removal', {
   skip,
 }, async () => {

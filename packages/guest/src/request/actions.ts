@@ -173,7 +173,7 @@ export interface MemberStatus {
   /** Its name in the pod, from the host; empty: the pause container, or unnamed. */
   readonly name: string;
   readonly state: ContainerStatus['state'] | 'removed';
-  /** Exit status of its first process; undefined: it has not ended. */
+  /** Exit status of its first process; undefined: it has not ended, or a call has signalled it before. */
   readonly exitCode: number | undefined;
   /** Its mounts from Kata's directory; of a removed container those of storages that the sandbox keeps. */
   readonly mounts: readonly MountStatus[];

@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { mounts } from '@kata-agent/linux';
 import type { CreateSandbox } from '../request/actions.js';
 import { RealGuest, runtimeName, settled, skip } from '../testing/real-guest.js';
-import { closeStdin, execProcess, signalProcess } from '../perform/processes.js';
+import { closeStdin, execProcess, signalProcess, writeStdin } from '../perform/processes.js';
 import { copyFile } from '../perform/storage.js';
 import { createContainer, startContainer } from '../perform/containers.js';
 import { createSandbox, destroySandbox } from '../perform/sandbox.js';
@@ -120,6 +120,37 @@ test('a sandbox that cannot be created does not clear the record of removed cont
   assert.deepEqual(real.guest.sandboxStatus.members, members);
   await destroySandbox(real.guest);
   assert.deepEqual(real.guest.sandboxStatus.members, []);
+});
+
+test('a container that a call has signalled has no exit code for rules, though it exits with 0 (S35)', {
+  skip,
+}, async () => {
+  const codes = (): readonly unknown[] =>
+    real.guest.sandboxStatus.members.map(({ state, exitCode }) => [state, exitCode]);
+  await createSandbox(real.guest, sandbox());
+  // As a program that ends orderly when it is asked to, before its work is done.
+  const polite = ['sh', '-c', 'trap "exit 0" TERM USR1; echo ready; while :; do sleep 0.05; done'];
+  for (const signal of [15, 10]) {
+    const id = await real.run(polite);
+    await real.readUntil('ready', { containerId: id, execId: '' });
+    await signalProcess(real.guest, { containerId: id, execId: id, signal });
+    // The runtime gets it as it is.
+    assert.equal(await real.wait(id), 0);
+    assert.deepEqual(codes().at(0), ['stopped', undefined]);
+    await real.remove(id);
+    assert.deepEqual(codes(), [['removed', undefined]]);
+  }
+  // What ends by itself has one, though it is signalled afterwards, as runtimes do, or looked for with signal 0.
+  const done = await real.run(['sh', '-c', 'echo ready; read line']);
+  await real.readUntil('ready', { containerId: done, execId: '' });
+  await signalProcess(real.guest, { containerId: done, execId: done, signal: 0 });
+  await writeStdin(real.guest, { containerId: done, execId: '', data: Buffer.from('go\n') });
+  assert.equal(await real.wait(done), 0);
+  await signalProcess(real.guest, { containerId: done, execId: '', signal: 9 });
+  assert.deepEqual(codes().at(0), ['stopped', 0]);
+  await real.remove(done);
+  assert.ok(codes().some((code) => JSON.stringify(code) === '["removed",0]'));
+  await destroySandbox(real.guest);
 });
 
 test('shared memory has the size that someone chose, and not the one that engines write otherwise', {

@@ -92,7 +92,7 @@ export class Sandbox {
     const { namesOf, storages } = this.#context;
     this.#removed = remembered(this.#removed, {
       name: namesOf(container.annotations).inPod,
-      exitCode: container.first.code,
+      exitCode: container.first.ownCode,
       mounts: mountsOfKept(container.mounts, storages.keptPlaces()),
     });
     this.#removedPlaces = withPlaces(this.#removedPlaces, container);
@@ -175,7 +175,7 @@ export class Sandbox {
       (removed, { annotations, mounts = [], first }) =>
         remembered(removed, {
           name: this.#context.namesOf(annotations).inPod,
-          exitCode: first.exit,
+          exitCode: first.signalled === true ? undefined : first.exit,
           mounts: mountsOfKept(mounts, this.#context.storages.keptPlaces()),
         }),
       record.removed ?? [],

@@ -64,6 +64,8 @@ export interface SavedProcess {
   /** Exit code as in WaitProcess; absent while the process runs. */
   readonly exit?: number;
   readonly waitedFor: boolean;
+  /** Whether a call has signalled it while it ran; absent: none has, or an earlier version wrote the file. */
+  readonly signalled?: boolean;
 }
 
 /** A resource limit in JSON, which has no integers of 64 bits. */
@@ -106,12 +108,13 @@ export function savedContainer(container: Container): FinishedContainer {
 }
 
 function processRecord(execId: string, process: ContainerProcess): SavedProcess {
-  const { pid, startTime, pipes, code, waitedFor } = process;
+  const { pid, startTime, pipes, code, waitedFor, signalled } = process;
   return {
     execId,
     pid,
     startTime,
     waitedFor,
+    ...(signalled ? { signalled } : {}),
     ...(pipes === undefined ? {} : { pipes }),
     ...(code === undefined ? {} : { exit: code }),
   };

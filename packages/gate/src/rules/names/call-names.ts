@@ -52,7 +52,11 @@ const member = record('member', {
     type: { kind: 'string', among: memberStates },
     doc: 'created, running, paused, stopped or removed.',
   },
-  exit_code: { type: int, optional: true, doc: 'Of its first process, once that has ended.' },
+  exit_code: {
+    type: int,
+    optional: true,
+    doc: 'Of its first process, once that has ended; absent if a call has signalled it before.',
+  },
 });
 
 const sandbox = record('sandbox', {
