@@ -6,4 +6,4 @@ export { storage } from './wire/storage.js';
 export type { FormContext } from './forward/forms/form-context.js';
 export { ForwardedSandbox } from './forward/forms/forwarded-sandbox.js';
 export { NotAlike } from './forward/forms/not-alike.js';
-export { type MethodForm, methodForms, readRequest, type Verdict } from './forward/forms/request-forms.js';
+export { type MethodForm, methodForms, readRequest, type Forwarding } from './forward/forms/request-forms.js';

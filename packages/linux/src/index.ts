@@ -37,7 +37,14 @@ export {
   parseMountOptions,
 } from './mount/mount-options.js';
 export { type MountAttributeChange, MountTree } from './mount/mount-tree.js';
-export { mounts, mountsBelow, type MountPoint, parseMountTable, unmountTree } from './mount/mount-table.js';
+export {
+  mounts,
+  mountsBelow,
+  type MountPoint,
+  parseMountTable,
+  unescapeMountWord,
+  unmountTree,
+} from './mount/mount-table.js';
 export { detachMount, detachMountHere } from './mount/detach-mount.js';
 export { KernelFiles, readKernelFile } from './fs/kernel-files.js';
 export type { TreeVisitor } from './fs/walk-tree.js';

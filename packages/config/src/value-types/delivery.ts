@@ -1,3 +1,4 @@
+import { sha256Hex } from './sha256-hex.js';
 import type { DeliveryName } from '../delivery/delivery.js';
 import { nearest } from '../diagnostics/nearest.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
@@ -43,7 +44,7 @@ function readBinding(text: string): Reading<string> {
   if (text === 'host_data' || text === 'none' || /^sha256:[0-9a-f]{64}$/.test(text)) return read(text);
   if (/^sha256:[0-9a-fA-F]{64}$/.test(text))
     return expected(bindingText, `write it in lower case: "${text.toLowerCase()}"`);
-  if (/^[0-9a-f]{64}$/.test(text)) return expected(bindingText, `did you mean "sha256:${text}"?`);
+  if (new RegExp(`^${sha256Hex}$`).test(text)) return expected(bindingText, `did you mean "sha256:${text}"?`);
   const near = nearest(text, ['host_data', 'none']);
   return expected(bindingText, near === undefined ? undefined : `did you mean "${near}"?`);
 }
@@ -51,7 +52,7 @@ function readBinding(text: string): Reading<string> {
 /** How a delivered document is bound. */
 export const deliveryBinding: ValueType<string> = {
   name: bindingText,
-  schema: { type: 'string', pattern: '^(host_data|none|sha256:[0-9a-f]{64})$' },
+  schema: { type: 'string', pattern: `^(host_data|none|sha256:${sha256Hex})$` },
   fromToml: (value) => (value.kind === 'string' ? readBinding(value.value) : expected(bindingText)),
   fromText: readBinding,
   write: (value) => JSON.stringify(value),

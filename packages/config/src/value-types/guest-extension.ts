@@ -1,8 +1,9 @@
+import { sha256Hex } from './sha256-hex.js';
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
 
 /** `NAME=sha256:HEX`: an extension image, and the root hash of its dm-verity device. */
-const extensionPattern = '^[A-Za-z0-9_-]{1,64}=sha256:[0-9a-f]{64}$';
+const extensionPattern = `^[A-Za-z0-9_-]{1,64}=sha256:${sha256Hex}$`;
 
 /** A guest extension image of Kata, with the only content that it may have. */
 export const guestExtension: ValueType<string> = text({

@@ -5,13 +5,14 @@ import { listOf } from './list-of.js';
 import { oneOf } from './one-of.js';
 import { pemSource } from './pem-source.js';
 import { tableOf } from './table-of.js';
+import { sha256Hex } from './sha256-hex.js';
 import { text } from './text.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 const example =
   '{ scope = "registry.example/**", keys = ["/etc/kata-agent/cosign.pub"], formats = ["bundle"] }';
 const what = `a list of tables, [${example}]`;
-const digestPattern = '^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$';
+const digestPattern = `^(?:sha256:${sha256Hex}|sha512:[0-9a-f]{128})$`;
 const digest: ValueType<string> = text({
   name: 'digest of an image',
   pattern: digestPattern,

@@ -1,3 +1,4 @@
+import { sha256Hex } from './sha256-hex.js';
 import { printable } from './value-schema.js';
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
@@ -20,7 +21,7 @@ export const variableName: ValueType<string> = text({
   accept: (value) => /^[^=\p{Cc}]+$/u.test(value),
 });
 
-const sha256Pattern = '^[0-9a-f]{64}$';
+const sha256Pattern = `^${sha256Hex}$`;
 
 /** A SHA-256 digest. */
 export const sha256Text: ValueType<string> = text({

@@ -36,11 +36,11 @@ import {
   bindPlace,
   makeDirectories,
   mountDirectory,
-  parentOf,
   removeIfEmptyPlace,
   removeMade,
   unmountPlaceNow,
 } from '../storage/place-calls.js';
+import { parentPath } from '../storage/parent-path.js';
 import { removeAt, renameAt } from '../storage/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
 import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
@@ -129,7 +129,7 @@ export const mediaTasks: MediaTasks = {
   openFilePlace: {
     run: ({ place }, tools) =>
       onBase(tools, (base) => {
-        const made = makeDirectories({ base, place: parentOf(place) });
+        const made = makeDirectories({ base, place: parentPath(place) });
         return { fd: base.file(place, Open.WriteOnly | Open.Create, 0o600).take(), made };
       }),
     discard: discardOpened,

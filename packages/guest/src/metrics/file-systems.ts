@@ -1,6 +1,6 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { hasCode, unescapeMountWord } from '@kata-agent/linux';
 
 /** Types of the file systems that are reported: those that can run full. */
 const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
@@ -28,7 +28,7 @@ export function fileSystems(proc: string): readonly FileSystem[] {
       const [type = '', source = '', options = ''] = right.split(' ');
       if (!realTypes.has(type) || options.split(',').includes('ro') || seen.has(number)) return [];
       seen.add(number);
-      const path = unescape(mount);
+      const path = unescapeMountWord(mount);
       try {
         const { bsize, blocks, bfree, files, ffree } = statfsSync(path);
         return [{ mount: path, device: basename(source) || number, bsize, blocks, bfree, files, ffree }];
@@ -38,9 +38,4 @@ export function fileSystems(proc: string): readonly FileSystem[] {
         throw error;
       }
     });
-}
-
-/** Decodes octal escapes such as `\040`: the kernel escapes space, tab, line feed and backslash in paths. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

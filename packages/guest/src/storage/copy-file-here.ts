@@ -5,6 +5,7 @@ import { type Directory, mounts, Open, type Syscalls } from '@kata-agent/linux';
 import { openShared, sharedPath } from '../source/shared-directory.js';
 import { type AdmittedCopy, admitPiece, admitReplacement } from './copy-admission.js';
 import { asideName, momentMs } from './aside-name.js';
+import { parentPath } from './parent-path.js';
 
 /** What a copy needs. */
 interface CopyContext {
@@ -76,7 +77,7 @@ async function clearName(base: Directory, path: string, shared: string, left: st
 async function copyBelow(base: Directory, copy: AdmittedCopy, steps: CopySteps): Promise<void> {
   const { path, kind, dirMode, uid, gid } = copy;
   // Go keeps its own type bits above the permissions; some runtimes send them.
-  const parent = parentOf(path);
+  const parent = parentPath(path);
   if (parent !== '') base.makeDirectory(parent, { mode: dirMode & 0o777, owner: { uid, gid } }).close();
   switch (kind) {
     case 'directory':
@@ -140,10 +141,6 @@ function writeAll(fd: number, data: Uint8Array, offset: number): void {
   for (let done = 0; done < data.length; ) {
     done += writeSync(fd, data, done, data.length - done, offset + done);
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }
 
 /** A hidden name next to the file, of a length that fits whatever the file's own name is. */

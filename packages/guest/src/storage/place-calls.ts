@@ -9,6 +9,7 @@ import {
   Open,
   type Syscalls,
 } from '@kata-agent/linux';
+import { parentPath } from './parent-path.js';
 
 /** What was created for a mount point, oldest first. */
 export interface Made {
@@ -142,7 +143,7 @@ export function bindPlace(
 }
 
 function makeFile({ base, place }: Place): readonly Made[] {
-  const made = makeDirectories({ base, place: parentOf(place) });
+  const made = makeDirectories({ base, place: parentPath(place) });
   if (base.stat(place) !== undefined) return made;
   try {
     base.file(place, Open.ReadWrite | Open.Create | Open.Exclusive, 0o644).close();
@@ -155,7 +156,7 @@ function makeFile({ base, place }: Place): readonly Made[] {
 
 /** Unmounts a place, by descriptor: a directory of the path may have been replaced by a link. Does nothing without a mount. */
 export function unmountPlaceNow({ base, place, syscalls }: Place): void {
-  const parent = parentOf(place);
+  const parent = parentPath(place);
   const name = place.slice(place.lastIndexOf('/') + 1);
   const directory = parent === '' ? undefined : base.directory(parent);
   try {
@@ -165,11 +166,6 @@ export function unmountPlaceNow({ base, place, syscalls }: Place): void {
   } finally {
     directory?.close();
   }
-}
-
-/** Returns the path of the directory above; empty: the base. */
-export function parentOf(place: string): string {
-  return place.slice(0, Math.max(place.lastIndexOf('/'), 0));
 }
 
 /** Removes an empty directory, or the empty file that is the mount point of a file. */

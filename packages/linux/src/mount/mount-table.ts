@@ -60,18 +60,18 @@ function parseLine(line: string, number: number): MountPoint {
     id: Number(id),
     parent: Number(parent),
     device,
-    root: unescape(root),
-    target: unescape(target),
+    root: unescapeMountWord(root),
+    target: unescapeMountWord(target),
     options: options.split(','),
     propagation: words.slice(6, hyphen),
-    type: unescape(type),
-    source: unescape(source),
-    superOptions: superOptions.split(',').map(unescape),
+    type: unescapeMountWord(type),
+    source: unescapeMountWord(source),
+    superOptions: superOptions.split(',').map(unescapeMountWord),
   };
 }
 
-/** The kernel escapes space, tab, newline, backslash and `#` as a backslash and three octal digits. */
-function unescape(word: string): string {
+/** Decodes a word of mountinfo: the kernel escapes space, tab, newline, backslash and `#` as a backslash and three octal digits. */
+export function unescapeMountWord(word: string): string {
   if (!word.includes('\\')) return word;
   const bytes = Buffer.from(word).toString('latin1');
   const plain = bytes.replace(/\\([0-7]{3})/g, (_, digits: string) =>

@@ -9,7 +9,7 @@ import {
 import { usualDevices } from '@kata-agent/gate';
 import type { FormContext } from './form-context.js';
 import { malformed, quoted, refused } from './not-alike.js';
-import { checkDiskAddress } from './storage-forms.js';
+import { checkDiskAddress } from './disk-storages.js';
 import { checkCleanPath, checkDistinct, checkRange, isPciPath } from './values.js';
 
 /** Types of attached disks. Kata's agent replaces the number of their node (block_device_handler.rs:52-112). */

@@ -24,9 +24,9 @@ import { ForwardedSandbox } from './forwarded-sandbox.js';
 import type { FormContext } from './form-context.js';
 import { readLinux } from './linux-form.js';
 import { NotAlike } from './not-alike.js';
-import { methodForms, readRequest, type Verdict } from './request-forms.js';
+import { methodForms, readRequest, type Forwarding } from './request-forms.js';
 
-const words: Readonly<Record<Verdict, string>> = {
+const words: Readonly<Record<Forwarding, string>> = {
   alike: 'read alike',
   built: 'built anew',
   limited: 'refused fields',
@@ -43,12 +43,12 @@ function context(): FormContext {
   };
 }
 
-test('docs/forward-mode.md has the verdict of each method, those of @pod first', () => {
+test('docs/forward-mode.md says how each method is forwarded, those of @pod first', () => {
   const pod = groups.get('@pod')?.methods ?? [];
   const order = [...pod, ...methodNames.filter((name) => !pod.includes(name))];
   const rows = order.map((name) => {
-    const { verdict, kata, note } = methodForms[name];
-    return `| ${name} | ${words[verdict]} | ${note} | ${kata} |`;
+    const { forwarding, kata, note } = methodForms[name];
+    return `| ${name} | ${words[forwarding]} | ${note} | ${kata} |`;
   });
   const table = ['| method | | what is forwarded | Kata |', '|---|---|---|---|', ...rows].join('\n');
   const page = readFileSync(new URL('../../../../../docs/forward-mode.md', import.meta.url), 'utf8');
@@ -58,7 +58,8 @@ test('docs/forward-mode.md has the verdict of each method, those of @pod first',
 test('a field that no form reads is refused by its name, in each message of each request', () => {
   let fields = 0;
   for (const method of AgentService.methods) {
-    if (['here', 'unserved'].includes(methodForms[method.name as keyof typeof methodForms].verdict)) continue;
+    if (['here', 'unserved'].includes(methodForms[method.name as keyof typeof methodForms].forwarding))
+      continue;
     for (const { path, message } of withOneField(method.input)) {
       fields += 1;
       try {

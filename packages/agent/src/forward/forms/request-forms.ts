@@ -13,7 +13,7 @@ import { readResources } from './linux-form.js';
 import { readAddNeighbors, readUpdateInterface, readUpdateRoutes } from './network-forms.js';
 import { malformed, NotAlike, quoted, refused } from './not-alike.js';
 import { readCopyFile, readCreateSandbox, readUpdateEphemeralMounts } from './sandbox-forms.js';
-import { checkDiskAddress } from './storage-forms.js';
+import { checkDiskAddress } from './disk-storages.js';
 import { checkCleanPath, checkCount, checkRange } from './values.js';
 
 const methods = AgentService.method;
@@ -25,10 +25,10 @@ const methods = AgentService.method;
  * - `unserved`: no request is forwarded.
  * - `here`: this agent answers it.
  */
-export type Verdict = 'alike' | 'built' | 'limited' | 'unserved' | 'here';
+export type Forwarding = 'alike' | 'built' | 'limited' | 'unserved' | 'here';
 
 export interface MethodForm {
-  readonly verdict: Verdict;
+  readonly forwarding: Forwarding;
   /** Where Kata's agent carries it out, at 7c6ba40c54. */
   readonly kata: string;
   /** What is forwarded, and why no more: a sentence without a period, for docs/forward-mode.md. */
@@ -70,7 +70,7 @@ function claiming<K extends MethodKey>(
 
 /** Methods whose request is empty, or has an id that is looked up as it is, or bytes. */
 function alike(key: MethodKey, kata: string, note: string, ...fields: readonly string[]): MethodForm {
-  return form(key, { verdict: 'alike', kata, note }, (request) => {
+  return form(key, { forwarding: 'alike', kata, note }, (request) => {
     const known = new Set(fields);
     const values = Object.entries(request as Readonly<Record<string, unknown>>).filter(([name]) =>
       known.has(name),
@@ -86,7 +86,7 @@ const empty = 'the request has no fields';
 /** Requests that no form builds. */
 function unserved(kata: string, note: string, help: string): MethodForm {
   return {
-    verdict: 'unserved',
+    forwarding: 'unserved',
     kata,
     note,
     read: () => {
@@ -106,7 +106,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   CreateSandbox: claiming(
     'createSandbox',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/rpc.rs:1528',
       note: 'once; storages in the forms of the runtimes; no guest hooks and no kernel modules',
     },
@@ -125,7 +125,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   SetGuestDateTime: form(
     'setGuestDateTime',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:2285',
       note: 'seconds from 0, microseconds below a million',
     },
@@ -136,7 +136,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
     },
   ),
   SetPolicy: {
-    verdict: 'here',
+    forwarding: 'here',
     kata: 'src/agent/src/rpc.rs:1862',
     note: 'narrows this agent; the policy of the inner one is that of its image',
     read: (message) => ({ message, claims: nothing }),
@@ -144,7 +144,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   CreateContainer: claiming(
     'createContainer',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/rpc.rs:247',
       note: 'root, storages, mounts, devices and process in the forms of the runtimes; no hooks, shared_mounts or string_user',
     },
@@ -161,7 +161,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   UpdateContainer: form(
     'updateContainer',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/rpc.rs:1009',
       note: 'limits in the ranges of its types; device rules that both read alike; no network class, no weights of single disks',
     },
@@ -177,7 +177,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ExecProcess: claiming(
     'execProcess',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/rpc.rs:488',
       note: 'an id of its own, and a process as in CreateContainer; no string_user',
     },
@@ -186,7 +186,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   SignalProcess: form(
     'signalProcess',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:523',
       note: `${aProcess}; signals 0 to 64, since the number becomes an i32`,
     },
@@ -209,7 +209,11 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   CloseStdin: alike('closeStdin', 'src/agent/src/rpc.rs:1157', aProcess, 'containerId', 'execId'),
   TtyWinResize: form(
     'ttyWinResize',
-    { verdict: 'limited', kata: 'src/agent/src/rpc.rs:1197', note: `${aProcess}; rows and columns of a u16` },
+    {
+      forwarding: 'limited',
+      kata: 'src/agent/src/rpc.rs:1197',
+      note: `${aProcess}; rows and columns of a u16`,
+    },
     ({ containerId, execId, row, column }) => {
       checkRange('row', row, 0, 65_535);
       checkRange('column', column, 0, 65_535);
@@ -219,7 +223,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   UpdateInterface: form(
     'updateInterface',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/netlink.rs:110',
       note: 'a hardware address, the MTU of an interface, addresses with their own family and a prefix; nothing of loopback',
     },
@@ -228,7 +232,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   UpdateRoutes: form(
     'updateRoutes',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/netlink.rs:509',
       note: 'addresses of the family of the route, a scope of a u8; nothing of loopback',
     },
@@ -239,7 +243,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   AddARPNeighbors: form(
     'addARPNeighbors',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/netlink.rs:700',
       note: 'addresses with their own family, state and flags of a u8; nothing of loopback',
     },
@@ -261,7 +265,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ),
   MemHotplugByProbe: form(
     'memHotplugByProbe',
-    { verdict: 'limited', kata: 'src/agent/src/rpc.rs:2278', note: 'at most 256 addresses' },
+    { forwarding: 'limited', kata: 'src/agent/src/rpc.rs:2278', note: 'at most 256 addresses' },
     ({ memHotplugProbeAddr }) => {
       checkCount('memHotplugProbeAddr', memHotplugProbeAddr);
       return create(methods.memHotplugByProbe.input, { memHotplugProbeAddr: [...memHotplugProbeAddr] });
@@ -269,7 +273,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ),
   AddSwap: form(
     'addSwap',
-    { verdict: 'limited', kata: 'src/agent/src/rpc.rs:2474', note: 'slots of a PCI path, 0 to 31' },
+    { forwarding: 'limited', kata: 'src/agent/src/rpc.rs:2474', note: 'slots of a PCI path, 0 to 31' },
     ({ PCIPath }) => {
       if (PCIPath.length === 0 || PCIPath.length > 16) throw malformed('PCIPath', 'it has 1 to 16 slots');
       for (const slot of PCIPath) checkRange('PCIPath', slot, 0, 31);
@@ -279,7 +283,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   AddSwapPath: form(
     'addSwapPath',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:2496',
       note: '`/dev/vdX`, where the configuration trusts the host: another path is a file of the guest',
     },
@@ -290,7 +294,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ),
   MemAgentMemcgSet: form(
     'memAgentMemcgSet',
-    { verdict: 'limited', kata: 'src/agent/src/rpc.rs:909', note: 'percentages and swappiness of a u8' },
+    { forwarding: 'limited', kata: 'src/agent/src/rpc.rs:909', note: 'percentages and swappiness of a u8' },
     (request) => {
       const { swappinessMax, periodPsiPercentLimit, evictionPsiPercentLimit } = request;
       checkBytes({ swappinessMax, periodPsiPercentLimit, evictionPsiPercentLimit });
@@ -310,7 +314,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ),
   MemAgentCompactSet: form(
     'memAgentCompactSet',
-    { verdict: 'limited', kata: 'src/agent/src/rpc.rs:926', note: 'percentages and the order of a u8' },
+    { forwarding: 'limited', kata: 'src/agent/src/rpc.rs:926', note: 'percentages and the order of a u8' },
     (request) => {
       const { periodPsiPercentLimit, compactPsiPercentLimit, compactOrder } = request;
       checkBytes({ periodPsiPercentLimit, compactPsiPercentLimit, compactOrder });
@@ -332,7 +336,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   CopyFile: claiming(
     'copyFile',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/rpc.rs:2321',
       note: 'files, directories and links of volumes; a link leads to a name in its own directory of a volume',
     },
@@ -341,7 +345,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   UpdateEphemeralMounts: form(
     'updateEphemeralMounts',
     {
-      verdict: 'built',
+      forwarding: 'built',
       kata: 'src/agent/src/storage/ephemeral_handler.rs:182',
       note: 'a new size for a volume in memory that was mounted before',
     },
@@ -351,7 +355,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   GetVolumeStats: form(
     'getVolumeStats',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:1786',
       note: 'the mount point of a storage: the path is opened in the guest',
     },
@@ -363,7 +367,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   ResizeVolume: form(
     'resizeVolume',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:1821',
       note: 'the mount point of a storage; the inner agent answers UNIMPLEMENTED',
     },
@@ -376,7 +380,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   GetDiagnosticData: form(
     'getDiagnosticData',
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:715',
       note: 'the termination message, whose file CreateContainer has checked',
     },
@@ -392,7 +396,7 @@ function readStream(key: 'readStdout' | 'readStderr'): MethodForm {
   return form(
     key,
     {
-      verdict: 'limited',
+      forwarding: 'limited',
       kata: 'src/agent/src/rpc.rs:814',
       note: `${aProcess}; at most 4 MiB, which are allocated at once`,
     },

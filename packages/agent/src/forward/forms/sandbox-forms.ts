@@ -13,7 +13,8 @@ import type { FormContext } from './form-context.js';
 import type { SharedUse } from './forwarded-sandbox.js';
 import { malformed, NotAlike, quoted, refused } from './not-alike.js';
 import { belowShared } from './places.js';
-import { readRemount, readStorages } from './storage-forms.js';
+import { readRemount } from './memory-storages.js';
+import { readStorages } from './storage-forms.js';
 import {
   checkCleanPath,
   checkContainerId,
