@@ -2,12 +2,18 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Authority } from '../harness/authority.js';
 import { NatsServer } from '../harness/nats-server.js';
-import { type RealmHome, RealmProcess, until } from '../harness/realm-process.js';
-import { echoGuest, listed, type ReplicasSetup, setUpReplicas } from '../harness/realm-replicas.js';
+import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
+import {
+  echoGuest,
+  listed,
+  replicasAuthorization,
+  type ReplicasSetup,
+  setUpReplicas,
+} from '../harness/realm-replicas.js';
 
 async function useEachOther(setup: ReplicasSetup): Promise<void> {
   const { homes, alice } = setup;
@@ -47,21 +53,32 @@ describe('a bus with TLS', () => {
     assert.equal(await setup.replicas[0]?.metric('kata_realm_bus_connected'), 1);
   });
 
-  it('is of the CA and the name, and accepts no other client', { timeout: 60_000 }, async (t) => {
-    const { nats, home } = await setUpReplicas(t, 0, { nats: { by: 'certificate' } });
+  describe('is of the CA and the name, and accepts no other client', () => {
+    let nats: NatsServer;
+    let home: RealmHome;
+    before(async () => {
+      nats = await NatsServer.start({ by: 'certificate' });
+      home = new RealmHome(replicasAuthorization);
+      const stranger = new Authority('other CA');
+      const client = stranger.client({ commonNames: ['realm-replica'] });
+      const unknown = nats.ca.client({ commonNames: ['nobody'] });
+      for (const [name, text] of Object.entries({
+        'other.pem': stranger.pem,
+        'stranger.pem': client.cert,
+        'stranger.key': client.key,
+        'unknown.pem': unknown.cert,
+        'unknown.key': unknown.key,
+      }))
+        writeFileSync(nats.at(name), text);
+    });
+    after(async () => {
+      await nats.remove();
+      home.remove();
+    });
+
+    type Changes = Readonly<Record<string, string | undefined>>;
     const at = (name: string): string => nats.at(name);
-    const other = new Authority('other CA');
-    const stranger = other.client({ commonNames: ['realm-replica'] });
-    const unknown = nats.ca.client({ commonNames: ['nobody'] });
-    for (const [name, text] of Object.entries({
-      'other.pem': other.pem,
-      'stranger.pem': stranger.cert,
-      'stranger.key': stranger.key,
-      'unknown.pem': unknown.cert,
-      'unknown.key': unknown.key,
-    }))
-      writeFileSync(at(name), text);
-    const options = (change: Readonly<Record<string, string | undefined>>): readonly string[] =>
+    const options = (change: Changes): readonly string[] =>
       Object.entries({
         bus: `tls://localhost:${nats.port}`,
         'bus-ca': at('ca.pem'),
@@ -69,19 +86,39 @@ describe('a bus with TLS', () => {
         'bus-key': at('client.key'),
         ...change,
       }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-    for (const [change, said] of [
-      [{ 'bus-ca': at('other.pem') }, /self-signed certificate|unable to verify|issuer/i],
+    const cases: readonly (readonly [what: string, change: () => Changes, said: RegExp])[] = [
+      [
+        'another CA',
+        () => ({ 'bus-ca': at('other.pem') }),
+        /self-signed certificate|unable to verify|issuer/i,
+      ],
       // The certificate is of localhost.
-      [{ bus: `tls://127.0.0.1:${nats.port}` }, /IP: 127\.0\.0\.1 is not in the cert/],
-      [{ 'bus-cert': at('stranger.pem'), 'bus-key': at('stranger.key') }, /--bus /],
-      [{ 'bus-cert': at('unknown.pem'), 'bus-key': at('unknown.key') }, /Authorization Violation/i],
-      [{ 'bus-cert': undefined, 'bus-key': undefined }, /--bus /],
-      [{ 'bus-key': at('unknown.key') }, /key values mismatch/i],
-      [{ 'bus-key': undefined }, /--bus-cert and --bus-key belong together/],
-      [{ bus: `nats://127.0.0.1:${nats.port}` }, /--bus-ca is for tls/],
-      [{ bus: `nats://localhost:${nats.port}` }, /is not a loopback address/],
-    ] as const)
-      assert.match(await refused(home.replica('refused'), options(change)), said);
+      [
+        'another name',
+        () => ({ bus: `tls://127.0.0.1:${nats.port}` }),
+        /IP: 127\.0\.0\.1 is not in the cert/,
+      ],
+      [
+        'a client of another CA',
+        () => ({ 'bus-cert': at('stranger.pem'), 'bus-key': at('stranger.key') }),
+        /--bus /,
+      ],
+      [
+        'an unknown client',
+        () => ({ 'bus-cert': at('unknown.pem'), 'bus-key': at('unknown.key') }),
+        /Authorization Violation/i,
+      ],
+      ['no client certificate', () => ({ 'bus-cert': undefined, 'bus-key': undefined }), /--bus /],
+      ['another key', () => ({ 'bus-key': at('unknown.key') }), /key values mismatch/i],
+      ['no key', () => ({ 'bus-key': undefined }), /--bus-cert and --bus-key belong together/],
+      ['no TLS', () => ({ bus: `nats://127.0.0.1:${nats.port}` }), /--bus-ca is for tls/],
+      ['no loopback address', () => ({ bus: `nats://localhost:${nats.port}` }), /is not a loopback address/],
+    ];
+    // Each starts a realm, which takes seconds on a busy machine.
+    for (const [what, change, said] of cases)
+      it(`with ${what} a replica does not start`, { timeout: 60_000 }, async () => {
+        assert.match(await refused(home.replica('refused'), options(change())), said);
+      });
   });
 
   it('is never one that offers no TLS', { timeout: 60_000 }, async (t) => {

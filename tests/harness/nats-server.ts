@@ -46,6 +46,8 @@ export class NatsServer {
     const text = readFileSync(join(repository, 'examples', use, 'nats-server.conf'), 'utf8')
       .replace('127.0.0.1:4222', `127.0.0.1:${server.port}`)
       .replace('/var/lib/nats', join(server.directory, 'store'))
+      // By default a client must say who it is within 2 s, which a busy machine does not always let it.
+      .replace('jetstream {', 'authorization { timeout: 30 }\njetstream {')
       .replace(/"UA+"/, `"${user.getPublicKey()}"`)
       // Somebody with an account of their own, and in the account of the example somebody without permissions, and a reader.
       .replace(
@@ -82,7 +84,7 @@ export class NatsServer {
     const paths = `cert_file: "${this.at('cert.pem')}", key_file: "${this.at('key.pem')}", ca_file: "${this.at('ca.pem')}"`;
     return text
       .replace(/\{ nkey: "\w+", permissions: (\$\w+) \}/, `{ user: "CN=${clientName}", permissions: $1 }`)
-      .replace('jetstream {', `tls { ${paths}, verify_and_map: true, timeout: 5 }\njetstream {`);
+      .replace('jetstream {', `tls { ${paths}, verify_and_map: true, timeout: 30 }\njetstream {`);
   }
 
   /** Accounts are those of signed tokens, not of the file. */

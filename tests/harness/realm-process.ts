@@ -130,7 +130,11 @@ export class RealmProcess {
       env: { PATH: process.env['PATH'] ?? '' },
     });
     const realm = new RealmProcess(home, endWithTests(child));
-    const listening = await realm.logged('listening');
+    const listening = await realm.logged('listening').catch(async (error: unknown) => {
+      // One that neither listens nor ends would keep the test's file alive.
+      await realm.stop('SIGKILL');
+      throw error;
+    });
     const port = (name: string): number => Number(listening[name]);
     home.ports = { guests: port('guests'), operators: port('operators'), metrics: port('metrics') };
     return realm;
@@ -143,6 +147,8 @@ export class RealmProcess {
       const found = this.log.filter(({ msg }) => msg === message)[count - 1];
       if (found !== undefined) return found;
       const ended = this.process.exitCode !== null || this.process.signalCode !== null;
+      // What it has said last is read when its output is closed, which can be after its end.
+      if (ended) await this.exited;
       if (ended || Date.now() > end) throw new Error(`no message '${message}':\n${this.text()}`);
       await delay(5);
     }
