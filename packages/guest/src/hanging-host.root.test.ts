@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
+import { lentPath } from './media/lent-path.js';
 import { MediaThreads } from './media/media-threads.js';
 import { copyFile, volumeStats } from './perform/storage.js';
 import { HostShare, noShare } from './testing/host-share.js';
@@ -224,6 +227,32 @@ test('no newer copy of a file is made while an older one may still write to it',
     kind: 'invalid',
     message: /EISDIR/,
   });
+});
+
+test('an overlay has the directories that were lent, whatever has their numbers when it is mounted', {
+  skip,
+}, async () => {
+  const path = (name: string): string => join(directory, name);
+  for (const name of ['lower', 'other', 'upper', 'work', 'overlay']) mkdirSync(path(name));
+  writeFileSync(join(path('lower'), 'of-lower'), '');
+  writeFileSync(join(path('other'), 'of-other'), '');
+  const options = [`lowerdir=${lentPath(0)}:${path('other')}`];
+  const lent = openSync(path('lower'), 'r');
+  const mounted = media.run(
+    'mount',
+    { source: 'overlay', target: path('overlay'), type: 'overlay', options },
+    [lent],
+  );
+  closeSync(lent);
+  const reused = openSync(path('work'), 'r');
+  assert.equal(reused, lent);
+  try {
+    await mounted;
+    assert.deepEqual(readdirSync(path('overlay')), ['of-lower', 'of-other']);
+  } finally {
+    closeSync(reused);
+    await media.run('unmount', { target: path('overlay') });
+  }
 });
 
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {

@@ -7,6 +7,7 @@ import type { OciRoot } from '../request/oci-spec.js';
 import type { ContainerSources } from '../source/container-sources.js';
 import type { OpenSource } from '../source/open-source.js';
 import { stageAt } from '../source/staged-mounts.js';
+import { lentPath } from '../media/lent-path.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { UndoStack } from './undo-stack.js';
@@ -72,14 +73,9 @@ async function mountCopyOnWrite(
   chownSync(upper, uid, gid);
   chmodSync(upper, mode & 0o7777);
   // The /proc path of the descriptor contains none of overlayfs' separators.
-  const lower = `/proc/self/fd/${source.descriptor.fd}`;
-  const layers = [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
-  await media.run('mount', {
-    source: 'overlay',
-    target: rootfs,
-    type: 'overlay',
-    options: ['nodev', ...layers],
-  });
+  const layers = [`lowerdir=${lentPath(0)}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
+  const overlay = { source: 'overlay', target: rootfs, type: 'overlay', options: ['nodev', ...layers] };
+  await media.run('mount', overlay, [source.descriptor.fd]);
   made.push(`mount at ${rootfs}`, () => media.run('unmount', { target: rootfs }));
 }
 

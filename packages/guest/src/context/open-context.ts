@@ -132,7 +132,7 @@ export function openContext(options: GuestOptions): GuestContext {
       tools: new SystemTools(),
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
-      podSources: new PodSources(join(paths.state, 'pod'), syscalls),
+      podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
       places: new HeldPlaces(),
       storages: new StorageTable(
         {

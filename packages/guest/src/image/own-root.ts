@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ImageProgram } from '@kata-agent/catalogue';
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { mount, MountAttribute } from '@kata-agent/linux';
 import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
@@ -8,11 +9,12 @@ import type { UndoStack } from '../container/undo-stack.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
+import type { OciSpec } from '../request/oci-spec.js';
 import type { AttachedDevice, CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
 import type { PulledImage } from './image-puller.js';
 import { readPauseBundle } from './pause-bundle.js';
-import { readProgram } from './program/read-program.js';
+import type { RequestedProgram } from './program/read-program.js';
 import { refuseScratch, takeScratch } from './store/scratch-disk.js';
 import { storeImage } from './store/stored-image.js';
 
@@ -59,14 +61,7 @@ export async function mountOwnRoot(
     if (isPause) copyPause(directory, context);
     const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
     store?.warnIfUnused(id);
-    authorizeRoot(image, () =>
-      readProgram(
-        join(directory, 'rootfs'),
-        { ...spec, sharedMounts },
-        image?.config?.user,
-        context.syscalls,
-      ),
-    );
+    authorizeRoot(image, await programOf(directory, { ...requestedOf(spec), sharedMounts }, image, context));
     if (pack !== undefined && disk !== undefined)
       await context.commands.run({ container: id, command: 'pull', call: signal }, async (ending) => {
         const packed = await pack({ reference: storage.source, directory, signal: ending });
@@ -76,6 +71,26 @@ export async function mountOwnRoot(
   }).finally(() => disk?.close());
   await context.media.run('checkKernelPlaces', { rootfs, path: storage.source });
   return rootfs;
+}
+
+function requestedOf({ process, mounts, linux }: OciSpec): RequestedProgram {
+  return { process, mounts, linux };
+}
+
+/** Reads the program in advance: the root may be on a disk of the host. Only a rule that asks for it meets a failure. */
+async function programOf(
+  directory: string,
+  requested: RequestedProgram,
+  image: PulledImage | undefined,
+  { media }: Pick<OwnRootContext, 'media'>,
+): Promise<() => ImageProgram | undefined> {
+  const args = { root: join(directory, 'rootfs'), requested, user: image?.config?.user };
+  return media.run('readProgram', args).then(
+    (program) => () => program,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
 }
 
 type Requested = Pick<CreateContainer, 'id' | 'spec' | 'sharedMounts' | 'authorizeRoot'> & {

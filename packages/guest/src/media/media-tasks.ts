@@ -1,12 +1,16 @@
+import type { ImageProgram } from '@kata-agent/catalogue';
 import type { MountCall, MountRequest, Task } from '@kata-agent/linux';
 import type { LinkRefusal } from '../container/refuse-links.js';
 import type { VolumeEntry } from '../confidential/sealed-files.js';
+import type { RequestedProgram } from '../image/program/read-program.js';
+import type { DeviceNumber } from '../device/device-number.js';
 import type { FileSystem } from '../metrics/file-systems.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { GrowingFileSystem } from '../resource/grow-file-system.js';
 import type { VolumeUsage } from '../resource/volume-stats.js';
 import type { AttachedMount, MountBelow } from '../source/attach-below.js';
 import type { OpenSource } from '../source/open-source.js';
+import type { PodSourceCopy } from '../source/pod-source-copy.js';
 import type { Content } from '../source/read-content.js';
 import type { RequestedSource, SourceRules } from '../source/source-place.js';
 import type { AdmittedCopy } from '../storage/copy-admission.js';
@@ -52,8 +56,8 @@ interface VerityMapping {
   /** Path of the device mapper's control node. */
   readonly control: string;
   readonly name: string;
-  /** Path of the disk. */
-  readonly path: string;
+  /** The disk, or its path. */
+  readonly disk: DeviceNumber | string;
   readonly verity: Verity;
 }
 
@@ -86,6 +90,10 @@ export interface MediaTasks {
   /** Of what is lent. */
   readonly attributesOf: Task<object, FileState>;
   readonly checkKernelPlaces: Task<InRoot, void>;
+  readonly readProgram: Task<
+    { readonly root: string; readonly requested: RequestedProgram; readonly user: string | undefined },
+    ImageProgram | undefined
+  >;
   readonly hasRegularFile: Task<InRoot, boolean>;
   readonly checkAccountFiles: Task<{ readonly rootfs: string; readonly mounts: readonly OciMount[] }, void>;
   readonly resolveDestinations: Task<
@@ -93,10 +101,12 @@ export interface MediaTasks {
     readonly OciMount[]
   >;
   readonly refuseLinks: Task<LinkRefusal, void>;
+  /** Lent: the source. */
+  readonly copyPodSource: Task<PodSourceCopy, void>;
   readonly attachBelow: Task<MountBelow, AttachedMount>;
   /** Lent: the mount, the outer mount. */
   readonly detachBelow: Task<{ readonly made: readonly string[] }, void>;
-  /** Mounts at a directory. Lent: Kata's directory. */
+  /** Mounts at a directory. Lent: Kata's directory, then what the options name by `lentPath`. */
   readonly mountDirectory: Task<
     { readonly place: string; readonly calls: readonly MountCall[] },
     MountedPlace
@@ -121,7 +131,7 @@ export interface MediaTasks {
   /** Removes a tree; ETIMEDOUT if that takes longer. */
   readonly removeAt: Task<RemovalPlace, void>;
   readonly renameAt: Task<{ readonly top: string; readonly place: string; readonly name: string }, void>;
-  /** Mounts at a directory of the agent. */
+  /** Mounts at a directory of the agent. Lent: what the options name by `lentPath`. */
   readonly mount: Task<MountRequest, { readonly target: string }>;
   /** Unmounts a path with the mounts below it; does nothing if it is no mount point. */
   readonly unmount: Task<{ readonly target: string }, void>;

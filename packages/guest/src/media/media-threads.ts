@@ -72,6 +72,7 @@ const placed: ReadonlySet<string> = new Set<keyof MediaTasks>([
   'openPlace',
   'openFilePlace',
   'makeDirectories',
+  'copyPodSource',
 ]);
 
 /**

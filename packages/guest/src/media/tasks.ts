@@ -18,6 +18,7 @@ import { checkAccountFiles } from '../container/account-files.js';
 import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
+import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
 import { growFileSystem } from '../resource/grow-file-system.js';
 import { atMountedVolume, atVolume } from '../resource/volume-place.js';
@@ -25,6 +26,7 @@ import { volumeStats } from '../resource/volume-stats.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { openSource } from '../source/open-source.js';
+import { copyPodSource } from '../source/pod-source-copy.js';
 import { readContent } from '../source/read-content.js';
 import { copyFileHere } from '../storage/copy-file-here.js';
 import { Mirror, stateOf } from '../storage/drivers/mirror.js';
@@ -43,6 +45,7 @@ import {
 import { parentPath } from '../storage/parent-path.js';
 import { removeAt, renameAt } from '../storage/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
+import { withLentPaths } from './lent-path.js';
 import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
 
 /**
@@ -66,6 +69,9 @@ export const mediaTasks: MediaTasks = {
   },
   attributesOf: { run: (_, tools) => stateOf(fstatSync(lentAt(tools, 0).fd)) },
   checkKernelPlaces: { run: ({ rootfs, path }, { syscalls }) => checkKernelPlaces(rootfs, path, syscalls) },
+  readProgram: {
+    run: ({ root, requested, user }, { syscalls }) => readProgram(root, requested, user, syscalls),
+  },
   hasRegularFile: { run: ({ rootfs, path }, { syscalls }) => hasRegularFile(rootfs, path, syscalls) },
   checkAccountFiles: {
     run: ({ rootfs, mounts }, { syscalls }) => checkAccountFiles(rootfs, mounts, syscalls),
@@ -74,6 +80,7 @@ export const mediaTasks: MediaTasks = {
     run: ({ mounts, root }, { syscalls }) => resolveDestinations(mounts, root, syscalls),
   },
   refuseLinks: { run: (refusal, { syscalls }) => refuseLinks(refusal, syscalls) },
+  copyPodSource: { run: (copy, tools) => copyPodSource(copy, lentAt(tools, 0), tools.syscalls) },
   attachBelow: {
     run: (below, { syscalls }) => attachBelow(below, syscalls),
     discard({ tree, place, made }, syscalls) {
@@ -94,7 +101,10 @@ export const mediaTasks: MediaTasks = {
       onBase(tools, (base) => ({
         kata: basePath(tools),
         place,
-        made: mountDirectory({ base, place, syscalls: tools.syscalls }, calls),
+        made: mountDirectory(
+          { base, place, syscalls: tools.syscalls },
+          calls.map((call) => ({ ...call, data: withLentPaths(call.data, tools.lent) })),
+        ),
       })),
     discard: discardMount,
   },
@@ -168,8 +178,9 @@ export const mediaTasks: MediaTasks = {
   removeAt: { run: (removal, { syscalls }) => removeAt(removal, syscalls) },
   renameAt: { run: ({ top, place, name }, { syscalls }) => renameAt(top, place, name, syscalls) },
   mount: {
-    run(request, { syscalls }) {
-      mount(syscalls, request);
+    run(request, { syscalls, lent }) {
+      const options = request.options.map((option) => withLentPaths(option, lent));
+      mount(syscalls, { ...request, options });
       return { target: request.target };
     },
     discard: ({ target }, syscalls) => unmountPath(target, syscalls),
@@ -178,8 +189,8 @@ export const mediaTasks: MediaTasks = {
   unmountTree: { run: ({ directory }, { syscalls }) => unmountTree(syscalls, directory) },
   refuseSecondDevice: { run: ({ device, fstype }) => refuseSecondDevice(device, fstype) },
   mapVerity: {
-    run: ({ control, name, path, verity }, { syscalls }) => ({
-      node: createMappedDevice(syscalls, control, name, verityTable(path, verity)),
+    run: ({ control, name, disk, verity }, { syscalls }) => ({
+      node: createMappedDevice(syscalls, control, name, verityTable(disk, verity)),
       control,
       name,
     }),

@@ -90,7 +90,7 @@ export class ContainerSources {
       this.#devices.push({ ...source.device, writable: source.writable });
     return {
       ...mount,
-      source: this.#place(source, options),
+      source: await this.#place(source, options),
       options: restricted(options, source),
     };
   }
@@ -155,7 +155,7 @@ export class ContainerSources {
     }
   }
 
-  #place(source: OpenSource, options: readonly string[]): string {
+  async #place(source: OpenSource, options: readonly string[]): Promise<string> {
     const { access, podSources } = this.#parts;
     const propagates = options.some((option) => /^r?(?:shared|slave)$/.test(option));
     if (propagates && access.privileged === 'allow' && source.isDirectory) return podSources.use(source);

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, fstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Directory, MountFlag, mounts, MountTree, type Syscalls, unmountTree } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
-
+import { type Syscalls, unmountTree } from '@kata-agent/linux';
+import type { HostMedia } from '../media/host-media.js';
 import type { OpenSource } from './open-source.js';
-import { quotedPath } from '../quoted.js';
 
 /**
  * Sources with Kubernetes mount propagation `Bidirectional` or `HostToContainer`, which are for privileged containers.
@@ -15,29 +13,39 @@ import { quotedPath } from '../quoted.js';
 export class PodSources {
   readonly #directory: string;
   readonly #syscalls: Syscalls;
+  readonly #media: HostMedia;
+  /** By place: containers that are created at the same time share one copy. */
+  readonly #copying: Map<string, Promise<void>> = new Map();
 
-  constructor(directory: string, syscalls: Syscalls) {
+  constructor(
+    directory: string,
+    { syscalls, media }: { readonly syscalls: Syscalls; readonly media: HostMedia },
+  ) {
     this.#directory = directory;
     this.#syscalls = syscalls;
+    this.#media = media;
   }
 
   /**
    * Returns the path of the copy, which is created if there is none. Closes the source. Throws `exists` if the copy is
    * of another source.
    */
-  use(source: OpenSource): string {
+  async use(source: OpenSource): Promise<string> {
+    const { path, isDirectory, descriptor } = source;
     try {
-      const name = createHash('sha256').update(source.path).digest('hex').slice(0, 32);
+      const name = createHash('sha256').update(path).digest('hex').slice(0, 32);
       const place = join(this.#directory, name);
-      if (!existsSync(place)) this.#copy(source, name);
-      else if (!isSame(source, place))
-        throw new GuestError(
-          'exists',
-          `source ${quotedPath(source.path)} is not the source that the pod shares under this path`,
-        );
+      const copied = (this.#copying.get(place) ?? Promise.resolve())
+        // Of another container.
+        .catch(() => undefined)
+        .then(() => this.#media.run('copyPodSource', { place, named: path, isDirectory }, [descriptor.fd]));
+      this.#copying.set(place, copied);
+      await copied.finally(() => {
+        if (this.#copying.get(place) === copied) this.#copying.delete(place);
+      });
       return place;
     } finally {
-      source.descriptor.close();
+      descriptor.close();
     }
   }
 
@@ -47,33 +55,4 @@ export class PodSources {
     unmountTree(this.#syscalls, this.#directory);
     rmSync(this.#directory, { recursive: true });
   }
-
-  #copy(source: OpenSource, name: string): void {
-    if (!source.isDirectory)
-      throw new GuestError(
-        'invalid',
-        `source ${quotedPath(source.path)} is not a directory: nothing can be mounted in it`,
-      );
-    mkdirSync(join(this.#directory, name), { recursive: true, mode: 0o700 });
-    const parent = Directory.open(this.#syscalls, this.#directory);
-    const target = parent.place(name);
-    try {
-      const tree = MountTree.copy(this.#syscalls, source.descriptor.fd, { recursive: true });
-      try {
-        tree.setPropagation(MountFlag.Shared);
-        tree.attach(target.fd);
-      } finally {
-        tree.close();
-      }
-    } finally {
-      target.close();
-      parent.close();
-    }
-  }
-}
-
-function isSame({ descriptor }: OpenSource, place: string): boolean {
-  const [there, wanted] = [statSync(place), fstatSync(descriptor.fd)];
-  const isMounted = mounts().some(({ target }) => target === place);
-  return isMounted && there.dev === wanted.dev && there.ino === wanted.ino;
 }

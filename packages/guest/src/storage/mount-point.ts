@@ -19,6 +19,8 @@ export interface MountSource {
   /** `tmpfs`, `overlay`, … */
   readonly fstype: string;
   readonly options: readonly string[];
+  /** What the options name by `lentPath`, from 1: Kata's directory is lent before. */
+  readonly lent?: readonly number[];
 }
 
 /** Reports whether an option is for Kata and not for the kernel. */
@@ -43,12 +45,12 @@ export function kernelOptions(
 
 /** Mounts at the storage's mount point, a directory, which is created if it is missing. */
 export async function mountAt(
-  { source, fstype, options }: MountSource,
+  { source, fstype, options, lent = [] }: MountSource,
   context: StorageContext,
 ): Promise<void> {
   const { media, base, place } = context;
   const calls = mountCalls({ source, target: '', type: fstype, options });
-  const { made } = await media.run('mountDirectory', { place, calls }, [base.fd]);
+  const { made } = await media.run('mountDirectory', { place, calls }, [base.fd, ...lent]);
   pushMade(context, made);
   context.made.push(`mount at ${place}`, () => unmountPlace(context));
 }

@@ -32,8 +32,6 @@ const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
   ['memory-agent/generations-file.ts', ['mount']],
   // The agent's own directories.
   ['storage/remove-tree.ts', ['removeAt', 'renameAt']],
-  // The root of an image that the guest has pulled or verified, in memory.
-  ['image/program/read-program.ts', ['resolveDestinations']],
 ]);
 
 interface Imported {

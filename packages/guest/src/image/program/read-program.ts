@@ -11,7 +11,7 @@ import type { ImageProgram } from '@kata-agent/catalogue';
 const maxAccounts = 16 * 1024 * 1024;
 
 /** The parts of a request that determine the program. */
-type RequestedProgram = Pick<OciSpec, 'process' | 'mounts' | 'linux'> & {
+export type RequestedProgram = Pick<OciSpec, 'process' | 'mounts' | 'linux'> & {
   readonly sharedMounts?: readonly Pick<SharedMount, 'destinationPath'>[] | undefined;
 };
 

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, closeSync, openSync, rmdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, fstatSync, openSync, rmdirSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -15,10 +15,11 @@ import { refuseSwap } from '../../confidential/refuse-swap.js';
 import { UndoStack } from '../../container/undo-stack.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import type { GuestContext } from '../../context/guest-context.js';
+import { deviceNumber } from '../../device/device-number.js';
 import { diskSize } from '../../device/disk-size.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
-import { mountErofs, mountOverlay, overlayOptions } from '../../storage/drivers/layer-mounts.js';
+import { mountErofs, mountOverlay, overlayOf } from '../../storage/drivers/layer-mounts.js';
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
 import type { Verity } from '../../storage/drivers/verity-table.js';
 import { untilAborted } from '../../until-aborted.js';
@@ -124,7 +125,8 @@ async function writeImage(
         superblock: false,
       };
       const name = verityName(verity, container);
-      const below = { path: `/proc/self/fd/${target.fd}`, named: disk.named };
+      const number = deviceNumber(fstatSync(target.fd, { bigint: true }).rdev);
+      const below = { disk: number, named: disk.named };
       // Without a pause: until it is mounted, a request could name its node, too.
       const device = await openVerity(below, verity, name, { ...context, made: devices });
       // A container could have its number, by which its device rules are.
@@ -282,15 +284,14 @@ async function mountRoot(directory: string, mounts: LayerMounts): Promise<void> 
   const rootfs = join(directory, 'rootfs');
   rmdirSync(rootfs);
   const opened: Directory[] = [];
-  // The path of a descriptor contains none of overlayfs' separators.
-  const open = (path: string): string => {
+  const open = (path: string): Directory => {
     const found = Directory.open(syscalls, path);
     opened.push(found);
-    return found.path;
+    return found;
   };
   try {
     const above = { upper: open(writable.upper), work: open(writable.work) };
-    await mountOverlay(rootfs, overlayOptions([open(layer)], above), mounts);
+    await mountOverlay(rootfs, overlayOf({ ...above, lowers: [open(layer)] }), mounts);
   } finally {
     for (const each of opened) each.close();
   }

@@ -72,7 +72,7 @@ async function prepare(
     const device =
       verity === undefined
         ? disk
-        : await openVerity({ path: disk, named: disk }, verity, verityName(verity, context.place), context);
+        : await openVerity({ disk, named: disk }, verity, verityName(verity, context.place), context);
     await context.media.run('refuseSecondDevice', { device, fstype });
     await mountAt({ source: device, fstype, options }, context);
   });

@@ -14,7 +14,7 @@ import {
   type RootLayers,
   rootLayersOf,
 } from '../root-layers.js';
-import { makeDirectory, mountErofs, mountLayer, mountOverlay, overlayOptions } from './layer-mounts.js';
+import { makeDirectory, mountErofs, mountLayer, mountOverlay, overlayOf } from './layer-mounts.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 import { openVerity, verityName } from './verity.js';
 
@@ -67,18 +67,18 @@ async function prepare(storage: Storage, context: StorageContext): Promise<void>
       lowers.push(open(await mountLower(layer, index, directory, context)));
     const [top] = lowers;
     for (const each of layers.directories) makeLayerDirectory(each, writable, top);
-    const makeIn = (name: string): string => {
+    const makeIn = (name: string): Directory => {
       const made = writable.makeDirectory(name, { mode: 0o755 });
       opened.push(made);
-      return made.path;
+      return made;
     };
-    const [upper, work] = [makeIn('upper'), makeIn('work')];
-    const options = overlayOptions(
-      lowers.map(({ path }) => path),
-      { upper, work },
-    );
-    if (context.verifiedLayers) await mountOverlay(join(directory, verifiedRootName), options, context);
-    else await mountAt({ source: 'overlay', fstype: 'overlay', options }, context);
+    const overlay = { lowers, upper: makeIn('upper'), work: makeIn('work') };
+    if (context.verifiedLayers)
+      await mountOverlay(join(directory, verifiedRootName), overlayOf(overlay), context);
+    else {
+      const { options, lent } = overlayOf(overlay, [context.base.fd]);
+      await mountAt({ source: 'overlay', fstype: 'overlay', options, lent: lent.slice(1) }, context);
+    }
   } finally {
     for (const each of opened) each.close();
   }
@@ -114,7 +114,12 @@ async function mountLower(
       const device =
         verity === undefined
           ? disk.named
-          : await openVerity(disk, verity, verityName(verity, context.place, index), context);
+          : await openVerity(
+              { disk: disk.number, named: disk.named },
+              verity,
+              verityName(verity, context.place, index),
+              context,
+            );
       return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
     });
   } finally {

@@ -1,3 +1,4 @@
+import { lentPath } from '../../media/lent-path.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -34,7 +35,12 @@ export const overlayfs: StorageDriver = {
         options.push(await openLayers(word, layers, context));
       const own = storage.options.includes(OWN_UPPER) ? ownUpper(context) : [];
       await mountAt(
-        { source: 'overlay', fstype: 'overlay', options: [...fixed, ...options, ...own] },
+        {
+          source: 'overlay',
+          fstype: 'overlay',
+          options: [...fixed, ...options, ...own],
+          lent: layers.map(({ descriptor }) => descriptor.fd),
+        },
         context,
       );
     } finally {
@@ -73,7 +79,8 @@ async function openLayers(word: string, layers: OpenSource[], context: StorageCo
       throw new GuestError('invalid', `${name} ${JSON.stringify(path)} is not a directory`);
     if (name !== 'lowerdir' && layer.kind !== 'kata')
       throw new GuestError('refused', `${name} ${JSON.stringify(path)} is not below ${context.paths.kata}`);
-    opened.push(`/proc/self/fd/${layer.descriptor.fd}`);
+    // Kata's directory is lent before the layers.
+    opened.push(lentPath(layers.length));
   }
   return `${name}=${opened.join(':')}`;
 }

@@ -64,7 +64,7 @@ test('a device whose blocks do not have the root hash is refused, and is removed
     const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev };
     const verity = given('X-kata.dmverity.hashoffset=8192');
     const media = directMedia(syscalls);
-    await assert.rejects(openVerity({ path: disk, named: disk }, verity, 'name', { media, made, paths }), {
+    await assert.rejects(openVerity({ disk, named: disk }, verity, 'name', { media, made, paths }), {
       kind: 'refused',
       message: /does not pass dm-verity.*root hash abab/,
     });
@@ -93,7 +93,7 @@ test('a kernel without a device mapper, and one that rejects the table, are erro
     });
     const made = new UndoStack();
     const media = directMedia(syscalls);
-    await assert.rejects(openVerity({ path: disk, named: disk }, verity, 'name', { media, made, paths }), {
+    await assert.rejects(openVerity({ disk, named: disk }, verity, 'name', { media, made, paths }), {
       message,
     });
     assert.ok(made.empty);

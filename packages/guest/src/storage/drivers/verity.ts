@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../../error/guest-error.js';
+import type { DeviceNumber } from '../../device/device-number.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { KataOptions } from '../kata-options.js';
 import type { StorageContext } from './storage-driver.js';
@@ -69,7 +70,8 @@ type VerityContext = Pick<StorageContext, 'media' | 'made' | 'paths'>;
 
 /** The disk below a verity device. */
 interface VerityDisk {
-  readonly path: string;
+  /** The disk, which is open, or its path. */
+  readonly disk: DeviceNumber | string;
   /** For messages. */
   readonly named: string;
 }
@@ -80,7 +82,7 @@ interface VerityDisk {
  * @param name of the device, from `verityName`
  */
 export async function openVerity(
-  { path, named: disk }: VerityDisk,
+  { disk: below, named: disk }: VerityDisk,
   verity: Verity,
   name: string,
   context: VerityContext,
@@ -88,7 +90,8 @@ export async function openVerity(
   const { media, paths, made } = context;
   let node: string;
   try {
-    ({ node } = await media.run('mapVerity', { control: mapperControl(context), name, path, verity }));
+    const control = mapperControl(context);
+    ({ node } = await media.run('mapVerity', { control, name, disk: below, verity }));
   } catch (error) {
     throw refusal(error, disk);
   }
