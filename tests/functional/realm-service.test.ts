@@ -43,6 +43,7 @@ const noOperators: OperatorHandler = {
   upgrade: async (_request, socket) => void socket.destroy(),
   remote: { serve: () => undefined, revoke: async () => ({ closed: 0 }), joined: () => undefined },
   recheck: () => undefined,
+  named: () => undefined,
   close: () => undefined,
   counts: { operatorTls: 0, trusted: 0, readers: 0, bytes: { toGuest: 0, toOperator: 0 } },
 };

@@ -115,6 +115,7 @@ describe('the other end takes nothing of what it is sent', () => {
         upgrade: async (_request, socket) => void endOf(socket as TLSSocket).then(ended.resolve),
         remote: { serve: () => undefined, revoke: async () => ({ closed: 0 }), joined: () => undefined },
         recheck: () => undefined,
+        named: () => undefined,
         close: () => undefined,
         counts: { operatorTls: 0, trusted: 0, readers: 0, bytes: { toGuest: 0, toOperator: 0 } },
       }),

@@ -47,6 +47,8 @@ export interface GuestConnectionsOptions {
   readonly log: RealmLog;
   readonly health: HealthTimes;
   readonly collect: Omit<CollectOptions, 'onFailure'>;
+  /** A guest has this name from now on; undefined: it is no longer admitted under the one that it had. */
+  readonly onNamed: (guest: { readonly id: string; readonly name: string | undefined }) => void;
   /** Limit of a call before the guest is shown. */
   readonly callMs: number;
 }
@@ -109,7 +111,7 @@ export class GuestConnections {
 
   /** Ends the connections of guests that the authorization no longer admits under their name. Returns their number. */
   recheck(): number {
-    const { authorization, demand, log } = this.#options;
+    const { authorization, demand, log, onNamed } = this.#options;
     const { evidence } = demand();
     const admitted: Live[] = [];
     let ended = 0;
@@ -127,6 +129,7 @@ export class GuestConnections {
       else {
         ended += 1;
         log('warn', 'a guest is no longer admitted', { guest: live.name, id: live.id });
+        onNamed({ id: live.id, name: undefined });
         this.#end(live, 'reload', 'the authorization file no longer admits it under this name');
       }
     }
@@ -272,6 +275,7 @@ export class GuestConnections {
       return;
     }
     accepted();
+    this.#options.onNamed(live);
     await this.#noteBoot(live);
     this.#options.silence.connected(id);
     const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };

@@ -15,6 +15,12 @@ export interface OpenUse {
   readonly close: () => void;
 }
 
+/** A guest with the name that it has now; undefined: it is not admitted. */
+export interface NamedGuest {
+  readonly id: string;
+  readonly name: string | undefined;
+}
+
 /** A use that has its place. */
 export interface BegunUse {
   /** It counts as open from now on: the guest has connected, or the answer begins. */
@@ -73,6 +79,18 @@ export class OpenUses {
       if (operator?.may('list', use.guest) === true && operator.may(verb, use.guest)) continue;
       this.#end(use);
       this.#checks.ended(use.operator, verb, use.guest, 'the authorization has changed');
+    }
+  }
+
+  /**
+   * Closes and records what was opened in a guest under another name than it has now: the rights in it were those of that name.
+   * Connections with operator-tls outlive the guest's own.
+   */
+  named({ id, name }: NamedGuest): void {
+    for (const use of this.#open.keys()) {
+      if (use.guest.id !== id || use.guest.name === name) continue;
+      this.#end(use);
+      this.#checks.ended(use.operator, verbOf(use), use.guest, 'the guest no longer has this name');
     }
   }
 

@@ -9,7 +9,7 @@ import { guestJson } from './guest-json.js';
 import { refuseUpgrade, sendError, sendJson, switchingTo, withoutBody } from './http-answer.js';
 import { badRequest, HttpError, upgradeToken } from './http-error.js';
 import { httpErrorOf } from './http-error-of.js';
-import { type BegunUse, OpenUses } from './open-uses.js';
+import { type BegunUse, type NamedGuest, OpenUses } from './open-uses.js';
 import { OperatorChecks } from './operator-checks.js';
 import type { OperatorContext, OperatorSource } from './operator-context.js';
 import { type OperatorRequest, parseOperatorRequest } from './operator-request.js';
@@ -97,6 +97,11 @@ export class OperatorService {
   /** Closes what operators may no longer do: for a changed authorization file. */
   recheck(): void {
     this.#uses.recheck();
+  }
+
+  /** Closes what operators have opened in a guest under another name. */
+  named(guest: NamedGuest): void {
+    this.#uses.named(guest);
   }
 
   /** Closes all connections to guests and all readers. */

@@ -136,6 +136,7 @@ export class RunningRealm implements Realm {
         retryMs: bus.shared === undefined ? times.retryMs : Math.min(times.retryMs, busRetryMs),
       },
       callMs: times.callMs,
+      onNamed: (guest) => this.#service.named(guest),
     });
     this.#guests = new GuestsServer({
       identity: files.identity,
