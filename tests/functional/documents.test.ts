@@ -162,3 +162,22 @@ test('docs/architecture.md has the allowed imports of package-directions.ts', ()
   const expected = { ...mayImport, ...Object.fromEntries(tools) };
   assert.deepEqual(Object.fromEntries(rows.filter(([name]) => String(name) in expected)), expected);
 });
+
+/** Returns the names of tests that a page quotes after a file, and that the file does not have. An ellipsis stands for the rest. */
+function missingTests(page: string, text: string): readonly string[] {
+  let file = '';
+  return [...text.matchAll(/`((?:packages|tests)\/[^`]+)`|"([^"\n]+)"|\n/g)].flatMap(([, path, name]) => {
+    if (path !== undefined) file = path.endsWith('.test.ts') ? path : '';
+    else if (name === undefined) file = '';
+    else if (file !== '' && !readFileSync(`${repository}${file}`, 'utf8').includes(name.replace(/ ?…$/, '')))
+      return [`${page}: ${file} has no test "${name}"`];
+    return [];
+  });
+}
+
+test('docs/reference/kata-log.md quotes tests that exist', () => {
+  const page = 'docs/reference/kata-log.md';
+  const text = texts.get(page) ?? assert.fail(page);
+  assert.deepEqual(missingTests(page, text), []);
+  assert.ok(missingTests(page, text.replaceAll('a blank disk is formatted', 'a disk is blank')).length === 1);
+});
