@@ -132,7 +132,7 @@ describe('a bus with TLS', () => {
       const info = { server_id: 'x', version: '2.10.0', proto: 1, max_payload: 1_048_576, headers: true };
       socket.write(`INFO ${JSON.stringify({ ...info, tls_required: false, nonce: 'abc' })}\r\n`);
     });
-    const options = ['--bus', `tls://localhost:${port}`, '--bus-nkey', nats.nkey];
+    const options = ['--bus', `tls://127.0.0.1:${port}`, '--bus-nkey', nats.nkey];
     assert.match(await refused(home.replica('refused'), options), /does not support 'tls'/);
     assert.deepEqual(seen, []);
   });

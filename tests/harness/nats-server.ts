@@ -44,7 +44,8 @@ export class NatsServer {
     writeFileSync(server.nkey, `${new TextDecoder().decode(user.getSeed())}\n`, { mode: 0o600 });
     server.port = await freePort();
     const text = readFileSync(join(repository, 'examples', use, 'nats-server.conf'), 'utf8')
-      .replace('127.0.0.1:4222', `127.0.0.1:${server.port}`)
+      // A name of TLS may have an IPv6 address, too.
+      .replace('127.0.0.1:4222', `${by === 'certificate' ? '[::]' : '127.0.0.1'}:${server.port}`)
       .replace('/var/lib/nats', join(server.directory, 'store'))
       // By default a client must say who it is within 2 s, which a busy machine does not always let it.
       .replace('jetstream {', 'authorization { timeout: 30 }\njetstream {')
