@@ -35,7 +35,7 @@ export async function within<T>(
   } catch (error) {
     leave.abort();
     if (error instanceof CommandError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new CommandError(
       ExitCode.CannotApply,
       `cannot reach ${what} at ${formatAddress(address)}: ${reason}`,
@@ -44,6 +44,12 @@ export async function within<T>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** An error of a name with several addresses has the errors of these, and no text of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Returns a connected socket. If the dial has timed out meanwhile, closes it. */
