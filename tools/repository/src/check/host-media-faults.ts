@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { loopFileFaults } from './loop-files.js';
 
 /** The table of the tasks that wait for the host, in packages/guest/src. */
 const tasks = 'media/tasks.ts';
@@ -70,7 +71,9 @@ export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly st
     for (const name of names)
       if (files.has(path) && !used.has(`${path} ${name}`))
         faults.push(`packages/guest/src/${path} no longer calls ${name}; help: remove the exception`);
-  return faults;
+  const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
+  // The functions that tasks use are restricted by name above.
+  return [...faults, ...loopFileFaults(imports, [tasks, ...runners, ...waiting.keys()])];
 }
 
 /** Returns the imports of values. */

@@ -1,0 +1,152 @@
+/** Folders of packages/guest/src whose modules meet paths, disks or mounts of the host. */
+const folders = /^(?:confidential|container|content|device|image|perform|resource|source|storage)\//;
+
+/** Functions of node:fs that take descriptors, or do nothing in a file system. */
+const harmless: ReadonlySet<string> = new Set([
+  'close',
+  'closeSync',
+  'constants',
+  'fchmodSync',
+  'fchownSync',
+  'fstatSync',
+  'fsyncSync',
+  'ftruncateSync',
+  'read',
+  'readSync',
+  'write',
+  'writeSync',
+]);
+
+/** What of @kata-agent/linux resolves paths or copies mounts. */
+const ofLinux: ReadonlySet<string> = new Set(['Directory', 'MountTree', 'graftMount']);
+
+/**
+ * Modules that use files on the event loop, by what these are. A module that comes here needs a reason that the host cannot make it
+ * wait, or stands in the last group.
+ */
+const reasons: readonly { readonly reason: string; readonly modules: readonly string[] }[] = [
+  {
+    reason: "the kernel's files: /proc, /sys, cgroups, and nodes of /dev that are looked at and not opened",
+    modules: [
+      'confidential/refuse-swap.ts',
+      'container/bounding-set.ts',
+      'container/pinned-namespaces.ts',
+      'container/process-mappings.ts',
+      'container/signal-rule.ts',
+      'container/sysctl-changes.ts',
+      'device/bound-nodes.ts',
+      'device/disk-size.ts',
+      'device/find-device.ts',
+      'device/guest-devices.ts',
+      'device/infiniband.ts',
+      'device/is-on-disk.ts',
+      'device/kernel-devices.ts',
+      'device/pci-path.ts',
+      'device/read-if-there.ts',
+      'device/vfio-devices.ts',
+      'resource/memory-probe.ts',
+      'resource/resize-volume.ts',
+      'resource/swap.ts',
+      'storage/drivers/huge-pages.ts',
+      'storage/drivers/make-file-system.ts',
+    ],
+  },
+  {
+    reason:
+      "directories and mount points of the agent, in memory: its state, a bundle, Kata's directory itself",
+    modules: [
+      'confidential/mount-directory.ts',
+      'container/bundle.ts',
+      'container/create-container.ts',
+      'container/rootfs.ts',
+      'container/writable-layer.ts',
+      'image/verified-root.ts',
+      'source/memory-copies.ts',
+      'source/pod-sources.ts',
+      'source/staged-mounts.ts',
+      'storage/drivers/encrypted-disk.ts',
+      'storage/drivers/layer-mounts.ts',
+      'storage/drivers/resize-memory.ts',
+      'storage/mount-point.ts',
+      'storage/storage-mounts.ts',
+    ],
+  },
+  {
+    reason:
+      "the guest's own image, and what its configuration names: a host that stalls that stops the guest",
+    modules: ['image/own-root.ts', 'image/pause-bundle.ts', 'source/network-namespace.ts'],
+  },
+  {
+    reason: 'tasks alone call what uses files; others use its names of directories',
+    modules: ['source/shared-directory.ts'],
+  },
+  {
+    reason: 'may wait for the host still (docs/adr/0078-what-waits-for-the-host.md)',
+    modules: [
+      // CPUs, memory and buses that the host answers for.
+      'device/scsi-bus.ts',
+      'resource/online.ts',
+      // The open of a disk.
+      'device/disks.ts',
+      'device/held-disk.ts',
+      'image/store/stored-image.ts',
+      // A directory of a disk that is mounted.
+      'image/store/shared-store.ts',
+      'storage/drivers/multi-layer-erofs.ts',
+      // Mounts of a container, which may be of the share.
+      'container/share-mounts.ts',
+    ],
+  },
+];
+
+/** A module, and what it imports: values by module, of packages/guest/src or a package. */
+export type Imports = ReadonlyMap<
+  string,
+  readonly { readonly module: string; readonly names: readonly string[] }[]
+>;
+
+/**
+ * Returns each use of files on the event loop without a reason, and each reason without a use.
+ *
+ * @param imports of the modules of packages/guest/src
+ * @param entries the modules with the tasks of threads
+ */
+export function loopFileFaults(imports: Imports, entries: readonly string[]): readonly string[] {
+  const ofThreads = threadModules(imports, entries);
+  const listed = new Set(reasons.flatMap(({ modules }) => modules));
+  const faults: string[] = [];
+  const used = new Set<string>();
+  for (const [path, imported] of imports) {
+    if (!folders.test(path) || ofThreads.has(path)) continue;
+    const names = imported.flatMap((each) => each.names.filter((name) => usesFiles(each.module, name)));
+    if (names.length === 0) continue;
+    used.add(path);
+    if (!listed.has(path))
+      faults.push(
+        `packages/guest/src/${path} uses files on the event loop (${names.join(', ')}); help: use them in a task of packages/guest/src/media/tasks.ts, or give the reason why the host cannot make it wait in tools/repository/src/check/loop-files.ts`,
+      );
+  }
+  for (const path of listed)
+    if (imports.has(path) && !used.has(path))
+      faults.push(`packages/guest/src/${path} uses no files on the event loop; help: remove its reason`);
+  return faults;
+}
+
+function usesFiles(module: string, name: string): boolean {
+  if (module === 'node:fs' || module === 'node:fs/promises') return !harmless.has(name);
+  return module === '@kata-agent/linux' && ofLinux.has(name);
+}
+
+/** Returns the modules that only tasks use: each module that imports one is one, too. */
+function threadModules(imports: Imports, entries: readonly string[]): ReadonlySet<string> {
+  const importers = new Map<string, string[]>();
+  for (const [path, imported] of imports)
+    for (const { module, names } of imported)
+      if (names.length > 0) importers.set(module, [...(importers.get(module) ?? []), path]);
+  const found = new Set(entries);
+  for (let size = -1; size !== found.size; ) {
+    size = found.size;
+    for (const [path, by] of importers) if (by.every((each) => found.has(each))) found.add(path);
+  }
+  return found;
+}
