@@ -47,6 +47,7 @@ export function guestOptions(
     dataHub,
     hostAliases: configuration.documents.length === 0 ? undefined : settings.hostAliases,
     mountsWithoutLinks: settings.nosymfollow.map(mountOfContainer),
+    imageVolumes: settings.imageVolumes.map(mountOfContainer),
     secrets: configuration.documents.length === 0 ? undefined : configuration.secrets,
     images,
     pauseBundle,

@@ -461,11 +461,12 @@ test('secrets: one more or another one opens, one less or a narrower one closes'
   assert.deepEqual(await differences(document(one), document(one, file)), ['opens secret file /A of db']);
 });
 
-test('nosymfollow: a mount less opens, one more closes', async () => {
-  const one = `[agent]\nnosymfollow = ["web=/data"]\n${pod}`;
-  assert.deepEqual(await differences(pod, one), ['closes setting agent.nosymfollow']);
-  assert.deepEqual(await differences(one, pod), ['opens setting agent.nosymfollow']);
-});
+for (const key of ['nosymfollow', 'image_volumes'])
+  test(`${key}: a mount less opens, one more closes`, async () => {
+    const one = `[agent]\n${key} = ["web=/data"]\n${pod}`;
+    assert.deepEqual(await differences(pod, one), [`closes setting agent.${key}`]);
+    assert.deepEqual(await differences(one, pod), [`opens setting agent.${key}`]);
+  });
 
 test('host_aliases: another name or address opens, one less closes', async () => {
   const document = (aliases: string): string => `[agent]\nhost_aliases = ${aliases}\n${pod}`;

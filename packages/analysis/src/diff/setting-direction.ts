@@ -77,14 +77,16 @@ export const entries: Direction = (before, after) => {
     : { effect: 'closes', why: 'containers can access less of the guest' };
 };
 
-/** A list of mounts in which no link is followed: a removed entry opens, an added one closes. */
-export const withoutLinks: Direction = (before, after) => {
-  const is = Array.isArray(after) ? after : [];
-  const removed = (Array.isArray(before) ? before : []).filter((entry) => !is.includes(entry));
-  return removed.length > 0
-    ? { effect: 'opens', why: `links of the host are followed in ${removed.join(', ')}` }
-    : { effect: 'closes', why: 'no link is followed in more mounts' };
-};
+/** A list of mounts that are kept from the host: a removed entry opens, an added one closes. */
+export function keptFromHost(opens: string, closes: string): Direction {
+  return (before, after) => {
+    const is = Array.isArray(after) ? after : [];
+    const removed = (Array.isArray(before) ? before : []).filter((entry) => !is.includes(entry));
+    return removed.length > 0
+      ? { effect: 'opens', why: `${opens} ${removed.join(', ')}` }
+      : { effect: 'closes', why: closes };
+  };
+}
 
 /** Names of hosts files with their addresses: an added pair opens, a removed one closes. */
 export const hostNames: Direction = (before, after) => {

@@ -5,12 +5,12 @@ import {
   entries,
   guestOpening,
   hostNames,
+  keptFromHost,
   larger,
   neutral,
   ordered,
   release,
   unknown,
-  withoutLinks,
 } from './setting-direction.js';
 
 const measured = ordered(
@@ -44,7 +44,11 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
   'agent.host_aliases': hostNames,
-  'agent.nosymfollow': withoutLinks,
+  'agent.nosymfollow': keptFromHost(
+    'links of the host are followed in',
+    'no link is followed in more mounts',
+  ),
+  'agent.image_volumes': keptFromHost('the host fills', 'the guest fills more volumes of images'),
   'agent.extensions': entries,
   'agent.harden': ordered(
     [true, undefined, false],

@@ -17,7 +17,7 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
-import { liveVolumes } from '../write/live-volumes.js';
+import { imageVolumes, liveVolumes } from '../write/live-volumes.js';
 import { plannedAliases } from '../write/planned-aliases.js';
 import { plannedSecrets } from './planned-secrets.js';
 import { openFields } from './open-fields.js';
@@ -57,6 +57,7 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
   return {
     ...plan,
     live: liveVolumes(calls.map(({ call }) => call)),
+    imageVolumes: imageVolumes(calls.map(({ call }) => call)),
     open: openFields(
       calls.map(({ call, workload, short }) => ({
         call,

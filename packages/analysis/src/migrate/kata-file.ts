@@ -23,6 +23,7 @@ const ours: ReadonlySet<string> = new Set([
   'sysctls',
   'host_aliases',
   'nosymfollow',
+  'image_volumes',
   'extensions',
   'harden',
   'clock_floor',

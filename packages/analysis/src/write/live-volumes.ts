@@ -8,6 +8,25 @@ export function liveVolumes(calls: readonly ExpectedCall[]): readonly string[] {
   return [...new Set(live)];
 }
 
+/** Returns the volumes that images declare and the guest fills, each as `CONTAINER=MOUNT POINT`. */
+export function imageVolumes(calls: readonly ExpectedCall[]): readonly string[] {
+  const ofImages = calls.flatMap(({ container = '', volumes = [] }) =>
+    volumes
+      .filter(({ isOfImage }) => isOfImage === true)
+      .map(({ destination }) => `${container}=${destination}`),
+  );
+  return [...new Set(ofImages)];
+}
+
+/** Returns the key of `[agent]`; empty if there is none. */
+export function imageVolumesText(volumes: readonly string[]): string {
+  if (volumes.length === 0) return '';
+  return (
+    '# Volumes that images declare: the guest fills them from the roots of the containers.\n' +
+    `image_volumes = [${volumes.map((each) => JSON.stringify(each)).join(', ')}]\n`
+  );
+}
+
 /** Returns comments of `[agent]` about them; empty if there is none. The input does not say whose programs need links. */
 export function liveVolumesText(live: readonly string[]): string {
   if (live.length === 0) return '';

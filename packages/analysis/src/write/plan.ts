@@ -79,6 +79,8 @@ export interface Plan {
   readonly aliases: PlannedAliases;
   /** Mounts of directories that the host shares as they are; absent: none. */
   readonly live?: readonly string[];
+  /** Volumes that images declare and the guest fills; absent: none. */
+  readonly imageVolumes?: readonly string[];
   /** Where sealed secrets are unsealed. */
   readonly secrets: readonly PlannedSecret[];
   /** Repositories of images that the built-in puller may pull; absent: there is no such section. */

@@ -2,7 +2,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
 import type { ExtraRule } from './extra-rule.js';
 import { facts } from './facts.js';
-import { liveVolumesText } from './live-volumes.js';
+import { imageVolumesText, liveVolumesText } from './live-volumes.js';
 import { aliasesText } from './planned-aliases.js';
 import { secretText } from './planned-secret.js';
 import { accessText } from './planned-access.js';
@@ -19,6 +19,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       'lock = true\n' +
       accessText(plan.access) +
       aliasesText(plan.aliases) +
+      imageVolumesText(plan.imageVolumes ?? []) +
       liveVolumesText(plan.live ?? []),
     ...plan.secrets.map(secretText),
     ...(plan.verifiedLayers === true ? [verifiedText] : []),

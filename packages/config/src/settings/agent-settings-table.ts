@@ -282,6 +282,17 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     override: false,
     withoutGuest: innerSetting,
   }),
+  imageVolumes: agentSetting({
+    key: 'image_volumes',
+    type: listOf(containerMount, 'list of mounts'),
+    default: [],
+    purpose:
+      "Volumes that images declare, each as the name of the container in the pod, `=` and the mount point: the guest fills them from the container's root, and ignores what the host has there.",
+    example: '["db=/var/lib/postgresql/data"]',
+    baseOnly: true,
+    override: false,
+    withoutGuest: innerSetting,
+  }),
   extensions: agentSetting({
     key: 'extensions',
     type: listOf(guestExtension, 'list of extension images'),

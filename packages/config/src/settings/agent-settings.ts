@@ -49,6 +49,8 @@ export interface AgentSettings {
   readonly hostAliases: Readonly<Record<string, readonly string[]>>;
   /** `CONTAINER=MOUNT POINT`. */
   readonly nosymfollow: readonly string[];
+  /** `CONTAINER=MOUNT POINT`. */
+  readonly imageVolumes: readonly string[];
   /** `NAME=sha256:HEX`. */
   readonly extensions: readonly string[];
   /** Whether to harden the guest's kernel before the agent listens; undefined: when it is PID 1. */

@@ -15,6 +15,7 @@ const guestAccess = [
   'sysctls',
   'host_aliases',
   'nosymfollow',
+  'image_volumes',
   'extensions',
 ];
 
@@ -114,7 +115,10 @@ test('each key has the merge rule of docs/configuration.md, "Merging documents"'
     if (section === 'limits' || (section === 'image' && key === 'max_size')) return 'minimum';
     if (['audit', 'api', 'delivery', 'measurement', 'image', 'evidence'].includes(section))
       return 'base only';
-    if (opening.test(key) || ['lock', 'overridable', 'server_addr', 'log_vport', 'nosymfollow'].includes(key))
+    if (
+      opening.test(key) ||
+      ['lock', 'overridable', 'server_addr', 'log_vport', 'nosymfollow', 'image_volumes'].includes(key)
+    )
       return 'base only';
     return 'owner';
   };

@@ -51,6 +51,7 @@ import type {
   StoragePart,
   SystemPart,
 } from '../context/guest-context.js';
+import { ImageVolumes } from './image-volumes.js';
 import { keepSaved } from './keep-saved.js';
 import { mountsOf } from './mounts-of.js';
 import { launchProcess } from './launch-process.js';
@@ -235,8 +236,14 @@ async function build(
       allowed,
       rootfs,
     ));
+  const ofImage = context.imageVolumes.filter(({ container }) => container === nameInPod);
+  const volumes = await ImageVolumes.find(
+    ofImage.map(({ path }) => path),
+    allowed,
+    { rootfs, bundle, syscalls, media, made },
+  );
   const staged = [
-    ...(await sources.stageAll(allowed, { files })),
+    ...(await sources.stageAll(allowed, { files, volumes })),
     ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
   ];
   // The network of a joined namespace is its maker's.

@@ -10,14 +10,7 @@ import {
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { contains } from '../source/clean-path.js';
-
-/** A mount of a container in which no symbolic link is followed, as `[agent] nosymfollow` has it. */
-export interface MountWithoutLinks {
-  /** The name of the container in the pod. */
-  readonly container: string;
-  /** The mount point. */
-  readonly path: string;
-}
+import type { NamedMount } from './named-mount.js';
 
 /** Which mounts of a container that was created, and not started yet, get `nosymfollow`. */
 export interface LinkRefusal {
@@ -37,7 +30,7 @@ interface Destinations {
 
 /** Returns the resolved mount points of a container whose links are refused. `container`: its name in the pod; empty: it has none. */
 export function refusedDestinations(
-  mounts: readonly MountWithoutLinks[],
+  mounts: readonly NamedMount[],
   container: string,
   { requested, resolved }: Destinations,
 ): readonly string[] {

@@ -1,4 +1,4 @@
-import type { MountWithoutLinks } from '../container/refuse-links.js';
+import type { NamedMount } from '../container/named-mount.js';
 import type { Reaper, Syscalls } from '@kata-agent/linux';
 import type { CdiDevices } from '../cdi/cdi-devices.js';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
@@ -52,7 +52,8 @@ export interface SettingsPart {
   readonly secrets: readonly PermittedSecret[] | undefined;
   /** Undefined: the content of hosts files, resolv.conf and hostname files is not checked. */
   readonly hostAliases: HostAliases | undefined;
-  readonly mountsWithoutLinks: readonly MountWithoutLinks[];
+  readonly mountsWithoutLinks: readonly NamedMount[];
+  readonly imageVolumes: readonly NamedMount[];
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */

@@ -1,4 +1,4 @@
-import type { MountWithoutLinks } from '../container/refuse-links.js';
+import type { NamedMount } from '../container/named-mount.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
@@ -60,7 +60,9 @@ export interface GuestOptions {
    */
   readonly hostAliases?: HostAliases | undefined;
   /** Mounts of containers in which no symbolic link is followed. Default: none. */
-  readonly mountsWithoutLinks?: readonly MountWithoutLinks[] | undefined;
+  readonly mountsWithoutLinks?: readonly NamedMount[] | undefined;
+  /** Mounts of containers that the guest fills from their roots, whatever their sources have. Default: none. */
+  readonly imageVolumes?: readonly NamedMount[] | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
   /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */

@@ -110,6 +110,7 @@ export function openContext(options: GuestOptions): GuestContext {
       secrets: options.secrets,
       hostAliases: options.hostAliases,
       mountsWithoutLinks: options.mountsWithoutLinks ?? [],
+      imageVolumes: options.imageVolumes ?? [],
       images: options.images,
       imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',

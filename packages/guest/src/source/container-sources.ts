@@ -2,6 +2,7 @@ import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata
 import type { JudgedFiles } from '../content/judged-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../context/guest-access.js';
+import type { ImageVolumes } from '../container/image-volumes.js';
 import type { UndoStack } from '../container/undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { BoundDevice } from '../spec/device-context.js';
@@ -59,28 +60,44 @@ export class ContainerSources {
    *
    * @param access what the sources are checked against, if it differs from that of requests.
    * @param files checks the content of some; undefined: of none.
+   * @param volumes fills some; absent: none.
    */
   async stageAll(
     mounts: readonly OciMount[],
     {
       access = this.#parts.access,
       files,
-    }: { readonly access?: GuestAccess; readonly files?: JudgedFiles | undefined } = {},
+      volumes,
+    }: {
+      readonly access?: GuestAccess;
+      readonly files?: JudgedFiles | undefined;
+      readonly volumes?: ImageVolumes;
+    } = {},
   ): Promise<readonly OciMount[]> {
     const pace = new Pace();
     const staged: OciMount[] = [];
     for (const mount of mounts) {
       await pace.step();
-      staged.push(await this.#stage(mount, access, files));
+      staged.push(await this.#stage(mount, access, { files, volumes }));
     }
     this.#staged.check();
     return staged;
   }
 
-  async #stage(mount: OciMount, access: GuestAccess, files: JudgedFiles | undefined): Promise<OciMount> {
+  async #stage(
+    mount: OciMount,
+    access: GuestAccess,
+    {
+      files,
+      volumes,
+    }: { readonly files: JudgedFiles | undefined; readonly volumes: ImageVolumes | undefined },
+  ): Promise<OciMount> {
     if (mount.type === 'sysfs' && this.#parts.ownUsers) return this.#copyOfSysfs(mount);
     if (!isBind(mount)) return mount;
     const options = mount.options ?? [];
+    const ofImage = await volumes?.sourceOf(mount);
+    if (ofImage !== undefined)
+      return { ...mount, source: await this.#place(ofImage, options), options: restricted(options, ofImage) };
     const named = `source of the mount at ${JSON.stringify(mount.destination)}`;
     const opened = await this.#open(mount.source ?? '', named, { isRoot: false, access });
     const source = await this.#replaced(opened, mount, { named, files });

@@ -18,6 +18,8 @@ export interface MountSubject {
   readonly hostName: HostName;
   /** A directory of the host, shared as it is, in which Kubernetes needs no links. */
   readonly isLive?: boolean;
+  /** The image declares it, and the guest has the root: it fills the volume itself. */
+  readonly isOfImage?: boolean;
 }
 
 /** A mount whose source a runtime chooses. */

@@ -164,11 +164,9 @@ export class ContainerMounts {
     }
     const declared = `${container.path}.image: config.Volumes`;
     for (const path of (image?.volumes ?? []).filter((each) => !own.has(each))) {
-      this.#file(path, imageVolume(container, path), writable, declared, 'directory');
-      if (this.#setup.guest !== 'confidential' && this.#setup.verifiedLayers === undefined) continue;
-      // The root is the guest's own, and this is not: containerd fills the directory, and the runtime copies it.
-      const why = `the host fills the volumes that image ${container.image} declares; mount an emptyDir there`;
-      this.#origins.open.push({ fact: 'mountTable', field: `content of ${path}`, why });
+      // The guest has the root: it fills the volume from there, whatever the host has.
+      const isOfImage = this.#setup.guest === 'confidential' || this.#setup.verifiedLayers !== undefined;
+      this.#file(path, { ...imageVolume(container, path), isOfImage }, writable, declared, 'directory');
     }
   }
 
