@@ -58,6 +58,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'confidential/mount-directory.ts',
       'container/bundle.ts',
       'container/create-container.ts',
+      'container/image-volumes.ts',
       'container/rootfs.ts',
       'container/writable-layer.ts',
       'image/verified-root.ts',
