@@ -4,6 +4,7 @@ import { type KeptFiles, keptProblem, type Removal, removalOf } from '../kept/ke
 import type { AuditRecord, Position, RotatedRecord, Summary } from '../record/record.js';
 import { Tally } from '../fold/tally.js';
 import type { Problem } from '../read/verify-report.js';
+import { unprovenProblem } from './unproven.js';
 
 const maxListed = 100;
 /** At most so many members `hash` end an object of a record: its own, and those of the positions that it names, with some to spare. */
@@ -97,6 +98,12 @@ export class ChainCheck {
     const problem = keptProblem(kept, this.#removals, start);
     if (problem !== undefined) this.#whole(problem);
     this.#checkAnchor(kept.inPlace?.anchored ?? kept.next?.anchored);
+  }
+
+  /** Called after `end` if nothing but the stored head proves anything of the log. */
+  checkProvenByHead(): void {
+    const unproven = this.#anchor && unprovenProblem(this.#anchor.sequence, this, 'stored head');
+    if (unproven !== undefined) this.#whole(unproven);
   }
 
   /** A log starts with a boot record and never becomes empty by itself. */

@@ -10,7 +10,10 @@ import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 import type { VerifyReport } from './verify-report.js';
 
 export interface VerifyOptions {
-  /** An externally stored head. Without one, a truncated log looks like a shorter log. */
+  /**
+   * An externally stored head. Without one, a truncated log looks like a shorter log. It proves the records up to its own: that
+   * rotation removed some, or retained others, must be said by one of these, or covered by the checkpoint (S45).
+   */
   readonly head?: Position | undefined;
   /** A checkpoint of one start of the agent. */
   readonly checkpoint?: TrustedCheckpoint | undefined;
@@ -44,6 +47,8 @@ export async function verify(file: string, options: VerifyOptions = {}): Promise
   }
   check.end({ inPlace, next: await checkNextKept(file, options.head) });
   const checkpoint = options.checkpoint && checkCheckpoint(options.checkpoint, reader?.trees() ?? [], check);
+  // A sound checkpoint covers what rotation has removed.
+  if (checkpoint === undefined) check.checkProvenByHead();
   return {
     ok: check.problems.length === 0 && checkpoint?.problem === undefined,
     ...(checkpoint === undefined ? {} : { checkpoint }),

@@ -1,5 +1,5 @@
 import { NoteSignatureError, type UnverifiedCheckpoint, verifyCheckpoint } from '@kata-agent/tlog';
-import type { RemovedSummary } from '../record/record.js';
+import { type NamedBy, unprovenProblem } from '../chain/unproven.js';
 import type { LoggedTree } from './logged-tree.js';
 import { judgeTrust, type Trust, type TrustedKeys } from './trust.js';
 
@@ -29,19 +29,11 @@ export interface CheckedCheckpoint {
   readonly problem: string | undefined;
 }
 
-/** What records of a log say of the log itself. */
-interface NamedBy {
-  /** The sequence number of the record that has the hash of the kept records; undefined if none are kept. */
-  readonly keptNamedBy?: number | undefined;
-  /** The record that says that rotation has removed the beginning of the log; undefined if it is there. */
-  readonly removalNamedBy?: { readonly sequence: number; readonly removed: RemovedSummary } | undefined;
-}
-
 /** Compares a checkpoint with the trees of a log. What only a record explains that it does not cover is a problem (S45). */
 export function checkCheckpoint(
   { checkpoint, ...keys }: TrustedCheckpoint,
   trees: readonly LoggedTree[],
-  { keptNamedBy, removalNamedBy }: NamedBy = {},
+  named: NamedBy = {},
 ): CheckedCheckpoint {
   const { key, witnesses } = keys;
   const { origin, head } = checkpoint;
@@ -66,24 +58,15 @@ export function checkCheckpoint(
     const last = tree.first + head.size - 1;
     const sound = treeProblem(tree, head) ?? judged.problem;
     const removed = Math.min(tree.removed, head.size);
+    const { keptNamedBy } = named;
     const coversKept = keptNamedBy === undefined ? undefined : sound === undefined && keptNamedBy <= last;
-    const problem = sound ?? uncoveredProblem(last, { keptNamedBy, removalNamedBy });
+    const problem = sound ?? unprovenProblem(last, named, 'checkpoint');
     const { trust } = judged;
     return { ...about, last, removed, coversKept, witnesses: cosigned, trust, problem };
   } catch (error) {
     if (error instanceof NoteSignatureError) return failed(error.message);
     throw error;
   }
-}
-
-/** Whoever has the files can add records after the checkpoint that say what they want, such as that rotation removed the others. */
-function uncoveredProblem(last: number, { keptNamedBy, removalNamedBy }: NamedBy): string | undefined {
-  const newer = 'verify with a checkpoint that covers it';
-  if (removalNamedBy !== undefined && removalNamedBy.sequence > last)
-    return `records 1 to ${removalNamedBy.removed.last.sequence} are gone, and only record ${removalNamedBy.sequence} says that rotation removed them, which the checkpoint does not cover: ${newer}`;
-  if (keptNamedBy !== undefined && keptNamedBy > last)
-    return `the retained records are unproven: only record ${keptNamedBy} names them, which the checkpoint does not cover: ${newer}`;
-  return undefined;
 }
 
 function treeProblem(tree: LoggedTree, head: UnverifiedCheckpoint['head']): string | undefined {

@@ -8,7 +8,7 @@ export const auditHead: CommandDefinition = {
   path: 'audit head',
   summary: 'print the head of an audit log, to be stored elsewhere',
   details: [
-    'Prints the sequence number and hash of the last record. Store the head where the writer of the log cannot change it. audit verify --head then detects a truncated or rewritten log.',
+    'Prints the sequence number and hash of the last record. Store the head where the writer of the log cannot change it. audit verify --head then detects a truncated or rewritten log. Store a newer one when the log rotates: what a record after the head says about removed records is not believed.',
   ],
   operands: [logOperand],
   examples: [

@@ -22,13 +22,14 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the checkpoint explains is a failure too: that rotation removed records, and which ones it retained. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it retained. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
     {
       flags: '--head <sequence:hash>',
-      description: 'a head that audit head printed earlier; the log must contain it',
+      description:
+        'a head that audit head printed earlier; the log must contain it, and have rotated before it',
     },
     {
       flags: '--checkpoint <file>',
