@@ -12,6 +12,7 @@ import { processRules } from './process-rules.js';
 import { ownRequestRules, requestRules } from './request-rules.js';
 import { sandboxRules } from './sandbox-rules.js';
 import { sourceRules } from './source-rules.js';
+import { streamRules } from './stream-rules.js';
 import { volumeRules } from './volume-rules.js';
 import { wholeRules } from './whole-rules.js';
 
@@ -34,6 +35,7 @@ export function extraRules(
     ...layerRules(calls, setup, images),
     ...gpuRules(workloads, setup),
     ...processRules,
+    ...streamRules(calls),
     ...identityRules(workloads, calls, setup),
     ...imageRules(workloads, setup, images),
     ...sourceRules(calls, setup),
