@@ -18,16 +18,21 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { lentPath } from './media/lent-path.js';
+import type { MediaTasks } from './media/media-tasks.js';
 import { MediaThreads } from './media/media-threads.js';
+import { SharedStore } from './image/store/shared-store.js';
 import { copyFile, volumeStats } from './perform/storage.js';
 import { HostShare, noShare } from './testing/host-share.js';
-import { RealGuest, settled, skip as noContainers } from './testing/real-guest.js';
+import { RealGuest, settled, skip as noContainers, skipWithout } from './testing/real-guest.js';
+import type { Storage } from './request/actions.js';
 
 const skip = noContainers === false ? noShare : noContainers;
 const hanging = 3;
 
 let real: RealGuest;
 let media: MediaThreads;
+/** The task before which the host stops to answer, once. */
+const holding: { before: keyof MediaTasks | undefined } = { before: undefined };
 let share: HostShare;
 let directory: string;
 let longest = 0;
@@ -39,12 +44,24 @@ before(async () => {
   media = new MediaThreads({
     syscalls: loadSyscalls(),
     log: (_, message) => messages.push(message),
-    limits: { running: 1, hanging, slowMilliseconds: 50, milliseconds: 400 },
+    limits: { running: 1, hanging, slowMilliseconds: 50, milliseconds: 1_000 },
   });
   await media.prepare();
   const place = { kind: 'file', path: '/data/hangs-secret' } as const;
   real = await RealGuest.open({
-    media,
+    media: {
+      get hanging() {
+        return media.hanging;
+      },
+      prepare: () => media.prepare(),
+      run: async (name, args, lent) => {
+        if (name === holding.before) {
+          await share.hold();
+          holding.before = undefined;
+        }
+        return media.run(name, args, lent);
+      },
+    },
     dataHub: { unsealSecret: () => Promise.reject(new Error()), secureMount: () => Promise.resolve() },
     secrets: [{ container: 'db', place, resource: 'kbs:///a/b/c' }],
   });
@@ -102,7 +119,7 @@ const traces = async (): Promise<unknown> => {
   return { ...real.traces(), threads: readdirSync('/proc/self/task').length };
 };
 
-const late = { kind: 'deadline', message: /did not answer within 0.4 seconds; help: look at what serves/ };
+const late = { kind: 'deadline', message: /did not answer within 1 seconds; help: look at what serves/ };
 
 test('a container with a volume of the share runs while the host answers', { skip }, async () => {
   const id = await withVolume('plain');
@@ -119,14 +136,14 @@ for (const [what, call] of [
     skip,
   }, async () => {
     const before = await traces();
-    share.hold();
+    await share.hold();
     const failed = assert.rejects(call(), late);
     assert.ok(await waits(failed), 'it waits');
     await another();
     await failed;
     await another();
     assert.equal(media.hanging, 1);
-    share.answer();
+    await share.answer();
     assert.deepEqual(await traces(), before);
     assert.equal(media.hanging, 0);
   });
@@ -135,18 +152,18 @@ test('sealed secrets in a volume that the host does not answer for fail their ow
   skip,
 }, async () => {
   const before = await traces();
-  share.hold();
+  await share.hold();
   const failed = assert.rejects(withVolume('plain', { name: 'db' }), late);
   assert.ok(await waits(failed), 'it waits');
   await another();
   await failed;
-  share.answer();
+  await share.answer();
   assert.deepEqual(await traces(), before);
 });
 
 test('so many calls hang, and then they fail at once, until the host answers again', { skip }, async () => {
   const before = await traces();
-  share.hold();
+  await share.hold();
   for (let number = 0; number < hanging; number += 1)
     await assert.rejects(volumeStats(real.guest, volume(`hangs-${number}`)), late);
   assert.equal(media.hanging, hanging);
@@ -154,7 +171,7 @@ test('so many calls hang, and then they fail at once, until the host answers aga
     kind: 'exhausted',
     message: /3 earlier calls still wait for the host's share or disks; help:/,
   });
-  share.answer();
+  await share.answer();
   assert.deepEqual(await traces(), before);
   await volumeStats(real.guest, volume('plain'));
 });
@@ -168,17 +185,99 @@ test('a disk that the host does not answer for fails its own call alone, and lea
   try {
     const before = await traces();
     const storage = real.storage('mmioblk', 'sandbox/storage/disk', { source: loop, fstype: 'ext4' });
-    share.hold();
+    await share.hold();
     const failed = assert.rejects(real.run(['true'], { storages: [storage] }), late);
     assert.ok(await waits(failed), 'it waits');
     await another();
     await failed;
     await another();
-    share.answer();
+    await share.answer();
     assert.deepEqual(await traces(), before);
   } finally {
-    share.answer();
+    await share.answer();
     execFileSync('losetup', ['--detach', loop]);
+  }
+});
+
+test('the disk for images that the host no longer answers for stops its own call alone', {
+  skip,
+}, async () => {
+  const [kata, dev] = [join(directory, 'store'), join(directory, 'dev')];
+  const target = join(kata, 'image');
+  mkdirSync(target, { recursive: true });
+  const warnings: string[] = [];
+  const loop = execFileSync('losetup', ['--find', '--show', '--direct-io=on', volume('disk')], {
+    encoding: 'utf8',
+  }).trim();
+  try {
+    const before = await traces();
+    await media.run('mount', { source: loop, target, type: 'ext4', options: ['ro', 'noload'] });
+    const store = new SharedStore(
+      {
+        ...real.guest.context,
+        media,
+        paths: { ...real.guest.context.paths, kata, dev },
+        log: (_, message) => warnings.push(message),
+      },
+      'if-attached',
+    );
+    await share.hold();
+    const failed = assert.rejects(store.warnIfUnused('c'), late);
+    assert.ok(await waits(failed), 'it waits');
+    await another();
+    await failed;
+    await another();
+    await share.answer();
+    await media.settle();
+    await store.warnIfUnused('c');
+    assert.match(warnings.join(), /keeps nothing on the disk for images/);
+    await media.run('unmount', { target });
+    assert.deepEqual(await traces(), before);
+  } finally {
+    await share.answer();
+    await media.run('unmount', { target });
+    execFileSync('losetup', ['--detach', loop]);
+  }
+});
+
+test('a writable layer on a disk that the host no longer answers for fails its own call alone, and leaves nothing', {
+  skip: skip === false ? skipWithout('mkfs.erofs') : skip,
+}, async () => {
+  const image = join(directory, 'layer.erofs');
+  execFileSync('mkfs.erofs', ['--quiet', image, real.rootfs]);
+  const attach = (file: string, ...options: readonly string[]): string =>
+    execFileSync('losetup', ['--find', '--show', ...options, file], { encoding: 'utf8' }).trim();
+  const devices = [attach(image, '--read-only'), attach(volume('disk'), '--direct-io=on')];
+  const [lower = '', upper = ''] = devices;
+  const create = (): Promise<string> => {
+    const id = real.id();
+    const layer = (source: string, fstype: string, option: string): Storage => {
+      const options = ['X-kata.multi-layer=true', option];
+      return real.storage('blk', join(id, 'rootfs'), { source, fstype, options });
+    };
+    const layers = [
+      layer(lower, 'erofs', 'X-kata.overlay-lower'),
+      layer(upper, 'ext4', 'X-kata.overlay-upper'),
+    ];
+    const spec = { ...real.spec(['true']), root: { path: join(real.kata, id, 'rootfs') } };
+    return real.run(['true'], { id, spec, storages: layers });
+  };
+  try {
+    const before = await traces();
+    // Mounting it has read no directory of it.
+    holding.before = 'openLayers';
+    const failed = assert.rejects(create(), late);
+    while (holding.before !== undefined && (await waits(failed))) await delay(5);
+    assert.equal(holding.before, undefined);
+    await another();
+    await failed;
+    await another();
+    await share.answer();
+    assert.deepEqual(await traces(), before);
+  } finally {
+    holding.before = undefined;
+    await share.answer();
+    for (const device of devices) execFileSync('losetup', ['--detach', device]);
   }
 });
 
@@ -188,13 +287,13 @@ test('nothing is mounted where a mount may still come late, which is released', 
   const bind = (source: string): Promise<unknown> =>
     media.run('mount', { source: volume(source), target, type: 'bind', options: ['bind'] });
   const before = await traces();
-  share.hold();
+  await share.hold();
   await assert.rejects(bind('hangs-mount'), late);
   await assert.rejects(bind('plain'), {
     kind: 'exhausted',
     message: /^an earlier call that changes .*target/,
   });
-  share.answer();
+  await share.answer();
   assert.deepEqual(await traces(), before);
   await bind('plain');
   await media.run('unmount', { target });
@@ -214,13 +313,13 @@ test('no newer copy of a file is made while an older one may still write to it',
       data: Buffer.from('x'),
     });
   const before = await traces();
-  share.hold();
+  await share.hold();
   await assert.rejects(copy('hangs-directory/file'), late);
   await assert.rejects(copy('hangs-directory/file'), {
     kind: 'exhausted',
     message: /^an earlier call that changes .*hangs-directory\/file/,
   });
-  share.answer();
+  await share.answer();
   assert.deepEqual(await traces(), before);
   // On the share of this test every name is a directory.
   await assert.rejects(copy('hangs-directory/file'), {
@@ -256,7 +355,7 @@ test('an overlay has the directories that were lent, whatever has their numbers 
 });
 
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {
-  share.hold();
+  await share.hold();
   const modules = ['./media/media-threads.js', './context/guest-access.js'].map(
     (path) => new URL(path, import.meta.url).href,
   );
@@ -281,6 +380,6 @@ test('a process that ends waits for no thread of its own, and has its own code',
     await delay(20);
     state = stateOf();
   }
-  share.answer();
+  await share.answer();
   assert.deepEqual([state, ...(await ended)], ['Z', 7, null]);
 });

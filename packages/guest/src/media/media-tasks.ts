@@ -16,6 +16,7 @@ import type { RequestedSource, SourceRules } from '../source/source-place.js';
 import type { AdmittedCopy } from '../storage/copy-admission.js';
 import type { CopyResult } from '../storage/copy-file-here.js';
 import type { FsGroupGrant } from '../storage/fs-group-grant.js';
+import type { MountedLayers, OpenedLayers } from '../storage/open-layers.js';
 import type { Bind, Made } from '../storage/place-calls.js';
 import type { RemovalPlace } from '../storage/remove-at.js';
 import type { FileState, MirrorState } from '../storage/drivers/mirror.js';
@@ -136,6 +137,8 @@ export interface MediaTasks {
   /** Unmounts a path with the mounts below it; does nothing if it is no mount point. */
   readonly unmount: Task<{ readonly target: string }, void>;
   readonly unmountTree: Task<{ readonly directory: string }, void>;
+  /** Opens the directories of an overlay. */
+  readonly openLayers: Task<MountedLayers, OpenedLayers>;
   readonly refuseSecondDevice: Task<{ readonly device: string; readonly fstype: string }, void>;
   /** Creates a dm-verity device on a disk. `node`: the name of its node. */
   readonly mapVerity: Task<

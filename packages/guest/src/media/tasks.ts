@@ -34,6 +34,7 @@ import { MirroredFile } from '../storage/drivers/mirrored-file.js';
 import { refuseSecondDevice } from '../storage/drivers/second-device.js';
 import { verityTable } from '../storage/drivers/verity-table.js';
 import { grantFsGroup } from '../storage/fs-group-grant.js';
+import { openLayers } from '../storage/open-layers.js';
 import {
   bindPlace,
   makeDirectories,
@@ -187,6 +188,12 @@ export const mediaTasks: MediaTasks = {
   },
   unmount: { run: ({ target }, { syscalls }) => unmountPath(target, syscalls) },
   unmountTree: { run: ({ directory }, { syscalls }) => unmountTree(syscalls, directory) },
+  openLayers: {
+    run: (layers, { syscalls }) => openLayers(layers, syscalls),
+    discard({ lowers, upper, work }, syscalls) {
+      for (const fd of [...lowers, upper, work]) syscalls.close(fd);
+    },
+  },
   refuseSecondDevice: { run: ({ device, fstype }) => refuseSecondDevice(device, fstype) },
   mapVerity: {
     run: ({ control, name, disk, verity }, { syscalls }) => ({

@@ -8,6 +8,7 @@ import { verityOf } from './drivers/verity.js';
 import type { Verity } from './drivers/verity-table.js';
 import { KataOptions } from './kata-options.js';
 import { kernelOptions } from './mount-point.js';
+import type { LayerDirectory } from './open-layers.js';
 
 /** The driver of a root that consists of EROFS layers (Kata 4.1, src/agent/src/storage/multi_layer_erofs.rs). */
 export const layersDriver = 'erofs.multi-layer';
@@ -21,13 +22,6 @@ export interface RootLayer {
   /** Options of its mount. */
   readonly options: readonly string[];
   readonly verity: Verity | undefined;
-}
-
-/** A directory to create in the writable layer, or one that the topmost read-only layer must have. */
-export interface LayerDirectory {
-  readonly in: 'upper' | 'lower';
-  /** Relative, without `.` and `..`. */
-  readonly path: string;
 }
 
 /** The layers of a root. */

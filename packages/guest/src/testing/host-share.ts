@@ -28,12 +28,19 @@ export class HostShare {
     return new HostShare(server, mountPoint);
   }
 
-  hold(): void {
-    this.#server.send('hold');
+  /** Resolves when it holds. */
+  hold(): Promise<void> {
+    return this.#tell('hold');
   }
 
-  answer(): void {
-    this.#server.send('answer');
+  answer(): Promise<void> {
+    return this.#tell('answer');
+  }
+
+  async #tell(message: 'hold' | 'answer'): Promise<void> {
+    const told = once(this.#server, 'message');
+    this.#server.send(message);
+    await told;
   }
 
   /** Ends it, also if calls wait for it: they fail. */

@@ -10,6 +10,7 @@ const Opcode = {
   GetAttributes: 3,
   Open: 14,
   Read: 15,
+  Write: 16,
   FileSystem: 17,
   Release: 18,
   Flush: 25,
@@ -23,8 +24,11 @@ const Opcode = {
   ForgetMany: 42,
 } as const;
 
+/** Size of struct fuse_write_in, which the data follow. */
+const writeHeader = 40;
+
 const [, , mountPoint = '', content = ''] = process.argv;
-const disk = openSync(content, 'r');
+const disk = openSync(content, 'r+');
 const syscalls = loadSyscalls();
 const device = syscalls.openat(-100, '/dev/fuse', 2);
 syscalls.mount(
@@ -43,6 +47,7 @@ const held: (() => void)[] = [];
 process.on('message', (message) => {
   holds = message === 'hold';
   if (!holds) for (const answer of held.splice(0)) answer();
+  process.send?.('told');
 });
 process.on('disconnect', () => process.exit());
 
@@ -104,6 +109,13 @@ function handle(request: Buffer): void {
       const offset = Number(body.readBigUInt64LE(8));
       const data = Buffer.alloc(body.readUInt32LE(16));
       mayHold(() => reply(data.subarray(0, readSync(disk, data, 0, data.length, offset))));
+      return;
+    }
+    case Opcode.Write: {
+      const offset = Number(body.readBigUInt64LE(8));
+      const written = Buffer.alloc(8);
+      written.writeUInt32LE(writeSync(disk, body, writeHeader, body.readUInt32LE(16), offset), 0);
+      reply(written);
       return;
     }
     case Opcode.FileSystem:

@@ -93,7 +93,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'image/store/stored-image.ts',
       // A directory of a disk that is mounted.
       'image/store/shared-store.ts',
-      'storage/drivers/multi-layer-erofs.ts',
       // Mounts of a container, which may be of the share.
       'container/share-mounts.ts',
     ],

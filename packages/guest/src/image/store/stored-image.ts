@@ -1,11 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { chmodSync, chownSync, closeSync, fstatSync, openSync, rmdirSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, rmdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   createMappedDevice,
   cryptTarget,
-  Directory,
   hasCode,
   Open,
   removeMappedDevice,
@@ -19,7 +18,7 @@ import { deviceNumber } from '../../device/device-number.js';
 import { diskSize } from '../../device/disk-size.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
-import { mountErofs, mountOverlay, overlayOf } from '../../storage/drivers/layer-mounts.js';
+import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/layer-mounts.js';
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
 import type { Verity } from '../../storage/drivers/verity-table.js';
 import { untilAborted } from '../../until-aborted.js';
@@ -276,23 +275,13 @@ async function writeFully(file: FileHandle, data: Buffer, position: number): Pro
 async function mountRoot(directory: string, mounts: LayerMounts): Promise<void> {
   const { syscalls, made } = mounts;
   const writable = makeWritableLayer(directory, syscalls, made);
-  const layer = join(directory, 'lower');
-  // An overlay has the owner and the permissions of its upper directory.
-  const { mode, uid, gid } = statSync(layer);
-  chownSync(writable.upper, uid, gid);
-  chmodSync(writable.upper, mode & 0o7777);
   const rootfs = join(directory, 'rootfs');
   rmdirSync(rootfs);
-  const opened: Directory[] = [];
-  const open = (path: string): Directory => {
-    const found = Directory.open(syscalls, path);
-    opened.push(found);
-    return found;
+  const layers = {
+    writable: dirname(writable.upper),
+    lowers: [join(directory, 'lower')],
+    directories: [],
+    asTop: true,
   };
-  try {
-    const above = { upper: open(writable.upper), work: open(writable.work) };
-    await mountOverlay(rootfs, overlayOf({ ...above, lowers: [open(layer)] }), mounts);
-  } finally {
-    for (const each of opened) each.close();
-  }
+  await withOverlay(layers, mounts, (overlay) => mountOverlay(rootfs, overlay, mounts));
 }

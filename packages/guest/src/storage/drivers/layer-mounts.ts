@@ -1,6 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
-import type { Directory } from '@kata-agent/linux';
+import { Descriptor } from '@kata-agent/linux';
 import { lentPath } from '../../media/lent-path.js';
+import type { MountedLayers } from '../open-layers.js';
 import type { StorageContext } from './storage-driver.js';
 
 type MountContext = Pick<StorageContext, 'media' | 'made'>;
@@ -14,29 +15,30 @@ export interface OverlayLayers {
   readonly lent: readonly number[];
 }
 
-/** Directories of an overlay, open. */
-interface OpenLayers {
-  /** Topmost first. */
-  readonly lowers: readonly Directory[];
-  readonly upper: Directory;
-  readonly work: Directory;
-}
-
 /**
- * Returns the options of an overlay, which name the descriptors of its directories: their paths contain none of overlayfs' separators.
+ * Opens the directories of an overlay while a function mounts it. The options name descriptors: the paths could contain overlayfs'
+ * separators.
  *
  * @param before descriptors that are lent before these
  */
-export function overlayOf(
-  { lowers, upper, work }: OpenLayers,
+export async function withOverlay(
+  layers: MountedLayers,
+  { media, syscalls }: Pick<StorageContext, 'media' | 'syscalls'>,
+  use: (overlay: OverlayLayers) => Promise<void>,
   before: readonly number[] = [],
-): OverlayLayers {
-  const at = before.length + lowers.length;
-  const below = lowers.map((_, index) => lentPath(before.length + index)).join(':');
-  return {
-    options: [...fixed, `lowerdir=${below}`, `upperdir=${lentPath(at)}`, `workdir=${lentPath(at + 1)}`],
-    lent: [...before, ...[...lowers, upper, work].map(({ fd }) => fd)],
-  };
+): Promise<void> {
+  const { lowers, upper, work } = await media.run('openLayers', layers);
+  const opened = [...lowers, upper, work].map((fd) => new Descriptor(syscalls, fd));
+  try {
+    const at = before.length + lowers.length;
+    const below = lowers.map((_, index) => lentPath(before.length + index)).join(':');
+    await use({
+      options: [...fixed, `lowerdir=${below}`, `upperdir=${lentPath(at)}`, `workdir=${lentPath(at + 1)}`],
+      lent: [...before, ...opened.map(({ fd }) => fd)],
+    });
+  } finally {
+    for (const each of opened) each.close();
+  }
 }
 
 /** Mounts an overlay at a new directory. */

@@ -1,20 +1,12 @@
 import { dirname, join } from 'node:path';
-import { Directory } from '@kata-agent/linux';
 import { HeldDisk } from '../../device/held-disk.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
-import { quotedPath } from '../../quoted.js';
 import type { Storage } from '../../request/actions.js';
 import { mountAt } from '../mount-point.js';
-import {
-  type LayerDirectory,
-  layersDriver,
-  type RootLayer,
-  type RootLayers,
-  rootLayersOf,
-} from '../root-layers.js';
-import { makeDirectory, mountErofs, mountLayer, mountOverlay, overlayOf } from './layer-mounts.js';
+import { layersDriver, type RootLayer, type RootLayers, rootLayersOf } from '../root-layers.js';
+import { makeDirectory, mountErofs, mountLayer, mountOverlay, withOverlay } from './layer-mounts.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 import { openVerity, verityName } from './verity.js';
 
@@ -48,40 +40,29 @@ export const multiLayerErofs: StorageDriver = {
 };
 
 async function prepare(storage: Storage, context: StorageContext): Promise<void> {
-  const { owner, syscalls } = context;
+  const { owner } = context;
   if (owner.kind !== 'container')
     throw new GuestError('refused', 'layers of a root: the sandbox has none, a container has');
   const layers = rootLayersOf(storage);
   const directory = join(owner.bundle, layersDirectory);
   makeDirectory(directory, context);
-  const opened: Directory[] = [];
-  const open = (path: string): Directory => {
-    const found = Directory.open(syscalls, path);
-    opened.push(found);
-    return found;
-  };
-  try {
-    const writable = open(await mountUpper(layers, directory, owner.bundle, context));
-    const lowers: Directory[] = [];
-    for (const [index, layer] of layers.lowers.entries())
-      lowers.push(open(await mountLower(layer, index, directory, context)));
-    const [top] = lowers;
-    for (const each of layers.directories) makeLayerDirectory(each, writable, top);
-    const makeIn = (name: string): Directory => {
-      const made = writable.makeDirectory(name, { mode: 0o755 });
-      opened.push(made);
-      return made;
-    };
-    const overlay = { lowers, upper: makeIn('upper'), work: makeIn('work') };
-    if (context.verifiedLayers)
-      await mountOverlay(join(directory, verifiedRootName), overlayOf(overlay), context);
-    else {
-      const { options, lent } = overlayOf(overlay, [context.base.fd]);
-      await mountAt({ source: 'overlay', fstype: 'overlay', options, lent: lent.slice(1) }, context);
-    }
-  } finally {
-    for (const each of opened) each.close();
-  }
+  const writable = await mountUpper(layers, directory, owner.bundle, context);
+  const lowers: string[] = [];
+  for (const [index, layer] of layers.lowers.entries())
+    lowers.push(await mountLower(layer, index, directory, context));
+  const mounted = { writable, lowers, directories: layers.directories, asTop: false };
+  if (context.verifiedLayers)
+    await withOverlay(mounted, context, (overlay) =>
+      mountOverlay(join(directory, verifiedRootName), overlay, context),
+    );
+  else
+    await withOverlay(
+      mounted,
+      context,
+      ({ options, lent }) =>
+        mountAt({ source: 'overlay', fstype: 'overlay', options, lent: lent.slice(1) }, context),
+      [context.base.fd],
+    );
 }
 
 /** Mounts the writable layer, and returns the directory that is to contain `upper` and `work`. */
@@ -125,21 +106,4 @@ async function mountLower(
   } finally {
     disk.close();
   }
-}
-
-/** A read-only layer cannot get a directory: it must have it. */
-function makeLayerDirectory(
-  { in: layer, path }: LayerDirectory,
-  upper: Directory,
-  top: Directory | undefined,
-): void {
-  if (layer === 'upper') {
-    upper.makeDirectory(path, { mode: 0o755 }).close();
-    return;
-  }
-  if (top?.stat(path)?.isDirectory() !== true)
-    throw new GuestError(
-      'invalid',
-      `layers of a root: the topmost read-only layer has no directory ${quotedPath(path)}`,
-    );
 }
