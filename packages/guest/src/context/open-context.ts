@@ -91,7 +91,7 @@ export function openContext(options: GuestOptions): GuestContext {
     const verifiedLayers = options.verifiedLayers ?? false;
     const sharedStore = options.images?.sharedStore;
     const media = options.media ?? new MediaThreads({ syscalls, log });
-    const parts = { syscalls, paths, devices, disks, dataHub: options.dataHub, log };
+    const parts = { syscalls, media, paths, devices, disks, dataHub: options.dataHub, log };
     let read: Promise<Capabilities> | undefined;
     const capabilities = (): Promise<Capabilities> =>
       (read ??= readCapabilities(runtime, paths, options.systemd ?? false, log));

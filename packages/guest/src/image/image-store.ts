@@ -18,5 +18,5 @@ export interface ImageStore {
    */
   prepare(request: StoreRequest): Promise<void>;
   /** Warns if the data hub has pulled an image and stored nothing: its own configuration names the directory. */
-  warnIfUnused(container: string): void;
+  warnIfUnused(container: string): Promise<void>;
 }

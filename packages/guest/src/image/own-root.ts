@@ -60,7 +60,7 @@ export async function mountOwnRoot(
   await withMountDirectory(context, async (directory) => {
     if (isPause) copyPause(directory, context);
     const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
-    store?.warnIfUnused(id);
+    await store?.warnIfUnused(id);
     authorizeRoot(image, await programOf(directory, { ...requestedOf(spec), sharedMounts }, image, context));
     if (pack !== undefined && disk !== undefined)
       await context.commands.run({ container: id, command: 'pull', call: signal }, async (ending) => {

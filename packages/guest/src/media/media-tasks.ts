@@ -2,6 +2,7 @@ import type { ImageProgram } from '@kata-agent/catalogue';
 import type { MountCall, MountRequest, Task } from '@kata-agent/linux';
 import type { LinkRefusal } from '../container/refuse-links.js';
 import type { VolumeEntry } from '../confidential/sealed-files.js';
+import type { CryptDevice, OpenedCrypt } from '../image/store/crypt-device.js';
 import type { RequestedProgram } from '../image/program/read-program.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { FileSystem } from '../metrics/file-systems.js';
@@ -145,6 +146,9 @@ export interface MediaTasks {
     VerityMapping,
     { readonly node: string; readonly control: string; readonly name: string }
   >;
+  readonly openCrypt: Task<CryptDevice, OpenedCrypt>;
+  /** Reports whether the disk that is mounted at a directory has images. */
+  readonly hasImages: Task<{ readonly directory: string }, boolean>;
   readonly unmap: Task<{ readonly control: string; readonly name: string }, void>;
   readonly readFirstBlock: Task<{ readonly device: string; readonly size: number }, void>;
   /** Lent: the disk. */

@@ -18,6 +18,8 @@ import { checkAccountFiles } from '../container/account-files.js';
 import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
+import { openCrypt } from '../image/store/crypt-device.js';
+import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
 import { growFileSystem } from '../resource/grow-file-system.js';
@@ -203,6 +205,11 @@ export const mediaTasks: MediaTasks = {
     }),
     discard: ({ control, name }, syscalls) => removeMappedDevice(syscalls, control, name),
   },
+  openCrypt: {
+    run: (device, { syscalls }) => openCrypt(device, syscalls),
+    discard: ({ fd }, syscalls) => syscalls.close(fd),
+  },
+  hasImages: { run: ({ directory }) => hasImages(directory) },
   unmap: { run: ({ control, name }, { syscalls }) => removeMappedDevice(syscalls, control, name) },
   readFirstBlock: { run: ({ device, size }) => readFirstBlock(device, size) },
   flushDisk: { run: (_, tools) => tools.syscalls.flushBlockDevice(lentAt(tools, 0).fd) },

@@ -25,7 +25,7 @@ const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
   ['image/own-root.ts', ['mount']],
   // In a directory of the agent: memory, or a disk that is released by descriptor later.
   ['confidential/mount-directory.ts', ['unmountTree']],
-  ['image/store/stored-image.ts', ['unmountTree', 'createMappedDevice']],
+  ['image/store/stored-image.ts', ['unmountTree']],
   // Copies that were detached, whose file systems others hold.
   ['source/pod-sources.ts', ['unmountTree']],
   ['storage/unmount.ts', ['detachMount']],

@@ -61,6 +61,9 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'container/image-volumes.ts',
       'container/rootfs.ts',
       'container/writable-layer.ts',
+      'image/store/shared-store.ts',
+      // It reads an image in memory, and opens a device again that is open.
+      'image/store/stored-image.ts',
       'image/verified-root.ts',
       'source/memory-copies.ts',
       'source/pod-sources.ts',
@@ -90,9 +93,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       // The open of a disk.
       'device/disks.ts',
       'device/held-disk.ts',
-      'image/store/stored-image.ts',
-      // A directory of a disk that is mounted.
-      'image/store/shared-store.ts',
       // Mounts of a container, which may be of the share.
       'container/share-mounts.ts',
     ],

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
 import { encryptDisk } from '../../confidential/encrypt-disk.js';
@@ -12,7 +12,10 @@ import type { SharedStoreUse } from '../image-puller.js';
 import type { ImageStore, StoreRequest } from '../image-store.js';
 import { openScratch } from './scratch-disk.js';
 
-type StoreContext = Pick<GuestContext, 'syscalls' | 'paths' | 'devices' | 'disks' | 'dataHub' | 'log'>;
+type StoreContext = Pick<
+  GuestContext,
+  'syscalls' | 'media' | 'paths' | 'devices' | 'disks' | 'dataHub' | 'log'
+>;
 
 /** The disk that is mounted. */
 interface Claim {
@@ -62,9 +65,9 @@ export class SharedStore implements ImageStore {
     }
   }
 
-  warnIfUnused(container: string): void {
+  async warnIfUnused(container: string): Promise<void> {
     if (this.#mounted() === undefined) return;
-    if (readdirSync(this.#path).some((name) => name !== 'lost+found')) return;
+    if (await this.#context.media.run('hasImages', { directory: this.#path })) return;
     this.#context.log(
       'warn',
       `the confidential data hub keeps nothing on the disk for images; help: write work_dir = "${this.#path}/" in [image] of its cdh.toml`,

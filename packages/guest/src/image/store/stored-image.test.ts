@@ -72,7 +72,8 @@ class FakeGuest {
       ['dev', 'proc', 'sys'].map((name) => [name, join(this.root, name)]),
     ) as unknown as GuestPaths;
     const duringMapping = <T>(task: () => Promise<T>): Promise<T> => task();
-    const disks = { take, duringMapping } as unknown as GuestContext['disks'];
+    const takeHeld = ({ named }: Pick<HeldDisk, 'named'>): (() => void) => take(named);
+    const disks = { take, takeHeld, duringMapping } as unknown as GuestContext['disks'];
     this.context = {
       syscalls: this.syscalls,
       media: directMedia(this.syscalls),
@@ -153,8 +154,8 @@ test('no request can name the devices before the kernel has claimed them, and it
     guest.events.map((event) => event.replace(/fd\/\d+/, 'fd/N')),
     [
       'table crypt',
-      'take /dev/dm-0',
       'remove when it is not used',
+      'take /dev/dm-0',
       'table verity',
       'take /dev/dm-1',
       'mount erofs /dev/dm-1 /mounting/lower',
@@ -229,8 +230,8 @@ test('a failure and a removal in between release all devices', async (context) =
   await eventually(() => aborted.events.length === 4);
   assert.deepEqual(aborted.events, [
     'table crypt',
-    'take /dev/dm-0',
     'remove when it is not used',
+    'take /dev/dm-0',
     'release',
   ]);
   const failing = new FakeGuest(context);
@@ -269,7 +270,7 @@ test('a disk that stalls delays no removal', async (context) => {
   setTimeout(() => controller.abort(reason), 50);
   await assert.rejects(storing, reason);
   await eventually(() => guest.events.length === 4);
-  assert.deepEqual(guest.events.slice(2), ['remove when it is not used', 'release']);
+  assert.deepEqual(guest.events.slice(2), ['take /dev/dm-0', 'release']);
 });
 
 test('a kernel without dm-crypt is named, with the remedy', async (context) => {

@@ -1,15 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { closeSync, fstatSync, openSync, rmdirSync } from 'node:fs';
+import { fstatSync, rmdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import {
-  createMappedDevice,
-  cryptTarget,
-  hasCode,
-  Open,
-  removeMappedDevice,
-  unmountTree,
-} from '@kata-agent/linux';
+import { hasCode, Open, unmountTree } from '@kata-agent/linux';
 import { refuseSwap } from '../../confidential/refuse-swap.js';
 import { UndoStack } from '../../container/undo-stack.js';
 import { makeWritableLayer } from '../../container/writable-layer.js';
@@ -22,6 +15,7 @@ import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/lay
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
 import type { Verity } from '../../storage/drivers/verity-table.js';
 import { untilAborted } from '../../until-aborted.js';
+import type { OpenedCrypt } from './crypt-device.js';
 import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
 
 type StoreContext = Pick<GuestContext, 'syscalls' | 'media' | 'paths' | 'disks' | 'log'>;
@@ -42,8 +36,6 @@ export interface ImageToStore {
   readonly signal: AbortSignal;
 }
 
-/** Two keys of AES-256. */
-const keySize = 64;
 const saltSize = 32;
 /** Other calls are served between two chunks. */
 const chunkSize = 256 * blockSize;
@@ -100,13 +92,7 @@ async function writeImage(
     const dataBlocks = Math.ceil((await source.stat()).size / blockSize);
     const size = (dataBlocks + treeBlocks(dataBlocks)) * blockSize;
     checkSize(disk, size, container, context);
-    const crypt = openCrypt(disk, size, context, devices);
-    // A request could name its node. The kernel has claimed it when it is released here.
-    const release = context.disks.take(crypt);
-    const target = await openForTheLastTime(crypt, devices).catch((error: unknown) => {
-      release();
-      throw error;
-    });
+    const { target, release } = await takeCrypt(disk, size, context);
     try {
       const salt = randomBytes(saltSize);
       // A write to a disk that stalls is abandoned.
@@ -186,18 +172,35 @@ function checkSize(disk: HeldDisk, needed: number, container: string, { paths }:
   );
 }
 
-/** Returns the node of a mapped device that encrypts with a key that nobody has. */
-function openCrypt(disk: HeldDisk, size: number, context: StoreContext, devices: UndoStack): string {
-  const { syscalls, paths } = context;
-  const { major, minor } = disk.number;
-  const key = randomBytes(keySize);
+/** A device that encrypts, which the kernel removes with its last user. */
+interface Crypt {
+  readonly target: FileHandle;
+  /** A request could name its node. The kernel has claimed it when it is released here. */
+  readonly release: () => void;
+}
+
+async function takeCrypt(disk: HeldDisk, size: number, context: StoreContext): Promise<Crypt> {
+  const { node, fd } = await openCrypt(disk, size, context);
+  try {
+    const number = deviceNumber(fstatSync(fd, { bigint: true }).rdev);
+    const release = context.disks.takeHeld({ named: node, path: `/proc/self/fd/${fd}`, number });
+    try {
+      return { target: await open(`/proc/self/fd/${fd}`, 'r+'), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  } finally {
+    context.syscalls.close(fd);
+  }
+}
+
+async function openCrypt(disk: HeldDisk, size: number, context: StoreContext): Promise<OpenedCrypt> {
+  const { media, paths } = context;
   const name = `kata-image-${randomUUID()}`;
   const control = mapperControl(context);
   try {
-    const table = cryptTarget({ disk: `${major}:${minor}`, size, key });
-    const node = createMappedDevice(syscalls, control, name, table);
-    devices.push(`dm-crypt device ${name}`, () => removeMappedDevice(syscalls, control, name));
-    return join(paths.dev, node);
+    return await media.run('openCrypt', { control, name, disk: disk.number, size, dev: paths.dev });
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'EINVAL')) throw error;
     throw new GuestError(
@@ -205,19 +208,6 @@ function openCrypt(disk: HeldDisk, size: number, context: StoreContext, devices:
       `${disk.named} cannot be encrypted: the kernel has no device mapper, or rejects a dm-crypt device with aes-xts-plain64; help: load the modules dm_crypt and xts, or use an image with --with image-disk`,
       { cause: error },
     );
-  } finally {
-    key.fill(0);
-  }
-}
-
-/** Opens a device that lasts as long as it is open: also if this process ends, from before the first pause. */
-async function openForTheLastTime(node: string, devices: UndoStack): Promise<FileHandle> {
-  const held = openSync(node, 'r');
-  try {
-    for (const { message } of await devices.unwind()) throw new GuestError('internal', message);
-    return await open(`/proc/self/fd/${held}`, 'r+');
-  } finally {
-    closeSync(held);
   }
 }
 
