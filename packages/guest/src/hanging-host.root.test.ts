@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   closeSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadSyscalls } from '@kata-agent/linux';
+import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { lentPath } from './media/lent-path.js';
 import type { MediaTasks } from './media/media-tasks.js';
 import { MediaThreads } from './media/media-threads.js';
@@ -266,8 +268,14 @@ test('a writable layer on a disk that the host no longer answers for fails its o
     const before = await traces();
     // Mounting it has read no directory of it.
     holding.before = 'openLayers';
-    const failed = assert.rejects(create(), late);
-    while (holding.before !== undefined && (await waits(failed))) await delay(5);
+    let failed = Promise.resolve();
+    // On a loaded machine the mount itself may take too long.
+    for (let tries = 0; tries < 5 && holding.before !== undefined; tries += 1) {
+      await failed;
+      await media.settle();
+      failed = assert.rejects(create(), late);
+      while (holding.before !== undefined && (await waits(failed))) await delay(5);
+    }
     assert.equal(holding.before, undefined);
     await another();
     await failed;
@@ -328,6 +336,33 @@ test('no newer copy of a file is made while an older one may still write to it',
   });
 });
 
+test('a mirror that the host answers too late for changes its copy no more', { skip }, async () => {
+  const copy = join(directory, 'copy');
+  mkdirSync(copy);
+  chmodSync(copy, 0o700);
+  const syscalls = loadSyscalls();
+  const before = await traces();
+  const places = [volume('hangs-mirror'), copy].map((path) => Directory.open(syscalls, path));
+  const limits = { entries: 10, bytes: 10 };
+  await share.hold();
+  const failed = assert.rejects(
+    media.run(
+      'mirrorDirectory',
+      { state: { known: new Map(), root: undefined }, limits },
+      places.map(({ fd }) => fd),
+    ),
+    late,
+  );
+  assert.ok(await waits(failed), 'it waits');
+  await another();
+  await failed;
+  await share.answer();
+  await media.settle();
+  assert.equal(statSync(copy).mode & 0o777, 0o700);
+  for (const place of places) place.close();
+  assert.deepEqual(await traces(), before);
+});
+
 test('an overlay has the directories that were lent, whatever has their numbers when it is mounted', {
   skip,
 }, async () => {
@@ -360,7 +395,7 @@ test('a process that ends waits for no thread of its own, and has its own code',
     (path) => new URL(path, import.meta.url).href,
   );
   const script = `
-    import { loadSyscalls } from ${JSON.stringify(import.meta.resolve('@kata-agent/linux'))};
+    import { Directory, loadSyscalls } from ${JSON.stringify(import.meta.resolve('@kata-agent/linux'))};
     import { MediaThreads } from ${JSON.stringify(modules[0])};
     import { closedAccess } from ${JSON.stringify(modules[1])};
     const limits = { milliseconds: 200 };

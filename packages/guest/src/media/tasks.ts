@@ -125,6 +125,7 @@ export const mediaTasks: MediaTasks = {
       onBase(tools, (base) => {
         const directory = base.directory(place);
         try {
+          tools.commit();
           tools.syscalls.mount('', directory.path, '', flags, '');
         } finally {
           directory.close();
@@ -154,6 +155,7 @@ export const mediaTasks: MediaTasks = {
         const directory = base.directory(place);
         try {
           const before = base.stat(place)?.mode ?? 0o755;
+          tools.commit();
           if (group !== undefined) base.changeOwner(place, -1, group);
           directory.changeMode(mode ?? (before & 0o7777) | added);
         } finally {
@@ -236,7 +238,7 @@ export const mediaTasks: MediaTasks = {
       const [from, to] = [directoryOf(tools, 0), directoryOf(tools, 1)];
       try {
         const mirror = new Mirror(state);
-        await mirror.update(from, to, limits);
+        await mirror.update(from, to, limits, tools.commit);
         return mirror.state;
       } finally {
         from.close();
@@ -259,7 +261,7 @@ export const mediaTasks: MediaTasks = {
   mirrorFile: {
     run({ known, limits }, tools) {
       const file = new MirroredFile(lentAt(tools, 0), lentAt(tools, 1), known);
-      file.update(limits);
+      file.update(limits, tools.commit);
       return file.known;
     },
   },

@@ -9,7 +9,7 @@ export const noShare: string | false = existsSync('/dev/fuse') ? false : 'needs 
 
 /**
  * A share of a host that answers when the test says so: any name is a directory, names that end with `disk` are files. While it holds,
- * lookups of names that begin with `hangs`, and reads, are not answered.
+ * lookups and opens of names that begin with `hangs`, and reads, are not answered.
  */
 export class HostShare {
   readonly #server: ChildProcess;

@@ -102,9 +102,12 @@ function handle(request: Buffer): void {
       reply(Buffer.concat([validFor(0), Buffer.alloc(4), attributes(node)]));
       return;
     case Opcode.Open:
-    case Opcode.OpenDirectory:
-      reply(Buffer.alloc(16));
+    case Opcode.OpenDirectory: {
+      const answer = (): void => reply(Buffer.alloc(16));
+      if (nodes[node]?.startsWith('hangs') === true) mayHold(answer);
+      else answer();
       return;
+    }
     case Opcode.Read: {
       const offset = Number(body.readBigUInt64LE(8));
       const data = Buffer.alloc(body.readUInt32LE(16));

@@ -12,7 +12,7 @@ export interface TaskTools {
   /** Extends the time limit. A task that takes many steps calls it between two of them. */
   readonly progress: () => void;
   /**
-   * Called before the step by which a task takes effect: throws if the task has been given up. Its caller has failed then, and a later
+   * Called before each step by which a task takes effect: throws if the task has been given up. Its caller has failed then, and a later
    * call may have done the same with newer content. A task that has called it and hangs may still take effect.
    */
   readonly commit: () => void;
@@ -82,7 +82,7 @@ async function perform(
   const descriptors = lent.map((fd) => new Descriptor(syscalls, fd));
   const progress = (): void => send({ kind: 'progress', id });
   const commit = (): void => {
-    if (!state.commit()) throw new Error('the call was given up before it took effect');
+    if (state.isGivenUp) throw new Error('the call was given up before it took effect');
   };
   try {
     const task = tasks.get(name);

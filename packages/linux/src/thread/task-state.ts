@@ -1,5 +1,5 @@
 /** Where the task of a thread is. */
-const Stage = { Running: 0, Committed: 1, GivenUp: 2 } as const;
+const Stage = { Running: 0, GivenUp: 1 } as const;
 /** Indexes. */
 const stage = 0;
 const closed = 1;
@@ -23,14 +23,14 @@ export class TaskState {
     Atomics.store(this.#values, closed, 0);
   }
 
-  /** Gives the task up, unless it has committed. For the creator. */
+  /** Gives the task up. For the creator. */
   giveUp(): void {
-    Atomics.compareExchange(this.#values, stage, Stage.Running, Stage.GivenUp);
+    Atomics.store(this.#values, stage, Stage.GivenUp);
   }
 
-  /** Commits the task; returns false if it has been given up. For the thread. */
-  commit(): boolean {
-    return Atomics.compareExchange(this.#values, stage, Stage.Running, Stage.Committed) !== Stage.GivenUp;
+  /** Reports whether the task has been given up. For the thread. */
+  get isGivenUp(): boolean {
+    return Atomics.load(this.#values, stage) === Stage.GivenUp;
   }
 
   /** Counts a lent descriptor that the thread closes next. */

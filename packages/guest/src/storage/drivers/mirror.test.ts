@@ -150,3 +150,42 @@ test('sockets and other entries count towards the limit, and are not copied', as
   await assert.rejects(mirror.update(from, to), TooLargeToMirror);
   server.close();
 });
+
+test('an update that is given up, at whatever step, changes nothing from there on', async (context) => {
+  const { source, target, from, to } = place(context);
+  mkdirSync(join(source, 'inner'));
+  chmodSync(source, 0o750);
+  for (const name of ['inner/file', 'file']) writeFileSync(join(source, name), 'older');
+  symlinkSync('file', join(source, 'link'));
+  const look = () =>
+    readdirSync(target, { recursive: true, encoding: 'utf8' })
+      .toSorted()
+      .map((name) => {
+        const path = join(target, name);
+        const found = lstatSync(path);
+        return [name, found.mode, found.isFile() ? readFileSync(path, 'utf8') : ''];
+      });
+  let steps = 0;
+  for (let done = false; !done; steps += 1) {
+    let left = steps;
+    let seen: unknown;
+    const commit = (): void => {
+      if (left === 0) {
+        seen = [lstatSync(target).mode, look()];
+        throw new Error('given up');
+      }
+      left -= 1;
+    };
+    const update = new Mirror().update(from, to, undefined, commit);
+    done = await update.then(
+      () => true,
+      () => false,
+    );
+    if (!done) assert.deepEqual([lstatSync(target).mode, look()], seen, `given up at step ${steps}`);
+  }
+  assert.equal(steps - 1, 6, 'the directory, two for each file, the links');
+  assert.deepEqual(
+    look().map(([name]) => name),
+    ['file', 'inner', 'inner/file', 'link'],
+  );
+});

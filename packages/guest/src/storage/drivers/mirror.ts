@@ -67,15 +67,25 @@ export class Mirror {
   /**
    * Syncs `to` with `from`, and returns how many entries changed. The directory itself gets mode and owner too. Throws
    * TooLargeToMirror.
+   *
+   * @param commit is called before each change of `to`, and throws if the update has been given up
    */
-  async update(from: Directory, to: Directory, limits: MirrorLimits = kataLimits): Promise<number> {
+  async update(
+    from: Directory,
+    to: Directory,
+    limits: MirrorLimits = kataLimits,
+    commit: () => void = () => undefined,
+  ): Promise<number> {
     const found = await scan(from, limits);
-    this.#updateRoot(stateOf(fstatSync(from.fd)), to);
+    const root = stateOf(fstatSync(from.fd));
+    commit();
+    this.#updateRoot(root, to);
     const changed = [...found].filter(([path, entry]) => differs(this.#known.get(path), entry));
     const gone = [...this.#known.keys()].filter((path) => !found.has(path));
     for (const [path, entry] of changed) if (entry.kind === 'directory') await putDirectory(path, entry, to);
     for (const [path, entry] of changed)
-      if (entry.kind === 'file') await putFile(path, entry, { from, to, limits });
+      if (entry.kind === 'file') await putFile(path, entry, { from, to, limits, commit });
+    commit();
     for (const [path, entry] of changed) if (entry.kind === 'link') await putLink(path, entry, to);
     for (const path of gone.reverse()) await to.removeTree(path);
     this.#known = found;
@@ -186,14 +196,22 @@ async function putDirectory(path: string, { stats }: MirrorEntry, to: Directory)
   }
 }
 
+interface Copying {
+  readonly from: Directory;
+  readonly to: Directory;
+  readonly limits: MirrorLimits;
+  readonly commit: () => void;
+}
+
 /** Writes a file under a temporary name and renames it: a reader sees the whole old file or the whole new one. */
 async function putFile(
   path: string,
   { stats }: MirrorEntry,
-  { from, to, limits }: { readonly from: Directory; readonly to: Directory; readonly limits: MirrorLimits },
+  { from, to, limits, commit }: Copying,
 ): Promise<void> {
   const source = from.file(path, Open.ReadOnly);
   try {
+    commit();
     const temporary = temporaryName(path);
     await to.removeTree(temporary);
     const target = to.file(temporary, Open.WriteOnly | Open.Create | Open.Exclusive, 0o600);
@@ -204,6 +222,8 @@ async function putFile(
     } finally {
       target.close();
     }
+    // The temporary file may be that of a later update.
+    commit();
     if (to.stat(path)?.isDirectory() === true) await to.removeTree(path);
     to.rename(temporary, path);
   } finally {

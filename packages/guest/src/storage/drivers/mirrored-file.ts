@@ -37,14 +37,19 @@ export class MirroredFile {
     return (this.#known?.size ?? 0) > kataLimits.bytes;
   }
 
-  /** Copies the file if it has changed. Throws TooLargeToMirror. */
-  update(limits: MirrorLimits): void {
+  /**
+   * Copies the file if it has changed. Throws TooLargeToMirror.
+   *
+   * @param commit is called before the copy is changed, and throws if the update has been given up
+   */
+  update(limits: MirrorLimits, commit: () => void): void {
     const now = fstatSync(this.#from.fd);
     if (now.size > limits.bytes) throw new TooLargeToMirror(`more than ${limits.bytes} bytes`);
     const names = ['mtimeMs', 'ctimeMs', 'size', 'mode', 'uid', 'gid'] as const;
     if (names.every((name) => this.#known?.[name] === now[name])) return;
     const data = read(this.#from.fd, now.size);
     const { fd } = this.#to;
+    commit();
     for (let written = 0; written < data.length; )
       written += writeSync(fd, data, written, undefined, written);
     ftruncateSync(fd, data.length);
