@@ -669,6 +669,39 @@ describe('relay = "trusted"', () => {
     assert.equal((await answerOf(agent.getGuestDetails({}))).code, 'OK');
   });
 
+  it('operators together leave calls to the realm, which it needs for Health and revocations (S44)', async (t) => {
+    const names = Array.from({ length: 8 }, (_, n) => `many-${n}`);
+    const realm = await setUp(t, { rights: Object.fromEntries(names.map((name) => [uriOf(name), all])) });
+    let calls = 0;
+    const answers: (() => void)[] = [];
+    const { guest } = await trustedGuest(t, 'web', {
+      waitProcess: () => {
+        calls += 1;
+        return new Promise((resolve) => answers.push(() => resolve({ status: 1 })));
+      },
+    });
+    realm.guests.push(guest);
+    const codes: string[] = [];
+    for (const name of names) {
+      const { agent } = await trusted(t, realm, operatorOf(name), 'web');
+      for (let n = 0; n < 128; n += 1)
+        void answerOf(agent.waitProcess({})).then(({ code }) => codes.push(code));
+    }
+    await until(() => calls + codes.length === 1_024, 30_000);
+    assert.equal(calls, 896);
+    assert.deepEqual(new Set(codes), new Set(['RESOURCE_EXHAUSTED']));
+    const health = createClient(Health, guest.channel);
+    assert.equal((await answerOf(health.check({}))).code, 'OK');
+    // Their end makes room again.
+    for (const answer of answers) answer();
+    const { agent } = await trusted(t, realm, operatorOf('many-7'), 'web');
+    await until(() => codes.length === 1_024, 30_000);
+    const again = answerOf(agent.waitProcess({}));
+    await until(() => calls === 897);
+    answers.at(-1)?.();
+    assert.equal((await again).code, 'OK');
+  });
+
   it('a guest that takes no requests, and an operator that takes no replies, cannot fill the memory', async (t) => {
     const mebibyte = 2 ** 20;
     const realm = await setUp(t, {

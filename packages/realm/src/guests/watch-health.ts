@@ -1,5 +1,6 @@
 import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import { type Channel, createClient } from '@kata-agent/ttrpc';
+import { hasTooManyCalls } from './too-many-calls.js';
 
 export interface HealthTimes {
   /** Between two checks. */
@@ -27,7 +28,8 @@ export function watchHealth(
       const { status } = await health.check({}, { timeoutMs });
       if (status !== HealthCheckResponse_ServingStatus.SERVING) failure = 'it is not serving';
     } catch (error) {
-      failure = (error as Error).message;
+      // It has answered: operators, whose calls wait in it, must not end the connection.
+      if (!hasTooManyCalls(error)) failure = (error as Error).message;
     }
     if (stopped) return;
     if (failure !== undefined && !excused()) onFailure(`Health: ${failure}`);

@@ -10,6 +10,8 @@ export interface OperatorLimits {
   readonly readers: number;
   /** Calls of one operator in a guest that have not ended, where the relay is trusted; the same in each connection. */
   readonly calls: number;
+  /** The same of all operators together: the guest takes 1,024 in the realm's connection, and the realm makes calls of its own. */
+  readonly callsToGuest: number;
   /** Bytes of the requests of these calls, in one guest: it may read none of them. */
   readonly callBytes: number;
   /** Bytes of replies that one operator has not read, where the relay is trusted. */
@@ -27,6 +29,7 @@ export const operatorLimits: OperatorLimits = {
   connectionsToGuest: 16,
   readers: 8,
   calls: 128,
+  callsToGuest: 896,
   callBytes: 16 * 1024 * 1024,
   unreadBytes: 32 * 1024 * 1024,
   openMs: 20_000,

@@ -36,7 +36,7 @@ interface Served extends TrustedConnection {
 
 interface TrustedRelayOptions {
   readonly decisions: Decisions;
-  readonly limits: Pick<OperatorLimits, 'calls' | 'callBytes' | 'unreadBytes'>;
+  readonly limits: Pick<OperatorLimits, 'calls' | 'callsToGuest' | 'callBytes' | 'unreadBytes'>;
   readonly isOwn: OperatorContext['isOwn'];
   readonly report: (message: string, error: unknown) => void;
 }
@@ -54,14 +54,21 @@ export class TrustedRelay {
   readonly #server: Server<Served>;
   readonly #decisions: Decisions;
   readonly #inFlight: Slots;
+  readonly #inFlightOfAll: Slots;
   readonly #bytesInFlight: Slots;
   readonly #unreadBytes: number;
   readonly #isOwn: OperatorContext['isOwn'];
   readonly #open = new Set<Served>();
 
-  constructor({ decisions, limits: { calls, callBytes, unreadBytes }, isOwn, report }: TrustedRelayOptions) {
+  constructor({
+    decisions,
+    limits: { calls, callsToGuest, callBytes, unreadBytes },
+    isOwn,
+    report,
+  }: TrustedRelayOptions) {
     this.#decisions = decisions;
     this.#inFlight = new Slots(calls);
+    this.#inFlightOfAll = new Slots(callsToGuest);
     this.#bytesInFlight = new Slots(callBytes);
     this.#unreadBytes = unreadBytes;
     this.#isOwn = isOwn;
@@ -150,7 +157,13 @@ export class TrustedRelay {
     const key = `${connection.guest.id} ${connection.operator}`;
     const call = this.#inFlight.take(key);
     const bytes = call === undefined ? undefined : this.#bytesInFlight.take(key, payload.length);
+    const ofAll = bytes === undefined ? undefined : this.#inFlightOfAll.take(connection.guest.id);
     try {
+      if (bytes !== undefined && ofAll === undefined)
+        throw new TtrpcError(
+          Code.ResourceExhausted,
+          `${method}: too many calls of all operators wait for the guest (limit of the realm)`,
+        );
       if (bytes === undefined)
         throw new TtrpcError(
           Code.ResourceExhausted,
@@ -160,6 +173,7 @@ export class TrustedRelay {
       this.#checkUnread(connection);
       return reply;
     } finally {
+      ofAll?.();
       bytes?.();
       call?.();
     }
