@@ -120,7 +120,7 @@ const table = {
   },
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
-  git: { provides: ['git'] },
+  git: { provides: ['git'], neededBy: 'tools/bundle: the time of a commit' },
   'nats-server': {
     provides: ['nats-server'],
     neededBy: 'tests/functional/realm-replicas, audit-collect-jetstream',
@@ -155,6 +155,17 @@ const table = {
       },
     },
   },
+  'erofs-utils-tar': {
+    package: 'erofs-utils',
+    provides: [],
+    neededBy: 'layers that are made from tar archives: tests/vm/verified-layers',
+    on: {
+      12: {
+        provides: ['erofs-utils 1.8'],
+        unavailable: 'Debian 12 has erofs-utils 1.5, which reads no tar archive',
+      },
+    },
+  },
 };
 
 /**
@@ -180,7 +191,7 @@ const sets = {
   image,
   vm,
   'fresh-root': ['mmdebstrap', 'git', 'util-linux'],
-  test: packageNames.filter((name) => !['mmdebstrap', 'git'].includes(name)),
+  test: packageNames.filter((name) => name !== 'mmdebstrap'),
 };
 
 /**

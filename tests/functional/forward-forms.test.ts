@@ -141,7 +141,10 @@ const attacks: Readonly<Record<string, readonly (readonly [change: Change, messa
     ],
     [mount({ source: `${shared}/passthrough` }), /is not a path that Kata's runtimes use for sources/],
     [mount({ source: `${shared}/c1` }), /is not a path that Kata's runtimes use for sources/],
-    [mount({ type: 'local', source: `${shared}/c0/rootfs/local/link` }), /is not a local volume of this pod/],
+    [
+      mount({ type: 'local', source: `${shared}/c0/rootfs/local/link` }),
+      /is not the mount point of a local storage/,
+    ],
   ],
   'an overlay of /': [
     [

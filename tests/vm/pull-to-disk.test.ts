@@ -280,7 +280,8 @@ store = ${toml(store)}
         'cat /data-*/file-* 2>&1 >/dev/null | grep -c Input/output; cat /data-3/name',
       );
       t.diagnostic(`files that cannot be read: ${text.split('\n')[0]}`);
-      assert.match(text, /^[1-9]\d+\ndata 3\n$/);
+      // Where the image has that last file depends on the version of mkfs.erofs.
+      assert.match(text, /^[1-9]\d+\n(data 3\n)?$/);
     });
 
     it('nothing is left when the container is removed, and the disk can be used again', async () => {

@@ -16,7 +16,7 @@ import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
 
-const skip = whyNoMachine('erofs-utils', 'fdisk', 'cryptsetup-bin') ?? false;
+const skip = whyNoMachine('erofs-utils-tar', 'fdisk', 'cryptsetup-bin') ?? false;
 
 const imageName = `registry.test/team/app@sha256:${'a'.repeat(64)}`;
 /** An image whose configuration pins the hash block of a layer as a device of one block. */

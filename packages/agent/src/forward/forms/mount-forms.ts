@@ -135,8 +135,13 @@ function readBind(mount: Mount, at: string, owner: MountOwner, context: FormCont
   checkCleanPath(`${at}.source`, source);
   const isMounted = owner.mountPoints.has(source) || context.sandbox.hasMountPoint(source);
   if (type === 'local') {
-    if (isMounted && isLocalVolume(source)) return undefined;
-    throw refused(`${at}.source`, `${quoted(source)} is not a local volume of this pod`);
+    // The runtimes send the storage with each mount of it, and this agent with the guest asks for it.
+    if (owner.mountPoints.has(source) && isLocalVolume(source)) return undefined;
+    throw refused(
+      `${at}.source`,
+      `${quoted(source)} is not the mount point of a local storage of this request`,
+      'request the storage of the volume',
+    );
   }
   if (source === `${kataDirectory}/sandbox/shm`) return undefined;
   if (nameIn('sandbox/ephemeral', source) !== undefined || nameIn('sandbox/storage', source) !== undefined) {
