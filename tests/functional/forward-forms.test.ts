@@ -531,6 +531,20 @@ suite('what forward mode sends on', { skip: built.ok ? false : built.missing, ti
     await refused(createContainer, forwardedContainer('v3', unknown), /is not the mount point of a storage/);
   });
 
+  test('a local volume is mounted by requests that have its storage, and by no other', async () => {
+    const place = `${shared}/sandbox-1/rootfs/local/handover`;
+    const local = { driver: 'local', source: 'local', fstype: 'local', mountPoint: place };
+    const mounted = mount({ type: 'local', source: place, options: ['rbind'] });
+    const whole = both(storage({ ...local, options: ['mode=0777'] }), mounted);
+    await callInner(channel, createContainer, forwardedContainer('l1', whole));
+    await callInner(channel, createContainer, forwardedContainer('l2', whole));
+    await refused(
+      createContainer,
+      forwardedContainer('l3', mounted),
+      /is not the mount point of a local storage of this request/,
+    );
+  });
+
   test('the mount points of a removed container stay known, and its id is free', async () => {
     const volume = { ...disk, source: '03/01', mountPoint: `${kata}/sandbox/storage/MDMvMDE` };
     const request = forwardedContainer('f1', both(storage(volume), mount({ source: volume.mountPoint })));
