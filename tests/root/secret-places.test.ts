@@ -227,6 +227,8 @@ describe('places of sealed secrets (S39)', { skip: whyNoContainers() ?? false },
       [twice, /not JSON whose names occur once/],
       [`sealed.${sealed}`, /four parts/],
       ['sealed.x', /four parts/],
+      ['hunter2', /is not a sealed secret, and \[\[secret\]\] has kbs:\/\/\/default\/key\/1 there/],
+      ['', /is not a sealed secret/],
       [sealed.replace(/\.([^.]*)\.([^.]*)$/, '.$1=.$2'), /base64url without padding/],
     ];
     for (const [text, message] of texts) {
@@ -249,6 +251,22 @@ describe('places of sealed secrets (S39)', { skip: whyNoContainers() ?? false },
     const asked = { container: 'db', mounts: [['/etc/keys', 'vol-keys']] as const, prints: '' };
     const answer = await answerOf(client.createContainer(request(asked)));
     assert.match(answer.message, /"data", is a sealed secret that \[\[secret\]\] does not allow there/);
+  });
+
+  it('a file of the configuration that a volume does not have is not added later', async () => {
+    await start(config);
+    writeVolume('vol-keys', { 'ca.crt': 'certificate' });
+    const made = request({
+      container: 'db',
+      mounts: [['/etc/keys', 'vol-keys']],
+      prints: 'cat /etc/keys/ca.crt; ls /etc/keys',
+    });
+    await client.createContainer(made);
+    inShare('printf hunter2 > vol-keys/tls.key; printf hunter2 > vol-keys/..2026/tls.key');
+    await client.startContainer({ containerId: made.containerId });
+    const output = (await readAll(client, 'stdout', made.containerId)).toString();
+    assert.equal(output, 'certificateca.crt\n');
+    await client.removeContainer({ containerId: made.containerId });
   });
 
   it('examples/secrets.toml: the database has its secrets, and no container of its name another program', async () => {

@@ -22,13 +22,11 @@ function isInternal(name: string): boolean {
 }
 
 /**
- * Reports whether a volume has a sealed secret: a file, or a link that leads to one in the volume, as those of a Secret do, that
- * begins as one.
- *
- * @param paths where it can be in the volume; undefined: at each entry of the volume.
+ * Reports whether a volume has a sealed secret at its top: a file, or a link that leads to one in the volume, as those of a Secret do,
+ * that begins as one.
  */
-export function hasSealedFile(volume: Directory, paths: readonly string[] | undefined): boolean {
-  return (paths ?? entriesOf(volume)).some((path) => {
+export function hasSealedFile(volume: Directory): boolean {
+  return entriesOf(volume).some((path) => {
     const place = reachedIn(volume, path);
     if (place === undefined) return false;
     try {
@@ -40,7 +38,7 @@ export function hasSealedFile(volume: Directory, paths: readonly string[] | unde
 }
 
 /** Reports whether what a descriptor with O_PATH refers to is a file that begins as a sealed secret. */
-export function beginsSealed(place: Descriptor): boolean {
+function beginsSealed(place: Descriptor): boolean {
   if (!fstatSync(place.fd).isFile()) return false;
   return isSealed(readPrefix(place, sealedPrefix.length).toString('latin1'));
 }

@@ -17,13 +17,14 @@ const env = (resource: string, more: Partial<PermittedSecret> = {}): PermittedSe
 const file = (path: string): PermittedSecret => ({ ...env(one), place: { kind: 'file', path } });
 
 test('without a configuration each variable and each file has any secret', () => {
-  const permits = secretPermits(undefined, '');
-  permits.ofVariable('ANY')?.(Buffer.from('sealed.x'), 'it');
+  const permits = secretPermits(undefined, '', []);
+  assert.equal(permits.ofVariable('ANY')?.(Buffer.from('sealed.x'), 'it'), true);
+  assert.equal(permits.ofVariable('ANY')?.(Buffer.from('plain'), 'it'), false);
   assert.equal(permits.filesOf('/any'), undefined);
 });
 
 test('a variable is that of one container, with one resource', () => {
-  const permit = secretPermits([env(one)], 'db').ofVariable('A');
+  const permit = secretPermits([env(one)], 'db', []).ofVariable('A');
   permit?.(sealed(one), 'the variable');
   assert.throws(() => permit?.(sealed(two), 'the variable'), {
     kind: 'refused',
@@ -31,17 +32,26 @@ test('a variable is that of one container, with one resource', () => {
       /^the variable is a sealed secret .* names "kbs:\/\/\/a\/b\/2".*, and kbs:\/\/\/a\/b\/1 is allowed/,
   });
   for (const container of ['web', '', 'DB'])
-    assert.equal(secretPermits([env(one)], container).ofVariable('A'), undefined);
+    assert.equal(secretPermits([env(one)], container, []).ofVariable('A'), undefined);
   for (const name of ['a', 'A ', ''])
-    assert.equal(secretPermits([env(one)], 'db').ofVariable(name), undefined);
+    assert.equal(secretPermits([env(one)], 'db', []).ofVariable(name), undefined);
+});
+
+test('a place that is named has a sealed secret, and no other text', () => {
+  for (const bound of [env(one), env(one, { sha256: hashOf(sealed(one)) })])
+    for (const text of ['hunter2', '', 'sealed', 'Sealed.e30.e30.e30', ` ${String(sealed(one))}`])
+      assert.throws(
+        () => secretPermits([bound], 'db', []).ofVariable('A')?.(Buffer.from(text), 'the variable'),
+        { kind: 'refused', message: /^the variable is not a sealed secret, and \[\[secret\]\] has kbs:/ },
+      );
 });
 
 test('resource and hash must fit together; several tables are alternatives', () => {
-  const both = secretPermits([env(one, { sha256: hashOf(sealed(one)) })], 'db').ofVariable('A');
+  const both = secretPermits([env(one, { sha256: hashOf(sealed(one)) })], 'db', []).ofVariable('A');
   both?.(sealed(one), 'it');
-  const crossed = secretPermits([env(two, { sha256: hashOf(sealed(one)) })], 'db').ofVariable('A');
+  const crossed = secretPermits([env(two, { sha256: hashOf(sealed(one)) })], 'db', []).ofVariable('A');
   assert.throws(() => crossed?.(sealed(one), 'it'), /is allowed/);
-  const either = secretPermits([env(one), env(two)], 'db').ofVariable('A');
+  const either = secretPermits([env(one), env(two)], 'db', []).ofVariable('A');
   either?.(sealed(one), 'it');
   either?.(sealed(two), 'it');
   assert.throws(
@@ -51,11 +61,22 @@ test('resource and hash must fit together; several tables are alternatives', () 
 });
 
 test('files of a mount are those below its destination, or the mount itself', () => {
-  const permits = secretPermits([file('/etc/keys/a'), file('/etc/keys/sub/b'), file('/etc/keys-2/c')], 'db');
+  const permits = secretPermits(
+    [file('/etc/keys/a'), file('/etc/keys/sub/b'), file('/etc/keys-2/c')],
+    'db',
+    [],
+  );
   const below = (destination: string): readonly string[] => [...(permits.filesOf(destination)?.keys() ?? [])];
   assert.deepEqual(below('/etc/keys'), ['a', 'sub/b']);
   assert.deepEqual(below('/etc/keys/sub'), ['b']);
   assert.deepEqual(below('/etc/keys/a'), ['']);
   assert.deepEqual(below('/etc/key'), []);
   assert.deepEqual(below('/www'), []);
+});
+
+test('a file is in the innermost mount that its path is below', () => {
+  const mounts = ['/etc', '/etc/keys', '/etc/keys-2', '/etc/keys/sub/other'];
+  const permits = secretPermits([file('/etc/keys/a'), file('/etc/keys/sub/b'), file('/etc/c')], 'db', mounts);
+  const below = (destination: string): readonly string[] => [...(permits.filesOf(destination)?.keys() ?? [])];
+  assert.deepEqual(mounts.map(below), [['c'], ['a', 'sub/b'], [], []]);
 });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { contains } from '../source/clean-path.js';
-import { parseSealed } from '@kata-agent/catalogue/sealed-secret';
+import { isSealed, parseSealed, sealedPrefix } from '@kata-agent/catalogue/sealed-secret';
 
 /** A place where a sealed secret is unsealed, as `[[secret]]` of the configuration has it. */
 export interface PermittedSecret {
@@ -18,8 +18,12 @@ export interface PermittedSecret {
   readonly sha256?: string;
 }
 
-/** Which sealed secrets a place may have: checks a text that is about to be unsealed there. */
-export type Permit = (sealed: Uint8Array, named: string) => void;
+/**
+ * Which text a place may have: reports whether it is unsealed there.
+ *
+ * @throws GuestError `refused`: the place may not have it.
+ */
+export type Permit = (text: Uint8Array, named: string) => boolean;
 
 /** Where the sealed secrets of a container are unsealed. Elsewhere they stay text. */
 export interface SecretPermits {
@@ -27,13 +31,14 @@ export interface SecretPermits {
   ofVariable(name: string): Permit | undefined;
   /**
    * The files of a mount that are unsealed, by their path below its destination; empty: the mount itself is the file. Undefined: all
-   * of them are.
+   * that are sealed.
    */
   filesOf(destination: string): ReadonlyMap<string, Permit> | undefined;
 }
 
-/** Permits every secret. */
-export const anySecret: Permit = () => undefined;
+/** Permits every text, and unseals those that are sealed. */
+export const anySecret: Permit = (text) =>
+  isSealed(Buffer.from(text.subarray(0, sealedPrefix.length)).toString('latin1'));
 
 /** Of a guest without a configuration: as Kata's agent does. */
 const everywhere: SecretPermits = { ofVariable: () => anySecret, filesOf: () => undefined };
@@ -43,10 +48,12 @@ const everywhere: SecretPermits = { ofVariable: () => anySecret, filesOf: () => 
  *
  * @param secrets of the configuration; undefined: there is none.
  * @param container its name in the pod; empty: it has none, and no secret.
+ * @param destinations of its mounts: a file is in the innermost one that its path is below.
  */
 export function secretPermits(
   secrets: readonly PermittedSecret[] | undefined,
   container: string,
+  destinations: readonly string[],
 ): SecretPermits {
   if (secrets === undefined) return everywhere;
   const own = container === '' ? [] : secrets.filter((secret) => secret.container === container);
@@ -56,6 +63,8 @@ export function secretPermits(
       const files = new Map<string, Permit>();
       for (const { place } of own) {
         if (place.kind !== 'file' || !contains(destination, place.path)) continue;
+        if (destinations.some((inner) => contains(inner, place.path) && inner.length > destination.length))
+          continue;
         const permit = permitOf(
           own.filter((other) => other.place.kind === 'file' && other.place.path === place.path),
         );
@@ -69,6 +78,12 @@ export function secretPermits(
 function permitOf(secrets: readonly PermittedSecret[]): Permit | undefined {
   if (secrets.length === 0) return undefined;
   return (sealed, named) => {
+    const wanted = secrets.map(bindingOf).join(', or ');
+    if (!anySecret(sealed, named))
+      throw new GuestError(
+        'refused',
+        `${named} is not a sealed secret, and [[secret]] has ${wanted} there; help: seal its value, or remove [[secret]]`,
+      );
     const sha256 = createHash('sha256').update(sealed).digest('hex');
     const parsed = parseSealed(Buffer.from(sealed).toString('latin1'));
     // A provider other than the key broker would take the name for one of its own.
@@ -81,8 +96,7 @@ function permitOf(secrets: readonly PermittedSecret[]): Permit | undefined {
         (secret.resource === undefined || secret.resource === resource) &&
         (secret.sha256 === undefined || secret.sha256 === sha256),
     );
-    if (fits) return;
-    const wanted = secrets.map(bindingOf).join(', or ');
+    if (fits) return true;
     const found = resource === undefined ? describe(parsed) : `it names ${quotedPath(resource)}`;
     throw new GuestError(
       'refused',

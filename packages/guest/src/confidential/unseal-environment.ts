@@ -2,12 +2,13 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
-import { isSealed } from '@kata-agent/catalogue/sealed-secret';
 import type { SecretPermits } from './secret-permits.js';
 
 /**
  * Returns the environment with the plain text of its sealed secrets, where that is allowed; the others stay text. Kata's agent starts
  * the container all the same if one cannot be unsealed; here that is an error.
+ *
+ * @throws GuestError `refused`: a variable that the configuration has a secret for is another text.
  */
 export async function unsealEnvironment(
   env: readonly string[],
@@ -27,14 +28,13 @@ export async function unsealEnvironment(
     const at = entry.indexOf('=');
     const value = entry.slice(at + 1);
     const name = entry.slice(0, Math.max(at, 0));
-    const permit = at >= 0 && isSealed(value) ? permits.ofVariable(name) : undefined;
-    if (permit === undefined) {
+    const sealed = Buffer.from(value);
+    const permit = at >= 0 ? permits.ofVariable(name) : undefined;
+    if (permit?.(sealed, `the variable ${quotedWord(name)}`) !== true) {
       unsealed.push(entry);
       continue;
     }
     refuseSwap(proc);
-    const sealed = Buffer.from(value);
-    permit(sealed, `the variable ${quotedWord(name)}`);
     unsealed.push(`${name}=${textOf(name, await hub.unsealSecret(sealed, signal))}`);
   }
   return unsealed;

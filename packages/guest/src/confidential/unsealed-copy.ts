@@ -1,4 +1,4 @@
-import { isSealed, maxSealedBytes, sealedPrefix } from '@kata-agent/catalogue/sealed-secret';
+import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';
 import type { Directory } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
@@ -40,17 +40,19 @@ export async function copyUnsealed(
   }
 }
 
-/** Returns the content of a file as plain text if it is sealed and that is allowed, and as it is otherwise. */
+/**
+ * Returns the content of a file as plain text if it is sealed and that is allowed, and as it is otherwise.
+ *
+ * @throws GuestError `refused`: the configuration has a secret for the file, and it is another text.
+ */
 export async function unsealedContent(
   content: Content,
   permit: Permit | undefined,
   { hub, signal, named }: Pick<Copying, 'hub' | 'signal' | 'named'>,
 ): Promise<Content> {
   const { bytes } = content;
-  const head = Buffer.from(bytes.subarray(0, sealedPrefix.length)).toString('latin1');
-  if (permit === undefined || !isSealed(head)) return content;
+  if (permit?.(bytes, named) !== true) return content;
   if (bytes.length > maxSealedBytes)
     throw new GuestError('exhausted', `${named} is a sealed secret of more than ${maxSealedBytes} bytes`);
-  permit(bytes, named);
   return { ...content, bytes: await hub.unsealSecret(bytes, signal) };
 }

@@ -194,7 +194,8 @@ async function build(
   const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
   // The name that rules saw: of the same annotations, read by the same function.
   const nameInPod = context.namesOf(given.annotations ?? {}).inPod;
-  const permits = secretPermits(context.secrets, nameInPod);
+  const mountPlaces = (requested.mounts ?? []).map(({ destination }) => destination);
+  const permits = secretPermits(context.secrets, nameInPod, mountPlaces);
   const sources = new ContainerSources({
     container: id,
     directory,

@@ -83,10 +83,8 @@ export interface MediaTasks {
   readonly fileSystemType: Task<object, number>;
   /** Reads a regular file, which is lent, once. `named`: for errors. */
   readonly readContent: Task<{ readonly limit: number; readonly named: string }, Content>;
-  /** Reports whether a file, which is lent, begins as a sealed secret. */
-  readonly beginsSealed: Task<object, boolean>;
-  /** Reports whether a volume, which is lent, has a sealed secret at one of the paths; undefined: anywhere. */
-  readonly hasSealedFile: Task<{ readonly paths: readonly string[] | undefined }, boolean>;
+  /** Reports whether a volume, which is lent, has a sealed secret at its top. */
+  readonly hasSealedFile: Task<object, boolean>;
   /** Reads a volume with sealed secrets, which is lent. `named`: for errors. */
   readonly readVolume: Task<{ readonly named: string }, readonly VolumeEntry[]>;
   /** Of what is lent. */

@@ -13,7 +13,7 @@ import {
   type TaskTools,
   unmountTree,
 } from '@kata-agent/linux';
-import { beginsSealed, hasSealedFile, readVolume } from '../confidential/sealed-files.js';
+import { hasSealedFile, readVolume } from '../confidential/sealed-files.js';
 import { checkAccountFiles } from '../container/account-files.js';
 import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
@@ -65,8 +65,7 @@ export const mediaTasks: MediaTasks = {
   },
   fileSystemType: { run: (_, tools) => statfsSync(`/proc/self/fd/${lentAt(tools, 0).fd}`).type },
   readContent: { run: ({ limit, named }, tools) => readContent(lentAt(tools, 0), limit, named) },
-  beginsSealed: { run: (_, tools) => beginsSealed(lentAt(tools, 0)) },
-  hasSealedFile: { run: ({ paths }, tools) => onBase(tools, (volume) => hasSealedFile(volume, paths)) },
+  hasSealedFile: { run: (_, tools) => onBase(tools, hasSealedFile) },
   readVolume: {
     run: ({ named }, tools) => onBase(tools, (volume) => readVolume(volume, { ...tools, named })),
   },
