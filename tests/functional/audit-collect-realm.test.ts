@@ -136,7 +136,7 @@ describe('kata-agent-ctl audit collect --records realm', () => {
   });
 
   it('reports another guest of the same name, whose log it keeps beside the first', {
-    timeout: 90_000,
+    timeout: 200_000,
   }, async (t) => {
     const home = newHome();
     const realm = await RealmProcess.start(home);
@@ -151,7 +151,8 @@ describe('kata-agent-ctl audit collect --records realm', () => {
     await first.dispose();
     const second = await startAgent(home);
     dispose(t, second, () => realm);
-    await until('both are copied', () => copies(home).length === 2, 60_000);
+    // A collector that could not ask a few times waits for half a minute before it asks again.
+    await until('both are copied', () => copies(home).length === 2, 120_000);
     assert.equal(await collecting.end(), 4, collecting.stderr);
     const faults = collecting.alerts.filter(({ msg }) => msg === 'ALERT: the log has a fault');
     assert.deepEqual(
