@@ -152,7 +152,10 @@ describe('kata-agent-ctl audit collect --records realm', () => {
     const second = await startAgent(home);
     dispose(t, second, () => realm);
     // A collector that could not ask a few times waits for half a minute before it asks again.
-    await until('both are copied', () => copies(home).length === 2, 120_000);
+    await until('both are copied', () => copies(home).length === 2, 120_000).catch((error: Error) => {
+      const logs = [collecting.stderr, second.log.join('\n'), JSON.stringify(realm.log)];
+      throw new Error([error.message, ...logs].join('\n\n'));
+    });
     assert.equal(await collecting.end(), 4, collecting.stderr);
     const faults = collecting.alerts.filter(({ msg }) => msg === 'ALERT: the log has a fault');
     assert.deepEqual(
