@@ -68,8 +68,10 @@ export function tryMutation({ expected, moment, mutation }: Candidate): Outcome 
   const made = { expected, call, mutation };
   if (decision.outcome === 'deny')
     return { ...made, refusedBy: 'gate', reason: decision.rule ?? decision.reason };
-  const refusal = moment.asIs() === undefined ? guestRefusal(request, state) : undefined;
-  return { ...made, refusedBy: refusal === undefined ? undefined : 'guest', reason: refusal ?? '' };
+  // What the unchanged request lacks here, such as its disk, is no reason.
+  const refusal = guestRefusal(request, state);
+  const isRefused = refusal !== undefined && refusal !== moment.asIs();
+  return { ...made, refusedBy: isRefused ? 'guest' : undefined, reason: isRefused ? refusal : '' };
 }
 
 /**
