@@ -22,7 +22,7 @@ const reviewed: readonly { readonly about: RegExp; readonly why: string }[] = [
     why: 'Blank disks of one request: it decides which of them is which volume, and that holds for all later requests.',
   },
   {
-    about: /^disks merged: \S+\/rootfs with \S+\/rootfs, .*erofs( verified)?$/,
+    about: /^disks merged: \S+\/rootfs with \S+\/rootfs, .*erofs(, verified)?$/,
     why: 'A layer from another disk: the guest verifies it by its root hash. Without `--layers` the content of roots is the host’s.',
   },
 ];
