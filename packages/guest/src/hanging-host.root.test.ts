@@ -154,8 +154,8 @@ test('sealed secrets in a volume that the host does not answer for fail their ow
   skip,
 }, async () => {
   const before = await traces();
-  await share.hold();
-  const failed = assert.rejects(withVolume('plain', { name: 'db' }), late);
+  holding.before = 'readVolume';
+  const failed = assert.rejects(withVolume('hangs-secrets', { name: 'db' }), late);
   assert.ok(await waits(failed), 'it waits');
   await another();
   await failed;

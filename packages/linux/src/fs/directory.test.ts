@@ -49,7 +49,8 @@ function place(context: TestContext, syscalls: Syscalls): Place {
   const directory = Directory.open(syscalls, base);
   context.after(() => {
     directory.close();
-    assert.equal(readdirSync('/proc/self/fd').length, before, 'a descriptor was left open');
+    // Node.js may close one of its own meanwhile.
+    assert.ok(readdirSync('/proc/self/fd').length <= before, 'a descriptor was left open');
     assert.deepEqual(readdirSync(outside), ['canary']);
     assert.equal(readFileSync(join(outside, 'canary'), 'utf8'), 'alive');
     rmSync(root, { recursive: true });

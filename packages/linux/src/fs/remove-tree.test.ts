@@ -32,7 +32,8 @@ function place(context: TestContext, syscalls: Syscalls = kernel) {
   const directory = Directory.open(syscalls, base);
   const descriptors = readdirSync('/proc/self/fd').length;
   context.after(() => {
-    assert.equal(readdirSync('/proc/self/fd').length, descriptors);
+    // Node.js may close one of its own meanwhile.
+    assert.ok(readdirSync('/proc/self/fd').length <= descriptors, 'a descriptor was left open');
     directory.close();
     rmSync(root, { recursive: true });
   });

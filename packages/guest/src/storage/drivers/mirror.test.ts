@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   lchownSync,
@@ -120,9 +121,9 @@ test('links that leave the volume are not copied, however they are written; thos
   for (const [name, goal] of Object.entries(links)) symlinkSync(goal, join(source, name));
   const mirror = new Mirror();
   await mirror.update(from, to);
-  const copied = readdirSync(target, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isSymbolicLink())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(target.length + 1));
+  // Node.js 22 follows links to directories, in a listing with subdirectories.
+  const found = execFileSync('find', [target, '-type', 'l', '-printf', '%P\\n'], { encoding: 'utf8' });
+  const copied = found.split('\n').slice(0, -1);
   assert.deepEqual(copied.sort(), [
     '..2026_12_01/inner/self',
     '..2026_12_01/inner/up',
