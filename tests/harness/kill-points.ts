@@ -39,7 +39,7 @@ const during = (call: Call): KillPoint => ({ ...call, when: 'during' });
 const after = (call: Call): KillPoint => ({ ...call, when: 'after' });
 
 /**
- * The n-th write of the container's state file: 1 creating, 2 created, 3 exec or exit, 4 waited for, 5 removing.
+ * The n-th write of the container's state file: 1 creating, 2 created, 3 exec or first signal, 4 exit, 5 waited for, 6 removing.
  */
 const record = (nth: number): Call => ({
   call: 'renameSync',
@@ -107,12 +107,13 @@ const table: Readonly<Record<Step, readonly Row[]>> = {
   ],
   resume: [['running', 'the container is resumed', after(runtime('resume'))]],
   exit: [
-    ['stopped', 'the process has exited, but this is not recorded yet', before(record(3)), 255],
-    ['stopped', 'the process has exited, and this is recorded', after(record(3)), victimExit],
+    ['running', 'the signal is recorded, and not sent yet', after(record(3))],
+    ['stopped', 'the process has exited, but this is not recorded yet', before(record(4)), 255],
+    ['stopped', 'the process has exited, and this is recorded', after(record(4)), victimExit],
   ],
   kill: [['paused', 'the container is frozen before the kill', after(freezer)]],
   remove: [
-    ['gone', 'the removal is recorded', after(record(5))],
+    ['gone', 'the removal is recorded', after(record(6))],
     ['gone', 'the OCI runtime is deleting the container', during(runtime('delete'))],
     ['gone', 'the OCI runtime has deleted the container', after(runtime('delete'))],
     ['gone', 'the root is unmounted', after(rootUnmount)],

@@ -66,7 +66,9 @@ describe(`recovery of an agent that is killed at ${killPoints.length} points (ro
   });
 
   for (const point of killPoints) {
-    it(`the next agent recovers from a kill during ${point.during}: ${point.name}`, async () => {
+    it(`the next agent recovers from a kill during ${point.during}: ${point.name}`, {
+      timeout: 120_000 * rounds,
+    }, async () => {
       try {
         for (let round = 1; round <= rounds; round += 1) await killAndRecover(point);
       } catch (error) {
