@@ -269,6 +269,20 @@ describe('places of sealed secrets (S39)', { skip: whyNoContainers() ?? false },
     await client.removeContainer({ containerId: made.containerId });
   });
 
+  it('a mount that covers the one with the secret has no other text', async () => {
+    await start(config);
+    writeVolume('vol-keys', { 'tls.key': sealed });
+    writeVolume('vol-plain', { 'tls.key': 'hunter2' });
+    const inner = ['/etc/keys/tls.key', 'vol-keys/..2026/tls.key'] as const;
+    const outer = ['/etc/keys', 'vol-plain'] as const;
+    const prints = 'cat /etc/keys/tls.key';
+    const covered = request({ container: 'db', mounts: [inner, outer], prints });
+    const answer = await answerOf(client.createContainer(covered));
+    assert.equal(answer.code, 'PERMISSION_DENIED', answer.message);
+    assert.match(answer.message, /is not a sealed secret/);
+    assert.equal(await outputOf({ container: 'db', mounts: [outer, inner], prints }), plain(sealed));
+  });
+
   it('examples/secrets.toml: the database has its secrets, and no container of its name another program', async () => {
     await start(withGuestPaths(readFileSync(`${repository}examples/secrets.toml`, 'utf8')));
     mkdirSync(join(rootfs, 'opt/db'), { recursive: true });

@@ -74,9 +74,12 @@ test('files of a mount are those below its destination, or the mount itself', ()
   assert.deepEqual(below('/www'), []);
 });
 
-test('a file is in the innermost mount that its path is below', () => {
+test('a file is in the last mount that its path is below', () => {
   const mounts = ['/etc', '/etc/keys', '/etc/keys-2', '/etc/keys/sub/other'];
   const permits = secretPermits([file('/etc/keys/a'), file('/etc/keys/sub/b'), file('/etc/c')], 'db', mounts);
   const below = (destination: string): readonly string[] => [...(permits.filesOf(destination)?.keys() ?? [])];
   assert.deepEqual(mounts.map(below), [['c'], ['a', 'sub/b'], [], []]);
+  const covered = secretPermits([file('/etc/keys/a')], 'db', ['/etc/keys/a', '/etc/keys']);
+  assert.deepEqual([...(covered.filesOf('/etc/keys')?.keys() ?? [])], ['a']);
+  assert.equal(covered.filesOf('/etc/keys/a')?.size, 0);
 });

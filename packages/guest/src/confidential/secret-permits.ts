@@ -48,7 +48,7 @@ const everywhere: SecretPermits = { ofVariable: () => anySecret, filesOf: () => 
  *
  * @param secrets of the configuration; undefined: there is none.
  * @param container its name in the pod; empty: it has none, and no secret.
- * @param destinations of its mounts: a file is in the innermost one that its path is below.
+ * @param destinations of its mounts, clean and in their order: a file is in the last one that its path is below, which covers the others.
  */
 export function secretPermits(
   secrets: readonly PermittedSecret[] | undefined,
@@ -63,8 +63,8 @@ export function secretPermits(
       const files = new Map<string, Permit>();
       for (const { place } of own) {
         if (place.kind !== 'file' || !contains(destination, place.path)) continue;
-        if (destinations.some((inner) => contains(inner, place.path) && inner.length > destination.length))
-          continue;
+        const covering = destinations.findLast((each) => contains(each, place.path));
+        if (covering !== undefined && covering !== destination) continue;
         const permit = permitOf(
           own.filter((other) => other.place.kind === 'file' && other.place.path === place.path),
         );
@@ -77,15 +77,15 @@ export function secretPermits(
 
 function permitOf(secrets: readonly PermittedSecret[]): Permit | undefined {
   if (secrets.length === 0) return undefined;
-  return (sealed, named) => {
+  return (text, named) => {
     const wanted = secrets.map(bindingOf).join(', or ');
-    if (!anySecret(sealed, named))
+    if (!anySecret(text, named))
       throw new GuestError(
         'refused',
         `${named} is not a sealed secret, and [[secret]] has ${wanted} there; help: seal its value, or remove [[secret]]`,
       );
-    const sha256 = createHash('sha256').update(sealed).digest('hex');
-    const parsed = parseSealed(Buffer.from(sealed).toString('latin1'));
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const parsed = parseSealed(Buffer.from(text).toString('latin1'));
     // A provider other than the key broker would take the name for one of its own.
     const resource =
       typeof parsed !== 'string' && parsed.type === 'vault' && parsed.provider === 'kbs'

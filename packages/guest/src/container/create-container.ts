@@ -20,7 +20,7 @@ import { admitMounts } from '../spec/admission.js';
 import { buildSpec } from '../spec/build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../spec/local-volumes.js';
-import { isBind, mountRules } from '../spec/mounts.js';
+import { cleanMount, isBind, mountRules } from '../spec/mounts.js';
 import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { mappedRoot } from '../spec/user-namespace.js';
 import { ContainerSources } from '../source/container-sources.js';
@@ -194,7 +194,7 @@ async function build(
   const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
   // The name that rules saw: of the same annotations, read by the same function.
   const nameInPod = context.namesOf(given.annotations ?? {}).inPod;
-  const mountPlaces = (requested.mounts ?? []).map(({ destination }) => destination);
+  const mountPlaces = (requested.mounts ?? []).map((mount) => cleanMount(mount).destination);
   const permits = secretPermits(context.secrets, nameInPod, mountPlaces);
   const sources = new ContainerSources({
     container: id,
