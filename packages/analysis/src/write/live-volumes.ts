@@ -1,21 +1,25 @@
 import type { ExpectedCall } from '@kata-agent/workloads';
 
+type MountedVolume = NonNullable<ExpectedCall['volumes']>[number];
+
 /** Returns the mounts of directories that the host shares as they are, each as `CONTAINER=MOUNT POINT`. */
 export function liveVolumes(calls: readonly ExpectedCall[]): readonly string[] {
-  const live = calls.flatMap(({ container = '', volumes = [] }) =>
-    volumes.filter(({ isLive }) => isLive === true).map(({ destination }) => `${container}=${destination}`),
-  );
-  return [...new Set(live)];
+  return mountsWith(calls, ({ isLive }) => isLive === true);
 }
 
 /** Returns the volumes that images declare and the guest fills, each as `CONTAINER=MOUNT POINT`. */
 export function imageVolumes(calls: readonly ExpectedCall[]): readonly string[] {
-  const ofImages = calls.flatMap(({ container = '', volumes = [] }) =>
-    volumes
-      .filter(({ isOfImage }) => isOfImage === true)
-      .map(({ destination }) => `${container}=${destination}`),
+  return mountsWith(calls, ({ isOfImage }) => isOfImage === true);
+}
+
+function mountsWith(
+  calls: readonly ExpectedCall[],
+  isWanted: (volume: MountedVolume) => boolean,
+): readonly string[] {
+  const named = calls.flatMap(({ container = '', volumes = [] }) =>
+    volumes.filter(isWanted).map(({ destination }) => `${container}=${destination}`),
   );
-  return [...new Set(ofImages)];
+  return [...new Set(named)];
 }
 
 /** Returns the key of `[agent]`; empty if there is none. */

@@ -1,4 +1,5 @@
 import { configurationDifferences } from './configuration.js';
+import { containerDifferences } from './container.js';
 import { creationDifferences } from './creation.js';
 import type { Difference } from './difference.js';
 import { processDifferences } from './processes.js';
@@ -12,6 +13,7 @@ export const differences: ReadonlyMap<string, Difference> = new Map(
   [
     configurationDifferences,
     creationDifferences,
+    containerDifferences,
     storageDifferences,
     processDifferences,
     sandboxDifferences,

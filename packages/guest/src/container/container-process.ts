@@ -49,7 +49,7 @@ export class ContainerProcess {
     return this.#code;
   }
 
-  /** Whether a call has signalled it while it ran. */
+  /** Whether a call has signalled it while it ran; of a first process. */
   get signalled(): boolean {
     return this.#signalled;
   }

@@ -28,7 +28,6 @@ import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
 import { interfaceAddresses, JudgedFiles } from '../content/judged-files.js';
-import { keepLocal } from '../network/keep-local.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
@@ -248,7 +247,7 @@ async function build(
     ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
   ];
   // The network of a joined namespace is its maker's.
-  if (network === undefined) await keepLocal(files?.ownAddresses ?? [], context.tools);
+  if (network === undefined) await context.localAddresses.keep(files?.ownAddresses ?? []);
   const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.takeBack());
   const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });

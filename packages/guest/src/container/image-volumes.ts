@@ -1,15 +1,14 @@
-import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Descriptor, Directory, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import { lentPath } from '../media/lent-path.js';
 import type { HostMedia } from '../media/host-media.js';
 import { quotedPath } from '../quoted.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { OpenSource } from '../source/open-source.js';
 import { isBind } from '../spec/mounts.js';
 import type { UndoStack } from './undo-stack.js';
-import { makeWritableLayer } from './writable-layer.js';
+import { mountCopyOnWrite } from './writable-layer.js';
 
 interface Parts {
   readonly rootfs: string;
@@ -81,21 +80,13 @@ export class ImageVolumes {
       mkdirSync(path, { mode: 0o700 });
       made.push(`directory ${path}`, () => rmdirSync(path));
     }
-    const { upper, work } = makeWritableLayer(directory, syscalls, made);
     const root = Directory.open(syscalls, rootfs);
     try {
       // As the engine, it makes a directory that the image does not have.
       const { fd } = await media.run('openPlace', { place }, [root.fd]);
       const lower = new Descriptor(syscalls, fd);
       try {
-        // The root of an overlay has the owner and mode of its upper directory.
-        const { uid, gid, mode } = await media.run('attributesOf', {}, [lower.fd]);
-        chownSync(upper, uid, gid);
-        chmodSync(upper, mode & 0o7777);
-        const layers = [`lowerdir=${lentPath(0)}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
-        const overlay = { source: 'overlay', target, type: 'overlay', options: ['nodev', ...layers] };
-        await media.run('mount', overlay, [lower.fd]);
-        made.push(`mount at ${target}`, () => media.run('unmount', { target }));
+        await mountCopyOnWrite({ lower: fd, target, bundle: directory }, { syscalls, media }, made);
       } finally {
         lower.close();
       }

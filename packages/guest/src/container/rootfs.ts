@@ -1,17 +1,15 @@
-import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MountAttribute } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciRoot } from '../request/oci-spec.js';
 import type { ContainerSources } from '../source/container-sources.js';
-import type { OpenSource } from '../source/open-source.js';
 import { stageAt } from '../source/staged-mounts.js';
-import { lentPath } from '../media/lent-path.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { UndoStack } from './undo-stack.js';
-import { makeWritableLayer } from './writable-layer.js';
+import { mountCopyOnWrite } from './writable-layer.js';
 import { refuseFlawedRuntime } from '../source/refuse-flawed-runtime.js';
 
 interface RootRequest {
@@ -49,34 +47,17 @@ export async function placeRootfs(
     if (keepsWrites || root?.readonly === true)
       // Without submounts: volumes of the pod are in the directory of its first container's root.
       stageAt(rootfs, source, { recursive: false, attributes: MountAttribute.NoDev }, context, made);
-    else await mountCopyOnWrite(source, bundle, context, made);
+    else {
+      mkdirSync(rootfs, { mode: 0o700 });
+      made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
+      const lower = source.descriptor.fd;
+      await mountCopyOnWrite({ lower, target: rootfs, bundle }, context, made);
+    }
     await media.run('checkKernelPlaces', { rootfs, path: source.path });
   } finally {
     source.descriptor.close();
   }
   return rootfs;
-}
-
-/** Mounts an overlay for the container's writes, so that the root itself stays unchanged. */
-async function mountCopyOnWrite(
-  source: OpenSource,
-  bundle: string,
-  { syscalls, media }: Pick<GuestContext, 'syscalls' | 'media'>,
-  made: UndoStack,
-): Promise<void> {
-  const rootfs = join(bundle, 'rootfs');
-  mkdirSync(rootfs, { mode: 0o700 });
-  made.push(`directory ${rootfs}`, () => rmdirSync(rootfs));
-  const { upper, work } = makeWritableLayer(bundle, syscalls, made);
-  // The root of an overlay has the owner and mode of its upper directory.
-  const { uid, gid, mode } = await media.run('attributesOf', {}, [source.descriptor.fd]);
-  chownSync(upper, uid, gid);
-  chmodSync(upper, mode & 0o7777);
-  // The /proc path of the descriptor contains none of overlayfs' separators.
-  const layers = [`lowerdir=${lentPath(0)}`, `upperdir=${upper}`, `workdir=${work}`, 'metacopy=off'];
-  const overlay = { source: 'overlay', target: rootfs, type: 'overlay', options: ['nodev', ...layers] };
-  await media.run('mount', overlay, [source.descriptor.fd]);
-  made.push(`mount at ${rootfs}`, () => media.run('unmount', { target: rootfs }));
 }
 
 /**

@@ -26,6 +26,7 @@ import type { ImageStore } from '../image/image-store.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { Capabilities } from '../spec/capabilities.js';
+import type { LocalAddresses } from '../network/local-addresses.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { GuestClock } from '../resource/set-clock.js';
@@ -69,6 +70,7 @@ export interface SystemPart {
   /** What may wait for the host. */
   readonly media: HostMedia;
   readonly tools: Tools;
+  readonly localAddresses: LocalAddresses;
   readonly clock: GuestClock;
   readonly log: GuestLog;
 }

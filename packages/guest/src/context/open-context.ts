@@ -33,6 +33,7 @@ import type { Capabilities } from '../spec/capabilities.js';
 import { hasAppArmorProfile } from './apparmor-profiles.js';
 import { SavedState } from '../state/saved-state.js';
 import { Metrics } from '../metrics/metrics.js';
+import { LocalAddresses } from '../network/local-addresses.js';
 import { StorageTable } from '../storage/storage-table.js';
 import { DiskPrograms } from '../tool/disk-programs.js';
 import { SystemTools } from '../tool/tools.js';
@@ -89,6 +90,7 @@ export function openContext(options: GuestOptions): GuestContext {
     });
     const disks = new Disks(paths.sys);
     const verifiedLayers = options.verifiedLayers ?? false;
+    const tools = new SystemTools();
     const sharedStore = options.images?.sharedStore;
     const media = options.media ?? new MediaThreads({ syscalls, log });
     const parts = { syscalls, media, paths, devices, disks, dataHub: options.dataHub, log };
@@ -130,7 +132,8 @@ export function openContext(options: GuestOptions): GuestContext {
       vfio: new VfioDevices(paths, disks),
       waits: new DeviceWaits(devices, log),
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
-      tools: new SystemTools(),
+      tools,
+      localAddresses: new LocalAddresses(tools),
       memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),

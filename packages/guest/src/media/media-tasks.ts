@@ -58,8 +58,7 @@ interface VerityMapping {
   /** Path of the device mapper's control node. */
   readonly control: string;
   readonly name: string;
-  /** The disk, or its path. */
-  readonly disk: DeviceNumber | string;
+  readonly disk: DeviceNumber;
   readonly verity: Verity;
 }
 

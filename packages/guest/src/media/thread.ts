@@ -3,12 +3,9 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { loadSyscalls, serveTasks } from '@kata-agent/linux';
-import { type DiskProgramOptions, executeOnDisk } from '../tool/disk-program.js';
+import { type DiskProgramOptions, executeOnDisk, refusalPipe } from '../tool/disk-program.js';
 import { encodeError } from './task-errors.js';
 import { mediaTasks } from './tasks.js';
-
-/** Of the agent, which reads why the process was not confined. */
-const refusalPipe = 3;
 
 if (isMainThread) {
   try {

@@ -101,7 +101,8 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     const process = container.process(execId);
     if (endedUnnoticed(process)) return;
     const pid = process.livePid(what);
-    if (signal !== 0) process.noteSignal();
+    // Rules ask for the exit code of first processes alone.
+    if (first && signal !== 0) process.noteSignal();
     syscalls.kill(pid, effectiveSignal(signal, first, readStatus(pid, paths.proc)));
   });
 }

@@ -7,6 +7,9 @@ import {
   type VisibleDisk,
 } from '@kata-agent/linux';
 
+/** The descriptor on which a process that could not be confined says why. */
+export const refusalPipe = 3;
+
 /** What the agent tells the process on its command line. */
 export interface DiskProgramOptions {
   /** Path of the program, without links. */

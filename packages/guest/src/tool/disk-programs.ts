@@ -7,7 +7,7 @@ import { searchPath } from '@kata-agent/linux';
 import type { DeviceNumber } from '../device/device-number.js';
 import { GuestError } from '../error/guest-error.js';
 import { mediaProgram } from '../media/media-program.js';
-import type { DiskProgramOptions } from './disk-program.js';
+import { type DiskProgramOptions, refusalPipe } from './disk-program.js';
 import type { Tool } from './tools.js';
 
 /** A program that works on a disk of the host. */
@@ -25,8 +25,6 @@ export interface DiskProgramLimits {
 }
 
 const defaultLimits: DiskProgramLimits = { milliseconds: 30_000, running: 8 };
-/** The descriptor on which a process that could not be confined says why. */
-const refusalPipe = 3;
 const outputLength = 4096;
 /** Without a compiler V8 reserves no memory for code; the process makes some thirty system calls. */
 const nodeOptions: readonly string[] = [

@@ -3,9 +3,8 @@ import { formatReference, type ImageReference } from '../reference/reference.js'
 import { checkBundle, type SignedObject } from './bundle.js';
 import { findSignatures, type SignatureDocuments } from './find-signatures.js';
 import { keylessCheck } from './keyless/load-keyless.js';
-import type { SignerName } from './signer-name.js';
+import type { SignatureCheck } from './signature-check.js';
 import { checkSimpleSigning } from './simple-signing.js';
-import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
 
 /** What meets a requirement: a signature, or a digest that it lists. */
@@ -79,14 +78,9 @@ async function firstValid(
   return undefined;
 }
 
-/** Returns who made a signature, or why it does not count. */
-type Check = (
-  candidate: SignatureCandidate,
-  object: SignableObject,
-  reference: ImageReference,
-) => SignerName | string;
-
-async function checkOf(requirement: Exclude<SignatureRequirement, { digests: unknown }>): Promise<Check> {
+async function checkOf(
+  requirement: Exclude<SignatureRequirement, { digests: unknown }>,
+): Promise<SignatureCheck> {
   if ('keyless' in requirement) return keylessCheck(requirement.keyless);
   const { keys } = requirement;
   return (candidate, object, reference) =>

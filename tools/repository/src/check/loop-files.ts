@@ -35,6 +35,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'container/signal-rule.ts',
       'container/sysctl-changes.ts',
       'device/bound-nodes.ts',
+      'device/device-number.ts',
       'device/disk-size.ts',
       'device/find-device.ts',
       'device/guest-devices.ts',
@@ -48,7 +49,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'resource/resize-volume.ts',
       'resource/swap.ts',
       'storage/drivers/huge-pages.ts',
-      'storage/drivers/make-file-system.ts',
     ],
   },
   {

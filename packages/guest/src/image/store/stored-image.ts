@@ -111,7 +111,7 @@ async function writeImage(
       };
       const name = verityName(verity, container);
       const number = deviceNumber(fstatSync(target.fd, { bigint: true }).rdev);
-      const below = { disk: number, named: disk.named };
+      const below = { number, named: disk.named };
       // Without a pause: until it is mounted, a request could name its node, too.
       const device = await openVerity(below, verity, name, { ...context, made: devices });
       // A container could have its number, by which its device rules are.

@@ -1,4 +1,5 @@
 import type { Storage } from '../../request/actions.js';
+import { numberOfNode } from '../../device/device-number.js';
 import type { Wanted } from '../../device/find-device.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/wanted-block.js';
 import { rootPlaces } from '../../source/root-places.js';
@@ -72,7 +73,12 @@ async function prepare(
     const device =
       verity === undefined
         ? disk
-        : await openVerity({ disk, named: disk }, verity, verityName(verity, context.place), context);
+        : await openVerity(
+            { number: numberOfNode(disk), named: disk },
+            verity,
+            verityName(verity, context.place),
+            context,
+          );
     await context.media.run('refuseSecondDevice', { device, fstype });
     await mountAt({ source: device, fstype, options }, context);
   });

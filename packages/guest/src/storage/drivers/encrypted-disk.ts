@@ -1,9 +1,9 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { encryptDisk } from '../../confidential/encrypt-disk.js';
 import { openMounted, withMountDirectory } from '../../confidential/mount-directory.js';
 import type { Storage } from '../../request/actions.js';
-import { deviceNumber } from '../../device/device-number.js';
+import { numberOfNode } from '../../device/device-number.js';
 import { GuestError } from '../../error/guest-error.js';
 import { bindAt } from '../mount-point.js';
 import { emptyDirOptions } from './make-file-system.js';
@@ -21,7 +21,7 @@ export async function mountEncrypted(
       'refused',
       `mount options of an encrypted disk are not supported: ${options.join(',')}`,
     );
-  const number = deviceNumber(BigInt(statSync(disk).rdev));
+  const number = numberOfNode(disk);
   // The data hub resolves the path by itself, and can be late: never one of the request, where the host may have put a link.
   await withMountDirectory(context, async (directory) => {
     const encrypted = join(directory, 'disk');

@@ -1,5 +1,4 @@
-import { statSync } from 'node:fs';
-import { deviceNumber } from '../../device/device-number.js';
+import { numberOfNode } from '../../device/device-number.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { DiskPrograms, DiskTool } from '../../tool/disk-programs.js';
 
@@ -27,6 +26,5 @@ const mkfs: DiskTool = {
 export async function makeFileSystem(disk: string, fstype: string, programs: DiskPrograms): Promise<void> {
   if (fstype !== 'ext4')
     throw new GuestError('invalid', `a blank disk can be formatted as ext4, not ${JSON.stringify(fstype)}`);
-  // A node of devtmpfs, in the guest's memory.
-  await programs.run(mkfs, deviceNumber(statSync(disk, { bigint: true }).rdev));
+  await programs.run(mkfs, numberOfNode(disk));
 }

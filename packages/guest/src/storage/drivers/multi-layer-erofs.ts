@@ -95,12 +95,7 @@ async function mountLower(
       const device =
         verity === undefined
           ? disk.named
-          : await openVerity(
-              { disk: disk.number, named: disk.named },
-              verity,
-              verityName(verity, context.place, index),
-              context,
-            );
+          : await openVerity(disk, verity, verityName(verity, context.place, index), context);
       return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
     });
   } finally {

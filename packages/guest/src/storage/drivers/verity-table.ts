@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { type MappedTable, verityTarget } from '@kata-agent/linux';
-import { type DeviceNumber, deviceNumber } from '../../device/device-number.js';
+import type { DeviceNumber } from '../../device/device-number.js';
 
 const superblockSize = 512;
 
@@ -21,10 +20,8 @@ export interface Verity {
 }
 
 /** Returns the table of a device whose hash tree is behind the data on one disk. */
-export function verityTable(disk: DeviceNumber | string, verity: Verity): MappedTable {
+export function verityTable({ major, minor }: DeviceNumber, verity: Verity): MappedTable {
   const { hashOffset, dataBlockSize, hashBlockSize, superblock } = verity;
-  const { major, minor } =
-    typeof disk === 'string' ? deviceNumber(statSync(disk, { bigint: true }).rdev) : disk;
   const number = `${major}:${minor}`;
   return verityTarget({
     ...verity,

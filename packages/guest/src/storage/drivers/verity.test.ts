@@ -15,6 +15,7 @@ const enabled = 'X-kata.dmverity-enabled=true';
 const requested = ['ro', enabled, `X-kata.dmverity.roothash=${rootHash}`];
 /** A device node that every machine has: number 1:3. */
 const disk = '/dev/null';
+const number = { major: 1, minor: 3 };
 
 function verityFrom(...options: readonly string[]): Verity | undefined {
   return verityOf(KataOptions.parse(options, 'disk'));
@@ -32,9 +33,9 @@ test('a storage without the options has no dm-verity', () => {
 
 test('the options become the table of the kernel, as of Kata: the superblock is skipped and not read', () => {
   const offset = 'X-kata.dmverity.hashoffset=8192';
-  assert.equal(verityTable(disk, given(offset)).parameters, `1 1:3 1:3 4096 4096 2 3 sha256 ${rootHash} -`);
+  assert.equal(verityTable(number, given(offset)).parameters, `1 1:3 1:3 4096 4096 2 3 sha256 ${rootHash} -`);
   const bare = given(offset, 'X-kata.dmverity.no-superblock=true', 'X-kata.dmverity.salt=00ff');
-  assert.equal(verityTable(disk, bare).parameters, `1 1:3 1:3 4096 4096 2 2 sha256 ${rootHash} 00ff`);
+  assert.equal(verityTable(number, bare).parameters, `1 1:3 1:3 4096 4096 2 2 sha256 ${rootHash} 00ff`);
   const small = given(
     offset,
     'X-kata.dmverity.no-superblock=false',
@@ -43,7 +44,7 @@ test('the options become the table of the kernel, as of Kata: the superblock is 
     'X-kata.dmverity.hashtype=0',
     'X-kata.dmverity.salt=-',
   );
-  assert.equal(verityTable(disk, small).parameters, `0 1:3 1:3 1024 512 8 17 sha256 ${rootHash} -`);
+  assert.equal(verityTable(number, small).parameters, `0 1:3 1:3 1024 512 8 17 sha256 ${rootHash} -`);
   const long = verityFrom(
     enabled,
     offset,
@@ -51,7 +52,7 @@ test('the options become the table of the kernel, as of Kata: the superblock is 
     'X-kata.dmverity.algorithm=sha512',
   );
   assert.ok(long !== undefined);
-  assert.match(verityTable(disk, long).parameters, / sha512 (?:cd){64} -$/);
+  assert.match(verityTable(number, long).parameters, / sha512 (?:cd){64} -$/);
 });
 
 test('a device whose blocks do not have the root hash is refused, and is removed', async () => {
@@ -64,7 +65,7 @@ test('a device whose blocks do not have the root hash is refused, and is removed
     const paths = { kata: '', state: '', cgroup: '', proc: '', sys: '', dev };
     const verity = given('X-kata.dmverity.hashoffset=8192');
     const media = directMedia(syscalls);
-    await assert.rejects(openVerity({ disk, named: disk }, verity, 'name', { media, made, paths }), {
+    await assert.rejects(openVerity({ number, named: disk }, verity, 'name', { media, made, paths }), {
       kind: 'refused',
       message: /does not pass dm-verity.*root hash abab/,
     });
@@ -93,7 +94,7 @@ test('a kernel without a device mapper, and one that rejects the table, are erro
     });
     const made = new UndoStack();
     const media = directMedia(syscalls);
-    await assert.rejects(openVerity({ disk, named: disk }, verity, 'name', { media, made, paths }), {
+    await assert.rejects(openVerity({ number, named: disk }, verity, 'name', { media, made, paths }), {
       message,
     });
     assert.ok(made.empty);

@@ -70,8 +70,7 @@ type VerityContext = Pick<StorageContext, 'media' | 'made' | 'paths'>;
 
 /** The disk below a verity device. */
 interface VerityDisk {
-  /** The disk, which is open, or its path. */
-  readonly disk: DeviceNumber | string;
+  readonly number: DeviceNumber;
   /** For messages. */
   readonly named: string;
 }
@@ -82,7 +81,7 @@ interface VerityDisk {
  * @param name of the device, from `verityName`
  */
 export async function openVerity(
-  { disk: below, named: disk }: VerityDisk,
+  { number, named: disk }: VerityDisk,
   verity: Verity,
   name: string,
   context: VerityContext,
@@ -91,7 +90,7 @@ export async function openVerity(
   let node: string;
   try {
     const control = mapperControl(context);
-    ({ node } = await media.run('mapVerity', { control, name, disk: below, verity }));
+    ({ node } = await media.run('mapVerity', { control, name, disk: number, verity }));
   } catch (error) {
     throw refusal(error, disk);
   }

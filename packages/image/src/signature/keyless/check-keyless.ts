@@ -2,7 +2,7 @@ import type { ImageReference } from '../../reference/reference.js';
 import { type SignedObject, statementFault } from '../bundle.js';
 import { payloadFault } from '../simple-signing.js';
 import type { SignatureCandidate } from '../signature-candidate.js';
-import type { SignerName } from '../signer-name.js';
+import type { SignerName } from '../signature-check.js';
 import { bundleOfAttachment } from './attachment-bundle.js';
 import type { KeylessVerifier } from './keyless-verifier.js';
 

@@ -1,15 +1,5 @@
-import type { ImageReference } from '../../reference/reference.js';
-import type { SignedObject } from '../bundle.js';
-import type { SignatureCandidate } from '../signature-candidate.js';
-import type { SignerName } from '../signer-name.js';
+import type { SignatureCheck } from '../signature-check.js';
 import type { KeylessSettings } from './keyless-settings.js';
-
-/** Checks a signature. Returns its signer, or why it does not count. */
-type Check = (
-  candidate: SignatureCandidate,
-  object: SignedObject,
-  reference: ImageReference,
-) => SignerName | string;
 
 let parts: ReturnType<typeof importParts> | undefined;
 
@@ -28,7 +18,7 @@ export async function loadKeyless(): Promise<void> {
 }
 
 /** Returns what checks signatures by these settings. Rejects with an ImageError for a trusted root that cannot be read. */
-export async function keylessCheck(settings: KeylessSettings): Promise<Check> {
+export async function keylessCheck(settings: KeylessSettings): Promise<SignatureCheck> {
   const { KeylessVerifier, checkKeyless } = await (parts ??= importParts());
   const verifier = new KeylessVerifier(settings);
   return (candidate, object, reference) => checkKeyless(candidate, object, reference, verifier);
