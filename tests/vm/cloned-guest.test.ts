@@ -35,8 +35,11 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const auditLog = '/run/kata-agent/audit.log';
 const containers = ['pod', 'brief'];
-/** For what a guest under emulation does, on a machine with other work. */
-const patienceMs = 120_000;
+/**
+ * For what a guest under emulation does, on a machine with other work. A restored guest dials again at random within a minute
+ * (backoff.ts), a second time if its first connection ends, as when its copy has come meanwhile.
+ */
+const patienceMs = 300_000;
 
 /** A machine, and calls of its host, which connects on first use. */
 class CalledGuest {
@@ -268,7 +271,11 @@ via = "realm"
     const resumed = performance.now();
     const found = new Map<string, number>();
     const see = async (what: string, met: () => boolean | Promise<boolean>): Promise<void> => {
-      await until(what, met, patienceMs);
+      try {
+        await until(what, met, patienceMs);
+      } catch (cause) {
+        throw new Error(`the realm's log:\n${realm.text()}`, { cause });
+      }
       found.set(what, performance.now());
     };
     const isLogged = (match: (line: Readonly<Record<string, string>>) => boolean) => () =>
