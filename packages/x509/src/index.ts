@@ -40,6 +40,7 @@ export {
   parseWholeName,
 } from './name/distinguished-name.js';
 export { formatName } from './name/format-name.js';
+export { oneWord, subjectWord } from './name/one-word.js';
 export { pathFault } from './path/path-fault.js';
 export { grantsPeer, namesPeer, svidFault } from './peers/match-peer.js';
 export {

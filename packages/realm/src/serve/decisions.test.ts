@@ -34,6 +34,8 @@ test('decisions are records of an audit log that verifies, and floods of equal o
     });
     decisions.refuse('guests', '192.0.2.1', 'KA3301', 'the request is not HTTP: HPE_INVALID_METHOD');
   }
+  const impostor = { operator: `cn:alice guest web ${guest.id}`, verb: 'list', allowed: false } as const;
+  decisions.record({ ...impostor, reason: 'there is no guest' });
   await audit.close();
   assert.ok((await verify(file)).ok);
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
@@ -46,7 +48,10 @@ test('decisions are records of an audit log that verifies, and floods of equal o
     'intent RevokePeer',
     'outcome RevokePeer',
   ]);
-  assert.equal(kinds.length, 12, kinds.join());
+  assert.equal(kinds.length, 13, kinds.join());
+  // An operator of this name is not alice.
+  const peers = records.map(({ peer }) => String(peer));
+  assert.ok(peers.includes(`cn:alice\\20guest\\20web\\20${guest.id}`), peers.join('\n'));
   const denial = records.find(({ kind, method }) => kind === 'refusal' && method === 'ExecProcess');
   assert.match(JSON.stringify(denial), /"cn:alice guest web a{64}".*"KA3303"/);
   assert.equal(records.filter(({ kind, count }) => kind === 'fold' && count === 99).length, 3);

@@ -1,3 +1,4 @@
+import { oneWord } from '@kata-agent/x509';
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
 import type { Decision } from '../operators/operator-context.js';
 
@@ -63,7 +64,7 @@ export class Decisions {
   record({ operator, verb, guest, method, allowed, reason }: Decision): void {
     const about = guest === undefined ? '' : ` guest ${guest.name} ${guest.id}`;
     const what = method ?? `(${verb})`;
-    const peer = `${operator}${about}`;
+    const peer = `${oneWord(operator)}${about}`;
     if (!allowed) {
       this.refuse('operators', peer, 'KA3303', reason, what);
       return;

@@ -1,3 +1,4 @@
+import { subjectWord } from '@kata-agent/x509';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -195,7 +196,7 @@ export class OperatorsServer {
       return true;
     }
     // It learns that from the answer to its request, and has no more time than a handshake has.
-    const peer = `tls sha256:${certificate.fingerprint} ${certificate.subjectText}`;
+    const peer = `tls sha256:${certificate.fingerprint} ${subjectWord(certificate.subjectText)}`;
     onRefusal(peer, 'no [[operator]] entry names the certificate', 'authorization');
     return true;
   }

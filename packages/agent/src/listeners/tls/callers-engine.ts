@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Turns } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
-import { type Certificate, parsePeerEntries } from '@kata-agent/x509';
+import { type Certificate, parsePeerEntries, subjectWord } from '@kata-agent/x509';
 import type { Log } from '../../startup/log.js';
 import type { Caller, OperatorRights } from '../caller.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
@@ -10,7 +10,8 @@ import type { OwnIdentity } from './own-identity.js';
 import { RefusalLog } from './refusal-log.js';
 import type { Revocations } from './revocations.js';
 import { channelBinding } from './channel-binding.js';
-import { createTlsEngine, type TlsEngine, type TlsPeer } from './tls-engine.js';
+import { createTlsEngine, type TlsEngine } from './tls-engine.js';
+import type { TlsIdentity } from './tls-identity.js';
 
 export interface CallersOptions {
   /** The listener. */
@@ -51,30 +52,33 @@ export function createCallersEngine(options: CallersOptions): TlsEngine {
     onPeer: (stream, peer) =>
       serve(stream, {
         listener: name,
-        peer: withVia(peerText(peer)),
+        peer: withVia(peerText(peer.identity)),
         identity: peer.identity,
         ...(rightsOf === undefined ? {} : { rights: rightsOf(peer.certificate) }),
         exporter: () => channelBinding(stream),
       }),
     onRefusal: ({ reason, remote, text, peer }) => {
       // Without the port, which the client chooses, so that equal refusals are counted.
-      const from = peer === undefined ? `tls ${remote}` : withVia(`tls ${peer.fingerprint} ${peer.subject}`);
+      const from = peer === undefined ? `tls ${remote}` : withVia(peerText(peer));
       refusals.add(reason, text, from);
       recordConnectionRefusal(audit, { listener: name, peer: from }, 'KA3203', text);
     },
     onEnd: (peer, why) =>
       log('info', `closed a connection whose certificate is ${why}`, {
         listener: name,
-        peer: withVia(peerText(peer)),
+        peer: withVia(peerText(peer.identity)),
       }),
   });
 }
 
 /**
  * The peer in records: the certificate, and its names. The fingerprint is first, so that a long name cuts off no part of it,
- * and no name can pass for one.
+ * and no name can pass for one. Each name is one word.
  */
-function peerText({ identity }: TlsPeer): string {
-  const { fingerprint, subject, sans } = identity;
-  return ['tls', fingerprint, ...sans, subject].filter((part) => part !== '').join(' ');
+function peerText({
+  fingerprint,
+  subject,
+  sans = [],
+}: Pick<TlsIdentity, 'fingerprint' | 'subject'> & Partial<TlsIdentity>): string {
+  return ['tls', fingerprint, ...sans, subjectWord(subject)].filter((part) => part !== '').join(' ');
 }
