@@ -31,6 +31,8 @@ export interface Call {
   readonly begin: () => Promise<void>;
   /** Aborted when the caller has cancelled the call or its deadline has passed. */
   readonly signal: AbortSignal;
+  /** Who calls, if places are shared with others. Absent: Kata's runtime, which can have all that are free. */
+  readonly caller?: string | undefined;
 }
 
 /** A change that depends on something the agent does not create, such as a device that the host plugs in. */
@@ -102,6 +104,11 @@ export class Guest {
   /** Aborted when the call is cancelled or its deadline has passed; undefined: no call made the change. */
   get signal(): AbortSignal | undefined {
     return this.#call?.signal;
+  }
+
+  /** Who calls, as `Call.caller`. */
+  get caller(): string | undefined {
+    return this.#call?.caller;
   }
 
   /**

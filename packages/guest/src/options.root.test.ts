@@ -35,6 +35,37 @@ test('limits of containers and execs', { skip }, async () => {
   }
 });
 
+test('one of several callers leaves execs to others, and to the runtime', { skip }, async () => {
+  const real = await RealGuest.open({ limits: { execsPerContainer: 8 } });
+  try {
+    const id = await real.run(['sleep', '1000']);
+    let count = 0;
+    const exec = async (caller: string | undefined, args = ['sleep', '1000']): Promise<string> => {
+      const execId = `e${(count += 1)}`;
+      const call = { check: () => undefined, begin: async () => undefined, signal: real.signal, caller };
+      await execProcess(real.guest.forCall(call), { containerId: id, execId, process: real.process(args) });
+      return execId;
+    };
+    const shared = { kind: 'exhausted', message: /^this caller has \d of the \d processes.*help: wait for/ };
+    // Of one, ended processes count until somebody has waited for them.
+    const first = await exec('one', ['true']);
+    for (let n = 0; n < 2; n += 1) await exec('one');
+    await exec('one');
+    await assert.rejects(exec('one'), shared);
+    for (let n = 0; n < 2; n += 1) await exec('two');
+    await assert.rejects(exec('two'), shared);
+    await exec('three');
+    await assert.rejects(exec('four'), shared);
+    await exec(undefined);
+    await assert.rejects(exec(undefined), { kind: 'exhausted', message: /^container .* has 8 processes/ });
+    await real.wait(id, first);
+    await exec(undefined);
+    await assert.rejects(exec('one'), shared);
+  } finally {
+    await real.close();
+  }
+});
+
 test('output that no client may read does not block a workload; its last bytes are kept', {
   skip,
 }, async () => {

@@ -50,6 +50,7 @@ async function openGuest(
   return guestBackend({
     guest,
     policy,
+    runtimeListener: configuration.listeners[0]?.name,
     keptPolicies,
     memoryAgent,
     stdioPorts: sideChannels.stdio,

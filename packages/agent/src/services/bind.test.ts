@@ -30,7 +30,13 @@ async function checkOf(ended: Error | undefined): Promise<() => void> {
   const signal = ended === undefined ? new AbortController().signal : AbortSignal.abort(ended);
   const values = new ContextValues();
   values.set(beginKey, () => Promise.resolve());
-  const context = { method: 'StartContainer', signal, values } as unknown as HandlerContext<Caller>;
+  const connection = { listener: 'host', peer: 'pid 1', identity: { kind: 'unix', uid: 0 } };
+  const context = {
+    method: 'StartContainer',
+    signal,
+    values,
+    connection,
+  } as unknown as HandlerContext<Caller>;
   await bind(services, allowed).startContainer?.(create(StartContainerRequestSchema), context);
   const [check] = checks;
   assert.ok(check);

@@ -6,6 +6,7 @@ import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } fro
 import { beginOf } from '../interceptors/begin-of.js';
 import type { Authorize } from '../interceptors/authorize.js';
 import { refusedInTurn } from '../interceptors/refused-in-turn.js';
+import { sharingCaller } from '../interceptors/sharing-caller.js';
 import type { Caller } from '../listeners/caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
@@ -36,6 +37,7 @@ export function bind(
         const guest = services.guest.forCall({
           check,
           begin: beginOf(context),
+          caller: sharingCaller(context, services.runtimeListener),
           get signal() {
             return context.signal;
           },

@@ -17,6 +17,8 @@ export type LocalName = keyof Methods;
 export interface Services {
   readonly guest: Guest;
   readonly policy: Policy;
+  /** The first listener, whose caller is Kata's runtime. */
+  readonly runtimeListener: string | undefined;
   readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
   /** Undefined: `mem_agent_enable` is off. */
   readonly memoryAgent: MemoryAgent | undefined;

@@ -44,7 +44,8 @@ export const limitSettings: { readonly [P in keyof LimitSettings]: Setting<Limit
     key: 'execs_per_container',
     type: integer({ min: 0, max: 65_536, what: 'a number of processes' }),
     default: 32,
-    purpose: 'Processes that ExecProcess can have in a container at a time.',
+    purpose:
+      'Processes that ExecProcess can have in a container at a time. Kata’s runtime, at the first listener, can have all; each other caller fewer than are free then, and an eighth stays free of them.',
     example: '32',
     withoutGuest: 'the inner agent creates containers and processes, and keeps their output',
   },

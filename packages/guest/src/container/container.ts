@@ -6,6 +6,7 @@ import type { DeviceNumber } from '../device/device-number.js';
 import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
+import { hasShare } from './exec-places.js';
 import { checkExecId } from './identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from './undo-stack.js';
@@ -81,6 +82,8 @@ export class Container {
   /** Saves its state. Called after each change of a saved member. */
   changed: () => void = () => undefined;
   readonly #execs: Map<string, ContainerProcess> = new Map();
+  /** Whose share an exec is of. Not saved: after a restart of the agent it is of nobody's. */
+  readonly #callers = new WeakMap<ContainerProcess, string>();
 
   constructor(parts: Parts) {
     const { id, order, storages, sources, first, cgroup, namespaces, made } = parts;
@@ -151,9 +154,9 @@ export class Container {
 
   /**
    * Makes room for one more exec, or throws: its id is in use, or there are `limit` execs that run or whose exit code
-   * was not delivered. Forgets those that are done, oldest first.
+   * was not delivered, or the caller has its share of them. Forgets those that are done, oldest first.
    */
-  makeRoom(execId: string, limit: number): void {
+  makeRoom(execId: string, limit: number, caller: string | undefined): void {
     checkExecId(execId);
     const previous = this.#execs.get(execId);
     if (this.isFirst(execId) || (previous !== undefined && !previous.forgettable)) {
@@ -161,9 +164,10 @@ export class Container {
     }
     if (previous !== undefined) this.#forget(execId, previous);
     for (const [id, process] of this.#execs) {
-      if (this.#execs.size < limit) return;
+      if (this.#execs.size < limit) break;
       if (process.forgettable) this.#forget(id, process);
     }
+    if (caller !== undefined) this.#checkShare(limit, caller);
     if (this.#execs.size >= limit) {
       throw new GuestError(
         'exhausted',
@@ -172,10 +176,22 @@ export class Container {
     }
   }
 
-  addExec(execId: string, process: ContainerProcess): void {
+  addExec(execId: string, process: ContainerProcess, caller?: string): void {
     this.#execs.set(execId, process);
+    if (caller !== undefined) this.#callers.set(process, caller);
     process.changed = () => this.changed();
     this.changed();
+  }
+
+  /** Throws if the caller has its share of the places: others are to find some. */
+  #checkShare(limit: number, caller: string): void {
+    const held = this.processes.filter((process) => process !== this.first && !process.forgettable);
+    const own = held.filter((process) => this.#callers.get(process) === caller).length;
+    if (hasShare({ limit, taken: held.length, own })) return;
+    throw new GuestError(
+      'exhausted',
+      `this caller has ${own} of the ${held.length} processes of container ${this.id} that run or were not waited for, of at most ${limit} (limits.execs_per_container), and the free places are for others; help: wait for processes that have ended, or end some`,
+    );
   }
 
   #forget(execId: string, process: ContainerProcess): void {

@@ -28,7 +28,7 @@ export function execProcess(
   const { limits, capabilities, runtime, commands, log } = guest.context;
   const task = async (): Promise<void> => {
     const container = guest.container(containerId);
-    container.makeRoom(execId, limits.execsPerContainer);
+    container.makeRoom(execId, limits.execsPerContainer, guest.caller);
     // A setuid program would bypass the container's no_new_privs, whatever the request states.
     const noNewPrivileges = container.noNewPrivileges || process.noNewPrivileges;
     // A request that came before its container was created could not be completed: it would have the agent's limits.
@@ -61,7 +61,7 @@ export function execProcess(
       started.streams.end();
       throw error;
     }
-    container.addExec(execId, started);
+    container.addExec(execId, started, guest.caller);
     if (stdio !== undefined)
       started.streams.passing = passStdio(started.streams, stdio, process.terminal ?? false);
   };
