@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
@@ -113,6 +114,46 @@ describe('side channels', () => {
       }
     } finally {
       await recorded.dispose();
+    }
+  });
+
+  it('each accepts only the peers of the listener, and closes another connection before it has a byte', {
+    skip: process.getuid?.() === 0 ? false : 'needs root',
+  }, async () => {
+    // With a user besides root everybody can open the sockets.
+    const listener =
+      '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\npeers = ["uid:0", "uid:77"]\n';
+    const withStdio = config.replace('log_vport', 'passfd_listener_port = 1027\nlog_vport');
+    const strict = await AgentProcess.start({ config: withStdio + listener });
+    try {
+      for (const port of [1025, 1026, 1027]) {
+        const known = connect(`${strict.socketPath}_${port}`);
+        await once(known, 'connect');
+        if (port !== 1027) assert.notEqual(await readUntil(known, /./), '', String(port));
+        known.destroy();
+        chmodSync(strict.directory, 0o711);
+        process.seteuid?.(4242);
+        const stranger = connect(`${strict.socketPath}_${port}`);
+        process.seteuid?.(0);
+        stranger.on('error', () => undefined);
+        // No port: the stdio channel would close it too, without a refusal.
+        stranger.write('none\n');
+        let text = '';
+        stranger.on('data', (data: Buffer) => {
+          text += data.toString();
+          stranger.destroy();
+        });
+        await new Promise((resolve) => stranger.once('close', resolve));
+        assert.equal(text, '', String(port));
+      }
+      await strict.stop();
+      const refusals = strict.records().filter(({ kind }) => kind === 'refusal');
+      assert.deepEqual(
+        refusals.map(({ listener, peer }) => [listener, String(peer).replace(/pid \d+ /, '')]),
+        ['log', 'debug console', 'stdio'].map((name) => [name, 'uid 4242']),
+      );
+    } finally {
+      await strict.dispose();
     }
   });
 

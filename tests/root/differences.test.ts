@@ -88,7 +88,34 @@ describe('a difference from Kata’s agent', { skip }, () => {
     await agent.closeStdin({ containerId: id, execId: '' });
     const { status } = await agent.waitProcess({ containerId: id, execId: '' });
     assert.notEqual(status, 0);
-    assert.equal((await agent.waitProcess({ containerId: id, execId: id })).status, status);
+    const other = await process.connect();
+    for (const execId of ['', id])
+      assert.equal((await other.agent.waitProcess({ containerId: id, execId })).status, status);
+    assert.equal((await other.agent.waitProcess({ containerId: id, execId: 'e' })).status, 6);
+    await agent.removeContainer({ containerId: id });
+    assert.notEqual((await answerOf(agent.waitProcess({ containerId: id, execId: '' }))).code, 'OK');
+  });
+
+  it('own-output: a process reads its own output, and a child that remains writes more after its end', async () => {
+    const id = await started(['sleep', '1000']);
+    const exec = async (execId: string, script: string): Promise<string> => {
+      await agent.execProcess({ containerId: id, execId, process: processRequest(['sh', '-c', script]) });
+      return String(await readAll(agent, 'stdout', id, execId));
+    };
+    // Reading would take bytes from the agent: the access mode of the descriptor is 2, for reading and writing.
+    for (const fd of [1, 2])
+      assert.match(
+        await exec(`flags-${fd}`, `cat /proc/$$/fdinfo/${fd}`),
+        /^flags:\s+0[0-7]*[26]$/m,
+        String(fd),
+      );
+    const remains = 'until [ -e /tmp/over ]; do sleep 0.1; done; yes | head -c 3000000; echo $? > /tmp/done';
+    assert.equal(await exec('parent', `(${remains}) & echo parent; exit 3`), 'parent\n');
+    assert.equal((await agent.waitProcess({ containerId: id, execId: 'parent' })).status, 3);
+    assert.equal(
+      await exec('after', ': > /tmp/over; until [ -s /tmp/done ]; do sleep 0.1; done; cat /tmp/done'),
+      '0\n',
+    );
     await agent.removeContainer({ containerId: id });
   });
 

@@ -92,6 +92,8 @@ describe('the network of the guest through the API', {
       const listed = eth0?.IPAddresses.find((each) => each.address === address);
       assert.equal(listed?.family, family, address);
     }
+    // It works at once, as the address of no other machine.
+    assert.match(inGuest(agent, 'ip', 'address', 'show', 'eth0'), /inet6 fd23::2\/64 scope global nodad\b/);
     const routes = [
       { family: v4, dest: '', gateway: '10.231.0.1', source: '10.231.0.2', flags: 0 },
       // A gateway that no route leads to is reached by ONLINK alone.
@@ -163,6 +165,9 @@ describe('the network of the guest through the API', {
       () => client.updateRoutes({ routes: { Routes: [{}] } }),
       () => client.addARPNeighbors({}),
       () => client.addARPNeighbors({ neighbors: { ARPNeighbors: [{}] } }),
+      () => client.setGuestDateTime({}),
+      // After 2262: checked before the clock is set.
+      () => client.setGuestDateTime({ Sec: 9_223_372_037n }),
     ])
       await assert.rejects(call(), { code: Code.InvalidArgument });
     assert.equal(addresses(), before);

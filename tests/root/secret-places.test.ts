@@ -215,6 +215,19 @@ describe('places of sealed secrets (S39)', { skip: whyNoContainers() ?? false },
     assert.equal(await outputOf({ container: 'db', mounts, prints: 'cat /etc/keys/tls.key' }), plain(sealed));
   });
 
+  it('a volume with a secret is copied to memory: it has no links, and no directory with another name of a file', async () => {
+    await start(config);
+    writeVolume('vol-keys', { 'tls.key': sealed, 'ca.crt': 'certificate' });
+    const prints =
+      'cd /etc/keys; ls -A; busybox find . -type l; while read -r d p t o; do [ $p != $PWD ] || echo $t; done < /proc/mounts';
+    const output = await outputOf({
+      container: 'db',
+      mounts: [['/etc/keys', 'vol-keys']],
+      prints: prints.replace('ls', 'busybox ls'),
+    });
+    assert.equal(output, 'ca.crt\ntls.key\ntmpfs\n');
+  });
+
   it('another secret in a place of the configuration is an error, and the data hub is not asked', async () => {
     await start(config);
     const twice = sealedText(

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
+import { readAll } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
@@ -68,6 +69,11 @@ describe('stdio ports (S22)', { skip: whyNoContainers() ?? false, timeout: 120_0
       const exec = processRequest(['echo', 'of the exec']);
       await client.execProcess({ containerId, execId: 'e1', process: exec, stdoutPort: 601 });
       assert.equal(await readToEnd(execOut), 'of the exec\n');
+      // A process without ports.
+      await client.execProcess({ containerId, execId: 'e2', process: processRequest(['cat']) });
+      await client.writeStdin({ containerId, execId: 'e2', data: Buffer.from('by calls') });
+      await client.closeStdin({ containerId, execId: 'e2' });
+      assert.equal((await readAll(client, 'stdout', containerId, 'e2')).toString(), 'by calls');
       stdin.end('typed');
       assert.deepEqual([await readToEnd(stdout), await readToEnd(stderr)], ['typed', 'over\n']);
       assert.equal((await client.waitProcess({ containerId, execId: '' })).status, 5);

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -120,13 +129,22 @@ describe('containers with a user namespace (hostUsers: false)', { skip }, () => 
     const pause = await start(['sh', '-c', 'echo ready; sleep 600']);
     await readUntil(agent, pause, 'ready');
     const other = await start(
-      ['sh', '-c', 'id -u; for p in 1 self; do busybox readlink /proc/$p/ns/user; done'],
+      [
+        'sh',
+        '-c',
+        'id -u; for n in user ipc uts; do for p in 1 self; do busybox readlink /proc/$p/ns/$n; done; done',
+      ],
       true,
     );
-    const [user, ofPause, own] = (await readAll(agent, 'stdout', other)).toString().split('\n');
+    const [user, ...namespaces] = (await readAll(agent, 'stdout', other)).toString().trim().split('\n');
     assert.equal(user, '0');
-    assert.match(own ?? '', /^user:/);
-    assert.equal(own, ofPause);
+    for (const [index, name] of ['user', 'ipc', 'uts'].entries()) {
+      const [ofPause, own] = namespaces.slice(2 * index);
+      assert.match(own ?? '', new RegExp(`^${name}:`));
+      assert.equal(own, ofPause);
+      // Of the pod, and not of the guest.
+      assert.notEqual(own, readlinkSync(`/proc/self/ns/${name}`));
+    }
     await end(other);
     await end(pause);
   });

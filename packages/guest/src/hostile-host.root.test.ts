@@ -7,6 +7,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -324,6 +325,27 @@ test('a mounted storage is reused by an equal request only', { skip }, async () 
   ])
     await assert.rejects(run('true', {}, [{ ...given, ...more }]), exists, JSON.stringify(more));
   await run('sleep 1000', {}, [given]);
+});
+
+test('a group is given to disks only: a bind, an overlay and a share are refused, and keep their owners', {
+  skip,
+}, async () => {
+  const fsGroup = { groupId: 4321, changePolicy: 'always' as const };
+  mkdirSync(share('given'), { recursive: true });
+  writeFileSync(share('given/file'), '', { mode: 0o600 });
+  const id = real.id();
+  const layers = ['io.katacontainers.fs-opt.overlay-rw', `lowerdir=${share('given')}`];
+  for (const storage of [
+    real.storage('bind', 'sandbox/storage/given', { source: share('given') }),
+    real.storage('overlayfs', `${id}/rootfs`, { fstype: 'overlay', options: layers }),
+    real.storage('virtio-fs', 'shared', { source: 'kataShared', fstype: 'virtiofs' }),
+  ])
+    await assert.rejects(real.run(['true'], { id, storages: [{ ...storage, fsGroup }] }), {
+      kind: 'refused',
+      message: new RegExp(`^fsGroup 4321 of the ${storage.driver} storage at .* is refused; help: `),
+    });
+  const { gid, mode } = statSync(share('given/file'));
+  assert.deepEqual([gid, mode & 0o7777], [process.getgid?.(), 0o600]);
 });
 
 test('paths of other containers are refused', { skip }, async () => {

@@ -161,7 +161,7 @@ export const containerDifferences: DifferenceRows = {
   'create-shared-mounts': {
     of: ['CreateContainer'],
     kata: 'A shared mount whose source container does not run, or where nothing is mounted, is ignored.',
-    ours: 'It is an error after ten seconds. Links are not followed at either end, and nothing is mounted over `/proc`, `/sys` and `/dev`. Its source is found by the name in the pod under CRI-O too, and by its id ([0039](../adr/0039-the-names-of-a-container.md)).',
+    ours: 'If its source container does not run it is an error at once, and if nothing is mounted there, after ten seconds. Links are not followed at either end, and nothing is mounted over `/proc`, `/sys` and `/dev`. Its source is found by the name in the pod under CRI-O too, and by its id ([0039](../adr/0039-the-names-of-a-container.md)).',
     why: 'A pod whose mount is missing must not run.',
     noticedBy: 'pods whose containers start in another order',
     test: [
@@ -169,6 +169,14 @@ export const containerDifferences: DifferenceRows = {
       'mounts that cannot be shared are refused and leave nothing',
     ],
     also: [
+      [
+        'packages/guest/src/container/share-mounts',
+        'a place where nothing is mounted is awaited for ten seconds, and is an error then, a link to a mount too',
+      ],
+      [
+        'packages/guest/src/container/share-mounts',
+        'a shared mount names a container by its name in the pod',
+      ],
       ['packages/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
     ],
   },
@@ -187,6 +195,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'As in Kubernetes: mqueue and proc can only be mounted by the owner.',
     noticedBy: 'pods with `hostUsers: false`',
     test: ['tests/root/user-namespace', 'the containers of a pod have one user namespace'],
+    also: [['tests/root/user-namespace', 'a container with other mappings has its own user namespace']],
   },
   'create-user-namespace-devices': {
     of: ['CreateContainer'],
@@ -199,19 +208,28 @@ export const containerDifferences: DifferenceRows = {
   'create-nodev': {
     of: ['CreateContainer'],
     kata: 'A container’s root and bind mounts have no `nodev`.',
-    ours: 'They have, but for binds of devices, and for the root with crun, which mounts it again.',
+    ours: 'They have, but for binds of devices, and for a root that the OCI runtime mounts again: with runc a read-only one, with crun each.',
     why: 'Device nodes of an image or a share are of no use: there are device rules.',
     noticedBy: 'nobody',
     test: ['tests/root/what-a-container-sees', 'a volume has no device nodes, whatever its options are'],
+    also: [
+      [
+        'tests/root/what-a-container-sees',
+        'the root has no device nodes with runc, and a device that is bound is one',
+      ],
+    ],
   },
   'create-read-only-paths': {
     of: ['CreateContainer'],
     kata: 'Read-only paths (`/proc/bus`, `/proc/fs`, `/proc/irq`, `/proc/sys`) have `ro,relatime` alone; with v1 `/sys/fs/cgroup` is a read-only tmpfs. A masked directory is not masked.',
-    ours: 'They keep `nosuid,nodev,noexec` of /proc; with v1 the tmpfs at `/sys/fs/cgroup` is writable, and empty but for its mount points. A masked directory is a read-only tmpfs.',
+    ours: 'They keep `nosuid,nodev,noexec` of /proc; with v1 the tmpfs at `/sys/fs/cgroup` is writable, and has only its mount points and, with crun, links to them. A masked directory is a read-only tmpfs.',
     why: 'The OCI runtime mounts them.',
     noticedBy: 'nobody',
     test: ['tests/root/what-a-container-sees', 'read-only paths of /proc keep its protections'],
-    also: [['tests/root/what-a-container-sees', 'a masked directory is empty and read-only']],
+    also: [
+      ['tests/root/what-a-container-sees', 'a masked directory is empty and read-only'],
+      ['tests/root/what-a-container-sees', 'with cgroup v1 the tmpfs of its hierarchies is writable'],
+    ],
   },
   'create-dev-core': {
     of: ['CreateContainer'],

@@ -12,6 +12,11 @@ export const creationDifferences: DifferenceRows = {
     also: [
       ['packages/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
       ['packages/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
+      [
+        'packages/guest/src/hooks/guest-hooks.root',
+        'a hook of the guest runs after those of the container of its kind, and before the next kind',
+      ],
+      ['tests/root/cdi', 'those of a request with "allow" only'],
     ],
   },
   'create-allow-lists': {
@@ -151,7 +156,7 @@ export const creationDifferences: DifferenceRows = {
   'create-nested-mounts': {
     of: ['CreateContainer'],
     kata: 'A mount inside another bind mount follows links out of that volume, and its mount point is created in any case.',
-    ours: 'It follows no link out of the volume. A missing mount point is created if the outer mount is writable. With a configuration only bind mounts may be inside bind mounts.',
+    ours: 'It follows no link out of the volume. A missing mount point is created if the outer mount is writable, and is an error otherwise. With a configuration only bind mounts may be inside bind mounts, unless `privileged_containers = "allow"`.',
     why: 'The content of a volume would choose the place.',
     noticedBy: 'volumes with links',
     test: [
@@ -163,6 +168,11 @@ export const creationDifferences: DifferenceRows = {
         'packages/guest/src/source/nested-mounts.root',
         'nested mounts are visible, and missing mount points are created',
       ],
+      [
+        'packages/guest/src/source/nested-mounts.root',
+        'a link in a volume is followed in the volume: a file over a key of a config map',
+      ],
+      ['packages/guest/src/source/nested-mounts.root', 'the error of a mount that cannot be made names it'],
     ],
   },
   'create-root-links': {
@@ -206,6 +216,10 @@ export const creationDifferences: DifferenceRows = {
         'a working directory or program in a process’s /proc directory is refused',
       ],
       ['packages/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
+      [
+        'packages/guest/src/spec/build-spec',
+        'capabilities with other spellings than those of rules are refused',
+      ],
     ],
   },
   'create-namespaces': {
@@ -225,18 +239,42 @@ export const creationDifferences: DifferenceRows = {
   'create-ended': {
     of: ['CreateContainer', 'ExecProcess', 'StartContainer', 'RemoveContainer'],
     kata: 'RemoveContainer waits for the sandbox’s lock.',
-    ours: 'It ends an unfinished CreateContainer of that container, which waits for a device or for the OCI runtime, with `FAILED_PRECONDITION`, and also an unfinished ExecProcess or StartContainer. So do DestroySandbox, the call’s deadline, the end of its connection, and SIGKILL for an exec.',
+    ours: 'It ends an unfinished CreateContainer of that container, which waits for a device or for the OCI runtime, with `FAILED_PRECONDITION`, and also an unfinished ExecProcess or StartContainer. So do DestroySandbox, the end of the call’s connection, its deadline (with `DEADLINE_EXCEEDED`), and SIGKILL for an exec.',
     why: 'A pod can be removed while a device is missing.',
     noticedBy: 'runtimes that give up a create',
     test: ['tests/root/device-wait', 'RemoveContainer ends the wait and frees the container ID'],
+    also: [
+      ['tests/root/device-wait', 'a call that waits does not block others, and reserves its container ID'],
+      ['tests/root/device-wait', 'the deadline of the call ends the wait'],
+      ['tests/root/device-wait', 'a disconnect of the client ends the wait'],
+      [
+        'packages/guest/src/hanging.root',
+        'a removal cancels a create or start that blocks in a file that could not be checked',
+      ],
+      ['packages/guest/src/hanging.root', 'blocks affects only its own container, until that is removed'],
+      ['packages/guest/src/hanging.root', 'SIGKILL to a blocked exec, or to its container, ends it at once'],
+      ['packages/guest/src/hanging.root', 'the deadline of the call ends a blocked exec'],
+      ['packages/guest/src/hanging.root', 'the sandbox is destroyed at once, also with blocked commands'],
+    ],
   },
   'sealed-secrets': {
     of: ['CreateContainer'],
     kata: 'A sealed secret that cannot be unsealed is a warning, and an encrypted disk without a data hub is mounted without encryption, in silence.',
-    ours: 'Both are errors of the call. A volume with sealed secrets is copied to memory, and the host’s stays as it is.',
+    ours: 'Both are errors of the call; in a guest without a data hub sealed secrets stay sealed, as with Kata’s. A volume with sealed secrets is copied to memory, and the host’s stays as it is.',
     why: 'A container must not run without its secret, or write in the clear.',
     noticedBy: 'pods whose key broker is away',
     test: ['tests/root/sealed-secrets', 'is an error of the container, which leaves nothing'],
+    also: [
+      [
+        'tests/root/sealed-secrets',
+        'in the environment and in files are plain text for the container, and nowhere else',
+      ],
+      ['tests/root/sealed-secrets', 'without a data hub they stay sealed, as with Kata’s agent'],
+      [
+        'packages/guest/src/storage/storage.root',
+        'paths that are not disks, and disks without a file system, are refused and leave nothing',
+      ],
+    ],
   },
   'create-guest-sysctls': {
     of: ['CreateContainer'],
@@ -281,6 +319,7 @@ export const creationDifferences: DifferenceRows = {
       'tests/root/secret-places',
       'a file that is mounted itself is unsealed where the configuration has it',
     ],
+    also: [['tests/root/secret-places', 'a volume with a secret is copied to memory: it has no links']],
   },
   'create-believed-files': {
     of: ['CreateContainer', 'CreateSandbox'],

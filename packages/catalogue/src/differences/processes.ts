@@ -33,10 +33,11 @@ export const processDifferences: DifferenceRows = {
   'wait-again': {
     of: ['WaitProcess'],
     kata: 'A second call is `NOT_FOUND`.',
-    ours: 'It returns the exit code again until the container is removed, for the last execs.',
+    ours: 'It returns the exit code again until the container is removed; that of an exec until a later exec has its id, or needs its place (`limits.execs_per_container`).',
     why: 'runtime-rs repeats it on a new connection.',
     noticedBy: 'nobody',
     test: ['tests/root/differences', 'wait-again'],
+    also: [['packages/guest/src/options.root', 'limits of containers and execs']],
   },
   'exec-paused': {
     of: ['ExecProcess'],
@@ -88,11 +89,14 @@ export const processDifferences: DifferenceRows = {
     of: 'containers',
     kata: 'A process cannot read its own stdout. Child processes that remain are killed by SIGPIPE when the stream of their process has ended.',
     ours: 'It can read its own stdout and stderr, as with a terminal. Remaining child processes are not killed: their output is discarded.',
-    why: 'The agent keeps both ends of each pipe.',
+    why: 'A process has both ends of its pipes, and is not ended by SIGPIPE when the agent is.',
     noticedBy: 'nobody',
-    test: [
-      'packages/guest/src/guest.root',
-      'a descendant that keeps the pipe open does not delay the end of file',
+    test: ['tests/root/differences', 'own-output'],
+    also: [
+      [
+        'packages/guest/src/guest.root',
+        'a descendant that keeps the pipe open does not delay the end of file',
+      ],
     ],
   },
   'stdio-ports': {
@@ -105,16 +109,26 @@ export const processDifferences: DifferenceRows = {
       'tests/root/stdio-ports',
       'ports are denied if the stream calls are denied or the side channel is not configured',
     ],
+    also: [
+      ['tests/functional/rules', 'stay in force, and no later policy removes them'],
+      ['tests/root/stdio-ports', 'SetPolicy that denies reads ends the stream, and the container continues'],
+      ['tests/root/stdio-ports', 'a call without a connection for each port fails'],
+      ['tests/root/stdio-ports', 'the streams of a container and of an exec pass over their ports'],
+    ],
   },
   'console-shells': {
     of: 'side channels',
-    kata: 'The debug console runs the first of a list of shells; anybody of the host or guest can connect.',
-    ours: 'It runs only the guest’s own shells. Its connections, and those of the log stream and of stdio, are accepted only from the `peers` of the listener. With a unix socket the three are next to it, named `PATH_PORT`; connections for stdio begin with a line that contains their port.',
+    kata: 'Anybody of the host or guest can connect to the debug console, and to the other side channels.',
+    ours: 'Connections of the debug console, of the log stream and of stdio are accepted only from the `peers` of the listener. With a unix socket the three are next to it, named `PATH_PORT`; connections for stdio begin with a line that contains their port.',
     why: 'A container can reach vsock ports.',
     noticedBy: 'nobody',
     test: [
       'tests/functional/side-channels',
       'the debug console is a shell on a terminal, and ends with exit',
+    ],
+    also: [
+      ['tests/functional/side-channels', 'each accepts only the peers of the listener'],
+      ['tests/root/stdio-ports', 'the streams of a container and of an exec pass over their ports'],
     ],
   },
   'stats-interfaces': {

@@ -45,6 +45,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'Such a call is a mistake.',
     noticedBy: 'nobody',
     test: ['tests/root/network', 'requests without content are rejected and change nothing'],
+    also: [['packages/guest/src/resource/resources', 'the clock is set; an invalid time is an error']],
   },
   'network-loopback': {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors'],
@@ -83,7 +84,10 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'The host’s flags are of another kernel; addresses work at once.',
     noticedBy: 'nobody',
     test: ['packages/guest/src/network/network', 'a neighbour is converted to arguments of ip'],
-    also: [['packages/guest/src/network/network', 'a route is converted to arguments of ip']],
+    also: [
+      ['packages/guest/src/network/network', 'a route is converted to arguments of ip'],
+      ['tests/root/network', 'network-lists'],
+    ],
   },
   'network-lists': {
     of: ['ListInterfaces', 'ListRoutes'],

@@ -5,7 +5,7 @@ export const storageDifferences: DifferenceRows = {
   'storage-overlay': {
     of: ['CreateContainer'],
     kata: '`create_directory` of an overlay creates any directory. fsGroup is applied to any storage.',
-    ours: 'It creates only the overlay’s own `upperdir` and `workdir`, which are removed with the storage. With a configuration fsGroup is only for disks: it is denied for bind, overlayfs and virtio-fs storages.',
+    ours: 'It creates only the overlay’s own `upperdir` and `workdir`, which are removed with the storage. With a configuration fsGroup is only for disks: it is denied for bind, overlayfs and virtio-fs storages, unless `privileged_containers = "allow"`.',
     why: 'Directories and owners of files are the guest’s or the host’s.',
     noticedBy: 'nobody',
     test: [
@@ -14,6 +14,7 @@ export const storageDifferences: DifferenceRows = {
     ],
     also: [
       ['packages/guest/src/hostile-host.root', 'the layers of an overlay are paths of the container itself'],
+      ['packages/guest/src/hostile-host.root', 'a group is given to disks only'],
     ],
   },
   'storage-mount-points': {

@@ -72,6 +72,34 @@ test('hooks of the guest’s image run for each container, in the order of their
   assert.equal(real.log.filter((line) => line.includes('is ignored')).length, 4);
 });
 
+test('a hook of the guest runs after those of the container of its kind, and before the next kind', {
+  skip,
+}, async () => {
+  const [hooks, output] = [join(directory, 'beside'), join(directory, 'beside-output')];
+  for (const kind of ['prestart', 'poststart', 'poststop']) {
+    mkdirSync(join(hooks, kind), { recursive: true });
+    program(join(hooks, kind, 'hook'), `echo "guest's $1" >> ${output}; cat > /dev/null`);
+  }
+  const own = (kind: string) => ({
+    path: '/bin/sh',
+    args: ['sh', '-c', `echo "own ${kind}" >> ${output}; cat > /dev/null`],
+  });
+  await withHooks(hooks, async () => {
+    const ownHooks = { prestart: [own('prestart')], poststart: [own('poststart')] };
+    const spec = { ...real.spec(['true']), hooks: ownHooks };
+    const id = await real.run([], { spec });
+    assert.equal(await real.wait(id), 0);
+    await real.remove(id);
+  });
+  assert.deepEqual(readFileSync(output, 'utf8').trimEnd().split('\n'), [
+    'own prestart',
+    "guest's prestart",
+    'own poststart',
+    "guest's poststart",
+    "guest's poststop",
+  ]);
+});
+
 test('hooks from a directory the host can write are refused; a missing directory is not an error', {
   skip,
 }, async () => {

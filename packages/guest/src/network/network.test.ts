@@ -45,6 +45,8 @@ test('a route is converted to arguments of ip', () => {
     words({ gateway: '10.0.0.1', flags: 4, mtu: 1400 }),
     'route replace default via 10.0.0.1 dev eth0 onlink proto boot scope 0 mtu 1400',
   );
+  // Every other flag (RTNH_F_DEAD, PERVASIVE, OFFLOAD, LINKDOWN, …) is left out.
+  assert.equal(words({ flags: 0xffff & ~4 }), words({}));
   assert.equal(
     words({ dest: '10.0.0.0/8', source: '10.1.2.3/32', scope: 253 }),
     'route replace 10.0.0.0/8 dev eth0 src 10.1.2.3 proto boot scope 253',

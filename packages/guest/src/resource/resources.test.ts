@@ -158,6 +158,7 @@ test('the clock is set; an invalid time is an error', () => {
   for (const [seconds, microseconds] of [
     [0n, 0n],
     [-1n, 0n],
+    [9_223_372_037n, 0n],
     [2n ** 63n - 1n, 0n],
     [1n, -1n],
     [1n, 1_000_000n],
