@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -200,6 +201,68 @@ test('a disk that the host does not answer for fails its own call alone, and lea
     execFileSync('losetup', ['--detach', loop]);
   }
 });
+
+/** Uses of a disk that begin with an open of it. */
+const opens: Readonly<Record<string, (disk: string) => Promise<unknown>>> = {
+  'a device': (disk) => {
+    const spec = real.spec(['true']);
+    const linux = { ...spec.linux, devices: [{ path: '/dev/data', type: 'b', major: 7, minor: 250 }] };
+    const device = { id: disk, type: 'mmioblk', vmPath: disk, containerPath: '/dev/data', options: [] };
+    return real.run(['true'], { devices: [device], spec: { ...spec, linux } });
+  },
+  'a volume': (disk) => {
+    const storage = real.storage('mmioblk', 'sandbox/storage/disk', { source: disk, fstype: 'ext4' });
+    return real.run(['true'], { storages: [storage] });
+  },
+  'a layer': (disk) => {
+    const id = real.id();
+    const options = ['X-kata.multi-layer=true', 'X-kata.overlay-lower'];
+    const layer = real.storage('blk', join(id, 'rootfs'), { source: disk, fstype: 'erofs', options });
+    const spec = { ...real.spec(['true']), root: { path: join(real.kata, id, 'rootfs') } };
+    return real.run(['true'], { id, spec, storages: [layer] });
+  },
+};
+
+for (const [what, use] of Object.entries(opens))
+  test(`${what} whose open waits for the host fails its own call alone, and leaves nothing`, {
+    skip,
+  }, async () => {
+    const disk = execFileSync('losetup', ['--find', '--show', '--direct-io=on', volume('disk')], {
+      encoding: 'utf8',
+    }).trim();
+    const blocked: number[] = [];
+    try {
+      const before = await traces();
+      await share.hold();
+      // The second one holds the lock that an open needs, until the read of the first one is answered.
+      blocked.push(await blockedIn('dd', `if=${disk}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct'));
+      blocked.push(await blockedIn('losetup', '--direct-io=off', disk));
+      const failed = assert.rejects(use(disk), late);
+      assert.ok(await waits(failed), 'it waits');
+      await another();
+      await failed;
+      await another();
+      assert.equal(media.hanging, 1);
+      await share.answer();
+      assert.deepEqual(await traces(), before);
+      (await real.guest.context.disks.take(disk))();
+    } finally {
+      await share.answer();
+      for (const pid of blocked) while (existsSync(`/proc/${pid}`)) await delay(5);
+      execFileSync('losetup', ['--detach', disk]);
+    }
+  });
+
+/** Starts a program, and returns its number when it is in a call that cannot be interrupted, and stays there. */
+async function blockedIn(program: string, ...args: readonly string[]): Promise<number> {
+  const { pid = 0 } = spawn(program, args, { stdio: 'ignore' });
+  for (let looks = 0; looks < 5; ) {
+    await delay(20);
+    const state = /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1];
+    looks = state === 'D' ? looks + 1 : 0;
+  }
+  return pid;
+}
 
 test('the disk for images that the host no longer answers for stops its own call alone', {
   skip,

@@ -172,7 +172,7 @@ async function build(
   made.push('record', () => context.records.removeContainer(id));
   const pciDevices = vfioAddresses(devices, context);
   context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
-  const attached = attachDevices(devices, id, { ...context, guest, roots: paths }, made);
+  const attached = await attachDevices(devices, id, { ...context, guest, roots: paths }, made);
   const root = mappedRoot(requested.linux);
   makeBundle(bundle, root, made, context);
   const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);

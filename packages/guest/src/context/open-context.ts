@@ -88,11 +88,11 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
     });
-    const disks = new Disks(paths.sys);
     const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
     const sharedStore = options.images?.sharedStore;
     const media = options.media ?? new MediaThreads({ syscalls, log });
+    const disks = new Disks(paths.sys, media);
     const parts = { syscalls, media, paths, devices, disks, dataHub: options.dataHub, log };
     let read: Promise<Capabilities> | undefined;
     const capabilities = (): Promise<Capabilities> =>

@@ -1,4 +1,4 @@
-import type { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { AttachedDevice } from '../request/actions.js';
@@ -89,19 +89,20 @@ export function vfioAddresses(
  *
  * @param made receives the release of the devices.
  */
-export function attachDevices(
+export async function attachDevices(
   requested: readonly AttachedDevice[],
   container: string,
   context: AttachContext,
   made: UndoStack,
-): AttachedDevices {
+): Promise<AttachedDevices> {
   const devices: GuestDevice[] = [];
   const addresses = new Map<string, string>();
   const directories: string[] = [];
   for (const each of attachments(requested)) {
     const { containerPath } = each;
     if (each.kind === 'disk') {
-      const { major, minor, release } = context.disks.attach(context.devices.find(each.disk), container);
+      const disk = context.devices.find(each.disk);
+      const { major, minor, release } = await context.disks.attach(disk, container);
       made.push(`device ${containerPath}`, release);
       devices.push({ type: 'b', containerPath, path: containerPath, major, minor });
       continue;
@@ -111,7 +112,7 @@ export function attachDevices(
       addAddress(addresses, host, basename(found));
       directories.push(found);
     }
-    if (each.kind === 'vfio-pci') devices.push(attachGroup(each, container, context, made));
+    if (each.kind === 'vfio-pci') devices.push(await attachGroup(each, container, context, made));
   }
   const paths = devices.map(({ path }) => path);
   const twice = paths.find((path, index) => paths.indexOf(path) !== index);
@@ -121,12 +122,12 @@ export function attachDevices(
 }
 
 /** Gives all functions of a device to VFIO. They must be one group: a container opens a group as a whole. */
-function attachGroup(
+async function attachGroup(
   { containerPath, functions }: VfioRequest,
   container: string,
   { devices, vfio, guest }: AttachContext,
   made: UndoStack,
-): GuestDevice {
+): Promise<GuestDevice> {
   const directories = functions.map((each) => devices.find(each.directory));
   for (const directory of directories) vfio.check(directory, container);
   const addresses = directories.map((directory) => basename(directory));
@@ -142,9 +143,15 @@ function attachGroup(
       'precondition',
       `the PCI devices for ${JSON.stringify(containerPath)} are in the IOMMU groups ${[...groups].join(' and ')}, and must be in one`,
     );
-  for (const address of addresses) {
-    made.push(`PCI device ${address}`, vfio.register(address, container));
-    vfio.bind(address);
+  // At once: other calls run while the disks are taken.
+  for (const address of addresses) made.push(`PCI device ${address}`, vfio.register(address, container));
+  const disks = new UndoStack();
+  try {
+    for (const directory of directories) await vfio.takeDisks(directory, disks);
+    for (const directory of directories) vfio.check(directory, container);
+    for (const address of addresses) vfio.bind(address);
+  } finally {
+    await disks.unwind();
   }
   const path = `/dev/vfio/${group}`;
   const number = guest.numberOf(path);

@@ -1,6 +1,7 @@
 import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import type { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Disks } from './disks.js';
 import type { DeviceRoots } from './find-device.js';
@@ -45,9 +46,7 @@ export class VfioDevices {
     const attribute = (name: string): string => readIfThere(join(directory, name))?.trim() ?? '';
     if (bridgeClass.test(attribute('class'))) throw refused('is a bridge');
     if (attribute('vendor') === virtioVendor) throw refused('is a virtio device of the guest');
-    const { blocks, links } = kernelDevicesBelow(directory);
-    const nodes = blocks.map((name) => join(this.#roots.dev, name)).filter(existsSync);
-    for (const disk of nodes) this.#disks.take(disk)();
+    const { links } = kernelDevicesBelow(directory);
     for (const link of links) {
       const flags = readIfThere(join(this.#roots.sys, 'class/net', link, 'flags'));
       if (flags !== undefined && (Number(flags) & interfaceIsUp) !== 0)
@@ -60,6 +59,17 @@ export class VfioDevices {
         `PCI device ${address} is a device of container ${other}; help: remove that container first`,
       );
     this.#refuseSharedGroup(address, container);
+  }
+
+  /**
+   * Takes the disks of a device, which go with its driver; `taken` releases them.
+   *
+   * @throws GuestError `refused`: one is in use
+   */
+  async takeDisks(directory: string, taken: UndoStack): Promise<void> {
+    const { blocks } = kernelDevicesBelow(directory);
+    const nodes = blocks.map((name) => join(this.#roots.dev, name)).filter(existsSync);
+    for (const disk of nodes) taken.push(`disk ${disk}`, await this.#disks.take(disk));
   }
 
   /** A container that opens a group can get all its devices, with the memory that they write to. */

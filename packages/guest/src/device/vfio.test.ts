@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { UndoStack } from '../container/undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { makeTree } from '../testing/tree.js';
@@ -42,7 +43,7 @@ function machine(files: Readonly<Record<string, string>> = {}) {
   link('../../../../kernel/iommu_groups/12', `${inBus}/iommu_group`);
   const taken: string[] = [];
   const disks = {
-    take: (disk: string) => {
+    take: async (disk: string) => {
       taken.push(disk);
       if (disk.endsWith('used')) throw new GuestError('refused', `the disk ${disk} is in use in the guest`);
       return () => undefined;
@@ -196,12 +197,11 @@ test('without an IOMMU group or the driver vfio-pci a device is refused with the
   assert.throws(() => vfio.bind(address), { kind: 'precondition', message: /no driver vfio-pci/ });
 });
 
-test('devices that the guest or another container uses are refused by address', () => {
+test('devices that the guest or another container uses are refused by address', async () => {
   const check = (files: Readonly<Record<string, string>>, before?: (vfio: VfioDevices) => void) => {
-    const { vfio, roots, taken } = machine(files);
+    const { vfio, roots } = machine(files);
     before?.(vfio);
     vfio.check(join(roots.sys, `devices/pci0000:00/0000:00:02.0/${address}`), 'b');
-    return taken;
   };
   check({});
   const refused: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -217,15 +217,22 @@ test('devices that the guest or another container uses are refused by address', 
       kind: 'refused',
       message: new RegExp(`^PCI device 0000:01:00\\.0 ${reason}`),
     });
+  const takeDisks = async (files: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const { vfio, roots, taken } = machine(files);
+    const directory = join(roots.sys, `devices/pci0000:00/0000:00:02.0/${address}`);
+    await vfio.takeDisks(directory, new UndoStack());
+    return taken;
+  };
   const disk = { [`${inTree}/block/sdused/x`]: '', 'dev/sdused': '' };
-  assert.throws(() => check(disk), { kind: 'refused', message: /sdused is in use in the guest/ });
+  await assert.rejects(takeDisks(disk), { kind: 'refused', message: /sdused is in use in the guest/ });
   const free = {
     [`${inTree}/block/sda/x`]: '',
     'dev/sda': '',
     [`${inTree}/net/eth1/x`]: '',
     'sys/class/net/eth1/flags': '0x1002\n',
   };
-  assert.equal(check(free).length, 1);
+  check(free);
+  assert.equal((await takeDisks(free)).length, 1);
   assert.throws(() => check({}, (vfio) => void vfio.register(address, 'a')), {
     kind: 'refused',
     message: /is a device of container a/,

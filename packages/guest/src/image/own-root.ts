@@ -56,19 +56,26 @@ export async function mountOwnRoot(
     await context.commands.run({ container: id, command: 'pull', call: signal }, (ending) =>
       store.prepare({ scratch, container: id, signal: ending }),
     );
-  const disk = pack && takeScratch(scratch, id, context, made);
-  await withMountDirectory(context, async (directory) => {
-    if (isPause) copyPause(directory, context);
-    const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
-    await store?.warnIfUnused(id);
-    authorizeRoot(image, await programOf(directory, { ...requestedOf(spec), sharedMounts }, image, context));
-    if (pack !== undefined && disk !== undefined)
-      await context.commands.run({ container: id, command: 'pull', call: signal }, async (ending) => {
-        const packed = await pack({ reference: storage.source, directory, signal: ending });
-        await storeImage({ directory, image: packed, disk, container: id, signal: ending }, context);
-      });
-    attach(directory, rootfs, context, made);
-  }).finally(() => disk?.close());
+  const disk = pack && (await takeScratch(scratch, id, context, made));
+  try {
+    await withMountDirectory(context, async (directory) => {
+      if (isPause) copyPause(directory, context);
+      const image = isPause ? undefined : await pull({ storage, id, directory, signal }, context);
+      await store?.warnIfUnused(id);
+      authorizeRoot(
+        image,
+        await programOf(directory, { ...requestedOf(spec), sharedMounts }, image, context),
+      );
+      if (pack !== undefined && disk !== undefined)
+        await context.commands.run({ container: id, command: 'pull', call: signal }, async (ending) => {
+          const packed = await pack({ reference: storage.source, directory, signal: ending });
+          await storeImage({ directory, image: packed, disk, container: id, signal: ending }, context);
+        });
+      attach(directory, rootfs, context, made);
+    });
+  } finally {
+    await disk?.close();
+  }
   await context.media.run('checkKernelPlaces', { rootfs, path: storage.source });
   return rootfs;
 }

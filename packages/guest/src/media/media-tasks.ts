@@ -4,6 +4,7 @@ import type { LinkRefusal } from '../container/refuse-links.js';
 import type { VolumeEntry } from '../confidential/sealed-files.js';
 import type { CryptDevice, OpenedCrypt } from '../image/store/crypt-device.js';
 import type { RequestedProgram } from '../image/program/read-program.js';
+import type { OpenedDisk } from '../device/disk-calls.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { FileSystem } from '../metrics/file-systems.js';
 import type { OciMount } from '../request/oci-spec.js';
@@ -137,6 +138,12 @@ export interface MediaTasks {
   readonly unmountTree: Task<{ readonly directory: string }, void>;
   /** Opens the directories of an overlay. */
   readonly openLayers: Task<MountedLayers, OpenedLayers>;
+  /** Opens a disk, which keeps its number meanwhile. The receiver owns the descriptor. */
+  readonly openDisk: Task<{ readonly path: string }, OpenedDisk>;
+  /** Closes a descriptor of the caller, which must not use it any more. */
+  readonly closeDisk: Task<{ readonly fd: number }, void>;
+  /** Throws EBUSY if the kernel has claimed a disk. Lent: its node. */
+  readonly openExclusively: Task<object, void>;
   readonly refuseSecondDevice: Task<{ readonly device: string; readonly fstype: string }, void>;
   /** Creates a dm-verity device on a disk. `node`: the name of its node. */
   readonly mapVerity: Task<

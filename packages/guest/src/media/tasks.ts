@@ -19,6 +19,7 @@ import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
 import { openCrypt } from '../image/store/crypt-device.js';
+import { openDisk, openExclusively } from '../device/disk-calls.js';
 import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
@@ -197,6 +198,12 @@ export const mediaTasks: MediaTasks = {
       for (const fd of [...lowers, upper, work]) syscalls.close(fd);
     },
   },
+  openDisk: {
+    run: ({ path }, { syscalls }) => openDisk(path, syscalls),
+    discard: ({ fd }, syscalls) => syscalls.close(fd),
+  },
+  closeDisk: { run: ({ fd }, { syscalls }) => syscalls.close(fd) },
+  openExclusively: { run: (_, tools) => openExclusively(lentAt(tools, 0)) },
   refuseSecondDevice: { run: ({ device, fstype }) => refuseSecondDevice(device, fstype) },
   mapVerity: {
     run: ({ control, name, disk, verity }, { syscalls }) => ({

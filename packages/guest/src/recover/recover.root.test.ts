@@ -162,12 +162,12 @@ test('a disk that a container of an earlier agent has as a device is not mounted
     const next = await RealGuest.open({}, directory);
     try {
       const { disks } = next.guest.context;
-      assert.throws(() => disks.take(disk.path), {
+      await assert.rejects(disks.take(disk.path), {
         kind: 'refused',
         message: /a device of container holder/,
       });
       await next.remove('holder');
-      disks.take(disk.path)();
+      (await disks.take(disk.path))();
     } finally {
       await next.close();
     }

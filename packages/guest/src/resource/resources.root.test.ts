@@ -13,7 +13,8 @@ import { SwapDevices } from './swap.js';
 test('a swap device is added once and removed by release', { skip }, async () => {
   const disk = new LoopDevice(32 * 1024 * 1024);
   try {
-    const swap = new SwapDevices(directMedia(loadSyscalls()), new Disks('/sys'), undefined);
+    const media = directMedia(loadSyscalls());
+    const swap = new SwapDevices(media, new Disks('/sys', media), undefined);
     await assert.rejects(swap.add(disk.path), { kind: 'invalid', message: /mkswap/ });
     disk.with('mkswap');
     await swap.add(disk.path);

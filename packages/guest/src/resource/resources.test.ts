@@ -215,13 +215,15 @@ test('entropy is added, then the generator reseeded; the device is always closed
 });
 
 test('a guest that can unseal secrets has no swap', async () => {
-  const swap = new SwapDevices(directMedia(new RecordingSyscalls()), new Disks('/sys'), 'sealed');
+  const media = directMedia(new RecordingSyscalls());
+  const swap = new SwapDevices(media, new Disks('/sys', media), 'sealed');
   await assert.rejects(swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
 });
 
 test('only block devices are accepted as swap', async () => {
   const kernel = new RecordingSyscalls();
-  const swap = new SwapDevices(directMedia(kernel), new Disks('/sys'), undefined);
+  const media = directMedia(kernel);
+  const swap = new SwapDevices(media, new Disks('/sys', media), undefined);
   for (const path of [
     '/dev/null',
     '/etc/passwd',

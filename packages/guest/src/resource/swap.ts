@@ -40,7 +40,7 @@ export class SwapDevices {
     if (!isBlockDevice(path))
       throw new GuestError('invalid', `swap ${quotedPath(path)} is not a block device below /dev`);
     if (this.#used.has(path)) throw new GuestError('exists', `${path} is already in use as swap`);
-    const release = this.#disks.take(path);
+    const release = await this.#disks.take(path);
     try {
       await this.#media.run('swapOn', { path });
     } catch (error) {

@@ -30,7 +30,11 @@ function table(kata: string) {
   const log = (): void => undefined;
   let saved: readonly SavedStorage[] = [];
   const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
-  const parts = { devices, disks: new Disks('/sys'), diskPrograms: new DiskPrograms() };
+  const parts = {
+    devices,
+    disks: new Disks('/sys', directMedia(syscalls)),
+    diskPrograms: new DiskPrograms(),
+  };
   const environment = {
     syscalls,
     media: directMedia(syscalls),

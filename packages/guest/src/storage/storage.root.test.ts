@@ -522,9 +522,9 @@ test('no container gets the plain device of an encrypted emptyDir, also before i
     unsealSecret: () => Promise.reject(new Error('no secret is sealed')),
     secureMount: async ({ mountPoint }) => {
       const { disks } = other.guest.context;
-      assert.throws(() => disks.attach(plain.path, 'other'), refused);
+      await assert.rejects(disks.attach(plain.path, 'other'), refused);
       plain.with('mkfs.ext4', '-q');
-      assert.throws(() => disks.attach(plain.path, 'other'), refused);
+      await assert.rejects(disks.attach(plain.path, 'other'), refused);
       execFileSync('mount', [plain.path, mountPoint]);
       isMounted = true;
     },
@@ -539,7 +539,7 @@ test('no container gets the plain device of an encrypted emptyDir, also before i
     });
     await other.guest.context.storages.add(given, { kind: 'sandbox' }, made);
     assert.ok(isMounted);
-    assert.throws(() => other.guest.context.disks.attach(plain.path, 'other'), refused);
+    await assert.rejects(other.guest.context.disks.attach(plain.path, 'other'), refused);
     assert.deepEqual(await made.unwind(), []);
   } finally {
     await other.close();

@@ -69,15 +69,21 @@ test('what a task that hangs may still change is left to it until it has returne
     changes: (_, args) => (args as { readonly place: string }).place,
   });
   const gate = new Int32Array(new SharedArrayBuffer(4));
-  await assert.rejects(threads.run('mount', { place: 'a', gate }), { reason: 'late' });
+  const late = await threads.run('mount', { place: 'a', gate }).catch((error: unknown) => error);
+  assert.ok(late instanceof TaskFailure && late.reason === 'late');
+  let hasEnded = false;
+  const ended = late.ended?.then(() => {
+    hasEnded = true;
+  });
   await assert.rejects(threads.run('mount', { place: 'a' }), {
     reason: 'full',
     message: "an earlier call that changes a still waits for the host's share or disks",
   });
   assert.equal(await threads.run('mount', { place: 'b' }), 'done');
+  assert.equal(hasEnded, false);
   Atomics.store(gate, 0, 1);
   Atomics.notify(gate, 0);
-  await threads.settle();
+  await Promise.all([ended, threads.settle()]);
   assert.equal(await threads.run('mount', { place: 'a' }), 'done');
   await threads.close();
 });
@@ -97,6 +103,17 @@ function withTask(work: string, milliseconds: number, syscalls = new RecordingSy
     report: () => undefined,
   });
 }
+
+test('a thread that was given up and then ends by itself has ended', async () => {
+  const threads = withTask('({ gate }) => { Atomics.wait(gate, 0, 0); process.exit(); }', 500);
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const late = await threads.run('work', { gate }).catch((error: unknown) => error);
+  assert.ok(late instanceof TaskFailure && late.ended !== undefined);
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await Promise.all([late.ended, threads.settle()]);
+  await threads.close();
+});
 
 test('a task that was given up does not take effect when its thread goes on', async () => {
   const threads = withTask(

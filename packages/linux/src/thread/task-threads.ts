@@ -8,10 +8,17 @@ export class TaskFailure extends Error {
   override readonly name = 'TaskFailure';
   /** `late`: it made no progress within its time limit; `full`: too many others hang, or one that changes the same; `thread`: its thread ended. */
   readonly reason: 'late' | 'full' | 'thread';
+  /** Of a task that is late: resolves when its call has returned after all, and its result has been released. */
+  readonly ended: Promise<void> | undefined;
 
-  constructor(reason: TaskFailure['reason'], message: string, options?: ErrorOptions) {
+  constructor(
+    reason: TaskFailure['reason'],
+    message: string,
+    { ended, ...options }: ErrorOptions & { readonly ended?: Promise<void> } = {},
+  ) {
     super(message, options);
     this.reason = reason;
+    this.ended = ended;
   }
 }
 
@@ -240,6 +247,8 @@ class TaskThread {
   #job: Job | undefined;
   /** What is released when the task returns. */
   #abandoned: Job | undefined;
+  /** Tells the caller of the abandoned task that it has ended. */
+  #endAbandoned: () => void = () => undefined;
   /** Of the task that the thread has not ended. */
   #lent: readonly number[] = [];
   #timers: NodeJS.Timeout[] = [];
@@ -320,7 +329,11 @@ class TaskThread {
     this.#options.report(
       `${job.name}: the host did not answer within ${seconds} seconds; its thread is left`,
     );
-    job.reject(new TaskFailure('late', `the host's share or disk did not answer within ${seconds} seconds`));
+    const ended = new Promise<void>((resolve) => {
+      this.#endAbandoned = resolve;
+    });
+    const message = `the host's share or disk did not answer within ${seconds} seconds`;
+    job.reject(new TaskFailure('late', message, { ended }));
     this.#events.slow();
   }
 
@@ -367,6 +380,7 @@ class TaskThread {
       failure === undefined ? 'its result is released' : `its result could not be released: ${failure}`;
     if (job !== undefined) this.#options.report(`${job.name}: the host answered late; ${left}`);
     this.#events.done();
+    this.#endAbandoned();
   }
 
   /** Closes what was lent to a thread that has ended, and that it has not closed itself. */
@@ -377,6 +391,7 @@ class TaskThread {
   #fail(error: unknown): void {
     this.#unwatch();
     this.#abandoned = undefined;
+    this.#endAbandoned();
     const job = this.#job;
     this.#job = undefined;
     job?.reject(error);

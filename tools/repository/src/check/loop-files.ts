@@ -37,6 +37,8 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'device/bound-nodes.ts',
       'device/device-number.ts',
       'device/disk-size.ts',
+      // Nodes in devtmpfs, opened with O_PATH: that does not open their devices.
+      'device/disks.ts',
       'device/find-device.ts',
       'device/guest-devices.ts',
       'device/infiniband.ts',
@@ -90,9 +92,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       // CPUs, memory and buses that the host answers for.
       'device/scsi-bus.ts',
       'resource/online.ts',
-      // The open of a disk.
-      'device/disks.ts',
-      'device/held-disk.ts',
       // Mounts of a container, which may be of the share.
       'container/share-mounts.ts',
     ],

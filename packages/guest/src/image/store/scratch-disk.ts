@@ -1,7 +1,6 @@
 import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { HeldDisk } from '../../device/held-disk.js';
 import { attachments } from '../../device/attach-devices.js';
-import { untilReleased } from '../../device/disks.js';
 import type { UndoStack } from '../../container/undo-stack.js';
 import type { GuestContext } from '../../context/guest-context.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -54,31 +53,29 @@ export function refuseScratch(scratch: AttachedDevice | undefined, container: st
  *
  * @throws GuestError `precondition`: the request has none; `refused`: it is in use
  */
-export function takeScratch(
+export async function takeScratch(
   scratch: AttachedDevice | undefined,
   container: string,
-  context: Pick<GuestContext, 'syscalls' | 'devices' | 'disks'>,
+  context: Pick<GuestContext, 'media' | 'log' | 'devices' | 'disks'>,
   made: UndoStack,
-): HeldDisk {
-  const disk = openScratch(scratch, container, context);
+): Promise<HeldDisk> {
+  const disk = await openScratch(scratch, container, context);
   try {
-    const release = context.disks.takeHeld(disk);
-    made.push(`disk ${disk.named}`, async () => {
-      await untilReleased(disk.named).finally(release);
-    });
+    const release = await context.disks.takeHeld(disk);
+    made.push(`disk ${disk.named}`, () => context.disks.releaseUnclaimed(disk.named, release));
     return disk;
   } catch (error) {
-    disk.close();
+    await disk.close();
     throw error;
   }
 }
 
 /** Opens the scratch disk of a container; the caller closes it. @throws GuestError `precondition`: the request has none */
-export function openScratch(
+export async function openScratch(
   scratch: AttachedDevice | undefined,
   container: string,
-  { syscalls, devices }: Pick<GuestContext, 'syscalls' | 'devices'>,
-): HeldDisk {
+  context: Pick<GuestContext, 'media' | 'log' | 'devices'>,
+): Promise<HeldDisk> {
   if (scratch === undefined)
     throw new GuestError(
       'precondition',
@@ -87,5 +84,5 @@ export function openScratch(
   const [attachment] = attachments([scratch]);
   if (attachment?.kind !== 'disk')
     throw new GuestError('invalid', `the device at ${scratchPath} of container ${container} is not a disk`);
-  return HeldDisk.open(syscalls, devices.find(attachment.disk));
+  return HeldDisk.open(context.devices.find(attachment.disk), context);
 }

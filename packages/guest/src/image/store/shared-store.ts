@@ -56,12 +56,12 @@ export class SharedStore implements ImageStore {
       );
     const mounted = this.#mounted();
     if (scratch === undefined && (mounted !== undefined || this.#use === 'if-attached')) return;
-    const disk = openScratch(scratch, container, this.#context);
+    const disk = await openScratch(scratch, container, this.#context);
     try {
       if (mounted === undefined) await this.#mountOnce(disk, signal);
       else this.#refuseAnother(disk, mounted, container);
     } finally {
-      disk.close();
+      await disk.close();
     }
   }
 
@@ -93,7 +93,7 @@ export class SharedStore implements ImageStore {
     this.#claim?.release();
     this.#claim = undefined;
     refuseSwap(paths.proc, 'the disk for images is not mounted');
-    const release = disks.takeHeld(disk);
+    const release = await disks.takeHeld(disk);
     try {
       this.#makeDirectory();
       // Written as by Kata's agent.

@@ -60,19 +60,21 @@ class FakeGuest {
         ),
     };
     this.syscalls = new RecordingSyscalls(scripted, loadSyscalls());
-    const take = (disk: string): (() => void) => {
+    const take = (disk: string): Promise<() => void> => {
       this.#paused = false;
       setImmediate(() => {
         this.#paused = true;
       });
       this.events.push(`take ${disk.replace(this.root, '')}`);
-      return () => void this.events.push(`release${this.#isOpen(disk) ? ', still open' : ''}`);
+      return Promise.resolve(
+        () => void this.events.push(`release${this.#isOpen(disk) ? ', still open' : ''}`),
+      );
     };
     const paths = Object.fromEntries(
       ['dev', 'proc', 'sys'].map((name) => [name, join(this.root, name)]),
     ) as unknown as GuestPaths;
     const duringMapping = <T>(task: () => Promise<T>): Promise<T> => task();
-    const takeHeld = ({ named }: Pick<HeldDisk, 'named'>): (() => void) => take(named);
+    const takeHeld = ({ named }: Pick<HeldDisk, 'named'>): Promise<() => void> => take(named);
     const disks = { take, takeHeld, duringMapping } as unknown as GuestContext['disks'];
     this.context = {
       syscalls: this.syscalls,
@@ -105,7 +107,7 @@ class FakeGuest {
   }
 
   store(signal: AbortSignal = new AbortController().signal): Promise<void> {
-    const disk = { named: '/dev/vda', path: '/nowhere', number: { major: 7, minor: 3 } } as HeldDisk;
+    const disk = { named: '/dev/vda', number: { major: 7, minor: 3 } } as HeldDisk;
     const image = join(this.directory, 'packed/image.erofs');
     return storeImage({ directory: this.directory, image, disk, container: 'c', signal }, this.context);
   }
@@ -245,8 +247,8 @@ test('a device of the device mapper that a container has, by its number, gets no
   const { disks } = guest.context;
   const take = disks.take.bind(disks);
   const refusal = new Error('is a device of container x');
-  disks.take = (disk) => {
-    const release = take(disk);
+  disks.take = async (disk) => {
+    const release = await take(disk);
     if (disk.endsWith('dm-1')) throw refusal;
     return release;
   };

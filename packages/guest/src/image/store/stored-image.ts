@@ -9,7 +9,7 @@ import { makeWritableLayer } from '../../container/writable-layer.js';
 import type { GuestContext } from '../../context/guest-context.js';
 import { deviceNumber } from '../../device/device-number.js';
 import { diskSize } from '../../device/disk-size.js';
-import type { HeldDisk } from '../../device/held-disk.js';
+import { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
 import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/layer-mounts.js';
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
@@ -115,7 +115,7 @@ async function writeImage(
       // Without a pause: until it is mounted, a request could name its node, too.
       const device = await openVerity(below, verity, name, { ...context, made: devices });
       // A container could have its number, by which its device rules are.
-      const releaseLayer = context.disks.take(device);
+      const releaseLayer = await context.disks.take(device);
       try {
         await mountLayer(device);
       } finally {
@@ -181,9 +181,9 @@ interface Crypt {
 
 async function takeCrypt(disk: HeldDisk, size: number, context: StoreContext): Promise<Crypt> {
   const { node, fd } = await openCrypt(disk, size, context);
+  const crypt = HeldDisk.of({ fd, ...deviceNumber(fstatSync(fd, { bigint: true }).rdev) }, node, context);
   try {
-    const number = deviceNumber(fstatSync(fd, { bigint: true }).rdev);
-    const release = context.disks.takeHeld({ named: node, path: `/proc/self/fd/${fd}`, number });
+    const release = await context.disks.takeHeld(crypt);
     try {
       return { target: await open(`/proc/self/fd/${fd}`, 'r+'), release };
     } catch (error) {
@@ -191,7 +191,7 @@ async function takeCrypt(disk: HeldDisk, size: number, context: StoreContext): P
       throw error;
     }
   } finally {
-    context.syscalls.close(fd);
+    await crypt.close();
   }
 }
 

@@ -62,7 +62,7 @@ async function prepare(
 ): Promise<void> {
   const { fstype, driverOptions } = storage;
   const disk = context.devices.find(wanted);
-  context.made.push(`disk ${disk}`, context.disks.take(disk));
+  context.made.push(`disk ${disk}`, await context.disks.take(disk));
   if (driverOptions.includes(ENCRYPTED)) {
     await context.disks.duringMapping(() => mountEncrypted({ disk, ...storage }, context));
     await applyFsGroup(storage, context);

@@ -74,7 +74,7 @@ async function mountUpper(
 ): Promise<string> {
   if (upper === undefined) return dirname(makeWritableLayer(bundle, context.syscalls, context.made).upper);
   const disk = context.devices.find(upper.wanted);
-  context.made.push(`disk ${disk}`, context.disks.take(disk));
+  context.made.push(`disk ${disk}`, await context.disks.take(disk));
   await context.media.run('refuseSecondDevice', { device: disk, fstype: 'ext4' });
   const options = ['nosuid', 'nodev', ...upper.options];
   return mountLayer(disk, join(directory, 'upper'), { type: 'ext4', options }, context);
@@ -87,9 +87,9 @@ async function mountLower(
   context: StorageContext,
 ): Promise<string> {
   const { verity } = layer;
-  const disk = HeldDisk.open(context.syscalls, context.devices.find(layer.wanted));
+  const disk = await HeldDisk.open(context.devices.find(layer.wanted), context);
   try {
-    context.made.push(`disk ${disk.named}`, context.disks.takeLayer(disk));
+    context.made.push(`disk ${disk.named}`, await context.disks.takeLayer(disk));
     // The kernel holds the disk for the device that is made of it.
     return await context.disks.duringMapping(async () => {
       const device =
@@ -99,6 +99,6 @@ async function mountLower(
       return mountErofs(device, join(directory, `lower-${index}`), layer.options, context);
     });
   } finally {
-    disk.close();
+    await disk.close();
   }
 }

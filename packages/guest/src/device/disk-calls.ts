@@ -1,0 +1,31 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { At, Descriptor, Open, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
+import { type DeviceNumber, deviceNumber } from './device-number.js';
+
+/** A disk that was opened: the receiver owns the descriptor. */
+export interface OpenedDisk extends DeviceNumber {
+  readonly fd: number;
+}
+
+/** Opens a disk to read it. @throws GuestError `invalid`: it is no disk */
+export function openDisk(path: string, syscalls: Syscalls): OpenedDisk {
+  const flags = Open.ReadOnly | Open.NoFollow | Open.NonBlock | Open.CloseOnExec;
+  const descriptor = new Descriptor(syscalls, syscalls.openat(At.Cwd, path, flags));
+  try {
+    const stat = statSync(`/proc/self/fd/${descriptor.fd}`, { bigint: true });
+    if (!stat.isBlockDevice()) throw new GuestError('invalid', `${path} is not a block device`);
+    return { ...deviceNumber(stat.rdev), fd: descriptor.take() };
+  } catch (error) {
+    descriptor.close();
+    throw error;
+  }
+}
+
+/**
+ * Throws EBUSY if the kernel has claimed a disk: if it is mounted, used as swap or part of another device, or has such a partition
+ * (block/bdev.c). `node`: a descriptor of its node, which may be of O_PATH.
+ */
+export function openExclusively(node: Descriptor): void {
+  closeSync(openSync(`/proc/self/fd/${node.fd}`, Open.ReadOnly | Open.Exclusive | Open.NonBlock));
+}
