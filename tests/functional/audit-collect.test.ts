@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -124,6 +125,29 @@ management = ["WatchAudit"]
     assert.equal(await collector.end(), 4, collector.stderr);
     assert.deepEqual(messages(collector), ['ALERT: the log has a fault']);
     await second.dispose();
+  });
+
+  it('says which file keeps it from storing, and does not end as if it had collected', {
+    timeout: 60_000,
+  }, async () => {
+    const agent = await startAgent('planted');
+    const to = join(home, 'planted-copy');
+    const first = collectorOf(`unix://${home}/planted.sock`, to, ['--name', '../../outside']);
+    await until('it is stored', () => stored(to).length === 1);
+    assert.equal(await first.end(), 0, first.stderr);
+    assert.ok(!existsSync(join(home, 'outside')));
+    const [id = ''] = readdirSync(join(to, 'guests'));
+    const path = join(to, 'guests', id, 'guest.json');
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    const second = collectorOf(`unix://${home}/planted.sock`, to, ['--name', '../../outside']);
+    await until('it is said', () => second.has('records cannot be stored, and will be asked for again'));
+    assert.equal(await second.end(), 3, second.stderr);
+    assert.match(
+      second.stderr,
+      /nothing was collected of .*guest\.json is not a regular file\n.*move it away/,
+    );
+    await agent.dispose();
   });
 
   it('ends where nothing can be collected, and where the directory is in use', {

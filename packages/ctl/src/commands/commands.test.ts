@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -135,6 +136,8 @@ test('cp sends chunks that make up the file, also for an empty one', async () =>
       assert.deepEqual([...new Set(heads)], [head]);
     }
     assert.equal((await ctl(['cp', directory, 'x'])).code, 2);
+    execFileSync('mkfifo', [join(directory, 'fifo')]);
+    assert.equal((await ctl(['cp', join(directory, 'fifo'), 'x'])).code, 2);
     assert.equal((await ctl(['cp', join(directory, 'none'), 'x'])).code, 3);
   } finally {
     rmSync(directory, { recursive: true });

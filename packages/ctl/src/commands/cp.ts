@@ -1,4 +1,5 @@
 import { sharedDirectory } from '@kata-agent/catalogue';
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { CommandDefinition, Invocation } from '../cli/definition.js';
@@ -86,7 +87,8 @@ async function copy(agent: Agent, file: FileHandle, target: Target): Promise<voi
 async function openSource(path: string): Promise<FileHandle> {
   let file: FileHandle;
   try {
-    file = await open(path, 'r');
+    // O_NONBLOCK: a named pipe that nobody writes to is refused, and not waited for.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CommandError(ExitCode.CannotApply, `cannot copy: ${reason}`, { cause: error });

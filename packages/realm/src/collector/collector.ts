@@ -63,6 +63,8 @@ export interface Collected {
   readonly log: CollectedLog;
   /** The file or subject that was written last; undefined: no record has come. */
   readonly path: string | undefined;
+  /** Why what is stored could not be read at the last attempt, so that nothing was collected; undefined: it could. */
+  readonly unusable: Error | undefined;
 }
 
 /** Collects the audit log of one agent, until the signal aborts or nothing more can be collected. */
@@ -74,6 +76,7 @@ export class Collector {
   readonly #silence: Silence;
   #checkpoints: CheckpointWatch | undefined;
   #isLoaded = false;
+  #unusable: Error | undefined;
   #stored: StoredRecords | undefined;
   /** Faults that were told last: an agent can connect again and again with the same one. */
   readonly #told = new Set<string>();
@@ -116,7 +119,7 @@ export class Collector {
         this.#tell({ kind: 'disconnected', why, retryMs });
         await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
       }
-      return { name, log: this.#logs.log, path: this.#logs.path };
+      return { name, log: this.#logs.log, path: this.#logs.path, unusable: this.#unusable };
     } finally {
       this.#silence.stop();
       await this.#logs.close().catch(() => undefined);
@@ -205,6 +208,17 @@ export class Collector {
   /** Reads the position, and says who the agent is beside it. */
   async #load(): Promise<void> {
     if (this.#isLoaded) return;
+    try {
+      await this.#loadStored();
+      this.#unusable = undefined;
+    } catch (error) {
+      this.#unusable = error as Error;
+      this.#tell({ kind: 'not-stored', why: this.#unusable.message });
+      throw error;
+    }
+  }
+
+  async #loadStored(): Promise<void> {
     await this.#logs.load();
     const { name } = this.#agent;
     await this.#logs.describe({

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '@kata-agent/audit';
 import { ChainFile, type ChainFileOptions } from './chain-file.js';
@@ -7,6 +6,7 @@ import { type LogNote, parseNotes } from './log-note.js';
 import { type DescribedGuest, type LogStorage, mostLogs, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import { writeFileAtomically } from './write-file-atomically.js';
+import { openOwnFile, readOwnFile } from './own-file.js';
 
 export interface DirectoryLogStorageOptions extends ChainFileOptions {
   /** The directory of all guests. */
@@ -64,10 +64,9 @@ export class DirectoryLogStorage implements LogStorage {
   async note(note: LogNote): Promise<number> {
     await this.#makeDirectory();
     const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
-    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
     const { turns, space } = this.#options;
     const write = async (): Promise<void> => {
-      const file = await open(join(this.#directory, 'notes'), flags, 0o600);
+      const file = await openOwnFile(join(this.#directory, 'notes'), 'append');
       try {
         await file.writeFile(text);
         await file.datasync();
@@ -101,14 +100,26 @@ export class DirectoryLogStorage implements LogStorage {
   async report(): Promise<void> {}
 
   async described(): Promise<DescribedGuest | undefined> {
-    const described = JSON.parse((await textOf(join(this.#directory, 'guest.json'))) || '{}') as object;
-    return 'name' in described && 'connectedAt' in described ? (described as DescribedGuest) : undefined;
+    const path = join(this.#directory, 'guest.json');
+    const text = await textOf(path);
+    if (text === '') return undefined;
+    let described: unknown;
+    try {
+      described = JSON.parse(text);
+    } catch (error) {
+      throw new StoreError(`${path} is not JSON`, 'something else has written to it: move it away', {
+        cause: error,
+      });
+    }
+    const isWhole =
+      typeof described === 'object' &&
+      described !== null &&
+      'name' in described &&
+      'connectedAt' in described;
+    return isWhole ? (described as DescribedGuest) : undefined;
   }
 }
 
 async function textOf(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
+  return (await readOwnFile(path))?.toString() ?? '';
 }

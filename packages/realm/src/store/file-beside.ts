@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { BesideName } from './log-storage.js';
+import { readOwnFile } from './own-file.js';
 import { writeFileAtomically } from './write-file-atomically.js';
 
 /** A file beside the file of a log: `HASH.checkpoint`, `HASH.tree`. */
@@ -9,11 +9,7 @@ export function fileBeside(
 ): { read: () => Promise<string | undefined>; write: (text: string) => Promise<void> } {
   const beside = path.replace(/\.[a-z]+$/, `.${name}`);
   return {
-    read: async () =>
-      await readFile(beside, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return undefined;
-        throw error;
-      }),
+    read: async () => (await readOwnFile(beside))?.toString(),
     write: async (text) => await writeFileAtomically(beside, text),
   };
 }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { StoreError } from './store-error.js';
 import { writeFileAtomically } from './write-file-atomically.js';
+import { readOwnFile } from './own-file.js';
 
 /** A revocation as `RevokePeer` takes it: either a peer, or the serial number and issuer of one certificate. */
 export interface RevokedPeer {
@@ -76,10 +76,7 @@ export class Revocations implements RevocationList {
 
   /** Reads the file, if there is one. Throws a StoreError if it is not valid. */
   static async open(path: string): Promise<Revocations> {
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
+    const text = (await readOwnFile(path))?.toString();
     return new Revocations(path, text === undefined ? [] : parse(path, text));
   }
 

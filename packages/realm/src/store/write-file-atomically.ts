@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { openOwnFile } from './own-file.js';
 
 /** Replaces a file so that after a crash it has either the old or the new content. */
 export async function writeFileAtomically(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-  const file = await open(temporary, flags, 0o600);
+  const file = await openOwnFile(temporary, 'replace');
   try {
     await file.writeFile(text);
     await file.sync();

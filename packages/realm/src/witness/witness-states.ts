@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '@kata-agent/audit';
 import { parseCheckpoint, TextFormError, type TreeHead, type UnverifiedCheckpoint } from '@kata-agent/tlog';
 import { StoreError } from '../store/store-error.js';
 import { writeFileAtomically } from '../store/write-file-atomically.js';
+import { readOwnFile } from '../store/own-file.js';
 
 /** What a witness has cosigned last of an origin. */
 interface WitnessState {
@@ -92,10 +92,7 @@ export class WitnessStates {
 }
 
 async function textOf(path: string): Promise<string | undefined> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  return (await readOwnFile(path))?.toString();
 }
 
 function headOf(path: string, origin: string, text: string): TreeHead {

@@ -233,10 +233,16 @@ function checkpointsOf({
   );
 }
 
-/** An agent that cannot be collected from at all is a failure; a fault of any log counts more. */
+/** An agent that cannot be collected from at all, or not be stored, is a failure; a fault of any log counts more. */
 function exitCodeOf(collected: readonly Collected[]): number {
   const states = collected.map(({ log }) => log.state);
   if (states.some((state) => !['verified', 'none', 'not-served'].includes(state))) return ExitCode.Mismatch;
+  for (const { name, unusable } of collected)
+    if (unusable !== undefined)
+      throw new CommandError(ExitCode.CannotApply, `nothing was collected of ${name}: ${unusable.message}`, {
+        help: 'help' in unusable ? [String(unusable.help)] : [],
+        cause: unusable,
+      });
   const notServed = collected.filter(({ log }) => log.state === 'not-served').map(({ name }) => name);
   if (notServed.length === 0) return ExitCode.Success;
   throw new CommandError(

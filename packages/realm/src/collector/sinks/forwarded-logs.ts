@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory, positionOf, readRecord } from '@kata-agent/audit';
 import { fileBeside } from '../../store/file-beside.js';
@@ -17,6 +16,7 @@ import { writeFileAtomically } from '../../store/write-file-atomically.js';
 import type { Forwarder, SentLine, SentLog } from './forwarder.js';
 import type { LogIdentity } from './log-identity.js';
 import { SentFile } from './sent-file.js';
+import { openOwnFile, readOwnFile } from '../../store/own-file.js';
 
 /** Of one agent: beyond them only their number and the alert are left. */
 const mostRejectedBytes = 64 * 1024 * 1024;
@@ -177,8 +177,7 @@ function recordOf(line: Buffer, path: string): SentLine['record'] {
 }
 
 async function append(path: string, bytes: Buffer): Promise<void> {
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
-  const file = await open(path, flags, 0o600);
+  const file = await openOwnFile(path, 'append');
   try {
     await file.appendFile(bytes);
     await file.datasync();
@@ -188,8 +187,5 @@ async function append(path: string, bytes: Buffer): Promise<void> {
 }
 
 async function textOf(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
-  });
+  return (await readOwnFile(path))?.toString() ?? '';
 }

@@ -1,9 +1,10 @@
 import { completeLines } from '../../store/complete-lines.js';
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { joinLines } from '../../store/log-storage.js';
 import { StoreError } from '../../store/store-error.js';
 import { writeFileAtomically } from '../../store/write-file-atomically.js';
+import { readOwnFile } from '../../store/own-file.js';
 
 /** How many of the last lines are kept. At least one. */
 export interface KeptLines {
@@ -47,10 +48,7 @@ export class SentFile {
 
   /** Reads the file, which can be missing; a torn last line is left out. Throws a StoreError if it is not of this form. */
   static async open(path: string, keep: KeptLines): Promise<SentFile> {
-    const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return Buffer.alloc(0);
-      throw error;
-    });
+    const bytes = (await readOwnFile(path)) ?? Buffer.alloc(0);
     const [head, ...lines] = completeLines(bytes);
     if (head === undefined) return new SentFile(path, keep, undefined, [], bytes.length > 0);
     const first = Number(/^\{"first":(\d{1,16})\}$/.exec(head.toString('latin1'))?.[1] ?? 0);
