@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
+import { containerRequest } from '../harness/container-request.js';
+import { answerOf } from '../harness/sweep.js';
 
 describe('the version of the OCI runtime (S12)', () => {
   const directory = mkdtempSync(join(tmpdir(), 'kata-agent-runtime-'));
@@ -35,6 +37,27 @@ describe('the version of the OCI runtime (S12)', () => {
     for (const [index, flaw] of ['CVE-2025-52881', 'CVE-2026-41579'].entries()) {
       assert.match(warnings[index] ?? '', new RegExp(`older than the fixes for .*${flaw}`));
       assert.match(warnings[index] ?? '', /"level":"WARN"/);
+    }
+  });
+
+  it('without one the agent starts, and calls that need it fail with the remedy', async () => {
+    const config = `[agent]\noci_runtime = "${directory}/none"\n[api]\nallowed_endpoints = ["@pod", "GetGuestDetails"]\n`;
+    const rootfs = '/run/kata-containers/shared/containers/c/rootfs';
+    const agent = await AgentProcess.start({ config, setup: `mkdir -p ${rootfs}` });
+    try {
+      const { agent: client } = await agent.connect();
+      await client.getGuestDetails({});
+      await client.createSandbox({ sandboxId: 'pod' });
+      const request = containerRequest({ id: 'c', rootfs, args: ['true'] });
+      const { code, message } = await answerOf(client.createContainer(request));
+      assert.equal(code, 'FAILED_PRECONDITION', message);
+      assert.match(
+        message,
+        /the OCI runtime .*\/none cannot be run; help: install it there, or set oci_runtime to another/,
+      );
+      await client.destroySandbox({});
+    } finally {
+      await agent.dispose();
     }
   });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
+import { parseMountTable } from '@kata-agent/linux';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { BoxSchema, type Linux, LinuxDeviceSchema, LinuxResourcesSchema } from '@kata-agent/protocol/oci';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
@@ -272,6 +273,23 @@ describe('a difference from Kata’s agent', { skip }, () => {
     await agent.startContainer({ containerId });
     assert.match(await readUntil(agent, containerId, 'done'), /^41 103\r\n88\r\ndone/);
     await agent.removeContainer({ containerId });
+  });
+
+  it('guest-mounts: mounts of a guest that shares them are private from the start, and state is a file system', async () => {
+    const setup = 'mount --make-rshared / && mkdir -p /run/volume && mount -t tmpfs volume /run/volume';
+    const other = await AgentProcess.start({ setup });
+    try {
+      const table = parseMountTable(readFileSync(`/proc/${other.process.pid}/mountinfo`, 'utf8'));
+      const shared = table.filter(({ propagation }) => propagation.length > 0);
+      assert.deepEqual(
+        shared.map(({ target }) => target),
+        [],
+      );
+      assert.ok(table.some(({ target }) => target === '/run/volume'));
+      assert.equal(table.findLast(({ target }) => target === '/run/kata-agent')?.type, 'tmpfs');
+    } finally {
+      await other.dispose();
+    }
   });
 
   it('cpu-weight: shares are converted by the OCI runtime', async () => {

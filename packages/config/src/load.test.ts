@@ -95,6 +95,20 @@ test('a document is read once', async () => {
   assert.deepEqual(files.asked, ['/c.toml']);
 });
 
+test('agent.config_file discards neither the other parameters nor the environment', async () => {
+  const files = filesOf({ '/k.toml': `${open}[agent]\nlog_level = "error"\nlog_vport = 1\n` });
+  const named = 'agent.config_file=/k.toml';
+  const settingsOf = async (kernelLine: string, environment = {}) =>
+    (await load(undefined, { files, kernelLine, environment })).settings;
+  const { logLevel, logVport } = await settingsOf(named);
+  assert.deepEqual([logLevel, logVport], ['error', 1]);
+  for (const kernelLine of [`${named} agent.log=debug`, `agent.log=debug ${named}`])
+    assert.equal((await settingsOf(kernelLine)).logLevel, 'debug', kernelLine);
+  const environment = { KATA_AGENT_LOG_LEVEL: 'warn' };
+  const both = await settingsOf(`${named} agent.log=debug agent.log_vport=2`, environment);
+  assert.deepEqual([both.logLevel, both.logVport], ['warn', 2]);
+});
+
 test('groups, * and names are expanded; each method maps to the first entry that covers it', async () => {
   const { api, restricted } = await load(
     '[api]\nrelease = "3.21"\nallowed_endpoints = ["ExecProcess", "@exec", "*"]\nblocked_endpoints = ["@copy"]\n',

@@ -25,6 +25,17 @@ export const configurationDifferences: DifferenceRows = {
     why: 'It can be reviewed, checked and measured.',
     noticedBy: 'authors of policies',
     test: ['tests/functional/rules', 'precede every effect'],
+    also: [
+      [
+        'tests/functional/rules',
+        'deny with PERMISSION_DENIED, the rule’s name and its message; the lists with',
+      ],
+      ['packages/analysis/src/migrate/migrate', 'a list of defaults becomes a list of names'],
+      [
+        'packages/analysis/src/migrate/migrate',
+        'rules of a policy are reported, and the methods that they decide are not served',
+      ],
+    ],
   },
   'config-source': {
     of: 'configuration',
@@ -47,6 +58,16 @@ export const configurationDifferences: DifferenceRows = {
       'packages/config/src/overrides/overrides',
       'precedence: command line, environment, kernel command line, document, default',
     ],
+    also: [
+      [
+        'packages/config/src/load',
+        'agent.config_file discards neither the other parameters nor the environment',
+      ],
+      [
+        'packages/config/src/overrides/overrides',
+        'overridable lists the only keys that can be overridden, and lock takes precedence',
+      ],
+    ],
   },
   'config-unknown-parameter': {
     of: 'configuration',
@@ -59,12 +80,22 @@ export const configurationDifferences: DifferenceRows = {
   'config-file-place': {
     of: 'configuration',
     kata: 'The file may be anywhere, with any owner.',
-    ours: 'It must be a regular file on the guest’s own root file system, not a link, owned by root and writable only by root; `--relaxed-permissions` is for development.',
+    ours: 'It must be a regular file, not a link, owned by root and writable only by root, and neither on a share (virtio-fs, 9p, NFS, …) nor on a file system of the kernel (proc, sysfs, …); `--relaxed-permissions`, which allows other modes, is for development.',
     why: 'The host or a container could write it.',
     noticedBy: 'builders of images',
     test: ['packages/config/src/document/open-document', 'a file that others can write is rejected'],
     also: [
       ['packages/config/src/document/open-document', 'a symbolic link is not followed, wherever it points'],
+      [
+        'packages/config/src/document/open-document',
+        'a directory, device, fifo and socket are each named, and opening none of them blocks',
+      ],
+      [
+        'packages/config/src/document/open-document',
+        'a file of another user is rejected, even with relaxed permissions',
+      ],
+      ['packages/config/src/document/open-document', 'procfs and sysfs are rejected'],
+      ['packages/config/src/document/open-document', 'filesystems shared by the host are rejected'],
     ],
   },
   'refusal-not-served': {
@@ -168,13 +199,33 @@ export const configurationDifferences: DifferenceRows = {
       'tests/root/drained-output',
       'a TOML fragment and Rego defaults narrow the API and never widen it',
     ],
+    also: [
+      ['tests/functional/rules', 'stay in force, and no later policy removes them'],
+      [
+        'tests/root/rule-values',
+        'the gate and the rules of the policies apply in the next agent before it listens',
+      ],
+      [
+        'packages/config/src/api/api-fragment',
+        'the error for a Rego policy beyond a list of defaults points to the first such line',
+      ],
+    ],
   },
   'initdata-policy': {
     of: 'start',
     kata: 'A `policy.rego` of initdata is set as the policy; a build without `agent-policy` ignores it without a message. Of two initdata devices the first is taken.',
-    ours: 'One of defaults restricts the API. One with rules, and initdata that the base document does not accept, stop the start, or are ignored with a warning and an entry in the boot record ([decision](../adr/0042-initdata-is-never-ignored.md)). Two devices are an error.',
+    ours: 'One of defaults restricts the API. One with rules, and initdata that the base document does not accept, stop the start, or with `unused_initdata = "record"` are ignored with a warning and an entry in the boot record ([decision](../adr/0042-initdata-is-never-ignored.md)). Two devices are an error.',
     why: 'A policy that is not enforced must not look as if it were.',
     noticedBy: 'tenants who deliver initdata',
     test: ['tests/root/initdata', 'a policy with rules stops the start'],
+    also: [
+      ['tests/root/initdata', 'a policy of defaults narrows before the agent listens'],
+      [
+        'tests/root/initdata',
+        'a device that the base document does not accept stops the start, or is recorded and not used',
+      ],
+      ['tests/root/initdata', 'ignores a policy with rules, in the agent log and the boot record'],
+      ['packages/config/src/delivery/initdata', 'two devices are rejected'],
+    ],
   },
 };

@@ -143,7 +143,15 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is brought online, whenever the kernel reports it, from the first OnlineCPUMem that requests memory. Kernels that online memory themselves need neither.',
     why: 'Memory that nobody asked for changes nothing.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/resource/resources', 'plugged CPUs and memory blocks are brought online'],
+    test: [
+      'packages/guest/src/resource/resources',
+      'memory is brought online without a request from the first OnlineCPUMem that asks for memory',
+    ],
+    also: [
+      ['packages/guest/src/resource/resources', 'plugged CPUs and memory blocks are brought online'],
+      ['packages/guest/src/resource/resources', 'only memory blocks of uevents are brought online'],
+      ['tests/vm/memory', 'includes plugged CPUs and memory, also for its containers'],
+    ],
   },
   'online-too-many': {
     of: ['OnlineCPUMem'],
@@ -193,6 +201,16 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A guest without its agent is of no use.',
     noticedBy: 'guests with cgroup v1',
     test: ['packages/agent/src/init/init', 'powers off however the process ends'],
+    also: [
+      [
+        'packages/agent/src/init/init',
+        'have cgroups that a container cannot change beyond its namespace, as with Kata’s agent',
+      ],
+      ['packages/agent/src/init/init', 'are listed in the format of systemd'],
+      ['packages/agent/src/init/init', 'powers off when a mount fails'],
+      ['tests/vm/guest', 'has the mounts, the loopback interface and the cgroups of a guest'],
+      ['tests/vm/endings', 'continues after an uncaught fault, and powers off when its program exits'],
+    ],
   },
   'start-runtime': {
     of: 'start',
@@ -203,6 +221,14 @@ export const sandboxDifferences: DifferenceRows = {
     test: [
       'packages/agent/src/startup/oci-runtime',
       'if missing, is an error that names the directories and the fix',
+    ],
+    also: [
+      [
+        'tests/functional/runtime-version',
+        'without one the agent starts, and calls that need it fail with the remedy',
+      ],
+      ['packages/agent/src/startup/oci-runtime', 'is required in a guest of its own that creates containers'],
+      ['tests/vm/endings', 'no runc, although containers are to be created'],
     ],
   },
   'start-extensions': {
@@ -215,14 +241,30 @@ export const sandboxDifferences: DifferenceRows = {
       'packages/agent/src/startup/guest-extensions',
       'a configuration admits exactly the extensions that it lists',
     ],
+    also: [
+      [
+        'packages/agent/src/startup/guest-extensions',
+        'a configuration refuses an extension without dm-verity; without one all are admitted',
+      ],
+      ['packages/agent/src/startup/guest-extensions', 'is an error'],
+      ['packages/agent/src/init/mount-extension', 'a missing disk, and two with one serial number'],
+      ['packages/agent/src/init/mount-extension', 'an extension that is mounted already is left alone'],
+      ['tests/root/guest-extensions', 'the agent does not start: '],
+      ['tests/root/guest-extensions', 'one that no unit of the image has mounted is mounted by the agent'],
+      [
+        'tests/vm/devices',
+        'has mounted the extension image that the runtime attached, and its shell is the debug console',
+      ],
+    ],
   },
   'guest-mounts': {
     of: 'guest',
     kata: 'Mounts are shared with other programs of the guest.',
-    ours: 'They are private from the agent’s start, and `/run/kata-agent`, which contains the bundles, is a separate file system ([decision](../adr/0023-a-path-is-resolved-once.md)).',
+    ours: 'They are private from the agent’s start (not in forward mode), and `/run/kata-agent`, which contains the bundles, is a separate file system ([decision](../adr/0023-a-path-is-resolved-once.md)).',
     why: 'Nobody changes a root behind the agent’s back.',
     noticedBy: 'other programs of a guest that mount volumes',
-    test: ['packages/agent/src/startup/private-mounts', 'shared mounts are made private with one call'],
+    test: ['tests/root/differences', 'guest-mounts'],
+    also: [['packages/agent/src/startup/private-mounts', 'a mount that stays shared is fatal']],
   },
   'guest-restart': {
     of: 'guest',

@@ -50,7 +50,7 @@ export const storageDifferences: DifferenceRows = {
   'storage-watched': {
     of: ['CreateContainer'],
     kata: 'A watched directory that grows above 16 names or 1 MiB is replaced by a mount of its source, which a container with private mounts does not see.',
-    ours: 'It is copied further, every 8 seconds, up to 256 names and 8 MiB; beyond, it is polled less and less often, down to every 64 seconds.',
+    ours: 'It is copied further, every 8 seconds, up to 256 names and 8 MiB; beyond, its last copy stays, and it is compared less and less often, down to every 64 seconds. One that is above 16 names or 1 MiB from the start is bind mounted, as with Kata’s.',
     why: 'The container sees changes.',
     noticedBy: 'pods with large ConfigMaps',
     test: [
@@ -62,12 +62,16 @@ export const storageDifferences: DifferenceRows = {
         'packages/guest/src/storage/storage.root',
         'a watched directory above the limits is compared less often',
       ],
+      [
+        'packages/guest/src/storage/storage.root',
+        'a watched directory above Kata’s limits is compared every 8 seconds',
+      ],
     ],
   },
   'storage-disk': {
     of: ['CreateContainer'],
     kata: 'A disk has any file system that the kernel knows.',
-    ours: 'It is ext3, ext4, xfs, erofs, btrfs or squashfs, on that disk alone: one whose journal is on another disk, or btrfs on several, is denied.',
+    ours: 'It is ext3, ext4, xfs, erofs, btrfs or squashfs, on that disk alone: one whose journal is on another disk, btrfs on several, or EROFS that names another one is denied.',
     why: 'The second disk may be the guest’s.',
     noticedBy: 'nobody',
     test: [
@@ -76,7 +80,16 @@ export const storageDifferences: DifferenceRows = {
     ],
     also: [
       ['packages/guest/src/storage/drivers/second-device', 'btrfs is on one disk'],
+      [
+        'packages/guest/src/storage/drivers/second-device',
+        'EROFS whose device table has the path of another disk is refused',
+      ],
       ['packages/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
+      ['packages/guest/src/storage/storage.root', 'is mounted with the options of storage classes'],
+      [
+        'packages/guest/src/storage/storage.root',
+        'paths that are not disks, and disks without a file system, are refused and leave nothing',
+      ],
     ],
   },
   'storage-kata-options': {
@@ -119,6 +132,20 @@ export const storageDifferences: DifferenceRows = {
       'packages/guest/src/storage/drivers/verity',
       'a device whose blocks do not have the root hash is refused',
     ],
+    also: [
+      [
+        'packages/guest/src/storage/drivers/verity',
+        'the algorithm is sha256, sha384 or sha512, in lower case, and blocks have 512 to 4096 bytes',
+      ],
+      [
+        'packages/guest/src/storage/drivers/verity',
+        'wrong options are an error, and never a disk without dm-verity',
+      ],
+      ['tests/vm/devices', 'a disk with the right hash can be read'],
+      ['tests/vm/devices', 'another hash is rejected, and nothing remains'],
+      ['tests/vm/devices', 'a changed bit cannot be read'],
+      ['tests/vm/devices', 'a container runs from them when their disk appears, and nothing remains'],
+    ],
   },
   'storage-tmpfs': {
     of: ['CreateContainer', 'CreateSandbox'],
@@ -135,6 +162,16 @@ export const storageDifferences: DifferenceRows = {
     why: 'The configuration says where images are.',
     noticedBy: 'users of the store',
     test: ['tests/root/trusted-store', 'with store = "memory" the disk is a device of its container'],
+    also: [
+      [
+        'tests/root/trusted-store',
+        'the disk is mounted before the first pull, as Kata asks for it, and its container has no node of it',
+      ],
+      [
+        'tests/root/trusted-store',
+        'without a configuration the disk is mounted with the first container that brings it, as with Kata’s agent',
+      ],
+    ],
   },
   'copy-file': {
     of: ['CopyFile'],
@@ -153,12 +190,18 @@ export const storageDifferences: DifferenceRows = {
   'volume-stats': {
     of: ['GetVolumeStats'],
     kata: 'Any path of the guest; `available` includes blocks reserved for root.',
-    ours: 'It is for directories in `/run/kata-containers`, and elsewhere for what containers of the configuration may mount (`guest_paths`); without a configuration for any path but the agent’s state. `available` excludes blocks reserved for root.',
+    ours: 'It is for volumes in `/run/kata-containers` (not for paths in one), and elsewhere for what containers of the configuration may mount (`guest_paths`); without a configuration elsewhere for any path but the agent’s state. `available` excludes blocks reserved for root.',
     why: 'The host may not look at the guest.',
     noticedBy: 'nobody',
     test: [
       'packages/guest/src/resource/resize-volume.root',
       'statistics are for the volumes that a container of the configuration may mount',
+    ],
+    also: [
+      [
+        'packages/guest/src/resource/resize-volume.root',
+        'blocks that are reserved for root are neither used nor available',
+      ],
     ],
   },
   'volume-resize': {
@@ -180,10 +223,21 @@ export const storageDifferences: DifferenceRows = {
   'removed-files': {
     of: ['RemoveContainer', 'DestroySandbox'],
     kata: 'The call waits until all files are removed.',
-    ours: 'Files that cannot be removed, or not within a minute, are renamed to `.removed-…` in `/run/kata-containers` and removed in the background.',
+    ours: 'A directory in `/run/kata-containers` that DestroySandbox cannot remove, or not within a minute, is renamed to `.removed-…` beside it, with a warning in the agent log, and removed in the background. RemoveContainer renames copies of watched volumes first, and waits 20 milliseconds for their removal.',
     why: 'A container can fill a directory as fast as it is removed.',
     noticedBy: 'nobody',
-    test: ['tests/root/concurrent-calls', 'calls do not wait for the removal of a directory'],
+    test: [
+      'packages/guest/src/storage/remove-tree',
+      'a directory that is not removed in time is renamed, without an error',
+    ],
+    also: [
+      [
+        'packages/guest/src/storage/remove-tree',
+        'a directory that cannot be removed is renamed; the error has its new name',
+      ],
+      ['packages/guest/src/storage/remove-tree', 'removeAside renames a directory first'],
+      ['tests/root/concurrent-calls', 'calls do not wait for the removal of a directory'],
+    ],
   },
   'storage-one-disk': {
     of: ['CreateContainer'],

@@ -136,6 +136,25 @@ test('a disk that is too small and a path that is not a volume are errors', {
   await assert.rejects(resizeVolume(real.guest, '/', 1n), { kind: 'refused' });
 });
 
+test(
+  'blocks that are reserved for root are neither used nor available',
+  {
+    skip: skipWithout('mkfs.ext4'),
+  },
+  () =>
+    withVolume(async (path) => {
+      const [bytes] = await volumeStats(real.guest, path);
+      const { bsize, blocks, bfree, bavail } = statfsSync(path, { bigint: true });
+      assert.ok(bfree > bavail, 'mkfs.ext4 reserves 5 % for root');
+      assert.deepEqual(bytes, {
+        unit: 'bytes',
+        total: blocks * bsize,
+        used: (blocks - bfree) * bsize,
+        available: bavail * bsize,
+      });
+    }),
+);
+
 test('statistics are for the volumes that a container of the configuration may mount', { skip }, async () => {
   const total = async (path: string): Promise<bigint | undefined> =>
     (await volumeStats(real.guest, path)).find(({ unit }) => unit === 'bytes')?.total;

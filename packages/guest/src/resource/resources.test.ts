@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { RecordingSyscalls, type UeventReceiver } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import { Disks } from '../device/disks.js';
+import type { Guest } from '../guest.js';
+import { onlineCpuMem } from '../perform/memory.js';
 import { makeTree } from '../testing/tree.js';
 import { formatCpuList, parseCpuList } from './cpu-list.js';
 import { probeMemory } from './memory-probe.js';
@@ -127,6 +129,31 @@ test('only memory blocks of uevents are brought online', () => {
   assert.match(warnings.join(), /may stay offline until the host calls OnlineCPUMem: Error: ENOBUFS/);
   watch.stop();
   assert.equal(listeners, 0);
+});
+
+test('memory is brought online without a request from the first OnlineCPUMem that asks for memory', async () => {
+  const sys = tree({ [`${cpu}/online`]: '0\n', [`${memory}/memory1/online`]: '0' });
+  const kernels: UeventReceiver[] = [];
+  const listen = (to: UeventReceiver) => {
+    kernels.push(to);
+    return { close: () => undefined };
+  };
+  const watch = new MemoryWatch({ sys, listen, log: () => undefined });
+  const guest = {
+    context: { paths: { sys }, memory: watch },
+    change: (task: () => Promise<void>) => task(),
+  } as unknown as Guest;
+  await onlineCpuMem(guest, { cpus: 0, cpuOnly: true });
+  assert.equal(kernels.length, 0);
+  await onlineCpuMem(guest, { cpus: 0, cpuOnly: false });
+  mkdirSync(join(sys, memory, 'memory2'));
+  writeFileSync(join(sys, memory, 'memory2/online'), '0');
+  assert.equal(kernels.length, 1);
+  kernels[0]?.event({ action: 'add', devicePath: `/${memory}/memory2`, subsystem: 'memory' });
+  const states = ['memory1', 'memory2'].map((name) =>
+    readFileSync(join(sys, memory, name, 'online'), 'utf8'),
+  );
+  assert.deepEqual(states, ['1', '1']);
 });
 
 test('a failure to listen for uevents is logged', () => {

@@ -146,9 +146,13 @@ async function ended(child: ChildProcess, signal?: AbortSignal): Promise<string 
         `the OCI runtime did not end within ${COMMAND_TIMEOUT_MS / 1000} seconds`,
       );
     }
-    throw new GuestError('precondition', `the OCI runtime ${child.spawnfile} cannot be run`, {
-      cause: error,
-    });
+    throw new GuestError(
+      'precondition',
+      `the OCI runtime ${child.spawnfile} cannot be run; help: install it there, or set oci_runtime to another`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

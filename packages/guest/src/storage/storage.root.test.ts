@@ -209,6 +209,13 @@ test('paths that are not disks, and disks without a file system, are refused and
       { source: disk.path, fstype: 'proc' },
       { kind: 'refused', message: /file system "proc" of a disk/ },
     ],
+    ...['vfat', 'ntfs3', 'ext2', 'f2fs', 'iso9660'].map(
+      (fstype) =>
+        [
+          { source: disk.path, fstype },
+          { kind: 'refused', message: /file system ".*" of a disk/ },
+        ] as const,
+    ),
     [{ source: disk.path, fstype: 'ext4', options: ['usrjquota=x'] }, { kind: 'refused' }],
     [
       { source: disk.path, fstype: 'ext4', driverOptions: ['encryption_key=ephemeral'] },
@@ -396,6 +403,52 @@ test('a watched directory above the limits is compared less often', {
     await pass(1, () => text() === '300');
     fill(1);
     await pass(2_000, () => text() === '1');
+  });
+});
+
+test('a watched directory above Kata’s limits is compared every 8 seconds, and one that cannot be copied down to every 64', {
+  skip,
+}, async (context) => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-paused-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const fill = (from: number, to: number): void => {
+    for (let index = from; index < to; index += 1) writeFileSync(join(directory, `f${index}`), 'text');
+  };
+  fill(0, 2);
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const timers = context.mock.method(globalThis, 'setTimeout').mock;
+  /** The times to the next comparison: deadlines of calls have others. */
+  const pauses = (): readonly number[] =>
+    timers.calls.flatMap(({ arguments: [, ms = 0] }) =>
+      [2, 4, 8, 16, 32, 64].includes(ms / 1_000) ? ms : [],
+    );
+  const given = real.storage('watchable-bind', 'shared/containers/watchable/paused', { source: directory });
+  await withStorage(given, async (mountPoint) => {
+    /** Ends the present pause, and returns the next one. */
+    const next = async (): Promise<number | undefined> => {
+      const before = pauses();
+      context.mock.timers.tick(before.at(-1) ?? 0);
+      for (let turns = 0; turns < 100_000 && pauses().length === before.length; turns += 1) await settled();
+      assert.equal(pauses().length, before.length + 1);
+      return pauses().at(-1);
+    };
+    assert.deepEqual(pauses().at(-1), 2_000);
+    fill(2, 17);
+    assert.equal(await next(), 8_000, '17 names');
+    fill(17, 256);
+    assert.equal(await next(), 8_000, '256 names');
+    assert.equal(readdirSync(mountPoint).length, 256);
+    fill(256, 257);
+    const above = [await next(), await next(), await next(), await next(), await next()];
+    assert.deepEqual(above, [16_000, 32_000, 64_000, 64_000, 64_000]);
+    assert.equal(readdirSync(mountPoint).length, 256);
+    for (let index = 1; index < 257; index += 1) rmSync(join(directory, `f${index}`));
+    assert.equal(await next(), 2_000);
+    writeFileSync(join(directory, 'f0'), Buffer.alloc(8 * 1024 * 1024));
+    assert.equal(await next(), 8_000, '8 MiB');
+    writeFileSync(join(directory, 'f0'), Buffer.alloc(8 * 1024 * 1024 + 1));
+    assert.equal(await next(), 16_000, 'more');
+    assert.equal(statSync(join(mountPoint, 'f0')).size, 8 * 1024 * 1024);
   });
 });
 

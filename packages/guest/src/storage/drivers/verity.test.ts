@@ -55,6 +55,30 @@ test('the options become the table of the kernel, as of Kata: the superblock is 
   assert.match(verityTable(number, long).parameters, / sha512 (?:cd){64} -$/);
 });
 
+test('the algorithm is sha256, sha384 or sha512, in lower case, and blocks have 512 to 4096 bytes', () => {
+  const digits = { sha256: 64, sha384: 96, sha512: 128 };
+  const offset = 'X-kata.dmverity.hashoffset=8192';
+  for (const [algorithm, length] of Object.entries(digits)) {
+    const of = (...more: readonly string[]) => [
+      enabled,
+      offset,
+      `X-kata.dmverity.algorithm=${algorithm}`,
+      ...more,
+    ];
+    const hash = `X-kata.dmverity.roothash=${'c'.repeat(length)}`;
+    assert.equal(verityFrom(...of(hash))?.algorithm, algorithm);
+    for (const wrong of [
+      [`${hash}c`],
+      [hash.toUpperCase().replace('X-KATA.DMVERITY.ROOTHASH', 'X-kata.dmverity.roothash')],
+      [hash, 'X-kata.dmverity.salt=AB'],
+      ...[256, 1000, 8192, 65536].map((size) => [hash, `X-kata.dmverity.blocksize=${size}`]),
+      ...[256, 1000, 8192, 65536].map((size) => [hash, `X-kata.dmverity.hashsize=${size}`]),
+    ])
+      assert.throws(() => verityFrom(...of(...wrong)), { kind: 'invalid' }, wrong.join());
+    for (const size of [512, 1024, 2048, 4096]) verityFrom(...of(hash, `X-kata.dmverity.blocksize=${size}`));
+  }
+});
+
 test('a device whose blocks do not have the root hash is refused, and is removed', async () => {
   const dev = mkdtempSync(join(tmpdir(), 'kata-verity-'));
   try {
