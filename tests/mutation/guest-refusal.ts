@@ -128,6 +128,7 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
       count: containers.length,
       limit: Number.POSITIVE_INFINITY,
       has: (name) => containers.includes(name),
+      had: () => false,
       isWaiting: () => false,
     },
     installedRuntime: () => undefined,

@@ -83,6 +83,7 @@ describe('what Kata’s agent accepts', { skip: whyNoContainers() ?? false }, ()
       await client.createSandbox({ sandboxId: 'pod' });
       await client.createContainer(request);
       await client.removeContainer({ containerId: request.containerId });
+      request.containerId += '-second';
       request.OCI.Linux.Sysctl = { 'kernel.core_pattern': '|/bin/sh' };
       const refused = await answerOf(client.createContainer(request));
       assert.match(

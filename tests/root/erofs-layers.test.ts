@@ -238,7 +238,7 @@ describe('a root of EROFS layers, as of the erofs snapshotter under runtime-rs',
     const left = await stableFootprint(run.pid, cgroupParent);
     assert.deepEqual([left.mounts, left.files], [before.mounts, before.files]);
     claim(disk);
-    assert.equal(await outputOf('kept', 'cat /etc/word', layersOf('kept')), 'base');
+    assert.equal(await outputOf('free', 'cat /etc/word', layersOf('free')), 'base');
   });
 
   for (const [point, matching] of [

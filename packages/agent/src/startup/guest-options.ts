@@ -48,6 +48,7 @@ export function guestOptions(
     hostAliases: configuration.documents.length === 0 ? undefined : settings.hostAliases,
     mountsWithoutLinks: settings.nosymfollow.map(mountOfContainer),
     imageVolumes: settings.imageVolumes.map(mountOfContainer),
+    idsOnce: configuration.documents.length > 0,
     secrets: configuration.documents.length === 0 ? undefined : configuration.secrets,
     images,
     pauseBundle,

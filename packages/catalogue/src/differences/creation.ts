@@ -19,6 +19,18 @@ export const creationDifferences: DifferenceRows = {
       ['tests/root/cdi', 'those of a request with "allow" only'],
     ],
   },
+  'create-id-once': {
+    of: ['CreateContainer'],
+    kata: 'The id of a removed container can be given to another one.',
+    ours: 'With a configuration it is ALREADY_EXISTS until the sandbox is destroyed.',
+    why: 'What a container wrote to folders that were copied for it stays in the guest, and the id is in their names: another container would see it.',
+    noticedBy: 'clients that create a container again by hand; Kata’s runtimes give each a new id',
+    test: ['tests/root/ids-once', 'is not that of another container, nor of the same one with other mounts'],
+    also: [
+      ['tests/root/ids-once', 'is remembered by an agent that is started again'],
+      ['tests/root/ids-once', 'is free without a configuration, as with Kata’s agent'],
+    ],
+  },
   'create-allow-lists': {
     of: ['CreateContainer'],
     kata: 'Mounts, mount options, devices and namespace types of any kind are passed on. The paths of namespaces are used.',

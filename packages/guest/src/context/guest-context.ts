@@ -55,6 +55,7 @@ export interface SettingsPart {
   readonly hostAliases: HostAliases | undefined;
   readonly mountsWithoutLinks: readonly NamedMount[];
   readonly imageVolumes: readonly NamedMount[];
+  readonly idsOnce: boolean;
   /** Undefined: it pulls none. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */

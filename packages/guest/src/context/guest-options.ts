@@ -63,6 +63,8 @@ export interface GuestOptions {
   readonly mountsWithoutLinks?: readonly NamedMount[] | undefined;
   /** Mounts of containers that the guest fills from their roots, whatever their sources have. Default: none. */
   readonly imageVolumes?: readonly NamedMount[] | undefined;
+  /** Whether the id of a removed container is given to no other one of its sandbox (S38). Default: it can be, as with Kata's agent. */
+  readonly idsOnce?: boolean | undefined;
   /** Absent: the guest pulls no images. */
   readonly images?: ImagePuller | undefined;
   /** Whether each root but the pause container's consists of verified layers, all others being refused. Default: no. */

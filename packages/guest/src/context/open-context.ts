@@ -113,6 +113,7 @@ export function openContext(options: GuestOptions): GuestContext {
       hostAliases: options.hostAliases,
       mountsWithoutLinks: options.mountsWithoutLinks ?? [],
       imageVolumes: options.imageVolumes ?? [],
+      idsOnce: options.idsOnce ?? false,
       images: options.images,
       imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
       pauseBundle: options.pauseBundle ?? '/pause_bundle',

@@ -39,6 +39,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
           count: containers.size + making.ids.length,
           limit: context.limits.containers,
           has: (name) => containers.has(name),
+          had: (name) => context.idsOnce && sandbox.had(name),
           isWaiting: (name) => context.waits.has(name),
         },
         installedRuntime: () => context.runtime.installed(),

@@ -59,6 +59,7 @@ export class Sandbox {
   #storages: readonly string[] = [];
   #removed: readonly RemovedContainer[] = [];
   #removedPlaces: readonly RemovedPlaces[] = [];
+  #removedIds = new Set<string>();
   /** The OCI hooks of the guest's image. */
   #hooks: OciHooks | undefined;
   /** The first container, whose pid namespace others can join. Without `container`: it was removed before a restart. */
@@ -87,6 +88,11 @@ export class Sandbox {
     return this.#removedPlaces;
   }
 
+  /** Reports whether a container had this id: volumes that were copied for it, and that it wrote to, are named after it (S38). */
+  had(id: string): boolean {
+    return this.#removedIds.has(id);
+  }
+
   /** Records a container that is being removed. Called once its processes have ended. */
   left(container: Pick<Container, 'id' | 'sources' | 'annotations' | 'mounts' | 'first'>): void {
     const { namesOf, storages } = this.#context;
@@ -96,6 +102,7 @@ export class Sandbox {
       mounts: mountsOfKept(container.mounts, storages.keptPlaces()),
     });
     this.#removedPlaces = withPlaces(this.#removedPlaces, container);
+    this.#removedIds.add(container.id);
     try {
       if (this.#created) this.#save('made');
     } catch (error) {
@@ -181,6 +188,7 @@ export class Sandbox {
       record.removed ?? [],
     );
     this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces ?? []);
+    this.#removedIds = new Set([...(record.removedIds ?? []), ...lost.map(({ id }) => id)]);
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Without `record.first` the agent was killed after the first container was created and before that was saved: the
     // oldest container is the first.
@@ -302,6 +310,7 @@ export class Sandbox {
     this.#forget();
     this.#removed = [];
     this.#removedPlaces = [];
+    this.#removedIds.clear();
     const [first] = failures;
     if (first !== undefined)
       throw new GuestError('internal', `destroyed, but: ${first.message}`, { cause: first });
@@ -335,6 +344,7 @@ export class Sandbox {
       storages: this.#storages,
       removed: this.#removed,
       removedPlaces: this.#removedPlaces,
+      removedIds: [...this.#removedIds],
       ...first,
     });
   }

@@ -43,7 +43,8 @@ function refusedInOrder<Subject>(
 test('a request with several faults is refused for the first of the list', () => {
   const mounts = Array.from({ length: 300 }, () => ({ destination: '/a' }));
   const hooks = { prestart: [{ path: '/x' }] };
-  const containers = { count: 1, limit: 1, has: () => true, isWaiting: () => true };
+  const containers = { count: 1, limit: 1, has: () => true, had: () => true, isWaiting: () => true };
+  const free = { ...containers, has: () => false, had: () => false };
   const faulty: RequestedContainer = {
     action: { id: '', spec: { ...empty, mounts, hooks, linux: { sysctl: { vm: '|' } } }, storages: [] },
     paths: { kata: '/run/kata-containers' },
@@ -66,10 +67,8 @@ test('a request with several faults is refused for the first of the list', () =>
   const repairs: Repairs<RequestedContainer> = [
     [/container id/, (subject) => ({ ...subject, action: { ...subject.action, id: 'a' } })],
     [/a exists/, (subject) => ({ ...subject, containers: { ...containers, has: () => false } })],
-    [
-      /being created/,
-      (subject) => ({ ...subject, containers: { ...containers, has: () => false, isWaiting: () => false } }),
-    ],
+    [/a was removed/, (subject) => ({ ...subject, containers: free })],
+    [/being created/, (subject) => ({ ...subject, containers: { ...free, isWaiting: () => false } })],
     [
       /there are 1 containers/,
       (subject) => ({ ...subject, containers: { ...subject.containers, limit: 2 } }),

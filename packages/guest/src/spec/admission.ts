@@ -47,6 +47,8 @@ export interface RequestedContainer {
     readonly count: number;
     readonly limit: number;
     readonly has: (id: string) => boolean;
+    /** Whether it is the id of a removed one, and not given again. */
+    readonly had: (id: string) => boolean;
     readonly isWaiting: (id: string) => boolean;
   };
   /** Throws if no OCI runtime is installed. */
@@ -164,8 +166,13 @@ export function admitSpec(
   return spec;
 }
 
-function checkFree(id: string, { has, isWaiting }: RequestedContainer['containers']): void {
+function checkFree(id: string, { has, had, isWaiting }: RequestedContainer['containers']): void {
   if (has(id)) throw new GuestError('exists', `container ${id} exists already`);
+  if (had(id))
+    throw new GuestError(
+      'exists',
+      `container ${id} was removed, and what it wrote to its volumes can still be there; help: use another id`,
+    );
   if (isWaiting(id))
     throw new GuestError('exists', `container ${id} is being created, and waits for its devices or mounts`);
 }
