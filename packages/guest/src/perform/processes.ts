@@ -7,9 +7,9 @@ import type {
   SignalProcess,
   WriteStdin,
 } from '../request/actions.js';
-import { killAll } from '../cgroup/kill-all.js';
 import { checkBoundingSet, checkLastCapability } from '../container/bounding-set.js';
 import type { ContainerProcess } from '../container/container-process.js';
+import { killContainer } from '../container/kill-container.js';
 import { killIfThere, launchProcess } from '../container/launch-process.js';
 import { effectiveSignal, readStatus } from '../container/signal-rule.js';
 import { withGuestAddresses } from '../device/pci-environment.js';
@@ -92,7 +92,7 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     const aborted =
       signal === SIGKILL && commands.abort('it was killed', containerId, first ? undefined : execId);
     if (all) {
-      await killAll(container.cgroup, syscalls);
+      await killContainer(container, syscalls);
       return;
     }
     // A process that the runtime has not yet started must not be started any more.

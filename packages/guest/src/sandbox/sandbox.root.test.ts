@@ -140,6 +140,17 @@ test('a container that a call has signalled has no exit code for rules, though i
     await real.remove(id);
     assert.deepEqual(codes(), [['removed', undefined]]);
   }
+  // So it is when all its processes are killed: a child dies first, and its parent can exit with 0 before its turn comes.
+  for (const remove of [false, true]) {
+    const id = await real.run(polite);
+    if (!remove) {
+      await signalProcess(real.guest, { containerId: id, execId: '', signal: 9 });
+      assert.equal(await real.wait(id), 128 + 9);
+      assert.deepEqual(codes().at(0), ['stopped', undefined]);
+    }
+    await real.remove(id);
+    assert.deepEqual(codes(), [['removed', undefined]]);
+  }
   // What ends by itself has one, though it is signalled afterwards, as runtimes do, or looked for with signal 0.
   const done = await real.run(['sh', '-c', 'echo ready; read line']);
   await real.readUntil('ready', { containerId: done, execId: '' });
