@@ -114,7 +114,10 @@ describe('a difference from Kata’s agent', { skip }, () => {
     assert.equal(await exec('parent', `(${remains}) & echo parent; exit 3`), 'parent\n');
     assert.equal((await agent.waitProcess({ containerId: id, execId: 'parent' })).status, 3);
     assert.equal(
-      await exec('after', ': > /tmp/over; until [ -s /tmp/done ]; do sleep 0.1; done; cat /tmp/done'),
+      await exec(
+        'after',
+        ': > /tmp/over; n=0; until [ -s /tmp/done ] || [ $n = 300 ]; do sleep 0.1; n=$((n + 1)); done; cat /tmp/done',
+      ),
       '0\n',
     );
     await agent.removeContainer({ containerId: id });

@@ -4,8 +4,8 @@ import type { DifferenceRows } from './difference.js';
 export const storageDifferences: DifferenceRows = {
   'storage-overlay': {
     of: ['CreateContainer'],
-    kata: '`create_directory` of an overlay creates any directory. fsGroup is applied to any storage.',
-    ours: 'It creates only the overlay’s own `upperdir` and `workdir`, which are removed with the storage. With a configuration fsGroup is only for disks: it is denied for bind, overlayfs and virtio-fs storages, unless `privileged_containers = "allow"`.',
+    kata: '`create_directory` of an overlay creates any directory. fsGroup is applied to disks, binds, overlays and shares.',
+    ours: 'It creates only the overlay’s own `upperdir` and `workdir`, which are removed with the storage. With a configuration fsGroup is denied for bind, overlayfs and virtio-fs storages, unless `privileged_containers = "allow"`.',
     why: 'Directories and owners of files are the guest’s or the host’s.',
     noticedBy: 'nobody',
     test: [
@@ -86,6 +86,7 @@ export const storageDifferences: DifferenceRows = {
       ],
       ['packages/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
       ['packages/guest/src/storage/storage.root', 'is mounted with the options of storage classes'],
+      ['packages/guest/src/storage/disk-options', 'each file system has the options that storage classes'],
       [
         'packages/guest/src/storage/storage.root',
         'paths that are not disks, and disks without a file system, are refused and leave nothing',
