@@ -82,8 +82,10 @@ export function openContext(options: GuestOptions): GuestContext {
   try {
     const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
     const records = new SavedState(paths.state);
+    const media = options.media ?? new MediaThreads({ syscalls, log });
     const devices = new DeviceWatch({
       roots: paths,
+      media,
       syscalls,
       log,
       timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
@@ -91,7 +93,6 @@ export function openContext(options: GuestOptions): GuestContext {
     const verifiedLayers = options.verifiedLayers ?? false;
     const tools = new SystemTools();
     const sharedStore = options.images?.sharedStore;
-    const media = options.media ?? new MediaThreads({ syscalls, log });
     const disks = new Disks(paths.sys, media);
     const parts = { syscalls, media, paths, devices, disks, dataHub: options.dataHub, log };
     let read: Promise<Capabilities> | undefined;
@@ -135,7 +136,7 @@ export function openContext(options: GuestOptions): GuestContext {
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
       tools,
       localAddresses: new LocalAddresses(tools),
-      memory: new MemoryWatch({ sys: paths.sys, listen: (to) => listenUevents(syscalls, to), log }),
+      memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
       places: new HeldPlaces(),

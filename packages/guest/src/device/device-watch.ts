@@ -1,5 +1,7 @@
 import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '@kata-agent/linux';
 import type { GuestLog } from '../context/guest-options.js';
+import type { HostMedia } from '../media/host-media.js';
+import { untilAborted } from '../until-aborted.js';
 import { GuestError } from '../error/guest-error.js';
 import type { DeviceRoots, Wanted } from './find-device.js';
 
@@ -8,6 +10,7 @@ const rescanMs = 100;
 
 export interface DeviceWatchOptions {
   readonly roots: DeviceRoots;
+  readonly media: HostMedia;
   readonly syscalls: Syscalls;
   readonly log: GuestLog;
   /** The setting `hotplug_timeout`. */
@@ -34,19 +37,21 @@ export class DeviceWatch {
     throw wanted.absent?.() ?? new GuestError('not-found', `${wanted.what} does not exist`);
   }
 
-  /** Reports whether it is present. Triggers a bus scan where the kernel needs one. */
-  has({ find, prompt }: Wanted): boolean {
-    const { roots } = this.#options;
-    prompt?.(roots);
-    return find(roots) !== undefined;
+  /** Reports whether it is present. */
+  has({ find }: Wanted): boolean {
+    return find(this.#options.roots) !== undefined;
   }
 
-  /** Resolves when it is found. Rejects after the time-out, and with the signal's reason when aborted. */
-  async waitFor({ what, find, seconds, absent }: Wanted, signal: AbortSignal): Promise<void> {
-    const { roots } = this.#options;
+  /**
+   * Resolves when it is found. Triggers a bus scan where the kernel needs one. Rejects after the time-out, and with the signal's reason
+   * when aborted.
+   */
+  async waitFor({ what, find, prompt, seconds, absent }: Wanted, signal: AbortSignal): Promise<void> {
+    const { roots, media } = this.#options;
     const timeoutSeconds = seconds ?? this.#options.timeoutSeconds;
     signal.throwIfAborted();
     if (find(roots) !== undefined) return;
+    if (prompt !== undefined) await untilAborted(prompt(roots, media), signal);
     await new Promise<void>((resolve, reject) => {
       const timers: NodeJS.Timeout[] = [];
       const end = (): void => {

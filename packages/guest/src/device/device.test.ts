@@ -5,6 +5,8 @@ import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
+import { directMedia } from '../media/direct-media.js';
+import { settled } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
 import { DeviceWatch } from './device-watch.js';
 import { blockAtPci, blockNameOf, linkAtPci, linkWithAddress } from './find-device.js';
@@ -33,7 +35,13 @@ function put(path: string): void {
 function watchOf(at: { readonly sys: string; readonly dev: string }, timeoutSeconds: number): DeviceWatch {
   const syscalls = new RecordingSyscalls();
   syscalls.fail('socket', 'EPERM');
-  return new DeviceWatch({ roots: at, syscalls, log: () => undefined, timeoutSeconds });
+  return new DeviceWatch({
+    roots: at,
+    media: directMedia(syscalls),
+    syscalls,
+    log: () => undefined,
+    timeoutSeconds,
+  });
 }
 
 const never = new AbortController().signal;
@@ -147,15 +155,19 @@ test('the SCSI bus is scanned; a disk of another target does not match', async (
   const at = roots({
     'sys/class/scsi_host/host0/scan': '',
     'sys/class/scsi_device/0:0:12:3/device/block/sdb/size': '1',
-    'sys/class/scsi_device/0:0:2:3/device/block/sda/size': '1',
     'dev/sda': '',
     'dev/sdb': '',
   });
-  const watch = watchOf(at, 0.05);
+  const watch = watchOf(at, 60);
   const disk = wantedBlock('scsi', '2:3');
+  assert.equal(watch.has(disk), false);
+  const waiting = watch.waitFor(disk, never);
+  await settled();
+  assert.equal(readFileSync(join(at.sys, 'class/scsi_host/host0/scan'), 'utf8'), '0 2 3');
+  put(join(at.sys, 'class/scsi_device/0:0:2:3/device/block/sda/size'));
+  await waiting;
   assert.equal(watch.has(disk), true);
   assert.equal(watch.find(disk), join(at.dev, 'sda'));
-  assert.equal(readFileSync(join(at.sys, 'class/scsi_host/host0/scan'), 'utf8'), '0 2 3');
   for (const wrong of ['', '2', '2:3:4', '-1:0', '256:0', '0:16384', 'a:b'])
     assert.throws(() => parseScsiAddress(wrong), { kind: 'invalid' });
 });

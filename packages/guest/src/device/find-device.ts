@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import type { HostMedia } from '../media/host-media.js';
 import { GuestError } from '../error/guest-error.js';
 import { names, type PciPath, pciDirectory } from './pci-path.js';
 import { readIfThere } from './read-if-there.js';
@@ -23,7 +24,7 @@ export interface Wanted {
   /** Time-out in seconds. Absent: the setting `hotplug_timeout`. */
   readonly seconds?: number;
   /** Triggers a bus scan, where the kernel does not scan by itself. */
-  readonly prompt?: (roots: DeviceRoots) => void;
+  readonly prompt?: (roots: DeviceRoots, media: HostMedia) => Promise<void>;
   /** A better message for the case that it is missing. */
   readonly absent?: () => GuestError;
 }

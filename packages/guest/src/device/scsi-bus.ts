@@ -14,7 +14,7 @@ export function parseScsiAddress(text: string): { readonly target: number; reado
   return { target, lun };
 }
 
-/** Makes the kernel scan the bus for a plugged disk. `sys`: `/sys`. */
+/** Makes the kernel scan the bus for a plugged disk: it asks the host what is there. `sys`: `/sys`. */
 export function scanScsi(target: number, lun: number, sys: string): void {
   const hosts = join(sys, 'class/scsi_host');
   for (const host of names(hosts)) writeFileSync(join(hosts, host, 'scan'), `0 ${target} ${lun}`);

@@ -3,7 +3,7 @@ import { GuestError } from '../error/guest-error.js';
 import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type Wanted } from './find-device.js';
 import { parsePciPath } from './pci-path.js';
 import { vfioTypes } from './vfio-request.js';
-import { parseScsiAddress, scanScsi } from './scsi-bus.js';
+import { parseScsiAddress } from './scsi-bus.js';
 import { quotedWord } from '../quoted.js';
 
 /** A block device of a request: `driver` or `type`, and the address in the form of that kind. */
@@ -48,7 +48,7 @@ export function wantedBlock(driver: BlockDriver, address: string): Wanted {
     return {
       what: `a disk at SCSI address ${address}`,
       find: blockAtScsi(target, lun),
-      prompt: ({ sys }) => scanScsi(target, lun, sys),
+      prompt: ({ sys }, media) => media.run('scanScsi', { target, lun, sys }),
     };
   }
   if (driver === 'blk' && !address.startsWith('/'))

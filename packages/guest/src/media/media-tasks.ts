@@ -9,6 +9,7 @@ import type { DeviceNumber } from '../device/device-number.js';
 import type { FileSystem } from '../metrics/file-systems.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { GrowingFileSystem } from '../resource/grow-file-system.js';
+import type { Plugged } from '../resource/switch-on.js';
 import type { VolumeUsage } from '../resource/volume-stats.js';
 import type { AttachedMount, MountBelow } from '../source/attach-below.js';
 import type { OpenSource } from '../source/open-source.js';
@@ -144,6 +145,12 @@ export interface MediaTasks {
   readonly closeDisk: Task<{ readonly fd: number }, void>;
   /** Throws EBUSY if the kernel has claimed a disk. Lent: its node. */
   readonly openExclusively: Task<object, void>;
+  /** Makes the kernel scan the bus for a plugged disk. `sys`: `/sys`. */
+  readonly scanScsi: Task<{ readonly target: number; readonly lun: number; readonly sys: string }, void>;
+  /** Brings a device online; returns whether it was offline before. */
+  readonly switchOn: Task<{ readonly file: string }, boolean>;
+  /** Brings at most `most` devices online. */
+  readonly switchOnAll: Task<{ readonly kind: Plugged; readonly most: number; readonly sys: string }, void>;
   readonly refuseSecondDevice: Task<{ readonly device: string; readonly fstype: string }, void>;
   /** Creates a dm-verity device on a disk. `node`: the name of its node. */
   readonly mapVerity: Task<

@@ -20,11 +20,13 @@ import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
 import { openCrypt } from '../image/store/crypt-device.js';
 import { openDisk, openExclusively } from '../device/disk-calls.js';
+import { scanScsi } from '../device/scsi-bus.js';
 import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
 import { growFileSystem } from '../resource/grow-file-system.js';
 import { atMountedVolume, atVolume } from '../resource/volume-place.js';
+import { switchOn, switchOnAll } from '../resource/switch-on.js';
 import { volumeStats } from '../resource/volume-stats.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
 import { resolveDestinations } from '../source/destinations.js';
@@ -204,6 +206,9 @@ export const mediaTasks: MediaTasks = {
   },
   closeDisk: { run: ({ fd }, { syscalls }) => syscalls.close(fd) },
   openExclusively: { run: (_, tools) => openExclusively(lentAt(tools, 0)) },
+  scanScsi: { run: ({ target, lun, sys }) => scanScsi(target, lun, sys) },
+  switchOn: { run: ({ file }) => switchOn(file) },
+  switchOnAll: { run: (wanted, { progress }) => switchOnAll(wanted, progress) },
   refuseSecondDevice: { run: ({ device, fstype }) => refuseSecondDevice(device, fstype) },
   mapVerity: {
     run: ({ control, name, disk, verity }, { syscalls }) => ({

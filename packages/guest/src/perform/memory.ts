@@ -9,11 +9,11 @@ import { bringOnline, onlineCpus, type OnlineRequest } from '../resource/online.
  * onlined too.
  */
 export function onlineCpuMem(guest: Guest, request: OnlineRequest): Promise<void> {
-  const { paths, memory } = guest.context;
+  const { media, paths, memory } = guest.context;
   return guest.change(async () => {
     // Started before the scan, so that no block is missed between the two.
     if (!request.cpuOnly) memory.start();
-    await bringOnline(request, paths.sys);
+    await bringOnline(request, { media, sys: paths.sys });
     if (request.cpus > 0) followCpus([...guest.containers.values()], onlineCpus(paths.sys), paths.cgroup);
   });
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { UeventListener, UeventReceiver } from '@kata-agent/linux';
 import type { GuestLog } from '../context/guest-options.js';
-import { bringMemoryOnline, switchOn } from './online.js';
+import type { HostMedia } from '../media/host-media.js';
+import { bringMemoryOnline } from './online.js';
 
 export interface MemoryWatchOptions {
   /** `/sys`. */
   readonly sys: string;
+  readonly media: HostMedia;
   readonly listen: (to: UeventReceiver) => UeventListener;
   readonly log: GuestLog;
 }
@@ -23,15 +25,15 @@ export class MemoryWatch {
   }
 
   start(): void {
-    const { listen, sys } = this.#options;
+    const { listen, media, sys } = this.#options;
     if (this.#listener !== undefined) return;
     try {
       this.#listener = listen({
         event: ({ action, devicePath }) => {
           if (action !== 'add' || !/^\/devices\/system\/memory\/memory\d+$/.test(devicePath)) return;
-          this.#orWarn(() => switchOn(join(sys, devicePath, 'online')));
+          this.#orWarn(media.run('switchOn', { file: join(sys, devicePath, 'online') }));
         },
-        lost: () => this.#orWarn(() => bringMemoryOnline(sys)),
+        lost: () => this.#orWarn(bringMemoryOnline({ media, sys })),
         fault: (error) => this.#warn(error),
       });
     } catch (error) {
@@ -44,12 +46,8 @@ export class MemoryWatch {
     this.#listener = undefined;
   }
 
-  #orWarn(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      this.#warn(error);
-    }
+  #orWarn(action: Promise<unknown>): void {
+    action.catch((error: unknown) => this.#warn(error));
   }
 
   #warn(error: unknown): void {

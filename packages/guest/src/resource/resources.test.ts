@@ -7,6 +7,7 @@ import * as fc from 'fast-check';
 import { Disks } from '../device/disks.js';
 import type { Guest } from '../guest.js';
 import { onlineCpuMem } from '../perform/memory.js';
+import { settled } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
 import { formatCpuList, parseCpuList } from './cpu-list.js';
 import { probeMemory } from './memory-probe.js';
@@ -31,6 +32,7 @@ function tree(files: Readonly<Record<string, string>>): string {
 
 const cpu = 'devices/system/cpu';
 const memory = 'devices/system/memory';
+const media = directMedia(new RecordingSyscalls());
 const quick = { waitMs: 20, pollMs: 5 };
 
 test('a CPU list is parsed, and formatted as short as possible', () => {
@@ -60,11 +62,11 @@ test('plugged CPUs and memory blocks are brought online; the first CPU has no on
     [`${memory}/memory0/online`]: '1',
     [`${memory}/memory1/online`]: '0',
   });
-  await bringOnline({ cpus: 0, cpuOnly: true }, sys);
+  await bringOnline({ cpus: 0, cpuOnly: true }, { media, sys });
   assert.equal(readFileSync(join(sys, cpu, 'cpu1/online'), 'utf8'), '1');
   assert.equal(readFileSync(join(sys, cpu, 'cpufreq/online'), 'utf8'), '0', 'cpufreq is not a CPU');
   assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '0', 'cpu_only');
-  await bringOnline({ cpus: 0, cpuOnly: false }, sys);
+  await bringOnline({ cpus: 0, cpuOnly: false }, { media, sys });
   assert.equal(readFileSync(join(sys, memory, 'memory1/online'), 'utf8'), '1');
   assert.deepEqual(onlineCpus(sys), [0, 1, 2]);
 });
@@ -76,25 +78,25 @@ test('no more CPUs are brought online than requested; too few in time is an erro
     [`${cpu}/cpu2/online`]: '0',
   });
   // The list of online CPUs in the tree never changes, so the wait times out.
-  await assert.rejects(bringOnline({ cpus: 2, cpuOnly: true }, sys, { waitMs: 0, pollMs: 1 }), {
+  await assert.rejects(bringOnline({ cpus: 2, cpuOnly: true }, { media, sys }, { waitMs: 0, pollMs: 1 }), {
     kind: 'exhausted',
     message: /2 CPUs were requested, and 1 are online/,
   });
   const switched = ['cpu1', 'cpu2'].map((name) => readFileSync(join(sys, cpu, name, 'online'), 'utf8'));
   assert.deepEqual(switched, ['1', '0']);
-  await bringOnline({ cpus: 1, cpuOnly: true }, sys, quick);
+  await bringOnline({ cpus: 1, cpuOnly: true }, { media, sys }, quick);
 });
 
 test('more CPUs than the kernel can have fail without a wait', async () => {
   const sys = tree({ [`${cpu}/online`]: '0\n', [`${cpu}/possible`]: '0-3\n' });
   const forEver = { waitMs: Infinity, pollMs: 1 };
-  await assert.rejects(bringOnline({ cpus: 2 ** 32 - 1, cpuOnly: true }, sys, forEver), {
+  await assert.rejects(bringOnline({ cpus: 2 ** 32 - 1, cpuOnly: true }, { media, sys }, forEver), {
     kind: 'exhausted',
     message: /4294967295 CPUs were requested, and the kernel can have 4 \(.*\/possible\)/,
   });
 });
 
-test('only memory blocks of uevents are brought online', () => {
+test('only memory blocks of uevents are brought online', async () => {
   const files = ['memory32', 'memory33', 'memory34'].map((name) => `${memory}/${name}/online`);
   const sys = tree(Object.fromEntries([...files, `${cpu}/cpu1/online`].map((file) => [file, '0'])));
   let kernel: UeventReceiver | undefined;
@@ -102,6 +104,7 @@ test('only memory blocks of uevents are brought online', () => {
   const warnings: string[] = [];
   const watch = new MemoryWatch({
     sys,
+    media,
     listen: (to) => {
       kernel = to;
       listeners += 1;
@@ -121,8 +124,10 @@ test('only memory blocks of uevents are brought online', () => {
   send('add', `${memory}/memory99`);
   const states = (): readonly string[] =>
     [...files, `${cpu}/cpu1/online`].map((file) => readFileSync(join(sys, file), 'utf8'));
+  await settled();
   assert.deepEqual(states(), ['1', '0', '0', '0']);
   kernel?.lost();
+  await settled();
   assert.deepEqual(states(), ['1', '1', '1', '0'], 'all blocks after lost uevents');
   assert.deepEqual(warnings, []);
   kernel?.fault(new Error('ENOBUFS'));
@@ -138,9 +143,9 @@ test('memory is brought online without a request from the first OnlineCPUMem tha
     kernels.push(to);
     return { close: () => undefined };
   };
-  const watch = new MemoryWatch({ sys, listen, log: () => undefined });
+  const watch = new MemoryWatch({ sys, media, listen, log: () => undefined });
   const guest = {
-    context: { paths: { sys }, memory: watch },
+    context: { media, paths: { sys }, memory: watch },
     change: (task: () => Promise<void>) => task(),
   } as unknown as Guest;
   await onlineCpuMem(guest, { cpus: 0, cpuOnly: true });
@@ -150,6 +155,7 @@ test('memory is brought online without a request from the first OnlineCPUMem tha
   writeFileSync(join(sys, memory, 'memory2/online'), '0');
   assert.equal(kernels.length, 1);
   kernels[0]?.event({ action: 'add', devicePath: `/${memory}/memory2`, subsystem: 'memory' });
+  await settled();
   const states = ['memory1', 'memory2'].map((name) =>
     readFileSync(join(sys, memory, name, 'online'), 'utf8'),
   );
@@ -161,7 +167,12 @@ test('a failure to listen for uevents is logged', () => {
   const listen = (): never => {
     throw new Error('EPERM');
   };
-  const watch = new MemoryWatch({ sys: '/nowhere', listen, log: (_level, text) => warnings.push(text) });
+  const watch = new MemoryWatch({
+    sys: '/nowhere',
+    media,
+    listen,
+    log: (_level, text) => warnings.push(text),
+  });
   watch.start();
   watch.stop();
   assert.match(warnings.join(), /EPERM/);
@@ -242,7 +253,6 @@ test('entropy is added, then the generator reseeded; the device is always closed
 });
 
 test('a guest that can unseal secrets has no swap', async () => {
-  const media = directMedia(new RecordingSyscalls());
   const swap = new SwapDevices(media, new Disks('/sys', media), 'sealed');
   await assert.rejects(swap.add('/dev/vdb'), { kind: 'refused', message: /unseals secrets/ });
 });

@@ -29,7 +29,13 @@ function table(kata: string) {
   const paths = { kata, state: kata, cgroup: kata, proc: '/proc', sys: '/sys', dev: '/dev' };
   const log = (): void => undefined;
   let saved: readonly SavedStorage[] = [];
-  const devices = new DeviceWatch({ roots: paths, syscalls, log, timeoutSeconds: 1 });
+  const devices = new DeviceWatch({
+    roots: paths,
+    media: directMedia(syscalls),
+    syscalls,
+    log,
+    timeoutSeconds: 1,
+  });
   const parts = {
     devices,
     disks: new Disks('/sys', directMedia(syscalls)),

@@ -48,6 +48,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'device/read-if-there.ts',
       'device/vfio-devices.ts',
       'resource/memory-probe.ts',
+      'resource/online.ts',
       'resource/resize-volume.ts',
       'resource/swap.ts',
       'storage/drivers/huge-pages.ts',
@@ -89,9 +90,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
   {
     reason: 'may wait for the host still (docs/adr/0078-what-waits-for-the-host.md)',
     modules: [
-      // CPUs, memory and buses that the host answers for.
-      'device/scsi-bus.ts',
-      'resource/online.ts',
       // Mounts of a container, which may be of the share.
       'container/share-mounts.ts',
     ],

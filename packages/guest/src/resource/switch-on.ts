@@ -1,0 +1,35 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasCode } from '@kata-agent/linux';
+
+/** What is plugged, by its name in sysfs: `cpu1`, `memory32`. */
+export type Plugged = 'cpu' | 'memory';
+
+/** Brings at most `most` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
+export function switchOnAll(
+  { kind, most, sys }: { readonly kind: Plugged; readonly most: number; readonly sys: string },
+  done: () => void,
+): void {
+  const directory = join(sys, 'devices/system', kind);
+  if (!existsSync(directory)) return;
+  const isOne = (entry: string): boolean => entry.startsWith(kind) && /^\d+$/.test(entry.slice(kind.length));
+  let left = most;
+  for (const entry of readdirSync(directory).filter(isOne)) {
+    if (left <= 0) return;
+    if (switchOn(join(directory, entry, 'online'))) left -= 1;
+    done();
+  }
+}
+
+/** Brings a device online; returns whether it was offline before. `file`: its `online` file, which the first CPU of some machines lacks. */
+export function switchOn(file: string): boolean {
+  try {
+    if (readFileSync(file, 'utf8').trim() !== '0') return false;
+    writeFileSync(file, '1');
+    return true;
+  } catch (error) {
+    // ENOENT: no such file. Others: the device is being removed or cannot be used.
+    if (hasCode(error, 'ENOENT', 'EBUSY', 'EINVAL', 'EIO', 'ENODEV', 'EPERM', 'EACCES')) return false;
+    throw error;
+  }
+}
