@@ -31,6 +31,24 @@ test('each increment of the counter is one event; none is lost between calls or 
   await assert.rejects(none, /no more/);
 });
 
+test('who watches a container is told of a kill, also of one from before, and once for what one read finds', (t) => {
+  const directory = makeTree({ 'memory.events': 'oom_kill 0\n' });
+  t.after(() => rmSync(directory, { recursive: true }));
+  const told: string[] = [];
+  const watch = new OomWatch(new RecordingSyscalls());
+  watch.add('c1', { version: 2, directory }, () => told.push('c1'));
+  watch.check('c1');
+  assert.equal(told.length, 0);
+  kills(directory, 2);
+  watch.check('c1');
+  assert.equal(told.length, 1);
+  watch.remove('c1');
+  const next = new OomWatch(new RecordingSyscalls());
+  next.add('c1', { version: 2, directory }, () => told.push('after a restart'));
+  next.remove('c1');
+  assert.deepEqual(told, ['c1', 'after a restart']);
+});
+
 test('the newest call gets the event: nobody may read the answer to one from before a reconnect', async (t) => {
   const directory = makeTree({ 'memory.events': 'oom_kill 0\n' });
   t.after(() => rmSync(directory, { recursive: true }));

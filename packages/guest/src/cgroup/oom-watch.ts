@@ -16,6 +16,7 @@ const MAX_PENDING = 1024;
 
 interface Watched {
   readonly paths: CgroupPaths;
+  readonly killed: () => void;
   seen: bigint;
   /** No kill can follow: the cgroup is gone, or has no process. */
   ended: boolean;
@@ -53,13 +54,15 @@ export class OomWatch {
     });
   }
 
-  add(containerId: string, paths: CgroupPaths): void {
+  /** `killed` is called when the counter has risen, at once if that was before; before the exit of a process that ends after the kill. */
+  add(containerId: string, paths: CgroupPaths, killed: () => void = () => undefined): void {
     const seen = oomKills(paths) ?? 0n;
     const changed = (): void => this.check(containerId);
     const endNotice = noticeOfOom(paths, this.#syscalls, changed);
     const endNoticeOfEnd = noticeOfEnd(paths, changed);
     if (paths.version === 2) this.#slices.add(paths.directory, seen);
-    this.#watched.set(containerId, { paths, seen, ended: false, endNotice, endNoticeOfEnd });
+    this.#watched.set(containerId, { paths, killed, seen, ended: false, endNotice, endNoticeOfEnd });
+    if (seen > 0n) killed();
     this.#pollWhileAwaited();
   }
 
@@ -97,6 +100,7 @@ export class OomWatch {
     if (now <= watched.seen) return;
     this.#pending.set(containerId, (this.#pending.get(containerId) ?? 0n) + now - watched.seen);
     watched.seen = now;
+    watched.killed();
     for (const oldest of this.#pending.keys()) {
       if (this.#pending.size <= MAX_PENDING) break;
       this.#pending.delete(oldest);

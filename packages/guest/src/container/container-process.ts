@@ -21,7 +21,7 @@ export class ContainerProcess {
   readonly startTime: number;
   readonly streams: ProcessStreams;
   readonly pipes: PipeInodes | undefined;
-  /** Called when it has ended, when its exit code has been delivered, and at its first signal. */
+  /** Called when it has ended, when its exit code has been delivered, and when the first signal or kill is noted. */
   changed: () => void = () => undefined;
   readonly #exit: Promise<number>;
   #code: number | undefined;
@@ -49,14 +49,14 @@ export class ContainerProcess {
     return this.#code;
   }
 
-  /** Whether a call has signalled it while it ran; of a first process. */
+  /** Whether a call has signalled it while it ran, or the kernel has killed a process of its container; of a first process. */
   get signalled(): boolean {
     return this.#signalled;
   }
 
   /**
-   * The exit code for rules. Undefined as well if it was signalled: a program that ends orderly when it is asked to exits with 0, and
-   * has not done what it was started for (S35).
+   * The exit code for rules. Undefined as well if it was signalled, or a process of its container was killed: a program that ends
+   * orderly when it is asked to, or does not look at how its children end, exits with 0, and has not done what it was started for (S35).
    */
   get ownCode(): number | undefined {
     return this.#signalled ? undefined : this.#code;
@@ -64,6 +64,15 @@ export class ContainerProcess {
 
   /** Notes that a call signals it, before it does. */
   noteSignal(): void {
+    this.#note();
+  }
+
+  /** Notes that the kernel has killed a process of its container for want of memory, whose limit the host chooses. */
+  noteKill(): void {
+    this.#note();
+  }
+
+  #note(): void {
     if (this.#signalled) return;
     this.#signalled = true;
     this.changed();

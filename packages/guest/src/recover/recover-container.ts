@@ -62,7 +62,7 @@ export function recoverContainer(
   });
   container.state = stateOf(status);
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
-  context.oom.add(id, cgroup);
+  context.oom.add(id, cgroup, () => first.noteKill());
   pushSteps(container, context);
   keepSaved(container, context);
   return container;

@@ -164,6 +164,25 @@ test('a container that a call has signalled has no exit code for rules, though i
   await destroySandbox(real.guest);
 });
 
+test('a container in which the kernel killed a process for want of memory has no exit code for rules (S35)', {
+  skip,
+}, async () => {
+  await createSandbox(real.guest, sandbox());
+  // The host chooses the limit. The shell does not look at how its child ended.
+  const spec = real.spec(['sh', '-c', 'busybox tail -c 100000000 /dev/zero; exit 0']);
+  const linux = { ...spec.linux, resources: { memory: { limit: 16 << 20, swap: 16 << 20 } } };
+  const id = real.id();
+  const action = { id, execId: id, spec: { ...spec, linux }, storages: [], sandboxPidns: false };
+  await createContainer(real.guest, action);
+  await startContainer(real.guest, id);
+  assert.equal(await real.wait(id), 0);
+  const codes = (): readonly unknown[] =>
+    real.guest.sandboxStatus.members.map(({ state, exitCode }) => [state, exitCode]);
+  assert.deepEqual(codes(), [['stopped', undefined]]);
+  await real.remove(id);
+  assert.deepEqual(codes(), [['removed', undefined]]);
+});
+
 test('shared memory has the size that someone chose, and not the one that engines write otherwise', {
   skip,
 }, async () => {

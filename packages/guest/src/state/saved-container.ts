@@ -64,7 +64,7 @@ export interface SavedProcess {
   /** Exit code as in WaitProcess; absent while the process runs. */
   readonly exit?: number;
   readonly waitedFor: boolean;
-  /** Whether a call has signalled it while it ran; absent: none has, or an earlier version wrote the file. */
+  /** See `ContainerProcess.signalled`; absent: no, or an earlier version wrote the file. */
   readonly signalled?: boolean;
 }
 
