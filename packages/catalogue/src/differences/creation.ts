@@ -266,6 +266,7 @@ export const creationDifferences: DifferenceRows = {
       ['packages/guest/src/hanging.root', 'blocks affects only its own container, until that is removed'],
       ['packages/guest/src/hanging.root', 'SIGKILL to a blocked exec, or to its container, ends it at once'],
       ['packages/guest/src/hanging.root', 'the deadline of the call ends a blocked exec'],
+      ['packages/ttrpc/src/server/server-end', 'a lost connection aborts its calls'],
       ['packages/guest/src/hanging.root', 'the sandbox is destroyed at once, also with blocked commands'],
     ],
   },
