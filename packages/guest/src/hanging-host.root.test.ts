@@ -264,6 +264,33 @@ async function blockedIn(program: string, ...args: readonly string[]): Promise<n
   return pid;
 }
 
+test('a mount that is shared from below a directory of the share that hangs fails its own call alone', {
+  skip,
+}, async () => {
+  const spec = real.spec(['sh', '-c', 'mount -t tmpfs t /data/hangs-place; echo mounted; exec sleep 1000']);
+  const mount = { destination: '/data', type: 'bind', source: volume('plain'), options: ['rbind'] };
+  const source = await real.run([], { spec: { ...spec, mounts: [...(spec.mounts ?? []), mount] } });
+  await real.readUntil('mounted', { containerId: source, execId: '' });
+  const before = await traces();
+  const shared = {
+    name: 'x',
+    sourceContainer: source,
+    sourcePath: '/data/hangs-place',
+    destinationContainer: 'client',
+    destinationPath: '/mnt/x',
+  };
+  holding.before = 'shareMount';
+  const failed = assert.rejects(real.run(['true'], { sharedMounts: [shared] }), late);
+  while (holding.before !== undefined) await delay(5);
+  assert.ok(await waits(failed), 'it waits');
+  await another();
+  await failed;
+  await another();
+  await share.answer();
+  assert.deepEqual(await traces(), before);
+  await real.remove(source);
+});
+
 test('the disk for images that the host no longer answers for stops its own call alone', {
   skip,
 }, async () => {

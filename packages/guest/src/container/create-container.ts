@@ -323,7 +323,7 @@ async function build(
   });
   if (refused.length > 0)
     await media.run('refuseLinks', { pid: first.pid, proc: paths.proc, destinations, refused });
-  shareMounts(sharedMounts ?? [], first.pid, sandbox.find, context);
+  await shareMounts(sharedMounts ?? [], pinned.mounts, sandbox.find, context);
   oom.add(id, cgroups, () => first.noteKill());
   made.push('OOM watch', () => oom.remove(id));
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);

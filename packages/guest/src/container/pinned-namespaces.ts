@@ -70,6 +70,14 @@ export class PinnedNamespaces {
     return true;
   }
 
+  /** A descriptor of its mount namespace, valid until `close`. */
+  get mounts(): number {
+    const pinned = this.#pinned.find(({ type }) => type === 'mnt');
+    if (pinned === undefined)
+      throw new GuestError('internal', 'the first process of the container has ended');
+    return pinned.descriptor;
+  }
+
   /** Identifies one of them while it is open: containers that share a namespace have the same. */
   identity(type: ThreadNamespace): string {
     return `${type}:${this.#pinned.find((each) => each.type === type)?.inode ?? ''}`;

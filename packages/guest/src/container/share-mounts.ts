@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { graftMount, parseMountTable } from '@kata-agent/linux';
+import { parseMountTable } from '@kata-agent/linux';
 import type { SharedMount } from '../request/actions.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
@@ -44,21 +44,25 @@ export function sourceMounts(
 
 /**
  * Attaches mounts that processes of other containers made, such as FUSE, in a container that was created and not started
- * yet. `pid`: its first process. They end with that container's mount namespace.
+ * yet. `namespace`: a descriptor of its mount namespace. They end with that namespace. Threads resolve the paths: what the
+ * containers serve or have of the share can make them wait.
  */
-export function shareMounts(
+export async function shareMounts(
   mounts: readonly SharedMount[],
-  pid: number,
+  namespace: number,
   find: FindContainer,
-  { paths, syscalls, devices }: Pick<GuestContext, 'paths' | 'syscalls' | 'devices'>,
-): void {
+  { paths, media, devices }: Pick<GuestContext, 'paths' | 'media' | 'devices'>,
+): Promise<void> {
   for (const mount of mounts) {
-    const source = devices.find(sourceMount(mount, find, paths.proc));
-    graftMount(
-      syscalls,
-      { namespace: join(source, 'ns/mnt'), path: mount.sourcePath },
-      { namespace: join(paths.proc, `${pid}/ns/mnt`), path: mount.destinationPath },
-    );
+    const directory = devices.find(sourceMount(mount, find, paths.proc));
+    // At once: when a thread gets to it, another process can have the number.
+    const source = openSync(join(directory, 'ns/mnt'), 'r');
+    try {
+      const place = { from: mount.sourcePath, to: mount.destinationPath };
+      await media.run('shareMount', place, [source, namespace]);
+    } finally {
+      closeSync(source);
+    }
   }
 }
 

@@ -101,6 +101,8 @@ export interface MediaTasks {
     { readonly root: string; readonly mounts: readonly OciMount[] },
     readonly OciMount[]
   >;
+  /** Attaches a mount of a container in another one. Lent: the mount namespaces of both. */
+  readonly shareMount: Task<{ readonly from: string; readonly to: string }, void>;
   readonly refuseLinks: Task<LinkRefusal, void>;
   /** Lent: the source. */
   readonly copyPodSource: Task<PodSourceCopy, void>;

@@ -4,6 +4,7 @@ import {
   Descriptor,
   detachMountHere,
   Directory,
+  graftMount,
   hasCode,
   mount,
   Open,
@@ -83,6 +84,17 @@ export const mediaTasks: MediaTasks = {
   },
   resolveDestinations: {
     run: ({ mounts, root }, { syscalls }) => resolveDestinations(mounts, root, syscalls),
+  },
+  shareMount: {
+    run({ from, to }, tools) {
+      const namespace = (index: number): string => `/proc/self/fd/${lentAt(tools, index).fd}`;
+      graftMount(
+        tools.syscalls,
+        { namespace: namespace(0), path: from },
+        { namespace: namespace(1), path: to },
+        tools.commit,
+      );
+    },
   },
   refuseLinks: { run: (refusal, { syscalls }) => refuseLinks(refusal, syscalls) },
   copyPodSource: { run: (copy, tools) => copyPodSource(copy, lentAt(tools, 0), tools.syscalls) },

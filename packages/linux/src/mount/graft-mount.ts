@@ -1,11 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import { Tree } from '../syscalls/constants.js';
 import { leaveNamespace, walkNamespace } from './foreign-namespace.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
 /** A path in another mount namespace. */
 export interface ForeignPlace {
-  /** `/proc/<pid>/ns/mnt`. */
+  /** Path of the namespace: `/proc/<pid>/ns/mnt`, or a descriptor of it. */
   readonly namespace: string;
   /** Absolute, as seen in that namespace. */
   readonly path: string;
@@ -19,10 +20,17 @@ const wholeCopy = Tree.Clone | Tree.Recursive | Tree.EmptyPath;
  * No link is followed: both namespaces belong to containers, which may change them at any time.
  *
  * The kernel only copies mounts of the caller's namespace, so this thread enters the namespace and returns within one
- * synchronous call. No other code of this process runs meanwhile, and libuv's threads are not affected. Afterwards its
- * working directory is the root of its own namespace. If it cannot return, the process exits.
+ * synchronous call. No other code of this thread runs meanwhile, and other threads are not affected. Afterwards the
+ * working directory of a worker thread is the root of its own namespace. If it cannot return, the process exits.
+ *
+ * @param commit called before directories are created and before the mounts are attached; throws if that must not be any more
  */
-export function graftMount(syscalls: Syscalls, from: ForeignPlace, to: ForeignPlace): void {
+export function graftMount(
+  syscalls: Syscalls,
+  from: ForeignPlace,
+  to: ForeignPlace,
+  commit: () => void = () => undefined,
+): void {
   const open: number[] = [];
   const keep = (fd: number): number => {
     open.push(fd);
@@ -38,11 +46,14 @@ export function graftMount(syscalls: Syscalls, from: ForeignPlace, to: ForeignPl
       syscalls.setNamespace(source, 'mnt');
       const tree = keep(syscalls.openTree(walkNamespace(syscalls, from.path, keep), '', wholeCopy));
       syscalls.setNamespace(target, 'mnt');
-      syscalls.moveMount(tree, walkNamespace(syscalls, to.path, keep, { make: true }));
+      commit();
+      const place = walkNamespace(syscalls, to.path, keep, { make: true });
+      commit();
+      syscalls.moveMount(tree, place);
     } finally {
       leaveNamespace(syscalls, own);
     }
-    process.chdir(directory);
+    if (isMainThread) process.chdir(directory);
   } finally {
     for (const fd of open) closeSync(fd);
   }

@@ -12,6 +12,7 @@ const ofLinux: ReadonlySet<string> = new Set([
   'createMappedDevice',
   'detachMount',
   'detachMountHere',
+  'graftMount',
   'mount',
   'readFirstBlock',
   'unmountTree',

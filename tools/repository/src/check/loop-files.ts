@@ -18,11 +18,11 @@ const harmless: ReadonlySet<string> = new Set([
 ]);
 
 /** What of @kata-agent/linux resolves paths or copies mounts. */
-const ofLinux: ReadonlySet<string> = new Set(['Directory', 'MountTree', 'graftMount']);
+const ofLinux: ReadonlySet<string> = new Set(['Directory', 'MountTree']);
 
 /**
  * Modules that use files on the event loop, by what these are. A module that comes here needs a reason that the host cannot make it
- * wait, or stands in the last group.
+ * wait.
  */
 const reasons: readonly { readonly reason: string; readonly modules: readonly string[] }[] = [
   {
@@ -32,6 +32,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'container/bounding-set.ts',
       'container/pinned-namespaces.ts',
       'container/process-mappings.ts',
+      'container/share-mounts.ts',
       'container/signal-rule.ts',
       'container/sysctl-changes.ts',
       'device/bound-nodes.ts',
@@ -86,13 +87,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
   {
     reason: 'tasks alone call what uses files; others use its names of directories',
     modules: ['source/shared-directory.ts'],
-  },
-  {
-    reason: 'may wait for the host still (docs/adr/0078-what-waits-for-the-host.md)',
-    modules: [
-      // Mounts of a container, which may be of the share.
-      'container/share-mounts.ts',
-    ],
   },
 ];
 
