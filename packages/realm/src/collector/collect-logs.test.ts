@@ -170,6 +170,62 @@ test('a checkpoint that is not signed by the key of the log is a fork', async (t
   await log.close();
 });
 
+test('two heads of one size, sizes that no log has, and proofs that are none are a fork', async (t) => {
+  const { log, agent, directory } = await setUp(t);
+  const own = await log.checkpoint();
+  const witness = new WitnessSigner('witness.example', generateKeyPairSync('ed25519').privateKey);
+  const checkpoints = { everyMs: 50, witnesses: [witness.verifier], quorum: 1 };
+  const cosigned = (text: string): string =>
+    `${text}${witness.cosign(text.slice(0, text.indexOf('\n\n') + 1), 1_800_000_000)}`;
+  const root = leafHash(Buffer.from('x'));
+  const signed = (size: number): string => signCheckpoint(log.signer, { size, root });
+  const { checkpoint } = agent;
+  const lies: Readonly<Record<string, () => void>> = {
+    'another tree of the size that agreed': () => {
+      agent.checkpoint = async () => ({ checkpoint: signed(own.size), first: 1 });
+    },
+    'as many records as there can be': () => {
+      agent.checkpoint = async () => ({ checkpoint: signed(Number.MAX_SAFE_INTEGER), first: 1 });
+    },
+    'a size that is none': () => {
+      agent.checkpoint = async () => ({
+        ...own,
+        checkpoint: own.checkpoint.replace('\n21\n', '\n9007199254740992\n'),
+      });
+    },
+    'another first record': () => {
+      agent.checkpoint = async () => ({ ...own, first: Number.MAX_SAFE_INTEGER });
+    },
+    'no text': () => {
+      agent.checkpoint = async () => ({ checkpoint: '\0'.repeat(70_000), first: 1 });
+    },
+    'a cosigned one of more records': () => {
+      agent.cosigned = () => cosigned(signed(own.size + 1));
+      agent.prove = async () => [];
+    },
+    'a proof of hashes that are too short': () => {
+      agent.cosigned = () => cosigned(signed(5));
+      agent.prove = async () => [Buffer.from('x')];
+    },
+    'a proof without end': () => {
+      agent.cosigned = () => cosigned(signed(5));
+      agent.prove = async () => Array.from({ length: 5_000 }, () => Buffer.alloc(32));
+    },
+  };
+  for (const [what, lie] of Object.entries(lies)) {
+    Object.assign(agent, { checkpoint, cosigned: undefined, prove: (size: number) => log.prove(size) });
+    const to = join(directory, what.replaceAll(' ', '-'));
+    const collecting = collect(to, [agent.collected()], { checkpoints });
+    await collecting.until('one agrees', () => agreed(collecting).length > 0);
+    assert.deepEqual(collecting.faults(), [], what);
+    lie();
+    await collecting.until(what, () => collecting.faults().includes('fork'));
+    const [{ log: collected } = { log: undefined }] = await collecting.end();
+    assert.equal(collected?.state, 'fork', what);
+  }
+  await log.close();
+});
+
 test('records that are signed and withheld are a fork, also those of another log', async (t) => {
   const { log, agent, directory } = await setUp(t);
   agent.lines = () => log.lines.slice(0, 15);

@@ -5,7 +5,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { openAuditLog, prove, type SignedHead, verify } from '@kata-agent/audit';
-import { agentLogSigner, LogSigner, parseCheckpoint, signCheckpoint, WitnessSigner } from '@kata-agent/tlog';
+import {
+  agentLogSigner,
+  emptyRoot,
+  leafHash,
+  LogSigner,
+  parseCheckpoint,
+  signCheckpoint,
+  WitnessSigner,
+} from '@kata-agent/tlog';
+import { runProgram } from '../../cli/program.js';
+import { fakeIo } from '../../testing/fake-io.js';
 import { type Ended, runBinary } from '../../testing/program.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
@@ -120,4 +130,78 @@ test('what only a rotation after the checkpoint explains is not verified, and is
   assert.equal(newest.code, 0);
   assert.match(newest.stdout, /^ok: [^]*were retained/);
   assert.doesNotMatch(newest.stdout, /does not cover/);
+});
+
+test('a checkpoint of another tree, key, size or witness is never worth 0 (S45)', async () => {
+  const file = at('equivocal.log');
+  const own = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+  const stranger = agentLogSigner(generateKeyPairSync('ed25519').privateKey);
+  const log = await openAuditLog({ file, maxSize: 1 << 20, keep: 2, bootId: 'b', signer: own });
+  await log.boot({});
+  const allow = { outcome: 'allow', method: call.method, listener: call.listener, reason: '' } as const;
+  const early = parseCheckpoint((await log.checkpoint()).checkpoint).head;
+  for (let n = 0; n < 6; n += 1) await log.intent(call, allow);
+  const signed = await log.checkpoint();
+  await log.intent(call, allow);
+  await log.close();
+  const { size, root } = parseCheckpoint(signed.checkpoint).head;
+  const witness = new WitnessSigner('witness.example/w', generateKeyPairSync('ed25519').privateKey);
+  const impostor = new WitnessSigner('witness.example/w', generateKeyPairSync('ed25519').privateKey);
+  const bodyOf = (text: string): string => text.slice(0, text.indexOf('\n\n') + 1);
+  const cosigned = (text: string, of = text, by = witness): string => `${text}${by.cosign(bodyOf(of), 1)}`;
+  const second = new WitnessSigner('witness.example/v', generateKeyPairSync('ed25519').privateKey);
+  const other = leafHash(Buffer.from('another tree'));
+  const good = signed.checkpoint;
+  const sized = (written: string): string => {
+    const text = bodyOf(good).replace(`\n${size}\n`, `\n${written}\n`);
+    return `${text}\n${own.sign(text)}`;
+  };
+  const ofKey = ['--key', own.verifier.toString()];
+  const ofWitness = [...ofKey, '--witness', witness.verifier.toString()];
+  const codeOf = async (text: string, keys: readonly string[]): Promise<number> => {
+    writeFileSync(at('checkpoint'), text);
+    return await runProgram(['audit', 'verify', file, '--checkpoint', at('checkpoint'), ...keys], fakeIo());
+  };
+  const table: readonly (readonly [what: string, code: number, text: string, keys: readonly string[]])[] = [
+    ['its own of earlier records', 0, signCheckpoint(own, early), ofKey],
+    ['its own', 0, good, ofKey],
+    ['its own, cosigned', 0, cosigned(good), ofWitness],
+    ['another tree of this size', 4, signCheckpoint(own, { size, root: other }), ofKey],
+    ['another tree that is smaller', 4, signCheckpoint(own, { size: size - 1, root }), ofKey],
+    ['no records', 4, signCheckpoint(own, { size: 0, root: emptyRoot }), ofKey],
+    ['more records', 4, signCheckpoint(own, { size: size + 2, root }), ofKey],
+    ['as many as there can be', 4, signCheckpoint(own, { size: Number.MAX_SAFE_INTEGER, root }), ofKey],
+    ['more than that', 2, sized('9007199254740992'), ofKey],
+    ['2^64 more', 2, sized(String(2n ** 64n + BigInt(size))), ofKey],
+    ['a size with a zero', 2, sized(`0${size}`), ofKey],
+    ['a size with a sign', 2, sized(`+${size}`), ofKey],
+    ['a negative size', 2, sized(`-${size}`), ofKey],
+    ['a key that is not in the log', 4, signCheckpoint(stranger, { size, root }), []],
+    [
+      'a key that is not in the log, and known',
+      4,
+      signCheckpoint(stranger, { size, root }),
+      ['--key', stranger.verifier.toString()],
+    ],
+    ['another key than the known one', 4, good, ['--key', stranger.verifier.toString()]],
+    [
+      'this origin with the signature of another',
+      4,
+      `${bodyOf(good)}\n${stranger.sign(bodyOf(good))}`,
+      ofKey,
+    ],
+    ['no signature of the log', 4, `${bodyOf(good)}\n${witness.cosign(bodyOf(good), 1)}`, ofWitness],
+    ['nobody known', 4, good, []],
+    ['no witness', 4, good, ofWitness],
+    ['a witness of another tree', 4, cosigned(good, signCheckpoint(own, { size, root: other })), ofWitness],
+    ['a witness of another origin', 4, cosigned(good, signCheckpoint(stranger, { size, root })), ofWitness],
+    ['another witness of this name', 4, cosigned(good, good, impostor), ofWitness],
+    [
+      'one witness twice',
+      4,
+      `${cosigned(good)}${witness.cosign(bodyOf(good), 2)}`,
+      [...ofWitness, '--witness', second.verifier.toString(), '--quorum', '2'],
+    ],
+  ];
+  for (const [what, code, text, keys] of table) assert.equal(await codeOf(text, keys), code, what);
 });
