@@ -4,7 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkConsistency, openCheckpoint, parseCheckpoint } from '@kata-agent/tlog';
+import {
+  checkConsistency,
+  formatAddCheckpoint,
+  leafHash,
+  openCheckpoint,
+  parseCheckpoint,
+  signCheckpoint,
+} from '@kata-agent/tlog';
 import { type BootOptions, GuestLog } from '../harness/guest-log.js';
 import { guestIdentity, RawGuest } from '../harness/raw-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
@@ -263,6 +270,27 @@ describe('a fork', () => {
     await until('the fork is found', () => forkAlert(one.id));
     console.log(`fork by records after a restart: found after ${(performance.now() - begin).toFixed(0)} ms`);
     assert.equal((await one.ask(6)).status, 422);
+    one.close();
+  });
+
+  it('is found by the records, however many other heads the guest signs before they come', async () => {
+    const one = await (await newGuest(home)).connect();
+    one.log.addMany(5);
+    await one.stored();
+    const clone = one.log.clone().addMany(4, 'clone');
+    assert.equal((await one.post(clone.request(0))).status, 200);
+    // More than wait, and of none of these sizes records will ever come.
+    const root = leafHash(Buffer.from('no tree'));
+    for (let n = 0; n < 40; n += 1) {
+      const checkpoint = signCheckpoint(one.log.signer, { size: 10_000 + n, root });
+      await until(
+        'it is answered',
+        async () => (await one.post(formatAddCheckpoint(clone.size, [], checkpoint))).status === 422,
+      );
+    }
+    assert.ok(!forkAlert(one.id), realm.text());
+    one.log.addMany(4);
+    await until('the fork is found', () => forkAlert(one.id));
     one.close();
   });
 

@@ -38,6 +38,16 @@ export class ComparedLog {
     return this.#tree?.identity === undefined || (!this.#heads.isEmpty && !this.#tree.isOver);
   }
 
+  /** Whether so many cosigned checkpoints wait for their records that no more may be cosigned. */
+  get isFull(): boolean {
+    return this.#heads.isFull;
+  }
+
+  /** Keeps a checkpoint that is cosigned now until its records are compared, whatever else the guest signs. */
+  keep(head: SignedHead): void {
+    this.#heads.keep(head);
+  }
+
   /** The key of the log; undefined if its boot record is not stored. Throws the system's error. */
   async identity(): Promise<LogIdentity | undefined> {
     return await this.#inTurn(() => this.#refresh());
@@ -92,7 +102,10 @@ export class ComparedLog {
     if (identity === undefined || this.#hasBefore) return identity;
     const head = await before(identity);
     this.#hasBefore = true;
-    if (head !== undefined) await this.#add(head, identity);
+    if (head !== undefined) {
+      await this.#add(head, identity);
+      this.keep(head);
+    }
     return identity;
   }
 

@@ -38,3 +38,24 @@ test('the largest are kept', () => {
     [4, 6, 8],
   );
 });
+
+test('those that are cosigned are kept, whatever else is signed, and only so many', () => {
+  const heads = new SignedHeads(2, 2);
+  heads.add(headOf(4));
+  heads.keep(headOf(4, 'b'));
+  assert.ok(!heads.isFull);
+  heads.keep(headOf(4));
+  heads.add(headOf(5));
+  heads.keep(headOf(5));
+  assert.ok(heads.isFull);
+  for (const size of [90, 91, 92, 93]) heads.add(headOf(size));
+  assert.deepEqual(heads.add(headOf(4, 'b')), { size: 4, notes: ['note 4 a', 'note 4 b'] });
+  assert.equal(heads.take(4)?.size, 4);
+  assert.ok(!heads.isFull);
+  const kept: number[] = [];
+  for (let head = heads.take(99); head !== undefined; head = heads.take(99)) kept.push(head.size);
+  assert.deepEqual(kept, [5, 92, 93]);
+  // One that is compared already is not kept.
+  heads.keep(headOf(4));
+  assert.ok(heads.isEmpty);
+});

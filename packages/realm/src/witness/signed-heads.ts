@@ -15,16 +15,21 @@ export interface Contradiction {
 }
 
 /**
- * Heads that a guest has signed, until each was compared with the records. Of a guest that signs more than `most` before its records
- * arrive, the largest are kept: each says all that those before it say, if they are of one log.
+ * Heads that a guest has signed, until each was compared with the records. Those that the witness has cosigned are all kept: it
+ * cosigns no more while `mostCosigned` of them wait. Of a guest that signs more than `most` others before its records arrive, the
+ * largest are kept: each says all that those before it say, if they are of one log.
  */
 export class SignedHeads {
   readonly #most: number;
+  readonly #mostCosigned: number;
+  /** Sizes of those that are cosigned. */
+  readonly #cosigned = new Set<number>();
   /** By size. */
   readonly #waiting = new Map<number, SignedHead>();
 
-  constructor(most = 32) {
+  constructor(most = 32, mostCosigned = 256) {
     this.#most = most;
+    this.#mostCosigned = mostCosigned;
   }
 
   get isEmpty(): boolean {
@@ -37,8 +42,21 @@ export class SignedHeads {
     if (known !== undefined)
       return known.root === head.root ? undefined : { size: head.size, notes: [known.note, head.note] };
     this.#waiting.set(head.size, head);
-    if (this.#waiting.size > this.#most) this.#waiting.delete(Math.min(...this.#waiting.keys()));
+    if (this.#waiting.size - this.#cosigned.size > this.#most) {
+      const others = Array.from(this.#waiting.keys()).filter((size) => !this.#cosigned.has(size));
+      this.#waiting.delete(Math.min(...others));
+    }
     return undefined;
+  }
+
+  /** Whether as many as may be wait and are cosigned. */
+  get isFull(): boolean {
+    return this.#cosigned.size >= this.#mostCosigned;
+  }
+
+  /** Keeps a head until it is compared, if it waits: it is cosigned. */
+  keep(head: SignedHead): void {
+    if (this.#waiting.get(head.size)?.root === head.root) this.#cosigned.add(head.size);
   }
 
   /** Takes one of at most so many leaves. */
@@ -46,6 +64,7 @@ export class SignedHeads {
     for (const head of this.#waiting.values())
       if (head.size <= size) {
         this.#waiting.delete(head.size);
+        this.#cosigned.delete(head.size);
         return head;
       }
     return undefined;

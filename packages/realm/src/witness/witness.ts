@@ -94,7 +94,7 @@ export class Witness {
     const head = { ...checkpoint.head, note: formatCheckpoint(checkpoint) };
     await log.compare(head);
     return await this.#options.states.with(origin, (state) =>
-      this.#cosign(state, { logs, identity, request, head }),
+      this.#cosign(state, { logs, log, identity, request, head }),
     );
   }
 
@@ -102,12 +102,13 @@ export class Witness {
     state: HeldState,
     asked: {
       readonly logs: GuestLogs;
+      readonly log: ComparedLog;
       readonly identity: LogIdentity;
       readonly request: AddCheckpointRequest;
       readonly head: SignedHead;
     },
   ): Promise<AddCheckpointDecision> {
-    const { logs, identity, request, head } = asked;
+    const { logs, log, identity, request, head } = asked;
     const { latest } = state;
     if (state.fork === undefined && latest?.size === head.size && latest.root !== head.root) {
       const notes = [state.checkpoint ?? '', head.note] as const;
@@ -127,7 +128,11 @@ export class Witness {
       { keys: [identity.key], latest },
       { signer, now: Math.floor(now() / 1_000) },
     );
-    if (decision.status === 200) await state.cosigned(decision.checkpoint);
+    if (decision.status !== 200) return decision;
+    // It could not be kept, and so never be compared.
+    if (log.isFull) return unknown('too many of its cosigned checkpoints wait for its records: ask again');
+    log.keep(head);
+    await state.cosigned(decision.checkpoint);
     return decision;
   }
 
