@@ -228,6 +228,17 @@ export class Guest {
   }
 
   /**
+   * Notes that a call ends or signals a container, before it does (S35): of its processes a child can end before its parent, which then
+   * exits with 0. Containers that share its process namespace end with it.
+   */
+  noteSignal(container: Container): void {
+    const { id } = container;
+    const shared = this.sandbox.isFirst(id) ? [...this.containers.values()] : [container];
+    for (const { id: other, first, namespaces } of shared)
+      if (!first.ended && (other === id || !namespaces.has('pid'))) first.noteSignal();
+  }
+
+  /**
    * Records whether a reader was allowed at its last read of a stream, for a policy that decides on each read: output
    * of an allowed stream is kept for its reader, output of a denied one is drained (R15). Ignores a stream that does
    * not exist.

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { killAll } from '../cgroup/kill-all.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Container } from './container.js';
-import { killContainer } from './kill-container.js';
 import type { GuestContext } from '../context/guest-context.js';
 
 /**
@@ -19,7 +19,7 @@ export async function removeContainer(
 ): Promise<void> {
   const running = container.processes.filter((process) => !process.ended);
   if (running.length > 0) {
-    await killContainer(container, context.syscalls);
+    await killAll(container.cgroup, context.syscalls);
     await within(timeoutSeconds, container.id, Promise.all(running.map((process) => process.exit)));
   }
   ended();

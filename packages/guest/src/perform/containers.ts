@@ -126,6 +126,7 @@ export function removeContainer(guest: Guest, { id, timeoutSeconds }: RemoveCont
 
 /** Removes a container, and forgets it once all is undone. Part of a change. */
 export async function takeDown(guest: Guest, container: Container, timeoutSeconds: number): Promise<void> {
+  guest.noteSignal(container);
   try {
     await remove(container, timeoutSeconds, guest.context, () => guest.sandbox.left(container));
   } finally {

@@ -7,9 +7,9 @@ import type {
   SignalProcess,
   WriteStdin,
 } from '../request/actions.js';
+import { killAll } from '../cgroup/kill-all.js';
 import { checkBoundingSet, checkLastCapability } from '../container/bounding-set.js';
 import type { ContainerProcess } from '../container/container-process.js';
-import { killContainer } from '../container/kill-container.js';
 import { killIfThere, launchProcess } from '../container/launch-process.js';
 import { effectiveSignal, readStatus } from '../container/signal-rule.js';
 import { withGuestAddresses } from '../device/pci-environment.js';
@@ -92,7 +92,8 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     const aborted =
       signal === SIGKILL && commands.abort('it was killed', containerId, first ? undefined : execId);
     if (all) {
-      await killContainer(container, syscalls);
+      guest.noteSignal(container);
+      await killAll(container.cgroup, syscalls);
       return;
     }
     // A process that the runtime has not yet started must not be started any more.
@@ -102,7 +103,7 @@ export function signalProcess(guest: Guest, { containerId, execId, signal }: Sig
     if (endedUnnoticed(process)) return;
     const pid = process.livePid(what);
     // Rules ask for the exit code of first processes alone.
-    if (first && signal !== 0) process.noteSignal();
+    if (first && signal !== 0) guest.noteSignal(container);
     syscalls.kill(pid, effectiveSignal(signal, first, readStatus(pid, paths.proc)));
   });
 }

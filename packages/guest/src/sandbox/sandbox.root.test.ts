@@ -183,6 +183,35 @@ test('a container in which the kernel killed a process for want of memory has no
   assert.deepEqual(codes(), [['removed', undefined]]);
 });
 
+test('a container that ends with the process namespace of the pod has no exit code for rules (S35)', {
+  skip,
+}, async () => {
+  const ends = {
+    SIGKILL: (id: string) => signalProcess(real.guest, { containerId: id, execId: '', signal: 9 }),
+    'SIGKILL to the first process': (id: string) =>
+      signalProcess(real.guest, { containerId: id, execId: id, signal: 9 }),
+    removal: (id: string) => real.remove(id),
+  };
+  for (const [named, end] of Object.entries(ends)) {
+    await createSandbox(real.guest, sandbox());
+    const pause = await real.run(['sleep', '1000'], { sandboxPidns: true });
+    const [sharing, apart] = [
+      await real.run(['sleep', '1000'], { sandboxPidns: true }),
+      await real.run(['sh', '-c', 'read line'], { sandboxPidns: false }),
+    ];
+    await end(pause);
+    assert.equal(await real.wait(sharing), 128 + 9, named);
+    await writeStdin(real.guest, { containerId: apart, execId: '', data: Buffer.from('go\n') });
+    assert.equal(await real.wait(apart), 0, named);
+    const codes = real.guest.sandboxStatus.members
+      .filter(({ state }) => state === 'stopped')
+      .map(({ exitCode }) => exitCode);
+    assert.ok(codes.includes(0) && !codes.includes(137), `${named}: ${codes.join(' ')}`);
+    await destroySandbox(real.guest);
+    real.makeRootfs();
+  }
+});
+
 test('shared memory has the size that someone chose, and not the one that engines write otherwise', {
   skip,
 }, async () => {

@@ -88,6 +88,11 @@ export class Sandbox {
     return this.#removedPlaces;
   }
 
+  /** Reports whether it is the container whose process namespace others can share. */
+  isFirst(id: string): boolean {
+    return this.#first?.id === id;
+  }
+
   /** Reports whether a container had this id: volumes that were copied for it, and that it wrote to, are named after it (S38). */
   had(id: string): boolean {
     return this.#removedIds.has(id);
