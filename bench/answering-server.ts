@@ -2,15 +2,15 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { authorizerOf } from '@kata-agent/gate';
 
-import type * as guestBackendModule from '../packages/agent/src/backend/guest-backend.js';
-import type * as policyModule from '../packages/agent/src/policy/policy.js';
-import type * as serverModule from '../packages/agent/src/server.js';
+import type * as guestBackendModule from '../agent/server/src/backend/guest-backend.js';
+import type * as policyModule from '../agent/server/src/policy/policy.js';
+import type * as serverModule from '../agent/server/src/server.js';
 import { agentModule } from './agent-module.js';
 
 type Options = Parameters<typeof serverModule.agentServer>[0];
 
 /**
- * Creates the agent's own gate, log and interceptors (packages/agent/src/server.ts), with a guest that answers at once, as
+ * Creates the agent's own gate, log and interceptors (agent/server/src/server.ts), with a guest that answers at once, as
  * Go's bench-server does.
  */
 export async function answeringServer(

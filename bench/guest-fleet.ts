@@ -1,5 +1,5 @@
 // Many guests in one process: each has a key and an audit log of its own, and the agent's own outgoing connection
-// (packages/agent/src/listeners/dial), behind which a small server answers what a realm asks.
+// (agent/server/src/listeners/dial), behind which a small server answers what a realm asks.
 //
 //     node bench/dist/guest-fleet.js DIRECTORY COUNT https://HOST:PORT/PATH CA.pem STEADY-MS
 //
@@ -16,8 +16,8 @@ import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/
 import { Management } from '@kata-agent/protocol/management';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 
-import type * as recordsModule from '../packages/agent/src/listeners/connection-records.js';
-import type * as backoffModule from '../packages/agent/src/listeners/dial/backoff.js';
+import type * as recordsModule from '../agent/server/src/listeners/connection-records.js';
+import type * as backoffModule from '../agent/server/src/listeners/dial/backoff.js';
 import { agentModule } from './agent-module.js';
 
 /** The records of each log look for new ones so often: the guests share a process, and a realm is measured. */

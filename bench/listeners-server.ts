@@ -7,9 +7,9 @@ import { parseArgs } from 'node:util';
 
 import { openAuditLog } from '@kata-agent/audit';
 
-import type * as loadTlsModule from '../packages/agent/src/listeners/load-tls.js';
-import type { Caller } from '../packages/agent/src/listeners/caller.js';
-import type * as recordsModule from '../packages/agent/src/listeners/connection-records.js';
+import type * as loadTlsModule from '../agent/server/src/listeners/load-tls.js';
+import type { Caller } from '../agent/server/src/listeners/caller.js';
+import type * as recordsModule from '../agent/server/src/listeners/connection-records.js';
 import { agentModule } from './agent-module.js';
 import { answeringServer } from './answering-server.js';
 import { configurationOf } from './configuration.js';

@@ -11,7 +11,7 @@ import type { Row } from './row.js';
 
 const root = new URL('../../', import.meta.url);
 const examples = new URL('examples/rules/', root);
-const golden = new URL('packages/gate/src/rules/golden/create-container.json', root);
+const golden = new URL('lib/gate/src/rules/golden/create-container.json', root);
 
 const allowed: Decision = {
   outcome: 'allow',

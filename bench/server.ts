@@ -1,4 +1,4 @@
-// The measured server: the agent's own gate, log and interceptors (packages/agent/src/server.ts), with a guest that
+// The measured server: the agent's own gate, log and interceptors (agent/server/src/server.ts), with a guest that
 // answers at once, as Go's bench-server does.
 //
 //     node bench/dist/server.js SOCKET [AUDIT-LOG]

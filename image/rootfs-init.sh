@@ -1,6 +1,6 @@
 # In the initramfs of `npm run image -- --rootfs`: opens the disk through dm-verity with the table, and so the
 # root hash, in /etc/verity-table, and starts the disk's init. A measurement of kernel and initramfs therefore
-# covers the disk. The first program is the wrapper of tools/image/src/program/wrapper.ts, which runs `busybox
+# covers the disk. The first program is the wrapper of guest-image/image/src/program/wrapper.ts, which runs `busybox
 # sh` with this file and no other argument, so no kernel command line parameter reaches this script.
 bb=/bin/busybox
 end() {

@@ -1,5 +1,5 @@
 // `npm run bundle [-- OPTIONS]`: bundles the agent and kata-agent-ctl into files that need no node_modules
-// (tools/bundle).
+// (guest-image/bundle).
 import { runTool } from './run-tool.mjs';
 
-await runTool('bundle');
+await runTool('guest-image/bundle');

@@ -1,4 +1,4 @@
-// `npm run check`: runs the checks that CI runs before any test (tools/repository).
+// `npm run check`: runs the checks that CI runs before any test (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'check/main', 'demo');
+await runTool('dev/repository', 'check/main', 'demo');

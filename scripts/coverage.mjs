@@ -1,4 +1,4 @@
-// `npm run coverage [-- PACKAGE…]`: runs unit tests under c8 (tools/repository).
+// `npm run coverage [-- PACKAGE…]`: runs unit tests under c8 (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'coverage', 'demo');
+await runTool('dev/repository', 'coverage', 'demo');

@@ -1,4 +1,4 @@
-// `npm run fresh-root -- RELEASE…`: runs the tests on a fresh system (tools/repository).
+// `npm run fresh-root -- RELEASE…`: runs the tests on a fresh system (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'fresh-root/main');
+await runTool('dev/repository', 'fresh-root/main');

@@ -70,28 +70,28 @@ function generateMessages({ project, out, target }) {
 
 /** Generates reference pages, the schema and examples. The package that has the data generates the text. */
 async function generateReference() {
-  const module = join(root, 'packages', 'ctl', 'dist', 'reference', 'pages.js');
+  const module = join(root, 'client', 'ctl', 'dist', 'reference', 'pages.js');
   if (!existsSync(module)) return;
   /** @type {{ referencePages: () => Promise<Readonly<Record<string, string>>> }} */
   const { referencePages } = await import(module);
   for (const [path, text] of Object.entries(await referencePages())) emit(path, text);
-  const hardening = join(root, 'packages', 'agent', 'dist', 'init', 'hardening-page.js');
+  const hardening = join(root, 'agent', 'server', 'dist', 'init', 'hardening-page.js');
   /** @type {{ hardeningPage: () => string }} */
   const { hardeningPage } = await import(hardening);
   emit('docs/reference/hardening.md', hardeningPage());
-  const runtimes = join(root, 'packages', 'guest', 'dist', 'runtime', 'oci-runtimes-page.js');
+  const runtimes = join(root, 'agent', 'guest', 'dist', 'runtime', 'oci-runtimes-page.js');
   /** @type {{ ociRuntimesPage: () => string }} */
   const { ociRuntimesPage } = await import(runtimes);
   emit('docs/reference/oci-runtimes.md', ociRuntimesPage());
-  const mountOptions = join(root, 'packages', 'guest', 'dist', 'storage', 'mount-options-page.js');
+  const mountOptions = join(root, 'agent', 'guest', 'dist', 'storage', 'mount-options-page.js');
   /** @type {{ mountOptionsPage: () => string }} */
   const { mountOptionsPage } = await import(mountOptions);
   emit('docs/reference/mount-options.md', mountOptionsPage());
 }
 
-generateMessages({ project: 'packages/protocol', out: 'src/gen', target: 'packages/protocol/src/gen' });
+generateMessages({ project: 'lib/protocol', out: 'src/gen', target: 'lib/protocol/src/gen' });
 generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
-generateMessages({ project: 'tools/kata', out: 'gen', target: 'tools/kata/src/gen' });
+generateMessages({ project: 'dev/kata', out: 'gen', target: 'dev/kata/src/gen' });
 await generateReference();
 emit('docs/reference/read-not-recorded.md', readNotRecordedPage());
 if (stale.length > 0) {

@@ -1,4 +1,4 @@
-// `npm run image [-- OPTIONS]`: builds the kernel and the initramfs of a guest (tools/image).
+// `npm run image [-- OPTIONS]`: builds the kernel and the initramfs of a guest (guest-image/image).
 import { runTool } from './run-tool.mjs';
 
-await runTool('image');
+await runTool('guest-image/image');

@@ -1,4 +1,4 @@
-// `npm run kata -- --source DIR [OPTIONS]`: runs Kata's own clients and tests against this agent (tools/kata).
+// `npm run kata -- --source DIR [OPTIONS]`: runs Kata's own clients and tests against this agent (dev/kata).
 import { runTool } from './run-tool.mjs';
 
-await runTool('kata');
+await runTool('dev/kata');

@@ -43,7 +43,7 @@ const table = {
   zstd: { provides: ['zstd'], neededBy: 'all of tests/vm' },
   'erofs-utils': {
     provides: ['mkfs.erofs'],
-    neededBy: 'tests/vm/rootfs, tests/{root,vm}/verified-layers, tests/root/scenario, packages/guest',
+    neededBy: 'tests/vm/rootfs, tests/{root,vm}/verified-layers, tests/root/scenario, agent/guest',
   },
   fdisk: {
     provides: ['sfdisk'],
@@ -69,11 +69,11 @@ const table = {
   },
   e2fsprogs: {
     provides: ['mkfs.ext4', 'e2fsck'],
-    neededBy: 'disks: tests/vm, tests/root/scenario, packages/guest',
+    neededBy: 'disks: tests/vm, tests/root/scenario, agent/guest',
   },
   systemd: { provides: ['systemd-analyze'], neededBy: 'the units of tests/functional/forward-documents' },
   openssl: { provides: ['openssl'], neededBy: 'tests/functional/tls-openssl' },
-  xfsprogs: { provides: ['mkfs.xfs'], neededBy: 'tests/root/scenario, packages/guest' },
+  xfsprogs: { provides: ['mkfs.xfs'], neededBy: 'tests/root/scenario, agent/guest' },
   runc: { provides: ['runc'], neededBy: 'every test with a container' },
   crun: { provides: ['crun'], neededBy: 'the same tests with OCI_RUNTIME=crun, tests/root/crun' },
   iproute2: { provides: ['ip'], neededBy: 'tests/root/network, tests/root/scenario' },
@@ -120,7 +120,7 @@ const table = {
   },
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
-  git: { provides: ['git'], neededBy: 'tools/bundle: the time of a commit' },
+  git: { provides: ['git'], neededBy: 'guest-image/bundle: the time of a commit' },
   'nats-server': {
     provides: ['nats-server'],
     neededBy: 'tests/functional/realm-replicas, audit-collect-jetstream',

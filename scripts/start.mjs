@@ -1,4 +1,4 @@
-// `npm start`: sets up, then runs the demonstration (tools/repository/src/demo).
+// `npm start`: sets up, then runs the demonstration (dev/repository/src/demo).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'demo/main', 'demo');
+await runTool('dev/repository', 'demo/main', 'demo');

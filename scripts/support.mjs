@@ -1,4 +1,4 @@
-// `npm run support [-- --at YYYY-MM-DD]`: prints when support of the dependencies ends (tools/repository).
+// `npm run support [-- --at YYYY-MM-DD]`: prints when support of the dependencies ends (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'support/main');
+await runTool('dev/repository', 'support/main');

@@ -1,5 +1,5 @@
 // `node scripts/test-releases.mjs RELEASE… [-- FILTER…]`: runs the tests with other releases of Node.js
-// (tools/repository).
+// (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'tests/releases');
+await runTool('dev/repository', 'tests/releases');

@@ -1,5 +1,5 @@
 // `npm test [FILTER…]`: sets up, then runs every compiled test file, or those whose path contains a filter
-// (tools/repository).
+// (dev/repository).
 import { runTool } from './run-tool.mjs';
 
-await runTool('repository', 'tests/main', 'test');
+await runTool('dev/repository', 'tests/main', 'test');

@@ -1,4 +1,4 @@
-// `npm run vm [-- OPTIONS] [COMMAND…]`: boots a guest (tools/vm).
+// `npm run vm [-- OPTIONS] [COMMAND…]`: boots a guest (dev/vm).
 import { runTool } from './run-tool.mjs';
 
-await runTool('vm');
+await runTool('dev/vm');

@@ -45,7 +45,7 @@ function leftOut(out: string): readonly string[] {
 
 it('the client runs from any directory, and prints the version of its package', async () => {
   const { file } = await bundleClient(join(directory, 'client'));
-  const manifest: unknown = JSON.parse(readFileSync(`${repository}packages/ctl/package.json`, 'utf8'));
+  const manifest: unknown = JSON.parse(readFileSync(`${repository}client/ctl/package.json`, 'utf8'));
   const { stdout, stderr } = node(file, '--version');
   assert.equal(stdout, `${(manifest as { readonly version: string }).version}\n`, stderr);
 });

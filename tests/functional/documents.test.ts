@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { mayImport, toolsMayImport } from '@kata-agent/tool-repository/check/package-directions';
+import { imports } from '@kata-agent/tool-repository/check/package-directions';
 import { citationFaults } from '../harness/citation-faults.js';
-import { citingTexts, documentsOf, exists, type Texts } from '../harness/documents.js';
+import { citingTexts, directories, documentsOf, exists, type Texts } from '../harness/documents.js';
 import { decisionFaults, indexFaults, linkFaults } from '../harness/link-faults.js';
 import { repository } from '../harness/repository.js';
 import { requirementFaults } from '../harness/requirement-faults.js';
@@ -27,9 +27,8 @@ const samples = ['tests/functional/documents.test.ts', 'tests/harness/citation-f
 
 const texts: Texts = new Map([...citingTexts()].filter(([path]) => !samples.includes(path)));
 const documents = documentsOf(texts);
-const directories = ['packages', 'tools', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
-const roots = [...directories, ...readdirSync(`${repository}packages`)];
-const cited = (changed: Texts): readonly string[] => citationFaults(changed, { ids, exists, roots });
+const cited = (changed: Texts): readonly string[] =>
+  citationFaults(changed, { ids, exists, roots: directories });
 
 /** Returns the texts with one of them changed. */
 function changing(path: string, change: (text: string) => string): Texts {
@@ -85,7 +84,7 @@ test('citations in code and documents resolve: ids, pages, sections, records, pa
 });
 
 test('an unresolved citation is found', () => {
-  const code = 'packages/agent/src/startup/log.ts';
+  const code = 'agent/server/src/startup/log.ts';
   const add = (line: string): Texts => changing(code, (text) => `// ${line}\n${text}`);
   const number = ids.length;
   for (const [changed, fault] of [
@@ -100,7 +99,7 @@ test('an unresolved citation is found', () => {
     ],
     [
       changing('docs/architecture.md', (text) =>
-        text.replace('agent/src/startup/load.ts', 'agent/src/none.ts'),
+        text.replace('agent/server/src/startup/load.ts', 'agent/src/none.ts'),
       ),
       'docs/architecture.md names agent/src/none.ts, which does not exist',
     ],
@@ -152,27 +151,30 @@ test('docs/README.md has each document once, and each record has a number of its
 
 test('docs/architecture.md has the allowed imports of package-directions.ts', () => {
   const page = documents.get('docs/architecture.md') ?? '';
-  const rows = [...page.matchAll(/^\| `((?:tools\/)?[a-z0-9]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
+  const rows = [...page.matchAll(/^\| `([a-z0-9-]+\/[a-z0-9]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
     ([, name = '', others = '']) => [
       name,
-      [...others.matchAll(/`([a-z0-9]+)`/g)].map(([, other = '']) => other),
+      [...others.matchAll(/`([a-z0-9/-]+)`/g)].map(([, other = '']) => other),
     ],
   );
-  const tools = Object.entries(toolsMayImport).map(([name, others]) => [`tools/${name}`, others]);
-  const expected = { ...mayImport, ...Object.fromEntries(tools) };
-  assert.deepEqual(Object.fromEntries(rows.filter(([name]) => String(name) in expected)), expected);
+  assert.deepEqual(Object.fromEntries(rows), imports);
 });
 
 /** Returns the names of tests that a page quotes after a file, and that the file does not have. An ellipsis stands for the rest. */
 function missingTests(page: string, text: string): readonly string[] {
   let file = '';
-  return [...text.matchAll(/`((?:packages|tests)\/[^`]+)`|"([^"\n]+)"|\n/g)].flatMap(([, path, name]) => {
-    if (path !== undefined) file = path.endsWith('.test.ts') ? path : '';
-    else if (name === undefined) file = '';
-    else if (file !== '' && !readFileSync(`${repository}${file}`, 'utf8').includes(name.replace(/ ?…$/, '')))
-      return [`${page}: ${file} has no test "${name}"`];
-    return [];
-  });
+  return [...text.matchAll(/`((?:lib|agent|client|realm|tests)\/[^`]+)`|"([^"\n]+)"|\n/g)].flatMap(
+    ([, path, name]) => {
+      if (path !== undefined) file = path.endsWith('.test.ts') ? path : '';
+      else if (name === undefined) file = '';
+      else if (
+        file !== '' &&
+        !readFileSync(`${repository}${file}`, 'utf8').includes(name.replace(/ ?…$/, ''))
+      )
+        return [`${page}: ${file} has no test "${name}"`];
+      return [];
+    },
+  );
 }
 
 test('docs/reference/kata-log.md quotes tests that exist', () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { packageDirectories } from '@kata-agent/setup/products';
 import { checkIntegrity, releasedNode } from '@kata-agent/tool-image/node/released-node';
 import {
   agentNodeOptions,
@@ -35,15 +36,12 @@ describe('the pinned releases of Node.js', () => {
     for (const wanted of ['18', '24.0.0', '', '2'])
       assert.throws(
         () => pinnedRelease(wanted),
-        /is not pinned in tools\/image\/src\/node\/releases\.ts\nhelp: use one of 20\./,
+        /is not pinned in guest-image\/image\/src\/node\/releases\.ts\nhelp: use one of 20\./,
       );
   });
 
   it('match `engines` of every package, README and guides', () => {
-    const directories = ['packages', 'tools'].flatMap((above) =>
-      readdirSync(join(repository, above)).map((name) => `${above}/${name}/package.json`),
-    );
-    for (const path of ['package.json', ...directories]) {
+    for (const path of ['package.json', ...packageDirectories.map((each) => `${each}/package.json`)]) {
       const manifest = JSON.parse(read(path)) as { readonly engines: { readonly node: string } };
       assert.equal(manifest.engines.node, engines, path);
     }
@@ -62,7 +60,7 @@ describe('the pinned releases of Node.js', () => {
     checkIntegrity('a package', Buffer.from('test'), right);
     assert.throws(
       () => checkIntegrity('a package', Buffer.from('tesT'), right),
-      /^Error: a package has the digest sha512-.*, but tools\/image\/src\/node\/releases\.ts pins sha512-7iaw/,
+      /^Error: a package has the digest sha512-.*, but guest-image\/image\/src\/node\/releases\.ts pins sha512-7iaw/,
     );
   });
 });

@@ -4,7 +4,7 @@ import { type Texts, titlesOf } from './documents.js';
 const formerNames =
   /\b(?:MEASURED|CONFIGURATION|REQUIREMENTS|TRUST|DESIGN)\b|(?<![\w/-])(?:kata-facts|coco-facts|runtime-sequence)\b/g;
 
-/** Files and directories of the repository that documents name in code spans, also without `packages/` before them. */
+/** Files and directories of the repository that documents name in code spans, in full. */
 const namedPath = /`((?:[\w.@-]+\/)+[\w.@-]*)`/g;
 
 /**
@@ -20,7 +20,7 @@ export function citationFaults(
   }: {
     readonly ids: readonly string[];
     readonly exists: (path: string) => boolean;
-    /** First parts of paths in documents: directories of the repository and, below `packages`, the packages. */
+    /** First parts of paths in documents: directories of the repository. */
     readonly roots: readonly string[];
   },
 ): readonly string[] {
@@ -43,7 +43,7 @@ export function citationFaults(
     if (path.startsWith('docs/') || path === 'README.md' || path === 'CONTRIBUTING.md')
       for (const [, named = ''] of written.matchAll(namedPath)) {
         const first = named.split('/')[0] ?? '';
-        if (roots.includes(first) && !exists(named) && !exists(`packages/${named}`))
+        if (roots.includes(first) && !exists(named))
           faults.push(`${path} names ${named}, which does not exist`);
       }
   }

@@ -1,12 +1,22 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { products } from '@kata-agent/setup/products';
 import { repository } from './repository.js';
 import { sourceFiles } from './source-files.js';
 
 /** Texts of the repository by path from its root. */
 export type Texts = ReadonlyMap<string, string>;
 
-const directories = ['packages', 'tools', 'tests', 'scripts', 'image', 'bench', 'fuzz', 'examples', 'docs'];
+export const directories: readonly string[] = [
+  ...products,
+  'tests',
+  'scripts',
+  'image',
+  'bench',
+  'fuzz',
+  'examples',
+  'docs',
+];
 const rootFiles = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', '.ci/run'];
 
 /** Returns all files that can cite a page: code, tests, scripts, examples and documents. */

@@ -20,7 +20,7 @@ interface Footprint {
 
 /**
  * The namespaces that a pod's containers share: the first container creates them, and DestroySandbox releases them
- * (packages/guest/src/sandbox/sandbox.root.test.ts).
+ * (agent/guest/src/sandbox/sandbox.root.test.ts).
  */
 const ofPod = /(?:^|\/)kata-agent\/namespaces(?:\/|$)/;
 

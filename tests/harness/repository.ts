@@ -4,6 +4,6 @@ import { fileURLToPath } from 'node:url';
 export const repository: string = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The two programs, as `npx` runs them. */
-export const agentProgram: string = `${repository}packages/agent/bin/kata-agent.mjs`;
-export const ctlProgram: string = `${repository}packages/ctl/bin/kata-agent-ctl.mjs`;
-export const clientProgram: string = `${repository}packages/ctl/bin/kata-agent-ctl.mjs`;
+export const agentProgram: string = `${repository}agent/server/bin/kata-agent.mjs`;
+export const ctlProgram: string = `${repository}client/ctl/bin/kata-agent-ctl.mjs`;
+export const clientProgram: string = `${repository}client/ctl/bin/kata-agent-ctl.mjs`;

@@ -16,7 +16,7 @@ const debianGo = '/usr/share/gocode';
 const generatedGo = join(out, 'gen');
 const gopath = [join(root, 'tests', 'interop', 'go'), join(root, 'bench', 'go'), generatedGo, debianGo];
 
-const protocol = join(root, 'packages', 'protocol');
+const protocol = join(root, 'lib', 'protocol');
 const artifacts = {
   'interop.binpb': () => descriptorSet('interop.binpb', join(root, 'tests', 'interop', 'proto')),
   'kata.binpb': () => descriptorSet('kata.binpb', protocol),

@@ -1,4 +1,4 @@
-// Differences from Kata's agent that a client sees, by their ids in packages/catalogue/src/differences.
+// Differences from Kata's agent that a client sees, by their ids in lib/catalogue/src/differences.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // What a client is told about a program that cannot be executed, with both OCI runtimes: the row `create-not-executable` of
-// packages/catalogue/src/differences.
+// lib/catalogue/src/differences.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

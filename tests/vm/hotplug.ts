@@ -28,7 +28,7 @@ export const mebibyte: number = 2 ** 20;
 /** The guest's root file system for containers without their own. */
 export const imageRoot = '/run/kata-containers/sandbox/storage/image';
 
-/** The first disk of a machine, by the PCI slot that tools/vm/src/machine/start-machine.ts gives it. */
+/** The first disk of a machine, by the PCI slot that dev/vm/src/machine/start-machine.ts gives it. */
 export const imageStorage: MessageInitShape<typeof StorageSchema> = {
   driver: 'blk',
   source: '10',

@@ -8,12 +8,13 @@ import { root } from '@kata-agent/setup/bootstrap';
 
 const goal = 95;
 const measured = ['gate', 'config', 'audit', 'ttrpc'];
+const product = 'lib';
 const requested = process.argv.slice(2);
 const packages = requested.length === 0 ? measured : measured.filter((name) => requested.includes(name));
 
 /** Returns the compiled files of a package whose names end with `ending`, sorted. */
 function compiledFiles(name: string, ending: string): readonly string[] {
-  return readdirSync(join(root, 'packages', name, 'dist'), { recursive: true, withFileTypes: true })
+  return readdirSync(join(root, product, name, 'dist'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort();
@@ -21,10 +22,10 @@ function compiledFiles(name: string, ending: string): readonly string[] {
 
 /** Returns the source files that contain only types, and so no code to cover. */
 function typeOnlyFiles(name: string): readonly string[] {
-  const dist = join(root, 'packages', name, 'dist');
+  const dist = join(root, product, name, 'dist');
   return compiledFiles(name, '.js')
     .filter((path) => /^\s*(export \{\};\s*)?(\/\/.*\s*)*$/.test(readFileSync(path, 'utf8')))
-    .map((path) => `packages/${name}/src/${relative(dist, path).replace(/\.js$/, '.ts')}`);
+    .map((path) => `${product}/${name}/src/${relative(dist, path).replace(/\.js$/, '.ts')}`);
 }
 
 let failed = 0;
@@ -36,8 +37,8 @@ for (const name of packages) {
     join(root, 'node_modules', '.bin', 'c8'),
     [
       '--all',
-      `--src=packages/${name}/src`,
-      `--include=packages/${name}/src/**/*.ts`,
+      `--src=${product}/${name}/src`,
+      `--include=${product}/${name}/src/**/*.ts`,
       ...['**/*.test.ts', '**/*.test.fixture.ts', '**/*.d.ts', '**/testing/**', ...typeOnlyFiles(name)].map(
         (pattern) => `--exclude=${pattern}`,
       ),

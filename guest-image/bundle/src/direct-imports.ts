@@ -12,7 +12,7 @@ export function directImports(change: (text: string, path: string) => string = (
   return {
     name: 'direct-imports',
     setup(build) {
-      build.onLoad({ filter: /[\\/]packages[\\/][^\\/]+[\\/]dist[\\/].*\.js$/ }, async ({ path }) => ({
+      build.onLoad({ filter: /^(?!.*[\\/]node_modules[\\/]).*[\\/]dist[\\/].*\.js$/ }, async ({ path }) => ({
         contents: change(withDirectImports(await readFile(path, 'utf8'), path), path),
       }));
     },

@@ -6,10 +6,10 @@ import { pathToFileURL } from 'node:url';
 import { root } from '@kata-agent/setup/bootstrap';
 
 /** The directory of the modules that export handlers. */
-export const servicesDirectory: string = join(root, 'packages', 'agent', 'dist', 'services');
+export const servicesDirectory: string = join(root, 'agent', 'server', 'dist', 'services');
 
 /** The directory of the modules that export the guest's actions, which do the work of handlers. */
-export const actionsDirectory: string = join(root, 'packages', 'guest', 'dist', 'perform');
+export const actionsDirectory: string = join(root, 'agent', 'guest', 'dist', 'perform');
 
 /** Returns the handler of each method, by the method's local name (`createContainer`). */
 export async function loadHandlers(): Promise<ReadonlyMap<string, unknown>> {

@@ -5,20 +5,21 @@ import { join, sep } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { root } from '@kata-agent/setup/bootstrap';
+import { packageDirectories } from '@kata-agent/setup/products';
 import type { Plugin } from 'esbuild';
 import { exportedFunctions, loadHandlers, servicesDirectory } from './handlers.js';
 
-const packages = join(root, 'packages') + sep;
+const directories: readonly string[] = packageDirectories.map((each) => join(root, each) + sep);
 
 /** Returns the esbuild plugin for a build with these facts. */
 export function omitMethods(facts: BuildFacts): Plugin {
   return {
     name: 'omit-methods',
     setup(build) {
-      build.onLoad({ filter: /[\\/]agent[\\/]dist[\\/]startup[\\/]build-facts\.js$/ }, () => ({
+      build.onLoad({ filter: /[\\/]agent[\\/]server[\\/]dist[\\/]startup[\\/]build-facts\.js$/ }, () => ({
         contents: `export const buildFacts = ${JSON.stringify(facts)};`,
       }));
-      build.onLoad({ filter: /[\\/]agent[\\/]dist[\\/]services[\\/]table\.js$/ }, async () => ({
+      build.onLoad({ filter: /[\\/]agent[\\/]server[\\/]dist[\\/]services[\\/]table\.js$/ }, async () => ({
         contents: await tableWithout(new Set(facts.leftOut)),
         resolveDir: servicesDirectory,
       }));
@@ -30,7 +31,9 @@ export function omitMethods(facts: BuildFacts): Plugin {
           pluginData: resolvedHere,
         });
         if (errors.length > 0) return { errors, warnings };
-        return found.path.startsWith(packages) ? { ...found, sideEffects: false } : found;
+        return directories.some((each) => found.path.startsWith(each))
+          ? { ...found, sideEffects: false }
+          : found;
       });
     },
   };

@@ -6,11 +6,14 @@ export function omitPuller(): Plugin {
   return {
     name: 'omit-puller',
     setup(build) {
-      build.onLoad({ filter: /[\\/]agent[\\/]dist[\\/]image[\\/]make-built-in-puller\.js$/ }, ({ path }) => ({
-        contents: `import { cannotPull } from './cannot-pull.js';
+      build.onLoad(
+        { filter: /[\\/]agent[\\/]server[\\/]dist[\\/]image[\\/]make-built-in-puller\.js$/ },
+        ({ path }) => ({
+          contents: `import { cannotPull } from './cannot-pull.js';
 export function makeBuiltInPuller() { throw cannotPull('it was built without the puller'); }`,
-        resolveDir: dirname(path),
-      }));
+          resolveDir: dirname(path),
+        }),
+      );
     },
   };
 }

@@ -16,7 +16,7 @@ const output = (
   imports: imports.map(([path, kind]) => ({ path, kind: kind as 'import-statement' })),
   ...(entryPoint === undefined ? {} : { entryPoint }),
 });
-const start = 'packages/agent/dist/program.js';
+const start = 'agent/server/dist/program.js';
 
 test('each optional part exists', () => {
   for (const module of optionalParts.flatMap(({ modules }) => modules))
@@ -24,11 +24,11 @@ test('each optional part exists', () => {
 });
 
 test('an optional part in a file that the start imports is refused, and one that is imported on demand is not', () => {
-  const part = output(undefined, 'packages/evidence/dist/bundle/bundle.js', []);
+  const part = output(undefined, 'lib/evidence/dist/bundle/bundle.js', []);
   const bundleWith = (kind: string) => ({
     outputs: {
       'program.mjs': output(start, start, [['between.mjs', 'import-statement']]),
-      'between.mjs': output(undefined, 'packages/agent/dist/start.js', [['part.mjs', kind]]),
+      'between.mjs': output(undefined, 'agent/server/dist/start.js', [['part.mjs', kind]]),
       'part.mjs': part,
     },
   });

@@ -12,79 +12,79 @@ interface OptionalPart {
 export const optionalParts: readonly OptionalPart[] = [
   {
     for: '[image] puller = "built-in"',
-    modules: ['packages/image/', 'packages/agent/dist/image/make-built-in-puller.js'],
+    modules: ['agent/puller/', 'agent/server/dist/image/make-built-in-puller.js'],
   },
   { for: 'trusted_root in [image] signatures', modules: ['node_modules/@sigstore/'] },
   {
     for: 'images that the guest has itself',
     modules: [
-      'packages/guest/dist/image/own-root.js',
-      'packages/guest/dist/image/program/',
-      'packages/guest/dist/image/store/stored-image.js',
+      'agent/guest/dist/image/own-root.js',
+      'agent/guest/dist/image/program/',
+      'agent/guest/dist/image/store/stored-image.js',
     ],
   },
   {
     for: 'guest components',
     modules: [
-      'packages/agent/dist/components/guest-components.js',
-      'packages/agent/dist/components/manifest.js',
-      'packages/agent/dist/components/running-component.js',
-      'packages/agent/dist/components/data-hub-client.js',
-      'packages/guest/dist/confidential/secret-volumes.js',
-      'packages/guest/dist/confidential/unsealed-copy.js',
-      'packages/guest/dist/confidential/unseal-environment.js',
-      'packages/ttrpc/dist/client/',
+      'agent/server/dist/components/guest-components.js',
+      'agent/server/dist/components/manifest.js',
+      'agent/server/dist/components/running-component.js',
+      'agent/server/dist/components/data-hub-client.js',
+      'agent/guest/dist/confidential/secret-volumes.js',
+      'agent/guest/dist/confidential/unsealed-copy.js',
+      'agent/guest/dist/confidential/unseal-environment.js',
+      'lib/ttrpc/dist/client/',
     ],
   },
-  { for: '[evidence]', modules: ['packages/evidence/', 'packages/agent/dist/evidence/open-attester.js'] },
+  { for: '[evidence]', modules: ['lib/evidence/', 'agent/server/dist/evidence/open-attester.js'] },
   {
     for: '[measurement]',
     modules: [
-      'packages/agent/dist/startup/registers.js',
-      'packages/agent/dist/startup/checkpoint-register.js',
-      'packages/measurement/dist/register-log.js',
-      'packages/measurement/dist/tpm-command.js',
-      'packages/measurement/dist/tpm-register.js',
-      'packages/measurement/dist/tpm-transport.js',
+      'agent/server/dist/startup/registers.js',
+      'agent/server/dist/startup/checkpoint-register.js',
+      'agent/measurement/dist/register-log.js',
+      'agent/measurement/dist/tpm-command.js',
+      'agent/measurement/dist/tpm-register.js',
+      'agent/measurement/dist/tpm-transport.js',
     ],
   },
   {
     for: 'TLS listeners, and guests that dial out',
     modules: [
-      'packages/agent/dist/listeners/tls/tls-listeners.js',
-      'packages/agent/dist/listeners/tls/tls-engine.js',
-      'packages/agent/dist/listeners/dial/dial-out.js',
-      'packages/agent/dist/listeners/dial/connect-server.js',
-      'packages/admission/dist/index.js',
-      'packages/admission/dist/handshake-servers.js',
-      'packages/admission/dist/measured-stream.js',
-      'packages/admission/dist/strangers.js',
+      'agent/server/dist/listeners/tls/tls-listeners.js',
+      'agent/server/dist/listeners/tls/tls-engine.js',
+      'agent/server/dist/listeners/dial/dial-out.js',
+      'agent/server/dist/listeners/dial/connect-server.js',
+      'lib/admission/dist/index.js',
+      'lib/admission/dist/handshake-servers.js',
+      'lib/admission/dist/measured-stream.js',
+      'lib/admission/dist/strangers.js',
     ],
   },
   {
     for: '[[witness]]',
-    modules: ['packages/agent/dist/witnesses/witnesses.js', 'packages/tlog/dist/witness/'],
+    modules: ['agent/server/dist/witnesses/witnesses.js', 'lib/tlog/dist/witness/'],
   },
-  { for: 'forward', modules: ['packages/agent/dist/forward/'] },
-  { for: 'mem_agent_enable', modules: ['packages/guest/dist/memory-agent/memory-agent.js'] },
+  { for: 'forward', modules: ['agent/server/dist/forward/'] },
+  { for: 'mem_agent_enable', modules: ['agent/guest/dist/memory-agent/memory-agent.js'] },
   {
     for: 'a configuration',
-    modules: ['packages/config/dist/toml/parse-toml.js', 'node_modules/toml-eslint-parser/'],
+    modules: ['lib/config/dist/toml/parse-toml.js', 'node_modules/toml-eslint-parser/'],
   },
   {
     for: 'rules',
-    modules: ['packages/gate/dist/rules/', 'node_modules/@bufbuild/cel/', 'node_modules/@bufbuild/re2/'],
+    modules: ['lib/gate/dist/rules/', 'node_modules/@bufbuild/cel/', 'node_modules/@bufbuild/re2/'],
   },
-  { for: '--explain', modules: ['packages/config/dist/explain/render-explanation.js'] },
+  { for: '--explain', modules: ['lib/config/dist/explain/render-explanation.js'] },
   { for: 'CDI devices', modules: ['node_modules/yaml/'] },
   { for: 'GetMetrics', modules: ['node_modules/prom-client/'] },
 ];
 
 /** What an agent loads at its start if its configuration asks for nothing else. */
 const startModules: ReadonlySet<string | undefined> = new Set([
-  'packages/agent/dist/main.js',
-  'packages/agent/dist/program.js',
-  'packages/agent/dist/backend/guest-backend.js',
+  'agent/server/dist/main.js',
+  'agent/server/dist/program.js',
+  'agent/server/dist/backend/guest-backend.js',
 ]);
 
 /** @throws Error if a bundle loads an optional part at the agent's start. */
@@ -97,7 +97,7 @@ export function checkOptionalParts({ outputs }: Pick<Metafile, 'outputs'>): void
       );
       if (found !== undefined)
         throw new Error(
-          `the agent loads ${found} at its start, which only ${wanted} needs\nhelp: import it on demand (tools/bundle/src/optional-parts.ts)`,
+          `the agent loads ${found} at its start, which only ${wanted} needs\nhelp: import it on demand (guest-image/bundle/src/optional-parts.ts)`,
         );
     }
 }

@@ -34,17 +34,17 @@ export interface BundledProgram {
 }
 
 const agentName = 'kata-agent';
-const agentEntry = 'packages/agent/dist/main.js';
+const agentEntry = 'agent/server/dist/main.js';
 /** What the entry loads at once, since the setup of PID 1 begins before it. */
-const agentStart = 'packages/agent/dist/program.js';
+const agentStart = 'agent/server/dist/program.js';
 const imageName = 'kata-agent-image';
 /** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
 export const imageProgramFile: string = `${imageName}.mjs`;
-const imageEntry = 'packages/image/dist/child/main.js';
+const imageEntry = 'agent/puller/dist/child/main.js';
 const mediaName = 'kata-agent-media';
 /** The program of the agent's threads for what may wait for the host; the agent finds it by this name, in its own directory. */
 export const mediaProgramFile: string = `${mediaName}.mjs`;
-const mediaEntry = 'packages/guest/dist/media/thread.js';
+const mediaEntry = 'agent/guest/dist/media/thread.js';
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -161,7 +161,7 @@ async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promis
 
 /** Bundles the client. Deletes the directory first. */
 export function bundleClient(directory: string): Promise<BundledProgram> {
-  return bundle(directory, 'kata-agent-ctl', 'packages/ctl/dist/main.js', []);
+  return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js', []);
 }
 
 async function bundle(

@@ -46,7 +46,10 @@ export function startFirst(before: LoadedBefore, directory: string): (text: stri
 function importsOf(inputs: Inputs, modules: Iterable<string>, kind: string): readonly string[] {
   return [...modules].flatMap((module) =>
     (inputs[module]?.imports ?? [])
-      .filter((one) => one.kind === kind && one.path.startsWith('packages/'))
+      .filter(
+        (one) =>
+          one.kind === kind && !one.path.startsWith('node_modules/') && !one.path.includes('/node_modules/'),
+      )
       .map(({ path }) => path),
   );
 }

@@ -18,7 +18,7 @@ const usage = `npm run image [-- OPTIONS]
                      ([image] store = "encrypted-disk", besides image-pull); may be repeated
   --inner-agent FILE add FILE, another agent such as Kata's, behind this one, with systemd (docs/forward-mode.md)
   --rootfs           build a disk with a read-only root (erofs, dm-verity), and a small initramfs that opens it
-  --node FILE        use this Node.js instead of the release pinned in tools/image/src/node/releases.ts
+  --node FILE        use this Node.js instead of the release pinned in guest-image/image/src/node/releases.ts
   --fast             compress in 2 s instead of a minute; the image is 6 MB larger
   --out DIR          write to DIR; default: build/image
   --compiled         skip the check that the packages are compiled

@@ -18,7 +18,7 @@ export function ociRuntimesPage(): string {
   const messages = knownRuntimes.flatMap(({ name, messages: all }) =>
     all.map(([message, kind]) => `| ${name} | \`${message.source.replaceAll('|', '\\|')}\` | ${kind} |`),
   );
-  return `<!-- Generated from packages/guest/src/runtime by npm run generate. -->
+  return `<!-- Generated from agent/guest/src/runtime by npm run generate. -->
 # OCI runtimes
 
 The runtimes that the agent knows, by the file name of the program. One of another name is expected to behave as runc.

@@ -7,9 +7,9 @@ import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
 import { sharedPath } from '../source/shared-directory.js';
 
 // The checks of CopyFile, in order. Not here: the numbers of the message that do not fit into a `number`
-// (agent/src/services/storage.ts), the wait for a container that is being created from the path
+// (agent/server/src/services/storage.ts), the wait for a container that is being created from the path
 // (container/held-places.ts), and links on the way to the path, which are refused when it is opened
-// (source/shared-directory.ts; below it, linux/src/fs/directory.ts).
+// (source/shared-directory.ts; below it, lib/linux/src/fs/directory.ts).
 
 /** A request to copy, and the state that it depends on. */
 export interface RequestedCopy {

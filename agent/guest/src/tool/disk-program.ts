@@ -26,7 +26,7 @@ export interface DiskProgramOptions {
   readonly parent: number;
 }
 
-/** User and group that no other process has: the next after those of packages/image. */
+/** User and group that no other process has: the next after those of agent/puller. */
 const diskUser = 2_113_929_220;
 /** Of the node in the process's root. */
 const node = '/disk';

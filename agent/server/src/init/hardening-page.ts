@@ -39,7 +39,7 @@ export function hardeningPage(): string {
     ({ target, type, options, optional }) =>
       `| \`${target}\` | ${type}${optional === true ? ', if the kernel has it' : ''} | ${options.map((one) => `\`${one}\``).join(', ')} |`,
   );
-  return `<!-- Generated from packages/agent/src/init by npm run generate. -->
+  return `<!-- Generated from agent/server/src/init by npm run generate. -->
 # Hardening
 
 What the agent does to a guest's kernel before it listens. It does so as PID 1 of a machine, and under another init with

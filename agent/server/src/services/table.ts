@@ -9,7 +9,7 @@ import * as storage from './storage.js';
 
 /**
  * Maps each method of AgentService to its handler. This is the only place that lists both. The areas are those of the
- * catalogue (`packages/catalogue/src/endpoints`), and of the guest's work (`packages/guest/src/perform`).
+ * catalogue (`lib/catalogue/src/endpoints`), and of the guest's work (`agent/guest/src/perform`).
  */
 export const handlers: HandlerTable = {
   createSandbox: sandbox.createSandbox,

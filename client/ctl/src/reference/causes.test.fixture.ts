@@ -138,13 +138,13 @@ export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3008: 'tests/functional/relay.test.ts',
   KA3009: 'tests/functional/operator-rights.test.ts',
   KA3104: 'tests/functional/audit-witness.test.ts',
-  KA3201: 'packages/agent/src/startup/fault-log.test.ts',
+  KA3201: 'agent/server/src/startup/fault-log.test.ts',
   KA3202: 'tests/functional/rules.test.ts',
   KA3203: 'tests/functional/tls-listener.test.ts',
   KA3204: 'tests/functional/dial-out.test.ts',
   KA3301: 'tests/functional/realm-guests.test.ts',
   KA3302: 'tests/functional/realm-service.test.ts',
-  KA3303: 'packages/realm/src/serve/decisions.test.ts',
+  KA3303: 'realm/server/src/serve/decisions.test.ts',
 };
 
 async function inDirectory(

@@ -6,7 +6,7 @@ import { markdownText, pageHead } from './markdown.js';
 export function codesPage(): string {
   const rows = Object.entries(codes);
   return [
-    pageHead('Codes', 'packages/catalogue/src/codes'),
+    pageHead('Codes', 'lib/catalogue/src/codes'),
     '\nEvery error and warning about a configuration has a code, such as `error[KA1201]`, and every call that lists, rules or the check of privileges deny: `decision.code` of its audit record. A check of the guest has no code: `result.message` of the outcome says why. A code keeps its meaning; messages may change, so compare codes in scripts and tests.\n',
     '`kata-agent-ctl explain CODE` prints the same text, and `--format json` has the codes. [Statuses of replies](errors.md#statuses-of-replies) are explained by their names.\n',
     ...Array.from(codeSubjects, ([prefix, subject]) =>

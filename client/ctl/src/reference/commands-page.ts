@@ -27,5 +27,5 @@ export function commandsPage(): string {
     }
   };
   add(program, program.name());
-  return `${pageHead('Commands of kata-agent-ctl', 'packages/ctl/src/commands')}${purpose}${text}`;
+  return `${pageHead('Commands of kata-agent-ctl', 'client/ctl/src/commands')}${purpose}${text}`;
 }

@@ -12,7 +12,7 @@ import { code, markdownTable, pageHead } from './markdown.js';
 /** docs/reference/endpoints.md */
 export function endpointsPage(): string {
   return [
-    pageHead('Endpoints', 'packages/catalogue'),
+    pageHead('Endpoints', 'lib/catalogue'),
     '\nFor each method of `grpc.AgentService`: what it does, what a hostile peer ',
     'gains by it, and what breaks without it. `allowed_endpoints` and ',
     '`blocked_endpoints` take. ',

@@ -10,10 +10,7 @@ import { statuses } from './statuses.js';
 export async function errorsPage(): Promise<string> {
   const shown = await Promise.all(mistakes.map(mistakeText));
   return [
-    pageHead(
-      'Errors',
-      'the tables in packages/ctl/src and packages/catalogue, and from what the loader prints',
-    ),
+    pageHead('Errors', 'the tables in client/ctl/src and lib/catalogue, and from what the loader prints'),
     '\nExit codes of the programs, statuses of failed calls, and errors in a configuration, ',
     'each with its meaning.\n',
     '\n## Exit codes\n\nOf `kata-agent` and `kata-agent-ctl`.\n\n',

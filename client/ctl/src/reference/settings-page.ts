@@ -75,7 +75,7 @@ const sections: readonly Section[] = [
 /** docs/reference/settings.md */
 export function settingsPage(): string {
   return [
-    pageHead('Settings', 'the settings table of packages/config'),
+    pageHead('Settings', 'the settings table of lib/config'),
     '\nEvery key of a configuration: its purpose, values and default, and who else can set it. ',
     'A document is TOML; all sections and keys are optional. To start with an example, use ',
     '`kata-agent-ctl config init`; for completion in an editor, `kata-agent-ctl config schema` ',

@@ -1,47 +1,61 @@
-// Fails if a package lists a dependency that package-directions.ts does not allow. knip fails if a file imports
-// a package that its own package does not list.
-import { readdirSync, readFileSync } from 'node:fs';
+// Fails if the packages that a package depends on are not those of package-directions.ts, or if a product imports another
+// one than it may. knip fails if a file imports a package that its own package does not list, or if none imports one that it
+// lists.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
-import { mayImport, toolsMayImport } from './package-directions.js';
+import { packageDirectories } from '@kata-agent/setup/products';
+import { imports, productsMayImport } from './package-directions.js';
 
+const table = 'dev/repository/src/check/package-directions.ts';
 /** The only package that may depend on koffi. */
-const koffiPackage = 'linux';
-const scope = '@kata-agent/';
-const toolPrefix = 'tool-';
+const koffiPackage = 'lib/linux';
 
-/** Returns a message for each dependency that a package lists and must not have. */
-function problemsOf(
-  directory: string,
-  name: string,
-  allowed: readonly string[] | undefined,
-): readonly string[] {
-  if (allowed === undefined)
-    return [`${directory}/${name} has no row in tools/repository/src/check/package-directions.ts`];
-  const manifest: { readonly dependencies?: Readonly<Record<string, string>> } = JSON.parse(
-    readFileSync(join(root, directory, name, 'package.json'), 'utf8'),
-  );
-  return Object.keys(manifest.dependencies ?? {}).flatMap((dependency) => {
-    if (dependency === 'koffi' && name !== koffiPackage)
-      return [`${name} must not import koffi: only ${koffiPackage} may`];
-    const own = dependency.startsWith(scope) ? dependency.slice(scope.length) : undefined;
-    const isForbidden = own !== undefined && !allowed.includes(own);
-    return isForbidden ? [`${name} must not import ${own}`] : [];
-  });
+interface Manifest {
+  readonly name: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
 }
 
-/** Returns the messages for all packages and tools. */
-function allProblems(): readonly string[] {
-  const namesIn = (directory: string): readonly string[] => readdirSync(join(root, directory));
-  const ofPackages = namesIn('packages').flatMap((name) => problemsOf('packages', name, mayImport[name]));
-  const packages = ['setup', ...Object.keys(mayImport)];
-  const ofTools = namesIn('tools').flatMap((name) => {
-    const tools = toolsMayImport[name]?.map((other) => `${toolPrefix}${other}`);
-    return problemsOf('tools', name, tools === undefined ? undefined : [...packages, ...tools]);
-  });
-  return [...ofPackages, ...ofTools];
+const manifests: ReadonlyMap<string, Manifest> = new Map(
+  packageDirectories.map((directory) => [
+    directory,
+    JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8')) as Manifest,
+  ]),
+);
+const directories: ReadonlyMap<string, string> = new Map(
+  [...manifests].map(([directory, { name }]) => [name, directory]),
+);
+
+const productOf = (directory: string): string => directory.split('/')[0] ?? '';
+
+/** Returns a message for each dependency that a package lists and must not have, or has a row for and does not list. */
+function problemsOf(directory: string, { dependencies = {} }: Manifest): readonly string[] {
+  const allowed = imports[directory];
+  if (allowed === undefined) return [`${directory} has no row in ${table}`];
+  const listed = Object.keys(dependencies).flatMap((name) => directories.get(name) ?? []);
+  const product = productOf(directory);
+  const products = [product, ...(productsMayImport[product] ?? [])];
+  return [
+    ...('koffi' in dependencies && directory !== koffiPackage
+      ? [`${directory} must not import koffi: only ${koffiPackage} may`]
+      : []),
+    ...listed
+      .filter((other) => !allowed.includes(other))
+      .map((other) => `${directory} must not import ${other}`),
+    ...listed
+      .filter((other) => !products.includes(productOf(other)))
+      .map((other) => `${directory} must not import ${other}: ${product} imports ${products.join(', ')}`),
+    ...allowed
+      .filter((other) => !listed.includes(other))
+      .map((other) => `${directory} does not import ${other}: remove it from its row in ${table}`),
+  ];
 }
 
-const problems = allProblems();
+const problems = [
+  ...[...manifests].flatMap(([directory, manifest]) => problemsOf(directory, manifest)),
+  ...Object.keys(imports)
+    .filter((directory) => !manifests.has(directory))
+    .map((directory) => `${directory} has a row in ${table} and is no package`),
+];
 for (const problem of problems) console.error(problem);
 process.exit(problems.length === 0 ? 0 : 1);

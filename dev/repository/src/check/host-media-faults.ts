@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { loopFileFaults } from './loop-files.js';
 
-/** The table of the tasks that wait for the host, in packages/guest/src. */
+/** The table of the tasks that wait for the host, in agent/guest/src. */
 const tasks = 'media/tasks.ts';
 
 /** Modules that run tasks. */
@@ -37,7 +37,7 @@ const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 interface Imported {
-  /** Of packages/guest/src, or a package. */
+  /** Of agent/guest/src, or a package. */
   readonly module: string;
   readonly names: readonly string[];
 }
@@ -45,7 +45,7 @@ interface Imported {
 /**
  * Returns each use of a function that waits for the host outside its threads.
  *
- * @param files the modules of packages/guest/src by path, without tests.
+ * @param files the modules of agent/guest/src by path, without tests.
  */
 export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly string[] {
   const waiting = new Map<string, Set<string>>();
@@ -63,7 +63,7 @@ export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly st
         if (exceptions.get(path)?.includes(name) === true) used.add(`${path} ${name}`);
         else
           faults.push(
-            `packages/guest/src/${path} calls ${name}, which may wait for the host; help: run it as a task of packages/guest/src/${tasks}`,
+            `agent/guest/src/${path} calls ${name}, which may wait for the host; help: run it as a task of agent/guest/src/${tasks}`,
           );
       }
     }
@@ -71,7 +71,7 @@ export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly st
   for (const [path, names] of exceptions)
     for (const name of names)
       if (files.has(path) && !used.has(`${path} ${name}`))
-        faults.push(`packages/guest/src/${path} no longer calls ${name}; help: remove the exception`);
+        faults.push(`agent/guest/src/${path} no longer calls ${name}; help: remove the exception`);
   const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
   // The functions that tasks use are restricted by name above.
   return [...faults, ...loopFileFaults(imports, [tasks, ...runners, ...waiting.keys()])];

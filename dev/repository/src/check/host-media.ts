@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { hostMediaFaults } from './host-media-faults.js';
 
-const source = join(root, 'packages', 'guest', 'src');
+const source = join(root, 'agent', 'guest', 'src');
 const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.startsWith('testing/'))
   .map((path) => [path, readFileSync(join(source, path), 'utf8')] as const);

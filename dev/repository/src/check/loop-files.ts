@@ -1,4 +1,4 @@
-/** Folders of packages/guest/src whose modules meet paths, disks or mounts of the host. */
+/** Folders of agent/guest/src whose modules meet paths, disks or mounts of the host. */
 const folders = /^(?:confidential|container|content|device|image|perform|resource|source|storage)\//;
 
 /** Functions of node:fs that take descriptors, or do nothing in a file system. */
@@ -90,7 +90,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
   },
 ];
 
-/** A module, and what it imports: values by module, of packages/guest/src or a package. */
+/** A module, and what it imports: values by module, of agent/guest/src or a package. */
 export type Imports = ReadonlyMap<
   string,
   readonly { readonly module: string; readonly names: readonly string[] }[]
@@ -99,7 +99,7 @@ export type Imports = ReadonlyMap<
 /**
  * Returns each use of files on the event loop without a reason, and each reason without a use.
  *
- * @param imports of the modules of packages/guest/src
+ * @param imports of the modules of agent/guest/src
  * @param entries the modules with the tasks of threads
  */
 export function loopFileFaults(imports: Imports, entries: readonly string[]): readonly string[] {
@@ -114,12 +114,12 @@ export function loopFileFaults(imports: Imports, entries: readonly string[]): re
     used.add(path);
     if (!listed.has(path))
       faults.push(
-        `packages/guest/src/${path} uses files on the event loop (${names.join(', ')}); help: use them in a task of packages/guest/src/media/tasks.ts, or give the reason why the host cannot make it wait in tools/repository/src/check/loop-files.ts`,
+        `agent/guest/src/${path} uses files on the event loop (${names.join(', ')}); help: use them in a task of agent/guest/src/media/tasks.ts, or give the reason why the host cannot make it wait in dev/repository/src/check/loop-files.ts`,
       );
   }
   for (const path of listed)
     if (imports.has(path) && !used.has(path))
-      faults.push(`packages/guest/src/${path} uses no files on the event loop; help: remove its reason`);
+      faults.push(`agent/guest/src/${path} uses no files on the event loop; help: remove its reason`);
   return faults;
 }
 

@@ -17,8 +17,8 @@ const checks: readonly [title: string, command: string, args: readonly string[]]
   ['dependency direction', process.execPath, [direction]],
   ['import cycles', process.execPath, [importCycles]],
   ['waits for the host', process.execPath, [hostMedia]],
-  ['package ttrpc', 'npx', ['publint', '--strict', 'packages/ttrpc']],
-  ['types of ttrpc', 'npx', ['attw', '--pack', 'packages/ttrpc', '--profile', 'esm-only']],
+  ['package ttrpc', 'npx', ['publint', '--strict', 'lib/ttrpc']],
+  ['types of ttrpc', 'npx', ['attw', '--pack', 'lib/ttrpc', '--profile', 'esm-only']],
   ['generated files', process.execPath, [join(root, 'scripts', 'generate.mjs'), '--check']],
 ];
 let failed = 0;

@@ -27,8 +27,8 @@ interface Result {
 
 const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
 const paint = (code: string, text: string): string => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
-const agentProgram = join(root, 'packages', 'agent', 'bin', 'kata-agent.mjs');
-const clientProgram = join(root, 'packages', 'ctl', 'bin', 'kata-agent-ctl.mjs');
+const agentProgram = join(root, 'agent', 'server', 'bin', 'kata-agent.mjs');
+const clientProgram = join(root, 'client', 'ctl', 'bin', 'kata-agent-ctl.mjs');
 
 let step = 0;
 const title = (text: string): void => console.log(`\n${paint('1', `${++step}. ${text}`)}`);

@@ -34,7 +34,7 @@ afterwards, also after Ctrl-C. Uses the Debian mirror and the npm registry of th
   --help             print this help
 The exit code is 0 if every command exits with 0, 1 if one does not, 2 for a usage error, and 129, 130 or 143 after SIGHUP,
 SIGINT or SIGTERM.
-Example: npm run --silent fresh-root -- bookworm trixie --command 'npm test packages/ttrpc' --format json`;
+Example: npm run --silent fresh-root -- bookworm trixie --command 'npm test lib/ttrpc' --format json`;
 
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;

@@ -6,6 +6,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingText, root } from '@kata-agent/setup/bootstrap';
 import { missingOf } from '@kata-agent/setup/prerequisites';
+import { packageDirectories } from '@kata-agent/setup/products';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 import { readReport, reportFile } from './report-file.js';
 import { failedLines, skippedLines } from './report-lines.js';
@@ -33,9 +34,7 @@ if (missing.length > 0) {
   }
 }
 const filters = process.argv.slice(2);
-const packages = ['packages', 'tools'].flatMap((parent) =>
-  readdirSync(join(root, parent)).map((name) => join(root, parent, name, 'dist')),
-);
+const packages = packageDirectories.map((directory) => join(root, directory, 'dist'));
 const files = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')]
   .flatMap(testFiles)
   .filter((path) => filters.length === 0 || filters.some((filter) => relative(root, path).includes(filter)));

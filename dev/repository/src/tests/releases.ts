@@ -1,5 +1,5 @@
 // `node scripts/test-releases.mjs RELEASE… [-- FILTER…]`: runs the tests with other releases of Node.js, such
-// as `22 24`. The releases are those that tools/image/src/node/releases.ts pins, from npm's registry. Guest
+// as `22 24`. The releases are those that guest-image/image/src/node/releases.ts pins, from npm's registry. Guest
 // images in tests contain their own Node.js, whatever release runs the tests (`npm run image -- --node`).
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -17,7 +17,7 @@ const end = words.includes('--') ? words.indexOf('--') : words.length;
 const releases = words.slice(0, end);
 if (releases.length === 0) {
   console.error(
-    'usage: node scripts/test-releases.mjs RELEASE… [-- FILTER…]\nexample: node scripts/test-releases.mjs 22 24 -- packages/ttrpc',
+    'usage: node scripts/test-releases.mjs RELEASE… [-- FILTER…]\nexample: node scripts/test-releases.mjs 22 24 -- lib/ttrpc',
   );
   process.exit(2);
 }

@@ -27,7 +27,7 @@ function readKey(): string | undefined {
   const nameAt = text.indexOf(keyName);
   if (nameAt < 0)
     throw new Error(
-      `the SMBIOS of the machine does not contain ${keyName}\nhelp: boot it with tools/vm/src/machine/start-machine.ts`,
+      `the SMBIOS of the machine does not contain ${keyName}\nhelp: boot it with dev/vm/src/machine/start-machine.ts`,
     );
   const begin = nameAt + keyName.length;
   return text.slice(begin, begin + keyBytes);

@@ -19,7 +19,7 @@ export interface Limits {
 /**
  * The default limits. A boot under TCG takes about 10 s on an idle machine, and a minute if each processor runs
  * ten of them. All limits are below the 20 minutes after which `npm test` ends a test
- * (tools/repository/src/tests/main.ts), so that the test fails with the reason.
+ * (dev/repository/src/tests/main.ts), so that the test fails with the reason.
  */
 export const defaultLimits: Limits = {
   silence: 600,

@@ -20,7 +20,7 @@ export function releasedNode(
   const expected = integrity[process.arch];
   if (expected === undefined)
     throw new Error(
-      `tools/image/src/node/releases.ts has no digest of Node.js ${version} for ${process.arch}\nhelp: add it, or use --node FILE`,
+      `guest-image/image/src/node/releases.ts has no digest of Node.js ${version} for ${process.arch}\nhelp: add it, or use --node FILE`,
     );
   // The digest is part of the path, so a program unpacked for another pin is never used.
   const digest = Buffer.from(expected.slice('sha512-'.length), 'base64').toString('hex');
@@ -73,5 +73,7 @@ function downloadPackage(name: string, directory: string): string {
 export function checkIntegrity(name: string, bytes: Buffer, expected: string): void {
   const found = `sha512-${createHash('sha512').update(bytes).digest('base64')}`;
   if (found !== expected)
-    throw new Error(`${name} has the digest ${found}, but tools/image/src/node/releases.ts pins ${expected}`);
+    throw new Error(
+      `${name} has the digest ${found}, but guest-image/image/src/node/releases.ts pins ${expected}`,
+    );
 }

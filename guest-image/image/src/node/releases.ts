@@ -81,7 +81,7 @@ export function pinnedRelease(wanted: string): NodeRelease {
   if (found === undefined) {
     const known = nodeReleases.map(({ version }) => version).join(', ');
     throw new Error(
-      `Node.js ${wanted} is not pinned in tools/image/src/node/releases.ts\nhelp: use one of ${known}`,
+      `Node.js ${wanted} is not pinned in guest-image/image/src/node/releases.ts\nhelp: use one of ${known}`,
     );
   }
   return found;

@@ -140,7 +140,8 @@ export const otherParts: readonly { readonly name: string; readonly reason: stri
   },
   {
     name: 'modules',
-    reason: 'drivers and packet filter modules of tools/image/src/packages/parts.ts, with their dependencies',
+    reason:
+      'drivers and packet filter modules of guest-image/image/src/packages/parts.ts, with their dependencies',
   },
   { name: 'configuration', reason: 'the document of --config' },
   { name: 'inner-agent', reason: 'the program of --inner-agent, its file and the units (image/systemd)' },

@@ -202,7 +202,7 @@ export function programs(
       );
       if (at === undefined || file === undefined)
         throw new Error(
-          `${path} needs ${library}, which is in no package of tools/image/src/packages/parts.ts`,
+          `${path} needs ${library}, which is in no package of guest-image/image/src/packages/parts.ts`,
         );
       found.push({ path: at, data: file.data, mode: 0o755, part: 'libraries' });
       queue.push({ path: at, needs: neededLibraries(file.unpackedPath) });

@@ -8,7 +8,7 @@ export const configurationDifferences: DifferenceRows = {
     ours: 'Its keys are in an `[agent]` table.',
     why: 'There are other sections.',
     noticedBy: 'authors of configurations',
-    test: ['packages/config/src/load', 'a value of a document has its line as source'],
+    test: ['lib/config/src/load', 'a value of a document has its line as source'],
   },
   'config-unknown-key': {
     of: 'configuration',
@@ -30,9 +30,9 @@ export const configurationDifferences: DifferenceRows = {
         'tests/functional/rules',
         'deny with PERMISSION_DENIED, the rule’s name and its message; the lists with',
       ],
-      ['packages/analysis/src/migrate/migrate', 'a list of defaults becomes a list of names'],
+      ['client/analysis/src/migrate/migrate', 'a list of defaults becomes a list of names'],
       [
-        'packages/analysis/src/migrate/migrate',
+        'client/analysis/src/migrate/migrate',
         'rules of a policy are reported, and the methods that they decide are not served',
       ],
     ],
@@ -45,7 +45,7 @@ export const configurationDifferences: DifferenceRows = {
     noticedBy: 'operators who change a guest by its kernel command line',
     test: ['tests/root/overrides', 'debug_console on the kernel command line is ignored'],
     also: [
-      ['packages/config/src/document/base-document', 'a weaker source that names another file is fatal'],
+      ['lib/config/src/document/base-document', 'a weaker source that names another file is fatal'],
     ],
   },
   'config-precedence': {
@@ -55,16 +55,16 @@ export const configurationDifferences: DifferenceRows = {
     why: 'A named document says itself what may be overridden.',
     noticedBy: 'operators who use both',
     test: [
-      'packages/config/src/overrides/overrides',
+      'lib/config/src/overrides/overrides',
       'precedence: command line, environment, kernel command line, document, default',
     ],
     also: [
       [
-        'packages/config/src/load',
+        'lib/config/src/load',
         'agent.config_file discards neither the other parameters nor the environment',
       ],
       [
-        'packages/config/src/overrides/overrides',
+        'lib/config/src/overrides/overrides',
         'overridable lists the only keys that can be overridden, and lock takes precedence',
       ],
     ],
@@ -83,19 +83,19 @@ export const configurationDifferences: DifferenceRows = {
     ours: 'It must be a regular file, not a link, owned by root and writable only by root, and neither on a share (virtio-fs, 9p, NFS, …) nor on a file system of the kernel (proc, sysfs, …); `--relaxed-permissions`, which allows other modes, is for development.',
     why: 'The host or a container could write it.',
     noticedBy: 'builders of images',
-    test: ['packages/config/src/document/open-document', 'a file that others can write is rejected'],
+    test: ['lib/config/src/document/open-document', 'a file that others can write is rejected'],
     also: [
-      ['packages/config/src/document/open-document', 'a symbolic link is not followed, wherever it points'],
+      ['lib/config/src/document/open-document', 'a symbolic link is not followed, wherever it points'],
       [
-        'packages/config/src/document/open-document',
+        'lib/config/src/document/open-document',
         'a directory, device, fifo and socket are each named, and opening none of them blocks',
       ],
       [
-        'packages/config/src/document/open-document',
+        'lib/config/src/document/open-document',
         'a file of another user is rejected, even with relaxed permissions',
       ],
-      ['packages/config/src/document/open-document', 'procfs and sysfs are rejected'],
-      ['packages/config/src/document/open-document', 'filesystems shared by the host are rejected'],
+      ['lib/config/src/document/open-document', 'procfs and sysfs are rejected'],
+      ['lib/config/src/document/open-document', 'filesystems shared by the host are rejected'],
     ],
   },
   'refusal-not-served': {
@@ -113,7 +113,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'An operator sees which rule to change.',
     noticedBy: 'operators',
     test: [
-      'packages/agent/src/interceptors/evaluate-rules',
+      'agent/server/src/interceptors/evaluate-rules',
       'deny with PERMISSION_DENIED, the rule and its message',
     ],
   },
@@ -144,10 +144,10 @@ export const configurationDifferences: DifferenceRows = {
       ['tests/root/differences', 'create-existing-id'],
       ['tests/root/differences', 'start-twice'],
       [
-        'packages/guest/src/stdio/input-stream',
+        'agent/guest/src/stdio/input-stream',
         'writes wait for a process that does not read, and fail above the limit',
       ],
-      ['packages/guest/src/hanging.root', 'a blocked exec is ended after its time limit'],
+      ['agent/guest/src/hanging.root', 'a blocked exec is ended after its time limit'],
     ],
   },
   'error-length': {
@@ -157,7 +157,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'Messages reach terminals and logs.',
     noticedBy: 'nobody',
     test: [
-      'packages/agent/src/interceptors/reply-message',
+      'agent/server/src/interceptors/reply-message',
       'a message is returned unchanged, unless it is long or has control characters',
     ],
   },
@@ -168,7 +168,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'One peer must not exhaust the agent.',
     noticedBy: 'hosts with more than 64 containers in a pod',
     test: ['tests/functional/hostile-peers', 'connections over the limit are closed at once'],
-    also: [['packages/guest/src/options.root', 'limits of containers and execs']],
+    also: [['agent/guest/src/options.root', 'limits of containers and execs']],
   },
   identifiers: {
     of: 'every method',
@@ -177,7 +177,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'They become names of files.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/container/identifiers',
+      'agent/guest/src/container/identifiers',
       'invalid names and names of Kata’s own directories are refused',
     ],
   },
@@ -206,7 +206,7 @@ export const configurationDifferences: DifferenceRows = {
         'the gate and the rules of the policies apply in the next agent before it listens',
       ],
       [
-        'packages/config/src/api/api-fragment',
+        'lib/config/src/api/api-fragment',
         'the error for a Rego policy beyond a list of defaults points to the first such line',
       ],
     ],
@@ -225,7 +225,7 @@ export const configurationDifferences: DifferenceRows = {
         'a device that the base document does not accept stops the start, or is recorded and not used',
       ],
       ['tests/root/initdata', 'ignores a policy with rules, in the agent log and the boot record'],
-      ['packages/config/src/delivery/initdata', 'two devices are rejected'],
+      ['lib/config/src/delivery/initdata', 'two devices are rejected'],
     ],
   },
 };

@@ -8,7 +8,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It cannot if its container’s first process cannot.',
     why: 'An exec must not have more than its container.',
     noticedBy: 'execs of set-user-ID programs in such containers',
-    test: ['packages/guest/src/guest.root', 'an exec has no_new_privs if its container has'],
+    test: ['agent/guest/src/guest.root', 'an exec has no_new_privs if its container has'],
   },
   'exec-limits': {
     of: ['ExecProcess'],
@@ -17,7 +17,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'The request is what rules saw.',
     noticedBy: 'nobody: runtimes send those of the container',
     test: [
-      'packages/agent/src/interceptors/exec-defaults',
+      'agent/server/src/interceptors/exec-defaults',
       'an exec without resource limits gets those of its container',
     ],
   },
@@ -28,7 +28,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'The container would choose what the exec runs in.',
     noticedBy: 'containers that unshare and continue',
     test: [
-      'packages/guest/src/privileges.root',
+      'agent/guest/src/privileges.root',
       'no exec starts in a container whose first process has moved to other namespaces',
     ],
   },
@@ -38,11 +38,11 @@ export const containerDifferences: DifferenceRows = {
     ours: 'With a configuration character devices are an allow-list: null, zero, full, random, urandom, tty, ptmx, the container’s own terminals, and those in `[agent] devices`. TPM, SEV-SNP and TDX devices reach no container at all.',
     why: 'Devices of the guest are not the container’s, and evidence is the agent’s.',
     noticedBy: 'pods with devices',
-    test: ['packages/guest/src/spec/devices', 'devices for attestation are refused by name and number'],
+    test: ['agent/guest/src/spec/devices', 'devices for attestation are refused by name and number'],
     also: [
-      ['packages/guest/src/spec/devices', 'default devices must match by path and number'],
+      ['agent/guest/src/spec/devices', 'default devices must match by path and number'],
       [
-        'packages/guest/src/spec/devices',
+        'agent/guest/src/spec/devices',
         'a device of the configuration gets the number of the guest’s node',
       ],
     ],
@@ -54,7 +54,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'CVE-2020-2023, CVE-2026-24834.',
     noticedBy: 'containers that create nodes',
     test: [
-      'packages/guest/src/device/attach-devices.root',
+      'agent/guest/src/device/attach-devices.root',
       'a container cannot open or create nodes of other disks',
     ],
   },
@@ -65,7 +65,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'The first process of a container begins as the OCI runtime.',
     noticedBy: 'containers with a few MiB',
     test: [
-      'packages/guest/src/container/process-start.root',
+      'agent/guest/src/container/process-start.root',
       'a memory limit below what the runtime needs is refused with help',
     ],
   },
@@ -75,7 +75,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It gets one: half of what the guest’s kernel allows.',
     why: 'One container must not take all processes of the guest.',
     noticedBy: 'containers with thousands of processes',
-    test: ['packages/guest/src/privileges.root', 'a container without a pids limit gets one'],
+    test: ['agent/guest/src/privileges.root', 'a container without a pids limit gets one'],
   },
   'create-cdi': {
     of: ['CreateContainer'],
@@ -92,7 +92,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'What is left out is said.',
     noticedBy: 'pods with profiles',
     test: [
-      'packages/guest/src/spec/build-spec',
+      'agent/guest/src/spec/build-spec',
       'an AppArmor profile that the kernel has not loaded is ignored with a warning',
     ],
   },
@@ -103,7 +103,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'What cannot be represented must not be weaker.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/privileges.root',
+      'agent/guest/src/privileges.root',
       'invalid errnos and actions of a seccomp profile are refused',
     ],
   },
@@ -113,9 +113,9 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It has its own: one that equals, contains or is inside the cgroup of another container or of the agent is denied, and so is one with processes or cgroups in it. A container whose first process ends before `StartContainer`, as by its seccomp profile, is `FAILED_PRECONDITION` ([decision](../adr/0035-what-a-container-takes-of-the-guest.md)).',
     why: 'Its removal ends what is in its cgroup.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/privileges.root', 'a container cannot have the cgroup of another one'],
+    test: ['agent/guest/src/privileges.root', 'a container cannot have the cgroup of another one'],
     also: [
-      ['packages/guest/src/cgroup/cgroup-names', 'is not empty is refused'],
+      ['agent/guest/src/cgroup/cgroup-names', 'is not empty is refused'],
       ['tests/root/guest-resources', 'a container cannot use a cgroup of the guest'],
     ],
   },
@@ -125,12 +125,12 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It is a scope of systemd if systemd is the guest’s init and the guest has cgroup v2 only ([decision](../adr/0046-scopes-of-systemd.md)); in all other guests each `:` becomes `/`. With an empty prefix it is `-name.scope`. A name that is empty or ends with `.slice`, and a scope whose name a unit or another container has, are refused.',
     why: 'A pod starts in a guest with any init, and no unit of the guest is stopped.',
     noticedBy: 'guests without systemd',
-    test: ['packages/guest/src/spec/systemd-scope', 'slice:prefix:name is a scope in the slice'],
+    test: ['agent/guest/src/spec/systemd-scope', 'slice:prefix:name is a scope in the slice'],
     also: [
-      ['packages/guest/src/spec/systemd-scope', 'other forms are paths of the file system'],
-      ['packages/guest/src/spec/systemd-scope', 'a scope that systemd cannot have is refused'],
+      ['agent/guest/src/spec/systemd-scope', 'other forms are paths of the file system'],
+      ['agent/guest/src/spec/systemd-scope', 'a scope that systemd cannot have is refused'],
       [
-        'packages/guest/src/cgroup/cgroup-names',
+        'agent/guest/src/cgroup/cgroup-names',
         'a scope has a name that no other unit and no other container has',
       ],
     ],
@@ -141,7 +141,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'Attached devices are block devices (`blk`, `mmioblk`, `scsi`, `nvdimm`) and PCI devices that the host passes through (`vfio-pci`, `vfio-pci-gk`). A disk that the guest itself uses (mounted, used for swap, part of another device) is denied, whatever address the host sends. The container may read or write an attached disk as its device rules say, and cannot create block devices itself.',
     why: 'The guest’s own root is a disk.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/device/attach-devices.root', 'in the guest is refused, and nothing is left'],
+    test: ['agent/guest/src/device/attach-devices.root', 'in the guest is refused, and nothing is left'],
   },
   'create-passed-devices': {
     of: ['CreateContainer'],
@@ -153,7 +153,7 @@ export const containerDifferences: DifferenceRows = {
     also: [
       ['tests/root/passed-devices', 'an SR-IOV pod with a driver of the guest'],
       [
-        'packages/guest/src/device/vfio',
+        'agent/guest/src/device/vfio',
         'a device in the IOMMU group of a device of another container is refused',
       ],
     ],
@@ -165,19 +165,19 @@ export const containerDifferences: DifferenceRows = {
     why: 'A pod whose mount is missing must not run.',
     noticedBy: 'pods whose containers start in another order',
     test: [
-      'packages/guest/src/container/share-mounts.root',
+      'agent/guest/src/container/share-mounts.root',
       'mounts that cannot be shared are refused and leave nothing',
     ],
     also: [
       [
-        'packages/guest/src/container/share-mounts',
+        'agent/guest/src/container/share-mounts',
         'a place where nothing is mounted is awaited for ten seconds, and is an error then, a link to a mount too',
       ],
       [
-        'packages/guest/src/container/share-mounts',
+        'agent/guest/src/container/share-mounts',
         'a shared mount names a container by its name in the pod',
       ],
-      ['packages/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
+      ['lib/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
     ],
   },
   'create-net-cls': {
@@ -203,7 +203,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It is refused unless path and number are the guest’s.',
     why: 'Another device would be passed.',
     noticedBy: 'pods with `hostUsers: false` and devices',
-    test: ['packages/guest/src/device/bound-nodes', 'in the guest is refused'],
+    test: ['agent/guest/src/device/bound-nodes', 'in the guest is refused'],
   },
   'create-nodev': {
     of: ['CreateContainer'],

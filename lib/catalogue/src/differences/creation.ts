@@ -8,12 +8,12 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are denied unless `hooks = "allow"`; an empty `Hooks` message is allowed. A guest hook must be a regular file owned by root and writable only by root, outside of `/run/kata-containers`; a `prestart` hook of the guest runs with the container’s `prestart` hooks, not with its `poststart` hooks.',
     why: 'A hook runs as root of the guest.',
     noticedBy: 'users of guest hooks',
-    test: ['packages/guest/src/hooks/refuse-hooks', 'hooks of all six kinds are refused'],
+    test: ['agent/guest/src/hooks/refuse-hooks', 'hooks of all six kinds are refused'],
     also: [
-      ['packages/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
-      ['packages/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
+      ['agent/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
+      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
       [
-        'packages/guest/src/hooks/guest-hooks.root',
+        'agent/guest/src/hooks/guest-hooks.root',
         'a hook of the guest runs after those of the container of its kind, and before the next kind',
       ],
       ['tests/root/cdi', 'those of a request with "allow" only'],
@@ -37,10 +37,10 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are checked against allow-lists ([mount options](mount-options.md)). Of the namespace paths only that of a network namespace is used; with a configuration it must be in `network_namespaces` ([0043](../adr/0043-network-namespaces-of-peer-pods.md)). A network namespace without a path is the guest’s own.',
     why: 'What the agent does not know it cannot judge.',
     noticedBy: 'clients that write specifications by hand',
-    test: ['packages/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
+    test: ['agent/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
     also: [
-      ['packages/guest/src/spec/devices', 'default devices must match by path and number'],
-      ['packages/guest/src/spec/build-spec', 'network and time namespaces are dropped'],
+      ['agent/guest/src/spec/devices', 'default devices must match by path and number'],
+      ['agent/guest/src/spec/build-spec', 'network and time namespaces are dropped'],
       ['tests/root/network-namespace', 'if the configuration lists it'],
     ],
   },
@@ -50,12 +50,12 @@ export const creationDifferences: DifferenceRows = {
     ours: 'With a configuration they are where Kata’s runtimes put them below `/run/kata-containers`, or are listed in `guest_paths`. Links are not followed, and no source equals, contains or is inside what belongs to another container ([0032](../adr/0032-what-belongs-to-one-container.md)). A root in `/run/kata-containers` is at `CID/rootfs`, `shared/containers/CID`, `shared/containers/CID/rootfs` or `shared/containers/passthrough/CID/rootfs`.',
     why: 'The host would reach files of the guest and of other containers.',
     noticedBy: 'users of paths of the guest',
-    test: ['packages/guest/src/source/source-place', 'sources of the runtimes are opened below Kata'],
+    test: ['agent/guest/src/source/source-place', 'sources of the runtimes are opened below Kata'],
     also: [
-      ['packages/guest/src/hostile-host.root', 'links, and paths through links, are refused as sources'],
-      ['packages/guest/src/hostile-host.root', 'paths of other containers are refused'],
+      ['agent/guest/src/hostile-host.root', 'links, and paths through links, are refused as sources'],
+      ['agent/guest/src/hostile-host.root', 'paths of other containers are refused'],
       [
-        'packages/guest/src/source/source-place',
+        'agent/guest/src/source/source-place',
         'a root is at the runtimes’ path for the root of this container',
       ],
     ],
@@ -66,10 +66,10 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are denied. `UpdateEphemeralMounts` changes only `size` and `nr_inodes`.',
     why: 'They change what was mounted before.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/spec/mounts', 'remount, tmpcopyup and move are refused for every file system'],
+    test: ['agent/guest/src/spec/mounts', 'remount, tmpcopyup and move are refused for every file system'],
     also: [
-      ['packages/guest/src/spec/mounts', 'destinations are cleaned; the root is refused'],
-      ['packages/guest/src/hostile-host.root', 'a tmpfs keeps its mount options when it is resized'],
+      ['agent/guest/src/spec/mounts', 'destinations are cleaned; the root is refused'],
+      ['agent/guest/src/hostile-host.root', 'a tmpfs keeps its mount options when it is resized'],
     ],
   },
   'create-kernel-file-systems': {
@@ -79,10 +79,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'A writable sysfs is the guest’s.',
     noticedBy: 'nobody but privileged containers',
     test: [
-      'packages/guest/src/spec/mounts',
+      'agent/guest/src/spec/mounts',
       'kernel file systems have one destination each, and are read-only',
     ],
-    also: [['packages/guest/src/spec/mounts', 'shared propagation is for privileged containers']],
+    also: [['agent/guest/src/spec/mounts', 'shared propagation is for privileged containers']],
   },
   'create-old-runtime': {
     of: ['CreateContainer'],
@@ -91,12 +91,12 @@ export const creationDifferences: DifferenceRows = {
     why: 'The host could use them by changing the root in time.',
     noticedBy: 'builders of images with an old runtime',
     test: [
-      'packages/guest/src/runtime/runtime-features',
+      'agent/guest/src/runtime/runtime-features',
       'vulnerabilities depend on the version and its release line',
     ],
     also: [
       [
-        'packages/guest/src/source/refuse-flawed-runtime.root',
+        'agent/guest/src/source/refuse-flawed-runtime.root',
         'is refused with a runtime that is vulnerable to changes of it',
       ],
     ],
@@ -108,11 +108,11 @@ export const creationDifferences: DifferenceRows = {
     why: 'It may be the guest’s own.',
     noticedBy: 'Kata’s agent-ctl',
     test: [
-      'packages/guest/src/source/source-place',
+      'agent/guest/src/source/source-place',
       'elsewhere only listed paths are allowed, read-only by default',
     ],
     also: [
-      ['packages/guest/src/sandbox/sandbox.root', 'a writable root outside Kata’s directory is not changed'],
+      ['agent/guest/src/sandbox/sandbox.root', 'a writable root outside Kata’s directory is not changed'],
     ],
   },
   'create-proc-self': {
@@ -122,7 +122,7 @@ export const creationDifferences: DifferenceRows = {
     why: 'CVE-2024-21626, CVE-2019-5736.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/spec/build-spec',
+      'agent/guest/src/spec/build-spec',
       'a working directory or program in a process’s /proc directory is refused',
     ],
   },
@@ -133,7 +133,7 @@ export const creationDifferences: DifferenceRows = {
     why: 'No container makes calls of others wait.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/hanging.root',
+      'agent/guest/src/hanging.root',
       'a blocked exec is ended after its time limit and leaves nothing',
     ],
   },
@@ -151,7 +151,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are `UNIMPLEMENTED`, by name.',
     why: 'They are not built: they exist on s390x only.',
     noticedBy: 's390x',
-    test: ['packages/guest/src/request/request-features', 'is ${built'],
+    test: ['agent/guest/src/request/request-features', 'is ${built'],
   },
   'create-mount-count': {
     of: ['CreateContainer'],
@@ -163,7 +163,7 @@ export const creationDifferences: DifferenceRows = {
       'tests/root/concurrent-calls',
       'a container with the most mounts is created, and one with more is rejected',
     ],
-    also: [['packages/guest/src/hostile-host.root', 'mounts, storages and mounts below sources are limited']],
+    also: [['agent/guest/src/hostile-host.root', 'mounts, storages and mounts below sources are limited']],
   },
   'create-nested-mounts': {
     of: ['CreateContainer'],
@@ -172,19 +172,19 @@ export const creationDifferences: DifferenceRows = {
     why: 'The content of a volume would choose the place.',
     noticedBy: 'volumes with links',
     test: [
-      'packages/guest/src/source/nested-mounts.root',
+      'agent/guest/src/source/nested-mounts.root',
       'a link out of a volume is refused, and nothing is left',
     ],
     also: [
       [
-        'packages/guest/src/source/nested-mounts.root',
+        'agent/guest/src/source/nested-mounts.root',
         'nested mounts are visible, and missing mount points are created',
       ],
       [
-        'packages/guest/src/source/nested-mounts.root',
+        'agent/guest/src/source/nested-mounts.root',
         'a link in a volume is followed in the volume: a file over a key of a config map',
       ],
-      ['packages/guest/src/source/nested-mounts.root', 'the error of a mount that cannot be made names it'],
+      ['agent/guest/src/source/nested-mounts.root', 'the error of a mount that cannot be made names it'],
     ],
   },
   'create-root-links': {
@@ -202,17 +202,17 @@ export const creationDifferences: DifferenceRows = {
     why: 'Some sysctls are the guest’s.',
     noticedBy: 'pods with unsafe sysctls',
     test: [
-      'packages/guest/src/spec/sysctls',
+      'agent/guest/src/spec/sysctls',
       'safe sysctls, those of the container’s namespaces, and those of the configuration pass',
     ],
     also: [
-      ['packages/guest/src/spec/sysctls', 'values of sysctls with a known syntax are checked'],
-      ['packages/guest/src/container/sysctl-changes', 'a failed create restores its sysctls'],
+      ['agent/guest/src/spec/sysctls', 'values of sysctls with a known syntax are checked'],
+      ['agent/guest/src/container/sysctl-changes', 'a failed create restores its sysctls'],
       [
-        'packages/guest/src/container/namespace-sysctls.root',
+        'agent/guest/src/container/namespace-sysctls.root',
         'one that the kernel does not have is left out, with a warning',
       ],
-      ['packages/guest/src/sandbox/kernel-modules', 'only modules of the configuration pass'],
+      ['agent/guest/src/sandbox/kernel-modules', 'only modules of the configuration pass'],
     ],
   },
   'create-invalid': {
@@ -221,15 +221,15 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are `INVALID_ARGUMENT`.',
     why: 'Rules and runtime must see the same request.',
     noticedBy: 'clients that write specifications by hand',
-    test: ['packages/guest/src/spec/check-process', 'unknown, repeated and inconsistent rlimits'],
+    test: ['agent/guest/src/spec/check-process', 'unknown, repeated and inconsistent rlimits'],
     also: [
       [
-        'packages/guest/src/spec/build-spec',
+        'agent/guest/src/spec/build-spec',
         'a working directory or program in a process’s /proc directory is refused',
       ],
-      ['packages/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
+      ['agent/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
       [
-        'packages/guest/src/spec/build-spec',
+        'agent/guest/src/spec/build-spec',
         'capabilities with other spellings than those of rules are refused',
       ],
     ],
@@ -240,10 +240,10 @@ export const creationDifferences: DifferenceRows = {
     ours: 'The first container creates those that the others join, and names the pod if its own hostname is set; they last until `DestroySandbox`.',
     why: 'They belong to the user namespace of the pod.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/sandbox/sandbox.root', 'the pod’s hostname is that of its first container'],
+    test: ['agent/guest/src/sandbox/sandbox.root', 'the pod’s hostname is that of its first container'],
     also: [
       [
-        'packages/guest/src/sandbox/sandbox.root',
+        'agent/guest/src/sandbox/sandbox.root',
         'IPC and UTS namespaces outlive the container that created them',
       ],
     ],
@@ -260,14 +260,14 @@ export const creationDifferences: DifferenceRows = {
       ['tests/root/device-wait', 'the deadline of the call ends the wait'],
       ['tests/root/device-wait', 'a disconnect of the client ends the wait'],
       [
-        'packages/guest/src/hanging.root',
+        'agent/guest/src/hanging.root',
         'a removal cancels a create or start that blocks in a file that could not be checked',
       ],
-      ['packages/guest/src/hanging.root', 'blocks affects only its own container, until that is removed'],
-      ['packages/guest/src/hanging.root', 'SIGKILL to a blocked exec, or to its container, ends it at once'],
-      ['packages/guest/src/hanging.root', 'the deadline of the call ends a blocked exec'],
-      ['packages/ttrpc/src/server/server-end', 'a lost connection aborts its calls'],
-      ['packages/guest/src/hanging.root', 'the sandbox is destroyed at once, also with blocked commands'],
+      ['agent/guest/src/hanging.root', 'blocks affects only its own container, until that is removed'],
+      ['agent/guest/src/hanging.root', 'SIGKILL to a blocked exec, or to its container, ends it at once'],
+      ['agent/guest/src/hanging.root', 'the deadline of the call ends a blocked exec'],
+      ['lib/ttrpc/src/server/server-end', 'a lost connection aborts its calls'],
+      ['agent/guest/src/hanging.root', 'the sandbox is destroyed at once, also with blocked commands'],
     ],
   },
   'sealed-secrets': {
@@ -284,7 +284,7 @@ export const creationDifferences: DifferenceRows = {
       ],
       ['tests/root/sealed-secrets', 'without a data hub they stay sealed, as with Kata’s agent'],
       [
-        'packages/guest/src/storage/storage.root',
+        'agent/guest/src/storage/storage.root',
         'paths that are not disks, and disks without a file system, are refused and leave nothing',
       ],
     ],

@@ -9,10 +9,10 @@ export const processDifferences: DifferenceRows = {
     why: 'Some clients send an empty one.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/sandbox/sandbox.root',
+      'agent/guest/src/sandbox/sandbox.root',
       'SIGKILL with the container’s id as exec id kills the first process only',
     ],
-    also: [['packages/guest/src/guest.root', 'an exec has its own code, streams and id']],
+    also: [['agent/guest/src/guest.root', 'an exec has its own code, streams and id']],
   },
   'create-existing-id': {
     of: ['CreateContainer'],
@@ -37,7 +37,7 @@ export const processDifferences: DifferenceRows = {
     why: 'runtime-rs repeats it on a new connection.',
     noticedBy: 'nobody',
     test: ['tests/root/differences', 'wait-again'],
-    also: [['packages/guest/src/options.root', 'limits of containers and execs']],
+    also: [['agent/guest/src/options.root', 'limits of containers and execs']],
   },
   'exec-paused': {
     of: ['ExecProcess'],
@@ -62,7 +62,7 @@ export const processDifferences: DifferenceRows = {
     why: 'The program sees the end of its input, and its output is complete.',
     noticedBy: 'interactive clients',
     test: [
-      'packages/guest/src/guest.root',
+      'agent/guest/src/guest.root',
       'a terminal: one stream, a resize that the program sees, end of file by C',
     ],
   },
@@ -73,7 +73,7 @@ export const processDifferences: DifferenceRows = {
     why: 'A container must not take the agent’s memory.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/stdio/input-stream',
+      'agent/guest/src/stdio/input-stream',
       'writes wait for a process that does not read, and fail above the limit',
     ],
   },
@@ -94,7 +94,7 @@ export const processDifferences: DifferenceRows = {
     test: ['tests/root/differences', 'own-output'],
     also: [
       [
-        'packages/guest/src/guest.root',
+        'agent/guest/src/guest.root',
         'a descendant that keeps the pipe open does not delay the end of file',
       ],
     ],
@@ -137,7 +137,7 @@ export const processDifferences: DifferenceRows = {
     ours: 'It has the counters of the pod’s interfaces. Statistics of cgroup v2 include the throttled time.',
     why: 'Kata’s runtimes print them.',
     noticedBy: 'readers of metrics',
-    test: ['packages/guest/src/cgroup/cgroup-stats', 'network interfaces are parsed, except loopback'],
+    test: ['agent/guest/src/cgroup/cgroup-stats', 'network interfaces are parsed, except loopback'],
   },
   'cpu-weight': {
     of: ['CreateContainer', 'UpdateContainer'],
@@ -153,8 +153,8 @@ export const processDifferences: DifferenceRows = {
     ours: 'Events come from the kernel’s count of OOM kills per cgroup: one event per kill, none lost between two calls, even if the container is gone by then; also for the sandbox’s first container. The newest call gets the event.',
     why: 'Nobody may read the answer to an older call.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/cgroup/oom-watch', 'the newest call gets the event'],
-    also: [['packages/guest/src/cgroup/oom-watch', 'each increment of the counter is one event']],
+    test: ['agent/guest/src/cgroup/oom-watch', 'the newest call gets the event'],
+    also: [['agent/guest/src/cgroup/oom-watch', 'each increment of the counter is one event']],
   },
   'stderr-terminal': {
     of: ['ReadStderr'],
@@ -178,7 +178,7 @@ export const processDifferences: DifferenceRows = {
     ours: '`use_hierarchy` is true, `cache` is `file` of memory.stat, `failcnt` is `max` of memory.events, and `max` is 2^64−1, as for memory.',
     why: 'The numbers exist, and 0 would be read as a number.',
     noticedBy: 'readers of metrics',
-    test: ['packages/guest/src/cgroup/cgroup-stats', 'cgroup v2'],
+    test: ['agent/guest/src/cgroup/cgroup-stats', 'cgroup v2'],
   },
   'component-errors': {
     of: ['CreateContainer', 'ExecProcess'],
@@ -187,7 +187,7 @@ export const processDifferences: DifferenceRows = {
     why: 'It can quote what it has read.',
     noticedBy: 'readers of errors; the agent log has the component’s own lines',
     test: [
-      'packages/agent/src/components/component-error',
+      'agent/server/src/components/component-error',
       'a chain of causes is one sentence: the first and the last',
     ],
   },

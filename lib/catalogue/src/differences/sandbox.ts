@@ -9,12 +9,12 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A running container loses nothing.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/sandbox/sandbox.root',
+      'agent/guest/src/sandbox/sandbox.root',
       'a sandbox without containers is replaced by another one, and not if it had any',
     ],
     also: [
       [
-        'packages/guest/src/sandbox/sandbox.root',
+        'agent/guest/src/sandbox/sandbox.root',
         'Kata’s directory is empty for a new sandbox, except files of CopyFile',
       ],
     ],
@@ -26,7 +26,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'The guest’s own resolver is not the host’s.',
     noticedBy: 'containers without a mount of it',
     test: [
-      'packages/guest/src/sandbox/sandbox.root',
+      'agent/guest/src/sandbox/sandbox.root',
       'shared memory of the sandbox, hostname, resolver and namespaces reach the containers',
     ],
   },
@@ -36,7 +36,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It lists the types of attached devices, and `storage_handlers` also has `bind`.',
     why: 'They say what this agent serves.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/sandbox/details', 'storage handlers are those of Kata and bind'],
+    test: ['agent/guest/src/sandbox/details', 'storage handlers are those of Kata and bind'],
   },
   'network-nothing-to-set': {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors', 'SetGuestDateTime'],
@@ -45,7 +45,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'Such a call is a mistake.',
     noticedBy: 'nobody',
     test: ['tests/root/network', 'requests without content are rejected and change nothing'],
-    also: [['packages/guest/src/resource/resources', 'the clock is set; an invalid time is an error']],
+    also: [['agent/guest/src/resource/resources', 'the clock is set; an invalid time is an error']],
   },
   'network-loopback': {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors'],
@@ -54,16 +54,16 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'Loopback belongs to the pod ([0026](../adr/0026-loopback-belongs-to-the-pod.md)).',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/network/loopback',
+      'agent/guest/src/network/loopback',
       'the loopback interface is refused by name and by hardware address',
     ],
     also: [
       [
-        'packages/guest/src/network/loopback',
+        'agent/guest/src/network/loopback',
         'an MTU at which the kernel removes IPv4 from an interface is refused',
       ],
-      ['packages/guest/src/network/loopback', 'routes to, over or from loopback addresses'],
-      ['packages/guest/src/network/loopback', 'neighbours with a loopback address'],
+      ['agent/guest/src/network/loopback', 'routes to, over or from loopback addresses'],
+      ['agent/guest/src/network/loopback', 'neighbours with a loopback address'],
     ],
   },
   'network-limits': {
@@ -73,7 +73,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A change of the network has limits.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/network/network.root',
+      'agent/guest/src/network/network.root',
       'a thousand routes, neighbours or addresses are set or restored at once; more are refused',
     ],
   },
@@ -83,9 +83,9 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'A neighbour with unknown flags is `INVALID_ARGUMENT`. Of the flags of a route only ONLINK is used. IPv6 addresses are added without duplicate address detection.',
     why: 'The host’s flags are of another kernel; addresses work at once.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/network/network', 'a neighbour is converted to arguments of ip'],
+    test: ['agent/guest/src/network/network', 'a neighbour is converted to arguments of ip'],
     also: [
-      ['packages/guest/src/network/network', 'a route is converted to arguments of ip'],
+      ['agent/guest/src/network/network', 'a route is converted to arguments of ip'],
       ['tests/root/network', 'network-lists'],
     ],
   },
@@ -103,7 +103,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It changes all tables of a request or none; if one is rejected, the previous state is restored with its counters.',
     why: 'A failed call leaves nothing.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/network/network', 'the packet filter is restored if not all rules can be set'],
+    test: ['agent/guest/src/network/network', 'the packet filter is restored if not all rules can be set'],
   },
   'iptables-form': {
     of: ['SetIPTables'],
@@ -112,13 +112,13 @@ export const sandboxDifferences: DifferenceRows = {
     why: '[Loopback](../adr/0026-loopback-belongs-to-the-pod.md), and [the form of rules](../adr/0034-rules-of-the-packet-filter-are-read-as-options.md).',
     noticedBy: 'service meshes that write rules by hand',
     test: [
-      'packages/guest/src/network/filter-rule',
+      'agent/guest/src/network/filter-rule',
       'abbreviated options, and arguments that begin with "-", are refused',
     ],
     also: [
-      ['packages/guest/src/network/filter-rule', 'commands other than -A and -I'],
-      ['packages/guest/src/network/filter-rule', 'a jump to a chain with the name of a target is refused'],
-      ['packages/guest/src/network/filter-rule', 'rules of Istio and Linkerd pass'],
+      ['agent/guest/src/network/filter-rule', 'commands other than -A and -I'],
+      ['agent/guest/src/network/filter-rule', 'a jump to a chain with the name of a target is refused'],
+      ['agent/guest/src/network/filter-rule', 'rules of Istio and Linkerd pass'],
     ],
   },
   'clock-floor': {
@@ -127,7 +127,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'With a configuration the clock has a floor: a time that is not after the current one succeeds and changes nothing, and as PID 1 the agent raises the clock to the floor when it starts ([decision](../adr/0049-the-clock-has-a-floor.md)).',
     why: 'Expired certificates must not become valid again.',
     noticedBy: 'hosts that set the clock back',
-    test: ['packages/guest/src/resource/resources', 'with a floor the clock goes neither back nor below it'],
+    test: ['agent/guest/src/resource/resources', 'with a floor the clock goes neither back nor below it'],
   },
   'random-limit': {
     of: ['ReseedRandomDev'],
@@ -135,7 +135,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'At most 64 KiB.',
     why: 'More has no effect.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/resource/resources', 'entropy is added, then the generator reseeded'],
+    test: ['agent/guest/src/resource/resources', 'entropy is added, then the generator reseeded'],
   },
   'online-memory': {
     of: ['OnlineCPUMem'],
@@ -144,12 +144,12 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'Memory that nobody asked for changes nothing.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/resource/resources',
+      'agent/guest/src/resource/resources',
       'memory is brought online without a request from the first OnlineCPUMem that asks for memory',
     ],
     also: [
-      ['packages/guest/src/resource/resources', 'plugged CPUs and memory blocks are brought online'],
-      ['packages/guest/src/resource/resources', 'only memory blocks of uevents are brought online'],
+      ['agent/guest/src/resource/resources', 'plugged CPUs and memory blocks are brought online'],
+      ['agent/guest/src/resource/resources', 'only memory blocks of uevents are brought online'],
       ['tests/vm/memory', 'includes plugged CPUs and memory, also for its containers'],
     ],
   },
@@ -159,7 +159,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'They fail at once.',
     why: 'Waiting cannot help.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/resource/resources', 'more CPUs than the kernel can have fail without a wait'],
+    test: ['agent/guest/src/resource/resources', 'more CPUs than the kernel can have fail without a wait'],
   },
   'memory-agent': {
     of: ['MemAgentMemcgSet', 'MemAgentCompactSet'],
@@ -168,12 +168,12 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A debug interface is no contract.',
     noticedBy: 'guests with cgroup v1',
     test: [
-      'packages/guest/src/memory-agent/memory-agent',
+      'agent/guest/src/memory-agent/memory-agent',
       'only memory that was cold in all rounds is reclaimed',
     ],
     also: [
       [
-        'packages/guest/src/memory-agent/memory-agent',
+        'agent/guest/src/memory-agent/memory-agent',
         'settings out of range, and reclaim without cgroup v2, are errors',
       ],
     ],
@@ -184,7 +184,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is left out.',
     why: '0 is a value.',
     noticedBy: 'dashboards that add up all items',
-    test: ['packages/guest/src/metrics/metrics', 'an item that the kernel does not have is left out'],
+    test: ['agent/guest/src/metrics/metrics', 'an item that the kernel does not have is left out'],
   },
   'start-hardening': {
     of: 'start',
@@ -192,7 +192,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'As PID 1 the agent [hardens](hardening.md) it, unless `harden = false`.',
     why: 'Containers share this kernel with the agent.',
     noticedBy: 'workloads that need an unprivileged facility of the kernel',
-    test: ['packages/agent/src/init/harden', 'sets the sysctls of the table before the agent listens'],
+    test: ['agent/server/src/init/harden', 'sets the sysctls of the table before the agent listens'],
   },
   'start-init': {
     of: 'start',
@@ -200,14 +200,14 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It mounts cgroup v2 only, loads the modules in `/etc/modules-load.d` as well, and powers the machine off when it exits for any reason.',
     why: 'A guest without its agent is of no use.',
     noticedBy: 'guests with cgroup v1',
-    test: ['packages/agent/src/init/init', 'powers off however the process ends'],
+    test: ['agent/server/src/init/init', 'powers off however the process ends'],
     also: [
       [
-        'packages/agent/src/init/init',
+        'agent/server/src/init/init',
         'have cgroups that a container cannot change beyond its namespace, as with Kata’s agent',
       ],
-      ['packages/agent/src/init/init', 'are listed in the format of systemd'],
-      ['packages/agent/src/init/init', 'powers off when a mount fails'],
+      ['agent/server/src/init/init', 'are listed in the format of systemd'],
+      ['agent/server/src/init/init', 'powers off when a mount fails'],
       ['tests/vm/guest', 'has the mounts, the loopback interface and the cgroups of a guest'],
       ['tests/vm/endings', 'continues after an uncaught fault, and powers off when its program exits'],
     ],
@@ -219,7 +219,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A well-tested runtime beats our own.',
     noticedBy: 'builders of images',
     test: [
-      'packages/agent/src/startup/oci-runtime',
+      'agent/server/src/startup/oci-runtime',
       'if missing, is an error that names the directories and the fix',
     ],
     also: [
@@ -227,7 +227,7 @@ export const sandboxDifferences: DifferenceRows = {
         'tests/functional/runtime-version',
         'without one the agent starts, and calls that need it fail with the remedy',
       ],
-      ['packages/agent/src/startup/oci-runtime', 'is required in a guest of its own that creates containers'],
+      ['agent/server/src/startup/oci-runtime', 'is required in a guest of its own that creates containers'],
       ['tests/vm/endings', 'no runc, although containers are to be created'],
     ],
   },
@@ -238,17 +238,17 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'An extension brings programs.',
     noticedBy: 'builders of images with extensions',
     test: [
-      'packages/agent/src/startup/guest-extensions',
+      'agent/server/src/startup/guest-extensions',
       'a configuration admits exactly the extensions that it lists',
     ],
     also: [
       [
-        'packages/agent/src/startup/guest-extensions',
+        'agent/server/src/startup/guest-extensions',
         'a configuration refuses an extension without dm-verity; without one all are admitted',
       ],
-      ['packages/agent/src/startup/guest-extensions', 'is an error'],
-      ['packages/agent/src/init/mount-extension', 'a missing disk, and two with one serial number'],
-      ['packages/agent/src/init/mount-extension', 'an extension that is mounted already is left alone'],
+      ['agent/server/src/startup/guest-extensions', 'is an error'],
+      ['agent/server/src/init/mount-extension', 'a missing disk, and two with one serial number'],
+      ['agent/server/src/init/mount-extension', 'an extension that is mounted already is left alone'],
       ['tests/root/guest-extensions', 'the agent does not start: '],
       ['tests/root/guest-extensions', 'one that no unit of the image has mounted is mounted by the agent'],
       [
@@ -264,7 +264,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'Nobody changes a root behind the agent’s back.',
     noticedBy: 'other programs of a guest that mount volumes',
     test: ['tests/root/differences', 'guest-mounts'],
-    also: [['packages/agent/src/startup/private-mounts', 'a mount that stays shared is fatal']],
+    also: [['agent/server/src/startup/private-mounts', 'a mount that stays shared is fatal']],
   },
   'guest-restart': {
     of: 'guest',
@@ -291,7 +291,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It accepts only the host unless `peers` says otherwise: a connection from a container is rejected and recorded.',
     why: 'A container can reach the port too.',
     noticedBy: 'nobody',
-    test: ['packages/agent/src/listeners/peer', 'host is CID 2 on vsock, and no container'],
+    test: ['agent/server/src/listeners/peer', 'host is CID 2 on vsock, and no container'],
   },
   'iptables-counters': {
     of: ['GetIPTables'],
@@ -330,7 +330,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A mesh or a VPN in the pod has its own tables.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/network/network.root',
+      'agent/guest/src/network/network.root',
       'routes of other tables stay when an interface is changed',
     ],
   },
@@ -340,7 +340,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is the preferred source, as runtimes mean it.',
     why: 'With RTA_SRC the kernel answers EINVAL for IPv4.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/network/network', 'a route is converted to arguments of ip'],
+    test: ['agent/guest/src/network/network', 'a route is converted to arguments of ip'],
   },
   'memory-probe': {
     of: ['MemHotplugByProbe'],
@@ -348,6 +348,6 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is `FAILED_PRECONDITION` with the file and the kernel’s option.',
     why: 'The status says the kind of failure.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/resource/resources', 'memory is added by address if the kernel supports it'],
+    test: ['agent/guest/src/resource/resources', 'memory is added by address if the kernel supports it'],
   },
 };

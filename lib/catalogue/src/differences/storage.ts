@@ -9,12 +9,12 @@ export const storageDifferences: DifferenceRows = {
     why: 'Directories and owners of files are the guest’s or the host’s.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/sandbox/sandbox.root',
+      'agent/guest/src/sandbox/sandbox.root',
       'layers that the agent creates are removed with the container',
     ],
     also: [
-      ['packages/guest/src/hostile-host.root', 'the layers of an overlay are paths of the container itself'],
-      ['packages/guest/src/hostile-host.root', 'a group is given to disks only'],
+      ['agent/guest/src/hostile-host.root', 'the layers of an overlay are paths of the container itself'],
+      ['agent/guest/src/hostile-host.root', 'a group is given to disks only'],
     ],
   },
   'storage-mount-points': {
@@ -23,8 +23,8 @@ export const storageDifferences: DifferenceRows = {
     ours: 'Mount points are those that Kata’s runtimes use, for each driver. An existing storage is shared only by an equal request; a different one is `ALREADY_EXISTS`.',
     why: 'A storage would hide a directory of the guest or of another container.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/mount-place', 'the share, and what belongs to others are none'],
-    also: [['packages/guest/src/hostile-host.root', 'a mounted storage is reused by an equal request only']],
+    test: ['agent/guest/src/storage/mount-place', 'the share, and what belongs to others are none'],
+    also: [['agent/guest/src/hostile-host.root', 'a mounted storage is reused by an equal request only']],
   },
   'storage-local': {
     of: ['CreateContainer'],
@@ -32,8 +32,8 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It is a tmpfs limited to half of the guest’s memory.',
     why: 'A volume must not fill the file system of the agent.',
     noticedBy: 'pods that fill a volume',
-    test: ['packages/guest/src/hostile-host.root', 'a container can fill only its own space'],
-    also: [['packages/guest/src/spec/local-volumes', 'a mount of type local becomes a bind mount']],
+    test: ['agent/guest/src/hostile-host.root', 'a container can fill only its own space'],
+    also: [['agent/guest/src/spec/local-volumes', 'a mount of type local becomes a bind mount']],
   },
   'storage-huge-pages': {
     of: ['CreateContainer'],
@@ -42,7 +42,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'Two storages need both.',
     noticedBy: 'pods with huge pages',
     test: [
-      'packages/guest/src/storage/drivers/huge-pages',
+      'agent/guest/src/storage/drivers/huge-pages',
       'huge pages of storages are added to those of the guest, and released',
     ],
     also: [['tests/root/guest-resources', 'a failed CreateContainer reserves no huge pages']],
@@ -54,16 +54,16 @@ export const storageDifferences: DifferenceRows = {
     why: 'The container sees changes.',
     noticedBy: 'pods with large ConfigMaps',
     test: [
-      'packages/guest/src/storage/storage.root',
+      'agent/guest/src/storage/storage.root',
       'a watched directory that grows above Kata’s limits is still followed',
     ],
     also: [
       [
-        'packages/guest/src/storage/storage.root',
+        'agent/guest/src/storage/storage.root',
         'a watched directory above the limits is compared less often',
       ],
       [
-        'packages/guest/src/storage/storage.root',
+        'agent/guest/src/storage/storage.root',
         'a watched directory above Kata’s limits is compared every 8 seconds',
       ],
     ],
@@ -75,20 +75,20 @@ export const storageDifferences: DifferenceRows = {
     why: 'The second disk may be the guest’s.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/storage/drivers/second-device',
+      'agent/guest/src/storage/drivers/second-device',
       'an ext journal is in the file system, or there is none',
     ],
     also: [
-      ['packages/guest/src/storage/drivers/second-device', 'btrfs is on one disk'],
+      ['agent/guest/src/storage/drivers/second-device', 'btrfs is on one disk'],
       [
-        'packages/guest/src/storage/drivers/second-device',
+        'agent/guest/src/storage/drivers/second-device',
         'EROFS whose device table has the path of another disk is refused',
       ],
-      ['packages/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
-      ['packages/guest/src/storage/storage.root', 'is mounted with the options of storage classes'],
-      ['packages/guest/src/storage/disk-options', 'each file system has the options that storage classes'],
+      ['agent/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
+      ['agent/guest/src/storage/storage.root', 'is mounted with the options of storage classes'],
+      ['agent/guest/src/storage/disk-options', 'each file system has the options that storage classes'],
       [
-        'packages/guest/src/storage/storage.root',
+        'agent/guest/src/storage/storage.root',
         'paths that are not disks, and disks without a file system, are refused and leave nothing',
       ],
     ],
@@ -100,7 +100,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'A root hash that is ignored looks as if it were verified.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/storage/kata-options',
+      'agent/guest/src/storage/kata-options',
       'an option that is not known is refused by name, for every driver',
     ],
   },
@@ -130,16 +130,16 @@ export const storageDifferences: DifferenceRows = {
     why: 'Users of verified volumes asked for it.',
     noticedBy: 'pods with verified volumes',
     test: [
-      'packages/guest/src/storage/drivers/verity',
+      'agent/guest/src/storage/drivers/verity',
       'a device whose blocks do not have the root hash is refused',
     ],
     also: [
       [
-        'packages/guest/src/storage/drivers/verity',
+        'agent/guest/src/storage/drivers/verity',
         'the algorithm is sha256, sha384 or sha512, in lower case, and blocks have 512 to 4096 bytes',
       ],
       [
-        'packages/guest/src/storage/drivers/verity',
+        'agent/guest/src/storage/drivers/verity',
         'wrong options are an error, and never a disk without dm-verity',
       ],
       ['tests/vm/devices', 'a disk with the right hash can be read'],
@@ -154,7 +154,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It has the options of the request, and `nodev`. The 64 MiB that engines write for /dev/shm if nobody chose a size are not applied: it is limited to half of the guest’s memory.',
     why: 'A limit of the pod is kept.',
     noticedBy: 'pods with a `sizeLimit`',
-    test: ['packages/guest/src/sandbox/sandbox.root', 'shared memory has the size that someone chose'],
+    test: ['agent/guest/src/sandbox/sandbox.root', 'shared memory has the size that someone chose'],
   },
   'trusted-store': {
     of: ['CreateContainer'],
@@ -180,7 +180,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It follows no link, and a file appears under its name only when it is complete. A directory with that name is renamed to `.removed-…` in `shared/containers` and removed in the background. In the root of a container it is `FAILED_PRECONDITION`; while a container that uses its path is being created it waits, at most 10 seconds ([why](../adr/0033-the-runtime-works-where-nobody-else-does.md)).',
     why: 'CVE-2026-41326; a container must not see a half of a file.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/copy-file', 'a file arrives in pieces and appears with the last'],
+    test: ['agent/guest/src/storage/copy-file', 'a file arrives in pieces and appears with the last'],
     also: [
       [
         'tests/root/symlinked-share',
@@ -195,12 +195,12 @@ export const storageDifferences: DifferenceRows = {
     why: 'The host may not look at the guest.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/resource/resize-volume.root',
+      'agent/guest/src/resource/resize-volume.root',
       'statistics are for the volumes that a container of the configuration may mount',
     ],
     also: [
       [
-        'packages/guest/src/resource/resize-volume.root',
+        'agent/guest/src/resource/resize-volume.root',
         'blocks that are reserved for root are neither used nor available',
       ],
     ],
@@ -211,7 +211,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'Grows an ext4 or xfs file system to the size of its disk. It never shrinks, and waits up to `hotplug_timeout` for the kernel to learn the new size of the disk.',
     why: 'CSI drivers ask for it.',
     noticedBy: 'users of volumes that grow',
-    test: ['packages/guest/src/resource/resize-volume.root', 'a resize waits for the new size of the disk'],
+    test: ['agent/guest/src/resource/resize-volume.root', 'a resize waits for the new size of the disk'],
   },
   'termination-message': {
     of: ['GetDiagnosticData'],
@@ -228,15 +228,15 @@ export const storageDifferences: DifferenceRows = {
     why: 'A container can fill a directory as fast as it is removed.',
     noticedBy: 'nobody',
     test: [
-      'packages/guest/src/storage/remove-tree',
+      'agent/guest/src/storage/remove-tree',
       'a directory that is not removed in time is renamed, without an error',
     ],
     also: [
       [
-        'packages/guest/src/storage/remove-tree',
+        'agent/guest/src/storage/remove-tree',
         'a directory that cannot be removed is renamed; the error has its new name',
       ],
-      ['packages/guest/src/storage/remove-tree', 'removeAside renames a directory first'],
+      ['agent/guest/src/storage/remove-tree', 'removeAside renames a directory first'],
       ['tests/root/concurrent-calls', 'calls do not wait for the removal of a directory'],
     ],
   },
@@ -246,7 +246,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'The second is refused.',
     why: 'One emptyDir is one volume.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/used-disk', 'a disk that the guest formats is one volume'],
+    test: ['agent/guest/src/storage/used-disk', 'a disk that the guest formats is one volume'],
   },
   'storage-watched-shared': {
     of: ['CreateContainer', 'RemoveContainer'],
@@ -255,7 +255,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'runtime-rs sends its storage once for a pod.',
     noticedBy: 'pods whose containers share a ConfigMap',
     test: [
-      'packages/guest/src/volumes.root',
+      'agent/guest/src/volumes.root',
       'a watched volume stays until the last container that mounts it is removed',
     ],
   },
@@ -265,7 +265,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It fails after 20 seconds with `DEADLINE_EXCEEDED`; while eight such calls hang, others fail with `RESOURCE_EXHAUSTED`.',
     why: 'A call of the host must not stop the tenant’s.',
     noticedBy: 'hosts whose disks answer later than 20 seconds',
-    test: ['packages/guest/src/hanging-host.root', 'so many calls hang, and then they fail at once'],
+    test: ['agent/guest/src/hanging-host.root', 'so many calls hang, and then they fail at once'],
   },
   'copy-offset': {
     of: ['CopyFile'],
@@ -273,7 +273,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It is refused: a file begins at 0.',
     why: 'Parts of an earlier file would be believed.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/copy-file', 'a piece that leaves a hole, or does not fit, is refused'],
+    test: ['agent/guest/src/storage/copy-file', 'a piece that leaves a hole, or does not fit, is refused'],
   },
   'copy-waits': {
     of: ['CopyFile'],
@@ -281,7 +281,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It waits until a create from the same volume is over.',
     why: 'Files that the OCI runtime reads do not change under it.',
     noticedBy: 'updates during a slow create',
-    test: ['packages/guest/src/container/held-places', 'no create begins while they are'],
+    test: ['agent/guest/src/container/held-places', 'no create begins while they are'],
   },
   'volume-stats-paths': {
     of: ['GetVolumeStats', 'ResizeVolume'],
@@ -300,6 +300,6 @@ export const storageDifferences: DifferenceRows = {
     ours: 'Links that leave the volume are not copied: absolute ones, and those that climb above it or climb after they went down.',
     why: 'Kubernetes writes none, and one of the host is another file of the container.',
     noticedBy: 'nobody',
-    test: ['packages/guest/src/storage/drivers/mirror', 'links that leave the volume are not copied'],
+    test: ['agent/guest/src/storage/drivers/mirror', 'links that leave the volume are not copied'],
   },
 };

@@ -1,6 +1,6 @@
 // What the agent extends into a register: entries of the Confidential Containers event log, `DOMAIN OPERATION CONTENT` with
 // canonical JSON as content, as the data of an EV_EVENT_TAG event. The first, the configuration, is made by
-// packages/config/src/delivery/measured-event.ts.
+// lib/config/src/delivery/measured-event.ts.
 
 import { canonicalJson, parseCanonicalJson } from '../claims/canonical-json.js';
 import { EvidenceFormError } from '../evidence-error.js';

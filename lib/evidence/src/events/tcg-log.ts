@@ -2,7 +2,7 @@ import { ByteReader } from '../bytes/byte-reader.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { eventType, type LoggedEvent } from './logged-event.js';
 
-/** Names of TPM_ALG_ID, as in `packages/measurement`. Others are skipped by the length that the log's head says. */
+/** Names of TPM_ALG_ID, as in `agent/measurement`. Others are skipped by the length that the log's head says. */
 const names: Readonly<Record<number, string>> = { 4: 'sha1', 11: 'sha256', 12: 'sha384', 13: 'sha512' };
 
 const spec = Buffer.from('Spec ID Event03\0', 'latin1');

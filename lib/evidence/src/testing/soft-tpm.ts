@@ -101,7 +101,7 @@ export function event(data: Uint8Array, register = 13): LoggedEvent {
   return { register, type: eventType.eventTag, digests, data };
 }
 
-/** The event of packages/config/src/delivery/measured-event.ts. */
+/** The event of lib/config/src/delivery/measured-event.ts. */
 export function configurationEvent(digest: string): Uint8Array {
   const entry = Buffer.from(
     `urn:kata-agent Configuration ${JSON.stringify({ digest: `sha256:${digest}`, documents: [] })}`,

@@ -44,7 +44,7 @@ export function rulePrivileges(
 }
 
 /**
- * Returns the CDI devices that annotations request (guest/src/cdi/requested-cdi-devices.ts). The agent itself refuses those
+ * Returns the CDI devices that annotations request (agent/guest/src/cdi/requested-cdi-devices.ts). The agent itself refuses those
  * of VISIBLE_CDI_DEVICES, whose meaning depends on a setting.
  */
 function cdiDevices(annotations: Readonly<Record<string, string>>): readonly string[] {

@@ -71,7 +71,7 @@ export interface RealmOptions {
   readonly version: string;
   readonly log: RealmLog;
   readonly tryLock: TryLock;
-  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of packages/linux. */
+  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of lib/linux. */
   readonly limitUnacknowledged: (socket: Socket, milliseconds: number) => void;
   /** Absent: OperatorService. */
   readonly operatorHandler?: (context: OperatorContext) => OperatorHandler;

@@ -18,7 +18,7 @@ export interface DialContext {
   readonly records: Pick<ConnectionRecords, 'begin'>;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly log: Log;
-  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of packages/linux. */
+  /** Ends a connection whose sent bytes are not acknowledged for a time: `limitUnacknowledged` of lib/linux. */
   readonly limitUnacknowledged: (stream: TLSSocket, milliseconds: number) => void;
   readonly serve: (stream: TLSSocket, caller: Caller) => void;
 }

@@ -17,7 +17,7 @@ export function rulesPage(): string {
   return [
     pageHead(
       'Rules',
-      'the descriptors of packages/protocol, the names and functions of packages/gate, and the examples in packages/ctl/src/reference/rules',
+      'the descriptors of lib/protocol, the names and functions of lib/gate, and the examples in client/ctl/src/reference/rules',
     ),
     '\nRules decide which requests to a served method are allowed. A rule is one expression in ',
     '[CEL](https://cel.dev) that must be true for each request to the methods that it names:\n\n',

@@ -32,7 +32,7 @@ export function libcFunction(prototype: string): CFunction {
 }
 
 function loadKoffi(): Koffi {
-  const require = createRequire(new URL('../../../packages/linux/package.json', import.meta.url));
+  const require = createRequire(new URL('../../../lib/linux/package.json', import.meta.url));
   // koffi is a dependency of that package, not of this tool.
   const addon = 'koffi';
   return require(addon) as Koffi;
