@@ -7,6 +7,8 @@ import { sourceFiles } from '../harness/source-files.js';
 
 /** The files that read the wall clock, which the host sets, with the reason. Timers of Node.js use the monotonic clock. */
 const readers: Readonly<Record<string, string>> = {
+  'agent/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
+  'agent/guest/src/storage/aside-name.ts': 'a file name',
   'agent/server/src/listeners/dial/dial-out.ts':
     'whether the certificate of a server is valid at connect; the end of the connection is a timer',
   'agent/server/src/listeners/dial/dialled-server.ts':
@@ -19,12 +21,10 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/start.ts': 'whether the clock is below its floor, once',
   'agent/server/src/startup/log.ts': 'the time in a line of the agent log',
   'agent/server/src/witnesses/witness-servers.ts': 'the same',
-  'lib/audit/src/clock.ts': 'the wall time of an audit record',
   'client/ctl/src/commands/evidence/collateral.ts':
     'when certificates and collateral are judged; not in the guest',
   'client/ctl/src/connection/require-attested.ts': 'the same',
-  'agent/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
-  'agent/guest/src/storage/aside-name.ts': 'a file name',
+  'lib/audit/src/clock.ts': 'the wall time of an audit record',
 };
 
 test('no timeout is measured by the wall clock (S16)', () => {

@@ -6,15 +6,18 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
+import { isOwn } from './own-modules.js';
 
 /** Returns the esbuild plugin. @param change changes the text of each module further. */
 export function directImports(change: (text: string, path: string) => string = (text) => text): Plugin {
   return {
     name: 'direct-imports',
     setup(build) {
-      build.onLoad({ filter: /^(?!.*[\\/]node_modules[\\/]).*[\\/]dist[\\/].*\.js$/ }, async ({ path }) => ({
-        contents: change(withDirectImports(await readFile(path, 'utf8'), path), path),
-      }));
+      build.onLoad({ filter: /[\\/]dist[\\/].*\.js$/ }, async ({ path }) =>
+        isOwn(path)
+          ? { contents: change(withDirectImports(await readFile(path, 'utf8'), path), path) }
+          : undefined,
+      );
     },
   };
 }

@@ -1,15 +1,11 @@
 // Omits the code of methods from a bundle of the agent (R13) by replacing two of its modules: `build-facts.js`
 // by the facts of this build, and the table of handlers by one without the rows of those methods. Nothing else
 // references a handler, so the bundler drops its code, and the code that only it references.
-import { join, sep } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { root } from '@kata-agent/setup/bootstrap';
-import { packageDirectories } from '@kata-agent/setup/products';
 import type { Plugin } from 'esbuild';
 import { exportedFunctions, loadHandlers, servicesDirectory } from './handlers.js';
-
-const directories: readonly string[] = packageDirectories.map((each) => join(root, each) + sep);
+import { isOwn } from './own-modules.js';
 
 /** Returns the esbuild plugin for a build with these facts. */
 export function omitMethods(facts: BuildFacts): Plugin {
@@ -31,9 +27,7 @@ export function omitMethods(facts: BuildFacts): Plugin {
           pluginData: resolvedHere,
         });
         if (errors.length > 0) return { errors, warnings };
-        return directories.some((each) => found.path.startsWith(each))
-          ? { ...found, sideEffects: false }
-          : found;
+        return isOwn(found.path) ? { ...found, sideEffects: false } : found;
       });
     },
   };

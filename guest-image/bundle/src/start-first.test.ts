@@ -12,24 +12,24 @@ const input = (statics: readonly string[], dynamics: readonly string[] = []) => 
 
 test('before a module on demand is the one that leads to it, or the start if there are several', () => {
   const inputs = {
-    'packages/main.js': input([], ['packages/start.js']),
-    'packages/start.js': input(['packages/lib.js'], ['packages/guest.js', 'packages/tls.js']),
-    'packages/lib.js': input([], ['node_modules/yaml/index.js']),
-    'packages/guest.js': input(['packages/create.js'], ['packages/both.js']),
-    'packages/create.js': input(['packages/lib.js'], ['packages/image.js']),
-    'packages/image.js': input(['packages/lib.js']),
-    'packages/tls.js': input([], ['packages/both.js']),
-    'packages/both.js': input([]),
+    'agent/server/main.js': input([], ['agent/server/start.js']),
+    'agent/server/start.js': input(['agent/server/lib.js'], ['agent/server/guest.js', 'agent/server/tls.js']),
+    'agent/server/lib.js': input([], ['node_modules/yaml/index.js']),
+    'agent/server/guest.js': input(['agent/server/create.js'], ['agent/server/both.js']),
+    'agent/server/create.js': input(['agent/server/lib.js'], ['agent/server/image.js']),
+    'agent/server/image.js': input(['agent/server/lib.js']),
+    'agent/server/tls.js': input([], ['agent/server/both.js']),
+    'agent/server/both.js': input([]),
     'node_modules/yaml/index.js': input([]),
   };
-  const before = loadedBefore({ inputs }, 'packages/start.js');
+  const before = loadedBefore({ inputs }, 'agent/server/start.js');
   assert.deepEqual(Object.fromEntries(before), {
-    'packages/guest.js': 'packages/start.js',
-    'packages/tls.js': 'packages/start.js',
-    'packages/both.js': 'packages/start.js',
-    'packages/image.js': 'packages/guest.js',
+    'agent/server/guest.js': 'agent/server/start.js',
+    'agent/server/tls.js': 'agent/server/start.js',
+    'agent/server/both.js': 'agent/server/start.js',
+    'agent/server/image.js': 'agent/server/guest.js',
   });
   const rewrite = startFirst(before, '/r');
-  assert.equal(rewrite('x', '/r/packages/image.js'), 'x\nexport * as loadedBefore from "./guest.js";\n');
-  assert.equal(rewrite('x', '/r/packages/start.js'), 'x');
+  assert.equal(rewrite('x', '/r/agent/server/image.js'), 'x\nexport * as loadedBefore from "./guest.js";\n');
+  assert.equal(rewrite('x', '/r/agent/server/start.js'), 'x');
 });

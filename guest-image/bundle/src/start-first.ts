@@ -2,7 +2,9 @@
 // a module that is imported on demand is an entry: with each optional part, the start was in more files, and Node.js allocates about
 // 0.2 MB for each. If each entry needs the one before it, which is loaded whenever this one is, they share all of it, in one file.
 import { dirname, join, relative } from 'node:path';
+import { root } from '@kata-agent/setup/bootstrap';
 import type { Metafile } from 'esbuild';
+import { isOwn } from './own-modules.js';
 
 type Inputs = Metafile['inputs'];
 
@@ -46,10 +48,7 @@ export function startFirst(before: LoadedBefore, directory: string): (text: stri
 function importsOf(inputs: Inputs, modules: Iterable<string>, kind: string): readonly string[] {
   return [...modules].flatMap((module) =>
     (inputs[module]?.imports ?? [])
-      .filter(
-        (one) =>
-          one.kind === kind && !one.path.startsWith('node_modules/') && !one.path.includes('/node_modules/'),
-      )
+      .filter((one) => one.kind === kind && isOwn(join(root, one.path)))
       .map(({ path }) => path),
   );
 }
