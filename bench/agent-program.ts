@@ -29,6 +29,12 @@ export function bundledClient(): string {
   return join(root, 'build', 'client', 'kata-agent-ctl.mjs');
 }
 
+/** Returns `kata-realm` of the bundle, which is made on first use. */
+export function bundledRealm(): string {
+  bundledAgent();
+  return join(root, 'build', 'realm', 'kata-realm.mjs');
+}
+
 /** Writes a restricted configuration like examples/start.toml, with an audit log, in a directory of the benchmark. */
 export function configurationText(directory: string, runtime?: string): string {
   return [

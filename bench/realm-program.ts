@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { bundledClient } from './agent-program.js';
+import { bundledRealm } from './agent-program.js';
 import { type Authority, createAuthority, type Credentials } from './certificates.js';
 import { tracked } from './children.js';
 import { processorSeconds, residentMegabytes } from './processes.js';
@@ -38,7 +38,7 @@ export function createRealmFiles(directory: string, authorization: string): Real
 
 type Message = Readonly<Record<string, string>>;
 
-/** A process of `kata-agent-ctl realm serve`, of the bundle. */
+/** A process of `kata-realm serve`, of the bundle. */
 export class RealmProgram {
   readonly ports: { readonly guests: number; readonly operators: number; readonly metrics: number };
   readonly #child: ChildProcess;
@@ -71,7 +71,7 @@ export class RealmProgram {
       store: at('store'),
     };
     const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    const args = [bundledClient(), 'realm', 'serve', '--allow-unattested', ...words];
+    const args = [bundledRealm(), 'serve', '--allow-unattested', ...words];
     const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
     const lines: string[] = [];
     const listening = await new Promise<Message>((resolve, reject) => {

@@ -9,7 +9,7 @@ import { until } from '../harness/realm-process.js';
 
 const why = whyWithout('nats-server');
 
-describe('kata-agent-ctl audit collect --to jetstream', { skip: why }, () => {
+describe('kata-realm collect --to jetstream', { skip: why }, () => {
   let server: NatsServer;
   let agent: AuditedAgent;
   let reader: JetStreamReader;

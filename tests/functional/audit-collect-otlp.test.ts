@@ -9,7 +9,7 @@ import { CollectorProcess } from '../harness/collector-process.js';
 import { OtlpServer } from '../harness/otlp-server.js';
 import { until } from '../harness/realm-process.js';
 
-describe('kata-agent-ctl audit collect --to otlp+https://', () => {
+describe('kata-realm collect --to otlp+https://', () => {
   let home = '';
   let server: OtlpServer;
   let agent: AuditedAgent;

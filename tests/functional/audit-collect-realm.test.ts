@@ -25,7 +25,7 @@ guests = ["*"]
 verbs = ["list"]
 `;
 
-describe('kata-agent-ctl audit collect --records realm', () => {
+describe('kata-realm collect --records realm', () => {
   const homes: RealmHome[] = [];
   after(() => {
     for (const home of homes) home.remove();

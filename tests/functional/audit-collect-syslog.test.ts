@@ -16,7 +16,7 @@ import { RsyslogServer } from '../harness/rsyslog-server.js';
 
 const why = whyWithout('rsyslog', 'rsyslog-gnutls');
 
-describe('kata-agent-ctl audit collect --to syslog+tls://', { skip: why }, () => {
+describe('kata-realm collect --to syslog+tls://', { skip: why }, () => {
   let home = '';
   let server: RsyslogServer;
   const ca = new Authority('syslog CA');

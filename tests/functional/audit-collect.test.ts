@@ -27,7 +27,7 @@ function stored(directory: string): readonly (readonly string[])[] {
     .map((name) => readFileSync(join(guests, name), 'latin1').split('\n').slice(0, -1));
 }
 
-describe('kata-agent-ctl audit collect', () => {
+describe('kata-realm collect', () => {
   let home = '';
   before(() => {
     home = mkdtempSync(join(tmpdir(), 'kata-collect-test-'));

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 
 /** Calls of each kind. An attack made 100,000; the default keeps the tests short. */
@@ -117,7 +117,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
 
   it('leave boot, sandbox, create, exec and denial in a log that verifies, with the counts of the rest', async () => {
     await agent.stop();
-    const args = [clientProgram, 'audit', 'verify', agent.auditLog];
+    const args = [ctlProgram, 'audit', 'verify', agent.auditLog];
     const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
     assert.equal(verified.status, 0, verified.stdout + verified.stderr);
     const all = records();

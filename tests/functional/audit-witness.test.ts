@@ -21,7 +21,7 @@ import {
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
 import { type DialledIn, DialServer } from '../harness/dial-server.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { type Misbehaviour, TestWitness, WitnessServer } from '../harness/test-witness.js';
 
@@ -383,7 +383,7 @@ function logKeyOf(records: readonly Fields[]): LogVerifier {
 async function ctl(
   ...args: readonly string[]
 ): Promise<{ readonly code: number | null; readonly out: string }> {
-  const child = spawn(process.execPath, [clientProgram, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [ctlProgram, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
-import { bundleClient } from '@kata-agent/tool-bundle/programs';
+import { bundleClient, bundleRealm } from '@kata-agent/tool-bundle/programs';
 import { searchHandlers } from '@kata-agent/tool-bundle/search';
 import { AgentProcess } from '../harness/agent-process.js';
 import { repository } from '../harness/repository.js';
@@ -43,11 +43,24 @@ function leftOut(out: string): readonly string[] {
   return /left out: (.*)/.exec(versionOf(out))?.[1]?.split(', ') ?? [];
 }
 
-it('the client runs from any directory, and prints the version of its package', async () => {
-  const { file } = await bundleClient(join(directory, 'client'));
-  const manifest: unknown = JSON.parse(readFileSync(`${repository}client/ctl/package.json`, 'utf8'));
-  const { stdout, stderr } = node(file, '--version');
-  assert.equal(stdout, `${(manifest as { readonly version: string }).version}\n`, stderr);
+for (const [name, bundleProgram, source] of [
+  ['kata-agent-ctl', bundleClient, 'client/ctl'],
+  ['kata-realm', bundleRealm, 'realm/program'],
+] as const)
+  it(`${name} runs from any directory, and prints the version of its package`, async () => {
+    const { file } = await bundleProgram(join(directory, name));
+    const manifest: unknown = JSON.parse(readFileSync(`${repository}${source}/package.json`, 'utf8'));
+    const { stdout, stderr } = node(file, '--version');
+    assert.equal(stdout, `${(manifest as { readonly version: string }).version}\n`, stderr);
+  });
+
+it('kata-agent-ctl has no code of a realm: no NATS, no OpenTelemetry', async () => {
+  const { outputs } = await bundleClient(join(directory, 'without-realm'));
+  const inputs = Object.values(outputs).flatMap((output) => Object.keys(output.inputs));
+  assert.deepEqual(
+    inputs.filter((path) => /@nats-io|@opentelemetry|^realm\//.test(path)),
+    [],
+  );
 });
 
 describe('a complete bundle', () => {

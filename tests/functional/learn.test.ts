@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { type Answer, answerOf } from '../harness/sweep.js';
 
 const open = '[api]\nallowed_endpoints = ["*"]\nrelease = "4.1"\n[audit]\nfacts = true\n';
@@ -53,7 +53,7 @@ function program(...argv: readonly string[]): {
   readonly stdout: string;
   readonly stderr: string;
 } {
-  const run = spawnSync(process.execPath, [clientProgram, ...argv], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, [ctlProgram, ...argv], { encoding: 'utf8' });
   return { code: run.status, stdout: run.stdout, stderr: run.stderr };
 }
 

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { Management } from '@kata-agent/protocol/management';
 import { type Client, createClient } from '@kata-agent/ttrpc';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 
 const config = `[api]
@@ -157,7 +157,7 @@ async function ctl(
   args: readonly string[],
   until?: RegExp,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [clientProgram, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [ctlProgram, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -15,7 +15,7 @@ import { AgentProcess } from '../harness/agent-process.js';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { DialServer } from '../harness/dial-server.js';
 import { guestOf, type GuestServer, guestServer, TestRealm, trustedGuest } from '../harness/realm.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { type RunningEngine, startEngine, until } from '../harness/tls-engine.js';
 
 const ca = new Authority('realm CA');
@@ -33,7 +33,7 @@ interface Running {
 }
 
 function start(t: TestContext, args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
-  const child = spawn(process.execPath, [clientProgram, ...args], {
+  const child = spawn(process.execPath, [ctlProgram, ...args], {
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: 'pipe',
   });

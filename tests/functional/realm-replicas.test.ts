@@ -25,7 +25,7 @@ import {
   type ReplicasSetup as Setup,
   setUpReplicas as setUp,
 } from '../harness/realm-replicas.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { TcpBalancer } from '../harness/tcp-balancer.js';
 
 /** Sends bytes, and reads as many; returns whether they are the same. */
@@ -672,7 +672,7 @@ describe('kata-agent-ctl through another replica', () => {
 async function run(
   argv: readonly string[],
 ): Promise<{ readonly status: number | null; readonly stderr: string }> {
-  const child = spawn(process.execPath, [clientProgram, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [ctlProgram, ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (part: Buffer) => {
     stderr += part.toString();

@@ -15,7 +15,7 @@ import {
 import { type BootOptions, GuestLog } from '../harness/guest-log.js';
 import { guestIdentity, RawGuest } from '../harness/raw-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
-import { ctlProgram } from '../harness/repository.js';
+import { realmProgram } from '../harness/repository.js';
 import { newGuest, stateFile, WitnessedGuest, witnessKey } from '../harness/witnessed-guest.js';
 
 const anyGuests = '[[guest]]\nname = "web"\nconfigurations = ["*"]\nmax = 100\n';
@@ -476,7 +476,7 @@ it('a realm without a key is no witness, and one with a bus must not be one', as
   one.close();
   await realm.stop();
   const { file } = witnessKey(home);
-  const args = [ctlProgram, ...home.arguments(['--witness-key', file, '--bus', 'nats://127.0.0.1:1'])];
+  const args = [realmProgram, ...home.arguments(['--witness-key', file, '--bus', 'nats://127.0.0.1:1'])];
   const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   assert.equal(status, 2, stderr);
   assert.match(stderr, /--witness-key and --bus exclude each other/);

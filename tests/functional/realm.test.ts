@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
 import { guestConfig } from '../harness/realm-guest.js';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
-import { ctlProgram } from '../harness/repository.js';
+import { ctlProgram, realmProgram } from '../harness/repository.js';
 
 function verified(file: string): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, [ctlProgram, 'audit', 'verify', file], {
@@ -86,7 +86,7 @@ describe('a realm and an agent', () => {
 it('needs --reference or --allow-unattested', () => {
   const home = new RealmHome(anyGuest);
   const args = home.arguments().filter((word) => word !== '--allow-unattested');
-  const { status, stderr } = spawnSync(process.execPath, [ctlProgram, ...args], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, [realmProgram, ...args], { encoding: 'utf8' });
   assert.equal(status, 2);
   assert.match(
     stderr,

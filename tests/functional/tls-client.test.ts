@@ -10,7 +10,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import { createServer as createTtrpcServer, service } from '@kata-agent/ttrpc';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { type RunningEngine, startEngine } from '../harness/tls-engine.js';
 
 const ca = new Authority();
@@ -24,7 +24,7 @@ interface Ended {
 /** Runs `kata-agent-ctl check`. */
 async function check(...args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [clientProgram, 'check', ...args], { env, stdio: 'pipe' });
+  const child = spawn(process.execPath, [ctlProgram, 'check', ...args], { env, stdio: 'pipe' });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)
     child[name].on('data', (chunk: Buffer) => {

@@ -10,7 +10,7 @@ import { Health } from '@kata-agent/protocol/health';
 import { connect, createClient } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 
 const ca = new Authority();
@@ -86,7 +86,7 @@ describe('a tls:// listener of an agent (R14, S26)', () => {
     writeFileSync(files.cert, certificate.cert);
     writeFileSync(files.key, certificate.key);
     const options = ['-a', address, '--cert', files.cert, '--key', files.key, '--pin', believed];
-    return spawnSync(process.execPath, [clientProgram, ...args, ...options], { encoding: 'utf8' });
+    return spawnSync(process.execPath, [ctlProgram, ...args, ...options], { encoding: 'utf8' });
   }
 
   it('serves its own list to its peers, who rules see by their certificates', async () => {
@@ -181,7 +181,7 @@ describe('the files that a configuration names', () => {
     await agent.stop();
     const document = join(agent.directory, 'config.toml');
     const digest = (...args: readonly string[]) =>
-      spawnSync(process.execPath, [clientProgram, 'config', 'digest', document, ...args], {
+      spawnSync(process.execPath, [ctlProgram, 'config', 'digest', document, ...args], {
         encoding: 'utf8',
       });
     assert.ok(digest('--root', root).stdout.includes(facts.digest));

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ctlProgram } from './repository.js';
+import { realmProgram } from './repository.js';
 import { endWithTests } from './end-with-tests.js';
 
 /** A line of the log of a collector. */
@@ -17,14 +17,14 @@ export interface CollectorLine {
   readonly size?: string;
 }
 
-/** A `kata-agent-ctl audit collect`. */
+/** A `kata-realm collect`. */
 export class CollectorProcess {
   readonly process: ChildProcess;
   readonly exited: Promise<number | null>;
   #stderr = '';
 
   constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.process = spawn(process.execPath, [ctlProgram, 'audit', 'collect', ...args], {
+    this.process = spawn(process.execPath, [realmProgram, 'collect', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...environment },
     });

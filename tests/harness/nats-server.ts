@@ -105,7 +105,7 @@ export class NatsServer {
     return this.#ca;
   }
 
-  /** Options of `realm serve`. */
+  /** Options of `kata-realm serve`. */
   get options(): readonly string[] {
     if (this.#by === 'certificate')
       return Object.entries({

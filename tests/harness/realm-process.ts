@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RealmOptions } from '@kata-agent/realm';
 import { Authority, type ClientCertificate } from './authority.js';
-import { ctlProgram } from './repository.js';
+import { realmProgram } from './repository.js';
 import { endWithTests } from './end-with-tests.js';
 
 type Fields = Readonly<Record<string, string>>;
@@ -59,7 +59,7 @@ export class RealmHome {
     writeFileSync(join(this.directory, name), text, { mode: 0o600 });
   }
 
-  /** The arguments of `realm serve`; guests need no evidence unless `attested`. */
+  /** The arguments of `kata-realm serve`; guests need no evidence unless `attested`. */
   arguments(more: readonly string[] = [], { attested = false }: RealmDemand = {}): readonly string[] {
     const at = (name: string): string => join(this.directory, name);
     const { guests, operators, metrics } = this.ports;
@@ -74,7 +74,7 @@ export class RealmHome {
       store: this.store,
     };
     const words = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    return ['realm', 'serve', ...words, ...(attested ? [] : ['--allow-unattested']), ...more];
+    return ['serve', ...words, ...(attested ? [] : ['--allow-unattested']), ...more];
   }
 
   /** The records of the realm's own audit log. */
@@ -102,7 +102,7 @@ export class RealmHome {
   }
 }
 
-/** The program `kata-agent-ctl realm serve`, as a separate process. */
+/** The program `kata-realm serve`, as a separate process. */
 export class RealmProcess {
   readonly log: Fields[] = [];
   readonly process: ChildProcess;
@@ -124,7 +124,7 @@ export class RealmProcess {
     more: readonly string[] = [],
     demand: RealmDemand = {},
   ): Promise<RealmProcess> {
-    const args = ['--enable-source-maps', ctlProgram, ...home.arguments(more, demand)];
+    const args = ['--enable-source-maps', realmProgram, ...home.arguments(more, demand)];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '' },

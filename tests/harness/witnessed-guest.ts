@@ -7,7 +7,7 @@ import { parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
 import { type BootOptions, GuestLog } from './guest-log.js';
 import { guestIdentity, RawGuest } from './raw-guest.js';
 import { type RealmHome, until } from './realm-process.js';
-import { ctlProgram } from './repository.js';
+import { realmProgram } from './repository.js';
 import { askWitness, type WitnessAnswer, type WitnessRequestOptions } from './witness-client.js';
 
 /** Makes the key of a witness, as an operator does. */
@@ -16,7 +16,7 @@ export function witnessKey(
   name = 'realm.example/w1',
 ): { verifier: WitnessVerifier; file: string } {
   const file = join(home.directory, 'witness.key');
-  const args = [ctlProgram, 'realm', 'witness-key', '--name', name, '--out', file];
+  const args = [realmProgram, 'witness-key', '--name', name, '--out', file];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   assert.equal(statSync(file).mode & 0o777, 0o600);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { containerRequest } from '../harness/container-request.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 
@@ -89,7 +89,7 @@ describe('the audit log on a full disk (S19)', { skip: whyNoContainers() ?? fals
       assert.equal((await answerOf(client.createSandbox({ sandboxId: 's' }))).code, 'OK');
       const verified = spawnSync(
         process.execPath,
-        [clientProgram, 'audit', 'verify', `${directory}/audit.log`],
+        [ctlProgram, 'audit', 'verify', `${directory}/audit.log`],
         { encoding: 'utf8' },
       );
       assert.equal(verified.status, 0, verified.stdout + verified.stderr);
@@ -122,7 +122,7 @@ describe('the audit log on a full disk (S19)', { skip: whyNoContainers() ?? fals
         await agent.exited;
         writeFileSync(join(kept, 'audit.log'), readFileSync(log));
         closeSync(log);
-        const args = [clientProgram, 'audit', 'verify', join(kept, 'audit.log')];
+        const args = [ctlProgram, 'audit', 'verify', join(kept, 'audit.log')];
         const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
         assert.equal(verified.status, 0, verified.stdout + verified.stderr);
         const records = readFileSync(join(kept, 'audit.log'), 'utf8').trimEnd().split('\n').map(parse);

@@ -15,7 +15,7 @@ import { Authority } from '../harness/authority.js';
 import { attestationKeyName, type EvidenceBundle } from '../harness/evidence-bundle.js';
 import { DialServer } from '../harness/dial-server.js';
 import { connectOperator } from '../harness/operator.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { eventually } from '../harness/retry.js';
 import { answerOf } from '../harness/sweep.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
@@ -71,7 +71,7 @@ interface Verified {
 async function ctl(
   args: readonly string[],
 ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [clientProgram, ...args], {
+  const child = spawn(process.execPath, [ctlProgram, ...args], {
     env: { ...process.env, NO_COLOR: '1' },
     stdio: 'pipe',
   });

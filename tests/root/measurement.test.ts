@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AgentProcess } from '../harness/agent-process.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { SoftTpm, whyNoTpm } from '../harness/swtpm.js';
 
 const banks = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
@@ -60,7 +60,7 @@ describe('measurement of the configuration by a TPM (R8, S7)', { skip: whyNoTpm(
 
   /** Returns the digest and the PCR value that kata-agent-ctl calculates for a document. */
   function predict(file: string, pcr = 13): Prediction['configuration']['asIs'] {
-    const args = [clientProgram, 'config', 'digest', file, '--pcr', String(pcr), '--format', 'json'];
+    const args = [ctlProgram, 'config', 'digest', file, '--pcr', String(pcr), '--format', 'json'];
     return (JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Prediction)
       .configuration.asIs;
   }

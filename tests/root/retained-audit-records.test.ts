@@ -10,7 +10,7 @@ import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata
 import { MountSchema } from '@kata-agent/protocol/oci';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { makeRootfs, whyNoContainers } from '../harness/rootfs.js';
 
 interface AuditRecord {
@@ -140,7 +140,7 @@ describe('audit records of existing containers and execs (S36)', {
     assert.ok(readdirSync(dirname(agent.auditLog)).includes('audit.log.kept'), 'the log was rotated');
     await agent.stop();
     for (const method of ['CreateContainer', 'ExecProcess']) await assertRecorded(method);
-    const args = [clientProgram, 'audit', 'verify', agent.auditLog];
+    const args = [ctlProgram, 'audit', 'verify', agent.auditLog];
     const verified = spawnSync(process.execPath, args, { encoding: 'utf8' });
     assert.equal(verified.status, 0, verified.stdout + verified.stderr);
   });

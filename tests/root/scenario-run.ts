@@ -6,7 +6,7 @@ import { lstatSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AgentProcess } from '../harness/agent-process.js';
-import { clientProgram, repository } from '../harness/repository.js';
+import { ctlProgram, repository } from '../harness/repository.js';
 import { makeRootfs } from '../harness/rootfs.js';
 import { machineFootprint, type PodFootprint, podFootprint } from './scenario-footprint.js';
 
@@ -142,7 +142,7 @@ async function replay(
   const set = Object.entries(run.set ?? {}).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   const args = ['replay', file, '--runtime', run.runtime, '--cgroup-parent', `/${cgroupParent}`, ...set];
   const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json', '--step'];
-  const child = spawn(process.execPath, [clientProgram, ...args, ...address], {
+  const child = spawn(process.execPath, [ctlProgram, ...args, ...address], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -9,7 +9,7 @@ import { cgroupParent } from '../harness/container-request.js';
 import { AgentProcess } from '../harness/agent-process.js';
 import { GuestComponentPrograms } from '../harness/guest-components.js';
 import { pauseBundle } from '../harness/pause-bundle.js';
-import { clientProgram, repository } from '../harness/repository.js';
+import { ctlProgram, repository } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 import { BlankDisks } from './scenario-blank-disks.js';
 import { pciBus } from './scenario-bus.js';
@@ -264,7 +264,7 @@ async function workloadsOf(pod: readonly string[]): Promise<readonly (string | u
 function client(...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
   return new Promise((resolve) => {
     const options = { maxBuffer: 64 << 20 };
-    execFile(process.execPath, [clientProgram, ...args], options, (_error, stdout, stderr) => {
+    execFile(process.execPath, [ctlProgram, ...args], options, (_error, stdout, stderr) => {
       resolve({ stdout, stderr });
     });
   });

@@ -14,7 +14,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { type AgentConnection, AgentProcess } from '../harness/agent-process.js';
 import { readAll, readUntil } from '../harness/container-client.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
 import { answerOf } from '../harness/sweep.js';
 import { type ListedCall, makeShare } from './scenario-share.js';
@@ -56,7 +56,7 @@ describe('streams of a container beside one with standard input (S41)', {
       `docker.io/library/box:1=${join(files, 'image.json')}`,
     );
     const ctl = (...args: readonly string[]): string =>
-      execFileSync(process.execPath, [clientProgram, ...args], {
+      execFileSync(process.execPath, [ctlProgram, ...args], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
       });

@@ -24,7 +24,7 @@ import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { processRequest } from '../harness/container-request.js';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { callInner } from '../harness/inner-agent.js';
-import { clientProgram, repository } from '../harness/repository.js';
+import { ctlProgram, repository } from '../harness/repository.js';
 import { build } from '../interop/artifacts.js';
 import { container, ext4Disk, imageStorage, rootDirectory } from './hotplug.js';
 import { hostListener } from './listeners.js';
@@ -275,7 +275,7 @@ describe('the image with an inner agent, a Go server of all methods', { skip: wh
     ];
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [clientProgram, ...args, '--key', String(first?.['logKey'])],
+      [ctlProgram, ...args, '--key', String(first?.['logKey'])],
       { encoding: 'utf8' },
     );
     assert.equal(status, 0, `${stdout}${stderr}`);

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { fwCfgName } from '@kata-agent/config';
 import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { whyNoTpm } from '../harness/swtpm.js';
 import { hostListener } from './listeners.js';
@@ -81,7 +81,7 @@ describe('a guest that measures its configuration, and accepts documents from th
       writeFileSync(path, text);
       return ['--base', path];
     });
-    const args = [clientProgram, 'config', 'digest', document, ...bases, ...more, '--format', 'json'];
+    const args = [ctlProgram, 'config', 'digest', document, ...bases, ...more, '--format', 'json'];
     return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as Digests;
   }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClientCertificate } from '../harness/authority.js';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { tenantPort } from './listeners.js';
 import { shell } from './machine.js';
 import type { RunningGuest } from './running-guest.js';
@@ -16,7 +16,7 @@ export interface Ended {
 
 /** Runs kata-agent-ctl, away from any agent or with the address among the arguments, which are in groups. */
 export async function ctl(...groups: readonly (readonly string[])[]): Promise<Ended> {
-  const child = spawn(process.execPath, [clientProgram, ...groups.flat()], {
+  const child = spawn(process.execPath, [ctlProgram, ...groups.flat()], {
     env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -11,7 +11,7 @@ import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { processRequest } from '../harness/container-request.js';
 import { RealmHome, RealmProcess } from '../harness/realm-process.js';
-import { clientProgram, repository } from '../harness/repository.js';
+import { ctlProgram, repository } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
 import { container, ext4Disk, rootDirectory } from './hotplug.js';
 import { hostListener, tenantCaFile, tenantListener, tenantPort } from './listeners.js';
@@ -108,7 +108,7 @@ describe('a confidential guest with a listener for its tenant, and one that dial
     writeFileSync(join(directory, 'key'), certificate.key);
     const [verb = '', ...rest] = command;
     const files = ['--cert', join(directory, 'cert'), '--key', join(directory, 'key'), '--pin', await pin()];
-    const args = [clientProgram, ...options, '--timeout', '60s', ...files, verb, ...rest];
+    const args = [ctlProgram, ...options, '--timeout', '60s', ...files, verb, ...rest];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let interrupted = false;

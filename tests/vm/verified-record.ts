@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
-import { clientProgram } from '../harness/repository.js';
+import { ctlProgram } from '../harness/repository.js';
 import { shell } from './machine.js';
 
 /** Copies the audit log out of a guest, verifies it with `kata-agent-ctl`, and returns its records. */
@@ -15,7 +15,7 @@ export async function verifiedRecord(
   // A record that is being written has no line feed yet.
   const text = (await shell(machine, "grep '}$' /run/kata-agent/audit.log")).trimEnd();
   writeFileSync(log, `${text}\n`);
-  const verified = spawnSync(process.execPath, [clientProgram, 'audit', 'verify', log], { encoding: 'utf8' });
+  const verified = spawnSync(process.execPath, [ctlProgram, 'audit', 'verify', log], { encoding: 'utf8' });
   assert.equal(verified.status, 0, `${verified.stdout}${verified.stderr}`);
   return text.split('\n').map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
 }

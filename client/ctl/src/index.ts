@@ -1,1 +1,2 @@
+export { program } from './program.js';
 export { referencePages } from './reference/pages.js';

@@ -1,4 +1,4 @@
-import { processIo } from './cli/process-io.js';
-import { runProgram } from './cli/program.js';
+import { processIo, runProgram } from '@kata-agent/cli';
+import { program } from './program.js';
 
-process.exitCode = await runProgram(process.argv.slice(2), processIo());
+process.exitCode = await runProgram(program, process.argv.slice(2), processIo());

@@ -1,6 +1,7 @@
 // `npm run bundle [-- --config FILE [--embed] [--require-config]] [--out DIR]`
 //
-// Writes the agent and its native library to build/bundle, for a guest image, and the client to build/client.
+// Writes the agent and its native library to build/bundle, for a guest image, kata-agent-ctl to build/client, and kata-realm to
+// build/realm.
 // With --config the agent has no code of methods that FILE never serves, and no configuration can serve them
 // again (R13).
 import { join, relative, resolve } from 'node:path';
@@ -8,13 +9,13 @@ import { root } from '@kata-agent/setup/bootstrap';
 import { commandLine } from '@kata-agent/tool-command/command-line';
 import { parseOptions } from '@kata-agent/tool-command/options';
 import { InvalidConfigurationError, planBundle } from './plan.js';
-import { bundleAgent, bundleClient, type BundledProgram } from './programs.js';
+import { bundleAgent, bundleClient, bundleRealm, type BundledProgram } from './programs.js';
 
 const usage = `npm run bundle [-- OPTIONS]
   --config FILE      omit the code of methods that FILE never serves
   --embed            build FILE into the agent, which then reads no other base document
   --require-config   build an agent that does not start without a configuration
-  --out DIR          write only the agent, to DIR; default: build/bundle, and the client to build/client
+  --out DIR          write only the agent, to DIR; default: build/bundle, with the other programs in build/client and build/realm
   --compiled         skip the check that the packages are compiled
   --help             print this help`;
 
@@ -48,7 +49,10 @@ try {
   const agent = await bundleAgent(resolve(out ?? join(root, 'build', 'bundle')), facts);
   report(agent);
   if (facts.leftOut.length > 0) console.log(`  left out: ${facts.leftOut.join(', ')}`);
-  if (out === undefined) report(await bundleClient(join(root, 'build', 'client')));
+  if (out === undefined) {
+    report(await bundleClient(join(root, 'build', 'client')));
+    report(await bundleRealm(join(root, 'build', 'realm')));
+  }
 } catch (error) {
   if (!(error instanceof InvalidConfigurationError)) throw error;
   console.error(error.message);

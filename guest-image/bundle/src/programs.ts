@@ -1,4 +1,4 @@
-// Bundles the two programs. Their only external module is koffi, which the agent's bundle contains.
+// Bundles the programs. Their only external module is koffi, which the agent's bundle contains.
 import {
   chmodSync,
   copyFileSync,
@@ -159,9 +159,14 @@ async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promis
     );
 }
 
-/** Bundles the client. Deletes the directory first. */
+/** Bundles kata-agent-ctl. Deletes the directory first. */
 export function bundleClient(directory: string): Promise<BundledProgram> {
   return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js', []);
+}
+
+/** Bundles kata-realm. Deletes the directory first. */
+export function bundleRealm(directory: string): Promise<BundledProgram> {
+  return bundle(directory, 'kata-realm', 'realm/program/dist/main.js', []);
 }
 
 async function bundle(

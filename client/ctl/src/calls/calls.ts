@@ -2,8 +2,7 @@ import type { DescMethodUnary } from '@bufbuild/protobuf';
 import { nearest } from '@kata-agent/config';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /**
  * All methods that an agent can serve, by the name that users type: methods of `grpc.AgentService` by their own name,

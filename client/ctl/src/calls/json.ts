@@ -1,6 +1,5 @@
 import { type DescMessage, fromJson, type JsonValue, type Message, toJson } from '@bufbuild/protobuf';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /**
  * Parses a request from JSON: field names as in the .proto file (`container_id`) or in lowerCamelCase, `bytes` in

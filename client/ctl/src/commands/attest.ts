@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { CommandDefinition } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { attestConnection } from '../connection/attest-connection.js';
-import { withConnection } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { reasonOf } from '../input/reason-of.js';
-import { print } from '../output/print.js';
+import {
+  attestConnection,
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  print,
+  reasonOf,
+  withConnection,
+} from '@kata-agent/cli';
 import { parseNonce } from './evidence/nonce.js';
 
 export const attest: CommandDefinition = {

@@ -1,13 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { text as readText } from 'node:stream/consumers';
-import type { CommandDefinition, Invocation } from '../cli/definition.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  print,
+  withAgent,
+} from '@kata-agent/cli';
 import { findCall } from '../calls/calls.js';
 import { messageFromJson, messageToJson } from '../calls/json.js';
 import { requestTemplate } from '../calls/template.js';
-import { CommandError } from '../command-error.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
 
 export const call: CommandDefinition = {
   path: 'call',

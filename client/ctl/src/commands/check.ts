@@ -1,8 +1,5 @@
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@kata-agent/protocol/health';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
+import { type CommandDefinition, ExitCode, print, withAgent } from '@kata-agent/cli';
 
 const answerMs = 10_000;
 

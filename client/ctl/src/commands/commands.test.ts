@@ -13,9 +13,10 @@ import {
   StatsContainerResponseSchema,
 } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import { runProgram } from '../cli/program.js';
+import { runProgram } from '@kata-agent/cli';
 import { type FakeAgent, type Handlers, startFakeAgent } from '../testing/fake-agent.js';
-import { type FakeIo, fakeIo } from '../testing/fake-io.js';
+import { type FakeIo, fakeIo } from '@kata-agent/cli/testing/fake-io';
+import { program } from '../program.js';
 
 interface Result {
   readonly code: number;
@@ -28,7 +29,7 @@ async function ctl(argv: readonly string[], handlers: Handlers = {}, input = '')
   const io = fakeIo({ KATA_AGENT_ADDRESS: agent.address });
   io.stdin.end(input);
   try {
-    return { code: await runProgram(argv, io), io, agent };
+    return { code: await runProgram(program, argv, io), io, agent };
   } finally {
     await agent.close();
   }

@@ -2,12 +2,15 @@ import { sharedDirectory } from '@kata-agent/catalogue';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { CommandDefinition, Invocation } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import type { Agent } from '../connection/agent.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
+import {
+  type Agent,
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  print,
+  withAgent,
+} from '@kata-agent/cli';
 
 /** Well below the frame limit of 4 MiB. */
 const pieceBytes = 1024 * 1024;

@@ -1,12 +1,14 @@
 import { type DescribeResponse, DescribeResponseSchema, Management } from '@kata-agent/protocol/management';
 import { messageToJson } from '../calls/json.js';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { cellText } from '../output/plain-output.js';
-import { print } from '../output/print.js';
-import { renderTable } from '../output/table.js';
-import { wrap } from '../output/wrap.js';
+import {
+  cellText,
+  type CommandDefinition,
+  ExitCode,
+  print,
+  renderTable,
+  withAgent,
+  wrap,
+} from '@kata-agent/cli';
 
 const width = 100;
 

@@ -11,14 +11,17 @@ import {
   methodNames,
 } from '@kata-agent/catalogue';
 import { nearest } from '@kata-agent/config';
-import type { CommandDefinition, Invocation } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  print,
+  styleFor,
+} from '@kata-agent/cli';
 import { endpointPage, endpointsTable, groupPage, groupsTable } from '../output/endpoint-text.js';
 import { announcedPage } from '../output/announced-text.js';
 import { managementPage, managementTable } from '../output/management-text.js';
-import { print } from '../output/print.js';
-import { styleFor } from '../output/style.js';
 
 const widest = 100;
 

@@ -1,6 +1,5 @@
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
+import { type CommandDefinition, withAgent } from '@kata-agent/cli';
 import { attach } from '../run/attach.js';
 import { checkIdentifier } from '../run/container-spec.js';
 import { processSpec } from '../run/process-spec.js';

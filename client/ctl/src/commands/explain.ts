@@ -1,12 +1,8 @@
 import { codes, findCode } from '@kata-agent/catalogue/codes';
 import { nearest } from '@kata-agent/config';
-import type { CommandDefinition } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { type CommandDefinition, CommandError, ExitCode, print, styleFor } from '@kata-agent/cli';
 import { statuses } from '../reference/statuses.js';
 import { codePage, codesTable, statusPage } from '../output/code-text.js';
-import { print } from '../output/print.js';
-import { styleFor } from '../output/style.js';
 
 const widest = 100;
 

@@ -1,11 +1,13 @@
 import { AgentService, GuestDetailsResponseSchema } from '@kata-agent/protocol/agent';
 import { messageToJson } from '../calls/json.js';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { formatBytes } from '../output/bytes.js';
-import { print } from '../output/print.js';
-import { renderTable } from '../output/table.js';
+import {
+  type CommandDefinition,
+  ExitCode,
+  formatBytes,
+  print,
+  renderTable,
+  withAgent,
+} from '@kata-agent/cli';
 
 export const guest: CommandDefinition = {
   path: 'guest',

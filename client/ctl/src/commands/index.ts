@@ -1,7 +1,6 @@
-import type { CommandDefinition, CommandGroup } from '../cli/definition.js';
+import type { CommandDefinition, CommandGroup } from '@kata-agent/cli';
 import { attest } from './attest.js';
 import { auditCheckpoint } from './audit/checkpoint.js';
-import { auditCollect } from './audit/collect.js';
 import { auditHead } from './audit/head.js';
 import { auditProve } from './audit/prove.js';
 import { auditShow } from './audit/show.js';
@@ -31,11 +30,9 @@ import { explain } from './explain.js';
 import { guest } from './guest.js';
 import { logs } from './logs.js';
 import { pause } from './pause.js';
-import { realmServe } from './realm/serve.js';
 import { realmAudit } from './realm/audit.js';
 import { realmGuests } from './realm/guests.js';
 import { realmRevoke } from './realm/revoke.js';
-import { realmWitnessKey } from './realm/witness-key.js';
 import { replay } from './replay.js';
 import { resume } from './resume.js';
 import { revoke } from './revoke.js';
@@ -73,7 +70,7 @@ export const commandGroups: readonly CommandGroup[] = [
   },
   {
     name: 'realm',
-    summary: 'the server that guests dial, and its guests',
+    summary: 'guests that are connected to a realm, the server that they dial',
     example: {
       line: 'kata-agent-ctl realm guests -a realm://realm.example --cert me.pem --key me.key --realm-ca realm-ca.pem',
       description: 'Lists guests. Every command that takes --address takes realm://realm.example/GUEST.',
@@ -120,12 +117,9 @@ export const commands: readonly CommandDefinition[] = [
   auditVerifyProof,
   auditShow,
   auditWatch,
-  auditCollect,
   evidenceVerify,
   evidenceTrustee,
-  realmServe,
   realmGuests,
   realmAudit,
   realmRevoke,
-  realmWitnessKey,
 ];

@@ -1,7 +1,4 @@
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { write } from '../output/print.js';
+import { type CommandDefinition, ExitCode, withAgent, write } from '@kata-agent/cli';
 import { pumpOutput, type StreamName } from '../run/output-pump.js';
 
 export const logs: CommandDefinition = {

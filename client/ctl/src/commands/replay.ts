@@ -4,13 +4,16 @@ import type { JsonValue } from '@bufbuild/protobuf';
 import { type ExpectedCall, expectedCalls } from '@kata-agent/workloads';
 import { findCall } from '../calls/calls.js';
 import { messageToJson } from '../calls/json.js';
-import type { CommandDefinition, Invocation } from '../cli/definition.js';
-import type { Io } from '../cli/io.js';
-import { CommandError } from '../command-error.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
-import { renderTable } from '../output/table.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  type Io,
+  print,
+  renderTable,
+  withAgent,
+} from '@kata-agent/cli';
 import { printDiagnostics } from './config/diagnostics.js';
 import { podOptions, readPods } from './config/pod-files.js';
 import { parseScenario } from '../replay/parse-scenario.js';

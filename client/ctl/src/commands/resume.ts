@@ -1,8 +1,5 @@
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
+import { type CommandDefinition, ExitCode, print, withAgent } from '@kata-agent/cli';
 
 export const resume: CommandDefinition = {
   path: 'resume',

@@ -1,6 +1,4 @@
-import type { Invocation, CommandDefinition } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { type CommandDefinition, CommandError, ExitCode, type Invocation } from '@kata-agent/cli';
 
 /** The names of a revocation; those that are not given are empty. */
 export interface RevocationNames {

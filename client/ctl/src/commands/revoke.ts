@@ -1,9 +1,6 @@
 import { Management, RevokePeerResponseSchema } from '@kata-agent/protocol/management';
 import { messageToJson } from '../calls/json.js';
-import type { CommandDefinition } from '../cli/definition.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
+import { type CommandDefinition, ExitCode, print, withAgent } from '@kata-agent/cli';
 import { revocationForm, revocationOf, revokedText } from './revocation.js';
 
 export const revoke: CommandDefinition = {

@@ -1,7 +1,4 @@
-import type { CommandDefinition, Invocation } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
+import { type CommandDefinition, CommandError, ExitCode, type Invocation, withAgent } from '@kata-agent/cli';
 import { containerSpec, type RootfsMode } from '../run/container-spec.js';
 import { processSpec } from '../run/process-spec.js';
 import { type RunOptions, runContainer } from '../run/run-session.js';

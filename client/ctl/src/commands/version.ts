@@ -1,10 +1,12 @@
 import { Health } from '@kata-agent/protocol/health';
-import type { CommandDefinition } from '../cli/definition.js';
-import { version as ownVersion } from '../cli/version.js';
-import { withAgent } from '../connection/with-agent.js';
-import { ExitCode } from '../exit-code.js';
-import { print } from '../output/print.js';
-import { renderTable } from '../output/table.js';
+import {
+  type CommandDefinition,
+  ExitCode,
+  print,
+  renderTable,
+  version as ownVersion,
+  withAgent,
+} from '@kata-agent/cli';
 
 const answerMs = 10_000;
 

@@ -1,6 +1,5 @@
 import { announcedMethods } from '@kata-agent/catalogue';
-import type { Style } from './style.js';
-import { wrap } from './wrap.js';
+import { type Style, wrap } from '@kata-agent/cli';
 
 /** Returns the documentation of a method that is announced and not served. */
 export function announcedPage(name: string, width: number, style: Style): string {

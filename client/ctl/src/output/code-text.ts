@@ -1,8 +1,6 @@
 import { type CodeExample, type CodeRow, codes, type Code } from '@kata-agent/catalogue/codes';
 import type { StatusRow } from '../reference/statuses.js';
-import type { Style } from './style.js';
-import { renderTable } from './table.js';
-import { wrap } from './wrap.js';
+import { renderTable, type Style, wrap } from '@kata-agent/cli';
 
 /** One part of an example: what it is, and its text. */
 interface ExamplePart {

@@ -1,7 +1,5 @@
 import { type Endpoint, endpoints, type Group, type MethodName } from '@kata-agent/catalogue';
-import type { Style } from './style.js';
-import { renderTable } from './table.js';
-import { wrap } from './wrap.js';
+import { renderTable, type Style, wrap } from '@kata-agent/cli';
 
 /** How calls of the method appear in the audit log. */
 export function recordText(endpoint: Pick<Endpoint, 'changes' | 'fold' | 'ends'>): string {

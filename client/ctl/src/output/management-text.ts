@@ -1,7 +1,5 @@
 import { managementEndpoints, type ManagementMethod } from '@kata-agent/catalogue';
-import type { Style } from './style.js';
-import { renderTable } from './table.js';
-import { wrap } from './wrap.js';
+import { renderTable, type Style, wrap } from '@kata-agent/cli';
 
 /** Returns one line for each method of the management service. */
 export function managementTable(names: readonly ManagementMethod[], style: Style): string {

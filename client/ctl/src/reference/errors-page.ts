@@ -1,7 +1,7 @@
 import { consistency } from '@kata-agent/catalogue';
 import { checkDocument, renderDiagnostic } from '@kata-agent/config';
 import { createRuleChecker } from '@kata-agent/gate/rules';
-import { exitCodes } from '../exit-code.js';
+import { exitCodes } from '@kata-agent/cli';
 import { code, markdownTable, pageHead } from './markdown.js';
 import { type Mistake, mistakes } from './mistakes.js';
 import { statuses } from './statuses.js';

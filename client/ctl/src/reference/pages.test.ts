@@ -5,7 +5,7 @@ import { checkDocument, listenerKeys, ruleKeys, secretKeys, settings, witnessKey
 import { createRuleChecker } from '@kata-agent/gate/rules';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { commands } from '../commands/index.js';
-import { exitCodes } from '../exit-code.js';
+import { exitCodes } from '@kata-agent/cli';
 import { printedFor } from './errors-page.js';
 import { markdownTable } from './markdown.js';
 import { mistakes } from './mistakes.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Phase } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { CallError } from '../connection/call-error.js';
+import { CallError } from '@kata-agent/cli';
 import type { ReplayedCalls } from './replayed-calls.js';
 import { oomPauseMs, type Runtime } from './runtime.js';
 

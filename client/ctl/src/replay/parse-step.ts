@@ -2,7 +2,7 @@ import { create, fromJson, type JsonObject, type JsonValue } from '@bufbuild/pro
 import type { YamlText } from '@kata-agent/analysis';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { calls } from '../calls/calls.js';
-import { parseDuration } from '../cli/duration.js';
+import { parseDuration } from '@kata-agent/cli';
 import { parseTexts } from './parse-container.js';
 import type { ScenarioNode } from './parse-message.js';
 import { parseVolume } from './parse-volume.js';

@@ -3,7 +3,7 @@ import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { findCall } from '../calls/calls.js';
 import { messageToJson } from '../calls/json.js';
-import { CallError } from '../connection/call-error.js';
+import { CallError } from '@kata-agent/cli';
 import { processOf } from './container-request.js';
 import { writeVolume } from './kubelet-volume.js';
 import { mismatch } from './matches.js';

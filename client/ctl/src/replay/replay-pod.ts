@@ -10,7 +10,7 @@ import {
   ReadStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { findCall } from '../calls/calls.js';
-import { CallError } from '../connection/call-error.js';
+import { CallError } from '@kata-agent/cli';
 import type { ReplayedCalls } from './replayed-calls.js';
 
 /** An unexpected result of a pod's call, and the pod field that causes the call. */

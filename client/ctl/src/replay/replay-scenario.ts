@@ -3,7 +3,7 @@ import type { Condition, MethodName, Phase, RuntimeCall } from '@kata-agent/cata
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { findCall } from '../calls/calls.js';
-import { CallError } from '../connection/call-error.js';
+import { CallError } from '@kata-agent/cli';
 import { asSentBy, firstProcess } from './container-request.js';
 import { removeVolume, writeVolume } from './kubelet-volume.js';
 import { OomEvents } from './oom-events.js';

@@ -1,7 +1,6 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import type { Phase } from '@kata-agent/catalogue';
-import type { Agent } from '../connection/agent.js';
-import { CallError } from '../connection/call-error.js';
+import { type Agent, CallError } from '@kata-agent/cli';
 
 /** One call of a replay, and its result. */
 export interface RecordedCall {

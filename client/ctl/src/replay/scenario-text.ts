@@ -1,6 +1,5 @@
 import { YamlText } from '@kata-agent/analysis';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /**
  * Substitutes the variables in a scenario's text: `variables` declares each name with its meaning, and `${name}` uses

@@ -1,11 +1,6 @@
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code } from '@kata-agent/ttrpc';
-import type { Io, Output } from '../cli/io.js';
-import { CommandError } from '../command-error.js';
-import type { Agent } from '../connection/agent.js';
-import { CallError } from '../connection/call-error.js';
-import { ExitCode } from '../exit-code.js';
-import { write } from '../output/print.js';
+import { type Agent, CallError, CommandError, ExitCode, type Io, type Output, write } from '@kata-agent/cli';
 import { closeInput, pumpInput } from './input-pump.js';
 import { isRefusal, notice } from './notices.js';
 import { pumpOutput, type StreamName } from './output-pump.js';

@@ -3,8 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { alwaysReadOnly } from '@kata-agent/gate';
 import type { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 import { defaultMounts, defaultNamespaces, maskedPaths } from './defaults.js';
 
 /**

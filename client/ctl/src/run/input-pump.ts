@@ -1,7 +1,5 @@
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { Io } from '../cli/io.js';
-import type { Agent } from '../connection/agent.js';
-import { CallError } from '../connection/call-error.js';
+import { type Agent, CallError, type Io } from '@kata-agent/cli';
 import { isRefusal, notice } from './notices.js';
 import type { Target } from './target.js';
 

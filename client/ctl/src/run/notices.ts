@@ -1,8 +1,6 @@
 import { Code } from '@kata-agent/ttrpc';
-import type { Io } from '../cli/io.js';
-import { programName } from '../cli/report.js';
-import { CallError } from '../connection/call-error.js';
-import { explainFailure, renderRefusal } from '../refusal/refusal.js';
+import { CallError, explainFailure, type Io, renderRefusal } from '@kata-agent/cli';
+import { programName } from '../program-name.js';
 
 /** Reports whether the agent denied a call, rather than failed to carry it out. */
 export function isRefusal(error: unknown): error is CallError {

@@ -1,6 +1,6 @@
 import { readBytes } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
-import type { Agent } from '../connection/agent.js';
+import type { Agent } from '@kata-agent/cli';
 import type { Target } from './target.js';
 
 export type StreamName = 'stdout' | 'stderr';

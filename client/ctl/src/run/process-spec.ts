@@ -2,8 +2,7 @@ import { searchPath } from './defaults.js';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { defaultCapabilities } from '@kata-agent/gate';
 import type { ProcessSchema } from '@kata-agent/protocol/oci';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /** A program to start, as given on the command line. */
 export interface ProcessRequest {

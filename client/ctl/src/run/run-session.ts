@@ -1,11 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { AgentService, type CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { Code } from '@kata-agent/ttrpc';
-import type { Io } from '../cli/io.js';
-import { CommandError } from '../command-error.js';
-import type { Agent } from '../connection/agent.js';
-import { CallError } from '../connection/call-error.js';
-import { ExitCode } from '../exit-code.js';
+import { type Agent, CallError, CommandError, ExitCode, type Io } from '@kata-agent/cli';
 import { attach } from './attach.js';
 import { notice } from './notices.js';
 import { SignalForwarder } from './signals.js';

@@ -7,9 +7,10 @@ import type {
   TtyWinResizeRequest,
 } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import { runProgram } from '../cli/program.js';
+import { runProgram } from '@kata-agent/cli';
 import { type FakeAgent, type FakeProcess, type Handlers, startFakeAgent } from '../testing/fake-agent.js';
-import { type FakeIo, fakeIo } from '../testing/fake-io.js';
+import { type FakeIo, fakeIo } from '@kata-agent/cli/testing/fake-io';
+import { program } from '../program.js';
 
 const refuse = (name: string) => async (): Promise<never> => {
   throw new TtrpcError(Code.Unimplemented, `${name} is not served here: not in allowed_endpoints (c.toml:3)`);
@@ -29,7 +30,7 @@ async function withFake(
   const io = fakeIo({ KATA_AGENT_ADDRESS: agent.address, HOME: '/root' });
   options.prepare?.(io);
   try {
-    const running = runProgram(argv, io);
+    const running = runProgram(program, argv, io);
     await options.during?.(io, agent);
     return { code: await running, io, agent };
   } finally {

@@ -1,7 +1,5 @@
 import { constants } from 'node:os';
-import type { Io } from '../cli/io.js';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode, type Io } from '@kata-agent/cli';
 
 /** The signals that are forwarded: those that end programs or that users send to a foreground program. */
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;

@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Invocation, OptionRow } from '../cli/definition.js';
-import { CommandError } from '../command-error.js';
-import { ExitCode } from '../exit-code.js';
+import { CommandError, ExitCode, type Invocation, type OptionRow } from '@kata-agent/cli';
 import { terminalSize } from './attach.js';
 import type { ProcessRequest } from './process-spec.js';
 

@@ -95,7 +95,7 @@ export const guestKeys: readonly EntryKeyRow[] = rows('guest', [
     required: false,
     purpose: 'whether a guest must be attested for this entry, also with --allow-unattested',
     example: 'true',
-    otherwise: 'as realm serve demands',
+    otherwise: 'as kata-realm serve demands',
   },
 ]);
 

@@ -7,7 +7,7 @@ const maxBytes = 4_096;
 
 /** Reads the private key of a witness: one line. Throws a RealmFileError, also if others can read the file. */
 export async function readWitnessKey(path: string): Promise<WitnessSigner> {
-  const help = ['make a key: kata-agent-ctl realm witness-key --name HOST/NAME --out FILE'];
+  const help = ['make a key: kata-realm witness-key --name HOST/NAME --out FILE'];
   const { text, mode } = await contentOf(path).catch((error: Error) => {
     throw new RealmFileError('unreadable', `--witness-key: cannot read ${path}: ${error.message}`, { help });
   });

@@ -15,7 +15,7 @@ export interface RealmFiles {
   readonly operatorCa: string;
   readonly operatorCrl: string | undefined;
   readonly authorization: string;
-  /** The private key of the realm as a witness: a file of `kata-agent-ctl realm witness-key`, read at start only. */
+  /** The private key of the realm as a witness: a file of `kata-realm witness-key`, read at start only. */
   readonly witnessKey?: string | undefined;
   /** The reference values that the evidence of guests is verified by; undefined: guests are not asked for evidence. */
   readonly reference?: string | undefined;

@@ -12,9 +12,10 @@ import {
   openAuditLog,
   systemClock,
 } from '@kata-agent/audit';
-import { runProgram } from '../../cli/program.js';
-import { fakeIo } from '../../testing/fake-io.js';
+import { runProgram } from '@kata-agent/cli';
+import { fakeIo } from '@kata-agent/cli/testing/fake-io';
 import { runBinary } from '../../testing/program.js';
+import { program } from '../../program.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
 const file = join(directory, 'audit.log');
@@ -178,7 +179,7 @@ test('--follow prints new records until interrupted', async () => {
   const log = await openLog(followed);
   await log.boot({});
   const io = fakeIo();
-  const running = runProgram(['audit', 'show', '-f', followed, '--format', 'json'], io);
+  const running = runProgram(program, ['audit', 'show', '-f', followed, '--format', 'json'], io);
   const lines = (): number => io.stdout.text.split('\n').length - 1;
   while (lines() < 1) await delay(5);
   log.refuse(callOf('ExecProcess', 'db'), decision('deny', 'ExecProcess'));

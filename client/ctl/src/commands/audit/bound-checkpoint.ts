@@ -1,13 +1,16 @@
 import type { TrustedCheckpoint } from '@kata-agent/audit';
 import { parseAgentLogCheckpoint, parseAgentLogVerifier, type TreeHash } from '@kata-agent/tlog';
-import type { OptionRow } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readReference, withEvidence } from '../../input/read-evidence.js';
-import { readInput } from '../../input/read-input.js';
+import {
+  CommandError,
+  ExitCode,
+  type OptionRow,
+  type Options,
+  parsed,
+  readInput,
+  readReference,
+  withEvidence,
+} from '@kata-agent/cli';
 import { collateralOptions, readCollateral } from '../evidence/collateral.js';
-import { parsed } from './checkpoint-options.js';
 
 /** The options of `readBoundCheckpoint`. */
 export const evidenceOptions: readonly OptionRow[] = [

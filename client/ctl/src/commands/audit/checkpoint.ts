@@ -8,13 +8,17 @@ import {
   type UnverifiedCheckpoint,
 } from '@kata-agent/tlog';
 import { Code } from '@kata-agent/ttrpc';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { CallError } from '../../connection/call-error.js';
-import { withAgent } from '../../connection/with-agent.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { parsed, readCheckpoint } from './checkpoint-options.js';
+import {
+  CallError,
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  parsed,
+  print,
+  readCheckpoint,
+  withAgent,
+} from '@kata-agent/cli';
 
 export const auditCheckpoint: CommandDefinition = {
   path: 'audit checkpoint',

@@ -1,6 +1,4 @@
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
+import { CommandError, ExitCode, type Options } from '@kata-agent/cli';
 
 /** Returns the sequence number that `--from` names. Throws a CommandError. */
 export function firstSequence(options: Pick<Options, 'text'>): number | undefined {

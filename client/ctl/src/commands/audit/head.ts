@@ -1,7 +1,5 @@
 import { formatHead, head as readHead } from '@kata-agent/audit';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, ExitCode, print } from '@kata-agent/cli';
 import { logOperand, withLog } from './log-file.js';
 
 export const auditHead: CommandDefinition = {

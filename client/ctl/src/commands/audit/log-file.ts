@@ -1,5 +1,4 @@
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /** The operand of every audit command. */
 export const logOperand = {

@@ -1,9 +1,6 @@
 import { type Read, renderHeader, renderRecord, writtenLine } from '@kata-agent/audit';
-import type { Invocation, OptionRow } from '../../cli/definition.js';
-import { programName } from '../../cli/report.js';
-import { ExitCode } from '../../exit-code.js';
-import { write } from '../../output/print.js';
-import { styleFor } from '../../output/style.js';
+import { ExitCode, type Invocation, type OptionRow, styleFor, write } from '@kata-agent/cli';
+import { programName } from '../../program-name.js';
 import { isWanted, type RecordFilter } from './record-filter.js';
 
 /** Options of the commands that print records. */

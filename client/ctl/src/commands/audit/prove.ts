@@ -1,10 +1,14 @@
 import { CannotProve, prove } from '@kata-agent/audit';
 import { NoteSignatureError } from '@kata-agent/tlog';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { readCheckpoint, witnessKeys, witnessOption } from './checkpoint-options.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  print,
+  readCheckpoint,
+  witnessKeys,
+  witnessOption,
+} from '@kata-agent/cli';
 import { logOperand, withLog } from './log-file.js';
 
 export const auditProve: CommandDefinition = {

@@ -1,6 +1,5 @@
 import { type AuditRecord, formatHead, readLog, verify, type VerifyReport } from '@kata-agent/audit';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 import { withLog } from './log-file.js';
 
 /** The records of an audit log, and a line that describes the log. */

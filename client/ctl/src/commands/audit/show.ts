@@ -1,9 +1,6 @@
 import { RecordedCases } from '@kata-agent/analysis';
 import { follow, type Read, readLog } from '@kata-agent/audit';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { write } from '../../output/print.js';
+import { type CommandDefinition, CommandError, ExitCode, type Invocation, write } from '@kata-agent/cli';
 import { logOperand, withLog } from './log-file.js';
 import { eachWanted, filterOptions, printRecords } from './print-records.js';
 

@@ -6,13 +6,17 @@ import {
   ProofError,
   verifyProof,
 } from '@kata-agent/tlog';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readInput } from '../../input/read-input.js';
-import { print } from '../../output/print.js';
-import { keyOptions, parsed, trustedKeys } from './checkpoint-options.js';
-import { trustText } from './trust-text.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  keyOptions,
+  parsed,
+  print,
+  readInput,
+  trustedKeys,
+  trustText,
+} from '@kata-agent/cli';
 
 const newline = 0x0a;
 

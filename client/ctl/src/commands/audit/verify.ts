@@ -8,15 +8,21 @@ import {
   verify,
   type VerifyReport,
 } from '@kata-agent/audit';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { type Style, styleFor } from '../../output/style.js';
-import { keyOptions, readCheckpoint, trustedKeys } from './checkpoint-options.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  keyOptions,
+  print,
+  readCheckpoint,
+  type Style,
+  styleFor,
+  trustedKeys,
+  trustText,
+} from '@kata-agent/cli';
 import { evidenceOptions, readBoundCheckpoint } from './bound-checkpoint.js';
 import { logOperand, withLog } from './log-file.js';
-import { trustText } from './trust-text.js';
 
 export const auditVerify: CommandDefinition = {
   path: 'audit verify',

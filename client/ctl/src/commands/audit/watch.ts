@@ -1,7 +1,6 @@
 import { linkedRecords } from '@kata-agent/audit';
 import { Management } from '@kata-agent/protocol/management';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { withAgent } from '../../connection/with-agent.js';
+import { type CommandDefinition, withAgent } from '@kata-agent/cli';
 import { firstSequence } from './first-sequence.js';
 import { filterOptions, printRecords } from './print-records.js';
 

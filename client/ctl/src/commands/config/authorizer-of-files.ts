@@ -1,7 +1,6 @@
 import { type OfflineAuthorizer, offlineAuthorizer } from '@kata-agent/analysis';
 import { type ApiDocument, type Configuration, parseApiFragment } from '@kata-agent/config';
-import type { Invocation } from '../../cli/definition.js';
-import { readTextInput } from '../../input/read-input.js';
+import { type Invocation, readTextInput } from '@kata-agent/cli';
 import { faulty } from './diagnostics.js';
 import { loadedFile } from './loaded-file.js';
 import { ruleBookOf } from './rule-book-of.js';

@@ -1,9 +1,5 @@
 import { type Diagnostic, renderDiagnostic } from '@kata-agent/config';
-import type { Invocation } from '../../cli/definition.js';
-import type { Io } from '../../cli/io.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { styleFor } from '../../output/style.js';
+import { CommandError, ExitCode, type Invocation, type Io, styleFor } from '@kata-agent/cli';
 
 /** Prints diagnostics on standard error, separated by empty lines. */
 export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {

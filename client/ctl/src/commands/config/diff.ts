@@ -1,8 +1,5 @@
 import { diffConfigurations, opensAnything, renderDifferences } from '@kata-agent/analysis';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { styleFor } from '../../output/style.js';
+import { type CommandDefinition, ExitCode, print, styleFor } from '@kata-agent/cli';
 import { loadedFile } from './loaded-file.js';
 
 export const configDiff: CommandDefinition = {

@@ -9,12 +9,7 @@ import {
   writeInitdata,
   writeInitdataImage,
 } from '@kata-agent/config';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { readInput } from '../../input/read-input.js';
-import { reasonOf } from '../../input/reason-of.js';
+import { type CommandDefinition, CommandError, ExitCode, print, readInput, reasonOf } from '@kata-agent/cli';
 import { namedFiles, rootOption } from './guest-root.js';
 import {
   type ConfigurationValues,

@@ -1,9 +1,6 @@
 import { explainConfiguration, renderExplanation } from '@kata-agent/config';
 import { privilegedContainers } from '@kata-agent/gate';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { styleFor } from '../../output/style.js';
+import { type CommandDefinition, ExitCode, print, styleFor } from '@kata-agent/cli';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { rootOption } from './guest-root.js';
 import { loadFile } from './load-file.js';

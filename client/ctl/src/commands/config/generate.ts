@@ -1,12 +1,8 @@
 import { basename } from 'node:path';
 import { generate, openLine, type Plan, renderPlan, unbuiltFeatures } from '@kata-agent/analysis';
 import { gpuNotes, isPinned, pullsImages } from '@kata-agent/workloads';
-import type { CommandDefinition } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { programName } from '../../cli/report.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, CommandError, ExitCode, type Options, print } from '@kata-agent/cli';
+import { programName } from '../../program-name.js';
 import { podOptions, type Pods, readPods } from './pod-files.js';
 import { setupText, unbuiltLine } from './workload-text.js';
 

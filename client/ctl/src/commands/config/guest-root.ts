@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type NamedFile, namedPaths, pathInRoot } from '@kata-agent/config';
-import type { OptionRow } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readInput } from '../../input/read-input.js';
+import { CommandError, ExitCode, type OptionRow, readInput } from '@kata-agent/cli';
 
 /** The option of commands that read files which a document names. */
 export const rootOption: OptionRow = {

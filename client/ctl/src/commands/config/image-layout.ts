@@ -2,9 +2,7 @@ import { createHash } from 'node:crypto';
 import { arch } from 'node:os';
 import { join } from 'node:path';
 import { digestIn, type ImageConfig, parseImageConfig } from '@kata-agent/workloads';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readInput } from '../../input/read-input.js';
+import { CommandError, ExitCode, readInput } from '@kata-agent/cli';
 
 /** Names of processors in image indexes. */
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64' };

@@ -1,7 +1,5 @@
 import { type ProfileName, profiles } from '@kata-agent/analysis';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, ExitCode, print } from '@kata-agent/cli';
 
 const first: ProfileName = 'minimal';
 

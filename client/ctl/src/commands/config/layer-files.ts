@@ -6,11 +6,15 @@ import {
   snapshotterLayer,
   type Workload,
 } from '@kata-agent/workloads';
-import type { OptionRow } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readAt, readTextInput, unreadable } from '../../input/read-input.js';
+import {
+  CommandError,
+  ExitCode,
+  type OptionRow,
+  type Options,
+  readAt,
+  readTextInput,
+  unreadable,
+} from '@kata-agent/cli';
 import { layersOfImage } from './make-layers.js';
 
 export const layerOptions: readonly OptionRow[] = [

@@ -1,9 +1,6 @@
 import { Evidence, learn } from '@kata-agent/analysis';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { programName } from '../../cli/report.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, CommandError, ExitCode, print } from '@kata-agent/cli';
+import { programName } from '../../program-name.js';
 import { readEvidence } from '../audit/read-evidence.js';
 
 export const configLearn: CommandDefinition = {

@@ -1,8 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import type { OptionRow } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
+import { CommandError, ExitCode, type OptionRow, type Options } from '@kata-agent/cli';
 
 export const listenerOption: OptionRow = {
   flags: '--listener <name>',

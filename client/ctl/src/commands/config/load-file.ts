@@ -5,8 +5,7 @@ import {
   loadConfiguration,
   pathInRoot,
 } from '@kata-agent/config';
-import { readUpTo } from '../../input/read-input.js';
-import { reasonOf } from '../../input/reason-of.js';
+import { readUpTo, reasonOf } from '@kata-agent/cli';
 
 /** Upper bound for reading. The loader rejects files over 256 KiB with its own message. */
 const readAtMost = 256 * 1024 + 1;

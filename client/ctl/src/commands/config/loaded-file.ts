@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import type { Invocation } from '../../cli/definition.js';
+import type { Invocation } from '@kata-agent/cli';
 import { faulty } from './diagnostics.js';
 import { loadFile } from './load-file.js';
 

@@ -17,10 +17,7 @@ import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 import { parseVeritysetup, snapshotterSalt } from '@kata-agent/workloads';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readTextInput } from '../../input/read-input.js';
-import { reasonOf } from '../../input/reason-of.js';
+import { CommandError, ExitCode, readTextInput, reasonOf } from '@kata-agent/cli';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,6 @@
 import { migrate, type OldFile } from '@kata-agent/analysis';
 import type { Diagnostic } from '@kata-agent/config';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, ExitCode, print } from '@kata-agent/cli';
 import { countOf, printDiagnostics } from './diagnostics.js';
 import { plainFiles } from './load-file.js';
 

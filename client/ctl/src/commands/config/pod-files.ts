@@ -8,11 +8,7 @@ import {
   type Workload,
   WorkloadError,
 } from '@kata-agent/workloads';
-import type { OptionRow } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readTextInput } from '../../input/read-input.js';
+import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import { layerOptions, readLayers } from './layer-files.js';
 import { readImageLayout } from './image-layout.js';
 

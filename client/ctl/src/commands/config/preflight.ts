@@ -1,10 +1,13 @@
 import { preflight, type Preflight, type RefusedStep, type RuntimePreflight } from '@kata-agent/analysis';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { type Style, styleFor } from '../../output/style.js';
-import { renderTable } from '../../output/table.js';
-import { wrap } from '../../output/wrap.js';
+import {
+  type CommandDefinition,
+  ExitCode,
+  print,
+  renderTable,
+  type Style,
+  styleFor,
+  wrap,
+} from '@kata-agent/cli';
 import { listenerOption, listenerOf } from './listener-option.js';
 import { loadedFile } from './loaded-file.js';
 import { runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';

@@ -1,6 +1,6 @@
 import type { Configuration } from '@kata-agent/config';
 import { privilegedContainers } from '@kata-agent/gate';
-import type { Style } from '../../output/style.js';
+import type { Style } from '@kata-agent/cli';
 
 /** Returns a warning if privileged containers are allowed, else an empty string. */
 export function privilegedNote(configuration: Configuration, style: Style): string {

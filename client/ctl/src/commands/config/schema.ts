@@ -1,7 +1,5 @@
 import { configurationSchema } from '@kata-agent/analysis';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { ExitCode } from '../../exit-code.js';
-import { write } from '../../output/print.js';
+import { type CommandDefinition, ExitCode, write } from '@kata-agent/cli';
 
 export const configSchema: CommandDefinition = {
   path: 'config schema',

@@ -1,8 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { unreadable } from '../../input/read-input.js';
+import { CommandError, ExitCode, unreadable } from '@kata-agent/cli';
 
 const suffix = /\.test\.(?:ya?ml|json)$/;
 

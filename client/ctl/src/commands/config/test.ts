@@ -1,11 +1,15 @@
 import { dirname, relative, resolve } from 'node:path';
 import { type CaseResult, parseSuite, renderFailure, runSuite, type TestSuite } from '@kata-agent/analysis';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { type Style, styleFor } from '../../output/style.js';
-import { readTextInput } from '../../input/read-input.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  print,
+  readTextInput,
+  type Style,
+  styleFor,
+} from '@kata-agent/cli';
 import { faulty } from './diagnostics.js';
 import { authorizerOfFiles } from './authorizer-of-files.js';
 import { testFiles } from './test-files.js';

@@ -1,6 +1,6 @@
 import type { RefusedCall, UnbuiltFeature, WorkloadReport } from '@kata-agent/analysis';
 import type { RuntimeSetup } from '@kata-agent/workloads';
-import type { Style } from '../../output/style.js';
+import type { Style } from '@kata-agent/cli';
 
 /** Renders the result of checking one workload, for people. */
 export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style: Style): string {

@@ -1,7 +1,5 @@
 import { hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readInput } from '../../input/read-input.js';
+import { CommandError, ExitCode, readInput } from '@kata-agent/cli';
 
 /** Returns what the host must have passed to the hardware at launch for this initdata. Throws a CommandError. */
 export function boundInitdata(path: string): {

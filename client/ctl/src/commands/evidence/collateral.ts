@@ -1,12 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { VerifierInputs } from '@kata-agent/evidence';
-import type { OptionRow } from '../../cli/definition.js';
-import type { Options } from '../../cli/options.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { withEvidence } from '../../input/read-evidence.js';
-import { readInput, unreadable } from '../../input/read-input.js';
+import {
+  CommandError,
+  ExitCode,
+  type OptionRow,
+  type Options,
+  readInput,
+  unreadable,
+  withEvidence,
+} from '@kata-agent/cli';
 
 /** The options of `readCollateral`. */
 export const collateralOptions: readonly OptionRow[] = [

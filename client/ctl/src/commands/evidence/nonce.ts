@@ -1,5 +1,4 @@
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 
 /** Parses --nonce. Throws a CommandError. */
 export function parseNonce(text: string): Uint8Array {

@@ -1,11 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readReference } from '../../input/read-evidence.js';
-import { reasonOf } from '../../input/reason-of.js';
-import { print } from '../../output/print.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  print,
+  readReference,
+  reasonOf,
+} from '@kata-agent/cli';
 import { boundInitdata } from './bound-initdata.js';
 
 const files = { message: 'rvps-message.json', policy: 'resource-policy.rego' } as const;

@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { configurationDigest } from '@kata-agent/config';
-import type { CommandDefinition, Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { readReference, withEvidence } from '../../input/read-evidence.js';
-import { readInput } from '../../input/read-input.js';
-import { print } from '../../output/print.js';
-import { type Style, styleFor } from '../../output/style.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Invocation,
+  print,
+  readInput,
+  readReference,
+  type Style,
+  styleFor,
+  withEvidence,
+} from '@kata-agent/cli';
 import { namedFiles, rootOption } from '../config/guest-root.js';
 import { boundInitdata } from './bound-initdata.js';
 import { collateralOptions, readCollateral } from './collateral.js';

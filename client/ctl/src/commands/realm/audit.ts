@@ -1,8 +1,5 @@
 import { linkedRecords, type Read } from '@kata-agent/audit';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { linesOfBody } from '../../connection/realm/lines-of-body.js';
-import { ExitCode } from '../../exit-code.js';
+import { type CommandDefinition, CommandError, ExitCode, linesOfBody } from '@kata-agent/cli';
 import { firstSequence } from '../audit/first-sequence.js';
 import { filterOptions, printRecords } from '../audit/print-records.js';
 import { guestPath, realmAddressOf, requestRealm } from './with-realm.js';

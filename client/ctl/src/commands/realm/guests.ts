@@ -1,15 +1,24 @@
-import type { GuestJson } from '@kata-agent/realm';
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { plainText } from '../../connection/realm/plain-text.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
-import { styleFor } from '../../output/style.js';
-import { renderTable } from '../../output/table.js';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  plainText,
+  print,
+  renderTable,
+  styleFor,
+} from '@kata-agent/cli';
 import { guestPath, jsonOfRealm, realmAddressOf } from './with-realm.js';
 
 /** A guest as a realm sends it. No type is believed. */
-type Fields = { readonly [Name in keyof GuestJson]?: unknown };
+interface Fields {
+  readonly name?: unknown;
+  readonly id?: unknown;
+  readonly attested?: unknown;
+  readonly relay?: unknown;
+  readonly configuration_digest?: unknown;
+  readonly log?: unknown;
+  readonly connected_at?: unknown;
+}
 
 const idDigits = 12;
 

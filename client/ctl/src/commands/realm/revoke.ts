@@ -1,7 +1,4 @@
-import type { CommandDefinition } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { ExitCode } from '../../exit-code.js';
-import { print } from '../../output/print.js';
+import { type CommandDefinition, CommandError, ExitCode, print } from '@kata-agent/cli';
 import { revocationForm, revocationOf, revokedText } from '../revocation.js';
 import { guestPath, jsonOfRealm, realmAddressOf } from './with-realm.js';
 

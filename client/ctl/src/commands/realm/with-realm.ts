@@ -1,13 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import type { Invocation } from '../../cli/definition.js';
-import { CommandError } from '../../command-error.js';
-import { formatAddress, type RealmAddress } from '../../connection/address.js';
-import { within } from '../../connection/dial.js';
-import { connectRealm } from '../../connection/realm/connect-realm.js';
-import { askRealm, type RealmRequest } from '../../connection/realm/realm-request.js';
-import { realmItself } from '../../connection/tls-credentials.js';
-import { addressOf, timeoutOf } from '../../connection/with-agent.js';
-import { ExitCode } from '../../exit-code.js';
+import {
+  addressOf,
+  askRealm,
+  CommandError,
+  connectRealm,
+  ExitCode,
+  formatAddress,
+  type Invocation,
+  type RealmAddress,
+  realmItself,
+  type RealmRequest,
+  timeoutOf,
+  within,
+} from '@kata-agent/cli';
 
 /** The most bytes of an answer in JSON: some 50,000 guests. */
 const maxJsonBytes = 32 * 1024 * 1024;

@@ -16,7 +16,7 @@ export function otlpCommon(agent: string, version: string): OtlpCommon {
     merge: () => resource,
     getRawAttributes: () => Object.entries(attributes),
   };
-  return { resource, instrumentationScope: { name: 'kata-agent-ctl audit collect', version } };
+  return { resource, instrumentationScope: { name: 'kata-realm collect', version } };
 }
 
 /** Returns an audit record as a log record of OpenTelemetry: the line is its body, unchanged. */

@@ -1,0 +1,2 @@
+/** The program's name, as printed before its messages. */
+export const programName = 'kata-agent-ctl';

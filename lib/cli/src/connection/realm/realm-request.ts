@@ -1,0 +1,164 @@
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { CommandError } from '../../program/command-error.js';
+import { ExitCode } from '../../program/exit-code.js';
+import { formatAddress, hostAndPort, type RealmAddress } from '../address.js';
+import { alertOf } from '../tls-client.js';
+import { plainText } from './plain-text.js';
+
+/** The headers of an answer have no more bytes. */
+const maxHeaderBytes = 8_192;
+/** Nor has the body of an error. */
+const maxErrorBytes = 8_192;
+
+export interface RealmRequest {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: object;
+  /** The protocol to upgrade to. */
+  readonly upgrade?: string;
+}
+
+/** The answer to a request; of an upgrade also what followed it. */
+export interface RealmAnswer {
+  readonly message: IncomingMessage;
+  readonly head: Buffer;
+}
+
+/**
+ * Sends one request in a connection, and resolves with an answer of 200, or 101 for an upgrade. Redirects are not followed, no
+ * other answer comes first, and no proxy of the environment is used. Rejects with a CommandError for any other answer.
+ */
+export function askRealm(
+  socket: TLSSocket,
+  address: RealmAddress,
+  asked: RealmRequest,
+): Promise<RealmAnswer> {
+  const { method, path, body, upgrade } = asked;
+  const text = body === undefined ? '' : JSON.stringify(body);
+  return new Promise<RealmAnswer>((resolve, reject) => {
+    const sent: ClientRequest = request({
+      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      createConnection: () => socket,
+      method,
+      path,
+      setHost: false,
+      headers: {
+        Host: hostAndPort(address),
+        ...(body === undefined
+          ? {}
+          : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+        ...(upgrade === undefined ? { Connection: 'close' } : { Connection: 'Upgrade', Upgrade: upgrade }),
+      },
+      maxHeaderSize: maxHeaderBytes,
+      insecureHTTPParser: false,
+    });
+    const fail = (error: Error): void => {
+      reject(error);
+      socket.destroy();
+    };
+    sent.on('error', (error: NodeJS.ErrnoException) => fail(noAnswer(address, error)));
+    sent.on('information', ({ statusCode }) => fail(unexpected(address, `${statusCode}`)));
+    sent.on('response', (message) => {
+      if (message.statusCode === 200 && upgrade === undefined) resolve({ message, head: Buffer.alloc(0) });
+      else void errorOf(address, message).then(fail);
+    });
+    sent.on('upgrade', (message, _socket, head: Buffer) => {
+      if (message.statusCode === 101 && upgrade !== undefined && message.headers.upgrade === upgrade)
+        resolve({ message, head });
+      else fail(unexpected(address, 'with another protocol'));
+    });
+    sent.end(text);
+  });
+}
+
+/** Returns the error that an answer is. */
+async function errorOf(address: RealmAddress, message: IncomingMessage): Promise<CommandError> {
+  const { statusCode = 0 } = message;
+  const known = statuses[statusCode];
+  const said = await messageOf(message);
+  if (known === undefined) return unexpected(address, `${statusCode}${said === '' ? '' : `: ${said}`}`);
+  return new CommandError(
+    known.exitCode,
+    `${formatAddress(address)}: ${said === '' ? known.text : `${known.text}: ${said}`}`,
+    { help: known.help },
+  );
+}
+
+interface KnownStatus {
+  readonly text: string;
+  readonly exitCode: ExitCode;
+  readonly help: readonly string[];
+}
+
+const statuses: Readonly<Record<number, KnownStatus>> = {
+  400: {
+    text: 'the realm does not accept the request',
+    exitCode: ExitCode.Failed,
+    help: ['if it should, the realm has another version than this program'],
+  },
+  403: {
+    text: 'the realm denies this to you',
+    exitCode: ExitCode.Failed,
+    help: [
+      'an [[operator]] entry of its authorization file must name your certificate, the guest and the verb',
+    ],
+  },
+  404: {
+    text: 'the realm has no such guest for you',
+    exitCode: ExitCode.CannotApply,
+    help: ['kata-agent-ctl realm guests lists those that are connected, and that you may list'],
+  },
+  429: {
+    text: 'too many',
+    exitCode: ExitCode.CannotApply,
+    help: ['end some of your connections, then try again'],
+  },
+  502: { text: 'the guest failed', exitCode: ExitCode.Failed, help: [] },
+  503: {
+    text: 'the guest cannot be reached',
+    exitCode: ExitCode.CannotApply,
+    help: ['try again; the log of the realm has the reason'],
+  },
+};
+
+/** Returns the realm's message; empty if the body is not one of its errors. */
+async function messageOf(message: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const part of message as AsyncIterable<Buffer>) {
+      length += part.length;
+      if (length > maxErrorBytes) return '';
+      parts.push(part);
+    }
+    const { error } = JSON.parse(Buffer.concat(parts).toString()) as { error?: { message?: unknown } };
+    return typeof error?.message === 'string' ? plainText(error.message) : '';
+  } catch {
+    return '';
+  }
+}
+
+function unexpected(address: RealmAddress, what: string): CommandError {
+  return new CommandError(
+    ExitCode.CannotApply,
+    `the server at ${formatAddress(address)} answered ${what}: it is no realm that this program knows`,
+    { help: ['use the address at which the realm serves operators; redirects are not followed'] },
+  );
+}
+
+function noAnswer(address: RealmAddress, error: NodeJS.ErrnoException): CommandError {
+  const alert = alertOf(error);
+  return new CommandError(
+    ExitCode.CannotApply,
+    `the realm at ${formatAddress(address)} closed the connection before it answered: ${alert ?? error.code ?? error.message}`,
+    {
+      help: [
+        'its log has the reason; mostly your certificate has expired, is not of a CA of its operators, or has not',
+        '  clientAuth among its usages',
+      ],
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,108 @@
+import type { CommandDefinition, Invocation, OptionRow } from '../program/definition.js';
+import { CommandError } from '../program/command-error.js';
+import { ExitCode } from '../program/exit-code.js';
+import { readReference } from '../input/read-evidence.js';
+import { type Address, addressForms, parseAddress } from './address.js';
+import { type Agent, openAgent } from './agent.js';
+import type { AgentConnection } from './agent-connection.js';
+import { dial } from './dial.js';
+import { closedBeforeAnswer, serverKey } from './dial-tls.js';
+import { requireAttested } from './require-attested.js';
+import { tlsCredentials } from './tls-credentials.js';
+
+const addressVariable = 'KATA_AGENT_ADDRESS';
+const defaultTimeoutMs = 10_000;
+
+/** Options of every command that calls an agent. They are also accepted before the command's name. */
+export const connectionOptions: readonly OptionRow[] = [
+  {
+    flags: '-a, --address <address>',
+    description: `the address of the agent: ${addressForms}; default: ${addressVariable} in the environment`,
+  },
+  {
+    flags: '--timeout <duration>',
+    description: 'how long to wait for the connection: 5s, 500ms (default: 10s)',
+  },
+  { flags: '--cert <file>', description: "with tls:// and realm://: the client's certificate, PEM" },
+  { flags: '--key <file>', description: 'its private key, PEM' },
+  { flags: '--pin <pin>', description: "the agent's public key, spki:sha256:HEX" },
+  {
+    flags: '--attested <values>',
+    description:
+      'with tls:// and realm://: verify evidence of the agent against this values file before anything else is sent; --pin is then optional',
+  },
+  { flags: '--realm-ca <file>', description: "with realm://: the CAs of the realm's certificate, PEM" },
+  { flags: '--realm-pin <pin>', description: "with realm://: the realm's public key, spki:sha256:HEX" },
+  {
+    flags: '--relay <relay>',
+    description:
+      'with realm://: trusted believes the realm, which makes the calls; otherwise it forwards TLS to the guest, whose key is --pin',
+    choices: ['operator-tls', 'trusted'],
+  },
+];
+
+/** Returns the options of a command that calls agents; none for another one. */
+export function connectionOptionsOf({
+  connects = false,
+}: Pick<CommandDefinition, 'connects'>): readonly OptionRow[] {
+  if (connects === false) return [];
+  if (connects === true) return connectionOptions;
+  return connectionOptions.map((row) =>
+    row.flags.includes('--address')
+      ? { ...row, description: `${row.description}; may be repeated`, repeatable: true }
+      : row,
+  );
+}
+
+/** Returns the addresses that the options or the environment name; there can be none. Throws a CommandError. */
+export function addressesOf({ options, io }: Invocation): readonly Address[] {
+  // Given before the command's name it is one text.
+  const given = options.texts('address');
+  const one = options.text('address') ?? io.environment[addressVariable] ?? '';
+  return (given.length > 0 ? given : [one]).filter((text) => text !== '').map(parseAddress);
+}
+
+/** Returns the address that the options or the environment name. Throws a CommandError. */
+export function addressOf({ options, io }: Invocation): Address {
+  const text = options.text('address') ?? io.environment[addressVariable];
+  if (text !== undefined && text !== '') return parseAddress(text);
+  throw new CommandError(ExitCode.Usage, 'no agent address given', {
+    help: [`pass --address or set ${addressVariable}: ${addressForms}`],
+  });
+}
+
+/** Returns the time to wait for a connection, in ms. Throws a CommandError. */
+export function timeoutOf({ options }: Invocation): number {
+  return options.duration('timeout') ?? defaultTimeoutMs;
+}
+
+/** Connects, runs `work` with the agent, and always closes the connection. */
+export async function withAgent<T>(invocation: Invocation, work: (agent: Agent) => Promise<T>): Promise<T> {
+  return await withConnection(invocation, ({ agent }) => work(agent));
+}
+
+/**
+ * Connects, verifies evidence before anything else if --attested asks for it, runs `work` with the connection, and always closes
+ * it.
+ */
+export async function withConnection<T>(
+  invocation: Invocation,
+  work: (connection: AgentConnection) => Promise<T>,
+): Promise<T> {
+  const address = addressOf(invocation);
+  const credentials = await tlsCredentials(address, invocation.options);
+  const attested = invocation.options.text('attested');
+  const values = attested === undefined ? undefined : await readReference(attested);
+  const socket = await dial(address, timeoutOf(invocation), credentials);
+  // In the other cases nobody verifies a certificate of the client after the handshake.
+  const direct =
+    credentials !== undefined && (credentials.for === 'tls' || credentials.relay.kind === 'operator-tls');
+  const agent = openAgent(socket, direct ? (cause) => closedBeforeAnswer(address, cause) : undefined);
+  try {
+    const connection = { agent, socket, direct, spki: direct ? serverKey(socket) : undefined };
+    if (values !== undefined) await requireAttested(connection, values);
+    return await work(connection);
+  } finally {
+    agent.close();
+  }
+}

@@ -1,0 +1,75 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { CommandError } from '../program/command-error.js';
+import { ExitCode } from '../program/exit-code.js';
+import { reasonOf } from './reason-of.js';
+
+/** The largest file that a command reads: larger ones are a mistake, or endless. */
+const mostBytes = 16 * 1024 * 1024;
+
+/** Reads a file. Throws a CommandError if it cannot be read (3) or is too large (1). */
+export function readInput(path: string): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = readUpTo(path, mostBytes + 1);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  if (bytes.length <= mostBytes) return bytes;
+  throw new CommandError(ExitCode.Failed, `${path} is larger than 16 MiB`, {
+    help: ['check that this is the intended file'],
+  });
+}
+
+/** Reads a text file. Throws as `readInput`, and a CommandError (1) if the file is not UTF-8. */
+export function readTextInput(path: string): string {
+  const bytes = readInput(path);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new CommandError(ExitCode.Failed, `${path} is not a text file: it is not UTF-8`, {
+      help: [`find the position: grep -naxv '.*' ${path}`],
+      cause: error,
+    });
+  }
+}
+
+/** Returns the first `most` bytes of a file of any type. Throws the system's error. */
+export function readUpTo(path: string, most: number): Uint8Array {
+  const descriptor = openSync(path, 'r');
+  try {
+    const parts: Uint8Array[] = [];
+    const piece = Math.min(most, 1 << 20);
+    for (let left = most; left > 0; ) {
+      const buffer = Buffer.alloc(Math.min(left, piece));
+      const got = readSync(descriptor, buffer, 0, buffer.length, null);
+      if (got === 0) break;
+      parts.push(buffer.subarray(0, got));
+      left -= got;
+    }
+    return new Uint8Array(Buffer.concat(parts));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Converts a system error about a file into the CommandError that ends the command. */
+export function unreadable(path: string, error: unknown): CommandError {
+  return new CommandError(ExitCode.CannotApply, `cannot read ${path}: ${reasonOf(error)}`, { cause: error });
+}
+
+/** Returns a part of a file; undefined: there is no such file. Throws a CommandError (3) if it cannot be read. */
+export function readAt(path: string, position: number, size: number): Uint8Array | undefined {
+  try {
+    const descriptor = openSync(path, 'r');
+    try {
+      const buffer = Buffer.alloc(size);
+      return buffer.subarray(0, readSync(descriptor, buffer, 0, size, position));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw unreadable(path, error);
+  }
+}

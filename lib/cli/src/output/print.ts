@@ -1,0 +1,41 @@
+import type { Invocation } from '../program/definition.js';
+import type { Output } from '../program/io.js';
+import { CommandError } from '../program/command-error.js';
+import { reasonOf } from '../input/reason-of.js';
+import { ExitCode } from '../program/exit-code.js';
+
+/**
+ * Prints a result: one line of JSON for programs, text for people. EPIPE is ignored (`… | head`): the exit code stays
+ * that of the result.
+ */
+export async function print(invocation: Invocation, value: unknown, text: () => string): Promise<void> {
+  const { io, options } = invocation;
+  try {
+    await write(io.stdout, options.json ? `${JSON.stringify(value)}\n` : text());
+  } catch (error) {
+    if (!isClosed(error)) throw error;
+  }
+}
+
+/**
+ * Writes and waits for completion, so that output from an agent is not buffered without bound. Rejects with EPIPE if
+ * the reader is gone, and with a CommandError on any other write error, such as a full disk.
+ */
+export function write(stream: Output, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(data, (error) => {
+      if (!error) resolve();
+      else reject(isClosed(error) ? error : cannotWrite(error));
+    });
+  });
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
+}
+
+function cannotWrite(error: Error): CommandError {
+  return new CommandError(ExitCode.CannotApply, `cannot write the output: ${reasonOf(error)}`, {
+    cause: error,
+  });
+}

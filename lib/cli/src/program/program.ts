@@ -1,0 +1,176 @@
+import { Command, type CommanderError, CommanderError as ParseFailure, Option } from 'commander';
+import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
+import { ExitCode } from './exit-code.js';
+import { plainIo } from '../output/plain-output.js';
+import { styleFor } from '../output/style.js';
+import { CommandError } from './command-error.js';
+import type { CommandDefinition, MovedCommand, OptionRow, Program } from './definition.js';
+import type { Io } from './io.js';
+import { Options } from './options.js';
+import { reportFailure } from './report.js';
+import { version } from './version.js';
+
+const formatOption: OptionRow = {
+  flags: '--format <format>',
+  description: 'output for people or for programs',
+  choices: ['text', 'json'],
+  fallback: 'text',
+};
+
+/** Runs one command line (without the program's name) and resolves with the exit code. Never rejects. */
+export async function runProgram(program: Program, argv: readonly string[], streams: Io): Promise<number> {
+  const io = plainIo(streams);
+  const done: { code: number } = { code: ExitCode.Success };
+  const json = asksForJson(argv);
+  const perform: Perform = async (definition, operands, options) => {
+    try {
+      done.code = await definition.run({ operands, options, io });
+    } catch (error) {
+      const code = reportFailure(program.name, error, io, options.json);
+      done.code = definition.workload === true ? ExitCode.OursInRun : code;
+    }
+  };
+  const parser = createParser(program, io, perform, json);
+  try {
+    await parser.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    return reportFailure(program.name, error, io, json);
+  }
+  return done.code;
+}
+
+/** Reads --format before the options are parsed, so that wrong use is also reported in that format. */
+function asksForJson(argv: readonly string[]): boolean {
+  return argv.some(
+    (word, index) => word === '--format=json' || (word === 'json' && argv[index - 1] === '--format'),
+  );
+}
+
+type Perform = (
+  definition: CommandDefinition,
+  operands: readonly string[],
+  options: Options,
+) => Promise<void>;
+
+/** Builds commander's tree of all commands. With `json`, the caller reports wrong use. */
+export function createParser(program: Program, io: Io, perform: Perform, json = false): Command {
+  const parser = new Command(program.name)
+    .description(program.description)
+    .version(version, '-V, --version', 'print the version of this program')
+    .enablePositionalOptions()
+    .showHelpAfterError(helpHint(program.name, '[command]'))
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => (json ? undefined : io.stderr.write(text)),
+      getOutHelpWidth: () => Math.min(io.stdout.columns ?? 100, 100),
+      getErrHelpWidth: () => Math.min(io.stderr.columns ?? 100, 100),
+      getOutHasColors: () => styleFor(io.stdout, io.environment).enabled,
+      getErrHasColors: () => styleFor(io.stderr, io.environment).enabled,
+    })
+    .configureHelp({ styleTitle: (text) => `\u001b[1m${text}\u001b[22m` })
+    .exitOverride(exitAs(ExitCode.Usage));
+  addOptions(parser, connectionOptions);
+  parser.addHelpText('after', `\nExample:\n  $ ${program.example}`);
+  for (const definition of program.commands) {
+    const [parent, name] = placeOf(program, parser, definition.path);
+    addCommand(program.name, parent, name, definition, perform);
+  }
+  for (const moved of program.moved ?? []) {
+    const [parent, name] = placeOf(program, parser, moved.path);
+    addMoved(program.name, parent, name, moved);
+  }
+  return parser;
+}
+
+/** Returns the parent of a command, and the last word of its path. */
+function placeOf(program: Program, parser: Command, path: string): readonly [Command, string] {
+  const [first = '', second] = path.split(' ');
+  return second === undefined ? [parser, first] : [group(program, parser, first), second];
+}
+
+/** Returns the parent command of a group, created on first use. */
+function group({ name: programName, groups }: Program, parser: Command, name: string): Command {
+  const known = parser.commands.find((command) => command.name() === name);
+  if (known !== undefined) return known;
+  const row = groups.find((candidate) => candidate.name === name);
+  if (row === undefined) throw new Error(`unknown group ${name}`);
+  return parser
+    .command(name)
+    .description(row.summary)
+    .addHelpText('after', examplesText([row.example]))
+    .showHelpAfterError(helpHint(programName, name))
+    .exitOverride(exitAs(ExitCode.Usage));
+}
+
+function addCommand(
+  programName: string,
+  parent: Command,
+  name: string,
+  definition: CommandDefinition,
+  perform: Perform,
+): void {
+  const command = parent.command(name).summary(definition.summary);
+  command.description([definition.summary, ...(definition.details ?? [])].join('\n\n'));
+  for (const operand of definition.operands ?? []) command.argument(operand.syntax, operand.description);
+  addOptions(command, definition.options ?? []);
+  if (definition.formats === true) addOptions(command, [formatOption]);
+  addOptions(command, connectionOptionsOf(definition));
+  if (definition.workload === true) command.passThroughOptions();
+  command.addHelpText('after', examplesText(definition.examples));
+  command.showHelpAfterError(helpHint(programName, definition.path));
+  command.exitOverride(exitAs(definition.workload === true ? ExitCode.OursInRun : ExitCode.Usage));
+  command.action(async () => {
+    const options = new Options({ ...rootOptions(command), ...command.opts() });
+    await perform(definition, command.args, options);
+  });
+}
+
+/** Adds a command of another program, which only says so: it is in no help, and takes any words. */
+function addMoved(programName: string, parent: Command, name: string, { path, to }: MovedCommand): void {
+  parent
+    .command(name, { hidden: true })
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(() => {
+      throw new CommandError(ExitCode.Usage, `${programName} ${path} is now ${to}`, {
+        help: [`run ${to} with the same options`],
+      });
+    });
+}
+
+/** Options given before the command's name. */
+function rootOptions(command: Command): Record<string, unknown> {
+  let root = command;
+  while (root.parent !== null) root = root.parent;
+  return root.opts();
+}
+
+function addOptions(command: Command, rows: readonly OptionRow[]): void {
+  for (const row of rows) {
+    const option = new Option(row.flags, row.description);
+    if (row.choices !== undefined) option.choices(row.choices);
+    if (row.fallback !== undefined) option.default(row.fallback);
+    if (row.repeatable === true) {
+      option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+    }
+    command.addOption(option);
+  }
+}
+
+function helpHint(program: string, command: string): string {
+  return `for help: ${program} ${command} --help`;
+}
+
+function examplesText(examples: CommandDefinition['examples']): string {
+  const title = examples.length === 1 ? 'Example:' : 'Examples:';
+  const lines = examples.flatMap(({ line, description }) => [`  $ ${line}`, `    ${description}`]);
+  return `\n${title}\n${lines.join('\n')}`;
+}
+
+/** Maps commander's own exits: help and version succeed, everything else is wrong use. */
+function exitAs(code: ExitCode): (error: CommanderError) => never {
+  return (error) => {
+    throw new ParseFailure(error.exitCode === 0 ? ExitCode.Success : code, error.code, error.message);
+  };
+}
