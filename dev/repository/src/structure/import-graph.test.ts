@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { folderGraph, folderOf, ringsOf } from './import-graph.js';
+
+const name = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
+const graphs = fc
+  .dictionary(name, fc.uniqueArray(name))
+  .map((edges) => new Map(['a', 'b', 'c', 'd', 'e', 'f'].map((node) => [node, edges[node] ?? []])));
+
+/** Returns whether a path of at least one edge leads from one node to another. */
+function leads(graph: ReadonlyMap<string, readonly string[]>, from: string, to: string): boolean {
+  const found = new Set(graph.get(from));
+  for (const each of found) for (const next of graph.get(each) ?? []) found.add(next);
+  return found.has(to);
+}
+
+test('two nodes are in a ring if, and only if, each leads to the other', () => {
+  fc.assert(
+    fc.property(graphs, name, name, (graph, one, other) => {
+      fc.pre(one !== other);
+      const together = ringsOf(graph).some((ring) => ring.includes(one) && ring.includes(other));
+      assert.equal(together, leads(graph, one, other) && leads(graph, other, one));
+    }),
+  );
+});
+
+test('a folder imports what its files import, without tests and files directly in src', () => {
+  assert.equal(folderOf('agent/guest/src/storage/drivers/disk.ts'), 'agent/guest/src/storage');
+  assert.equal(folderOf('agent/guest/src/index.ts'), undefined);
+  const graph = new Map([
+    ['a/b/src/one/x.ts', ['a/b/src/two/y.ts', 'a/b/src/index.ts']],
+    ['a/b/src/two/y.ts', ['a/b/src/two/more/z.ts']],
+    ['a/b/src/two/y.test.ts', ['a/b/src/one/x.ts']],
+    ['a/b/src/two/more/z.ts', []],
+    ['a/b/src/index.ts', ['a/b/src/one/x.ts']],
+  ]);
+  assert.deepEqual(
+    [...folderGraph(graph)].map(([folder, others]) => [folder, [...others]]),
+    [
+      ['a/b/src/one', ['a/b/src/two']],
+      ['a/b/src/two', []],
+    ],
+  );
+});

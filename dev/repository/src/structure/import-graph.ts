@@ -1,0 +1,82 @@
+// The files of the repository, and which of them import which, imports of types included. `import()` is ignored: what is loaded on
+// demand is not needed to understand a file.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { root } from '@kata-agent/setup/bootstrap';
+
+const skipped = new Set(['node_modules', 'dist', 'gen', 'build', '.git']);
+
+/** Files by path from the root, each with those that it imports by a relative specifier. */
+export type ImportGraph = ReadonlyMap<string, readonly string[]>;
+
+/** Reads the imports of all files. */
+export function importGraph(): ImportGraph {
+  const files = new Set(sourceFiles(root));
+  return new Map([...files].map((file) => [pathOf(file), importsOf(file, files).map(pathOf)]));
+}
+
+const pathOf = (file: string): string => relative(root, file);
+
+function* sourceFiles(directory: string): Generator<string> {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory() && !skipped.has(entry.name)) yield* sourceFiles(path);
+    else if (entry.isFile() && /\.(ts|mjs)$/.test(entry.name)) yield path;
+  }
+}
+
+/** Returns the files of the repository that a file imports. */
+function importsOf(file: string, known: ReadonlySet<string>): readonly string[] {
+  const text = readFileSync(file, 'utf8');
+  const specifiers = [...text.matchAll(/^(?:import|export)\b[^;'"]*?(?:from )?'(\.[^']+)';/gm)];
+  return specifiers
+    .map(([, specifier = '']) => join(dirname(file), specifier.replace(/\.js$/, '.ts')))
+    .filter((path) => known.has(path));
+}
+
+/** A group of nodes that all lead to each other, sorted. */
+export type Ring = readonly string[];
+
+/** Returns the rings of a graph: its strongly connected components of more than one node (Tarjan). */
+export function ringsOf(graph: ReadonlyMap<string, Iterable<string>>): readonly Ring[] {
+  const rings: Ring[] = [];
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const visit = (node: string): void => {
+    const at = index.size;
+    index.set(node, at);
+    low.set(node, at);
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node) ?? at, low.get(next) ?? at));
+    }
+    if (low.get(node) !== at) return;
+    const ring = stack.splice(stack.indexOf(node));
+    if (ring.length > 1) rings.push(ring.sort());
+  };
+  for (const node of graph.keys()) if (!index.has(node)) visit(node);
+  return rings;
+}
+
+/** The folder of a source file within its package, such as `agent/guest/src/storage`; undefined: it is directly in `src`, or in none. */
+export function folderOf(file: string): string | undefined {
+  return /^([^/]+\/[^/]+\/src\/[^/]+)\/.+/.exec(file)?.[1];
+}
+
+const isTest = (file: string): boolean => /\.test(\.fixture)?\.ts$/.test(file);
+
+/** Returns the graph of the folders directly below `src` of each package: what their files import, without tests. */
+export function folderGraph(graph: ImportGraph): ReadonlyMap<string, ReadonlySet<string>> {
+  const folders = new Map<string, Set<string>>();
+  for (const [file, imported] of graph) {
+    const folder = folderOf(file);
+    if (folder === undefined || isTest(file)) continue;
+    const others = folders.get(folder) ?? new Set();
+    folders.set(folder, others);
+    for (const other of imported.map(folderOf))
+      if (other !== undefined && other !== folder) others.add(other);
+  }
+  return folders;
+}
