@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { openAuditLog } from '@kata-agent/audit';
 
 import type * as loadTlsModule from '../agent/server/src/listeners/load-tls.js';
-import type { Caller } from '../agent/server/src/listeners/caller.js';
+import type { Caller } from '../agent/server/src/caller/caller.js';
 import type * as recordsModule from '../agent/server/src/listeners/connection-records.js';
 import { agentModule } from './agent-module.js';
 import { answeringServer } from './answering-server.js';

@@ -84,7 +84,7 @@ test('citations in code and documents resolve: ids, pages, sections, records, pa
 });
 
 test('an unresolved citation is found', () => {
-  const code = 'agent/server/src/startup/log.ts';
+  const code = 'agent/server/src/log.ts';
   const add = (line: string): Texts => changing(code, (text) => `// ${line}\n${text}`);
   const number = ids.length;
   for (const [changed, fault] of [

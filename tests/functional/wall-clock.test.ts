@@ -19,7 +19,7 @@ const readers: Readonly<Record<string, string>> = {
     'whether a certificate is valid at connect; the end of the connection is a timer',
   'agent/server/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
   'agent/server/src/start.ts': 'whether the clock is below its floor, once',
-  'agent/server/src/startup/log.ts': 'the time in a line of the agent log',
+  'agent/server/src/log.ts': 'the time in a line of the agent log',
   'agent/server/src/witnesses/witness-servers.ts': 'the same',
   'client/ctl/src/commands/evidence/collateral.ts':
     'when certificates and collateral are judged; not in the guest',

@@ -1,18 +1,18 @@
 import { renderDiagnostic } from '@kata-agent/config';
 import type { Configuration, Diagnostic } from '@kata-agent/config';
 import { hasCode, loadSyscalls } from '@kata-agent/linux';
-import { CannotApply } from './startup/cannot-apply.js';
+import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './startup/command-line.js';
 import type { DevelopmentFlags } from './startup/development-flags.js';
 import { notifyReady } from './init/notify.js';
 import { powerOff } from './init/power-off.js';
 import { load } from './startup/load.js';
-import { createLog, type Log, logLevel } from './startup/log.js';
+import { createLog, type Log, logLevel } from './log.js';
 import { LogStream } from './side-channels/log-stream.js';
 import { Stopped } from './startup/ending.js';
 import { startAgent } from './start.js';
-import { onStopSignal } from './startup/stop-signals.js';
-import { version } from './startup/version.js';
+import { onStopSignal } from './stop-signals.js';
+import { version } from './version.js';
 
 /** The exit codes of docs/configuration.md, "Errors". */
 const exitCode = { success: 0, wrongConfiguration: 1, cannotApply: 3 } as const;

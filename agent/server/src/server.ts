@@ -16,18 +16,18 @@ import { evaluateRules } from './interceptors/evaluate-rules.js';
 import { rootlessPaths } from './interceptors/rootless-paths.js';
 import type { OnDeniedRead } from './interceptors/refusal.js';
 import { specNames } from './interceptors/spec-names.js';
-import type { Caller } from './listeners/caller.js';
-import { callerKey } from './listeners/caller-key.js';
+import type { Caller } from './caller/caller.js';
+import { callerKey } from './caller/caller-key.js';
 import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
-import { authorizeManagement, managementGate } from './management/management-gate.js';
+import { authorizeManagement, managementGate } from './interceptors/management-gate.js';
 import { OneAtATime } from './management/one-at-a-time.js';
 import { Watchers } from './management/watchers.js';
 import type { Readers } from './readers.js';
 import { relay } from './relay/relay.js';
-import { authorizeRelay } from './relay/relay-gate.js';
-import type { Log } from './startup/log.js';
+import { authorizeRelay } from './interceptors/relay-gate.js';
+import type { Log } from './log.js';
 import type { Witnesses } from './witnesses/witnesses.js';
 
 /** How long running calls may take when the agent ends. */

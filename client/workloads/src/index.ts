@@ -1,7 +1,7 @@
 export { rootPropagation, terminationAnnotation } from './calls/create-container.js';
 export type { ExpectedCall } from './calls/expected-call.js';
 export { expectedCalls } from './calls/expected-calls.js';
-export type { Feature } from './calls/feature.js';
+export type { Feature } from './pod/feature.js';
 export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
 export { hostnames, podNames } from './calls/host-name.js';
 export { digestIn, imageNames, isPinned, repositoryOf } from './calls/image-names.js';

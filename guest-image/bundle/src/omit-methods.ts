@@ -12,7 +12,7 @@ export function omitMethods(facts: BuildFacts): Plugin {
   return {
     name: 'omit-methods',
     setup(build) {
-      build.onLoad({ filter: /[\\/]agent[\\/]server[\\/]dist[\\/]startup[\\/]build-facts\.js$/ }, () => ({
+      build.onLoad({ filter: /[\\/]agent[\\/]server[\\/]dist[\\/]build-facts\.js$/ }, () => ({
         contents: `export const buildFacts = ${JSON.stringify(facts)};`,
       }));
       build.onLoad({ filter: /[\\/]agent[\\/]server[\\/]dist[\\/]services[\\/]table\.js$/ }, async () => ({

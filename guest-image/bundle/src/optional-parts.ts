@@ -40,8 +40,8 @@ export const optionalParts: readonly OptionalPart[] = [
   {
     for: '[measurement]',
     modules: [
-      'agent/server/dist/startup/registers.js',
-      'agent/server/dist/startup/checkpoint-register.js',
+      'agent/server/dist/measurement/registers.js',
+      'agent/server/dist/measurement/checkpoint-register.js',
       'agent/measurement/dist/register-log.js',
       'agent/measurement/dist/tpm-command.js',
       'agent/measurement/dist/tpm-register.js',

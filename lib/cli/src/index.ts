@@ -33,18 +33,18 @@ export { type Style, styleFor } from './output/style.js';
 export { renderTable } from './output/table.js';
 export { trustText } from './output/trust-text.js';
 export { wrap } from './output/wrap.js';
-export { CommandError } from './program/command-error.js';
+export { CommandError } from './command/command-error.js';
 export type {
   CommandDefinition,
   CommandGroup,
   Invocation,
   OptionRow,
   Program,
-} from './program/definition.js';
-export { parseDuration } from './program/duration.js';
-export { ExitCode, exitCodes } from './program/exit-code.js';
-export type { Io, Output } from './program/io.js';
-export { Options } from './program/options.js';
+} from './command/definition.js';
+export { parseDuration } from './command/duration.js';
+export { ExitCode, exitCodes } from './command/exit-code.js';
+export type { Io, Output } from './command/io.js';
+export { Options } from './command/options.js';
 export { helpText } from './program/help-text.js';
 export { processIo } from './program/process-io.js';
 export { createParser, runProgram } from './program/program.js';

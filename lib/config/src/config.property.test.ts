@@ -20,7 +20,7 @@ import {
 } from './index.js';
 import { inputsOf } from './loading.test.fixture.js';
 import { implicitListener } from './listener/implicit-listener.js';
-import { parseKernelLine } from './overrides/kernel-line.js';
+import { parseKernelLine } from './kernel-line.js';
 import { isServed } from './api/served.js';
 
 /** Fragments of documents, so that random input gets past the first character. */

@@ -1,13 +1,7 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import type {
-  DeliverySource,
-  DocumentReader,
-  HostData,
-  LoadedDocument,
-  LoadedInitdata,
-} from './delivery/delivery.js';
-import type { ImageConfiguration, ImageSignatures } from './settings/image.js';
-import type { ListenerSettings, NamedFile } from './listener/listener.js';
+import type { DeliverySource, DocumentReader, HostData, LoadedDocument, LoadedInitdata } from './delivery.js';
+import type { ImageConfiguration, ImageSignatures } from './image.js';
+import type { ListenerSettings, NamedFile } from './listener.js';
 import type { SecretSettings } from './secret/secret.js';
 import type { WitnessSettings } from './witness/witness.js';
 import type { AgentSettings } from './settings/agent-settings.js';

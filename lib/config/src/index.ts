@@ -1,5 +1,5 @@
 export { pathInRoot } from './listener/path-in-root.js';
-export { namedPaths } from './listener/named-paths.js';
+export { namedPaths } from './merge/named-paths.js';
 export { type DialAddress, dialAddress } from './value-types/dial-address.js';
 export type { SettableKey } from './value-types/may-set.js';
 export { type ProxyAddress, proxyAddress } from './value-types/proxy-address.js';
@@ -7,7 +7,7 @@ export { tlsAddress } from './value-types/listener-address.js';
 export { heartbeatBounds } from './settings/audit-settings.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
-export { type Checked, checkDocument, type CheckOptions } from './document/check-document.js';
+export { type Checked, checkDocument, type CheckOptions } from './check-document.js';
 export type {
   ApiDocument,
   ApiSettings,
@@ -30,7 +30,7 @@ export type {
   SectionName,
   SettingValue,
 } from './configuration.js';
-export type { ImageConfiguration, ImageSignatureList } from './settings/image.js';
+export type { ImageConfiguration, ImageSignatureList } from './image.js';
 export type {
   DeliveredDocument,
   DeliveryName,
@@ -44,7 +44,7 @@ export type {
   LoadedInitdata,
   LoadedDocument,
   HostData,
-} from './delivery/delivery.js';
+} from './delivery.js';
 export type {
   CallerSettings,
   DialSettings,
@@ -55,7 +55,7 @@ export type {
   TlsSettings,
   PeerList,
   OperatorGrant,
-} from './listener/listener.js';
+} from './listener.js';
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
@@ -76,7 +76,7 @@ export {
   measuredEvent,
   type RegisterAlgorithm,
 } from './delivery/measured-event.js';
-export { parseKernelLine } from './overrides/kernel-line.js';
+export { parseKernelLine } from './kernel-line.js';
 export type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 export {
   type ExpandedRule,
@@ -103,15 +103,15 @@ export { implicitListener } from './listener/implicit-listener.js';
 export { loadConfiguration } from './load.js';
 export { nearest } from './diagnostics/nearest.js';
 export { hasEvidence } from './document/has-evidence.js';
-export { openDocument } from './document/open-document.js';
+export { openDocument } from './delivery/open-document.js';
 export { type ParsedToml, parseToml } from './toml/parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';
 export { renderDiagnostic } from './diagnostics/render-diagnostic.js';
-export { methodsOfRequest } from './api/request-names.js';
+export { methodsOfRequest } from './document/request-names.js';
 export { ruleKeys } from './rule/rule-keys.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
-export type { SourceText } from './toml/source-text.js';
+export type { SourceText } from './diagnostics/source-text.js';
 export {
   describeToml,
   type TomlArray,

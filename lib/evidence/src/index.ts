@@ -32,7 +32,7 @@ export {
   snpLinks,
   type SnpVerification,
   verifySnp,
-} from './snp/verify-snp.js';
+} from './verify/verify-snp.js';
 export { splitCertificates } from './tpm/split-certificates.js';
 export { attestationKeyName } from './tpm/tpm-structures.js';
 export { parseTdxQuote, type TdxQuote, withoutPadding } from './tdx/quote.js';
@@ -43,6 +43,6 @@ export {
   tdxLinks,
   type TdxVerification,
   verifyTdx,
-} from './tdx/verify-tdx.js';
+} from './verify/verify-tdx.js';
 export { sampleMessage, trusteeValues } from './trustee/reference-message.js';
 export { resourcePolicy } from './trustee/resource-policy.js';

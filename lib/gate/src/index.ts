@@ -6,7 +6,7 @@ export { coversOf } from './entrypoint/covered-file.js';
 export { programWithoutRoot } from './entrypoint/program-without-root.js';
 export { factsOf } from './facts/facts-of.js';
 export type { RequestFacts } from './facts/request-facts.js';
-export { type RequestSummary, summaryOf } from './facts/request-summary.js';
+export { type RequestSummary, summaryOf } from './request-summary.js';
 export { compileGate, type Gate, type GateOptions } from './gate.js';
 export { type PrivilegeAccess } from './privileged/privilege-access.js';
 export { privilegesOf, reasonsOf } from './privileged/privileges-of.js';

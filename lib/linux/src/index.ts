@@ -27,7 +27,7 @@ export { lockHolder } from './process/lock-holder.js';
 export { type ProcessStat, processStat } from './process/process-stat.js';
 export { Reaper, type ReaperOptions } from './process/reaper.js';
 export { searchPath } from './process/search-path.js';
-export { SIGKILL, SIGTERM } from './process/signals.js';
+export { SIGKILL, SIGTERM } from './syscalls/signals.js';
 export { mount, type MountCall, mountCalls, type MountRequest } from './mount/mount.js';
 export {
   formatMountOptions,
@@ -55,7 +55,7 @@ export { Pace } from './fs/pace.js';
 export type { ThreadNamespace } from './syscalls/namespace-calls.js';
 export { visitNamespace } from './mount/visit-namespace.js';
 export { pathComponents, UnsafePathError } from './fs/safe-path.js';
-export { listenEventfd } from './fs/eventfd.js';
+export { listenEventfd } from './socket/eventfd.js';
 export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './socket/uevents.js';
 export { openPseudoTerminal, type PseudoTerminal } from './terminal/pseudo-terminal.js';
 export { Terminal } from './terminal/terminal.js';

@@ -14,7 +14,7 @@ export type {
 } from './interceptor.js';
 export type { Limits } from './limits.js';
 export type { Metadata, MetadataInit } from './message/metadata.js';
-export type { Opaque } from './message/opaque.js';
+export type { Opaque } from './frame/opaque.js';
 export { scan } from './message/scan.js';
 export type { Connection } from './server/server-connection.js';
 export { createServer, type Server, type ServerOptions } from './server/server.js';

@@ -1,7 +1,7 @@
-export type { Guest, GuestDescription, Guests, Relay } from './guests/guest.js';
+export type { Guest, GuestDescription, Guests, Relay } from './guest.js';
 export type { Operator } from './authorization/operator.js';
 export { parseAuthorization } from './authorization/parse-authorization.js';
-export { createRealmLog, type RealmLog } from './serve/realm-log.js';
+export { createRealmLog, type RealmLog } from './log/realm-log.js';
 export { RealmFileError } from './serve/read-files.js';
 export type { Realm, RealmOptions } from './serve/realm-options.js';
 export { ListenError } from './serve/running-realm.js';
@@ -28,4 +28,4 @@ export { type OperatorLimits, operatorLimits } from './operators/operator-limits
 export { operatorHttpsOptions } from './listener/https-options.js';
 export { isGuestName } from './operators/operator-request.js';
 export { type OperatorCounts, type OperatorHandler, OperatorService } from './operators/operator-service.js';
-export type { Revocation } from './operators/revocation.js';
+export type { Revocation } from './http/revocation.js';

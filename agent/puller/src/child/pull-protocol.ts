@@ -1,10 +1,10 @@
 import type { NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
-import { maxDocumentBytes, maxDocumentsBytes } from '../manifest/document-limits.js';
+import { maxDocumentBytes, maxDocumentsBytes } from '../registry/document-limits.js';
 import type { Digest } from '../reference/digest.js';
 import type { WrappedKey } from '../encryption/wrapped-keys.js';
-import type { SentDocument } from '../pull/image-documents.js';
+import type { SentDocument } from '../manifest/image-documents.js';
 import type { PullSettings } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
 import type { ChildOutcome } from './converse.js';

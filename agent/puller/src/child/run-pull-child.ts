@@ -1,7 +1,7 @@
 import type { ImageProcess } from '../manifest/image-config.js';
 import { ownPlatform } from '../manifest/platform.js';
 import { checkReference } from '../pull/check-reference.js';
-import { ReceivedDocuments } from '../pull/image-documents.js';
+import { ReceivedDocuments } from '../manifest/image-documents.js';
 import { type VerifiedImage, verifyImage } from '../pull/verify-image.js';
 import type { Digest } from '../reference/digest.js';
 import { formatReference, parseReference } from '../reference/reference.js';

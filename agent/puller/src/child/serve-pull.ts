@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { pull } from '../pull/pull.js';
-import type { SentDocument } from '../pull/image-documents.js';
+import type { SentDocument } from '../manifest/image-documents.js';
 import type { PulledLayer } from '../pull/pull-request.js';
 import { loadKeyless } from '../signature/keyless/load-keyless.js';
 import { KeyQuestions } from './key-questions.js';

@@ -10,7 +10,7 @@ import type { Credential } from '../registry/credentials.js';
 import type { FetchedManifest } from '../registry/registry.js';
 import type { SignatureList } from '../signature/signature-policy.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
-import type { SentDocument } from './image-documents.js';
+import type { SentDocument } from '../manifest/image-documents.js';
 
 /** The part of `[image]` that a pull follows, with the files that it names read. */
 export interface PullSettings {

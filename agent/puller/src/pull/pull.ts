@@ -13,7 +13,7 @@ import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
 import { checkReference } from './check-reference.js';
-import { FetchedDocuments } from './image-documents.js';
+import { FetchedDocuments } from '../manifest/image-documents.js';
 import { inParallel } from './in-parallel.js';
 import type {
   PulledImage,

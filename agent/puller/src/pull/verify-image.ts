@@ -1,5 +1,5 @@
 import { ImageError } from '../errors/image-error.js';
-import { maxDocumentBytes } from '../manifest/document-limits.js';
+import { maxDocumentBytes } from '../registry/document-limits.js';
 import { type ImageConfig, parseImageConfig } from '../manifest/image-config.js';
 import type { ImageManifest } from '../manifest/parse-manifest.js';
 import { formatPlatform, type Platform, samePlatform } from '../manifest/platform.js';
@@ -9,7 +9,7 @@ import type { FetchedManifest } from '../registry/registry.js';
 import type { SignatureRequirement } from '../signature/signature-policy.js';
 import { type VerifiedSignature, verifySignatures } from '../signature/verify-signatures.js';
 import { chooseManifest } from './choose-manifest.js';
-import type { ImageDocuments } from './image-documents.js';
+import type { ImageDocuments } from '../manifest/image-documents.js';
 
 /** What an image must be. */
 export interface ImageDemand {

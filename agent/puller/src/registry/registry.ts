@@ -1,6 +1,6 @@
 import { hasImageCode, ImageError } from '../errors/image-error.js';
 import type { Answer } from '../http/answer.js';
-import { maxDocumentBytes } from '../manifest/document-limits.js';
+import { maxDocumentBytes } from './document-limits.js';
 import { type Digest, digestAlgorithm, digestHex, digestOf, isDigest } from '../reference/digest.js';
 import type { EndpointClient } from './endpoint-client.js';
 

@@ -5,7 +5,7 @@ import { MediaType } from '../manifest/media-types.js';
 import { checkEnvelope } from '../manifest/parse-manifest.js';
 import type { Digest } from '../reference/digest.js';
 import type { FetchedManifest } from '../registry/registry.js';
-import type { ImageDocuments } from '../pull/image-documents.js';
+import type { ImageDocuments } from '../manifest/image-documents.js';
 import { bundleType, signPredicate } from './bundle.js';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { SignatureFormat } from './signature-policy.js';

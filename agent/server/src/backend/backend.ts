@@ -5,14 +5,14 @@ import type { Syscalls } from '@kata-agent/linux';
 import type { ServerInterceptor, ServiceRegistration } from '@kata-agent/ttrpc';
 import type { GuestComponents } from '../components/load-guest-components.js';
 import type { Authorize } from '../interceptors/authorize.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import type { ConnectionRecords } from '../listeners/connection-records.js';
 import type { KeptPolicies } from '../policy/kept-policies.js';
 import type { Policy } from '../policy/policy.js';
 import type { GuestStatus } from '../policy/rule-context.js';
 import type { Readers } from '../readers.js';
 import type { SideChannels } from '../side-channels/side-channels.js';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 
 /** What a backend is chosen and prepared from, before the first audit record. */
 export interface BackendSettings {

@@ -5,15 +5,15 @@ import { service } from '@kata-agent/ttrpc';
 import { ModuleLock } from '../init/module-lock.js';
 import { execDefaults } from '../interceptors/exec-defaults.js';
 import { translateFailures } from '../interceptors/failures.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { presentContainers } from '../policy/present-containers.js';
 import { bind } from '../services/bind.js';
 import type { Services } from '../services/handler.js';
 import { health } from '../services/health.js';
-import { CannotApply } from '../startup/cannot-apply.js';
-import { guestOptions } from '../startup/guest-options.js';
-import { loadMemoryAgent } from '../startup/load-memory-agent.js';
-import { demandRuntime, findRuntime, type OciRuntime } from '../startup/oci-runtime.js';
+import { CannotApply } from '../cannot-apply.js';
+import { guestOptions } from './guest-options.js';
+import { loadMemoryAgent } from './load-memory-agent.js';
+import { demandRuntime, findRuntime, type OciRuntime } from './oci-runtime.js';
 import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from './backend.js';
 
 /** Finds the OCI runtime; the guest is opened later. */

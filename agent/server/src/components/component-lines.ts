@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { Log, LogLevel } from '../startup/log.js';
+import type { Log, LogLevel } from '../log.js';
 
 /** Longer records of a component's output are cut. */
 const maxRecord = 4_096;

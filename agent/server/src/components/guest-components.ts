@@ -1,7 +1,7 @@
 import type { Configuration } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
-import { CannotApply } from '../startup/cannot-apply.js';
-import type { Log } from '../startup/log.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { Log } from '../log.js';
 import type { Component } from './component.js';
 import type { DataHubClient } from './data-hub-client.js';
 import { readExtension } from './extension.js';

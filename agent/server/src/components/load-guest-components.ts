@@ -1,7 +1,7 @@
 import type { Configuration } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
 import type { DataHub, ImagePuller } from '@kata-agent/guest';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { builtInPrograms } from './built-in-programs.js';
 import { extensionRoot } from './component.js';
 import { warnOfMissing } from './warn-of-missing.js';

@@ -7,7 +7,7 @@ import {
 } from '@kata-agent/config';
 import { decodeDocument } from '@kata-agent/config/entries';
 import { join } from 'node:path';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import type { Component } from './component.js';
 import { substitute, type Variables } from './substitute.js';
 

@@ -1,8 +1,8 @@
 import { searchPath } from '@kata-agent/linux';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, lstatSync, rmSync } from 'node:fs';
-import { CannotApply } from '../startup/cannot-apply.js';
-import type { Log } from '../startup/log.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { Log } from '../log.js';
 import type { Component } from './component.js';
 import { logLines } from './component-lines.js';
 

@@ -1,4 +1,4 @@
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 
 /** Values that a manifest can name as `${NAME}`. */
 export type Variables = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 
 /** Logs which programs of guest components are missing. Where nobody requested any, that is how most images are. */
 export function warnOfMissing(

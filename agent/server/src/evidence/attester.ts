@@ -3,7 +3,7 @@ import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type AgentKeys, type Bundle, type Claims, encodeBundle, encodeClaims } from '@kata-agent/evidence';
 import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
-import { version } from '../startup/version.js';
+import { version } from '../version.js';
 import { TooManyAttestations } from './too-many-attestations.js';
 import type { EvidenceSource, SourceEvidence } from './evidence-source.js';
 

@@ -23,7 +23,7 @@ import {
   readTsmReport,
   tpmConnector,
 } from '@kata-agent/measurement';
-import { measurementDirectory } from '../startup/measure.js';
+import { measurementDirectory } from '../measurement/measure.js';
 import { quoteOfAttestationAgent } from './attestation-agent.js';
 import { keysLog } from './seal-registers.js';
 

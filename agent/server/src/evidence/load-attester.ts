@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import { loadRegisters } from '../startup/measure.js';
+import { loadRegisters } from '../measurement/measure.js';
 import type { Attester } from './attester.js';
 import type { AttesterEnvironment } from './open-attester.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type AgentKeys, keysEvent, parseTcgLog, separatorEvent } from '@kata-agent/evidence';
 import { hasCode } from '@kata-agent/linux';
 import { type Register, RegisterLog } from '@kata-agent/measurement';
-import { measurementDirectory } from '../startup/measure.js';
+import { measurementDirectory } from '../measurement/measure.js';
 
 /** Whether this start's keys are in a register: a later start in the same boot comes after the separator. */
 export type Sealing = 'sealed' | 'sealed by an earlier start';

@@ -24,7 +24,7 @@ import type { Authorize } from '../interceptors/authorize.js';
 import { beginOf } from '../interceptors/begin-of.js';
 import { movedBytesKey } from '../interceptors/moved-bytes.js';
 import { statusOf } from '../interceptors/refusal.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { acceptPolicy } from '../policy/accept-policy.js';
 import type { KeptPolicies } from '../policy/kept-policies.js';
 import type { Policy } from '../policy/policy.js';

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HealthCheckResponse_ServingStatus as Status, Health } from '@kata-agent/protocol/health';
 import { createClient } from '@kata-agent/ttrpc';
 import type { ConnectionRecords } from '../listeners/connection-records.js';
-import { CannotApply } from '../startup/cannot-apply.js';
-import type { Log } from '../startup/log.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { Log } from '../log.js';
 import { type InnerAgent, InnerFault } from './inner-agent.js';
 import type { InnerLink } from './inner-link.js';
 

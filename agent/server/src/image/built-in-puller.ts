@@ -17,7 +17,7 @@ import {
   runUnpackChild,
 } from '@kata-agent/image';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { imageFailure, pullFailure } from './image-failure.js';
 import { PullDeadline } from './pull-deadline.js';
 import { PullQueue } from './pull-queue.js';

@@ -1,4 +1,4 @@
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 
 /** Returns the error of a configuration that chooses the built-in puller, for an agent that does not have it. */
 export function cannotPull(why: string, options?: ErrorOptions): CannotApply {

@@ -2,7 +2,7 @@ import type { Configuration } from '@kata-agent/config';
 import type { ImagePuller } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { GuestComponents } from '../components/load-guest-components.js';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 
 /** What the built-in puller uses of the agent. */
 export interface PullerParts {

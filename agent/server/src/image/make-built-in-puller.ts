@@ -11,7 +11,7 @@ import {
   parseSignaturePolicy,
   type PullSettings,
 } from '@kata-agent/image';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { cannotPull } from './cannot-pull.js';
 import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';
 import type { PullerParts } from './load-built-in-puller.js';

@@ -7,7 +7,7 @@ import { endOnPanic } from './panic.js';
 import { powerOff } from './power-off.js';
 import { isInitramfs, leaveInitramfs } from './root.js';
 import type { Complaint } from './run-tool.js';
-import { onStopSignal } from '../startup/stop-signals.js';
+import { onStopSignal } from '../stop-signals.js';
 
 /** Operations on the guest; tests replace them. */
 export interface FirstProcess {

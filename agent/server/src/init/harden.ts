@@ -1,7 +1,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { type HardenedSysctl, hardenedSysctls } from './hardened-sysctls.js';
 
 /** The inode number of the kernel's first PID namespace (PROC_PID_INIT_INO, include/linux/proc_ns.h). */

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { modulesOf, startLoadingModules } from './modules.js';
 
 /** Written by the image builder: the modules that containers may need, one per line. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { MountFlag, RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { type ExtensionGuest, mountExtension } from './mount-extension.js';
 
 let root = '';

@@ -11,8 +11,8 @@ import {
   type Syscalls,
   verityTarget,
 } from '@kata-agent/linux';
-import { CannotApply } from '../startup/cannot-apply.js';
-import type { ExtensionVerity, GuestExtension } from '../startup/guest-extensions.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { ExtensionVerity, GuestExtension } from './guest-extensions.js';
 import { loadModule } from './modules.js';
 import type { Complaint } from './run-tool.js';
 

@@ -4,13 +4,13 @@ import type { Configuration } from '@kata-agent/config';
 import { type Decision, deny } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Admit, type CallInfo, Code, type Refusal, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import type { Policy } from '../policy/policy.js';
 import type { Readers } from '../readers.js';
-import type { ManagementGate } from '../management/management-gate.js';
-import { relayDecision } from '../relay/relay-gate.js';
-import { healthService, managementService } from '../services/service-names.js';
-import { callerOf, operatorFault } from './caller-of.js';
+import type { ManagementGate } from './management-gate.js';
+import { relayDecision } from './relay-gate.js';
+import { healthService, managementService } from './service-names.js';
+import { callerOf, operatorFault } from '../caller/caller-of.js';
 import type { LacksWitnesses } from './demand-witnesses.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
 

@@ -1,8 +1,8 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { AuditedCall, Subject } from '@kata-agent/audit';
 import type { HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { callerOf } from './caller-of.js';
+import type { Caller } from '../caller/caller.js';
+import { callerOf } from '../caller/caller-of.js';
 
 /** The recorded parts of a request. A message has only some of them. */
 interface Recorded extends Message {

@@ -4,7 +4,7 @@ import { create, type Message } from '@bufbuild/protobuf';
 import { type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { PauseContainerRequestSchema, SignalProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { auditing } from './auditing.js';
 import { beginOf } from './begin-of.js';
 import { clockKey } from './clock-of.js';

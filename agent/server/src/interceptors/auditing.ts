@@ -9,8 +9,8 @@ import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } fr
 import { endpoints, isMethodName, type ManagementMethod, type MethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { healthService, managementService } from '../services/service-names.js';
+import type { Caller } from '../caller/caller.js';
+import { healthService, managementService } from './service-names.js';
 import { auditFailure } from './admission.js';
 import { auditedCall } from './audited-call.js';
 import { movedBytesKey } from './moved-bytes.js';

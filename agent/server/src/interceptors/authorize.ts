@@ -1,9 +1,9 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { Decision } from '@kata-agent/gate';
 import type { HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import type { Policy } from '../policy/policy.js';
-import { callerOf } from './caller-of.js';
+import { callerOf } from '../caller/caller-of.js';
 import { type GuestStatus, ruleContext } from '../policy/rule-context.js';
 
 /** The current decision of lists and rules about a call. */

@@ -1,5 +1,5 @@
 import { type ContextKey, contextKey, type HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /** Resolves once a call's intent is on disk; the call may change something only after that (S19). */
 export type Begin = () => Promise<void>;

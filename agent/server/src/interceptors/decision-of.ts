@@ -1,7 +1,7 @@
 import type { Decision } from '@kata-agent/gate';
 import { type ContextKey, contextKey, type HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { healthService } from '../services/service-names.js';
+import type { Caller } from '../caller/caller.js';
+import { healthService } from './service-names.js';
 
 /** The decision about a call: set by the rules, read by the audit log. */
 export const decisionKey: ContextKey<Decision> = contextKey<Decision>('decision');

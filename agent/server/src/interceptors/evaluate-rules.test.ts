@@ -5,7 +5,7 @@ import type { AuditedCall } from '@kata-agent/audit';
 import { Authorizer, type Decision, type Gate, PrivilegeGate } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { Policy } from '../policy/policy.js';
 import { decisionOf } from './decision-of.js';
 import { authorizeCalls } from './authorize.js';

@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ExecProcessRequest, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { execDefaults } from './exec-defaults.js';
 
 const own = { bounding: ['CAP_CHOWN', 'CAP_KILL'], effective: ['CAP_CHOWN'], ambient: ['CAP_KILL'] };

@@ -3,7 +3,7 @@ import type { ExecDefaults, Guest } from '@kata-agent/guest';
 import { ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { LinuxCapabilitiesSchema, POSIXRlimitSchema, type Process } from '@kata-agent/protocol/oci';
 import type { ServerInterceptor } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /**
  * Completes an exec with what it does not state and its container's first process has, as Kata's agent does:

@@ -1,6 +1,6 @@
 import { GuestError, type GuestErrorKind } from '@kata-agent/guest';
 import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { replyMessage } from './reply-message.js';
 
 /** The ttRPC code for each kind of failure in the guest (docs/kata-facts.md, "What clients look for in errors"). */

@@ -11,7 +11,7 @@ import {
   VolumeStatsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { type HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { rootlessPaths } from './rootless-paths.js';
 
 const kata = '/run/kata-containers';

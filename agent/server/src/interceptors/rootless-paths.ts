@@ -10,7 +10,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { kataDirectory } from '@kata-agent/catalogue';
 import type { ServerInterceptor } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /**
  * `/run/user/UID` before Kata's directory, at the beginning of a path: of a whole value, of an option (`upperdir=`), or

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { sharingCaller } from './sharing-caller.js';
 
 const of = (connection: Caller, operator?: string): string | undefined =>

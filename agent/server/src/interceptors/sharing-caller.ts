@@ -1,7 +1,7 @@
 import type { CallInfo } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { callerKey } from '../listeners/caller-key.js';
-import { callerOf } from './caller-of.js';
+import type { Caller } from '../caller/caller.js';
+import { callerKey } from '../caller/caller-key.js';
+import { callerOf } from '../caller/caller-of.js';
 
 /**
  * Returns by whom places of the guest are counted that several callers share; undefined: Kata's runtime, which calls at the first

@@ -7,7 +7,7 @@ import {
   StartContainerRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { type HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { specNames } from './spec-names.js';
 
 /** Returns what later interceptors receive. */

@@ -2,7 +2,7 @@ import { isMessage, type Message } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import type { LinuxCapabilities, LinuxNamespace, Mount } from '@kata-agent/protocol/oci';
 import type { ServerInterceptor } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /** A capability without `CAP_`. The guest rejects other names that are not in the specification. */
 const shortCapability = /^(?!CAP_)[A-Z][A-Z_]*$/;

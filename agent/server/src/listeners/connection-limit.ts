@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ListenerSettings } from '@kata-agent/config';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { rarely } from './rarely.js';
 
 /** Counts the connections of a listener, and closes those beyond its limit at once (S17). */

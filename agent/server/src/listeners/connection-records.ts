@@ -1,6 +1,6 @@
 import type { AuditedCall, AuditLog } from '@kata-agent/audit';
 import type { Duplex } from 'node:stream';
-import type { Caller } from './caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /**
  * Records peers of side channels, servers that the agent dials, and their operators, with the duration of each connection. The

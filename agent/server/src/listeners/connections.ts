@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Caller } from './caller.js';
+import type { Caller } from '../caller/caller.js';
 
 /** The open connections of an agent. */
 export class Connections {

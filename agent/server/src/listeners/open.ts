@@ -10,7 +10,7 @@ import {
   vsockPeerOf,
 } from '@kata-agent/linux';
 import type { Address } from './address.js';
-import type { Caller } from './caller.js';
+import type { Caller } from '../caller/caller.js';
 import { unixPeer, vsockPeer } from './peer.js';
 
 /** How long Node may take to show that it can serve vsock. It takes a millisecond, more under emulation. */

@@ -1,8 +1,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { DescribeResponseSchema, ListenerSchema } from '@kata-agent/protocol/management';
-import type { Caller } from '../listeners/caller.js';
-import { version } from '../startup/version.js';
+import type { Caller } from '../caller/caller.js';
+import { version } from '../version.js';
 import type { ManagementContext } from './management-context.js';
 
 /** Describes the agent to a caller. Other listeners are described to those who may read their records. */

@@ -1,7 +1,7 @@
 import type { Management } from '@kata-agent/protocol/management';
 import type { ServiceImplementation } from '@kata-agent/ttrpc';
-import { callerOf } from '../interceptors/caller-of.js';
-import type { Caller } from '../listeners/caller.js';
+import { callerOf } from '../caller/caller-of.js';
+import type { Caller } from '../caller/caller.js';
 import { attest } from './attest.js';
 import { describe } from './describe.js';
 import { getCheckpoint } from './get-checkpoint.js';

@@ -1,7 +1,7 @@
 import { FairQueue } from '@kata-agent/admission/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { callerKey } from '../listeners/caller-key.js';
+import type { Caller } from '../caller/caller.js';
+import { callerKey } from '../caller/caller-key.js';
 
 /** Further work of one caller than this is refused. */
 const mostWaiting = 8;

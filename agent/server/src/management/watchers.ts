@@ -1,7 +1,7 @@
 import { FairSlots } from '@kata-agent/admission/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { callerKey } from '../listeners/caller-key.js';
+import type { Caller } from '../caller/caller.js';
+import { callerKey } from '../caller/caller-key.js';
 
 /** Of one caller. Each watcher reads the log for itself, and may hold removed segments open for a while. */
 export const maxWatchers = 4;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { KeptPolicies } from './kept-policies.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kept-policies-'));

@@ -1,4 +1,4 @@
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { BootList } from '../state/boot-list.js';
 
 /** The maximum of policies in one boot: a runtime sends one for a pod. */

@@ -9,7 +9,7 @@ import {
   type RuleContext,
 } from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
-import { builtInMethods } from '../startup/build.js';
+import { builtInMethods } from '../build.js';
 import { loadRules } from './rules.js';
 
 /** The authorizer in force. It is only replaced by narrower ones, and only by `narrow` (S4). */

@@ -1,6 +1,6 @@
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import type { KeptPolicies } from './kept-policies.js';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import type { Policy } from './policy.js';
 
 /**

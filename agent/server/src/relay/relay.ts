@@ -1,6 +1,6 @@
 import type { Relay } from '@kata-agent/protocol/relay';
 import { Code, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { DialFailure } from '../listeners/dial/dial-failure.js';
 import { TooManyConnections } from '../listeners/dial/too-many-connections.js';
 

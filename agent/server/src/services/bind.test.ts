@@ -5,7 +5,7 @@ import { StartContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import { beginKey } from '../interceptors/begin-of.js';
 import type { Authorize } from '../interceptors/authorize.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import { bind } from './bind.js';
 import type { Services } from './handler.js';
 

@@ -7,7 +7,7 @@ import { beginOf } from '../interceptors/begin-of.js';
 import type { Authorize } from '../interceptors/authorize.js';
 import { refusedInTurn } from '../interceptors/refused-in-turn.js';
 import { sharingCaller } from '../interceptors/sharing-caller.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
 

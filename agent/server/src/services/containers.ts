@@ -5,7 +5,7 @@ import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protoco
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { noteImage } from '../interceptors/image-of.js';
 import { noteSecret } from '../interceptors/secrets-of.js';
-import { authorizeRoot } from '../policy/authorize-root.js';
+import { authorizeRoot } from './authorize-root.js';
 import { ociResources } from '../wire/oci-linux.js';
 import { ociSpec } from '../wire/oci-spec.js';
 import { wireStats } from '../wire/stats.js';

@@ -4,7 +4,7 @@ import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { StdioPorts } from '../side-channels/stdio-ports.js';
 import type { ModuleLock } from '../init/module-lock.js';
-import type { Caller } from '../listeners/caller.js';
+import type { Caller } from '../caller/caller.js';
 import type { KeptPolicies } from '../policy/kept-policies.js';
 import type { Policy } from '../policy/policy.js';
 

@@ -1,7 +1,7 @@
 import { HealthCheckResponse_ServingStatus, type Health } from '@kata-agent/protocol/health';
 import type { ServiceImplementation } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import { version } from '../startup/version.js';
+import type { Caller } from '../caller/caller.js';
+import { version } from '../version.js';
 
 /** The ttRPC API version that Kata's agent always reports. */
 const grpcVersion = '0.0.1';

@@ -1,7 +1,7 @@
 import * as perform from '@kata-agent/guest';
 import { clockKey } from '../interceptors/clock-of.js';
 import { acceptPolicy } from '../policy/accept-policy.js';
-import { version } from '../startup/version.js';
+import { version } from '../version.js';
 import { storage } from '../wire/storage.js';
 import type { Handler } from './handler.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Configuration } from '@kata-agent/config';
 import { RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from './cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { clockFloor, raiseClock } from './clock-floor.js';
 
 const floor = Date.UTC(2026, 10, 26);

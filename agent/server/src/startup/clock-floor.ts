@@ -1,8 +1,8 @@
 import type { Configuration } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
-import { buildFacts } from './build-facts.js';
-import { CannotApply } from './cannot-apply.js';
-import type { Log } from './log.js';
+import { buildFacts } from '../build-facts.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { Log } from '../log.js';
 
 /** The floor of a program whose source has no known time: before any release of this agent. */
 const earliest = Date.UTC(2026, 0, 1);

@@ -1,7 +1,7 @@
 import { settings } from '@kata-agent/config';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { isAbsolute, resolve } from 'node:path';
-import { versionText } from './build.js';
+import { versionText } from '../build.js';
 import { defaultStateDirectory } from '../state/state-directory.js';
 
 /** The parsed command line. */

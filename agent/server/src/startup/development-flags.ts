@@ -1,5 +1,5 @@
 import type { Configuration } from '@kata-agent/config';
-import { CannotApply } from './cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import type { CommandLine } from './command-line.js';
 
 /** Flags for development and tests. */

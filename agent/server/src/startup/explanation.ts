@@ -1,5 +1,5 @@
 import { type Configuration, explainConfiguration, renderExplanation } from '@kata-agent/config';
-import { builtInMethods } from './build.js';
+import { builtInMethods } from '../build.js';
 
 /** Returns what `--explain` prints. */
 export function explanationText(configuration: Configuration, format: 'text' | 'json'): string {

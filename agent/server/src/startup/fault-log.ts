@@ -1,8 +1,8 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Decision } from '@kata-agent/gate';
 import type { Fault } from '@kata-agent/ttrpc';
-import type { Caller } from '../listeners/caller.js';
-import type { Log } from './log.js';
+import type { Caller } from '../caller/caller.js';
+import type { Log } from '../log.js';
 
 /**
  * Logs what the server reports. A failure in our code is an error with its stack, each time. A protocol violation is a

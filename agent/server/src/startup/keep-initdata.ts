@@ -2,8 +2,8 @@ import { initdataDirectory } from '@kata-agent/catalogue';
 import { type Configuration, initdataPolicyKey } from '@kata-agent/config';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CannotApply } from './cannot-apply.js';
-import type { Log } from './log.js';
+import { CannotApply } from '../cannot-apply.js';
+import type { Log } from '../log.js';
 
 /**
  * Logs what became of initdata, and writes the envelope and the files of the guest components.

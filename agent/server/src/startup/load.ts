@@ -1,7 +1,7 @@
 import { type Loaded, loadConfiguration, openDocument } from '@kata-agent/config';
 import { readFileSync } from 'node:fs';
-import { builtInDocument, builtInMethods } from './build.js';
-import { buildFacts } from './build-facts.js';
+import { builtInDocument, builtInMethods } from '../build.js';
+import { buildFacts } from '../build-facts.js';
 import type { CommandLine } from './command-line.js';
 import { delivery } from './delivery.js';
 import { ruleChecker } from '../policy/rules.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Configuration } from '@kata-agent/config';
 import { RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from './cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { extensionGuest } from '../init/mount-extension.js';
 import { mountExtensions } from './mount-extensions.js';
 

@@ -1,8 +1,8 @@
 import type { Configuration } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
 import { type ExtensionGuest, extensionGuest, mountExtension } from '../init/mount-extension.js';
-import { admitExtensions, guestExtensions } from './guest-extensions.js';
-import type { Log } from './log.js';
+import { admitExtensions, guestExtensions } from '../init/guest-extensions.js';
+import type { Log } from '../log.js';
 
 /** An extension in the first record of a boot. */
 export interface ExtensionFact {

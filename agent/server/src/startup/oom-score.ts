@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Log } from './log.js';
+import type { Log } from '../log.js';
 
 /** The kernel prefers other processes, but may still kill this one (S20). */
 const score = '-999';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MountFlag, parseMountTable, RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from './cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { makeMountsPrivate } from './private-mounts.js';
 
 const shared = parseMountTable(

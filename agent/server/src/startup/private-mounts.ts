@@ -1,5 +1,5 @@
 import { type MountPoint, MountFlag, mounts, type Syscalls } from '@kata-agent/linux';
-import { CannotApply } from './cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 
 /**
  * Makes all mounts of this mount namespace private, so that a mount of a request or container propagates neither to

@@ -1,5 +1,5 @@
 import { type Configuration, initdataKey } from '@kata-agent/config';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { BootList } from './boot-list.js';
 
 /**

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { takeStateDirectory } from './state-directory.js';
 
 const kernel = loadSyscalls();

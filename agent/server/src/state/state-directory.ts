@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 import { commandOf, lockOwner } from './lock-owner.js';
 
 /** Lost with the boot, and no request can mount it (S10). */

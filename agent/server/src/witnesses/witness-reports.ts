@@ -1,7 +1,7 @@
 import type { AuditLog } from '@kata-agent/audit';
 import { allow } from '@kata-agent/gate';
 import { rarely } from '../listeners/rarely.js';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import type { WitnessFailure } from './decide-answer.js';
 
 /** The method of records about what a witness has answered. */

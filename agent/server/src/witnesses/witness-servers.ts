@@ -2,7 +2,7 @@ import { type Configuration, dialAddress, type WitnessSettings } from '@kata-age
 import { serverContext, type ServerOptions } from '../listeners/dial/connect-server.js';
 import { readCas, TlsSettingError } from '../listeners/tls/client-ca.js';
 import type { TlsListeners } from '../listeners/tls/tls-listeners.js';
-import { CannotApply } from '../startup/cannot-apply.js';
+import { CannotApply } from '../cannot-apply.js';
 
 /**
  * Returns where a witness is asked, and how its server is authenticated.

@@ -3,7 +3,7 @@ import type { Configuration } from '@kata-agent/config';
 import { type Checkpoint, type LogVerifier, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
 import type { TlsListeners } from '../listeners/tls/tls-listeners.js';
 import { rarely } from '../listeners/rarely.js';
-import type { Log } from '../startup/log.js';
+import type { Log } from '../log.js';
 import { CosignedCheckpoints } from './cosigned-checkpoints.js';
 import { Coverage } from './coverage.js';
 import { postCheckpoint } from './post-checkpoint.js';

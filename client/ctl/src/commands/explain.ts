@@ -1,7 +1,7 @@
 import { codes, findCode } from '@kata-agent/catalogue/codes';
 import { nearest } from '@kata-agent/config';
 import { type CommandDefinition, CommandError, ExitCode, print, styleFor } from '@kata-agent/cli';
-import { statuses } from '../reference/statuses.js';
+import { statuses } from '../output/statuses.js';
 import { codePage, codesTable, statusPage } from '../output/code-text.js';
 
 const widest = 100;

@@ -1,5 +1,5 @@
 import { type CodeExample, type CodeRow, codes, type Code } from '@kata-agent/catalogue/codes';
-import type { StatusRow } from '../reference/statuses.js';
+import type { StatusRow } from './statuses.js';
 import { renderTable, type Style, wrap } from '@kata-agent/cli';
 
 /** One part of an example: what it is, and its text. */

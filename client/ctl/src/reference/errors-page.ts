@@ -4,7 +4,7 @@ import { createRuleChecker } from '@kata-agent/gate/rules';
 import { exitCodes } from '@kata-agent/cli';
 import { code, markdownTable, pageHead } from './markdown.js';
 import { type Mistake, mistakes } from './mistakes.js';
-import { statuses } from './statuses.js';
+import { statuses } from '../output/statuses.js';
 
 /** docs/reference/errors.md */
 export async function errorsPage(): Promise<string> {

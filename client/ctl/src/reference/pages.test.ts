@@ -10,7 +10,7 @@ import { printedFor } from './errors-page.js';
 import { markdownTable } from './markdown.js';
 import { mistakes } from './mistakes.js';
 import { referencePages } from './pages.js';
-import { statuses } from './statuses.js';
+import { statuses } from '../output/statuses.js';
 
 const pages = await referencePages();
 const page = (name: string): string => pages[`docs/reference/${name}.md`] ?? '';

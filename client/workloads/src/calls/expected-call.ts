@@ -3,7 +3,7 @@ import type { MethodName } from '@kata-agent/catalogue';
 import type { ValueForm } from '../facts/value-form.js';
 import type { Entry, FactName } from '../facts/fact-name.js';
 import type { OpenField } from '../facts/open-field.js';
-import type { Feature } from './feature.js';
+import type { Feature } from '../pod/feature.js';
 import type { MountedVolume } from './mounted-volume.js';
 
 /** One call that a runtime is expected to make for a workload, and its reason. */

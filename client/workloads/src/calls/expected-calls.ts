@@ -15,7 +15,7 @@ import { type NewContainer, pauseContainer, podContainer } from './create-contai
 import type { Entry, FactName } from '../facts/fact-name.js';
 import { expand, knownText } from './expansion.js';
 import type { ExpectedCall } from './expected-call.js';
-import { featureOf } from './feature.js';
+import { featureOf } from '../pod/feature.js';
 import { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { resizedMounts, sandboxRequest } from './sandbox-request.js';

@@ -1,4 +1,4 @@
-import type { Feature } from '../calls/feature.js';
+import type { Feature } from './feature.js';
 import { Field } from './field.js';
 import { gpusOf } from './gpu-resources.js';
 import { optional } from './optional.js';

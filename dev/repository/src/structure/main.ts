@@ -7,7 +7,7 @@ import { packageDirectories } from '@kata-agent/setup/products';
 import { commandLine } from '@kata-agent/tool-command/command-line';
 import { parseOptions } from '@kata-agent/tool-command/options';
 import { imports } from '../check/package-directions.js';
-import { folderGraph, importGraph, ringsOf } from './import-graph.js';
+import { folderGraph, importGraph, ringsOf } from '../check/import-graph.js';
 
 const usage = `npm run structure [-- --format FORMAT] [-- --rings]
 Counts packages and their imports, folders in rings, files, their lengths, and exported names that one file imports.

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { Frontier } from '@kata-agent/tlog';
 import { seal, type Sealed } from '../chain/chain.js';
 import type { Clock } from '../clock.js';
-import type { FileLayer, SegmentFile } from './file-layer.js';
+import type { FileLayer, SegmentFile } from '../files/file-layer.js';
 import { settleKept } from '../kept/kept-file.js';
 import type { Present } from '../kept/present.js';
 import type { Position, RecordBody, RemovedSummary } from '../record/record.js';

@@ -1,7 +1,7 @@
 import { AuditUnavailable } from '../audit-unavailable.js';
 import { genesis, positionBefore, positionOf, readRecord } from '../chain/chain.js';
-import { lastLine } from './last-line.js';
-import { LineReader, LineTooLong } from '../read/line-reader.js';
+import { lastLine } from '../chain/last-line.js';
+import { LineReader, LineTooLong } from '../chain/line-reader.js';
 import type {
   AuditRecord,
   Position,
@@ -10,7 +10,7 @@ import type {
   Summary,
   TreeText,
 } from '../record/record.js';
-import { closedNumbers, openSegment, segmentPath } from './segments.js';
+import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
 import { Tally } from '../fold/tally.js';
 
 /** A closed segment, as described by its last record, the `rotated` record. */

@@ -1,9 +1,9 @@
 import { lstat } from 'node:fs/promises';
 import { genesis } from '../chain/chain.js';
-import type { FileLayer } from './file-layer.js';
+import type { FileLayer } from '../files/file-layer.js';
 import type { RemovedSummary, Summary } from '../record/record.js';
 import { type ClosedSegment, rotatedRecord } from './recover.js';
-import { closedNumbers, segmentPath } from './segments.js';
+import { closedNumbers, segmentPath } from '../files/segments.js';
 import { Tally } from '../fold/tally.js';
 
 /** Returns the summary of all removed records once `segments`, the oldest left, are removed too. */

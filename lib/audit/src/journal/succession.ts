@@ -1,4 +1,4 @@
-import { type FileLayer, removeIfThere, type SegmentFile } from './file-layer.js';
+import { type FileLayer, removeIfThere, type SegmentFile } from '../files/file-layer.js';
 import { writeNextKept } from '../kept/kept-file.js';
 import { nextKeptPath } from '../kept/kept-path.js';
 import type { Present } from '../kept/present.js';
@@ -6,7 +6,7 @@ import type { RemovedSummary } from '../record/record.js';
 import type { ClosedSegment } from './recover.js';
 import type { Reserve } from './reserve.js';
 import { addRemoved } from './rotate.js';
-import { closedNumbers, segmentPath } from './segments.js';
+import { closedNumbers, segmentPath } from '../files/segments.js';
 
 /** What must exist before a segment may be closed. */
 export interface Successor {

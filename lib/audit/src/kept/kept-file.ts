@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { type FileLayer, removeIfThere } from '../journal/file-layer.js';
-import { LineReader } from '../read/line-reader.js';
+import { type FileLayer, removeIfThere } from '../files/file-layer.js';
+import { LineReader } from '../chain/line-reader.js';
 import type { KeptSummary } from '../record/record.js';
-import { openSegment } from '../journal/segments.js';
+import { openSegment } from '../files/segments.js';
 import { keptPath, nextKeptPath } from './kept-path.js';
 import type { Present } from './present.js';
 import { Selection } from './selection.js';

@@ -1,4 +1,4 @@
-import { levelOf } from '../fold/level.js';
+import { levelOf } from '../record/level.js';
 import { type LineHead, lineHead } from './line-head.js';
 import { lastingMethods, madeBy, nothingPresent, type Present } from './present.js';
 import { classOf, type KeptClass, shares, sixteenths } from './shares.js';

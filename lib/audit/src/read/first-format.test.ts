@@ -11,7 +11,7 @@ import {
   signCheckpoint,
   verifyProof,
 } from '@kata-agent/tlog';
-import { formatHead, head } from '../chain/head.js';
+import { formatHead, head } from './head.js';
 import { leafOf } from '../chain/written-record.js';
 import { openAuditLog } from '../open-audit-log.js';
 import { inFirstFormat } from '../testing/first-format.js';

@@ -1,7 +1,7 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lastLine } from '../journal/last-line.js';
-import { LineReader } from './line-reader.js';
+import { lastLine } from '../chain/last-line.js';
+import { LineReader } from '../chain/line-reader.js';
 import { sequenceOf } from './sequence-of.js';
 import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 

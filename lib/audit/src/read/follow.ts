@@ -1,6 +1,6 @@
 import { type Read, readRecord } from '../chain/chain.js';
 import { type FollowOptions, followLines } from './follow-lines.js';
-import { LineReader } from './line-reader.js';
+import { LineReader } from '../chain/line-reader.js';
 import { closeAll, openSnapshot } from './snapshot.js';
 
 /**

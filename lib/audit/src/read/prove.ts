@@ -9,7 +9,7 @@ import { readRecord } from '../chain/chain.js';
 import { TreeReader } from '../tree/tree-reader.js';
 import type { LoggedTree } from '../tree/logged-tree.js';
 import { CannotProve } from './cannot-prove.js';
-import { LineReader } from './line-reader.js';
+import { LineReader } from '../chain/line-reader.js';
 import { closeAll, openSnapshot } from './snapshot.js';
 
 /**

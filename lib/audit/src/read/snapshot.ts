@@ -1,6 +1,6 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
 import { keptPath } from '../kept/kept-path.js';
-import { closedNumbers, openSegment, segmentPath } from '../journal/segments.js';
+import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
 
 export interface OpenSegment {
   readonly path: string;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { seal } from '../chain/chain.js';
-import { head } from '../chain/head.js';
+import { head } from './head.js';
 import type { AuditRecord, Position, RecordBody } from '../record/record.js';
-import { closedNumbers, segmentPath } from '../journal/segments.js';
+import { closedNumbers, segmentPath } from '../files/segments.js';
 import { FaultyFiles } from '../testing/faulty-files.js';
 import {
   allowed,

@@ -1,11 +1,11 @@
 import { checkCheckpoint, type TrustedCheckpoint } from '../tree/checkpoint-check.js';
 import { TreeReader } from '../tree/tree-reader.js';
-import { ChainCheck } from '../chain/chain-check.js';
-import { LineReader, LineTooLong } from './line-reader.js';
-import { KeptCheck } from '../kept/kept-check.js';
+import { ChainCheck } from './chain-check.js';
+import { LineReader, LineTooLong } from '../chain/line-reader.js';
+import { KeptCheck } from './kept-check.js';
 import { nextKeptPath } from '../kept/kept-path.js';
 import type { Position } from '../record/record.js';
-import { openSegment } from '../journal/segments.js';
+import { openSegment } from '../files/segments.js';
 import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 import type { VerifyReport } from './verify-report.js';
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { clip } from './clip.js';
-import { levelOf } from '../fold/level.js';
+import { levelOf } from './level.js';
 import { printableJson } from './written.js';
 
 /** Marks a part of a request that is not recorded in full. */

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type FileLayer, removeIfThere } from '../journal/file-layer.js';
+import { type FileLayer, removeIfThere } from '../files/file-layer.js';
 
 /** Writes a file so that whoever reads it, also after a crash, has the whole old text or the whole new one. */
 export async function replaceFile(path: string, text: string, files: FileLayer): Promise<void> {

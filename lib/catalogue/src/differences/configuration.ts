@@ -44,9 +44,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'The host writes both.',
     noticedBy: 'operators who change a guest by its kernel command line',
     test: ['tests/root/overrides', 'debug_console on the kernel command line is ignored'],
-    also: [
-      ['lib/config/src/document/base-document', 'a weaker source that names another file is fatal'],
-    ],
+    also: [['lib/config/src/document/base-document', 'a weaker source that names another file is fatal']],
   },
   'config-precedence': {
     of: 'configuration',
@@ -59,10 +57,7 @@ export const configurationDifferences: DifferenceRows = {
       'precedence: command line, environment, kernel command line, document, default',
     ],
     also: [
-      [
-        'lib/config/src/load',
-        'agent.config_file discards neither the other parameters nor the environment',
-      ],
+      ['lib/config/src/load', 'agent.config_file discards neither the other parameters nor the environment'],
       [
         'lib/config/src/overrides/overrides',
         'overridable lists the only keys that can be overridden, and lock takes precedence',

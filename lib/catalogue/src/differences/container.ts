@@ -41,10 +41,7 @@ export const containerDifferences: DifferenceRows = {
     test: ['agent/guest/src/spec/devices', 'devices for attestation are refused by name and number'],
     also: [
       ['agent/guest/src/spec/devices', 'default devices must match by path and number'],
-      [
-        'agent/guest/src/spec/devices',
-        'a device of the configuration gets the number of the guest’s node',
-      ],
+      ['agent/guest/src/spec/devices', 'a device of the configuration gets the number of the guest’s node'],
     ],
   },
   'create-device-rules': {
@@ -102,10 +99,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It is denied if an action or operator is unknown, if it notifies a program outside of the container (`SCMP_ACT_NOTIFY`), or if an error number is not from 1 to 4095.',
     why: 'What cannot be represented must not be weaker.',
     noticedBy: 'nobody',
-    test: [
-      'agent/guest/src/privileges.root',
-      'invalid errnos and actions of a seccomp profile are refused',
-    ],
+    test: ['agent/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
   },
   'create-cgroup': {
     of: ['CreateContainer'],
@@ -173,10 +167,7 @@ export const containerDifferences: DifferenceRows = {
         'agent/guest/src/container/share-mounts',
         'a place where nothing is mounted is awaited for ten seconds, and is an error then, a link to a mount too',
       ],
-      [
-        'agent/guest/src/container/share-mounts',
-        'a shared mount names a container by its name in the pod',
-      ],
+      ['agent/guest/src/container/share-mounts', 'a shared mount names a container by its name in the pod'],
       ['lib/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
     ],
   },

@@ -78,10 +78,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'With a configuration proc is mounted only at `/proc`, sysfs only at `/sys` and read-only, and nothing else there; mounts with `shared` or `rshared` are for privileged containers.',
     why: 'A writable sysfs is the guest’s.',
     noticedBy: 'nobody but privileged containers',
-    test: [
-      'agent/guest/src/spec/mounts',
-      'kernel file systems have one destination each, and are read-only',
-    ],
+    test: ['agent/guest/src/spec/mounts', 'kernel file systems have one destination each, and are read-only'],
     also: [['agent/guest/src/spec/mounts', 'shared propagation is for privileged containers']],
   },
   'create-old-runtime': {
@@ -132,10 +129,7 @@ export const creationDifferences: DifferenceRows = {
     ours: 'An exec that is not complete within 10 seconds is `DEADLINE_EXCEEDED`, and so are other calls of a container after 30. Such a call leaves nothing.',
     why: 'No container makes calls of others wait.',
     noticedBy: 'nobody',
-    test: [
-      'agent/guest/src/hanging.root',
-      'a blocked exec is ended after its time limit and leaves nothing',
-    ],
+    test: ['agent/guest/src/hanging.root', 'a blocked exec is ended after its time limit and leaves nothing'],
   },
   'create-privileged': {
     of: ['CreateContainer'],

@@ -93,10 +93,7 @@ export const processDifferences: DifferenceRows = {
     noticedBy: 'nobody',
     test: ['tests/root/differences', 'own-output'],
     also: [
-      [
-        'agent/guest/src/guest.root',
-        'a descendant that keeps the pipe open does not delay the end of file',
-      ],
+      ['agent/guest/src/guest.root', 'a descendant that keeps the pipe open does not delay the end of file'],
     ],
   },
   'stdio-ports': {

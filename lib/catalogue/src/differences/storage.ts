@@ -58,10 +58,7 @@ export const storageDifferences: DifferenceRows = {
       'a watched directory that grows above Kata’s limits is still followed',
     ],
     also: [
-      [
-        'agent/guest/src/storage/storage.root',
-        'a watched directory above the limits is compared less often',
-      ],
+      ['agent/guest/src/storage/storage.root', 'a watched directory above the limits is compared less often'],
       [
         'agent/guest/src/storage/storage.root',
         'a watched directory above Kata’s limits is compared every 8 seconds',

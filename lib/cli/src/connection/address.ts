@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 
 /**
  * The address of an agent's listener.

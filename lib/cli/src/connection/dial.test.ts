@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { listenUnix, loadSyscalls } from '@kata-agent/linux';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { dial } from './dial.js';
 
 const longMs = 60_000;

@@ -1,6 +1,6 @@
 import { connect as connectPath, type Socket } from 'node:net';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { type Address, formatAddress } from './address.js';
 import { dialTls } from './dial-tls.js';
 import { connectHvsock } from './hvsock.js';

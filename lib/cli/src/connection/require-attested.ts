@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ReferenceValues } from '@kata-agent/evidence';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { attestConnection } from './attest-connection.js';
 import type { AgentConnection } from './agent-connection.js';
 

@@ -6,8 +6,8 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { Certificate } from '@kata-agent/x509';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 
 /** The certificate of a client. */
 export interface ClientIdentity {

@@ -1,6 +1,6 @@
-import type { Options } from '../program/options.js';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import type { Options } from '../command/options.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { readTextInput } from '../input/read-input.js';
 import type { Address, RealmAddress } from './address.js';
 import type { ClientIdentity } from './tls-client.js';

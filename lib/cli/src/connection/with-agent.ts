@@ -1,6 +1,6 @@
-import type { CommandDefinition, Invocation, OptionRow } from '../program/definition.js';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import type { CommandDefinition, Invocation, OptionRow } from '../command/definition.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { readReference } from '../input/read-evidence.js';
 import { type Address, addressForms, parseAddress } from './address.js';
 import { type Agent, openAgent } from './agent.js';

@@ -7,10 +7,10 @@ import {
   type UnverifiedCheckpoint,
   WitnessVerifier,
 } from '@kata-agent/tlog';
-import type { OptionRow } from '../program/definition.js';
-import type { Options } from '../program/options.js';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import type { OptionRow } from '../command/definition.js';
+import type { Options } from '../command/options.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { readInput } from './read-input.js';
 
 export const witnessOption: OptionRow = {

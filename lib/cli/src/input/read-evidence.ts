@@ -1,6 +1,6 @@
 import type { ReferenceValues } from '@kata-agent/evidence';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { readInput } from './read-input.js';
 
 /** Reads a values file. Throws a CommandError if it is not valid. */

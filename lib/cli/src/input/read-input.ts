@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { CommandError } from '../program/command-error.js';
-import { ExitCode } from '../program/exit-code.js';
+import { CommandError } from '../command/command-error.js';
+import { ExitCode } from '../command/exit-code.js';
 import { reasonOf } from './reason-of.js';
 
 /** The largest file that a command reads: larger ones are a mistake, or endless. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
-import { Options } from '../program/options.js';
-import { ExitCode } from '../program/exit-code.js';
+import { Options } from '../command/options.js';
+import { ExitCode } from '../command/exit-code.js';
 import { Collected, fakeIo } from '../testing/fake-io.js';
 import { formatBytes } from './bytes.js';
 import { print, write } from './print.js';

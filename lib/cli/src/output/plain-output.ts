@@ -1,4 +1,4 @@
-import type { Io, Output } from '../program/io.js';
+import type { Io, Output } from '../command/io.js';
 
 /**
  * What a terminal obeys, or shows elsewhere or in another order than it is written: the control characters of C0 and C1,

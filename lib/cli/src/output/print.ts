@@ -1,8 +1,8 @@
-import type { Invocation } from '../program/definition.js';
-import type { Output } from '../program/io.js';
-import { CommandError } from '../program/command-error.js';
+import type { Invocation } from '../command/definition.js';
+import type { Output } from '../command/io.js';
+import { CommandError } from '../command/command-error.js';
 import { reasonOf } from '../input/reason-of.js';
-import { ExitCode } from '../program/exit-code.js';
+import { ExitCode } from '../command/exit-code.js';
 
 /**
  * Prints a result: one line of JSON for programs, text for people. EPIPE is ignored (`… | head`): the exit code stays

@@ -1,4 +1,4 @@
-import type { Io, Output } from '../program/io.js';
+import type { Io, Output } from '../command/io.js';
 
 /** Text styles. Without colour each returns its text unchanged. */
 export interface Style {

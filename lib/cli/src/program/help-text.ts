@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
-import type { Program } from './definition.js';
-import type { Io } from './io.js';
+import type { Program } from '../command/definition.js';
+import type { Io } from '../command/io.js';
 import { createParser } from './program.js';
 
 /** Returns the help of a program and of each of its commands, as it prints them, in Markdown: a section each. */

@@ -1,4 +1,4 @@
-import type { Io } from './io.js';
+import type { Io } from '../command/io.js';
 
 /** The real process. */
 export function processIo(): Io {

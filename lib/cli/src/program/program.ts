@@ -1,12 +1,12 @@
 import { Command, type CommanderError, CommanderError as ParseFailure, Option } from 'commander';
 import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
-import { ExitCode } from './exit-code.js';
+import { ExitCode } from '../command/exit-code.js';
 import { plainIo } from '../output/plain-output.js';
 import { styleFor } from '../output/style.js';
-import { CommandError } from './command-error.js';
-import type { CommandDefinition, MovedCommand, OptionRow, Program } from './definition.js';
-import type { Io } from './io.js';
-import { Options } from './options.js';
+import { CommandError } from '../command/command-error.js';
+import type { CommandDefinition, MovedCommand, OptionRow, Program } from '../command/definition.js';
+import type { Io } from '../command/io.js';
+import { Options } from '../command/options.js';
 import { reportFailure } from './report.js';
 import { version } from './version.js';
 

@@ -1,10 +1,10 @@
 import { CommanderError } from 'commander';
-import { CommandError } from './command-error.js';
+import { CommandError } from '../command/command-error.js';
 import { CallError } from '../connection/call-error.js';
-import { ExitCode } from './exit-code.js';
+import { ExitCode } from '../command/exit-code.js';
 import { styleFor } from '../output/style.js';
 import { explainFailure, renderRefusal } from './refusal.js';
-import type { Io } from './io.js';
+import type { Io } from '../command/io.js';
 
 /** Prints on standard error why a command of a program failed, in the requested format, and returns the exit code. */
 export function reportFailure(program: string, error: unknown, io: Io, json: boolean): number {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
-import type { Io } from '../program/io.js';
+import type { Io } from '../command/io.js';
 
 /** An output that stores what was written. */
 export class Collected extends Writable {

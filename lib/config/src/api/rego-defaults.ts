@@ -2,8 +2,8 @@ import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, ListEntry } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { methodsOfRequest } from './request-names.js';
-import type { SourceText } from '../toml/source-text.js';
+import { methodsOfRequest } from '../document/request-names.js';
+import type { SourceText } from '../diagnostics/source-text.js';
 
 export type ParsedRego =
   | { readonly ok: true; readonly document: ApiDocument }

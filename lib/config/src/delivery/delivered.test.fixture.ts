@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after } from 'node:test';
-import type { DeliveredDocument, DeliveryName, DeliverySettings } from './delivery.js';
+import type { DeliveredDocument, DeliveryName, DeliverySettings } from '../delivery.js';
 import { deliverySources, fwCfgName, initdataKey, renderDiagnostic } from '../index.js';
 
 const settings: DeliverySettings = {

@@ -1,5 +1,5 @@
-import type { DeliverySource } from './delivery.js';
-import { openDocument } from '../document/open-document.js';
+import type { DeliverySource } from '../delivery.js';
+import { openDocument } from './open-document.js';
 import { dropInSource } from './drop-in-source.js';
 import { fwCfgSource } from './fw-cfg-source.js';
 import { initdataSource } from './initdata-source.js';

@@ -1,9 +1,9 @@
 import { readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveredDocument, DeliverySource, DocumentReader } from './delivery.js';
+import type { DeliveredDocument, DeliverySource, DocumentReader } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { foreignFilesystem } from '../document/foreign-filesystem.js';
+import { foreignFilesystem } from './foreign-filesystem.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 
 /** How drop-ins are read; the reader applies the checks for documents to each file (S6). */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveryRead, DeliverySource } from './delivery.js';
+import type { DeliveryRead, DeliverySource } from '../delivery.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 
 /** The name to use with `-fw_cfg`; QEMU reserves `opt/` and a reversed domain for users. */

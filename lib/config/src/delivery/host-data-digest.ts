@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DeliveredDocument, HostData } from './delivery.js';
+import type { DeliveredDocument, HostData } from '../delivery.js';
 
 type Field = Extract<HostData, { readonly ok: true }>['kind'];
 

@@ -1,10 +1,10 @@
-import type { DeliveredDocument } from './delivery.js';
+import type { DeliveredDocument } from '../delivery.js';
 import { decodeDocument } from '../document/decode-document.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { initdataKey } from './initdata-keys.js';
 import { parseToml } from '../toml/parse-toml.js';
-import type { SourceText } from '../toml/source-text.js';
+import type { SourceText } from '../diagnostics/source-text.js';
 import { describeToml, type TomlTable } from '../toml/toml-value.js';
 
 export type InitdataAlgorithm = DeliveredDocument['algorithm'];

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveryRead, DeliverySource } from './delivery.js';
+import type { DeliveryRead, DeliverySource } from '../delivery.js';
 import { initdataHeaderBytes, readInitdataHeader, unpackInitdataImage } from './initdata-image.js';
 import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 

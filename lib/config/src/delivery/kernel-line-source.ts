@@ -1,6 +1,6 @@
-import type { DeliveryRead, DeliverySource } from './delivery.js';
+import type { DeliveryRead, DeliverySource } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { type KernelLine, type KernelWord, parseKernelLine } from '../overrides/kernel-line.js';
+import { type KernelLine, type KernelWord, parseKernelLine } from '../kernel-line.js';
 import { nothing } from './undelivered.js';
 import { isGzip, unzip } from './unzip.js';
 

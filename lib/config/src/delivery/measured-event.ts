@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NamedFile } from '../listener/listener.js';
+import type { NamedFile } from '../listener.js';
 
 /** Domain and operation, the first two words of an entry. */
 const domainAndOperation = 'urn:kata-agent Configuration';

@@ -1,4 +1,4 @@
-import type { DeliveryRead } from './delivery.js';
+import type { DeliveryRead } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 
 /** The source has no document. */

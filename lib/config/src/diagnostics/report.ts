@@ -1,6 +1,6 @@
 import type { DiagnosticCode } from '@kata-agent/catalogue/codes';
 import type { Diagnostic, Span } from './diagnostic.js';
-import type { SourceText } from '../toml/source-text.js';
+import type { SourceText } from './source-text.js';
 
 // Limit for hostile texts, which could cause thousands of diagnostics.
 const most = 100;

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { SourceText } from '../toml/source-text.js';
+import { SourceText } from '../diagnostics/source-text.js';
 import { writeSize } from '../value-types/size.js';
 
 /** Maximum size of a document (S6); a configuration is a few KiB. */

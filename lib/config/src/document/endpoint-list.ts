@@ -15,7 +15,7 @@ import type { Span } from '../diagnostics/diagnostic.js';
 import { nearest } from '../diagnostics/nearest.js';
 import { unknown } from '../settings/read-section.js';
 import type { Report } from '../diagnostics/report.js';
-import { methodsOfRequest } from '../api/request-names.js';
+import { methodsOfRequest } from './request-names.js';
 import { describeToml, type TomlArray } from '../toml/toml-value.js';
 
 /** How a list is expanded. */

@@ -13,7 +13,7 @@ import type {
   ListEntry,
   Rule,
 } from '../configuration.js';
-import type { LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
+import type { LoadedDocument, LoadedInitdata } from '../delivery.js';
 import { place } from '../diagnostics/diagnostic.js';
 import { settings as rows } from '../settings/settings.js';
 import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';

@@ -8,7 +8,7 @@ import type {
   PeerList,
   RelaySettings,
   TlsSettings,
-} from '../listener/listener.js';
+} from '../listener.js';
 
 /** A listener, with what it has of its own. */
 export interface ExplainedListener {

@@ -8,7 +8,7 @@ import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
 import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
 import type { ExplainedEndpoint } from './explain-endpoint.js';
-import type { OperatorGrant } from '../listener/listener.js';
+import type { OperatorGrant } from '../listener.js';
 import type { ExplainedListener } from './explain-listener.js';
 import { renderSecrets } from './explain-secret.js';
 import { renderWitnesses } from './explain-witness.js';

@@ -1,4 +1,4 @@
-import type { OperatorGrant, PeerList } from './listener.js';
+import type { OperatorGrant, PeerList } from '../listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';

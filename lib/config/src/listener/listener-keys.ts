@@ -1,5 +1,5 @@
 import type { ManagementMethod } from '@kata-agent/catalogue';
-import type { OperatorGrant } from './listener.js';
+import type { OperatorGrant } from '../listener.js';
 import type { EntryKey } from '../document/entry-key.js';
 import { managementList } from '../value-types/management-list.js';
 import { entryName } from '../value-types/name.js';

@@ -1,5 +1,5 @@
 import type { LimitSettings } from '../configuration.js';
-import type { HandshakeLimits, ListenerLimits } from './listener.js';
+import type { HandshakeLimits, ListenerLimits } from '../listener.js';
 import type { ListenerPlace } from './listener-place.js';
 import { limitSettings } from '../settings/limit-settings.js';
 import { duration } from '../value-types/duration.js';

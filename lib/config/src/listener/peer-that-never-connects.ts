@@ -1,4 +1,4 @@
-import type { PeerList } from './listener.js';
+import type { PeerList } from '../listener.js';
 import { isCertificatePeer } from '../value-types/peers.js';
 import type { Relay } from './relay.js';
 

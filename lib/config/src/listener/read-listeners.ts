@@ -1,5 +1,5 @@
 import type { EndpointLists } from '../configuration.js';
-import type { ListenerSettings, OperatorGrant, PeerList } from './listener.js';
+import type { ListenerSettings, OperatorGrant, PeerList } from '../listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { type ListOptions, endpointLists } from '../document/api-document.js';
 import {

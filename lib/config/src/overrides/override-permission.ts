@@ -1,5 +1,5 @@
 import { place } from '../diagnostics/diagnostic.js';
-import type { ParsedDocument } from '../document/parsed-document.js';
+import type { ParsedDocument } from '../parse/parsed-document.js';
 import type { Override } from './overrides.js';
 import { agentSettings } from '../settings/agent-settings-table.js';
 

@@ -2,7 +2,7 @@ import type { Inputs } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import type { KernelLine, KernelWord } from './kernel-line.js';
+import type { KernelLine, KernelWord } from '../kernel-line.js';
 import { readAsKata } from './kernel-word.js';
 import { nearest } from '../diagnostics/nearest.js';
 import type { OverrideNames, SettingRow } from '../settings/setting.js';

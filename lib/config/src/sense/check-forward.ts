@@ -1,6 +1,6 @@
 import type { Effective } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { agentSettings } from '../settings/agent-settings-table.js';
 import { apiSettings } from '../settings/api-settings.js';
 import { evidenceSettings } from '../settings/evidence-settings.js';

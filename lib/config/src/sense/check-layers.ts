@@ -1,6 +1,6 @@
 import type { Effective } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { imageSettings } from '../settings/image-settings.js';
 
 /** Names by which a rule pins layers: one name, not the word in `image.from`, or all three values of dm-verity. */

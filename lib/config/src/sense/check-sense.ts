@@ -1,6 +1,6 @@
 import { type Inconsistency, inconsistencies, type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { isServed } from '../api/served.js';
 import { checkPinned, checkRelease } from './check-strict.js';
 import { entriesWithoutEffect } from './entries-without-effect.js';

@@ -1,7 +1,7 @@
 import { findRelease } from '@kata-agent/catalogue';
 import type { EndpointLists, ListEntry } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 
 const pin = 'write the release of Kata Containers it was written for: release = "3.21"';
 

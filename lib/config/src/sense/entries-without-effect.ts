@@ -1,7 +1,7 @@
 import type { EndpointLists, ListEntry } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 
 /**
  * Warns of entries of a listener that open nothing, because the list of `[api]` in the same document has none of their methods. Their

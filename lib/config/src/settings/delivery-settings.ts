@@ -1,4 +1,4 @@
-import type { DeliverySettings } from '../delivery/delivery.js';
+import type { DeliverySettings } from '../delivery.js';
 import { settableNames } from '../value-types/may-set.js';
 import { boolean } from '../value-types/boolean.js';
 import { deliveryBinding, deliveryNames } from '../value-types/delivery.js';

@@ -1,4 +1,4 @@
-import type { ImageSettings } from './image.js';
+import type { ImageSettings } from '../image.js';
 import { boolean } from '../value-types/boolean.js';
 import { hostName, imagePattern, repository } from '../value-types/image-names.js';
 import { imageSignatures } from '../value-types/image-signatures.js';

@@ -1,7 +1,7 @@
-import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery/delivery.js';
+import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery.js';
 import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { parsePolicyDocument } from '../document/policy-document.js';
+import { parsePolicyDocument } from '../parse/policy-document.js';
 import { envelopeDigest } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { failure } from './stacked-document.js';

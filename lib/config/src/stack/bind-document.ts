@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DeliveredDocument, DeliveryName, HostData } from '../delivery/delivery.js';
+import type { DeliveredDocument, DeliveryName, HostData } from '../delivery.js';
 import { hostDataDigest } from '../delivery/host-data-digest.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { failure } from './stacked-document.js';

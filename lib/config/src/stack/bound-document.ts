@@ -1,4 +1,4 @@
-import type { ParsedDocument } from '../document/parsed-document.js';
+import type { ParsedDocument } from '../parse/parsed-document.js';
 
 /** A delivered document after binding. */
 export interface BoundDocument {

@@ -1,6 +1,6 @@
-import type { ImageSignatures } from '../settings/image.js';
+import type { ImageSignatures } from '../image.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { imageSettings } from '../settings/image-settings.js';
 import { isJsonText } from '../value-types/json-source.js';
 import { isPemText } from '../value-types/pem-source.js';

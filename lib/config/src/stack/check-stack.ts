@@ -1,6 +1,6 @@
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { implicitListener } from '../listener/implicit-listener.js';
 import { peerThatNeverConnects } from '../listener/peer-that-never-connects.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';

@@ -6,7 +6,7 @@ import type {
   HostData,
   InitdataEnvelope,
   LoadedDocument,
-} from '../delivery/delivery.js';
+} from '../delivery.js';
 import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';

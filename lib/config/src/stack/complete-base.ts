@@ -1,6 +1,6 @@
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { addressesOverlap } from '../listener/listener-addresses.js';
 import { settableOf } from '../listener/may-set.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';

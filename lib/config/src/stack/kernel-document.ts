@@ -1,6 +1,6 @@
 import type { Inputs } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
-import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
+import type { KernelLine, KernelWord } from '../kernel-line.js';
 import { type Collected, collectDeliveries } from './collect-deliveries.js';
 import { kernelPinWord } from './kernel-pin.js';
 import { cannotApply } from './stacked-document.js';

@@ -1,4 +1,4 @@
-import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
+import type { KernelLine, KernelWord } from '../kernel-line.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';

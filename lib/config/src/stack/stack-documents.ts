@@ -1,18 +1,18 @@
-import { type ChosenDocument, chooseBaseDocument } from '../document/base-document.js';
-import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
+import { type ChosenDocument, chooseBaseDocument } from '../parse/base-document.js';
+import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delivery.js';
 import type { Inputs, RuleChecker } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import type { parseDocument, ParseOptions } from '../document/parse-document.js';
-import { diagnosticIn, type ParsedDocument } from '../document/parsed-document.js';
-import type { KernelLine, KernelWord } from '../overrides/kernel-line.js';
+import type { parseDocument, ParseOptions } from '../parse/parse-document.js';
+import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
+import type { KernelLine, KernelWord } from '../kernel-line.js';
 import { envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
 import { completeBase, type SettingDocument } from './complete-base.js';
 import { kernelDocument } from './kernel-document.js';
 import { readKernelPin } from './kernel-pin.js';
-import { readDelivery } from './read-delivery.js';
+import { readDelivery } from '../settings/read-delivery.js';
 import { cannotApply, type Refused, type Stacked, wrong } from './stacked-document.js';
 
 /**
@@ -154,7 +154,7 @@ async function readBase(
 
 /** Parses a document. The parser is loaded with the first: an agent without a configuration needs none. */
 const parse: typeof parseDocument = async (...document) => {
-  const parser = await import('../document/parse-document.js');
+  const parser = await import('../parse/parse-document.js');
   return parser.parseDocument(...document);
 };
 

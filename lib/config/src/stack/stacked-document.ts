@@ -1,6 +1,6 @@
-import type { DeliveryName, LoadedDocument, LoadedInitdata } from '../delivery/delivery.js';
+import type { DeliveryName, LoadedDocument, LoadedInitdata } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import type { ParsedDocument } from '../document/parsed-document.js';
+import type { ParsedDocument } from '../parse/parsed-document.js';
 
 /** All documents, the base first, or why loading stops. */
 export type Stacked = StackedDocuments | Refused;

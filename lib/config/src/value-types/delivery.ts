@@ -1,5 +1,5 @@
 import { sha256Hex } from './sha256-hex.js';
-import type { DeliveryName } from '../delivery/delivery.js';
+import type { DeliveryName } from '../delivery.js';
 import { nearest } from '../diagnostics/nearest.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 

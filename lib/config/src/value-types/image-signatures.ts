@@ -1,4 +1,4 @@
-import type { ImageSignatures, SignerIdentity } from '../settings/image.js';
+import type { ImageSignatures, SignerIdentity } from '../image.js';
 import { imagePattern } from './image-names.js';
 import { jsonSource } from './json-source.js';
 import { listOf } from './list-of.js';

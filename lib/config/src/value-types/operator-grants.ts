@@ -1,5 +1,5 @@
 import { guestVerbs } from '@kata-agent/catalogue';
-import type { OperatorGrant } from '../listener/listener.js';
+import type { OperatorGrant } from '../listener.js';
 import { certificatePeers } from './certificate-peers.js';
 import { tableOf } from './table-of.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';

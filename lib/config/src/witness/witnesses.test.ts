@@ -182,7 +182,7 @@ for (const [what, text, said] of [
   });
 
 test('a further document has no witness', async () => {
-  const { parseDocument } = await import('../document/parse-document.js');
+  const { parseDocument } = await import('../parse/parse-document.js');
   const text = `[audit]\n${entry(one, 'via = "realm"')}`;
   const parsed = await parseDocument(Buffer.from(text), 'later.toml', {
     role: 'later',

@@ -4,7 +4,7 @@ import { parseCollateral } from '../collateral/collateral.js';
 import type { SnpProduct } from '../snp/product.js';
 import type { SnpRoot } from '../snp/roots.js';
 import { parseSnpValues } from '../snp/values.js';
-import { type SnpVerification, verifySnp } from '../snp/verify-snp.js';
+import { type SnpVerification, verifySnp } from '../verify/verify-snp.js';
 import { hostData, makeValues, measurement, type SnpTemplate } from './snp-values.js';
 import { type CertificateTemplate, issue, type ListTemplate, now, revoke } from './authority.js';
 

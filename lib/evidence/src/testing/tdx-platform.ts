@@ -3,7 +3,7 @@ import { certificatePem, der, integer, objectIdentifier, octetString, sequence }
 import { parseCollateral } from '../collateral/collateral.js';
 import type { QuotingEnclave } from '../tdx/roots.js';
 import { parseTdxValues } from '../tdx/values.js';
-import { type TdxVerification, verifyTdx } from '../tdx/verify-tdx.js';
+import { type TdxVerification, verifyTdx } from '../verify/verify-tdx.js';
 import { type CertificateTemplate, day, issue, type ListTemplate, now, revoke } from './authority.js';
 
 const rootKey: KeyObject = ecKeyPair();

@@ -1,5 +1,5 @@
 import { arch } from 'node:process';
-import { SIGKILL } from '../process/signals.js';
+import { SIGKILL } from './signals.js';
 import { bytes, cString } from './c-memory.js';
 import type { CLibrary } from './koffi.js';
 

@@ -7,7 +7,7 @@ import {
 import { decodeBase64, encodeBase64 } from '../encoding/base64.js';
 import { parseDecimal } from '../encoding/decimal.js';
 import { decodeText } from '../encoding/decode-text.js';
-import { formatHashLines, parseHashLines, splitAtCheckpoint } from '../encoding/hash-lines.js';
+import { formatHashLines, parseHashLines, splitAtCheckpoint } from '../merkle/hash-lines.js';
 import { quote } from '../encoding/quote.js';
 import { TextFormError } from '../encoding/text-form-error.js';
 import type { InclusionProof } from '../merkle/inclusion.js';

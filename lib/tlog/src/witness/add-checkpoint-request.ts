@@ -1,7 +1,7 @@
 import { parseCheckpoint, type UnverifiedCheckpoint } from '../checkpoint/checkpoint.js';
 import { parseDecimal } from '../encoding/decimal.js';
 import { decodeText } from '../encoding/decode-text.js';
-import { formatHashLines, parseHashLines, splitAtCheckpoint } from '../encoding/hash-lines.js';
+import { formatHashLines, parseHashLines, splitAtCheckpoint } from '../merkle/hash-lines.js';
 import { quote } from '../encoding/quote.js';
 import { TextFormError } from '../encoding/text-form-error.js';
 import type { ConsistencyProof } from '../merkle/consistency.js';

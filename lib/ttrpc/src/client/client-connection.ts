@@ -17,7 +17,7 @@ import {
   mostEnvelopeBytes,
   type Encode,
   type EncodedPayload,
-} from '../message/payload.js';
+} from '../frame/payload.js';
 import { extendLead, requestLead } from '../message/request-envelope.js';
 import { sendMessages } from '../message/send-messages.js';
 import { connectionClosed } from '../stream/stream.js';

@@ -1,7 +1,7 @@
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf';
 import type { CallOptions, Channel } from '../client/channel.js';
 import type { CallInfo, HandlerContext } from '../interceptor.js';
-import { opaqueMethod, opaqueReply } from '../message/opaque.js';
+import { opaqueMethod, opaqueReply } from '../frame/opaque.js';
 import type { MetadataInit } from '../message/metadata.js';
 import type { Handler, ServiceRegistration } from '../server/service.js';
 

@@ -4,7 +4,7 @@ import type { Frame } from './frame.js';
 import { FrameReader, OversizedFrame } from './frame-reader.js';
 import type { Limits } from '../limits.js';
 import { Outbox } from './outbox.js';
-import type { EncodedPayload } from '../message/payload.js';
+import type { EncodedPayload } from './payload.js';
 
 /** Callbacks of a channel to its owner. None of them may throw. */
 export interface ChannelOwner {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { FrameReader } from './frame-reader.js';
 import { frameData } from './frame.js';
 import { Outbox } from './outbox.js';
-import { largePart } from '../message/payload.js';
+import { largePart } from './payload.js';
 
 function payloadOf(head: Uint8Array, tail?: Uint8Array) {
   return { head, tail, length: head.length + (tail?.length ?? 0) };

@@ -1,5 +1,5 @@
 import { headerBytes, writeHeader } from './frame.js';
-import { emptyPayload, largePart, type EncodedPayload } from '../message/payload.js';
+import { emptyPayload, largePart, type EncodedPayload } from './payload.js';
 
 const slabBytes = 65_536;
 const empty = new Uint8Array(0);

@@ -2,7 +2,7 @@ import { fromBinary, type DescMessage, type Message, type MessageShape } from '@
 import { Code } from '../status/code.js';
 import { describeError } from '../status/describe-error.js';
 import type { Limits } from '../limits.js';
-import { opaque, opaqueSchema } from './opaque.js';
+import { opaque, opaqueSchema } from '../frame/opaque.js';
 import { scan, type UnknownFields } from './scan.js';
 import { TtrpcError } from '../status/ttrpc-error.js';
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FrameChannel } from '../frame/frame-channel.js';
 import { FrameType } from '../frame/frame.js';
-import type { EncodedPayload } from './payload.js';
+import type { EncodedPayload } from '../frame/payload.js';
 
 /** Messages sent in a row before the event loop runs other connections. */
 const messagesPerTurn = 64;

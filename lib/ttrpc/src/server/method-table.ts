@@ -1,5 +1,5 @@
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
-import { encoderOf, type Encode } from '../message/payload.js';
+import { encoderOf, type Encode } from '../frame/payload.js';
 import type { UnknownFields } from '../message/scan.js';
 import type { Handler, ServiceRegistration } from './service.js';
 

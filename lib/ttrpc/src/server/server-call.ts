@@ -10,7 +10,7 @@ import { FrameFlag, frameData, FrameType, type Frame } from '../frame/frame.js';
 import { intercept, type HandlerContext, type Refusal } from '../interceptor.js';
 import type { Metadata } from '../message/metadata.js';
 import type { MethodEntry } from './method-table.js';
-import { mostEnvelopeBytes, type EncodedPayload } from '../message/payload.js';
+import { mostEnvelopeBytes, type EncodedPayload } from '../frame/payload.js';
 import type { RequestEnvelope } from '../message/request-envelope.js';
 import { responsePayloadTag } from '../message/response-envelope.js';
 import { sendMessages } from '../message/send-messages.js';

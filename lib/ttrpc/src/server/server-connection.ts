@@ -9,7 +9,7 @@ import { FrameType, type Frame } from '../frame/frame.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import type { Limits } from '../limits.js';
 import type { MethodTable } from './method-table.js';
-import { mostEnvelopeBytes } from '../message/payload.js';
+import { mostEnvelopeBytes } from '../frame/payload.js';
 import { readRequest } from '../message/request-envelope.js';
 import { responseStatusTag } from '../message/response-envelope.js';
 import { ServerCall } from './server-call.js';

@@ -1,5 +1,5 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
-import type { Guest } from '../guests/guest.js';
+import type { Guest } from '../guest.js';
 
 /** A client that some `[[operator]]` entry names, with the sum of what its entries allow. */
 export interface Operator {

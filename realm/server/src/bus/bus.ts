@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { GuestDescription, Relay, RemoteGuest } from '../guests/guest.js';
+import type { GuestDescription, Relay, RemoteGuest } from '../guest.js';
 import type { CollectedLog } from '../store/collected-log.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { SharedStore } from '../store/store.js';

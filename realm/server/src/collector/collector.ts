@@ -8,7 +8,7 @@ import type { CollectedLog } from '../store/collected-log.js';
 import { GuestLogs } from '../store/guest-logs.js';
 import type { LogFault } from '../store/log-note.js';
 import type { CollectorEvent } from './collector-event.js';
-import { rationed } from '../serve/rationed.js';
+import { rationed } from '../log/rationed.js';
 import { Silence } from './silence.js';
 import type { Sink } from './sinks/sink.js';
 import { type AskRealm, StoredRecords } from './stored-records.js';

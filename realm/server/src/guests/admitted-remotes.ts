@@ -1,5 +1,5 @@
 import type { Authorization } from '../authorization/authorization.js';
-import type { RemoteGuest } from './guest.js';
+import type { RemoteGuest } from '../guest.js';
 
 /**
  * Chooses the guests of other replicas that the authorization file of this one admits too, under the same name: neither a replica

@@ -9,7 +9,7 @@ import {
 } from '@kata-agent/evidence';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
-import type { GuestDescription } from './guest.js';
+import type { GuestDescription } from '../guest.js';
 
 /** What a realm accepts as evidence. */
 export interface EvidenceDemand {

@@ -1,6 +1,6 @@
 import type { Channel } from '@kata-agent/ttrpc';
-import type { Metrics } from '../serve/metrics.js';
-import type { RealmLog } from '../serve/realm-log.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { RealmLog } from '../log/realm-log.js';
 import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { DescribedGuest } from '../store/log-storage.js';

@@ -1,6 +1,6 @@
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
-import type { GuestDescription } from './guest.js';
+import type { GuestDescription } from '../guest.js';
 
 const longest = 128;
 

@@ -1,7 +1,7 @@
-import type { Decisions } from '../serve/decisions.js';
-import type { Metrics } from '../serve/metrics.js';
-import { rarely } from '../serve/rarely.js';
-import type { RealmLog } from '../serve/realm-log.js';
+import type { Decisions } from '../operators/decisions.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { rarely } from '../log/rarely.js';
+import type { RealmLog } from '../log/realm-log.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 
 interface Named {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, createClient } from '@kata-agent/ttrpc';
-import type { RealmLog } from '../serve/realm-log.js';
+import type { RealmLog } from '../log/realm-log.js';
 import type { Revocation, RevocationList, RevokedPeer } from '../store/revocations.js';
 import type { ObeyedRevocations } from './obeyed-revocations.js';
 import { repeatRevocations } from './repeat-revocations.js';

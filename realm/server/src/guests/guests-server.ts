@@ -9,7 +9,7 @@ import { guestTlsOptions, httpOptions, type ServerIdentity } from '../listener/h
 import { type HostPort, listen } from '../listener/listen.js';
 import { TlsAcceptor } from '../listener/tls-acceptor.js';
 import { peerOf } from '../listener/tls-peer.js';
-import type { Relay } from './guest.js';
+import type { Relay } from '../guest.js';
 import type { Rendezvous } from './rendezvous.js';
 import { controlProtocol, relayProtocol, upgradeRequest } from './upgrade-request.js';
 import { isWitnessRequest, type WitnessRequests } from './witness-requests.js';

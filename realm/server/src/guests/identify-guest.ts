@@ -1,7 +1,7 @@
 import type { Channel } from '@kata-agent/ttrpc';
 import { type AttestedConnection, attestGuest, type EvidenceDemand } from './attest-guest.js';
 import { describeGuest } from './describe-guest.js';
-import type { GuestDescription } from './guest.js';
+import type { GuestDescription } from '../guest.js';
 
 /** How a realm knows its guests. */
 export interface IdentityDemand {

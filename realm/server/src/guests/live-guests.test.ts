@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Guest } from './guest.js';
+import type { Guest } from '../guest.js';
 import { type Held, LiveGuests } from './live-guests.js';
 
 const ended: string[] = [];

@@ -1,6 +1,6 @@
 import type { LiveGuest } from '../authorization/authorization.js';
 import type { Lease } from '../bus/bus.js';
-import type { AnyGuest, Guest, GuestDescription, Guests, RemoteGuest } from './guest.js';
+import type { AnyGuest, Guest, GuestDescription, Guests, RemoteGuest } from '../guest.js';
 
 /** A guest that has a name, here or at another replica. */
 interface NamedGuest extends LiveGuest {

@@ -5,7 +5,7 @@ import { createClient } from '@kata-agent/ttrpc';
 import type { Bus } from '../bus/bus.js';
 import { oneProcess } from '../bus/one-process.js';
 import { certificateOf } from '../listener/tls-peer.js';
-import type { Guest } from './guest.js';
+import type { Guest } from '../guest.js';
 import type { Rendezvous } from './rendezvous.js';
 
 const usualTimeoutMs = 15_000;

@@ -1,7 +1,7 @@
-import type { Decisions } from '../serve/decisions.js';
-import type { Metrics } from '../serve/metrics.js';
-import { rationed } from '../serve/rationed.js';
-import type { RealmLog } from '../serve/realm-log.js';
+import type { Decisions } from '../operators/decisions.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { rationed } from '../log/rationed.js';
+import type { RealmLog } from '../log/realm-log.js';
 import { briefText } from './brief-text.js';
 import type { ControlConnection } from './guests-server.js';
 import { guestText } from './guest-text.js';

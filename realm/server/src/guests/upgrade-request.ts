@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Relay } from './guest.js';
+import type { Relay } from '../guest.js';
 
 /** What a guest asks for by HTTP Upgrade, or the status that refuses it. */
 export type UpgradeRequest =

@@ -1,6 +1,6 @@
 import { operatorVerbs } from '@kata-agent/catalogue';
 import type { Operator } from '../authorization/operator.js';
-import type { AnyGuest } from '../guests/guest.js';
+import type { AnyGuest } from '../guest.js';
 import type { CollectedLog, LogState } from '../store/collected-log.js';
 
 /** A guest in answers to operators. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { AnyGuest } from '../guests/guest.js';
-import { badRequest, errorAnswer, errorBytes, type HttpError, upgradeToken } from './http-error.js';
+import type { AnyGuest } from '../guest.js';
+import { badRequest, errorAnswer, errorBytes, type HttpError, upgradeToken } from '../http/http-error.js';
 
 /** Time in which a refused client can take the answer, in ms. */
 const refusalMs = 5_000;

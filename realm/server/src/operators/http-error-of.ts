@@ -1,7 +1,7 @@
 import { codeName, TtrpcError } from '@kata-agent/ttrpc';
 import { RemoteRefusedError } from '../bus/bus.js';
 import { TooManyRevocations } from '../store/revocations.js';
-import { HttpError } from './http-error.js';
+import { HttpError } from '../http/http-error.js';
 import type { OperatorContext } from './operator-context.js';
 
 /** Returns the answer for an error. One that is not meant for operators is reported, and its text stays here. */

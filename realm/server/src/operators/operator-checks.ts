@@ -2,9 +2,9 @@ import type { OperatorVerb } from '@kata-agent/catalogue';
 import { entryNames } from '../authorization/guest-entry.js';
 import type { Operator } from '../authorization/operator.js';
 import { operatorNameFault } from '../authorization/operator-name.js';
-import { badRequest, HttpError, noSuchGuest } from './http-error.js';
+import { badRequest, HttpError, noSuchGuest } from '../http/http-error.js';
 import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation } from '../http/revocation.js';
 
 /** Decides what operators may do, and records it. Refusals are thrown as HttpErrors, after they have been recorded. */
 export class OperatorChecks {

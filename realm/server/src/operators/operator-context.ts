@@ -2,10 +2,10 @@ import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Duplex } from 'node:stream';
 import type { Operator } from '../authorization/operator.js';
 import type { OfferedPipe } from '../bus/bus.js';
-import type { AnyGuest, Guest, Guests, RemoteGuest } from '../guests/guest.js';
+import type { AnyGuest, Guest, Guests, RemoteGuest } from '../guest.js';
 import type { CollectedLog } from '../store/collected-log.js';
 import type { OperatorLimits } from './operator-limits.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation } from '../http/revocation.js';
 
 /**
  * Returns the operator that the certificate of a connection belongs to, by the authorization file as it is now; undefined

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { callAtEnd } from '@kata-agent/admission';
 import type { Operator } from '../authorization/operator.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
-import type { Guest } from '../guests/guest.js';
+import type { Guest } from '../guest.js';
 import { httpErrorOf } from './http-error-of.js';
 import type { OpenUses } from './open-uses.js';
 import type { OperatorChecks } from './operator-checks.js';
@@ -14,7 +14,7 @@ import type {
   RemoteUse,
   StoredGuest,
 } from './operator-context.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation } from '../http/revocation.js';
 import { splice, type SplicedBytes } from './splice.js';
 import type { TrustedRelay } from './trusted-relay.js';
 

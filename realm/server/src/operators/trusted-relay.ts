@@ -17,7 +17,7 @@ import {
   TtrpcError,
 } from '@kata-agent/ttrpc';
 import type { Operator } from '../authorization/operator.js';
-import type { Guest } from '../guests/guest.js';
+import type { Guest } from '../guest.js';
 import type { Decisions, OperatorContext, OperatorSource } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
 import { relayedMetadata } from './relayed-metadata.js';

@@ -1,7 +1,7 @@
 import type { Bus } from '../bus/bus.js';
 import type { OperatorCounts } from '../operators/operator-service.js';
 import type { Store } from '../store/store.js';
-import type { Metrics } from './metrics.js';
+import type { Metrics } from '../metrics/metrics.js';
 
 /** Sets the metrics that are read when somebody asks for them. */
 export function measureRealm(

@@ -4,11 +4,11 @@ import { WitnessRequests } from '../guests/witness-requests.js';
 import type { Store } from '../store/store.js';
 import { Witness } from '../witness/witness.js';
 import { WitnessStates } from '../witness/witness-states.js';
-import type { Decisions } from './decisions.js';
-import type { Metrics } from './metrics.js';
-import { rarely } from './rarely.js';
+import type { Decisions } from '../operators/decisions.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { rarely } from '../log/rarely.js';
 import { readWitnessKey } from './read-witness-key.js';
-import type { RealmLog } from './realm-log.js';
+import type { RealmLog } from '../log/realm-log.js';
 import type { RealmOptions } from './realm-options.js';
 
 /** A witness, and its verifier as text: the value of `[[audit.witness]] key`. */

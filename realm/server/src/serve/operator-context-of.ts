@@ -6,11 +6,11 @@ import type { Rendezvous } from '../guests/rendezvous.js';
 import type { OperatorContext } from '../operators/operator-context.js';
 import { operatorLimits } from '../operators/operator-limits.js';
 import { revokesRealm } from '../operators/own-certificate.js';
-import { revokedPeer } from '../operators/revocation.js';
+import { revokedPeer } from '../http/revocation.js';
 import type { Store } from '../store/store.js';
-import type { Decisions } from './decisions.js';
-import type { Metrics } from './metrics.js';
-import type { RealmLog } from './realm-log.js';
+import type { Decisions } from '../operators/decisions.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { RealmLog } from '../log/realm-log.js';
 
 interface Parts {
   readonly guests: LiveGuests;

@@ -13,7 +13,7 @@ import type { OperatorCa } from '../listener/operator-ca.js';
 import { TlsAcceptor } from '../listener/tls-acceptor.js';
 import { peerOf } from '../listener/tls-peer.js';
 import { refuseUpgrade, sendError } from '../operators/http-answer.js';
-import { HttpError } from '../operators/http-error.js';
+import { HttpError } from '../http/http-error.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
 
 export interface OperatorsServerOptions {

@@ -5,7 +5,7 @@ import type { LiveGuests } from '../guests/live-guests.js';
 import { verifyOperatorChain } from '../listener/operator-chain.js';
 import type { RemoteOperator, RemoteUse } from '../operators/operator-context.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
-import type { Decisions } from './decisions.js';
+import type { Decisions } from '../operators/decisions.js';
 import type { ReadFiles } from './read-files.js';
 
 interface Parts {

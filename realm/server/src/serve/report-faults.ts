@@ -1,7 +1,7 @@
 import type { LogFault } from '../store/log-note.js';
-import type { Metrics } from './metrics.js';
-import { rarely } from './rarely.js';
-import type { RealmLog } from './realm-log.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { rarely } from '../log/rarely.js';
+import type { RealmLog } from '../log/realm-log.js';
 
 /** Returns a function that counts the faults of logs, and logs the first, second, fourth … of each guest and kind. */
 export function reportFaults(log: RealmLog, metrics: Metrics): (id: string, fault: LogFault) => void {

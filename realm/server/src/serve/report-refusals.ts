@@ -1,6 +1,6 @@
-import type { Decisions } from './decisions.js';
-import { rarely } from './rarely.js';
-import type { RealmLog } from './realm-log.js';
+import type { Decisions } from '../operators/decisions.js';
+import { rarely } from '../log/rarely.js';
+import type { RealmLog } from '../log/realm-log.js';
 
 /** Returns a function that records refused connections, and logs the first, second, fourth … of each address. */
 export function reportRefusals(

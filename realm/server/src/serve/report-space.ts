@@ -1,4 +1,4 @@
-import type { RealmLog } from './realm-log.js';
+import type { RealmLog } from '../log/realm-log.js';
 
 /** Returns a function that logs that the store has become full, and that it has room again. */
 export function reportSpace(log: RealmLog): (why: string | undefined) => void {

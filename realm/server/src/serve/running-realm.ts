@@ -13,8 +13,8 @@ import { type OperatorHandler, OperatorService } from '../operators/operator-ser
 import { Store } from '../store/store.js';
 import type { Bus } from '../bus/bus.js';
 import { type OpenedWitness, witnessRequests } from './open-witness.js';
-import { Decisions } from './decisions.js';
-import { type Metrics } from './metrics.js';
+import { Decisions } from '../operators/decisions.js';
+import { type Metrics } from '../metrics/metrics.js';
 import { operatorContextOf } from './operator-context-of.js';
 import { measureRealm } from './measure-realm.js';
 import { OperatorsServer } from './operators-server.js';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { type HostPort, listen } from '../listener/listen.js';
-import type { Metrics } from './metrics.js';
+import type { Metrics } from '../metrics/metrics.js';
 
 /** The listener of `--metrics`: plain HTTP with `GET /healthz`, `/readyz` and `/metrics`, and nothing else. */
 export class StatusServer {

@@ -1,8 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 import type { Turns } from '@kata-agent/admission';
 import type { AuditLog } from '@kata-agent/audit';
-import type { Log } from '../../startup/log.js';
-import type { Caller } from '../caller.js';
+import type { Log } from '../../log.js';
+import type { Caller } from '../../caller/caller.js';
 import type { ConnectionRecords } from '../connection-records.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import type { Revocations } from '../tls/revocations.js';

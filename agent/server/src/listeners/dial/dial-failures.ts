@@ -1,6 +1,6 @@
 import type { AuditLog } from '@kata-agent/audit';
 import { type Certificate, formatPin } from '@kata-agent/x509';
-import type { Log } from '../../startup/log.js';
+import type { Log } from '../../log.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
 import { rarely } from '../rarely.js';
 import type { DialFailure } from './dial-failure.js';

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { callAtEnd } from '@kata-agent/admission';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
-import type { Caller, Realm } from '../caller.js';
+import type { Caller, Realm } from '../../caller/caller.js';
 import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
 import { identityOf } from '../tls/tls-identity.js';

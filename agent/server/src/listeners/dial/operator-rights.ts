@@ -1,7 +1,7 @@
 import { managementOf, operatorVerbTable } from '@kata-agent/catalogue';
 import type { OperatorGrant } from '@kata-agent/config';
 import { type Certificate, grantsPeer, parsePeerEntries } from '@kata-agent/x509';
-import type { OperatorRights } from '../caller.js';
+import type { OperatorRights } from '../../caller/caller.js';
 
 /** Operators of a listener without `operators`: no method of the management service. */
 const withoutGrants: OperatorRights = { agent: true, management: new Set() };

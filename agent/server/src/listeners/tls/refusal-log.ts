@@ -1,4 +1,4 @@
-import type { Log } from '../../startup/log.js';
+import type { Log } from '../../log.js';
 import { rarely } from '../rarely.js';
 import type { TlsRefusalReason } from './tls-refusal.js';
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { openPseudoTerminal, type Syscalls, Terminal, searchPath } from '@kata-agent/linux';
-import type { Log } from '../../startup/log.js';
+import type { Log } from '../../log.js';
 
 /** Where Kata's guest extension with debugging tools is mounted: read-only, before the agent starts. */
 const devkit = '/run/kata-extensions/devkit/bin';

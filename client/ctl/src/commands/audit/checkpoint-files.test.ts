@@ -14,8 +14,9 @@ import {
   signCheckpoint,
   WitnessSigner,
 } from '@kata-agent/tlog';
-import { runProgram } from '../../cli/program.js';
-import { fakeIo } from '../../testing/fake-io.js';
+import { runProgram } from '@kata-agent/cli';
+import { program } from '../../program.js';
+import { fakeIo } from '@kata-agent/cli/testing/fake-io';
 import { type Ended, runBinary } from '../../testing/program.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-ctl-'));
@@ -160,7 +161,11 @@ test('a checkpoint of another tree, key, size or witness is never worth 0 (S45)'
   const ofWitness = [...ofKey, '--witness', witness.verifier.toString()];
   const codeOf = async (text: string, keys: readonly string[]): Promise<number> => {
     writeFileSync(at('checkpoint'), text);
-    return await runProgram(['audit', 'verify', file, '--checkpoint', at('checkpoint'), ...keys], fakeIo());
+    return await runProgram(
+      program,
+      ['audit', 'verify', file, '--checkpoint', at('checkpoint'), ...keys],
+      fakeIo(),
+    );
   };
   const table: readonly (readonly [what: string, code: number, text: string, keys: readonly string[]])[] = [
     ['its own of earlier records', 0, signCheckpoint(own, early), ofKey],

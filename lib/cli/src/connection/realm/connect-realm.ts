@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../program/command-error.js';
-import { ExitCode } from '../../program/exit-code.js';
+import { CommandError } from '../../command/command-error.js';
+import { ExitCode } from '../../command/exit-code.js';
 import { formatAddress, type RealmAddress } from '../address.js';
 import { abandon, clientContext, handshake, serverCertificate } from '../tls-client.js';
 import type { RealmCredentials } from '../tls-credentials.js';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../program/command-error.js';
-import { ExitCode } from '../../program/exit-code.js';
+import { CommandError } from '../../command/command-error.js';
+import { ExitCode } from '../../command/exit-code.js';
 import { formatAddress, type RealmAddress } from '../address.js';
 import { dialTls, wrongAgent } from '../dial-tls.js';
 import type { AcceptedRelay, RealmCredentials } from '../tls-credentials.js';

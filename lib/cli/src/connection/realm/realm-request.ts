@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../program/command-error.js';
-import { ExitCode } from '../../program/exit-code.js';
+import { CommandError } from '../../command/command-error.js';
+import { ExitCode } from '../../command/exit-code.js';
 import { formatAddress, hostAndPort, type RealmAddress } from '../address.js';
 import { alertOf } from '../tls-client.js';
 import { plainText } from './plain-text.js';

@@ -4,7 +4,7 @@ import type { RuleContainer, RuleImage, RuleMember, RulePeer } from '../../rule-
 import { RuleError } from '../language/frame.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
-import { requestedImage } from '../../facts/requested-image.js';
+import { requestedImage } from '../requested-image.js';
 import { imageLayers, layerValues, verifiedLayers } from './layer-names.js';
 import { requestDescriptor } from './request-descriptor.js';
 import type { RuleName } from './rule-name.js';

@@ -1,5 +1,5 @@
 import { pinOf, type VerifiedLayer } from '@kata-agent/catalogue/requested-root';
-import { requestedImage } from '../../facts/requested-image.js';
+import { requestedImage } from '../requested-image.js';
 import { int, listOf, type RecordField, string, type Type } from '../language/type.js';
 import type { FieldValues } from '../language/value.js';
 import type { RuleName } from './rule-name.js';

@@ -1,4 +1,4 @@
-import type { GuestDescription, RemoteGuest } from '../../guests/guest.js';
+import type { GuestDescription, RemoteGuest } from '../../guest.js';
 import { type CollectedLog, logStates } from '../../store/collected-log.js';
 import { countOf, fieldsOf, forms, textOf } from './fields.js';
 

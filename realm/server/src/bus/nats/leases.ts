@@ -1,5 +1,5 @@
 import type { KV } from '@nats-io/kv';
-import type { RemoteGuest } from '../../guests/guest.js';
+import type { RemoteGuest } from '../../guest.js';
 import { type GuestClaim, type Lease, NameTakenError } from '../bus.js';
 import { type GuestEntry, parseGuestEntry, parseNameEntry } from './guest-entry.js';
 import type { Malformed } from './malformed.js';

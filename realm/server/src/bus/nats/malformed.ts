@@ -1,4 +1,4 @@
-import { rarely } from '../../serve/rarely.js';
+import { rarely } from '../../log/rarely.js';
 
 /** Counts what is on the bus and is not of a replica: something else uses the account of the realm, or another version. */
 export class Malformed {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import type { RemoteGuest } from '../../guests/guest.js';
+import type { RemoteGuest } from '../../guest.js';
 import type { RevokedPeer } from '../../store/revocations.js';
 import type { SharedStore } from '../../store/store.js';
 import type { Bus, BusCounts, GuestClaim, Lease, RemoteHandlers, TokenOffer } from '../bus.js';

@@ -1,5 +1,5 @@
 import type { Msg } from '@nats-io/transport-node';
-import { isRevocable } from '../../operators/revocation.js';
+import { isRevocable } from '../../http/revocation.js';
 import type { RevokedPeer } from '../../store/revocations.js';
 import type { RemoteRefusal } from '../bus.js';
 import { countOf, fieldsOf, forms, textOf } from './fields.js';

@@ -1,0 +1,188 @@
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import {
+  AddARPNeighborsRequestSchema,
+  type CopyFileRequest,
+  CopyFileRequestSchema,
+  type CreateContainerRequest,
+  CreateContainerRequestSchema,
+  type CreateSandboxRequest,
+  CreateSandboxRequestSchema,
+  ExecProcessRequestSchema,
+  SetGuestDateTimeRequestSchema,
+  SetIPTablesRequestSchema,
+  type SetGuestDateTimeRequest,
+  type Storage,
+  UpdateEphemeralMountsRequestSchema,
+  UpdateInterfaceRequestSchema,
+  UpdateRoutesRequestSchema,
+} from '@kata-agent/protocol/agent';
+import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
+import { noAccess, type PrivilegeAccess } from './privileged/privilege-access.js';
+import { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
+import type { PrivilegedReason } from './privileged/reason.js';
+import { defaultCapabilities } from './privileged/runtime-defaults.js';
+import { claimedImage } from './facts/claimed-image.js';
+import {
+  type NetworkSummary,
+  neighbours,
+  networkInterface,
+  packetFilter,
+  routes,
+} from './facts/network-summary.js';
+import { capabilitiesOf } from './facts/process-of.js';
+
+/**
+ * What is always recorded of a request that creates or changes something: names, paths and addresses, never contents,
+ * options or values of the environment (S18). Absent parts are omitted.
+ */
+export interface RequestSummary extends NetworkSummary {
+  /** The image that the host claims for the container. */
+  readonly image?: string;
+  /** `uid:gid`. */
+  readonly user?: string;
+  /** Capabilities beyond the defaults of container engines. */
+  readonly capabilities?: readonly string[];
+  /** The types of the namespaces, with the path of each that is joined. */
+  readonly namespaces?: readonly string[];
+  readonly mounts?: readonly {
+    readonly type: string;
+    readonly source: string;
+    readonly destination: string;
+  }[];
+  readonly storages?: readonly {
+    readonly driver: string;
+    readonly source: string;
+    readonly mountPoint: string;
+  }[];
+  readonly sharedMounts?: readonly { readonly source: string; readonly destination: string }[];
+  readonly devices?: readonly { readonly type: string; readonly path: string }[];
+  /** Why the container or exec counts as privileged. */
+  readonly privileges?: readonly PrivilegedReason[];
+  readonly kernelModules?: readonly string[];
+  /** The file, directory or link that CopyFile writes, or a piece of it. Numbers are text. */
+  readonly file?: FileSummary;
+  /** The requested time of the guest's clock, as RFC 3339 in UTC. */
+  readonly time?: string;
+  /** The peer that RevokePeer revokes, as in `peers`. */
+  readonly revoked?: string;
+}
+
+/** `mode` is octal, with the type: `100644`. `offset` is absent for a first piece. */
+interface FileSummary {
+  readonly path: string;
+  readonly mode: string;
+  /** Bytes of the whole file, of a link's target; of a directory 0. */
+  readonly size: string;
+  /** `uid:gid`. */
+  readonly owner: string;
+  readonly offset?: string;
+}
+
+/** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */
+export function summaryOf(request: Message, access: PrivilegeAccess = noAccess): RequestSummary {
+  if (isMessage(request, CreateContainerRequestSchema))
+    return { ...containerSummary(request), ...privilegeSummary(request, access) };
+  if (isMessage(request, ExecProcessRequestSchema))
+    return { ...processSummary(request.process), ...privilegeSummary(request, access) };
+  if (isMessage(request, CreateSandboxRequestSchema)) return sandboxSummary(request);
+  if (isMessage(request, UpdateEphemeralMountsRequestSchema)) return storageSummary(request.storages);
+  if (isMessage(request, UpdateInterfaceRequestSchema)) return networkInterface(request.interface);
+  if (isMessage(request, UpdateRoutesRequestSchema)) return routes(request.routes?.Routes ?? []);
+  if (isMessage(request, AddARPNeighborsRequestSchema))
+    return neighbours(request.neighbors?.ARPNeighbors ?? []);
+  if (isMessage(request, SetIPTablesRequestSchema)) return packetFilter(request);
+  if (isMessage(request, CopyFileRequestSchema)) return { file: fileSummary(request) };
+  if (isMessage(request, SetGuestDateTimeRequestSchema)) return { time: timeText(request) };
+  return {};
+}
+
+function containerSummary({
+  OCI: spec,
+  storages,
+  devices,
+  sharedMounts,
+}: CreateContainerRequest): RequestSummary {
+  const image = claimedImage(spec?.Annotations ?? {});
+  const { Devices = [], Namespaces = [] } = spec?.Linux ?? {};
+  return {
+    ...(image !== '' && { image }),
+    ...processSummary(spec?.Process),
+    ...(Namespaces.length > 0 && { namespaces: Namespaces.map(namespaceText) }),
+    ...listed('mounts', spec?.Mounts ?? [], ({ type, source, destination }) => ({
+      type,
+      source,
+      destination,
+    })),
+    ...storageSummary(storages),
+    ...listed('sharedMounts', sharedMounts, ({ srcCtr, srcPath, dstPath }) => ({
+      source: `${srcCtr}:${srcPath}`,
+      destination: dstPath,
+    })),
+    ...listed(
+      'devices',
+      [
+        ...Devices.map(({ Type, Path }) => ({ type: Type, path: Path })),
+        ...devices.map(({ type, containerPath }) => ({ type, path: containerPath })),
+      ],
+      (device) => device,
+    ),
+  };
+}
+
+function privilegeSummary(request: Message, access: PrivilegeAccess): RequestSummary {
+  const privileges = reasonsOf(privilegesOf(request, access));
+  return privileges.length > 0 ? { privileges } : {};
+}
+
+function processSummary(process: Process | undefined): RequestSummary {
+  if (process === undefined) return {};
+  const capabilities = capabilitiesOf(process.Capabilities).filter((name) => !defaultCapabilities.has(name));
+  return {
+    user: `${process.User?.UID ?? 0}:${process.User?.GID ?? 0}`,
+    ...(capabilities.length > 0 && { capabilities }),
+  };
+}
+
+function sandboxSummary({ storages, kernelModules }: CreateSandboxRequest): RequestSummary {
+  const modules = kernelModules.map(({ name, parameters }) => [name, ...parameters].join(' '));
+  return { ...storageSummary(storages), ...(modules.length > 0 && { kernelModules: modules }) };
+}
+
+function storageSummary(storages: readonly Storage[]): RequestSummary {
+  return listed('storages', storages, ({ driver, source, mountPoint }) => ({ driver, source, mountPoint }));
+}
+
+function fileSummary({ path, fileMode, fileSize, uid, gid, offset }: CopyFileRequest): FileSummary {
+  return {
+    path,
+    mode: (fileMode >>> 0).toString(8),
+    size: String(fileSize),
+    owner: `${uid}:${gid}`,
+    ...(offset !== 0n && { offset: String(offset) }),
+  };
+}
+
+/** The last second that a Date can have. */
+const lastSecond = 8_640_000_000_000n;
+
+/** Times that no clock shows are recorded as they came: the request is refused later. */
+function timeText({ Sec, Usec }: SetGuestDateTimeRequest): string {
+  const shown = Sec >= 0n && Sec < lastSecond && Usec >= 0n && Usec <= 999_999n;
+  return shown
+    ? new Date(Number(Sec) * 1000 + Math.floor(Number(Usec) / 1000)).toISOString()
+    : `${Sec} seconds, ${Usec} microseconds`;
+}
+
+function namespaceText({ Type, Path }: LinuxNamespace): string {
+  return Path === '' ? Type : `${Type}=${Path}`;
+}
+
+/** Omits an empty list. */
+function listed<K extends keyof RequestSummary, T, E>(
+  name: K,
+  list: readonly T[],
+  entry: (item: T) => E,
+): { readonly [P in K]?: readonly E[] } {
+  const member: unknown = list.length === 0 ? {} : { [name]: list.map(entry) };
+  return member as { readonly [P in K]?: readonly E[] };
+}
