@@ -25,7 +25,7 @@ const followMs = 4_000;
 
 const [directory = '', count = '0', address = '', ca = '', steady = '0'] = process.argv.slice(2);
 const { ConnectionRecords } = await agentModule<typeof recordsModule>('listeners/connection-records.js');
-const { backoffMs } = await agentModule<typeof backoffModule>('listeners/dial/backoff.js');
+const { dialBackoffMs } = await agentModule<typeof backoffModule>('listeners/dial/backoff.js');
 const serverCa = readFileSync(ca, 'utf8');
 const steadyMs = Number(steady) === 0 ? {} : { steadyMs: Number(steady) };
 let attempts = 0;
@@ -62,7 +62,7 @@ function dialOutOf(own: OwnIdentity, audit: AuditLog, server: Server<null>): Dia
       ...steadyMs,
       waitMs: (failures, lost) => {
         attempts += 1;
-        return backoffMs(failures, lost, Math.random());
+        return dialBackoffMs(failures, lost, Math.random());
       },
     },
   });

@@ -5,7 +5,7 @@ import {
   type Extend,
   type MeasuredBoot,
   readMeasuredBoot,
-  replaceFile,
+  writeMeasured,
   writeMeasuredBoot,
 } from './measured-boot.js';
 import { MeasurementError } from './measurement-error.js';
@@ -128,7 +128,7 @@ function writeEventLogs(
   for (const { name, kind, index } of registers) {
     const entry = state.extends.find(({ register, done }) => done && register === name);
     if (entry === undefined) continue;
-    replaceFile(
+    writeMeasured(
       join(directory, `${kind}-event-log`),
       writeEventLog([{ index, digests: entry.digests, event }]),
     );

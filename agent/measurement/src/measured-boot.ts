@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { replaceFile } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
 import type { Banks } from './algorithm.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
@@ -43,21 +44,14 @@ export function readMeasuredBoot(directory: string, bootId: string): MeasuredBoo
 }
 
 export function writeMeasuredBoot(directory: string, state: MeasuredBoot): void {
-  replaceFile(join(directory, fileName), Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
+  writeMeasured(join(directory, fileName), Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
 }
 
-/** Replaces a file atomically. Throws a MeasurementError. */
-export function replaceFile(path: string, bytes: Uint8Array): void {
+/** Replaces a file of measurements. Throws a MeasurementError. */
+export function writeMeasured(path: string, bytes: Uint8Array): void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    const descriptor = openSync(`${path}.new`, 'w', 0o644);
-    try {
-      writeSync(descriptor, bytes);
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-    renameSync(`${path}.new`, path);
+    replaceFile(path, bytes, { mode: 0o644, survives: 'machine' });
   } catch (error) {
     throw new MeasurementError(`${path} cannot be written: ${reasonOf(error)}`, { cause: error });
   }

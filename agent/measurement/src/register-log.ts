@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { type Banks, digestsFor, extended, sameBanks } from './algorithm.js';
 import { emptyEventLog, eventLogEntry } from './event-log.js';
-import { replaceFile } from './measured-boot.js';
+import { writeMeasured } from './measured-boot.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 import type { Register } from './register.js';
 
@@ -46,7 +46,7 @@ export class RegisterLog {
     const known = readState(path);
     if (known === undefined || known.bootId !== place.bootId || known.register !== register.name) {
       const empty = emptyEventLog(Object.keys(now));
-      replaceFile(path, empty);
+      writeMeasured(path, empty);
       const log = new RegisterLog(register, path, {
         bootId: place.bootId,
         register: register.name,
@@ -98,7 +98,7 @@ export class RegisterLog {
   }
 
   #save(state: State): void {
-    replaceFile(`${this.#path}.state`, Buffer.from(`${JSON.stringify(state)}\n`));
+    writeMeasured(`${this.#path}.state`, Buffer.from(`${JSON.stringify(state)}\n`));
     this.#state = state;
   }
 }

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { replaceFile } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
 
 /** Version of the content's format. A file of another version is not read. */
@@ -38,14 +39,7 @@ export class StateFile<T> {
 
   save(value: T): void {
     const envelope: Envelope<T> = { format, value };
-    const fresh = `${this.#file}.new`;
-    try {
-      writeFileSync(fresh, JSON.stringify(envelope), { mode: 0o600 });
-      renameSync(fresh, this.#file);
-    } catch (error) {
-      rmSync(fresh, { force: true });
-      throw error;
-    }
+    replaceFile(this.#file, JSON.stringify(envelope), { mode: 0o600, survives: 'process' });
   }
 
   remove(): void {

@@ -1,3 +1,4 @@
+import { isRecord } from '@kata-agent/base';
 import { LayerError, type LayerErrorCode } from '../unpack/layer-error.js';
 import type { UnpackLimits } from '../unpack/limits.js';
 import type { LayerDescription } from '../unpack/unpack-layer.js';
@@ -123,10 +124,6 @@ function parseJson(line: string): unknown {
   } catch {
     throw invalid();
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function count(value: unknown): number {

@@ -1,3 +1,4 @@
+import { isRecord } from '@kata-agent/base';
 import type { NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
@@ -129,10 +130,6 @@ function parseJson(line: string): Members {
   }
   if (!isRecord(value)) throw invalid();
   return value;
-}
-
-function isRecord(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isImageCode(code: unknown): code is ImageErrorCode {

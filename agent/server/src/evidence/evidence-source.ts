@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readIfThere } from '@kata-agent/base';
 import type { Configuration, EvidenceSource as SourceName } from '@kata-agent/config';
 import {
   attestationKeyName,
@@ -13,7 +13,6 @@ import {
   splitCertificates,
   type TpmBundle,
 } from '@kata-agent/evidence';
-import { hasCode } from '@kata-agent/linux';
 import {
   checkTsm,
   firmwareLogPath,
@@ -140,16 +139,15 @@ function attestationAgentSource(): EvidenceSource {
 /** Returns the agent's events in a register: the configuration, the keys, the separator. */
 function agentLog(kind: 'tpm' | 'rtmr'): readonly LoggedEvent[] {
   return [`${kind}-event-log`, keysLog(kind)].flatMap((name) => {
-    const bytes = readIfThere(join(measurementDirectory, name));
+    const bytes = readMeasured(join(measurementDirectory, name));
     return bytes === undefined ? [] : parseTcgLog(bytes, name);
   });
 }
 
-function readIfThere(path: string): Uint8Array | undefined {
+function readMeasured(path: string): Uint8Array | undefined {
   try {
-    return new Uint8Array(readFileSync(path));
+    return readIfThere(path);
   } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
     throw new MeasurementError(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
   }
 }

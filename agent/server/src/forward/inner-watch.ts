@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '@kata-agent/base';
 import { HealthCheckResponse_ServingStatus as Status, Health } from '@kata-agent/protocol/health';
 import { createClient } from '@kata-agent/ttrpc';
 import type { ConnectionRecords } from '../listeners/connection-records.js';
@@ -17,9 +18,8 @@ const pauseMs = 50;
 /** The time for one answer. */
 const checkMs = 5_000;
 
-/** The window of the time until the next attempt, after it was lost; doubled with each failure. */
-const shortestBackoffMs = 50;
-const longestBackoffMs = 2_000;
+/** The time until the next attempt, after it was lost. */
+const windows = { firstMs: 50, lastMs: 2_000 };
 
 export interface WatchOptions {
   readonly agent: InnerAgent;
@@ -117,8 +117,9 @@ export class InnerWatch {
     if (this.#stopped) return;
     log('error', 'the inner agent is gone: calls are answered with UNAVAILABLE', { pid, socket: agent.path });
     let said = '';
-    for (let windowMs = shortestBackoffMs; ; windowMs = Math.min(windowMs * 2, longestBackoffMs)) {
-      await delay(Math.random() * windowMs, undefined, { ref: false });
+    const backoff = new Backoff(windows);
+    for (;;) {
+      await delay(backoff.failed(), undefined, { ref: false });
       if (this.#stopped) return;
       const error = await this.#tryToAttach();
       if (error === undefined) {

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readIfThere } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
 import { type Complaint, runTool, startTool } from './run-tool.js';
 
@@ -26,18 +27,10 @@ export function wantedModules(path: string = directory): readonly string[] {
 /** Returns the modules in one file; undefined if there is no such file. */
 export function modulesOf(file: string): readonly string[] | undefined {
   return readIfThere(file)
-    ?.split('\n')
+    ?.toString()
+    .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^[#;]/.test(line));
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
 }
 
 /** Loads modules in the background. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
+import { onDoublings } from '@kata-agent/base';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { Log } from '../log.js';
-import { rarely } from './rarely.js';
 
 /** Counts the connections of a listener, and closes those beyond its limit at once (S17). */
 export class ConnectionLimit {
@@ -11,7 +11,7 @@ export class ConnectionLimit {
 
   constructor({ name, limits }: Pick<ListenerSettings, 'name' | 'limits'>, log: Log) {
     this.#limit = limits.connections;
-    this.#report = rarely((turnedAway) =>
+    this.#report = onDoublings((turnedAway) =>
       log('warn', 'connections over the limit closed', { listener: name, limit: this.#limit, turnedAway }),
     );
   }

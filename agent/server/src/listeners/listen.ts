@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { onDoublings } from '@kata-agent/base';
 import type { AuditLog } from '@kata-agent/audit';
 import type { ListenerSettings, PeerList } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
@@ -10,7 +11,6 @@ import { ConnectionLimit } from './connection-limit.js';
 import { recordConnectionRefusal } from './connection-refusal.js';
 import { openListener, peerAt } from './open.js';
 import { describePeers, isWelcome } from './peer.js';
-import { rarely } from './rarely.js';
 
 export interface Listener {
   /** Accepts no more connections. Open connections stay. */
@@ -50,7 +50,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 function accept(options: ListenerOptions, address: Address): (socket: Socket) => void {
   const { name, peers, syscalls, log, audit, serve } = options;
   const limit = new ConnectionLimit(options, log);
-  const unwelcome = rarely((turnedAway, peer) =>
+  const unwelcome = onDoublings<string>((turnedAway, peer) =>
     log('warn', 'closed connections of peers that are not in peers', {
       code: 'KA3202',
       listener: name,

@@ -1,7 +1,8 @@
 import { initdataDirectory } from '@kata-agent/catalogue';
 import { type Configuration, initdataPolicyKey } from '@kata-agent/config';
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '@kata-agent/base';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
 
@@ -28,7 +29,8 @@ export function keepInitdata(
   if (written.length === 0) return;
   try {
     mkdirSync(initdataDirectory, { recursive: true, mode: 0o755 });
-    for (const [name, text] of written) write(join(initdataDirectory, name), text);
+    for (const [name, text] of written)
+      replaceFile(join(initdataDirectory, name), text, { mode: 0o644, survives: 'process' });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CannotApply(`initdata cannot be written for the guest components: ${reason}`, {
@@ -45,11 +47,4 @@ export function policyOfInitdata({
 }: Pick<Configuration, 'initdata' | 'initdataTexts'>): string | undefined {
   const policy = initdata?.files.find(({ name }) => name === initdataPolicyKey);
   return policy?.outcome === 'applied' ? initdataTexts.get(initdataPolicyKey) : undefined;
-}
-
-/** A reader never sees half of a file, and a link in its place is replaced. */
-function write(path: string, text: string): void {
-  rmSync(`${path}.new`, { force: true });
-  writeFileSync(`${path}.new`, text, { mode: 0o644, flag: 'wx' });
-  renameSync(`${path}.new`, path);
 }

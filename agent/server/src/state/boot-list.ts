@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { readIfThere, replaceFile } from '@kata-agent/base';
 
 /** A list of texts that a file in the state directory keeps for the agents of one boot: `{"bootId": …, KEY: […]}`. */
 export class BootList {
@@ -16,14 +16,9 @@ export class BootList {
 
   /** Returns the list; empty: there is no file, or it is of another boot. Throws an Error if the file is invalid. */
   read(): readonly string[] {
-    let text: string;
-    try {
-      text = readFileSync(this.#file, 'utf8');
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) return [];
-      throw error;
-    }
-    const { bootId, list } = this.#parse(text);
+    const text = readIfThere(this.#file);
+    if (text === undefined) return [];
+    const { bootId, list } = this.#parse(text.toString());
     return bootId === this.#bootId ? list : [];
   }
 
@@ -31,8 +26,7 @@ export class BootList {
   write(list: readonly string[]): void {
     mkdirSync(dirname(this.#file), { recursive: true, mode: 0o755 });
     const text = JSON.stringify({ bootId: this.#bootId, [this.#key]: list });
-    writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+    replaceFile(this.#file, text, { mode: 0o600, survives: 'process' });
   }
 
   #parse(text: string): { readonly bootId: string; readonly list: readonly string[] } {

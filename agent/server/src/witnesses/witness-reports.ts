@@ -1,6 +1,6 @@
+import { onDoublings } from '@kata-agent/base';
 import type { AuditLog } from '@kata-agent/audit';
 import { allow } from '@kata-agent/gate';
-import { rarely } from '../listeners/rarely.js';
 import type { Log } from '../log.js';
 import type { WitnessFailure } from './decide-answer.js';
 
@@ -50,7 +50,7 @@ export class WitnessReports {
   /** Returns a function that logs the first failure, and then each doubling; a fork first of all. */
   #reporter(): (failure: WitnessFailure, why: string) => void {
     let last: { readonly failure: WitnessFailure; readonly why: string } | undefined;
-    const report = rarely((times) => this.#say(last?.failure ?? 'failed', last?.why ?? '', times));
+    const report = onDoublings((times) => this.#say(last?.failure ?? 'failed', last?.why ?? '', times));
     return (failure, why) => {
       const isNew = failure !== 'failed' && failure !== last?.failure;
       last = { failure, why };

@@ -1,8 +1,8 @@
+import { onDoublings } from '@kata-agent/base';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type Checkpoint, type LogVerifier, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
 import type { TlsListeners } from '../listeners/tls/tls-listeners.js';
-import { rarely } from '../listeners/rarely.js';
 import type { Log } from '../log.js';
 import { CosignedCheckpoints } from './cosigned-checkpoints.js';
 import { Coverage } from './coverage.js';
@@ -59,7 +59,7 @@ export class Witnesses {
     this.#cosigned = new CosignedCheckpoints(witnessQuorum);
     this.#coverage = requiredWithin === 'off' ? undefined : new Coverage(requiredWithin);
     let last: Error | undefined;
-    const report = rarely((times) =>
+    const report = onDoublings((times) =>
       log('warn', 'a cosigned checkpoint was not written', { error: last?.message, times }),
     );
     this.#storeFailed = (error) => {

@@ -1,4 +1,5 @@
 import { type Document, isNode, LineCounter } from 'yaml';
+import { isRecord } from '@kata-agent/base';
 
 /** An error in a workload's manifest, with its position. */
 export class WorkloadError extends Error {
@@ -123,8 +124,4 @@ function stepText(step: Step, first: boolean): string {
   if (typeof step === 'number') return `[${step}]`;
   if (!/^[A-Za-z0-9_-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
   return first ? step : `.${step}`;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

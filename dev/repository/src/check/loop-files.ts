@@ -1,6 +1,9 @@
 /** Folders of agent/guest/src whose modules meet paths, disks or mounts of the host. */
 const folders = /^(?:confidential|container|content|device|image|perform|resource|source|storage)\//;
 
+/** Functions of @kata-agent/base that take paths. */
+const ofBase: ReadonlySet<string> = new Set(['readIfThere', 'replaceFile']);
+
 /** Functions of node:fs that take descriptors, or do nothing in a file system. */
 const harmless: ReadonlySet<string> = new Set([
   'close',
@@ -125,6 +128,7 @@ export function loopFileFaults(imports: Imports, entries: readonly string[]): re
 
 function usesFiles(module: string, name: string): boolean {
   if (module === 'node:fs' || module === 'node:fs/promises') return !harmless.has(name);
+  if (module === '@kata-agent/base') return ofBase.has(name);
   return module === '@kata-agent/linux' && ofLinux.has(name);
 }
 

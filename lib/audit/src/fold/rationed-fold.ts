@@ -1,12 +1,11 @@
+import { type Rate, TokenBucket } from '@kata-agent/base';
 import type { AuditedCall } from '../audit-log.js';
 import { clip } from '../record/clip.js';
 import type { RecordBody } from '../record/record.js';
 import type { FoldHead } from '../record/record-body.js';
-import { TokenBucket } from './token-bucket.js';
 
-/** Token bucket for detailed records: this many at once, then this many per second. */
-const burst = 256;
-const perSecond = 1;
+/** Of detailed records. */
+const rate: Rate = { burst: 256, perSecond: 1 };
 /** Maximum number of peers, with the operators whom they claim, counted separately in one group. */
 const maxPeers = 16;
 
@@ -121,8 +120,8 @@ export class RationedFold {
   }
 
   #takeToken(listener: string): boolean {
-    const now = this.#now();
-    const tokens = this.#tokens.get(listener) ?? new TokenBucket(burst, perSecond, now);
+    const now = Number(this.#now()) / 1e6;
+    const tokens = this.#tokens.get(listener) ?? new TokenBucket(rate, now);
     this.#tokens.set(listener, tokens);
     return tokens.take(now);
   }

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '../syscalls/syscall-error.js';
+import { readIfThere } from '@kata-agent/base';
 
 /**
  * Returns the pids of this process's children, zombies included. Reads `/proc/self/task/<tid>/children`, because an
@@ -10,7 +10,9 @@ export function childProcesses(proc: string, self: number): readonly number[] {
   const tasks = join(proc, String(self), 'task');
   const found: number[] = [];
   for (const task of readdirSync(tasks)) {
-    const children = readIfThere(join(tasks, task, 'children'));
+    const children = readIfThere(join(tasks, task, 'children'))
+      ?.toString()
+      .trim();
     if (children === undefined) {
       // The file is missing because the thread has ended, or for every thread.
       if (task === String(self)) return byParent(proc, self);
@@ -33,17 +35,7 @@ function byParent(proc: string, parent: number): readonly number[] {
  * spaces.
  */
 function parentOf(proc: string, pid: number): number | undefined {
-  const stat = readIfThere(join(proc, String(pid), 'stat'));
+  const stat = readIfThere(join(proc, String(pid), 'stat'))?.toString();
   const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
   return parent === undefined ? undefined : Number(parent);
-}
-
-/** Returns undefined when the process or thread has ended. */
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
-    throw error;
-  }
 }

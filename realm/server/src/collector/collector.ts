@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { createHash } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '@kata-agent/base';
 import { Management } from '@kata-agent/protocol/management';
 import { connect, createClient } from '@kata-agent/ttrpc';
 import { collect, collectFrom } from '../store/collect.js';
@@ -15,9 +15,8 @@ import { type AskRealm, StoredRecords } from './stored-records.js';
 import { type CheckpointOptions, CheckpointWatch } from './tree/checkpoint-watch.js';
 import { TreeLogs } from './tree/tree-logs.js';
 
-/** Between attempts to connect, in ms: doubled from the first to the last. */
-const firstRetryMs = 500;
-const lastRetryMs = 30_000;
+/** Between attempts to connect. */
+const retries = { firstMs: 1_000, lastMs: 30_000 };
 /** As long as a connection must last for the next attempt to follow soon. */
 const steadyMs = 60_000;
 const reading = {
@@ -106,7 +105,7 @@ export class Collector {
   async run(): Promise<Collected> {
     const { signal } = this.#options;
     const { name } = this.#agent;
-    let retryMs = firstRetryMs;
+    const backoff = new Backoff(retries);
     try {
       while (!signal.aborted) {
         const begin = performance.now();
@@ -115,9 +114,9 @@ export class Collector {
           if (this.#logs.isFull) this.#tell({ kind: 'full', maxBytes: this.#options.maxBytes });
           break;
         }
-        retryMs = performance.now() - begin > steadyMs ? firstRetryMs : Math.min(2 * retryMs, lastRetryMs);
-        this.#tell({ kind: 'disconnected', why, retryMs });
-        await sleep(retryMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+        if (performance.now() - begin > steadyMs) backoff.succeeded();
+        this.#tell({ kind: 'disconnected', why, retryMs: backoff.failed() });
+        await backoff.wait(signal).catch(() => undefined);
       }
       return { name, log: this.#logs.log, path: this.#logs.path, unusable: this.#unusable };
     } finally {

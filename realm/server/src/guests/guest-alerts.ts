@@ -1,6 +1,6 @@
+import { onDoublingsOfEach } from '@kata-agent/base';
 import type { Decisions } from '../operators/decisions.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { rarely } from '../log/rarely.js';
 import type { RealmLog } from '../log/realm-log.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 
@@ -24,7 +24,7 @@ export class GuestAlerts {
     this.#options = options;
     const { log } = options;
     // Who says the configuration of a live guest can come with a new key each time.
-    this.#twin = rarely((_key, times, { newcomer, live }) =>
+    this.#twin = onDoublingsOfEach((_key, times, { newcomer, live }) =>
       log('error', 'ALERT: another guest says the configuration of a connected one: possibly a clone', {
         guest: live.name,
         id: live.id,

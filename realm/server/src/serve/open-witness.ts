@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { onDoublingsOfEach } from '@kata-agent/base';
 import type { LiveGuests } from '../guests/live-guests.js';
 import { WitnessRequests } from '../guests/witness-requests.js';
 import type { Store } from '../store/store.js';
@@ -6,7 +7,6 @@ import { Witness } from '../witness/witness.js';
 import { WitnessStates } from '../witness/witness-states.js';
 import type { Decisions } from '../operators/decisions.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { rarely } from '../log/rarely.js';
 import { readWitnessKey } from './read-witness-key.js';
 import type { RealmLog } from '../log/realm-log.js';
 import type { RealmOptions } from './realm-options.js';
@@ -42,7 +42,7 @@ export function witnessRequests(
   witness: Witness | undefined,
   { live, metrics, log }: { readonly live: LiveGuests; readonly metrics: Metrics; readonly log: RealmLog },
 ): WitnessRequests {
-  const report = rarely<{ readonly id: string; readonly status: number; readonly why: string }>(
+  const report = onDoublingsOfEach<{ readonly id: string; readonly status: number; readonly why: string }>(
     (_key, times, { id, status, why }) =>
       log('warn', 'a checkpoint of a guest was not cosigned', {
         guest: live.own(id)?.name,

@@ -1,5 +1,5 @@
+import { onDoublingsOfEach } from '@kata-agent/base';
 import type { Decisions } from '../operators/decisions.js';
-import { rarely } from '../log/rarely.js';
 import type { RealmLog } from '../log/realm-log.js';
 
 /** Returns a function that records refused connections, and logs the first, second, fourth … of each address. */
@@ -9,7 +9,7 @@ export function reportRefusals(
   log: RealmLog,
 ): (peer: string, why: string) => void {
   const code = listener === 'guests' ? 'KA3301' : 'KA3302';
-  const report = rarely<string>((peer, times, why) =>
+  const report = onDoublingsOfEach<string>((peer, times, why) =>
     log('warn', 'closed a connection before it was served', { code, listener, peer, why, times }),
   );
   return (peer, why) => {

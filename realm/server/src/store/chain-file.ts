@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Semaphore } from '@kata-agent/base';
 import {
   type FileLayer,
   lastLine,
@@ -12,13 +13,12 @@ import { fileBeside } from './file-beside.js';
 import { type BesideName, joinLines, type LastRecord, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import type { StoreSpace } from './store-space.js';
-import type { Turns } from './turns.js';
 
 /** How a chain file is written. */
 export interface ChainFileOptions {
   readonly files: FileLayer;
   /** Shared by all files: writes that a slow disk delays do not take all threads of the process. */
-  readonly turns: Turns;
+  readonly turns: Semaphore;
   readonly space: StoreSpace;
 }
 
@@ -26,7 +26,7 @@ export interface ChainFileOptions {
 export class ChainFile implements StoredLog {
   readonly path: string;
   readonly #file: SegmentFile;
-  readonly #turns: Turns;
+  readonly #turns: Semaphore;
   readonly #space: StoreSpace;
   #size: number;
   #first: number | undefined;

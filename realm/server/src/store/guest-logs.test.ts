@@ -14,11 +14,11 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { openAuditLog, systemFiles, verify } from '@kata-agent/audit';
 import * as fc from 'fast-check';
+import { Semaphore } from '@kata-agent/base';
 import type { LogFault } from './log-note.js';
 import { DirectoryLogStorage, type DirectoryLogStorageOptions } from './directory-log-storage.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import { StoreSpace } from './store-space.js';
-import { Turns } from './turns.js';
 
 const anySpace = new StoreSpace({
   max: 2 ** 40,
@@ -50,7 +50,7 @@ function setUp(t: Pick<TestContext, 'after'>, change: Change = {}): Setup {
       storage: new DirectoryLogStorage(id, {
         directory,
         files: systemFiles(),
-        turns: new Turns(2),
+        turns: new Semaphore(2),
         space: anySpace,
         ...change,
         ...more,

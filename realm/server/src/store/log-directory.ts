@@ -1,11 +1,11 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Semaphore } from '@kata-agent/base';
 import { type FileLayer, systemFiles } from '@kata-agent/audit';
 import { DirectoryLogStorage } from './directory-log-storage.js';
 import type { LogStorage } from './log-storage.js';
 import { type ScannedGuest, scanGuests } from './scan-guests.js';
 import { StoreSpace, type StoreSpaceOptions } from './store-space.js';
-import { Turns } from './turns.js';
 
 /** Of Node.js's four threads for files, so that one remains for others when a disk is slow. */
 const writesAtOnce = 2;
@@ -24,7 +24,7 @@ export async function openLogDirectory(
   files: FileLayer = systemFiles(),
 ): Promise<LogDirectory> {
   const guests = join(directory, 'guests');
-  const turns = new Turns(writesAtOnce);
+  const turns = new Semaphore(writesAtOnce);
   const scan = (): Promise<readonly ScannedGuest[]> => scanGuests(guests);
   const used = new StoreSpace({
     ...space,

@@ -1,12 +1,12 @@
+import type { Semaphore } from '@kata-agent/base';
 import type { GuestLogs } from '../store/guest-logs.js';
 import { type LogIdentity, StoredTree } from '../store/stored-tree.js';
-import type { Turns } from '../store/turns.js';
 import { type Contradiction, type SignedHead, SignedHeads } from './signed-heads.js';
 
 export interface ComparedLogOptions {
   readonly logs: Pick<GuestLogs, 'id' | 'stored'>;
   /** Bounds how many logs are read at once. */
-  readonly turns: Turns;
+  readonly turns: Semaphore;
   /** The checkpoint is of the tree of the stored records. */
   readonly onSame: (identity: LogIdentity) => void;
   /** The checkpoint is not of the tree of the stored records. */

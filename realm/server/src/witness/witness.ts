@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Semaphore } from '@kata-agent/base';
 import {
   type AddCheckpointDecision,
   type AddCheckpointRequest,
@@ -15,7 +16,6 @@ import {
 } from '@kata-agent/tlog';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { LogIdentity } from '../store/stored-tree.js';
-import { Turns } from '../store/turns.js';
 import { ComparedLog } from './compared-log.js';
 import type { Contradiction, SignedHead } from './signed-heads.js';
 import type { HeldState, WitnessStates } from './witness-states.js';
@@ -42,7 +42,7 @@ export interface WitnessOptions {
  */
 export class Witness {
   readonly #options: WitnessOptions;
-  readonly #turns = new Turns(readsAtOnce);
+  readonly #turns = new Semaphore(readsAtOnce);
   readonly #logs = new WeakMap<GuestLogs, ComparedLog>();
   /** The guest that has sent the boot record of an origin, in this process. */
   readonly #owners = new Map<string, string>();

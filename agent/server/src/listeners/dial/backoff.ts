@@ -1,3 +1,5 @@
+import { backoffMs } from '@kata-agent/base';
+
 const shortestMs = 1_000;
 const longestMs = 60_000;
 
@@ -8,13 +10,12 @@ const longestMs = 60_000;
 const lostMs = 10_000;
 
 /**
- * Returns the time until the next attempt: at random below a window that doubles with each failure, so that many guests do
- * not return to a server at once (full jitter).
+ * Returns the time until the next attempt to dial.
  *
  * @param failures in a row before the last one.
  * @param lost Whether they follow a connection that lasted; otherwise there was none since the agent started.
  * @param random at least 0, below 1.
  */
-export function backoffMs(failures: number, lost: boolean, random: number): number {
-  return Math.ceil(random * Math.min(longestMs, (lost ? lostMs : shortestMs) * 2 ** failures));
+export function dialBackoffMs(failures: number, lost: boolean, random: number): number {
+  return backoffMs({ firstMs: lost ? lostMs : shortestMs, lastMs: longestMs }, failures, random);
 }

@@ -1,8 +1,8 @@
+import { onDoublings } from '@kata-agent/base';
 import type { AuditLog } from '@kata-agent/audit';
 import { type Certificate, formatPin } from '@kata-agent/x509';
 import type { Log } from '../../log.js';
 import { recordConnectionRefusal } from '../connection-refusal.js';
-import { rarely } from '../rarely.js';
 import type { DialFailure } from './dial-failure.js';
 
 /** The server of a listener. */
@@ -45,7 +45,7 @@ export class DialFailures {
   #reporter(): (failure: DialFailure) => void {
     const { name, address } = this.#dialled;
     let last: DialFailure | undefined;
-    const report = rarely((times) =>
+    const report = onDoublings((times) =>
       this.#log('warn', last?.refused === true ? 'server not accepted' : 'server not reached', {
         ...(last?.refused === true ? { code: 'KA3204' } : {}),
         listener: name,

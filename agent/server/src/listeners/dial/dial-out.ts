@@ -6,7 +6,7 @@ import type { Caller, Realm } from '../../caller/caller.js';
 import { recordUntilClosed } from '../connection-records.js';
 import type { Listener } from '../listen.js';
 import { identityOf } from '../tls/tls-identity.js';
-import { backoffMs } from './backoff.js';
+import { dialBackoffMs } from './backoff.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
 import { channelBinding } from '../tls/channel-binding.js';
 import type { DialContext } from './dial-context.js';
@@ -77,7 +77,7 @@ export class DialOut implements Listener {
         failures = 0;
         lost = true;
       }
-      await this.#wait(waitMs?.(failures, lost) ?? backoffMs(failures, lost, Math.random()));
+      await this.#wait(waitMs?.(failures, lost) ?? dialBackoffMs(failures, lost, Math.random()));
     }
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
+import type { TokenBucket } from '@kata-agent/base';
 import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
 import { FairSlots } from '@kata-agent/admission/fair';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
@@ -9,7 +10,7 @@ import { recordConnectionRefusal } from '../connection-refusal.js';
 import { recordUntilClosed } from '../connection-records.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
-import { TokenBucket } from '../tls/token-bucket.js';
+import { bucketOf } from '../tls/handshakes.js';
 import type { ServerConnection, ServerOptions } from './connect-server.js';
 import type { DialContext } from './dial-context.js';
 import { DialFailure } from './dial-failure.js';
@@ -62,7 +63,7 @@ export class RelayedConnections {
     this.#options = options;
     this.#attempts = new FairSlots({ total: options.connections });
     this.#places = new FairSlots({ total: options.connections, ofKey: connectionsPerOperator });
-    this.#rate = new TokenBucket(callers.limits.handshakesPerSecond, performance.now());
+    this.#rate = bucketOf(callers.limits.handshakesPerSecond);
     this.#via = `via ${serverText(server.address.host, undefined)}`;
     this.#engine = createCallersEngine({
       ...options,
@@ -100,13 +101,10 @@ export class RelayedConnections {
 
   /** Waits until the rate allows an attempt. */
   async #turn(signal: AbortSignal): Promise<void> {
-    for (let wait = this.#rate.wait(performance.now()); wait > 0; ) {
-      await sleep(wait, undefined, { signal }).catch(() => {
+    while (!this.#rate.take(performance.now()))
+      await sleep(this.#rate.waitMs(performance.now()), undefined, { signal }).catch(() => {
         throw new DialFailure('the attempt was given up', { refused: false });
       });
-      wait = this.#rate.wait(performance.now());
-    }
-    this.#rate.take();
   }
 
   #accept({ stream, certificate }: ServerConnection, operator: Uint8Array): void {

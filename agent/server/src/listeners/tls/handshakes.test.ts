@@ -3,7 +3,6 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clientGroup } from './client-group.js';
 import { type Candidate, Handshakes } from './handshakes.js';
-import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 
 class Connection implements Candidate {
@@ -85,24 +84,6 @@ describe('the bounds of handshakes', () => {
       [undefined, undefined, 'overload'],
     );
     assert.equal(handshakes.waiting, 0);
-  });
-});
-
-describe('a token bucket', () => {
-  it('allows one second of events at once, then its rate', () => {
-    const bucket = new TokenBucket(10, 0);
-    for (let index = 0; index < 10; index += 1) {
-      assert.equal(bucket.wait(0), 0);
-      bucket.take();
-    }
-    assert.equal(bucket.wait(0), 100);
-    assert.equal(bucket.wait(60), 40);
-    assert.equal(bucket.wait(100), 0);
-    bucket.take();
-    assert.equal(bucket.wait(100), 100);
-    assert.equal(bucket.wait(1_000_000), 0);
-    for (let index = 0; index < 10; index += 1) bucket.take();
-    assert.equal(bucket.wait(1_000_000), 100, 'no more than a second is saved');
   });
 });
 

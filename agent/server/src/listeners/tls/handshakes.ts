@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import { TokenBucket } from '@kata-agent/base';
 import { Penalties } from '@kata-agent/admission';
-import { TokenBucket } from './token-bucket.js';
 import { WaitingRoom } from './waiting-room.js';
 
 export interface HandshakeLimits {
@@ -51,7 +51,7 @@ export class Handshakes {
 
   constructor(limits: HandshakeLimits) {
     this.#limits = limits;
-    this.#bucket = new TokenBucket(limits.handshakesPerSecond, performance.now());
+    this.#bucket = bucketOf(limits.handshakesPerSecond);
   }
 
   get active(): number {
@@ -116,7 +116,7 @@ export class Handshakes {
         candidate.drop('penalty');
         continue;
       }
-      this.#bucket.take();
+      this.#bucket.take(performance.now());
       this.#active.set(candidate, performance.now());
       this.#activeOfGroup.set(candidate.group, this.#activeOf(candidate.group) + 1);
       candidate.begin();
@@ -126,7 +126,7 @@ export class Handshakes {
   /** Returns 0 if a handshake may begin, otherwise the milliseconds after which to ask again. */
   #roomAfter(): number {
     const now = performance.now();
-    const wait = this.#bucket.wait(now);
+    const wait = this.#bucket.waitMs(now);
     if (wait > 0 || this.#active.size < this.#limits.handshakes) return wait;
     const slowest = this.#slowest();
     if (slowest === undefined) return graceMs;
@@ -171,4 +171,9 @@ export class Handshakes {
   #later(milliseconds: number, work: () => void): NodeJS.Timeout {
     return setTimeout(work, milliseconds).unref();
   }
+}
+
+/** Returns a bucket with a burst of one second's events. */
+export function bucketOf(perSecond: number): TokenBucket {
+  return new TokenBucket({ burst: perSecond, perSecond }, performance.now());
 }

@@ -1,5 +1,5 @@
+import { onDoublings } from '@kata-agent/base';
 import type { Log } from '../../log.js';
-import { rarely } from '../rarely.js';
 import type { TlsRefusalReason } from './tls-refusal.js';
 
 /**
@@ -25,7 +25,7 @@ export class RefusalLog {
 
   #reporter(reason: TlsRefusalReason): (why: string, peer: string) => void {
     let last = '';
-    const report = rarely((times, peer) =>
+    const report = onDoublings<string>((times, peer) =>
       this.#log('warn', 'closed a TLS connection before it was served', {
         code: 'KA3203',
         listener: this.#listener,

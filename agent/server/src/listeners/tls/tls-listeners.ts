@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { onDoublings } from '@kata-agent/base';
 import { Turns } from '@kata-agent/admission';
 import { FairSlots } from '@kata-agent/admission/fair';
 import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
@@ -10,7 +11,6 @@ import type { Listener, ListenerOptions } from '../listen.js';
 import type { ServerOptions } from '../dial/connect-server.js';
 import { dialledServer } from '../dial/dialled-server.js';
 import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
-import { rarely } from '../rarely.js';
 import { createCallersEngine } from './callers-engine.js';
 import { TlsSettingError } from './client-ca.js';
 import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
@@ -123,7 +123,7 @@ function applied<T>(listener: string, make: () => T): T {
 function servePeers(options: TlsListenerOptions): (stream: TLSSocket, caller: Caller) => void {
   const { name, limits, log, serve } = options;
   const places = new FairSlots({ total: limits.connections });
-  const report = rarely((turnedAway) =>
+  const report = onDoublings((turnedAway) =>
     log('warn', 'connections over the limit closed', {
       listener: name,
       limit: limits.connections,

@@ -1,4 +1,4 @@
-import { rarely } from '../../log/rarely.js';
+import { onDoublingsOfEach } from '@kata-agent/base';
 
 /** Counts what is on the bus and is not of a replica: something else uses the account of the realm, or another version. */
 export class Malformed {
@@ -6,7 +6,7 @@ export class Malformed {
   #count = 0;
 
   constructor(log: (message: string, error: Error) => void) {
-    const report = rarely((what, times) =>
+    const report = onDoublingsOfEach((what, times) =>
       log('something on the bus is not of a replica, and is ignored', new Error(`${what}, ${times} times`)),
     );
     this.#report = (what) => report(what, undefined);

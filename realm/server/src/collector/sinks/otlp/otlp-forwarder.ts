@@ -10,8 +10,7 @@ import {
   ProtobufLogsSerializer,
 } from '@opentelemetry/otlp-transformer';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { Turns } from '../../../store/turns.js';
-import { Backoff } from '../backoff.js';
+import { Backoff, Semaphore } from '@kata-agent/base';
 import type { Forwarder, SentLine, SentLog } from '../forwarder.js';
 import type { SinkOptions } from '../sink.js';
 import type { SinkTls } from '../sink-tls.js';
@@ -39,8 +38,8 @@ export class OtlpForwarder implements Forwarder {
   /** Only the position. */
   readonly keep = { lines: 1, bytes: 1 };
   readonly #options: OtlpOptions;
-  readonly #turns = new Turns(exportsAtOnce);
-  readonly #backoff = new Backoff(firstRetryMs, lastRetryMs);
+  readonly #turns = new Semaphore(exportsAtOnce);
+  readonly #backoff = new Backoff({ firstMs: firstRetryMs, lastMs: lastRetryMs });
   readonly #common = new Map<string, OtlpCommon>();
   readonly #exporter: ReturnType<
     typeof createOtlpHttpExportDelegate<ReadableLogRecord[], IExportLogsServiceResponse>

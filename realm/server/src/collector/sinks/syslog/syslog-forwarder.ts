@@ -1,4 +1,4 @@
-import { Backoff } from '../backoff.js';
+import { Backoff } from '@kata-agent/base';
 import type { Forwarder, SentLine, SentLog } from '../forwarder.js';
 import type { SinkOptions } from '../sink.js';
 import type { SinkTls } from '../sink-tls.js';
@@ -31,7 +31,7 @@ const steadyMs = 60_000;
 export class SyslogForwarder implements Forwarder {
   readonly keep: Forwarder['keep'];
   readonly #options: SyslogOptions;
-  readonly #backoff = new Backoff(firstRetryMs, lastRetryMs);
+  readonly #backoff = new Backoff({ firstMs: firstRetryMs, lastMs: lastRetryMs });
   readonly #attached = new Set<SentLog>();
   /** Logs whose last records were sent again in this connection, by agent and origin. */
   #repeated = new Set<string>();

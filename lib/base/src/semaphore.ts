@@ -1,5 +1,5 @@
 /** Lets a number of tasks run at once; the others wait in order. */
-export class Turns {
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -7,6 +7,7 @@ export class Turns {
     this.#free = atOnce;
   }
 
+  /** Runs a task as soon as there is a place. Resolves and rejects as the task. */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
