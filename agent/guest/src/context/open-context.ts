@@ -8,9 +8,9 @@ import { cgroupVersion } from '../cgroup/cgroup-paths.js';
 import { limitableHugePages } from '../cgroup/huge-pages.js';
 import { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import { OomWatch } from '../cgroup/oom-watch.js';
-import { usualProcesses } from '../cgroup/usual-processes.js';
+import { defaultPidsLimit } from '../cgroup/usual-processes.js';
 import type { GuestContext } from './guest-context.js';
-import { HeldPlaces } from '../container/held-places.js';
+import { PathReservations } from '../container/held-places.js';
 import { openAccess } from './guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from '../device/device-waits.js';
@@ -139,7 +139,7 @@ export function openContext(options: GuestOptions): GuestContext {
       memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
-      places: new HeldPlaces(),
+      places: new PathReservations(),
       storages: new StorageTable(
         {
           syscalls,
@@ -207,6 +207,6 @@ async function readCapabilities(
     systemd: systemd && version === 2,
     hugePages: limitableHugePages(paths),
     flaws: features === undefined ? [] : knownFlaws(features),
-    processes: usualProcesses(paths),
+    processes: defaultPidsLimit(paths),
   };
 }

@@ -152,7 +152,7 @@ export interface MediaTasks {
   /** Brings a device online; returns whether it was offline before. */
   readonly switchOn: Task<{ readonly file: string }, boolean>;
   /** Brings at most `most` devices online. */
-  readonly switchOnAll: Task<{ readonly kind: Plugged; readonly most: number; readonly sys: string }, void>;
+  readonly switchOnAll: Task<{ readonly kind: Plugged; readonly max: number; readonly sys: string }, void>;
   readonly refuseSecondDevice: Task<{ readonly device: string; readonly fstype: string }, void>;
   /** Creates a dm-verity device on a disk. `node`: the name of its node. */
   readonly mapVerity: Task<

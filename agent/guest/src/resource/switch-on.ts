@@ -7,13 +7,13 @@ export type Plugged = 'cpu' | 'memory';
 
 /** Brings at most `most` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
 export function switchOnAll(
-  { kind, most, sys }: { readonly kind: Plugged; readonly most: number; readonly sys: string },
+  { kind, max, sys }: { readonly kind: Plugged; readonly max: number; readonly sys: string },
   done: () => void,
 ): void {
   const directory = join(sys, 'devices/system', kind);
   if (!existsSync(directory)) return;
   const isOne = (entry: string): boolean => entry.startsWith(kind) && /^\d+$/.test(entry.slice(kind.length));
-  let left = most;
+  let left = max;
   for (const entry of readdirSync(directory).filter(isOne)) {
     if (left <= 0) return;
     if (switchOn(join(directory, entry, 'online'))) left -= 1;
