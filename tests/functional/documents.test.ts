@@ -92,7 +92,11 @@ test('an unresolved citation is found', () => {
     [add(`R${number}`), `${code} cites R${number}, which has no row`],
     [add('(MEASURED)'), `${code} cites MEASURED, which is not a page: write docs/NAME.md`],
     [add('docs/none.md'), `${code} cites docs/none.md, which does not exist`],
-    [add('docs/adr/0001'), `${code} cites docs/adr/0001, which does not exist`],
+    [add('docs/adr/none.md'), `${code} cites docs/adr/none.md, which does not exist`],
+    [
+      add('docs/adr/paths.md, "Nothing"'),
+      `${code} cites docs/adr/paths.md, "Nothing", and the page has no such section`,
+    ],
     [
       add('docs/configuration.md,\n// "Nothing"'),
       `${code} cites docs/configuration.md, "Nothing", and the page has no such section`,
@@ -126,10 +130,9 @@ test('an unresolved link is found', () => {
   );
 });
 
-test('docs/README.md has each document once, and each record has a number of its own', () => {
+test('docs/README.md has each document once', () => {
   const index = 'docs/README.md';
   assert.deepEqual(indexFaults(index, documents), []);
-  assert.deepEqual(decisionFaults(documents), []);
 
   const line = /^- \[Trust\].*\n/m;
   const indexOf = (change: (text: string) => string): readonly string[] =>
@@ -142,11 +145,20 @@ test('docs/README.md has each document once, and each record has a number of its
     indexOf((text) => text.replace(line, (found) => found.repeat(2))),
     [`${index} names docs/trust.md 2 times`],
   );
-  const second = [...documents].find(([path]) => path.startsWith('docs/adr/0002-')) ?? assert.fail();
-  const twice = new Map([...documents, ['docs/adr/0002-again.md', second[1]]]);
-  assert.deepEqual(decisionFaults(twice), [`docs/adr/0002-again.md has the number of ${second[0]}`]);
-  const renamed = new Map([...documents, ['docs/adr/9999-again.md', second[1]]]);
-  assert.deepEqual(decisionFaults(renamed), ['docs/adr/9999-again.md has another number in its title']);
+});
+
+test('decisions are by topic, and cited by name and section', () => {
+  assert.deepEqual(decisionFaults(texts), []);
+  const record = texts.get('docs/adr/paths.md') ?? assert.fail();
+  for (const [path, text, fault] of [
+    ['docs/adr/0089-paths.md', record, 'docs/adr/0089-paths.md is not a name in words'],
+    ['docs/adr/again.md', '# 89. Paths\n\n## Once\n', 'docs/adr/again.md does not begin with its topic'],
+    ['docs/adr/again.md', '# Paths\n', 'docs/adr/again.md has no section'],
+    ['docs/again.md', 'as docs/adr/restarts.md, "What survives a restart" says', 'docs/again.md cites a decision by a number: docs/adr/restarts.md, "What survives a restart"'],
+    ['docs/again.md', '[0012](x.md)', 'docs/again.md cites a decision by a number: [0012]('],
+    ['docs/again.md', '[12](adr/restarts.md#what-survives-a-restart)', 'docs/again.md cites a decision by a number: adr/0012-x'],
+  ] as const)
+    assert.deepEqual(decisionFaults(new Map([...texts, [path, text]])), [fault]);
 });
 
 test('docs/architecture.md has the allowed imports of package-directions.ts', () => {

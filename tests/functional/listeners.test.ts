@@ -197,7 +197,7 @@ describe('an address that is not available', () => {
 });
 
 describe('a flood at one listener', () => {
-  it('delays no call on another (0047)', async () => {
+  it('delays no call on another', async () => {
     const agent = await AgentProcess.start({
       config:
         '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["GetGuestDetails"]\n[[listener]]\nname = "tenant"\naddress = "vsock://-1:1025"\nallowed_endpoints = ["GetMetrics"]\n',

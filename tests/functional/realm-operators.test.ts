@@ -127,7 +127,7 @@ async function trusted(
   };
 }
 
-describe('requests of operators (ADR 51)', () => {
+describe('requests of operators', () => {
   it('who may do what', async (t) => {
     const names = ['nobody', 'lister', 'caller', 'auditor', 'revoker', 'other', 'blind'];
     const people = new Map(names.map((name) => [name, operatorOf(name)]));

@@ -29,23 +29,20 @@ export function indexFaults(index: string, documents: Texts): readonly string[] 
 }
 
 /**
- * Returns duplicates in the numbers of decisions, and differences between a record's name and title. Gaps are numbers that were
- * reserved for changes that are made at the same time.
+ * Returns records of decisions whose name or title is a number, or that have no section, and texts that cite a decision by a number:
+ * records are by topic, and cited by the name of their file and a section.
  */
-export function decisionFaults(documents: Texts): readonly string[] {
-  const records = [...documents]
-    .filter(([path]) => /^docs\/adr\/\d{4}-/.test(path))
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const numberOf = (path: string): string => path.slice('docs/adr/'.length).slice(0, 4);
-  return records.flatMap(([path, text], index) => {
-    const [before] = records[index - 1] ?? [];
-    const faults: string[] = [];
-    if (before !== undefined && numberOf(before) === numberOf(path))
-      faults.push(`${path} has the number of ${before}`);
-    if (!text.startsWith(`# ${Number(numberOf(path))}. `))
-      faults.push(`${path} has another number in its title`);
-    return faults;
-  });
+export function decisionFaults(texts: Texts): readonly string[] {
+  const faults: string[] = [];
+  for (const [path, text] of texts) {
+    for (const [number] of text.matchAll(/\b(?:ADR|[Dd]ecision) \d+|\badr\/\d[\w-]*|\[\d{4}\]\(/g))
+      faults.push(`${path} cites a decision by a number: ${number}`);
+    if (!path.startsWith('docs/adr/')) continue;
+    if (!/^docs\/adr\/[a-z]+(?:-[a-z]+)*\.md$/.test(path)) faults.push(`${path} is not a name in words`);
+    if (!/^# \p{L}/u.test(text)) faults.push(`${path} does not begin with its topic`);
+    if (path !== 'docs/adr/dependencies.md' && !/^## /m.test(text)) faults.push(`${path} has no section`);
+  }
+  return faults;
 }
 
 /** Returns the anchors of a page's sections, as GitHub makes them. */

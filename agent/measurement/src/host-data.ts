@@ -17,7 +17,7 @@ export type HostDataReading =
  *
  * MRCONFIGID comes from the TDX module through sysfs, never from a configfs-tsm report: a TDX quote passes through the
  * host, which could substitute another guest's, so its signatures would have to be verified
- * (docs/adr/0006-mrconfigid-is-not-read-from-a-quote.md). An SNP report comes from the firmware over a channel that the
+ * (docs/adr/measurement.md, "MRCONFIGID"). An SNP report comes from the firmware over a channel that the
  * host cannot forge, and must contain our nonce.
  */
 export function readHostData(root: string = '/', files: KernelFiles = kernelFiles): HostDataReading {

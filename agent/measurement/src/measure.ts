@@ -38,7 +38,7 @@ export interface RegisterReport {
  * Extends an event into registers, once per boot however often the agent starts (S7), and writes the event logs.
  *
  * @throws MeasurementError when a required register fails, or when this boot has measured something else: a register
- * must not attest one configuration while another is in force (docs/adr/0005-a-boot-is-measured-once.md).
+ * must not attest one configuration while another is in force (docs/adr/measurement.md, "One event per boot").
  */
 export async function measure(
   { event, subject, registers }: Measurement,

@@ -95,7 +95,7 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
   }
 }
 
-/** docs/adr/0001-faults-do-not-end-the-agent.md: a fault outside every handler costs a log line, not the pod. */
+/** docs/adr/restarts.md, "Uncaught exceptions": a fault outside every handler costs a log line, not the pod. */
 function logUncaughtErrors(log: Log): void {
   const report = (error: unknown) =>
     log('fatal', 'fault outside a handler', {

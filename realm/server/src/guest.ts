@@ -1,7 +1,7 @@
 import type { Channel } from '@kata-agent/ttrpc';
 import type { CollectedLog } from './store/collected-log.js';
 
-/** How operators reach a guest (docs/adr/0051-the-realm.md). */
+/** How operators reach a guest (docs/adr/realm.md). */
 export type Relay = 'operator-tls' | 'trusted';
 
 /** A guest that an entry of the authorization file has admitted, and that is connected. */

@@ -1,5 +1,5 @@
 /**
- * The scope of a change, which determines what it waits for (docs/adr/0029-what-a-change-waits-for.md):
+ * The scope of a change, which determines what it waits for (docs/adr/concurrency.md, "Queues of changes"):
  *
  * - one container: earlier changes of that container, and of the sandbox;
  * - `sandbox`, state that containers share, such as the network: earlier changes of the sandbox, and no container's;

@@ -25,7 +25,7 @@ interface Recovered {
 }
 
 /**
- * Restores the state of a killed agent (S20; docs/adr/0012-what-outlives-the-agent.md). A container whose creation had
+ * Restores the state of a killed agent (S20; docs/adr/restarts.md, "What survives a restart"). A container whose creation had
  * finished, and whose removal had not begun, is restored with its processes, streams and storages; all others are
  * removed.
  */

@@ -130,7 +130,7 @@ const crun: KnownRuntime = {
   ],
 };
 
-/** In the order in which they are looked for in PATH (docs/adr/0045-runc-or-crun.md). */
+/** In the order in which they are looked for in PATH (docs/adr/oci-runtime.md, "runc or crun"). */
 export const knownRuntimes: readonly KnownRuntime[] = [runc, crun];
 
 /** Returns the runtime of a program by its file name. A program of another name is expected to behave as runc. */

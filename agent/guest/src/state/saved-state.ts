@@ -29,7 +29,7 @@ export interface SavedSandbox {
 }
 
 /**
- * The state that the next agent needs if this one is killed (S20; docs/adr/0012-what-outlives-the-agent.md). Each file
+ * The state that the next agent needs if this one is killed (S20; docs/adr/restarts.md, "What survives a restart"). Each file
  * is written before the step after which it is needed, and removed after the last undo step.
  */
 export class SavedState {

@@ -47,7 +47,7 @@ function openPipes(options: StreamOptions): Opened {
 
 /**
  * Reopens the pipe with an end for the process that can read as well as write: its output then has a reader as long as
- * it lives, so that it gets no SIGPIPE if the agent is killed (docs/adr/0012-what-outlives-the-agent.md).
+ * it lives, so that it gets no SIGPIPE if the agent is killed (docs/adr/restarts.md, "What survives a restart").
  */
 function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
   const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);

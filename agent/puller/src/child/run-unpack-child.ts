@@ -23,7 +23,7 @@ export interface UnpackChildSettings extends ChildSettings {
 }
 
 /**
- * Unpacks an image's layers in a process that has nothing but the blobs and the target (docs/adr/0063-unpacking-layers.md). Resolves
+ * Unpacks an image's layers in a process that has nothing but the blobs and the target (docs/adr/images.md, "Unpacking"). Resolves
  * when the process has ended. Throws a LayerError; the abort's reason if `signal` aborted it.
  */
 export async function runUnpackChild(

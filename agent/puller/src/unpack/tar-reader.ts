@@ -42,7 +42,7 @@ const extendedTypes: ReadonlyMap<string, Extended> = new Map([
 /**
  * Reads a tar archive that is pushed in chunks of any size: ustar, pax and GNU's long names. Reads each byte one way
  * only: whatever two readers could understand differently is refused. Our own, because libraries decode names and
- * records as UTF-8, which destroys file capabilities (docs/adr/0063-unpacking-layers.md).
+ * records as UTF-8, which destroys file capabilities (docs/adr/images.md, "Unpacking").
  */
 export class TarReader {
   readonly #sink: TarSink;

@@ -22,7 +22,7 @@ interface Surroundings {
 }
 
 /**
- * Finds the OCI runtime (docs/adr/0045-runc-or-crun.md): that of an earlier agent's containers; else the one that
+ * Finds the OCI runtime (docs/adr/oci-runtime.md, "runc or crun"): that of an earlier agent's containers; else the one that
  * `oci_runtime` names; else the first known one in PATH. One that cannot work with the cgroups of this guest is passed
  * over.
  */

@@ -27,7 +27,7 @@ export interface OperatorRights {
   readonly management: ReadonlySet<ManagementMethod>;
 }
 
-/** What a server that the agent has dialled may do in its connection (docs/adr/0051-the-realm.md). */
+/** What a server that the agent has dialled may do in its connection (docs/adr/realm.md). */
 export type Realm =
   /** It makes the calls of its operators, and is believed with each. */
   | { readonly relay: 'trusted' }

@@ -40,7 +40,7 @@ export interface PullerOptions {
 
 /**
  * Pulls images by the policy of the configuration: one process fetches and verifies, another one unpacks
- * (docs/adr/0064-the-built-in-puller.md). Both are in memory, each with a limit of its own.
+ * (docs/adr/images.md, "The built-in puller"). Both are in memory, each with a limit of its own.
  */
 export class BuiltInPuller implements ImagePuller {
   readonly #options: PullerOptions;

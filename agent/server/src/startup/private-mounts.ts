@@ -5,7 +5,7 @@ import { CannotApply } from '../cannot-apply.js';
  * Makes all mounts of this mount namespace private, so that a mount of a request or container propagates neither to
  * another one nor to the guest (S30). In a guest with systemd, which shares its mounts, that affects all its services;
  * but a mount namespace of the agent would end with it, and the next agent could not manage the containers
- * (docs/adr/0012-what-outlives-the-agent.md).
+ * (docs/adr/restarts.md, "What survives a restart").
  *
  * @returns whether any was shared, or received events from another namespace.
  * @throws CannotApply if that cannot be changed.

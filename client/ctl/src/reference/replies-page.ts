@@ -6,7 +6,7 @@ export function repliesPage(): string {
   return [
     pageHead('Replies', 'lib/catalogue'),
     '\nWhat the reply to each method of `grpc.AgentService` tells the host, what of it this agent takes out, and under which ',
-    'condition ([S40](../security.md), [0077](../adr/0077-what-a-reply-may-tell.md)). A field of a reply without a text here ',
+    'condition ([S40](../security.md), [replies](../adr/replies.md)). A field of a reply without a text here ',
     'fails a test. A method that a listener does not serve tells nothing at all.\n\n',
     markdownTable(
       ['method', 'its reply tells', 'withheld', 'when'],

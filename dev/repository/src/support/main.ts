@@ -2,7 +2,7 @@
 //
 // The exit code is 1 if support has ended for a part of images, or for a tested dependency without a reason to
 // keep it. `npm run check` prints the same messages without failing: a commit that passed must not fail because
-// a day has passed (docs/adr/0022-the-image-has-node-24.md).
+// a day has passed (docs/adr/start-and-size.md, "The release of Node.js").
 import { parseArgs } from 'node:util';
 import { messageOf } from '@kata-agent/tool-command/caught';
 import { calendar, evaluateCalendar, type Evaluation, reviewedOn } from './calendar.js';

@@ -60,13 +60,13 @@ export const nodeSources: { readonly ends: string; readonly minimum: string } = 
   minimum: 'CHANGELOG.md in the packages themselves: "This is a security release."',
 };
 
-/** The release in an image (docs/adr/0022-the-image-has-node-24.md). */
+/** The release in an image (docs/adr/start-and-size.md, "The release of Node.js"). */
 export const imageNodeVersion = '24.21.0';
 
 /**
  * Options of Node.js for the agent in a guest. By default V8's young generation grows to three spaces of 16
  * MiB, and a busy agent never returns that memory. A limit of 4 MiB per space saves 60 to 70 MiB, and no call
- * is slower (the same ADR).
+ * is slower (the same section).
  */
 export const agentNodeOptions: readonly string[] = ['--max-semi-space-size=4'];
 

@@ -13,7 +13,7 @@ export type { RefusalCode } from './refusal-codes.js';
 
 /**
  * The code of a diagnostic. Codes are stable, while messages may change; a retired code is not reused
- * (docs/adr/0038-codes-of-diagnostics.md).
+ * (docs/adr/configuration.md, "Codes").
  */
 export type DiagnosticCode =
   | TomlCode

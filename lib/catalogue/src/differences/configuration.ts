@@ -209,7 +209,7 @@ export const configurationDifferences: DifferenceRows = {
   'initdata-policy': {
     of: 'start',
     kata: 'A `policy.rego` of initdata is set as the policy; a build without `agent-policy` ignores it without a message. Of two initdata devices the first is taken.',
-    ours: 'One of defaults restricts the API. One with rules, and initdata that the base document does not accept, stop the start, or with `unused_initdata = "record"` are ignored with a warning and an entry in the boot record ([decision](../adr/0042-initdata-is-never-ignored.md)). Two devices are an error.',
+    ours: 'One of defaults restricts the API. One with rules, and initdata that the base document does not accept, stop the start, or with `unused_initdata = "record"` are ignored with a warning and an entry in the boot record ([decision](../adr/configuration.md#initdata)). Two devices are an error.',
     why: 'A policy that is not enforced must not look as if it were.',
     noticedBy: 'tenants who deliver initdata',
     test: ['tests/root/initdata', 'a policy with rules stops the start'],

@@ -77,7 +77,7 @@ export const containerDifferences: DifferenceRows = {
   'create-cdi': {
     of: ['CreateContainer'],
     kata: 'CDI devices of annotations and `VISIBLE_CDI_DEVICES` are injected.',
-    ours: 'With a configuration they are denied unless `[agent] devices` names them (`"nvidia.com/gpu=0"`). Specifications are read from `/etc/cdi` too, and must be regular files of root on the guest’s own file systems. Their hooks need `hooks = "cdi"`; block devices, the guest’s memory, evidence devices, `intelRdt` and `netDevices` of a specification are denied by name ([decision](../adr/0041-cdi-devices-are-named-in-devices.md)).',
+    ours: 'With a configuration they are denied unless `[agent] devices` names them (`"nvidia.com/gpu=0"`). Specifications are read from `/etc/cdi` too, and must be regular files of root on the guest’s own file systems. Their hooks need `hooks = "cdi"`; block devices, the guest’s memory, evidence devices, `intelRdt` and `netDevices` of a specification are denied by name ([decision](../adr/devices-and-disks.md#cdi-devices)).',
     why: 'A specification may give a container anything.',
     noticedBy: 'GPU pods',
     test: ['tests/root/cdi', 'with a configuration the device must be in [agent] devices'],
@@ -104,7 +104,7 @@ export const containerDifferences: DifferenceRows = {
   'create-cgroup': {
     of: ['CreateContainer'],
     kata: 'A container may be in any cgroup.',
-    ours: 'It has its own: one that equals, contains or is inside the cgroup of another container or of the agent is denied, and so is one with processes or cgroups in it. A container whose first process ends before `StartContainer`, as by its seccomp profile, is `FAILED_PRECONDITION` ([decision](../adr/0035-what-a-container-takes-of-the-guest.md)).',
+    ours: 'It has its own: one that equals, contains or is inside the cgroup of another container or of the agent is denied, and so is one with processes or cgroups in it. A container whose first process ends before `StartContainer`, as by its seccomp profile, is `FAILED_PRECONDITION` ([decision](../adr/privileges.md#cgroups-huge-pages-and-limits)).',
     why: 'Its removal ends what is in its cgroup.',
     noticedBy: 'nobody',
     test: ['agent/guest/src/privileges.root', 'a container cannot have the cgroup of another one'],
@@ -116,7 +116,7 @@ export const containerDifferences: DifferenceRows = {
   'create-scope': {
     of: ['CreateContainer'],
     kata: 'With a path `slice:prefix:name` systemd is asked for a scope, also under cgroup v1 and under any other init, where it fails. With an empty prefix it is `name.scope`.',
-    ours: 'It is a scope of systemd if systemd is the guest’s init and the guest has cgroup v2 only ([decision](../adr/0046-scopes-of-systemd.md)); in all other guests each `:` becomes `/`. With an empty prefix it is `-name.scope`. A name that is empty or ends with `.slice`, and a scope whose name a unit or another container has, are refused.',
+    ours: 'It is a scope of systemd if systemd is the guest’s init and the guest has cgroup v2 only ([decision](../adr/oci-runtime.md#scopes-of-systemd)); in all other guests each `:` becomes `/`. With an empty prefix it is `-name.scope`. A name that is empty or ends with `.slice`, and a scope whose name a unit or another container has, are refused.',
     why: 'A pod starts in a guest with any init, and no unit of the guest is stopped.',
     noticedBy: 'guests without systemd',
     test: ['agent/guest/src/spec/systemd-scope', 'slice:prefix:name is a scope in the slice'],
@@ -140,7 +140,7 @@ export const containerDifferences: DifferenceRows = {
   'create-passed-devices': {
     of: ['CreateContainer'],
     kata: 'Any PCI device is given to vfio-pci. A container with one gets all of `/dev/infiniband`. `PCIDEVICE_…` variables have the address of the last device.',
-    ours: 'A bridge, a virtio device, an interface that is up, a disk in use, or a device of another container is denied; when the container is removed, a driver of the guest’s kernel may take the device again. A container gets the InfiniBand nodes of its own devices, and the guest’s addresses of all ([decision](../adr/0044-pci-devices-that-are-passed-through.md)).',
+    ours: 'A bridge, a virtio device, an interface that is up, a disk in use, or a device of another container is denied; when the container is removed, a driver of the guest’s kernel may take the device again. A container gets the InfiniBand nodes of its own devices, and the guest’s addresses of all ([decision](../adr/devices-and-disks.md#pci-devices)).',
     why: 'The guest needs its own devices, and a device is one container’s.',
     noticedBy: 'pods with several devices',
     test: ['tests/root/passed-devices', 'devices that cannot be passed are refused by name'],
@@ -155,7 +155,7 @@ export const containerDifferences: DifferenceRows = {
   'create-shared-mounts': {
     of: ['CreateContainer'],
     kata: 'A shared mount whose source container does not run, or where nothing is mounted, is ignored.',
-    ours: 'If its source container does not run it is an error at once, and if nothing is mounted there, after ten seconds. Links are not followed at either end, and nothing is mounted over `/proc`, `/sys` and `/dev`. Its source is found by the name in the pod under CRI-O too, and by its id ([0039](../adr/0039-the-names-of-a-container.md)).',
+    ours: 'If its source container does not run it is an error at once, and if nothing is mounted there, after ten seconds. Links are not followed at either end, and nothing is mounted over `/proc`, `/sys` and `/dev`. Its source is found by the name in the pod under CRI-O too, and by its id ([names of containers](../adr/rules.md#names-of-containers)).',
     why: 'A pod whose mount is missing must not run.',
     noticedBy: 'pods whose containers start in another order',
     test: [

@@ -34,7 +34,7 @@ export const creationDifferences: DifferenceRows = {
   'create-allow-lists': {
     of: ['CreateContainer'],
     kata: 'Mounts, mount options, devices and namespace types of any kind are passed on. The paths of namespaces are used.',
-    ours: 'They are checked against allow-lists ([mount options](mount-options.md)). Of the namespace paths only that of a network namespace is used; with a configuration it must be in `network_namespaces` ([0043](../adr/0043-network-namespaces-of-peer-pods.md)). A network namespace without a path is the guest’s own.',
+    ours: 'They are checked against allow-lists ([mount options](mount-options.md)). Of the namespace paths only that of a network namespace is used; with a configuration it must be in `network_namespaces` ([network namespaces](../adr/network.md#network-namespaces)). A network namespace without a path is the guest’s own.',
     why: 'What the agent does not know it cannot judge.',
     noticedBy: 'clients that write specifications by hand',
     test: ['agent/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
@@ -47,7 +47,7 @@ export const creationDifferences: DifferenceRows = {
   'create-sources': {
     of: ['CreateContainer'],
     kata: 'Sources of mounts, layers and roots may be any path of the guest; symbolic links are followed.',
-    ours: 'With a configuration they are where Kata’s runtimes put them below `/run/kata-containers`, or are listed in `guest_paths`. Links are not followed, and no source equals, contains or is inside what belongs to another container ([0032](../adr/0032-what-belongs-to-one-container.md)). A root in `/run/kata-containers` is at `CID/rootfs`, `shared/containers/CID`, `shared/containers/CID/rootfs` or `shared/containers/passthrough/CID/rootfs`.',
+    ours: 'With a configuration they are where Kata’s runtimes put them below `/run/kata-containers`, or are listed in `guest_paths`. Links are not followed, and no source equals, contains or is inside what belongs to another container ([what belongs to one container](../adr/paths.md#what-belongs-to-one-container)). A root in `/run/kata-containers` is at `CID/rootfs`, `shared/containers/CID`, `shared/containers/CID/rootfs` or `shared/containers/passthrough/CID/rootfs`.',
     why: 'The host would reach files of the guest and of other containers.',
     noticedBy: 'users of paths of the guest',
     test: ['agent/guest/src/source/source-place', 'sources of the runtimes are opened below Kata'],

@@ -51,7 +51,7 @@ export const sandboxDifferences: DifferenceRows = {
     of: ['UpdateInterface', 'UpdateRoutes', 'AddARPNeighbors'],
     kata: '`lo` and its addresses can be changed.',
     ours: 'They are denied. An MTU is 0 or at least 68.',
-    why: 'Loopback belongs to the pod ([0026](../adr/0026-loopback-belongs-to-the-pod.md)).',
+    why: 'Loopback belongs to the pod ([loopback](../adr/network.md#loopback)).',
     noticedBy: 'nobody',
     test: [
       'agent/guest/src/network/loopback',
@@ -109,7 +109,7 @@ export const sandboxDifferences: DifferenceRows = {
     of: ['SetIPTables'],
     kata: 'The text is given to iptables-restore.',
     ours: 'It accepts options as iptables-save writes them, with `-X` or `--name` and its argument as separate words, and neither `-M` nor `--modprobe`. With a configuration it accepts only `:CHAIN`, `-N CHAIN`, `-A` and `-I`, options in full, no argument that begins with `-`, and no jump to a chain whose name has only capital letters and digits. A table that redirects connections gets a first rule that exempts loopback (`nat` in `OUTPUT`, `mangle` with `TPROXY` in `PREROUTING`); translations to loopback addresses are denied, and so are targets that are not known to leave a packet’s destination unchanged (`TEE`, `DNPT`).',
-    why: '[Loopback](../adr/0026-loopback-belongs-to-the-pod.md), and [the form of rules](../adr/0034-rules-of-the-packet-filter-are-read-as-options.md).',
+    why: '[Loopback](../adr/network.md#loopback), and [the form of rules](../adr/network.md#the-form-of-packet-filter-rules).',
     noticedBy: 'service meshes that write rules by hand',
     test: [
       'agent/guest/src/network/filter-rule',
@@ -124,7 +124,7 @@ export const sandboxDifferences: DifferenceRows = {
   'clock-floor': {
     of: ['SetGuestDateTime'],
     kata: 'Any time is set.',
-    ours: 'With a configuration the clock has a floor: a time that is not after the current one succeeds and changes nothing, and as PID 1 the agent raises the clock to the floor when it starts ([decision](../adr/0049-the-clock-has-a-floor.md)).',
+    ours: 'With a configuration the clock has a floor: a time that is not after the current one succeeds and changes nothing, and as PID 1 the agent raises the clock to the floor when it starts ([decision](../adr/guest.md#the-clock)).',
     why: 'Expired certificates must not become valid again.',
     noticedBy: 'hosts that set the clock back',
     test: ['agent/guest/src/resource/resources', 'with a floor the clock goes neither back nor below it'],
@@ -215,7 +215,7 @@ export const sandboxDifferences: DifferenceRows = {
   'start-runtime': {
     of: 'start',
     kata: 'The agent contains its own runtime.',
-    ours: 'An OCI runtime, which must be installed (`runc` or `crun`), creates containers. Without one the agent starts, and calls that need it return `FAILED_PRECONDITION`; as PID 1, if CreateContainer is served, it [does not start](../adr/0018-a-guest-without-a-runtime-ends.md).',
+    ours: 'An OCI runtime, which must be installed (`runc` or `crun`), creates containers. Without one the agent starts, and calls that need it return `FAILED_PRECONDITION`; as PID 1, if CreateContainer is served, it [does not start](../adr/restarts.md#a-guest-without-an-oci-runtime).',
     why: 'A well-tested runtime beats our own.',
     noticedBy: 'builders of images',
     test: [
@@ -260,7 +260,7 @@ export const sandboxDifferences: DifferenceRows = {
   'guest-mounts': {
     of: 'guest',
     kata: 'Mounts are shared with other programs of the guest.',
-    ours: 'They are private from the agent’s start (not in forward mode), and `/run/kata-agent`, which contains the bundles, is a separate file system ([decision](../adr/0023-a-path-is-resolved-once.md)).',
+    ours: 'They are private from the agent’s start (not in forward mode), and `/run/kata-agent`, which contains the bundles, is a separate file system ([decision](../adr/paths.md#resolved-once)).',
     why: 'Nobody changes a root behind the agent’s back.',
     noticedBy: 'other programs of a guest that mount volumes',
     test: ['tests/root/differences', 'guest-mounts'],
@@ -269,7 +269,7 @@ export const sandboxDifferences: DifferenceRows = {
   'guest-restart': {
     of: 'guest',
     kata: 'The agent is PID 1 or a unit whose end ends the guest.',
-    ours: 'An agent that was killed and is restarted continues with the running containers: [ADR 12](../adr/0012-what-outlives-the-agent.md). A process that exited meanwhile, and whose parent has waited for it, is reported with exit code 255.',
+    ours: 'An agent that was killed and is restarted continues with the running containers: [Restarts](../adr/restarts.md#what-survives-a-restart). A process that exited meanwhile, and whose parent has waited for it, is reported with exit code 255.',
     why: 'A crash of the agent is not the end of the workload.',
     noticedBy: 'guests with systemd',
     test: [

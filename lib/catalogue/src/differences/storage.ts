@@ -115,7 +115,7 @@ export const storageDifferences: DifferenceRows = {
   'storage-verified-layers': {
     of: ['CreateContainer'],
     kata: 'The values of dm-verity are those of the host.',
-    ours: 'With `[image] layers = "verified"` each root consists of such layers under dm-verity with format 1, SHA-256 and blocks of 4096 bytes, which a rule pins, and a tmpfs; the pause container comes from `/pause_bundle`. Everything else is denied ([0065](../adr/0065-verified-layers.md)).',
+    ours: 'With `[image] layers = "verified"` each root consists of such layers under dm-verity with format 1, SHA-256 and blocks of 4096 bytes, which a rule pins, and a tmpfs; the pause container comes from `/pause_bundle`. Everything else is denied ([verified layers](../adr/images-in-rules.md#verified-layers)).',
     why: 'The host must not choose what is verified.',
     noticedBy: 'users of this setting',
     test: ['tests/root/verified-layers', 'layers that the rule does not pin are refused'],
@@ -174,7 +174,7 @@ export const storageDifferences: DifferenceRows = {
   'copy-file': {
     of: ['CopyFile'],
     kata: 'Links are followed in places, a file can be seen while it is incomplete, an existing parent gets the owner of the request, and a file may be written in the root of a container.',
-    ours: 'It follows no link, and a file appears under its name only when it is complete. A directory with that name is renamed to `.removed-…` in `shared/containers` and removed in the background. In the root of a container it is `FAILED_PRECONDITION`; while a container that uses its path is being created it waits, at most 10 seconds ([why](../adr/0033-the-runtime-works-where-nobody-else-does.md)).',
+    ours: 'It follows no link, and a file appears under its name only when it is complete. A directory with that name is renamed to `.removed-…` in `shared/containers` and removed in the background. In the root of a container it is `FAILED_PRECONDITION`; while a container that uses its path is being created it waits, at most 10 seconds ([why](../adr/paths.md#where-the-oci-runtime-works)).',
     why: 'CVE-2026-41326; a container must not see a half of a file.',
     noticedBy: 'nobody',
     test: ['agent/guest/src/storage/copy-file', 'a file arrives in pieces and appears with the last'],

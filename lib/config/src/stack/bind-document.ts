@@ -15,7 +15,7 @@ export type Binding =
 /**
  * Binds a delivered document as the base document requires (S25). It has not been parsed yet, and an unbound document
  * never is. Drop-ins need no binding, since they are stored next to the base document
- * (docs/adr/0004-further-documents.md).
+ * (docs/adr/configuration.md, "Further documents").
  */
 export function bindDocument(
   delivered: Bindable,

@@ -102,7 +102,7 @@ export async function readSource(
 
 /**
  * Reports a missing required document. Drop-ins are stored in the guest whatever the host does: where the host can
- * deliver too, they do not replace a document that it withholds (docs/adr/0004-further-documents.md).
+ * deliver too, they do not replace a document that it withholds (docs/adr/configuration.md, "Further documents").
  */
 function missingDelivery(
   accept: readonly DeliveryName[],

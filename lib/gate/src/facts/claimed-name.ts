@@ -1,6 +1,6 @@
 type Annotations = Readonly<Record<string, string>>;
 
-/** The names that the host claims for a container (S27; docs/adr/0039-the-names-of-a-container.md). */
+/** The names that the host claims for a container (S27; docs/adr/rules.md, "Names of containers"). */
 export interface ClaimedNames {
   /** In its pod, as the kubelet has it; empty: the pause container, or no claim. */
   readonly inPod: string;

@@ -4,7 +4,7 @@ declare const treeHash: unique symbol;
 
 /**
  * A SHA-256 hash of a leaf or a node, as 64 lower-case hex digits. A string, because it cannot be changed, compares
- * with `===`, and costs half of what a Buffer costs to make (docs/adr/0054-tlog.md).
+ * with `===`, and costs half of what a Buffer costs to make (docs/adr/audit-tree.md, "A package for transparency logs").
  */
 export type TreeHash = string & { readonly [treeHash]: true };
 

@@ -44,7 +44,7 @@ test('an entry can demand evidence, also where guests without can be admitted', 
   assert.equal(nameOf(false), 'rest');
 });
 
-test('the file of ADR 0051 is valid', () => {
+test('the file of docs/adr/realm.md is valid', () => {
   const parsed = parseAuthorization(Buffer.from(valid), 'realm.toml');
   assert.ok(parsed.ok, errorsOf(valid).join('\n'));
   assert.match(parsed.authorization.sha256, /^[0-9a-f]{64}$/);

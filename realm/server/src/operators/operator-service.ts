@@ -30,7 +30,7 @@ export interface OperatorCounts {
 }
 
 /**
- * Answers requests of authenticated operators (docs/adr/0051-the-realm.md): the listeners `request` and `upgrade` of an HTTPS
+ * Answers requests of authenticated operators (docs/adr/realm.md): the listeners `request` and `upgrade` of an HTTPS
  * server with `operatorHttpsOptions`. Nothing is allowed that no verb of the operator allows.
  */
 export class OperatorService {

@@ -43,7 +43,7 @@ const chunkSize = 256 * blockSize;
 /**
  * Writes an EROFS image to a disk of the host, encrypted, and mounts it from there at `rootfs` in the directory, with memory above for
  * writes. The key and the root hash of dm-verity exist in memory alone, and the hash tree is made of the bytes that are written, and
- * not of what the disk returns (docs/adr/0070-images-on-disks.md). The kernel removes the mapped devices with the last mount.
+ * not of what the disk returns (docs/adr/images.md, "Images on disks"). The kernel removes the mapped devices with the last mount.
  *
  * @throws GuestError `exhausted`: the disk is too small; `precondition`: the guest has swap space, or no dm-crypt
  */
