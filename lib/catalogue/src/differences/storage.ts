@@ -174,7 +174,7 @@ export const storageDifferences: DifferenceRows = {
   'copy-file': {
     of: ['CopyFile'],
     kata: 'Links are followed in places, a file can be seen while it is incomplete, an existing parent gets the owner of the request, and a file may be written in the root of a container.',
-    ours: 'It follows no link, and a file appears under its name only when it is complete. A directory with that name is renamed to `.removed-…` in `shared/containers` and removed in the background. In the root of a container it is `FAILED_PRECONDITION`; while a container that uses its path is being created it waits, at most 10 seconds ([why](../adr/paths.md#where-the-oci-runtime-works)).',
+    ours: 'It follows no link, and a file appears under its name only when it is complete. A directory with that name is renamed to `.removed-…` in `shared/containers` and removed in the background. In the root of a container it is `FAILED_PRECONDITION`; while a container that uses its path is being created it waits ([why](../adr/paths.md#where-the-oci-runtime-works)).',
     why: 'CVE-2026-41326; a container must not see a half of a file.',
     noticedBy: 'nobody',
     test: ['agent/guest/src/storage/copy-file', 'a file arrives in pieces and appears with the last'],
