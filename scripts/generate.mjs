@@ -97,7 +97,7 @@ generateMessages({ project: 'lib/protocol', out: 'src/gen', target: 'lib/protoco
 generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
 generateMessages({ project: 'dev/kata', out: 'gen', target: 'dev/kata/src/gen' });
 await generateReference();
-emit('docs/reference/read-not-recorded.md', readNotRecordedPage());
+emit('docs/records/read-not-recorded.md', readNotRecordedPage());
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(', ')}\nhelp: run \`npm run generate\``);
   process.exit(1);

@@ -6,7 +6,7 @@ import { root } from './bootstrap.mjs';
 const model = join('client', 'workloads', 'src');
 
 /**
- * Returns docs/reference/read-not-recorded.md. A marker is a paragraph of a comment that begins with `Read, not recorded: `.
+ * Returns docs/records/read-not-recorded.md. A marker is a paragraph of a comment that begins with `Read, not recorded: `.
  *
  * @returns {string}
  */

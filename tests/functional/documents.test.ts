@@ -189,8 +189,8 @@ function missingTests(page: string, text: string): readonly string[] {
   );
 }
 
-test('docs/reference/kata-log.md quotes tests that exist', () => {
-  const page = 'docs/reference/kata-log.md';
+test('docs/records/kata-log.md quotes tests that exist', () => {
+  const page = 'docs/records/kata-log.md';
   const text = texts.get(page) ?? assert.fail(page);
   assert.deepEqual(missingTests(page, text), []);
   assert.ok(missingTests(page, text.replaceAll('a blank disk is formatted', 'a disk is blank')).length === 1);

@@ -1,5 +1,5 @@
 /**
- * A stand-in for a guest component, written from docs/coco-facts.md: `node guest-component.js NAME DIRECTORY [ARGUMENTS]`. It writes
+ * A stand-in for a guest component, written from docs/records/coco-facts.md: `node guest-component.js NAME DIRECTORY [ARGUMENTS]`. It writes
  * its arguments and environment to `DIRECTORY/NAME.json`, and behaves as `DIRECTORY/NAME.behaviour` says.
  */
 import { execFileSync } from 'node:child_process';

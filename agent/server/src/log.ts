@@ -6,7 +6,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 export type Log = (level: LogLevel, message: string, extras?: LogExtras) => void;
 
-/** The names of levels in Kata's log parser (docs/kata-facts.md, "Metrics and log"), lowest severity first. */
+/** The names of levels in Kata's log parser (docs/records/kata-facts.md, "Metrics and log"), lowest severity first. */
 const wireLevels: Readonly<Record<LogLevel, string>> = {
   trace: 'TRCE',
   debug: 'DEBG',

@@ -35,7 +35,7 @@ export function readCargoTests(output: string): readonly TestResult[] {
 /**
  * Reads the lines of `genpolicy-cases --verbose`. A request that genpolicy refuses and the configuration allows is a
  * failure, and so is one that is denied as an allowed one is: the decision may be about something else than the case. One
- * that is only denied here is not counted as passed: docs/reference/genpolicy-cases.md has the decision on each.
+ * that is only denied here is not counted as passed: docs/records/genpolicy-cases.md has the decision on each.
  */
 export function readGenpolicyCases(output: string): readonly TestResult[] {
   return [...output.matchAll(/^(allowed|refused) by genpolicy, (passes|denied|unclear): (.+)$/gm)].map(
@@ -44,7 +44,7 @@ export function readGenpolicyCases(output: string): readonly TestResult[] {
       if ((there === 'allowed') === (here === 'passes')) return { name, outcome: 'passed' };
       return there === 'refused'
         ? { name, outcome: 'failed', reason: 'genpolicy refuses it' }
-        : { name, outcome: 'skipped', reason: 'denied here: docs/reference/genpolicy-cases.md' };
+        : { name, outcome: 'skipped', reason: 'denied here: docs/records/genpolicy-cases.md' };
     },
   );
 }

@@ -1,4 +1,4 @@
-/** What a sealed secret begins with (docs/coco-facts.md, "Sealed secrets"). */
+/** What a sealed secret begins with (docs/records/coco-facts.md, "Sealed secrets"). */
 export const sealedPrefix = 'sealed.';
 
 /** A sealed secret has at most this many bytes: one of a key broker's resources with a signature. */

@@ -9,7 +9,7 @@ export interface SecureMount {
 }
 
 /**
- * The confidential data hub of the guest (docs/coco-facts.md). Failures are GuestErrors, whose messages have nothing of a secret.
+ * The confidential data hub of the guest (docs/records/coco-facts.md). Failures are GuestErrors, whose messages have nothing of a secret.
  */
 export interface DataHub {
   /** Returns the plain text of a sealed secret. */

@@ -16,7 +16,7 @@ export interface DiskToEncrypt {
 }
 
 /**
- * Mounts a blank disk through the data hub, which encrypts it with a key in the guest's memory (docs/coco-facts.md, "Secure storage").
+ * Mounts a blank disk through the data hub, which encrypts it with a key in the guest's memory (docs/records/coco-facts.md, "Secure storage").
  * Kata's agent does nothing without a data hub, and answers OK; here that is an error, since the data would be the host's.
  *
  * @throws GuestError `precondition`: there is no data hub, or it has mounted nothing

@@ -9,7 +9,7 @@ import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';
 import type { Permit, SecretPermits } from './secret-permits.js';
 import { copyUnsealed, unsealedContent } from './unsealed-copy.js';
 
-/** Sources that Kata's agent does not look into, by the end of their path (docs/coco-facts.md, "Sealed secrets"). */
+/** Sources that Kata's agent does not look into, by the end of their path (docs/records/coco-facts.md, "Sealed secrets"). */
 const noSecrets = ['resolv.conf', 'termination-log', 'hostname', 'hosts', 'serviceaccount'];
 
 /** What the volumes use of the guest. */

@@ -31,7 +31,7 @@ const statusItems = [
   'nonvoluntary_ctxt_switches',
 ] as const;
 
-/** Metrics of the agent's own process, with the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
+/** Metrics of the agent's own process, with the names of Kata's agent (docs/records/kata-facts.md, "Metrics and log"). */
 export const agentMetrics: readonly Metric[] = [
   single('kata_agent_threads', 'Threads of the agent.', (proc) => statField(proc, stat.threads)),
   single('kata_agent_total_time', 'CPU time of the agent, in seconds.', (proc) => {

@@ -58,7 +58,7 @@ const linkItems = [
   'sent_compressed',
 ] as const;
 
-/** Metrics of the guest, with the names of Kata's agent (docs/kata-facts.md, "Metrics and log"). */
+/** Metrics of the guest, with the names of Kata's agent (docs/records/kata-facts.md, "Metrics and log"). */
 export const guestMetrics: readonly Metric[] = [
   {
     name: 'kata_guest_load',

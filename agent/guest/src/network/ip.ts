@@ -73,7 +73,7 @@ function ipError(args: readonly string[], stderr: string): GuestError {
     .replace(/^(RTNETLINK answers|Error|Cannot find device): /gm, '')
     .replace(/^Command failed .*$/gm, '')
     .trim();
-  // Kata's Go runtime tries UpdateInterface again when it reads these words (docs/kata-facts.md, "What clients look for
+  // Kata's Go runtime tries UpdateInterface again when it reads these words (docs/records/kata-facts.md, "What clients look for
   // in errors").
   if (/Cannot find device|does not exist/.test(stderr)) {
     return new GuestError('not-found', `Link not found (${message})`);

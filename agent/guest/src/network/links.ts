@@ -69,7 +69,7 @@ export async function checkChangeable(tools: Tools, names: ReadonlySet<string>):
 }
 
 /**
- * Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (docs/kata-facts.md, "What
+ * Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (docs/records/kata-facts.md, "What
  * clients look for in errors").
  */
 export function linkNotFound(how: string): GuestError {

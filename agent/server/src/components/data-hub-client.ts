@@ -65,7 +65,7 @@ export class DataHubClient implements DataHub, ImagePuller, ResourceSource {
     { device, makeOptions, mountPoint }: SecureMount,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    // As Kata's agent asks for it (docs/coco-facts.md, "Secure storage").
+    // As Kata's agent asks for it (docs/records/coco-facts.md, "Secure storage").
     const options = {
       deviceId: device,
       sourceType: 'empty',

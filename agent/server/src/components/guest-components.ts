@@ -15,7 +15,7 @@ const dataHubId = 'confidential-data-hub';
 
 /**
  * Starts the guest components that a configuration requests, one after the other, as Kata's agent does
- * (docs/coco-facts.md, "Starting the components"). If a program is missing none is started: the image was not made for them.
+ * (docs/records/coco-facts.md, "Starting the components"). If a program is missing none is started: the image was not made for them.
  *
  * @throws CannotApply if one does not become ready in time; those before it are stopped.
  */

@@ -12,7 +12,7 @@ import { quoteOfAttestationAgent } from './attestation-agent.js';
 
 const reportData = new Uint8Array(64).fill(7);
 
-/** A stand-in of the attestation agent, written from docs/coco-facts.md. Returns its socket. */
+/** A stand-in of the attestation agent, written from docs/records/coco-facts.md. Returns its socket. */
 async function standIn(t: TestContext, evidence: (runtimeData: Uint8Array) => string): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'kata-aa-'));
   const path = join(directory, 'aa.sock');

@@ -3,7 +3,7 @@ import { Code, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { replyMessage } from './reply-message.js';
 
-/** The ttRPC code for each kind of failure in the guest (docs/kata-facts.md, "What clients look for in errors"). */
+/** The ttRPC code for each kind of failure in the guest (docs/records/kata-facts.md, "What clients look for in errors"). */
 const codes: Readonly<Record<GuestErrorKind, Code>> = {
   'not-found': Code.NotFound,
   invalid: Code.InvalidArgument,

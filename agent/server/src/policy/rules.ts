@@ -2,7 +2,7 @@ import type { RuleChecker } from '@kata-agent/config';
 import type * as gateRules from '@kata-agent/gate/rules';
 
 /**
- * Loads CEL. It costs time and memory, so it is loaded with the first rule and not before (docs/measurements.md, "Start
+ * Loads CEL. It costs time and memory, so it is loaded with the first rule and not before (docs/records/measurements.md, "Start
  * and memory").
  */
 export function loadRules(): Promise<typeof gateRules> {

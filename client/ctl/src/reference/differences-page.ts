@@ -32,7 +32,7 @@ export function differencesPage(): string {
     pageHead('Differences from Kata’s agent', 'lib/catalogue/src/differences'),
     '\nHow this agent differs on purpose from the agent of Kata Containers (4.1.0). Everything else is meant to be the same: ',
     'names, numbers and types on the wire, the order of calls, and the codes and texts that runtimes look for. ',
-    'A difference that is not in these tables is a defect. [Kata’s own tests](kata-tests.md) lists their results with this agent.\n',
+    'A difference that is not in these tables is a defect. [Kata’s own tests](../records/kata-tests.md) lists their results with this agent.\n',
     '\nAn id is stable. A difference of several methods is at the first of them, which names the others. ',
     'The last column has the tests that show what is here.\n',
     ...ofParts,

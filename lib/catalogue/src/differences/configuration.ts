@@ -21,7 +21,7 @@ export const configurationDifferences: DifferenceRows = {
   'config-rules': {
     of: 'configuration',
     kata: 'A Rego policy decides on requests.',
-    ours: '`[api]` selects the served methods, and `[[api.rule]]`, in CEL, restricts their requests. `config migrate` reads a policy that is a list of defaults. [genpolicy’s own request cases](genpolicy-cases.md) were compared with generated rules.',
+    ours: '`[api]` selects the served methods, and `[[api.rule]]`, in CEL, restricts their requests. `config migrate` reads a policy that is a list of defaults. [genpolicy’s own request cases](../records/genpolicy-cases.md) were compared with generated rules.',
     why: 'It can be reviewed, checked and measured.',
     noticedBy: 'authors of policies',
     test: ['tests/functional/rules', 'precede every effect'],

@@ -7,7 +7,7 @@ import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
 export const fwCfgName: string = 'opt/io.katacontainers/kata-agent.toml';
 
 /**
- * The time to read fw_cfg is quadratic in the size: 64 KiB take 74 ms, 3 MB 70 s (docs/measurements.md, "A virtual
+ * The time to read fw_cfg is quadratic in the size: 64 KiB take 74 ms, 3 MB 70 s (docs/records/measurements.md, "A virtual
  * machine").
  */
 export const fwCfgMaxBytes: number = 64 * 1024;

@@ -22,7 +22,7 @@ const guestAccess = [
 const agent = settings.filter(({ section }) => section === 'agent');
 
 test("Kata's settings have Kata's words, names and defaults", async () => {
-  // docs/kata-facts.md, "Settings": TOML name, kernel word, environment variable if Kata has one, default.
+  // docs/records/kata-facts.md, "Settings": TOML name, kernel word, environment variable if Kata has one, default.
   const facts: readonly (readonly [string, string, string | undefined, unknown])[] = [
     ['debug_console', 'agent.debug_console', undefined, false],
     ['dev_mode', 'agent.devmode', undefined, false],

@@ -6,7 +6,7 @@ const channel = 'child_process';
 
 /**
  * Tracks the children that Node.js waits for. If other code calls waitpid(2) on one of them, Node's `exit` event never
- * fires (docs/measurements.md, "Processes and stdio": 13 of 300 lost).
+ * fires (docs/records/measurements.md, "Processes and stdio": 13 of 300 lost).
  *
  * Node.js publishes a child in its constructor, before it has a pid; spawning completes before any signal or event is
  * handled, so later readers see the pid. `spawnSync` is not published, and has already waited when it returns.

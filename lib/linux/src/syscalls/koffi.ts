@@ -28,7 +28,7 @@ export interface CLibrary {
 }
 
 /**
- * Loads koffi, when it is called and not when the module is imported: that costs 9 ms and 4 MB (docs/measurements.md,
+ * Loads koffi, when it is called and not when the module is imported: that costs 9 ms and 4 MB (docs/records/measurements.md,
  * "Start and memory"), and a program that only checks a configuration does not need it. No other module imports koffi.
  */
 export function loadCLibrary(): CLibrary {
