@@ -6,7 +6,7 @@ import { citationFaults } from '../harness/citation-faults.js';
 import { citingTexts, directories, documentsOf, exists, type Texts } from '../harness/documents.js';
 import { decisionFaults, indexFaults, linkFaults } from '../harness/link-faults.js';
 import { repository } from '../harness/repository.js';
-import { requirementFaults } from '../harness/requirement-faults.js';
+import { originFaults, requirementFaults } from '../harness/requirement-faults.js';
 
 const count = (letter: string, length: number): readonly string[] =>
   Array.from({ length }, (_, index) => `${letter}${index + 1}`);
@@ -78,6 +78,20 @@ for (const { page, ids } of pages) {
     assert.deepEqual(faults(text.replace(shown, emptied.replace(' |  |', ' **Not built yet.** |  |'))), []);
   });
 }
+
+test('docs/requirements.md says of each requirement where it comes from', () => {
+  const text = documents.get('docs/requirements.md') ?? '';
+  const all = count('R', 18);
+  assert.deepEqual(originFaults(text, all), []);
+  const row = /^\| R9 \| magowan.*\n/m.exec(text)?.[0] ?? assert.fail();
+  for (const [changed, fault] of [
+    [text.replace(row, ''), 'R9 has 0 rows that say where it comes from'],
+    [text.replace(row, row.repeat(2)), 'R9 has 2 rows that say where it comes from'],
+    [text.replace(row, row + row.replace('R9', 'R99')), 'R99 is not an id'],
+    [text.replace(row, row.replace(/magowan[^|]*/, ' ')), 'R9 does not say where it comes from'],
+  ] as const)
+    assert.deepEqual(originFaults(changed, all), [fault]);
+});
 
 test('citations in code and documents resolve: ids, pages, sections, records, paths', () => {
   assert.deepEqual(cited(texts), []);

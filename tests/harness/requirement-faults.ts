@@ -26,6 +26,35 @@ export function requirementFaults(
   return faults;
 }
 
+/**
+ * Returns ids without a row, or with several, in the table `| id | asked for by | what it says | ours |`, and rows with
+ * an empty cell.
+ */
+export function originFaults(text: string, ids: readonly string[]): readonly string[] {
+  const table = /^\| id \| asked for by \|.*\n\| --- .*\n((?:\| .*\n)*)/m.exec(text)?.[1] ?? '';
+  const rows = table
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) =>
+      line
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim())
+        .slice(1, -1),
+    );
+  return [
+    ...ids.flatMap((id) => {
+      const count = rows.filter(([first]) => first === id).length;
+      return count === 1 ? [] : [`${id} has ${count} rows that say where it comes from`];
+    }),
+    ...rows.flatMap(([id = '', ...cells]) => [
+      ...(ids.includes(id) ? [] : [`${id} is not an id`]),
+      ...(cells.length === 3 && cells.every((cell) => cell !== '')
+        ? []
+        : [`${id} does not say where it comes from`]),
+    ]),
+  ];
+}
+
 /** The rows of tables whose last column is `verified by`. */
 function rowsOf(text: string): readonly (readonly [string, string, string])[] {
   const rows: (readonly [string, string, string])[] = [];
