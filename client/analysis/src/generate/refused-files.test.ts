@@ -103,7 +103,7 @@ describeRefusals(
       );
       const twice = ({ mounts: list }: Made): void => void list.push(...list.slice(-1));
       assert.equal(created(twice), 'create-container-mounts-once');
-      const apart = 'create-container-mounts-apart';
+      const apart = 'create-container-mounts-isolated';
       const directory = '/run/kata-containers/shared/containers';
       assert.equal(
         mounts((mount) => void (mount.source = `${directory}/x/rootfs/etc`), '/etc/hosts'),
@@ -154,7 +154,7 @@ describeRefusals(
         moved((source) => source),
         undefined,
       );
-      const apart = 'create-container-mounts-apart';
+      const apart = 'create-container-mounts-isolated';
       assert.equal(
         moved((source) => `${source}/..`),
         'create-container-mounts',
