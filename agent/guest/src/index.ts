@@ -17,7 +17,7 @@ export {
   type AllowedPath,
   type GuestAccess,
   openAccess,
-} from './context/guest-access.js';
+} from './access/guest-access.js';
 export { GuestError, type GuestErrorKind } from './error/guest-error.js';
 export type {
   ContainerNames,
@@ -36,7 +36,7 @@ export type * from './network/network-values.js';
 export type * from './request/oci-spec.js';
 export { type KnownRuntime, knownRuntime, knownRuntimes } from './runtime/known-runtimes.js';
 export { containersIn } from './runtime/state-directory.js';
-export { closePassed, type PassedStdio } from './stdio/passed-stdio.js';
+export { closePassed, type PassedStdio } from './request/passed-stdio.js';
 export {
   addNeighbours,
   getPacketFilter,
@@ -84,6 +84,6 @@ export {
 export type { ClockChange } from './resource/set-clock.js';
 export { getMetrics, terminationMessage } from './perform/observation.js';
 export { quotedName, quotedWord } from './quoted.js';
-export { buildSpec } from './spec/build-spec.js';
+export { buildSpec } from './create/build-spec.js';
 export { encodeSpec } from './spec/encode-spec.js';
 export { usualDevices } from './spec/usual-devices.js';

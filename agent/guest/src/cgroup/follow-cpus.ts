@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeCgroupFile } from './cgroup-files.js';
 import type { Container } from '../container/container.js';
-import { formatCpuList, parseCpuList } from '../resource/cpu-list.js';
+import { formatCpuList, parseCpuList } from '../spec/cpu-list.js';
 import { usableCpus } from '../spec/resources.js';
 
 /**

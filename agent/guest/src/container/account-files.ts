@@ -2,7 +2,7 @@ import { fstatSync, readlinkSync, type Stats } from 'node:fs';
 import { At, Descriptor, hasCode, Open, Resolve, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';
 import { quotedPath } from '../quoted.js';
 

@@ -9,7 +9,7 @@ import {
 } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { NamedMount } from './named-mount.js';
 
 /** Which mounts of a container that was created, and not started yet, get `nosymfollow`. */

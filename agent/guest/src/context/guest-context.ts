@@ -12,7 +12,7 @@ import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { VfioDevices } from '../device/vfio-devices.js';
 import type { Disks } from '../device/disks.js';
-import type { GuestAccess } from './guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import type {
   GuestLimits,
   GuestLog,

@@ -8,10 +8,10 @@ import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { HostMedia } from '../media/host-media.js';
-import type { GuestAccess } from './guest-access.js';
-import type { GuestPaths } from './guest-paths.js';
+import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 
-export type { GuestPaths } from './guest-paths.js';
+export type { GuestPaths } from '../paths/guest-paths.js';
 
 /** The names of a container on the host. */
 export interface ContainerNames {

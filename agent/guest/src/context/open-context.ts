@@ -11,7 +11,7 @@ import { OomWatch } from '../cgroup/oom-watch.js';
 import { usualProcesses } from '../cgroup/usual-processes.js';
 import type { GuestContext } from './guest-context.js';
 import { HeldPlaces } from '../container/held-places.js';
-import { openAccess } from './guest-access.js';
+import { openAccess } from '../access/guest-access.js';
 import type { GuestLog, GuestOptions, GuestPaths, SandboxClaim } from './guest-options.js';
 import { DeviceWaits } from '../device/device-waits.js';
 import { MediaThreads } from '../media/media-threads.js';

@@ -5,7 +5,7 @@ import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { mount, MountAttribute } from '@kata-agent/linux';
 import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import type { GuestContext } from '../context/guest-context.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';

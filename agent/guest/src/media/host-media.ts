@@ -1,5 +1,5 @@
 import type { Task } from '@kata-agent/linux';
-import type { MediaTasks } from './media-tasks.js';
+import type { MediaTasks } from '../media-thread/media-tasks.js';
 
 type TaskArgs<Each> = Each extends Task<infer Args, infer _Result> ? Args : never;
 type TaskResult<Each> = Each extends Task<infer _Args, infer Result> ? Result : never;

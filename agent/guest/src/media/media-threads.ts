@@ -4,7 +4,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { AdmittedCopy } from '../storage/copy-admission.js';
 import type { HostMedia } from './host-media.js';
 import { mediaProgram } from './media-program.js';
-import type { MediaTasks } from './media-tasks.js';
+import type { MediaTasks } from '../media-thread/media-tasks.js';
 import { decodeError, type SentError } from './task-errors.js';
 
 /**

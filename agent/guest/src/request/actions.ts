@@ -2,7 +2,7 @@ import type { NoteSecret } from '../confidential/noting-hub.js';
 import type { PulledImage } from '../image/image-puller.js';
 import type { ImageProgram } from '@kata-agent/catalogue';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
-import type { PassedStdio } from '../stdio/passed-stdio.js';
+import type { PassedStdio } from './passed-stdio.js';
 
 /**
  * The requests to the guest as plain values. The agent's services make them from protocol messages; nothing here

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import { readIfThere } from '../device/read-if-there.js';
-import { parseCpuList } from './cpu-list.js';
+import { parseCpuList } from '../spec/cpu-list.js';
 
 /** How long a plugged CPU may take to come online, and the interval of the checks. */
 const waitMs = 5_000;

@@ -1,6 +1,6 @@
 import { Directory, type Syscalls, UnsafePathError, hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-paths.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import { openSource } from '../source/open-source.js';
 import type { SourceRules } from '../source/source-place.js';
 import { quotedPath } from '../quoted.js';

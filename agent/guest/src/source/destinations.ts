@@ -1,7 +1,7 @@
 import { Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { contains } from './clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
 
 /** MAXSYMLINKS of the kernel. */

@@ -9,7 +9,7 @@ import {
   Open,
   type Syscalls,
 } from '@kata-agent/linux';
-import { parentPath } from './parent-path.js';
+import { parentPath } from '../paths/parent-path.js';
 
 /** What was created for a mount point, oldest first. */
 export interface Made {

@@ -1,7 +1,7 @@
 import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { HeldDisk } from '../../device/held-disk.js';
 import { attachments } from '../../device/attach-devices.js';
-import type { UndoStack } from '../../container/undo-stack.js';
+import type { UndoStack } from '../../undo-stack.js';
 import type { GuestContext } from '../../context/guest-context.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { AttachedDevice, CreateContainer } from '../../request/actions.js';

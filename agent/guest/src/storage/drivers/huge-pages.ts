@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../../error/guest-error.js';
-import type { GuestPaths } from '../../context/guest-paths.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
 import { readIfThere } from '../../device/read-if-there.js';
 import { PlaceLocks } from '../place-locks.js';
 import { option } from '../storage-options.js';

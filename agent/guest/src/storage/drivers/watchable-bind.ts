@@ -6,7 +6,7 @@ import { type FileState, isGone, isLargeMirror, type MirrorState } from './mirro
 import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { bindAt, openFilePlace, openPlace } from '../mount-point.js';
-import { removeAside } from '../remove-tree.js';
+import { removeAside } from '../../removal/remove-tree.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';
 import { quotedPath } from '../../quoted.js';
 

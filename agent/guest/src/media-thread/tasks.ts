@@ -49,10 +49,10 @@ import {
   removeMade,
   unmountPlaceNow,
 } from '../storage/place-calls.js';
-import { parentPath } from '../storage/parent-path.js';
-import { removeAt, renameAt } from '../storage/remove-at.js';
+import { parentPath } from '../paths/parent-path.js';
+import { removeAt, renameAt } from '../removal/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
-import { withLentPaths } from './lent-path.js';
+import { withLentPaths } from '../media/lent-path.js';
 import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
 
 /**

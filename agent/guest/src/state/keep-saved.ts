@@ -1,5 +1,5 @@
-import { savedContainer } from '../state/saved-container.js';
-import type { Container } from './container.js';
+import { savedContainer } from './saved-container.js';
+import type { Container } from '../container/container.js';
 import type { GuestContext } from '../context/guest-context.js';
 
 /**

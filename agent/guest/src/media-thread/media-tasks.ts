@@ -21,7 +21,7 @@ import type { CopyResult } from '../storage/copy-file-here.js';
 import type { FsGroupGrant } from '../storage/fs-group-grant.js';
 import type { MountedLayers, OpenedLayers } from '../storage/open-layers.js';
 import type { Bind, Made } from '../storage/place-calls.js';
-import type { RemovalPlace } from '../storage/remove-at.js';
+import type { RemovalPlace } from '../removal/remove-at.js';
 import type { FileState, MirrorState } from '../storage/drivers/mirror.js';
 import type { MirrorLimits } from '../storage/drivers/mirror-limits.js';
 import type { Verity } from '../storage/drivers/verity-table.js';
