@@ -1,12 +1,6 @@
 export type { DataHub, SecureMount } from './confidential/data-hub.js';
-export type {
-  ImageConfig,
-  ImagePuller,
-  SharedStoreUse,
-  PackRequest,
-  PulledImage,
-  PullRequest,
-} from './image/image-puller.js';
+export type { ImageConfig, PulledImage } from './request/pulled-image.js';
+export type { ImagePuller, SharedStoreUse, PackRequest, PullRequest } from './image/image-puller.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
 export type * from './cgroup/container-stats.js';
@@ -19,17 +13,11 @@ export {
   openAccess,
 } from './access/guest-access.js';
 export { GuestError, type GuestErrorKind } from './error/guest-error.js';
-export type {
-  ContainerNames,
-  GuestLimits,
-  GuestLog,
-  GuestOptions,
-  GuestPaths,
-  LogLevel,
-  NamesOf,
-  OutputPolicy,
-  SandboxClaim,
-} from './context/guest-options.js';
+export type { ContainerNames, NamesOf } from './container/container-names.js';
+export type { GuestLimits, GuestOptions, SandboxClaim } from './context/guest-options.js';
+export type { GuestLog, LogLevel } from './guest-log.js';
+export type { GuestPaths } from './paths/guest-paths.js';
+export type { OutputPolicy } from './stdio/output-policy.js';
 export type { MemoryAgent, MemoryAgentSettings } from './memory-agent/memory-agent.js';
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';

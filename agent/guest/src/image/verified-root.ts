@@ -10,7 +10,7 @@ import { isRootPlace } from '../source/root-places.js';
 import { copyMount, type StagingContext } from '../source/staged-mounts.js';
 import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
 import { rootLayersOf } from '../storage/root-layers.js';
-import { guestPullDriver } from './guest-pull.js';
+import { guestPullDriver } from '../storage/drivers/image-guest-pull.js';
 
 type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
 

@@ -1,5 +1,5 @@
 import type { GuestAccess } from '../access/guest-access.js';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { Capabilities } from '../spec/capabilities.js';

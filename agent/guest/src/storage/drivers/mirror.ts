@@ -1,6 +1,7 @@
 import { readSync, writeSync, fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs';
 import { type Directory, hasCode, Open } from '@kata-agent/linux';
-import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
+import { grownLimits, kataLimits, type MirrorLimits } from './mirror-limits.js';
+import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
 
 /** Deeper than any configmap; ends a loop of mounts. */
 const maxDepth = 8;
