@@ -21,7 +21,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { lentPath } from './media/lent-path.js';
-import type { MediaTasks } from './media-thread/media-tasks.js';
+import type { MediaTasks } from './media/host-media.js';
 import { MediaThreads } from './media/media-threads.js';
 import { SharedStore } from './image/store/shared-store.js';
 import { copyFile, volumeStats } from './perform/storage.js';

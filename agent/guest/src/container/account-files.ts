@@ -6,6 +6,15 @@ import { contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';
 import { quotedPath } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly checkAccountFiles: (args: {
+      readonly rootfs: string;
+      readonly mounts: readonly OciMount[];
+    }) => void;
+  }
+}
+
 /** Files that the OCI runtime reads in a container, whatever the request asks for. */
 const files = ['/etc/passwd', '/etc/group'] as const;
 

@@ -12,6 +12,12 @@ import { quotedPath } from '../quoted.js';
 import { contains } from '../paths/clean-path.js';
 import type { NamedMount } from './named-mount.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly refuseLinks: (args: LinkRefusal) => void;
+  }
+}
+
 /** Which mounts of a container that was created, and not started yet, get `nosymfollow`. */
 export interface LinkRefusal {
   /** Its first process. */

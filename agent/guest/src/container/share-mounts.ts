@@ -10,6 +10,13 @@ import type { Container } from './container.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { HostMedia } from '../media/host-media.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Attaches a mount of a container in another one. Lent: the mount namespaces of both. */
+    readonly shareMount: (args: { readonly from: string; readonly to: string }) => void;
+  }
+}
+
 /** Time that the sharing container has to make the mount; Kata's agent waits ten seconds too. */
 const timeoutSeconds = 10;
 

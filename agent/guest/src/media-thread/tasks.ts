@@ -43,6 +43,8 @@ import { grantFsGroup } from '../storage/fs-group-grant.js';
 import { openLayers } from '../storage/open-layers.js';
 import {
   bindPlace,
+  type MountedPlace,
+  type OpenedPlace,
   makeDirectories,
   mountDirectory,
   removeIfEmptyPlace,
@@ -53,13 +55,13 @@ import { parentPath } from '../paths/parent-path.js';
 import { removeAt, renameAt } from '../removal/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
 import { withLentPaths } from '../media/lent-path.js';
-import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
+import type { MediaTaskTable } from '../media/host-media.js';
 
 /**
  * All that the guest does with files, mounts and disks that the host serves (S42). The functions that they call are imported by no
  * other module of the agent (`npm run check`).
  */
-export const mediaTasks: MediaTasks = {
+export const mediaTasks: MediaTaskTable = {
   openSource: {
     run({ requested, rules }, { syscalls }) {
       const { descriptor, ...source } = openSource(requested, rules, syscalls);

@@ -1,9 +1,8 @@
 import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
-import type { HostMedia } from './host-media.js';
+import type { HostMedia, MediaTasks } from './host-media.js';
 import { mediaProgram } from './media-program.js';
-import type { MediaTasks } from '../media-thread/media-tasks.js';
 import { decodeError, type SentError } from './task-errors.js';
 
 /**

@@ -2,6 +2,19 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Brings a device online; returns whether it was offline before. */
+    readonly switchOn: (args: { readonly file: string }) => boolean;
+    /** Brings at most `most` devices online. */
+    readonly switchOnAll: (args: {
+      readonly kind: Plugged;
+      readonly most: number;
+      readonly sys: string;
+    }) => void;
+  }
+}
+
 /** What is plugged, by its name in sysfs: `cpu1`, `memory32`. */
 export type Plugged = 'cpu' | 'memory';
 

@@ -7,6 +7,12 @@ import { type AdmittedCopy, admitPiece, admitReplacement } from './copy-admissio
 import { asideName, momentMs } from '../removal/aside-name.js';
 import { parentPath } from '../paths/parent-path.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly copyFile: (args: { readonly copy: AdmittedCopy; readonly kata: string }) => CopyResult;
+  }
+}
+
 /** What a copy needs. */
 interface CopyContext {
   /** Kata's directory. */

@@ -44,7 +44,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'The host writes both.',
     noticedBy: 'operators who change a guest by its kernel command line',
     test: ['tests/root/overrides', 'debug_console on the kernel command line is ignored'],
-    also: [['lib/config/src/document/base-document', 'a weaker source that names another file is fatal']],
+    also: [['lib/config/src/parse/base-document', 'a weaker source that names another file is fatal']],
   },
   'config-precedence': {
     of: 'configuration',
@@ -78,19 +78,19 @@ export const configurationDifferences: DifferenceRows = {
     ours: 'It must be a regular file, not a link, owned by root and writable only by root, and neither on a share (virtio-fs, 9p, NFS, …) nor on a file system of the kernel (proc, sysfs, …); `--relaxed-permissions`, which allows other modes, is for development.',
     why: 'The host or a container could write it.',
     noticedBy: 'builders of images',
-    test: ['lib/config/src/document/open-document', 'a file that others can write is rejected'],
+    test: ['lib/config/src/delivery/open-document', 'a file that others can write is rejected'],
     also: [
-      ['lib/config/src/document/open-document', 'a symbolic link is not followed, wherever it points'],
+      ['lib/config/src/delivery/open-document', 'a symbolic link is not followed, wherever it points'],
       [
-        'lib/config/src/document/open-document',
+        'lib/config/src/delivery/open-document',
         'a directory, device, fifo and socket are each named, and opening none of them blocks',
       ],
       [
-        'lib/config/src/document/open-document',
+        'lib/config/src/delivery/open-document',
         'a file of another user is rejected, even with relaxed permissions',
       ],
-      ['lib/config/src/document/open-document', 'procfs and sysfs are rejected'],
-      ['lib/config/src/document/open-document', 'filesystems shared by the host are rejected'],
+      ['lib/config/src/delivery/open-document', 'procfs and sysfs are rejected'],
+      ['lib/config/src/delivery/open-document', 'filesystems shared by the host are rejected'],
     ],
   },
   'refusal-not-served': {
@@ -172,7 +172,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'They become names of files.',
     noticedBy: 'nobody',
     test: [
-      'agent/guest/src/container/identifiers',
+      'agent/guest/src/request/identifiers',
       'invalid names and names of Kata’s own directories are refused',
     ],
   },

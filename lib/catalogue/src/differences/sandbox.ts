@@ -219,7 +219,7 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'A well-tested runtime beats our own.',
     noticedBy: 'builders of images',
     test: [
-      'agent/server/src/startup/oci-runtime',
+      'agent/server/src/backend/oci-runtime',
       'if missing, is an error that names the directories and the fix',
     ],
     also: [
@@ -227,7 +227,7 @@ export const sandboxDifferences: DifferenceRows = {
         'tests/functional/runtime-version',
         'without one the agent starts, and calls that need it fail with the remedy',
       ],
-      ['agent/server/src/startup/oci-runtime', 'is required in a guest of its own that creates containers'],
+      ['agent/server/src/backend/oci-runtime', 'is required in a guest of its own that creates containers'],
       ['tests/vm/endings', 'no runc, although containers are to be created'],
     ],
   },
@@ -238,15 +238,15 @@ export const sandboxDifferences: DifferenceRows = {
     why: 'An extension brings programs.',
     noticedBy: 'builders of images with extensions',
     test: [
-      'agent/server/src/startup/guest-extensions',
+      'agent/server/src/init/guest-extensions',
       'a configuration admits exactly the extensions that it lists',
     ],
     also: [
       [
-        'agent/server/src/startup/guest-extensions',
+        'agent/server/src/init/guest-extensions',
         'a configuration refuses an extension without dm-verity; without one all are admitted',
       ],
-      ['agent/server/src/startup/guest-extensions', 'is an error'],
+      ['agent/server/src/init/guest-extensions', 'is an error'],
       ['agent/server/src/init/mount-extension', 'a missing disk, and two with one serial number'],
       ['agent/server/src/init/mount-extension', 'an extension that is mounted already is left alone'],
       ['tests/root/guest-extensions', 'the agent does not start: '],
