@@ -16,7 +16,7 @@ const methods: readonly Method[] = ['WaitProcess', 'ReadStdout'];
 const callers = [1, 16, 64] as const;
 
 /** Each call goes through two connections and two programs instead of one, and is authorized and recorded. */
-const goal: Goal = { least: 0.2 };
+const goal: Goal = { min: 0.2 };
 
 interface Load {
   readonly calls: number;
@@ -88,7 +88,7 @@ export async function measureForward(program: string, go: GoPrograms, quick: boo
           unit: 'MB',
           ours: idle,
           against: { name: 'with a guest', value: normal },
-          goal: { most: 1 },
+          goal: { max: 1 },
         },
         { what: 'resident memory in forward mode, after the load', unit: 'MB', ours: loaded },
       ];

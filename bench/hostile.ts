@@ -53,7 +53,7 @@ async function measureCase(program: string, name: string, milliseconds: number):
       peer = tracked(spawn(process.execPath, [peerProgram, name, address], { stdio: 'inherit' }));
     const { pause, megabytes } = await probe(client, agent, milliseconds);
     if (agent.exitCode !== null) throw new Error(`${name}: the agent ended with ${agent.exitCode}`);
-    const bounds = name === 'quiet' ? [{}, {}] : [{ goal: { most: 50 } }, { goal: { most: 64 } }];
+    const bounds = name === 'quiet' ? [{}, {}] : [{ goal: { max: 50 } }, { goal: { max: 64 } }];
     return [
       { what: `${name}: longest wait of another client`, unit: 'ms', ours: pause, ...bounds[0] },
       {

@@ -89,7 +89,7 @@ export async function measureManyGuests(quick: boolean): Promise<Row[]> {
           await realm.metric('kata_realm_guests_refused_total', reason),
         );
       const changed = [...before].filter(([id, known]) => arrivals.names().get(id) !== known).length;
-      row(`${what}: guests without their name`, '', changed, { most: 0 });
+      row(`${what}: guests without their name`, '', changed, { max: 0 });
       await delay(2_000);
       row(`${what}: memory of the realm`, 'MB', realm.megabytes);
       const { lost, doubled, stored } = await compareRecords(
@@ -98,9 +98,9 @@ export async function measureManyGuests(quick: boolean): Promise<Row[]> {
         join(files.directory, 'store', 'guests'),
       );
       row(`${what}: records stored`, '', stored);
-      row(`${what}: records lost`, '', lost, { most: 0 });
-      row(`${what}: records twice`, '', doubled, { most: 0 });
-      row(`${what}: faults of logs`, '', await realm.metric('kata_realm_log_faults_total'), { most: 0 });
+      row(`${what}: records lost`, '', lost, { max: 0 });
+      row(`${what}: records twice`, '', doubled, { max: 0 });
+      row(`${what}: faults of logs`, '', await realm.metric('kata_realm_log_faults_total'), { max: 0 });
     }
     fleet.end();
     return rows;

@@ -148,6 +148,6 @@ async function memoryRow(
     what: `${name}: memory of the agent beyond that with a unix socket (${without.toFixed(1)} MB)`,
     unit: 'MB',
     ours: median(withLink) - without,
-    goal: { most: 6 },
+    goal: { max: 6 },
   };
 }

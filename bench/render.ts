@@ -23,8 +23,7 @@ export function renderRows(part: string, rows: readonly Row[]): string {
 function cells(row: Row): string[] {
   const against = row.against === undefined ? '' : `${row.against.name} ${number(row.against.value)}`;
   const share = ratio(row);
-  const goal =
-    row.goal === undefined ? '' : 'least' in row.goal ? `≥ ${row.goal.least}` : `≤ ${row.goal.most}`;
+  const goal = row.goal === undefined ? '' : 'min' in row.goal ? `≥ ${row.goal.min}` : `≤ ${row.goal.max}`;
   const met = meets(row);
   const result = met === undefined ? '' : met ? 'met' : 'missed';
   return [

@@ -1,5 +1,5 @@
 /** The goal of a figure: a lower or an upper bound. */
-export type Goal = { readonly least: number } | { readonly most: number };
+export type Goal = { readonly min: number } | { readonly max: number };
 
 /** One line of the report. */
 export interface Row {
@@ -21,5 +21,5 @@ export function meets(row: Row): boolean | undefined {
   const { goal } = row;
   if (goal === undefined) return undefined;
   const value = ratio(row) ?? row.ours;
-  return 'least' in goal ? value >= goal.least : value <= goal.most;
+  return 'min' in goal ? value >= goal.min : value <= goal.max;
 }

@@ -48,14 +48,14 @@ export async function measureTlsFlood(program: string, quick: boolean): Promise<
           await agent.longestTurn();
           const flood =
             own === undefined ? undefined : startFlood(name, own, join(directory, `${index}.json`));
-          const { longest, most } = await waits(connection.health, quick ? 2_000 : 10_000);
+          const { longest, max } = await waits(connection.health, quick ? 2_000 : 10_000);
           flood?.kill('SIGKILL');
           const turn = await agent.longestTurn();
-          const goal = own === undefined ? {} : { goal: { most: 50 } };
+          const goal = own === undefined ? {} : { goal: { max: 50 } };
           rows.push(
             { what: `${name}: longest turn of the agent (CPU)`, unit: 'ms', ours: turn, ...goal },
             { what: `${name}: longest wait for Health.Check`, unit: 'ms', ours: longest },
-            { what: `${name}: wait for Health.Check, 99.9 %`, unit: 'ms', ours: most },
+            { what: `${name}: wait for Health.Check, 99.9 %`, unit: 'ms', ours: max },
           );
           connection.close();
         },
@@ -81,7 +81,7 @@ function startFlood(
 async function waits(
   health: Client<typeof Health>,
   milliseconds: number,
-): Promise<{ readonly longest: number; readonly most: number }> {
+): Promise<{ readonly longest: number; readonly max: number }> {
   const all: number[] = [];
   const end = performance.now() + milliseconds;
   while (performance.now() < end) {
@@ -91,5 +91,5 @@ async function waits(
     await delay(1);
   }
   all.sort((a, b) => a - b);
-  return { longest: all.at(-1) ?? 0, most: all[Math.floor(all.length * 0.999)] ?? 0 };
+  return { longest: all.at(-1) ?? 0, max: all[Math.floor(all.length * 0.999)] ?? 0 };
 }

@@ -3,7 +3,7 @@ import { reflect } from '@bufbuild/protobuf/reflect';
 
 import type { Random } from './random.js';
 
-const mostDepth = 4;
+const maxDepth = 4;
 
 /** Returns a message with some of its fields set, to a depth of four. */
 export function randomMessage(random: Random, descriptor: DescMessage, depth = 0): Message {
@@ -19,7 +19,7 @@ export function randomMessage(random: Random, descriptor: DescMessage, depth = 0
         reflected.set(field, random.below(4));
         break;
       case 'message':
-        if (depth < mostDepth) {
+        if (depth < maxDepth) {
           reflected.set(field, reflect(field.message, randomMessage(random, field.message, depth + 1)));
         }
         break;
@@ -42,7 +42,7 @@ export function randomMessage(random: Random, descriptor: DescMessage, depth = 0
 function element(random: Random, field: DescField & { fieldKind: 'list' }, depth: number): unknown {
   if (field.listKind === 'scalar') return scalar(random, field.scalar);
   if (field.listKind === 'enum') return random.below(4);
-  if (depth >= mostDepth) return undefined;
+  if (depth >= maxDepth) return undefined;
   return reflect(field.message, randomMessage(random, field.message, depth + 1));
 }
 

@@ -11,9 +11,9 @@ import { answerOf } from '../harness/sweep.js';
 const calls = Number(process.env['KATA_AUDIT_FLOOD'] ?? '4000');
 const callers = 64;
 /** Bytes for calls that run when the first one fails: each has two records. */
-const most = 3 * callers * 1024;
+const max = 3 * callers * 1024;
 
-interface Written {
+interface Located {
   readonly sequence: number;
   readonly kind: string;
   readonly method?: string;
@@ -54,18 +54,18 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
   });
   after(() => agent.dispose());
 
-  function written(names: readonly string[]): Written[] {
+  function written(names: readonly string[]): Located[] {
     return names.flatMap((name) =>
       readFileSync(join(dirname(agent.auditLog), name), 'utf8')
         .trimEnd()
         .split('\n')
         .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Written),
+        .map((line) => JSON.parse(line) as Located),
     );
   }
 
   /** Returns the segments of the log, oldest first. */
-  function chain(): Written[] {
+  function chain(): Located[] {
     const closed = readdirSync(dirname(agent.auditLog))
       .filter((name) => /^audit\.log\.\d+$/.test(name))
       .sort((a, b) => Number(b.split('.').at(-1)) - Number(a.split('.').at(-1)));
@@ -73,7 +73,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
   }
 
   /** Includes records that outlived their segment. */
-  function records(): Written[] {
+  function records(): Located[] {
     const kept = readdirSync(dirname(agent.auditLog)).filter((name) => name === 'audit.log.kept');
     return [...written(kept), ...chain()];
   }
@@ -95,7 +95,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     );
     await flood((n) => client.pauseContainer({ containerId: `no-${n}` }), /INVALID_ARGUMENT/);
     await flood((n) => client.statsContainer({ containerId: `no-${n}` }), /INVALID_ARGUMENT/);
-    assert.ok(size() - before < most, `${size() - before} bytes`);
+    assert.ok(size() - before < max, `${size() - before} bytes`);
     const named = records().filter(({ method }) => method === 'SignalProcess');
     assert.ok(named.length < 3 * callers, `${named.length} records`);
   });
@@ -104,7 +104,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
     const before = size();
     await flood((n) => client.createContainer({ containerId: `flood-${n}` }), /INVALID_ARGUMENT/);
     await flood(() => client.reseedRandomDev({}), /UNIMPLEMENTED/);
-    assert.ok(size() - before < most, `${size() - before} bytes`);
+    assert.ok(size() - before < max, `${size() - before} bytes`);
   });
 
   it('that change something rotate the log and displace only each other', async () => {

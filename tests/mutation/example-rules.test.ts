@@ -167,8 +167,8 @@ const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
   },
   limits: (request) => {
     const { Memory, CPU, Pids } = resourcesOf(request) ?? {};
-    const beyond = (value: bigint | undefined, most: bigint): boolean =>
-      value !== undefined && (value < 0n || value > most);
+    const beyond = (value: bigint | undefined, max: bigint): boolean =>
+      value !== undefined && (value < 0n || value > max);
     return (
       beyond(Memory?.Limit, 4n << 30n) ||
       beyond(CPU?.Quota, 400_000n) ||

@@ -254,12 +254,12 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     await guest.agent.createContainer(app);
     const created = performance.now();
     await guest.agent.startContainer({ containerId: app.containerId });
-    const { least, pull, unpack } = await samples();
+    const { min, pull, unpack } = await samples();
     const bytes = images['app']?.layers.reduce((sum, layer) => sum + layer.bytes.length, 0) ?? 0;
     t.diagnostic(`image: ${mega(bytes)} MB compressed, in ${images['app']?.layers.length} layers`);
     t.diagnostic(`CreateContainer with the pull: ${Math.round(created - began)} ms; ${loggedTimes()}`);
     t.diagnostic(
-      `memory of the guest: ${mega(before - least)} MB at the peak, ${mega(before - (await available()))} MB afterwards`,
+      `memory of the guest: ${mega(before - min)} MB at the peak, ${mega(before - (await available()))} MB afterwards`,
     );
     t.diagnostic(
       `afterwards ${mega((await usedMemory(guest.machine)).held - held)} MB more that the guest cannot free`,
@@ -303,7 +303,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
 
   /** In bytes: the least available memory, and the peaks of the processes. */
   async function samples(): Promise<{
-    readonly least: number;
+    readonly min: number;
     readonly pull: number;
     readonly unpack: number;
   }> {
@@ -314,7 +314,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
         return found === undefined ? [] : [1024 * Number(found)];
       });
     return {
-      least: Math.min(...of(/^MemAvailable: +(\d+)/)),
+      min: Math.min(...of(/^MemAvailable: +(\d+)/)),
       pull: Math.max(0, ...of(/^2113929218 (\d+)/)),
       unpack: Math.max(0, ...of(/^2113929217 (\d+)/)),
     };

@@ -315,8 +315,8 @@ describe('memory and CPUs of a guest, with cgroup v2', { skip }, () => {
     };
     await guest.agent.memAgentMemcgSet({ ...often, evictionRunAgingCountMin: 1n });
     const current = `cat ${file(id, 'memory.current')}`;
-    const most = Number((await read(id, 'memory.current')).trim());
-    await pod.until(current, (text) => Number(text) < most - bigFile / 2);
+    const max = Number((await read(id, 'memory.current')).trim());
+    await pod.until(current, (text) => Number(text) < max - bigFile / 2);
     await guest.agent.memAgentMemcgSet({ disabled: true });
   });
 

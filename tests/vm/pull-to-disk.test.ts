@@ -180,7 +180,7 @@ store = ${toml(store)}
     }
 
     /** In bytes: the least available memory. */
-    async function leastAvailable(): Promise<number> {
+    async function minAvailable(): Promise<number> {
       const lines = await shell(guest.machine, 'rm /run/sampling; sleep 1; cat /run/samples');
       return Math.min(...[...lines.matchAll(/(\d+) kB/g)].map(([, kilobytes]) => 1024 * Number(kilobytes)));
     }
@@ -202,12 +202,12 @@ store = ${toml(store)}
       const began = performance.now();
       await guest.agent.createContainer(app);
       t.diagnostic(`CreateContainer with the pull: ${Math.round(performance.now() - began)} ms`);
-      const least = await leastAvailable();
+      const min = await minAvailable();
       for (const said of ['was fetched', 'was unpacked', 'was stored'])
         t.diagnostic(
           guest.machine.lines.findLast((line) => line.includes(`an image ${said}`)) ?? `not ${said}`,
         );
-      t.diagnostic(`memory of the guest at the peak: ${mega(before - least)} MB`);
+      t.diagnostic(`memory of the guest at the peak: ${mega(before - min)} MB`);
       const more = async (): Promise<string> => {
         const { held, cache } = await usedMemory(guest.machine);
         return `${mega(held - used.held)} MB more that the guest cannot free, ${mega(cache - used.cache)} MB of page cache`;

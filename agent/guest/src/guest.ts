@@ -3,7 +3,7 @@ import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
 import type { GuestContext } from './context/guest-context.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
-import { ContainersInTheMaking } from './container/in-the-making.js';
+import { PendingContainers } from './container/in-the-making.js';
 import type { Wanted } from './device/find-device.js';
 import { GuestError } from './error/guest-error.js';
 import type { GuestOptions } from './context/guest-options.js';
@@ -18,7 +18,7 @@ interface Parts {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly making: ContainersInTheMaking;
+  readonly making: PendingContainers;
   readonly changes: ChangeQueue;
   readonly call: Call | undefined;
 }
@@ -60,7 +60,7 @@ export class Guest {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly making: ContainersInTheMaking;
+  readonly making: PendingContainers;
   readonly #changes: ChangeQueue;
   readonly #call: Call | undefined;
 
@@ -81,7 +81,7 @@ export class Guest {
         context,
         sandbox: new Sandbox(context),
         containers: new Map(),
-        making: new ContainersInTheMaking(context.paths.kata),
+        making: new PendingContainers(context.paths.kata),
         changes: new ChangeQueue(),
         call: undefined,
       });

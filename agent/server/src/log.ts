@@ -29,7 +29,7 @@ export function createLog(options: {
   /** Writes one line, with its line feed. */
   readonly write: (line: string) => void;
 }): Log {
-  const least = severities.indexOf(options.level);
+  const min = severities.indexOf(options.level);
   const base = {
     name: 'kata-agent',
     source: 'agent',
@@ -38,7 +38,7 @@ export function createLog(options: {
     pid: String(process.pid),
   };
   return (level, message, extras = {}) => {
-    if (severities.indexOf(level) < least) return;
+    if (severities.indexOf(level) < min) return;
     const line: Record<string, string> = {
       level: wireLevels[level],
       ts: new Date().toISOString(),

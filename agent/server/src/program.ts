@@ -37,14 +37,14 @@ function endWithoutReader(error: Error): void {
 }
 
 /** How long a peer may take to read its last replies at the end. */
-const farewellMs = 2_000;
+const drainTimeoutMs = 2_000;
 
 /**
  * Ends the process when nothing is open any more. A peer that does not close its connection must not delay the process,
  * or the machine.
  */
 function endWithoutPeers(): void {
-  setTimeout(() => process.exit(), farewellMs).unref();
+  setTimeout(() => process.exit(), drainTimeoutMs).unref();
 }
 
 async function serve(configuration: Configuration, flags: DevelopmentFlags): Promise<number> {
@@ -77,7 +77,7 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
       flags,
       onStop,
     });
-    goOnAfterFaults(log);
+    logUncaughtErrors(log);
     const { onEnd } = configuration.settings;
     if (isFirstProcess && onEnd === 'exit') log('warn', 'PID 1 cannot exit: on_end = "exit" powers off');
     notifyReady(syscalls);
@@ -96,7 +96,7 @@ async function serve(configuration: Configuration, flags: DevelopmentFlags): Pro
 }
 
 /** docs/adr/0001-faults-do-not-end-the-agent.md: a fault outside every handler costs a log line, not the pod. */
-function goOnAfterFaults(log: Log): void {
+function logUncaughtErrors(log: Log): void {
   const report = (error: unknown) =>
     log('fatal', 'fault outside a handler', {
       stack: error instanceof Error ? (error.stack ?? '') : String(error),

@@ -58,7 +58,7 @@ export const optionalParts: readonly OptionalPart[] = [
       'lib/admission/dist/index.js',
       'lib/admission/dist/handshake-servers.js',
       'lib/admission/dist/measured-stream.js',
-      'lib/admission/dist/strangers.js',
+      'lib/admission/dist/pre-auth-limiter.js',
     ],
   },
   {

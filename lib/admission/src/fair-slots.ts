@@ -38,11 +38,11 @@ export class FairSlots {
 
   /** Takes a place from the key that has most. With one place less it must not have fewer than the newcomer has then. */
   #makeRoom(own: number): boolean {
-    let most: readonly [string, Set<Holder>] | undefined;
-    for (const each of this.#holders) if (most === undefined || each[1].size > most[1].size) most = each;
-    const newest = [...(most?.[1] ?? [])].at(-1);
-    if (most === undefined || newest === undefined || most[1].size <= own + 1) return false;
-    this.#release(most[0], newest);
+    let max: readonly [string, Set<Holder>] | undefined;
+    for (const each of this.#holders) if (max === undefined || each[1].size > max[1].size) max = each;
+    const newest = [...(max?.[1] ?? [])].at(-1);
+    if (max === undefined || newest === undefined || max[1].size <= own + 1) return false;
+    this.#release(max[0], newest);
     newest.evict();
     return true;
   }

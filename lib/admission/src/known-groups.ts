@@ -5,10 +5,10 @@ const usualMost = 256;
 export class KnownGroups {
   readonly #groups = new Set<string>();
   readonly #barred = new Set<string>();
-  readonly #most: number;
+  readonly #max: number;
 
-  constructor(most: number = usualMost) {
-    this.#most = most;
+  constructor(max: number = usualMost) {
+    this.#max = max;
   }
 
   has(group: string): boolean {
@@ -16,19 +16,19 @@ export class KnownGroups {
   }
 
   add(group: string): void {
-    if (!this.#barred.has(group)) addBounded(this.#groups, group, this.#most);
+    if (!this.#barred.has(group)) addBounded(this.#groups, group, this.#max);
   }
 
   /** Forgets a group, for good: whoever shares an address with a client could cost much each time that it was authenticated. */
   bar(group: string): void {
     this.#groups.delete(group);
-    addBounded(this.#barred, group, this.#most);
+    addBounded(this.#barred, group, this.#max);
   }
 }
 
-function addBounded(groups: Set<string>, group: string, most: number): void {
+function addBounded(groups: Set<string>, group: string, max: number): void {
   groups.delete(group);
   groups.add(group);
   const [first] = groups;
-  if (groups.size > most && first !== undefined) groups.delete(first);
+  if (groups.size > max && first !== undefined) groups.delete(first);
 }

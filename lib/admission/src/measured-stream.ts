@@ -145,11 +145,11 @@ function recordSize(bytes: Buffer): number {
 }
 
 /** Returns the size of all records that are complete, at most `most`. */
-function wholeRecords(bytes: Buffer, most: number): number {
+function wholeRecords(bytes: Buffer, max: number): number {
   let end = 0;
   for (;;) {
     const size = recordSize(bytes.subarray(end));
-    if (size === 0 || end + size > Math.min(most, bytes.length)) return end;
+    if (size === 0 || end + size > Math.min(max, bytes.length)) return end;
     end += size;
   }
 }

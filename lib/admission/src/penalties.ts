@@ -2,7 +2,7 @@
 const penaltyMs = 60_000;
 
 /** More groups than this are forgotten, the first ones first. */
-const most = 1024;
+const max = 1024;
 
 /** Groups of addresses whose clients cost too much before they were authenticated. Time is monotonic, in milliseconds. */
 export class Penalties {
@@ -12,7 +12,7 @@ export class Penalties {
     this.#until.delete(group);
     this.#until.set(group, now + penaltyMs);
     const [first] = this.#until.keys();
-    if (this.#until.size > most && first !== undefined) this.#until.delete(first);
+    if (this.#until.size > max && first !== undefined) this.#until.delete(first);
   }
 
   has(group: string, now: number): boolean {

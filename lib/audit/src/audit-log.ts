@@ -26,7 +26,7 @@ export interface AuditedCall {
   readonly urgent?: boolean | undefined;
   /** What the request names, for calls that create or change something. */
   readonly request?: RequestSummary | undefined;
-  /** Written when given: the caller gives it when `[audit] facts` is on. */
+  /** Located when given: the caller gives it when `[audit] facts` is on. */
   readonly facts?: RequestFacts | undefined;
 }
 

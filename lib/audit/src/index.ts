@@ -9,7 +9,7 @@ export type {
 } from './audit-log.js';
 export { AuditUnavailable } from './audit-unavailable.js';
 export { type Clock, systemClock } from './clock.js';
-export type { PresentContainer } from './kept/present.js';
+export type { PresentContainer } from './retention/present.js';
 export type * from './record/record.js';
 export type { Problem, VerifyReport } from './read/verify-report.js';
 export { type FileLayer, type SegmentFile, systemFiles } from './files/file-layer.js';

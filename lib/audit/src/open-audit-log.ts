@@ -2,7 +2,7 @@ import type { ConsistencyProof, LogSigner } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/gate';
 import type { AuditedCall, AuditLog, CallResult, SignedHead, TreeFollower } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
-import { CallFold } from './fold/call-fold.js';
+import { CallFold } from './coalesce/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { Heartbeat } from './heartbeat.js';
 import { Checkpoints } from './checkpoint/checkpoints.js';
@@ -10,13 +10,13 @@ import { CheckpointWriter, cosignedPath } from './checkpoint/checkpoint-writer.j
 import { replaceFile } from './tree/replace-file.js';
 import { proveGrowth } from './read/prove-growth.js';
 import { createDigest, type Digest } from './record/digest.js';
-import { FailureFold } from './fold/failure-fold.js';
+import { FailureFold } from './coalesce/failure-fold.js';
 import { type Allocate, type FileLayer, systemFiles } from './files/file-layer.js';
 import { Journal } from './journal/journal.js';
-import { type Present, type PresentContainer, subjectsOf } from './kept/present.js';
+import { type Present, type PresentContainer, subjectsOf } from './retention/present.js';
 import type { RecordBody } from './record/record.js';
 import { callBody, intentBody, outcomeBody, refusalBody } from './record/record-body.js';
-import { RefusalFold } from './fold/refusal-fold.js';
+import { RefusalFold } from './coalesce/refusal-fold.js';
 import { Writer } from './journal/writer.js';
 import { printableJson } from './record/written.js';
 
@@ -317,7 +317,7 @@ class ChainedLog implements AuditLog {
     this.#writer.add(body, urgent);
   }
 
-  /** Written after the boot record, or before the first other record if there is none. */
+  /** Located after the boot record, or before the first other record if there is none. */
   #tellRepair(): void {
     const body = this.#repaired;
     if (body === undefined) return;

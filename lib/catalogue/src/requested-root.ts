@@ -59,7 +59,7 @@ export function isOfSandbox(annotations: Readonly<Record<string, string>>): bool
 const layerMark = 'X-kata.multi-layer=true';
 
 /** As runtime-rs. */
-const mostLayers = 128;
+const maxLayers = 128;
 
 /** The only sizes of blocks, in bytes. */
 const blockSize = 4096;
@@ -84,8 +84,8 @@ export function requestedRoot({ id, annotations, rootPath, storages }: RootReque
   const layers = storages.filter(({ options }) => options.includes(layerMark));
   try {
     if (layers.length === 0) throw new Refused('it has none');
-    if (layers.length > mostLayers)
-      throw new Refused(`it has ${layers.length} of them, at most ${mostLayers} are allowed`);
+    if (layers.length > maxLayers)
+      throw new Refused(`it has ${layers.length} of them, at most ${maxLayers} are allowed`);
     const places = rootPlacesOf(id);
     const place = layers[0]?.mountPoint ?? '';
     if (!places.includes(place)) throw new Refused(`they are mounted at ${quoted(place)}`);

@@ -7,11 +7,11 @@ import { implicitListener } from './listener/implicit-listener.js';
 import { listenerSettings } from './merge/listener-settings.js';
 import { readPemTexts } from './merge/named-files.js';
 import { collectOverrides } from './overrides/overrides.js';
-import { isRestricted } from './sense/restricted.js';
+import { isRestricted } from './consistency/restricted.js';
 import { sectionValues } from './settings/section-values.js';
-import { checkForward } from './sense/check-forward.js';
-import { checkLayers } from './sense/check-layers.js';
-import { checkSense } from './sense/check-sense.js';
+import { checkForward } from './consistency/check-forward.js';
+import { checkLayers } from './consistency/check-layers.js';
+import { checkConsistency } from './consistency/check-consistency.js';
 import { settle, type Settled } from './merge/settle.js';
 import { agentSettings } from './settings/agent-settings-table.js';
 import { apiSettings } from './settings/api-settings.js';
@@ -64,10 +64,10 @@ function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine):
     ...pem.diagnostics,
     ...checkForward(documents, settled.values),
     ...checkLayers(documents, settled.values),
-    ...checkSense(documents, {
+    ...checkConsistency(documents, {
       listeners: names,
       strict: api.strict,
-      senseless: inputs.offline?.sense ?? 'warning',
+      inconsistentSeverity: inputs.offline?.sense ?? 'warning',
       handlers: inputs.handlers,
     }),
   ];

@@ -65,10 +65,10 @@ export class Form {
     return text;
   }
 
-  integer(key: string, least: number, most: number): number {
+  integer(key: string, min: number, max: number): number {
     const value = this.value(key);
-    if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most)
-      throw this.fault(key, `an integer from ${least} to ${most}`);
+    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
+      throw this.fault(key, `an integer from ${min} to ${max}`);
     return value as number;
   }
 

@@ -18,21 +18,21 @@ export interface Limits {
 
 interface Row {
   readonly value: number;
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 const mebibyte = 2 ** 20;
 
 /** Defaults and bounds. */
 const table: { readonly [Name in keyof Limits]: Row } = {
-  maxFrameBytes: { value: 4 * mebibyte, least: 1024, most: 4 * mebibyte },
-  requestsPerConnection: { value: 1024, least: 1, most: 1_000_000 },
-  requestFields: { value: 20_000, least: 1, most: 4 * mebibyte },
-  requestDepth: { value: 100, least: 1, most: 100 },
-  frameTimeoutMs: { value: 10_000, least: 1, most: 2 ** 31 - 1 },
-  streamBufferBytes: { value: mebibyte, least: 1, most: 1024 * mebibyte },
-  writeBufferBytes: { value: mebibyte, least: 1, most: 1024 * mebibyte },
+  maxFrameBytes: { value: 4 * mebibyte, min: 1024, max: 4 * mebibyte },
+  requestsPerConnection: { value: 1024, min: 1, max: 1_000_000 },
+  requestFields: { value: 20_000, min: 1, max: 4 * mebibyte },
+  requestDepth: { value: 100, min: 1, max: 100 },
+  frameTimeoutMs: { value: 10_000, min: 1, max: 2 ** 31 - 1 },
+  streamBufferBytes: { value: mebibyte, min: 1, max: 1024 * mebibyte },
+  writeBufferBytes: { value: mebibyte, min: 1, max: 1024 * mebibyte },
 };
 
 /**
@@ -45,10 +45,10 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
       throw new RangeError(`unknown limit ${name}; known: ${Object.keys(table).join(', ')}`);
   }
   const take = (name: keyof Limits): number => {
-    const { value, least, most } = table[name];
+    const { value, min, max } = table[name];
     const wanted = given[name] ?? value;
-    if (!Number.isInteger(wanted) || wanted < least || wanted > most)
-      throw new RangeError(`limit ${name} is ${wanted}; use a whole number from ${least} to ${most}`);
+    if (!Number.isInteger(wanted) || wanted < min || wanted > max)
+      throw new RangeError(`limit ${name} is ${wanted}; use a whole number from ${min} to ${max}`);
     return wanted;
   };
   return Object.freeze({

@@ -17,7 +17,7 @@ export type { SinkEvent } from './collector/sinks/sink.js';
 export type { CollectorEvent } from './collector/collector-event.js';
 export type {
   Decision,
-  Decisions,
+  OperatorDecisions,
   GuestLogs,
   OperatorContext,
   OperatorSource,

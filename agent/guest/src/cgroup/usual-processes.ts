@@ -6,7 +6,7 @@ import { readIfThere } from '../device/read-if-there.js';
  * Returns the default pids limit of a container: half of the kernel's maximum, so that no container can use up the pids of
  * the agent and of other containers. Undefined: the kernel has no pids controller.
  */
-export function usualProcesses({
+export function defaultPidsLimit({
   cgroup,
   proc,
 }: {

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { HeldPlaces } from './held-places.js';
+import { PathReservations } from './held-places.js';
 import { UndoStack } from '../undo-stack.js';
 
 const none = { roots: [], sources: [] };
 const done = (): Promise<void> => Promise.resolve();
 
-function copyTo(places: HeldPlaces, path: string, signal?: AbortSignal): Promise<void> {
+function copyTo(places: PathReservations, path: string, signal?: AbortSignal): Promise<void> {
   return places.copyWhenFree(path, () => places.copy(path, done), signal);
 }
 
 test('a copy that waits for a create comes before creates that begin later', async () => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const secret = { ...none, sources: ['/s/secret'] };
   const steps: string[] = [];
   const free = await places.hold('a', secret, new UndoStack());
@@ -30,7 +30,7 @@ test('a copy that waits for a create comes before creates that begin later', asy
 });
 
 test('a create does not wait for ever for a copy that waits', async (t) => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const secret = { ...none, sources: ['/s/secret'] };
   const free = await places.hold('a', secret, new UndoStack());
   const copying = copyTo(places, '/s/secret/file');
@@ -43,7 +43,7 @@ test('a create does not wait for ever for a copy that waits', async (t) => {
 });
 
 test('nothing is copied into a root, over it or over its parents while the container exists', async () => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const made = new UndoStack();
   const free = await places.hold('a', { ...none, roots: ['/s/a/rootfs'] }, made);
   free();
@@ -63,7 +63,7 @@ test('nothing is copied into a root, over it or over its parents while the conta
 });
 
 test('sources are written again once the container was made, and no create begins while they are', async () => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const steps: string[] = [];
   let endCopy: () => void = () => undefined;
   const copying = places.copy('/s/secret/file', () => new Promise<void>((resolve) => (endCopy = resolve)));
@@ -88,7 +88,7 @@ test('sources are written again once the container was made, and no create begin
 });
 
 test('a create that fails releases its places, and no copy waits for ever', async () => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const made = new UndoStack();
   await places.hold('a', { roots: ['/s/root'], sources: ['/s/secret'] }, made);
   const cancelled = new AbortController();
@@ -105,7 +105,7 @@ test('a create that fails releases its places, and no copy waits for ever', asyn
 });
 
 test('the root of a container that an earlier agent had made is held', async () => {
-  const places = new HeldPlaces();
+  const places = new PathReservations();
   const made = new UndoStack();
   places.holdRoots('a', ['/s/root'], made);
   await assert.rejects(places.copy('/s/root/x', done), { kind: 'precondition' });

@@ -38,7 +38,7 @@ interface Copy {
  * Not the table of `OwnPlaces`, which has opened sources with their uses: a hold begins before anything is opened, so
  * its places are the request's paths, and the whole source of each storage there.
  */
-export class HeldPlaces {
+export class PathReservations {
   readonly #holders: Map<string, Holder> = new Map();
   readonly #copies: Set<Copy> = new Set();
   /** Copies that wait for the end of a create. */

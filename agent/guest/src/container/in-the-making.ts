@@ -12,7 +12,7 @@ interface InTheMaking {
  * Containers that are being created. Creation is concurrent and takes a while after admission, so limits and rules that
  * count containers include these.
  */
-export class ContainersInTheMaking {
+export class PendingContainers {
   readonly #making: Map<string, InTheMaking> = new Map();
   readonly #kata: string;
 

@@ -1,7 +1,7 @@
 import { GuestError } from '../error/guest-error.js';
 
 /** Limits the sizes that are stored for each container. */
-const mostColdRounds = 1000;
+const maxColdRounds = 1000;
 
 /** How cold memory of containers is reclaimed: the settings `mem_agent_memcg_*`. */
 export interface ReclaimSettings {
@@ -50,7 +50,7 @@ export function checkReclaimChange(change: Partial<ReclaimSettings>): void {
     { name: 'period_secs', value: change.periodSeconds, min: 1, max: Number.MAX_SAFE_INTEGER },
     { name: 'period_psi_percent_limit', value: change.periodPressureLimit, min: 0, max: 100 },
     { name: 'eviction_psi_percent_limit', value: change.evictionPressureLimit, min: 0, max: 100 },
-    { name: 'eviction_run_aging_count_min', value: change.coldRounds, min: 0, max: mostColdRounds },
+    { name: 'eviction_run_aging_count_min', value: change.coldRounds, min: 0, max: maxColdRounds },
   ]);
 }
 

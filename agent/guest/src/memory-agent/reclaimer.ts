@@ -59,7 +59,7 @@ export class Reclaimer {
     cold.push(coldBytes(cgroup, settings.swap));
     cold.splice(0, cold.length - Math.max(settings.coldRounds, 1));
     if (percent > settings.periodPressureLimit || cold.length < settings.coldRounds) return;
-    const amount = cold.reduce((least, bytes) => (bytes < least ? bytes : least));
+    const amount = cold.reduce((min, bytes) => (bytes < min ? bytes : min));
     const taken = await this.#evict(cgroup, amount, settings);
     if (taken > 0n) this.#options.log('debug', 'memory was reclaimed', { cgroup, bytes: String(taken) });
   }

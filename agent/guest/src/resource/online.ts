@@ -36,8 +36,8 @@ export async function bringOnline(
   checkPossibleCpus(cpus, sys);
   const start = performance.now();
   for (;;) {
-    const most = cpus === 0 ? Infinity : cpus - onlineCpus(sys).length;
-    await media.run('switchOnAll', { kind: 'cpu', most, sys });
+    const max = cpus === 0 ? Infinity : cpus - onlineCpus(sys).length;
+    await media.run('switchOnAll', { kind: 'cpu', max, sys });
     const now = onlineCpus(sys).length;
     if (cpus === 0 || now >= cpus) break;
     if (performance.now() - start >= timing.waitMs) {
@@ -53,7 +53,7 @@ export async function bringOnline(
 
 /** Brings all memory blocks that are present online. */
 export function bringMemoryOnline({ media, sys }: OnlineContext): Promise<void> {
-  return media.run('switchOnAll', { kind: 'memory', most: Infinity, sys });
+  return media.run('switchOnAll', { kind: 'memory', max: Infinity, sys });
 }
 
 /** Fails at once for more CPUs than the kernel can ever have: a wait would delay all other changes. */

@@ -6,10 +6,10 @@ declare module '../media/host-media.js' {
   interface MediaTasks {
     /** Brings a device online; returns whether it was offline before. */
     readonly switchOn: (args: { readonly file: string }) => boolean;
-    /** Brings at most `most` devices online. */
+    /** Brings at most `max` devices online. */
     readonly switchOnAll: (args: {
       readonly kind: Plugged;
-      readonly most: number;
+      readonly max: number;
       readonly sys: string;
     }) => void;
   }
@@ -18,15 +18,15 @@ declare module '../media/host-media.js' {
 /** What is plugged, by its name in sysfs: `cpu1`, `memory32`. */
 export type Plugged = 'cpu' | 'memory';
 
-/** Brings at most `most` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
+/** Brings at most `max` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
 export function switchOnAll(
-  { kind, most, sys }: { readonly kind: Plugged; readonly most: number; readonly sys: string },
+  { kind, max, sys }: { readonly kind: Plugged; readonly max: number; readonly sys: string },
   done: () => void,
 ): void {
   const directory = join(sys, 'devices/system', kind);
   if (!existsSync(directory)) return;
   const isOne = (entry: string): boolean => entry.startsWith(kind) && /^\d+$/.test(entry.slice(kind.length));
-  let left = most;
+  let left = max;
   for (const entry of readdirSync(directory).filter(isOne)) {
     if (left <= 0) return;
     if (switchOn(join(directory, entry, 'online'))) left -= 1;

@@ -64,6 +64,6 @@ export function checkRule({ type = 'a', major = -1, minor = -1, access }: OciDev
     throw new GuestError('invalid', `${named}: access ${JSON.stringify(access)} is not made of r, w and m`);
 }
 
-function isNumber(value: number, most: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= most;
+function isNumber(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
 }

@@ -14,7 +14,7 @@ import type { LayerDirectory } from './open-layers.js';
 export const layersDriver = 'erofs.multi-layer';
 
 /** As runtime-rs (`MAX_ROOTFS_LAYER_DEVICES` in erofs_rootfs.rs): 128 read-only layers and a writable one. */
-const mostLayers = 129;
+const maxLayers = 129;
 
 /** A layer: a disk, or a partition of one. */
 export interface RootLayer {
@@ -84,8 +84,8 @@ interface Found {
  * @throws GuestError `invalid`, `refused`
  */
 export function rootLayersOf({ layers = [] }: Storage): RootLayers {
-  if (layers.length > mostLayers)
-    throw invalid(`there are ${layers.length} of them, at most ${mostLayers} are allowed`);
+  if (layers.length > maxLayers)
+    throw invalid(`there are ${layers.length} of them, at most ${maxLayers} are allowed`);
   const found = layers.map(layerOf);
   const [upper, second] = found.filter(({ kind }) => kind === 'upper');
   if (second !== undefined) throw invalid('two of them are to take the writes (X-kata.overlay-upper)');

@@ -27,7 +27,7 @@ export interface Conversation<Result, Question = never> {
 export type Answer<Result> = Extract<ChildOutcome<Result>, { readonly kind: 'result' | 'error' }>;
 
 /** An answer costs the agent time and memory. An image has a few for each encrypted layer. */
-const mostQuestions = 1_000;
+const maxQuestions = 1_000;
 
 /**
  * Sends the request, reads messages until the socket closes, and returns the last answer. A child that was taken over asks one
@@ -43,7 +43,7 @@ export async function converse<Result, Question>(
   let questions = 0;
   let waits = false;
   const reply = async (question: Question): Promise<void> => {
-    if (answerTo === undefined || waits || questions >= mostQuestions)
+    if (answerTo === undefined || waits || questions >= maxQuestions)
       throw new LayerError('child', `the process that ${verb} asked ${strange(answerTo, waits)}`);
     questions += 1;
     waits = true;
@@ -74,9 +74,7 @@ export async function converse<Result, Question>(
 
 function strange(answer: unknown, waits: boolean): string {
   if (answer === undefined) return 'a question';
-  return waits
-    ? 'a question before it had the answer to another one'
-    : `more than ${mostQuestions} questions`;
+  return waits ? 'a question before it had the answer to another one' : `more than ${maxQuestions} questions`;
 }
 
 async function* lines(socket: Duplex, lineLength: number, verb: string): AsyncGenerator<string> {

@@ -35,9 +35,9 @@ export type PullQuestion =
 /** Characters of a line, which has all documents in base64. */
 export const pullLineLength: number = 2 * maxDocumentsBytes;
 /** An index and a manifest, a configuration, and up to 16 signatures of two objects in two formats, with their manifests and lists. */
-const mostDocuments = 160;
+const maxDocuments = 160;
 /** An index and a manifest. */
-const mostManifests = 2;
+const maxManifests = 2;
 /** Of base64. */
 const documentLength = Math.ceil(maxDocumentBytes / 3) * 4;
 /** Of base64: a packet has about 700 bytes for each recipient. */
@@ -86,7 +86,7 @@ export function parsePullMessage(line: string): ChildOutcome<readonly SentDocume
 
 /** Parses the documents that the process has read. Which image they are is not the process's word: `verifyImage`. */
 function documentsOf(value: unknown): readonly SentDocument[] {
-  if (!Array.isArray(value) || value.length > mostDocuments) throw invalid();
+  if (!Array.isArray(value) || value.length > maxDocuments) throw invalid();
   return value.map((each: unknown) => {
     if (!isRecord(each)) throw invalid();
     const { kind, name, content } = each;
@@ -112,7 +112,7 @@ function documentBytes(value: unknown): Buffer {
 }
 
 function manifestsOf(value: unknown): readonly SentManifest[] {
-  if (!Array.isArray(value) || value.length > mostManifests) throw invalid();
+  if (!Array.isArray(value) || value.length > maxManifests) throw invalid();
   return value.map((each: unknown) => {
     if (!isRecord(each)) throw invalid();
     return { mediaType: text(each.mediaType), bytes: documentBytes(each.bytes) };

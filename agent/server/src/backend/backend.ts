@@ -30,7 +30,7 @@ export interface BackendSettings {
 }
 
 /** What a backend is opened with, before any listener. */
-export interface BackendSurroundings {
+export interface BackendDependencies {
   readonly policy: Policy;
   readonly keptPolicies: KeptPolicies;
   readonly readers: Readers;
@@ -74,5 +74,5 @@ export interface PreparedBackend {
   /** Members of the first audit record. */
   readonly facts: Readonly<Record<string, unknown>>;
   /** @throws CannotApply if it is not available. */
-  open(surroundings: BackendSurroundings): Promise<Backend>;
+  open(surroundings: BackendDependencies): Promise<Backend>;
 }

@@ -14,7 +14,7 @@ import { CannotApply } from '../cannot-apply.js';
 import { guestOptions } from './guest-options.js';
 import { loadMemoryAgent } from './load-memory-agent.js';
 import { demandRuntime, findRuntime, type OciRuntime } from './oci-runtime.js';
-import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from './backend.js';
+import type { Backend, BackendSettings, BackendDependencies, PreparedBackend } from './backend.js';
 
 /** Finds the OCI runtime; the guest is opened later. */
 export function prepareGuest(settings: BackendSettings): PreparedBackend {
@@ -34,7 +34,7 @@ export function prepareGuest(settings: BackendSettings): PreparedBackend {
 async function openGuest(
   runtime: OciRuntime,
   { configuration, components, images, syscalls, log, state, isFirstProcess, hardens }: BackendSettings,
-  { policy, keptPolicies, readers, sideChannels, end }: BackendSurroundings,
+  { policy, keptPolicies, readers, sideChannels, end }: BackendDependencies,
 ): Promise<Backend> {
   const servesContainers = configuration.listeners.some(({ name }) =>
     policy.served(name).includes('CreateContainer'),

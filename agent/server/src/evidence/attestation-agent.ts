@@ -8,7 +8,7 @@ import { connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 /** A quote passes through the host. */
 const timeoutMs = 30_000;
 /** A quote with its event log has a tenth of it. */
-const mostBytes = 1024 * 1024;
+const maxBytes = 1024 * 1024;
 
 /**
  * Asks the attestation agent for a quote of TDX over report data, by GetEvidence. The attestation agent passes the report data on
@@ -22,7 +22,7 @@ export async function quoteOfAttestationAgent(
   const socket = connectSocket(path);
   try {
     await once(socket, 'connect');
-    const channel = connect(socket, { limits: { streamBufferBytes: mostBytes } });
+    const channel = connect(socket, { limits: { streamBufferBytes: maxBytes } });
     try {
       const service = createClient(AttestationAgentService, channel);
       const { Evidence } = await service.getEvidence({ RuntimeData: reportData }, { timeoutMs });
@@ -43,7 +43,7 @@ export async function quoteOfAttestationAgent(
 
 /** Reads what the attester of TDX returns: `quote`, and an event log that is not used. Throws a MeasurementError. */
 function parseQuote(evidence: Uint8Array): Uint8Array {
-  if (evidence.length > mostBytes)
+  if (evidence.length > maxBytes)
     throw new MeasurementError(`the evidence of the attestation agent has ${evidence.length} bytes`);
   let quote: unknown;
   try {

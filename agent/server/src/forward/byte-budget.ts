@@ -2,11 +2,11 @@ import { Code, TtrpcError } from '@kata-agent/ttrpc';
 
 /** The bytes of requests that wait for the inner agent, in all connections together. */
 export class ByteBudget {
-  readonly #most: number;
+  readonly #max: number;
   #used = 0;
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(max: number) {
+    this.#max = max;
   }
 
   get used(): number {
@@ -19,10 +19,10 @@ export class ByteBudget {
    * @throws RESOURCE_EXHAUSTED if there are not as many left.
    */
   take(bytes: number): () => void {
-    if (this.#used + bytes > this.#most)
+    if (this.#used + bytes > this.#max)
       throw new TtrpcError(
         Code.ResourceExhausted,
-        `requests of ${this.#used} bytes wait for the inner agent: at most ${this.#most} may`,
+        `requests of ${this.#used} bytes wait for the inner agent: at most ${this.#max} may`,
       );
     this.#used += bytes;
     return () => {

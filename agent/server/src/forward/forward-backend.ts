@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unclaimedWithForward } from '@kata-agent/catalogue';
 import { PrivilegeGate } from '@kata-agent/gate';
-import type { Backend, BackendSettings, BackendSurroundings, PreparedBackend } from '../backend/backend.js';
+import type { Backend, BackendSettings, BackendDependencies, PreparedBackend } from '../backend/backend.js';
 import type { Caller } from '../caller/caller.js';
 import { CannotApply } from '../cannot-apply.js';
 import { ByteBudget } from './byte-budget.js';
@@ -14,7 +14,7 @@ import { InnerLinks } from './inner-links.js';
 import { InnerWatch } from './inner-watch.js';
 
 /** Bytes of requests in flight, in all connections: 16 of the largest frames. */
-const mostBytesInFlight = 64 * 2 ** 20;
+const maxBytesInFlight = 64 * 2 ** 20;
 
 /** How long changes in flight may take when the agent ends. */
 const graceMs = 1_500;
@@ -61,11 +61,11 @@ function backendOf(
   agent: InnerAgent,
   watch: InnerWatch,
   forms: FormContext,
-  { policy, keptPolicies, end }: BackendSurroundings,
+  { policy, keptPolicies, end }: BackendDependencies,
 ): Backend {
   const links = new InnerLinks<Caller>(agent);
   const changing = new Changing();
-  const forwarding = { links, budget: new ByteBudget(mostBytesInFlight), policy, keptPolicies, forms, end };
+  const forwarding = { links, budget: new ByteBudget(maxBytesInFlight), policy, keptPolicies, forms, end };
   return {
     status: nothingKnown,
     containers: () => undefined,

@@ -3,7 +3,7 @@ import type { DescMethod, Message } from '@bufbuild/protobuf';
 import { type CallOptions, type Channel, Code, connect, TtrpcError } from '@kata-agent/ttrpc';
 
 /** Bytes that may wait for the inner agent to read them, in one connection: that of an agent that hangs must not grow. */
-const mostQueuedBytes = 16 * 2 ** 20;
+const maxQueuedBytes = 16 * 2 ** 20;
 
 /**
  * One connection to the inner agent: that of one caller, or that of the agent's own checks. A call of it is sent once. It is a
@@ -84,7 +84,7 @@ export class InnerLink implements Channel {
 
   #checkQueue(): void {
     const queued = this.#socket.writableLength;
-    if (queued > mostQueuedBytes)
+    if (queued > maxQueuedBytes)
       throw new TtrpcError(
         Code.ResourceExhausted,
         `the inner agent has not read ${queued} bytes of earlier requests of this connection`,

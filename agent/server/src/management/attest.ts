@@ -8,7 +8,7 @@ import type { Caller } from '../caller/caller.js';
 import { callerKey } from '../caller/caller-key.js';
 import type { ManagementContext } from './management-context.js';
 
-const nonceBytes = { least: 32, most: 64 } as const;
+const nonceBytes = { min: 32, max: 64 } as const;
 
 /**
  * Returns evidence of the agent, bound to the caller's nonce and connection.
@@ -22,10 +22,10 @@ export async function attest(
   caller: Pick<Caller, 'listener' | 'exporter' | 'identity' | 'realm'>,
 ): Promise<MessageInitShape<typeof AttestResponseSchema>> {
   const { listener, exporter, realm } = caller;
-  if (nonce.length < nonceBytes.least || nonce.length > nonceBytes.most)
+  if (nonce.length < nonceBytes.min || nonce.length > nonceBytes.max)
     throw new TtrpcError(
       Code.InvalidArgument,
-      `the nonce has ${nonce.length} bytes: it must have ${nonceBytes.least} to ${nonceBytes.most}, random ones`,
+      `the nonce has ${nonce.length} bytes: it must have ${nonceBytes.min} to ${nonceBytes.max}, random ones`,
     );
   if (attester === undefined)
     throw new TtrpcError(

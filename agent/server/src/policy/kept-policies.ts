@@ -2,7 +2,7 @@ import { CannotApply } from '../cannot-apply.js';
 import { BootList } from '../state/boot-list.js';
 
 /** The maximum of policies in one boot: a runtime sends one for a pod. */
-const mostPolicies = 64;
+const maxPolicies = 64;
 
 /**
  * Stores the texts of SetPolicy, and the policy of initdata, in the agent's state directory: if the agent is killed, containers keep running, and
@@ -33,7 +33,7 @@ export class KeptPolicies {
   }
 
   get full(): boolean {
-    return this.#policies.length >= mostPolicies;
+    return this.#policies.length >= maxPolicies;
   }
 
   /** Stores one more. Throws errors of the file system: the next agent would not know the policy. */

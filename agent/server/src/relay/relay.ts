@@ -5,7 +5,7 @@ import { DialFailure } from '../listeners/dial/dial-failure.js';
 import { TooManyConnections } from '../listeners/dial/too-many-connections.js';
 
 const tokenBytes = 32;
-const mostOperatorBytes = 64;
+const maxOperatorBytes = 64;
 
 /** The service by which a server asks for the connections of its operators. The gate has decided before a handler runs. */
 export const relay: ServiceImplementation<typeof Relay, Caller> = {
@@ -16,10 +16,10 @@ export const relay: ServiceImplementation<typeof Relay, Caller> = {
         Code.InvalidArgument,
         `the token has ${token.length} bytes: it must have ${tokenBytes}, random ones`,
       );
-    if (operator.length > mostOperatorBytes)
+    if (operator.length > maxOperatorBytes)
       throw new TtrpcError(
         Code.InvalidArgument,
-        `the operator has ${operator.length} bytes: at most ${mostOperatorBytes}`,
+        `the operator has ${operator.length} bytes: at most ${maxOperatorBytes}`,
       );
     try {
       await realm.openConnection(token, operator, signal);

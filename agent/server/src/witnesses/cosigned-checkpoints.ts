@@ -1,7 +1,7 @@
 import { type Checkpoint, formatCheckpoint } from '@kata-agent/tlog';
 
 /** Checkpoints that wait for further cosignatures. Witnesses are asked for one after the other, most of them for the newest. */
-const mostWaiting = 32;
+const maxWaiting = 32;
 
 /** A checkpoint that the quorum has cosigned. */
 export interface CosignedCheckpoint {
@@ -35,7 +35,7 @@ export class CosignedCheckpoints {
     const all = { ...checkpoint, witnesses: [...kept, ...added] };
     this.#waiting.set(text, all);
     for (const old of this.#waiting.keys()) {
-      if (this.#waiting.size <= mostWaiting) break;
+      if (this.#waiting.size <= maxWaiting) break;
       this.#waiting.delete(old);
     }
     if (all.witnesses.length < this.#quorum || head.size < (this.#newest?.size ?? 0)) return false;

@@ -1,6 +1,6 @@
 /** Times are kept for so many parts of the period. A record can count as older than it is by one part. */
 const parts = 64;
-const mostMarks = 4 * parts;
+const maxMarks = 4 * parts;
 
 /** The records from one on, until the next mark. */
 interface Mark {
@@ -31,7 +31,7 @@ export class Coverage {
     if (last === undefined || now - last.since >= this.#partMs)
       this.#marks.push({ before: this.#size, since: now });
     this.#size = size;
-    if (this.#marks.length > mostMarks) this.#thin();
+    if (this.#marks.length > maxMarks) this.#thin();
   }
 
   /** Called when the quorum has cosigned the tree of the first `size` records. */

@@ -15,7 +15,7 @@ import { eachContainer } from './each-container.js';
 import { asCreate } from './expected-message.js';
 
 /** As runtime-rs (`MAX_ROOTFS_LAYER_DEVICES`). */
-const mostLayers = 128;
+const maxLayers = 128;
 
 const isLower = '"X-kata.overlay-lower" in s.options';
 const isUpper = '"X-kata.overlay-upper" in s.options';
@@ -126,10 +126,10 @@ function lowersTest({ layers, rootHashes = [] }: Partial<ImageConfig>): string {
     'l.size() == 1 && l[0].options.all(o, o != "X-kata.gpt-partitioned=true" &&\n' +
     `    !o.startsWith(${celLiteral(partition)}))`;
   if (layers === 1) return whole;
-  const count = layers === undefined ? `l.size() > 1 && l.size() <= ${mostLayers}` : `l.size() == ${layers}`;
+  const count = layers === undefined ? `l.size() > 1 && l.size() <= ${maxLayers}` : `l.size() == ${layers}`;
   const within = layers === undefined ? 'i >= l.size() || ' : '';
   return (
-    `${whole} ||\n  ${count} && ${positions(layers ?? mostLayers)}.all(i,\n` +
+    `${whole} ||\n  ${count} && ${positions(layers ?? maxLayers)}.all(i,\n` +
     `    ${within}${isPartition} && ${once(partition)})`
   );
 }

@@ -39,7 +39,7 @@ function own(local: readonly string[], setup: RuntimeSetup): Row {
   const directory = `${celLiteral(before)} + sandbox.id + ${celLiteral(after)}`;
   const volume = `m.type == "local" && ${celLiteral(local)}.exists(v, m.source == ${directory} + v)`;
   return {
-    name: 'mounts-apart',
+    name: 'mounts-isolated',
     description: 'No mount source is in the directory of a container, its own or another. Every pod.',
     expression:
       `mounts.all(m, ${local.length === 0 ? '' : `${volume} ||\n  `}!m.source.split("/").exists(p, p == "rootfs" || p == request.container_id ||\n` +

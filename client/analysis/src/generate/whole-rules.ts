@@ -135,10 +135,10 @@ function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
       lists.flatMap((list) => list.filter((path) => list.some((each) => each.startsWith(`${path}/`)))),
     ),
   ];
-  const most = Math.max(0, ...lists.map(({ length }) => length));
-  const positions = `[${Array.from({ length: most }, (_, index) => index).join(', ')}]`;
+  const max = Math.max(0, ...lists.map(({ length }) => length));
+  const positions = `[${Array.from({ length: max }, (_, index) => index).join(', ')}]`;
   return [
-    ...rule('CreateContainer', 'mounts-there', there, {
+    ...rule('CreateContainer', 'mounts-complete', there, {
       description: 'No mount is missing.',
       message: 'a mount of the workload is missing',
     }),

@@ -53,7 +53,9 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     }
   }
   const release = options.release ?? releases[releases.length - 1] ?? '4.1.0';
-  const senseless = inconsistencies(endpoints.map(({ value }) => value)).map(({ message }) => message);
+  const inconsistentSeverity = inconsistencies(endpoints.map(({ value }) => value)).map(
+    ({ message }) => message,
+  );
   const served = new Set(endpoints.map(({ value }) => value));
   const extra = (options.extra ?? []).filter(({ method }) => served.has(method));
   for (const { method, name, expression } of extra) {
@@ -73,7 +75,7 @@ export function planConfiguration(asks: readonly Ask[], options: PlanOptions = {
     secrets,
     registries,
     endpoints,
-    senseless,
+    inconsistentSeverity,
     rules,
     extra,
     unconstrained,

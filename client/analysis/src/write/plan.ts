@@ -87,7 +87,7 @@ export interface Plan {
   readonly registries?: readonly string[] | undefined;
   readonly endpoints: readonly Wanted<MethodName>[];
   /** Why the list is inconsistent, one sentence each: asks from half of a log can be. */
-  readonly senseless: readonly string[];
+  readonly inconsistentSeverity: readonly string[];
   readonly rules: readonly PlannedRule[];
   /** Rendered after the others. */
   readonly extra: readonly ExtraRule[];

@@ -53,9 +53,9 @@ function imageText(registries: readonly string[]): string {
 }
 
 /** With `strict` an inconsistent list is an error, but the result must load. */
-function strictText({ senseless }: Plan): string {
-  if (senseless.length === 0) return 'strict = true\n';
-  return `${comment(senseless.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
+function strictText({ inconsistentSeverity }: Plan): string {
+  if (inconsistentSeverity.length === 0) return 'strict = true\n';
+  return `${comment(inconsistentSeverity.map((why) => `NOT STRICT: ${why}`))}strict = false\n`;
 }
 
 /** The fields that rules leave open. */

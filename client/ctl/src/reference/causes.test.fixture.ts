@@ -144,7 +144,7 @@ export const inAgent: Readonly<Partial<Record<Code, string>>> = {
   KA3204: 'tests/functional/dial-out.test.ts',
   KA3301: 'tests/functional/realm-guests.test.ts',
   KA3302: 'tests/functional/realm-service.test.ts',
-  KA3303: 'realm/server/src/operators/decisions.test.ts',
+  KA3303: 'realm/server/src/operators/decision-log.test.ts',
 };
 
 async function inDirectory(

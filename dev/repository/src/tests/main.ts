@@ -1,5 +1,5 @@
-// `npm test [FILTER…]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
-// OCI_RUNTIME.
+// `npm test [-- --times] [FILTER…]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
+// OCI_RUNTIME. With --times also prints the time of each file.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -9,7 +9,7 @@ import { missingOf } from '@kata-agent/setup/prerequisites';
 import { packageDirectories } from '@kata-agent/setup/products';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 import { readReport, reportFile } from './report-file.js';
-import { failedLines, skippedLines } from './report-lines.js';
+import { failedLines, skippedLines, timeLines } from './report-lines.js';
 
 /** Returns the compiled test files below a directory, sorted. */
 function testFiles(directory: string): readonly string[] {
@@ -33,7 +33,14 @@ if (missing.length > 0) {
     process.exit(1);
   }
 }
-const filters = process.argv.slice(2);
+const words = process.argv.slice(2);
+const printsTimes = words.includes('--times');
+const filters = words.filter((word) => word !== '--times');
+const unknown = filters.find((word) => word.startsWith('-'));
+if (unknown !== undefined) {
+  console.error(`npm test: unknown option ${unknown}\nhelp: npm test -- [--times] [FILTER…]`);
+  process.exit(2);
+}
 const packages = packageDirectories.map((directory) => join(root, directory, 'dist'));
 const files = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')]
   .flatMap(testFiles)
@@ -56,9 +63,14 @@ const tests = [
   [`--test-reporter=${reporter}`, `--test-reporter-destination=${reportFile}`],
   files,
 ].flat();
-const [program = '', ...words] = process.env['OCI_RUNTIME'] === 'crun' ? withPureCgroups(tests) : tests;
-const result = spawnSync(program, words, { cwd: root, stdio: 'inherit' });
+const [program = '', ...command] = process.env['OCI_RUNTIME'] === 'crun' ? withPureCgroups(tests) : tests;
+const result = spawnSync(program, command, { cwd: root, stdio: 'inherit' });
 const report = readReport(reportFile);
 if (report !== undefined)
-  for (const line of [...skippedLines(report), ...failedLines(report)]) console.error(line);
+  for (const line of [
+    ...(printsTimes ? timeLines(report) : []),
+    ...skippedLines(report),
+    ...failedLines(report),
+  ])
+    console.error(line);
 process.exit(result.status ?? 1);

@@ -13,7 +13,7 @@ it('a report is undefined until the test run has written it', () => {
     mkdirSync(dirname(path));
     writeFileSync(path, '');
     assert.equal(readReport(path), undefined);
-    const report = { counts: { pass: 1 }, failures: [], skipped: [] };
+    const report = { counts: { pass: 1 }, failures: [], skipped: [], times: [] };
     writeFileSync(path, JSON.stringify(report));
     assert.deepEqual(readReport(path), report);
   } finally {

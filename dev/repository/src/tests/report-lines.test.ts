@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestReport } from './reporter.js';
-import { failedLines, failedReleaseLines, skippedLines } from './report-lines.js';
+import { failedLines, failedReleaseLines, skippedLines, timeLines } from './report-lines.js';
 
 describe('the last lines of a test run', () => {
-  const passed: TestReport = { counts: {}, failures: [], skipped: [] };
+  const passed: TestReport = { counts: {}, failures: [], skipped: [], times: [] };
   const report: TestReport = {
     counts: {},
     failures: [
@@ -12,6 +12,10 @@ describe('the last lines of a test run', () => {
       { file: 'b.test.js', name: 'y', message: 'worse' },
     ],
     skipped: [{ file: 'c.test.js', name: 'z', reason: 'needs runc' }],
+    times: [
+      { file: 'b.test.js', tests: 12, ms: 7_512 },
+      { file: 'a.test.js', tests: 1, ms: 2_500 },
+    ],
   };
 
   it('name each failed and each skipped test', () => {
@@ -22,6 +26,14 @@ describe('the last lines of a test run', () => {
     ]);
     assert.deepEqual(skippedLines(report), ['skipped: 1', '  c.test.js: z: needs runc']);
     assert.deepEqual([...failedLines(passed), ...skippedLines(passed)], []);
+  });
+
+  it('name the time of each file', () => {
+    assert.deepEqual(timeLines(report), [
+      '     7.5 s   75 %  b.test.js (12)',
+      '     2.5 s  100 %  a.test.js (1)',
+    ]);
+    assert.deepEqual(timeLines(passed), []);
   });
 
   it('name the release of each failed test, or why no test is named', () => {

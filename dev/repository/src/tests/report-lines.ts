@@ -28,6 +28,17 @@ export function failedLines(report: TestReport): readonly string[] {
   return counted('failed', failuresOf(report));
 }
 
+/** Returns a line for each file, those that took longest first, with what part of all they and those before took. */
+export function timeLines({ times }: TestReport): readonly string[] {
+  const all = times.reduce((sum, { ms }) => sum + ms, 0);
+  let before = 0;
+  return times.map(({ file, tests, ms }) => {
+    before += ms;
+    const part = all === 0 ? 100 : Math.round((before / all) * 100);
+    return `${(ms / 1_000).toFixed(1).padStart(8)} s  ${String(part).padStart(3)} %  ${file} (${tests})`;
+  });
+}
+
 /** Returns a line for each failed test of each release, or one that says why no test is named. */
 export function failedReleaseLines(failed: readonly FailedRelease[]): readonly string[] {
   return failed.flatMap(({ release, report }) => {

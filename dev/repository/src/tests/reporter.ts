@@ -1,4 +1,5 @@
-// A reporter of node:test that writes one JSON object: counts, failed tests, and skipped tests with their reasons.
+// A reporter of node:test that writes one JSON object: counts, failed tests, skipped tests with their reasons, and the time of
+// each file.
 import { relative } from 'node:path';
 import { root as repository } from '@kata-agent/setup/bootstrap';
 
@@ -9,6 +10,8 @@ export interface TestReport {
   /** `message` is the first line of the error's message. */
   readonly failures: readonly { readonly file: string; readonly name: string; readonly message: string }[];
   readonly skipped: readonly { readonly file: string; readonly name: string; readonly reason: string }[];
+  /** The files, those that took longest first. The time of a file is that of its tests, without the start of its process. */
+  readonly times: readonly { readonly file: string; readonly tests: number; readonly ms: number }[];
 }
 
 /** The used members of an event of node:test. */
@@ -20,7 +23,7 @@ export interface TestEvent {
     readonly message?: string;
     readonly file?: string;
     readonly skip?: string | boolean;
-    readonly details?: { readonly error?: unknown };
+    readonly details?: { readonly error?: unknown; readonly duration_ms?: number };
   };
 }
 
@@ -37,6 +40,7 @@ export async function summary(events: AsyncIterable<TestEvent>, root: string): P
   const counts: Record<string, number> = {};
   const failures: TestReport['failures'][number][] = [];
   const skipped: TestReport['skipped'][number][] = [];
+  const times = new Map<string, { tests: number; ms: number }>();
   const names: string[] = [];
   for await (const { type, data } of events) {
     const { nesting = 0, name: own = '' } = data;
@@ -49,6 +53,11 @@ export async function summary(events: AsyncIterable<TestEvent>, root: string): P
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     const name = [...names.slice(0, nesting), own].join(' › ');
     const file = data.file === undefined ? '' : relative(root, data.file);
+    const time = times.get(file) ?? { tests: 0, ms: 0 };
+    times.set(file, time);
+    time.tests += 1;
+    // That of a suite contains that of its tests.
+    if (nesting === 0) time.ms += data.details?.duration_ms ?? 0;
     if (data.skip !== undefined && data.skip !== false)
       skipped.push({
         file,
@@ -58,7 +67,13 @@ export async function summary(events: AsyncIterable<TestEvent>, root: string): P
     else if (type === 'test:fail' && !isSubtestFailure(data.details?.error))
       failures.push({ file, name, message: firstLine(data.details?.error) });
   }
-  return { counts, failures, skipped };
+  const sorted = [...times].sort(([, one], [, other]) => other.ms - one.ms);
+  return {
+    counts,
+    failures,
+    skipped,
+    times: sorted.map(([file, { tests, ms }]) => ({ file, tests, ms: Math.round(ms) })),
+  };
 }
 
 /** Reports whether a test failed only because its subtests did, which have events of their own. */

@@ -1,5 +1,5 @@
 /** Records have fewer levels. */
-const mostLevels = 100;
+const maxLevels = 100;
 /** A shorter line has at most half as many levels: recursion over its value ends before the stack does. */
 const shortBytes = 4_096;
 const [quote, backslash] = [0x22, 0x5c];
@@ -24,7 +24,7 @@ export function isTooDeep(line: Uint8Array): boolean {
     if (byte === quote) isText = !isText;
     else if (isText) at += byte === backslash ? 1 : 0;
     else level += steps.get(byte) ?? 0;
-    if (level > mostLevels) return true;
+    if (level > maxLevels) return true;
   }
   return false;
 }

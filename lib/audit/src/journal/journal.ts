@@ -3,20 +3,20 @@ import { Frontier } from '@kata-agent/tlog';
 import { seal, type Sealed } from '../chain/chain.js';
 import type { Clock } from '../clock.js';
 import type { FileLayer, SegmentFile } from '../files/file-layer.js';
-import { settleKept } from '../kept/kept-file.js';
-import type { Present } from '../kept/present.js';
+import { settleKept } from '../retention/kept-file.js';
+import type { Present } from '../retention/present.js';
 import type { Position, RecordBody, RemovedSummary } from '../record/record.js';
 import { type ClosedSegment, type Found, recover } from './recover.js';
 import { Reserve } from './reserve.js';
 import { deleteRemoved, renumber } from './rotate.js';
-import { nextPath, type Past, Succession } from './succession.js';
-import { Tally } from '../fold/tally.js';
+import { nextPath, type Past, RotationPlan } from './rotation-plan.js';
+import { Tally } from '../coalesce/tally.js';
 import { LogTree } from '../tree/log-tree.js';
 
 /** Maximum size of the reserve in bytes; half of the segment if that is smaller. */
 const reserveBytes = 128 * 1024;
 /** Minimum space for kept records in bytes; otherwise a quarter of a segment. */
-const leastKeptBytes = 64 * 1024;
+const minKeptBytes = 64 * 1024;
 
 /** An entry to write. Without a body it only requires that all earlier entries are durable. */
 export interface Entry {
@@ -64,7 +64,7 @@ export class Journal {
   readonly tree: LogTree;
   readonly #options: JournalOptions;
   readonly #reserve: Reserve;
-  readonly #succession: Succession;
+  readonly #succession: RotationPlan;
   #segment: SegmentFile;
   #size: number;
   #head: Position;
@@ -92,8 +92,8 @@ export class Journal {
     this.#closing = found.closing;
     this.#torn = found.tornBytes > 0;
     this.#reserve = new Reserve(Math.min(reserveBytes, options.maxSize / 2));
-    const keptBytes = Math.max(leastKeptBytes, options.maxSize / 4);
-    this.#succession = new Succession({ ...options, keptBytes }, this.#reserve);
+    const keptBytes = Math.max(minKeptBytes, options.maxSize / 4);
+    this.#succession = new RotationPlan({ ...options, keptBytes }, this.#reserve);
   }
 
   /** Opens or creates the log, truncates a torn last line, and completes an interrupted rotation. */

@@ -11,7 +11,7 @@ import type {
   TreeText,
 } from '../record/record.js';
 import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
-import { Tally } from '../fold/tally.js';
+import { Tally } from '../coalesce/tally.js';
 
 /** A closed segment, as described by its last record, the `rotated` record. */
 export interface ClosedSegment {

@@ -4,7 +4,7 @@ import type { FileLayer } from '../files/file-layer.js';
 import type { RemovedSummary, Summary } from '../record/record.js';
 import { type ClosedSegment, rotatedRecord } from './recover.js';
 import { closedNumbers, segmentPath } from '../files/segments.js';
-import { Tally } from '../fold/tally.js';
+import { Tally } from '../coalesce/tally.js';
 
 /** Returns the summary of all removed records once `segments`, the oldest left, are removed too. */
 export function addRemoved(

@@ -2,13 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { genesis, positionBefore, positionOf, readRecord } from '../chain/chain.js';
 import { type KeptFiles, keptProblem, type Removal, removalOf } from './kept-check.js';
 import type { AuditRecord, Position, RotatedRecord, Summary } from '../record/record.js';
-import { Tally } from '../fold/tally.js';
+import { Tally } from '../coalesce/tally.js';
 import type { Problem } from './verify-report.js';
 import { unprovenProblem } from '../chain/unproven.js';
 
 const maxListed = 100;
 /** At most so many members `hash` end an object of a record: its own, and those of the positions that it names, with some to spare. */
-const mostHashes = 32;
+const maxHashes = 32;
 
 /** After a damaged line the next record's sequence number is known, but not its `prev`. */
 interface Expected {
@@ -219,7 +219,7 @@ export class ChainCheck {
       if (length < unfinished.length && readRecord(unfinished.subarray(0, length)).ok) return false;
       tried += 1;
       // Each is hashed from the beginning.
-      if (tried === mostHashes) return false;
+      if (tried === maxHashes) return false;
     }
     return true;
   }

@@ -1,5 +1,5 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
-import { keptPath } from '../kept/kept-path.js';
+import { keptPath } from '../retention/kept-path.js';
 import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
 
 export interface OpenSegment {

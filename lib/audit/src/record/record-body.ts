@@ -13,7 +13,7 @@ const textLength = 512;
 /** Names of operators that the agent accepts fit, unless they have many characters that are escaped. */
 const operatorLength = 256;
 
-// Written out without spread syntax: this is the hot path of each call.
+// Located out without spread syntax: this is the hot path of each call.
 
 export function intentBody(call: AuditedCall, decision: Decision, digest: string): RecordBody {
   return {

@@ -36,14 +36,14 @@ export class Options {
   }
 
   /** Returns an integer from `least` to `most`. Throws a CommandError (wrong use). */
-  whole(name: string, least: number, most: number): number | undefined {
+  whole(name: string, min: number, max: number): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
     const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= least && value <= most) return value;
+    if (value >= min && value <= max) return value;
     throw new CommandError(
       ExitCode.Usage,
-      `--${dashed(name)} '${text}': must be an integer from ${least} to ${most}`,
+      `--${dashed(name)} '${text}': must be an integer from ${min} to ${max}`,
     );
   }
 

@@ -4,17 +4,17 @@ import { ExitCode } from '../command/exit-code.js';
 import { reasonOf } from './reason-of.js';
 
 /** The largest file that a command reads: larger ones are a mistake, or endless. */
-const mostBytes = 16 * 1024 * 1024;
+const maxBytes = 16 * 1024 * 1024;
 
 /** Reads a file. Throws a CommandError if it cannot be read (3) or is too large (1). */
 export function readInput(path: string): Uint8Array {
   let bytes: Uint8Array;
   try {
-    bytes = readUpTo(path, mostBytes + 1);
+    bytes = readUpTo(path, maxBytes + 1);
   } catch (error) {
     throw unreadable(path, error);
   }
-  if (bytes.length <= mostBytes) return bytes;
+  if (bytes.length <= maxBytes) return bytes;
   throw new CommandError(ExitCode.Failed, `${path} is larger than 16 MiB`, {
     help: ['check that this is the intended file'],
   });
@@ -35,12 +35,12 @@ export function readTextInput(path: string): string {
 }
 
 /** Returns the first `most` bytes of a file of any type. Throws the system's error. */
-export function readUpTo(path: string, most: number): Uint8Array {
+export function readUpTo(path: string, max: number): Uint8Array {
   const descriptor = openSync(path, 'r');
   try {
     const parts: Uint8Array[] = [];
-    const piece = Math.min(most, 1 << 20);
-    for (let left = most; left > 0; ) {
+    const piece = Math.min(max, 1 << 20);
+    for (let left = max; left > 0; ) {
       const buffer = Buffer.alloc(Math.min(left, piece));
       const got = readSync(descriptor, buffer, 0, buffer.length, null);
       if (got === 0) break;

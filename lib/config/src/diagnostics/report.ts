@@ -3,7 +3,7 @@ import type { Diagnostic, Span } from './diagnostic.js';
 import type { SourceText } from './source-text.js';
 
 // Limit for hostile texts, which could cause thousands of diagnostics.
-const most = 100;
+const max = 100;
 
 /** Collects the diagnostics of one text, so that all are reported at once. */
 export class Report {
@@ -24,7 +24,7 @@ export class Report {
 
   /** The limit is reached, which is itself an error: the caller may stop, and the text is rejected. */
   get full(): boolean {
-    return this.#diagnostics.length > most;
+    return this.#diagnostics.length > max;
   }
 
   get failed(): boolean {
@@ -39,9 +39,9 @@ export class Report {
   }
 
   #add(diagnostic: Diagnostic): void {
-    if (this.#diagnostics.length < most) this.#diagnostics.push(diagnostic);
+    if (this.#diagnostics.length < max) this.#diagnostics.push(diagnostic);
     else if (!this.full) {
-      const message = `there are more than ${most} errors: the rest is not shown`;
+      const message = `there are more than ${max} errors: the rest is not shown`;
       this.#diagnostics.push({
         ...diagnostic,
         severity: 'error',

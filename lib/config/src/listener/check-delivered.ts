@@ -5,12 +5,12 @@ import { dialAddress } from '../value-types/dial-address.js';
 import { isPemText } from '../value-types/pem-source.js';
 import { type MaySet, settableIn } from './may-set.js';
 import { type TlsKeys, tlsPemKeys } from './tls-keys.js';
-import type { Written } from './written.js';
+import type { Located } from './located.js';
 
 /** The keys of a listener in a further document that only `may_set` allows there. */
 interface Delivered {
-  readonly address: Written<string> | undefined;
-  readonly tls: Written<TlsKeys> | undefined;
+  readonly address: Located<string> | undefined;
+  readonly tls: Located<TlsKeys> | undefined;
 }
 
 /**
@@ -24,7 +24,7 @@ export function checkDelivered(
   report: Report,
 ): void {
   const settable = settableIn(maySet, table);
-  const weakly = (key: string, { span }: Written<unknown>): void => {
+  const weakly = (key: string, { span }: Located<unknown>): void => {
     if (maySet.weaklyBound === undefined) return;
     report.error(
       'KA1716',

@@ -8,18 +8,18 @@ import { dialledAddress, listenerPlace } from './listener-place.js';
 import { peerThatNeverConnects } from './peer-that-never-connects.js';
 import { defaultRelay, type Relay } from './relay.js';
 import { type TlsKeys, tlsPemKeys } from './tls-keys.js';
-import type { Written } from './written.js';
+import type { Located } from './located.js';
 
 /** The keys of a listener of the base document that depend on its address. */
 interface Transport {
   /** Absent: `may_set` names it, which allows https:// only. */
-  readonly address: Written<string> | undefined;
-  readonly peers: Written<PeerList> | undefined;
-  readonly tls: Written<TlsKeys> | undefined;
-  readonly limits: Written<Partial<OwnLimits>> | undefined;
-  readonly operators: Written<readonly OperatorGrant[]> | undefined;
-  readonly relay: Written<Relay> | undefined;
-  readonly proxy: Written<string> | undefined;
+  readonly address: Located<string> | undefined;
+  readonly peers: Located<PeerList> | undefined;
+  readonly tls: Located<TlsKeys> | undefined;
+  readonly limits: Located<Partial<OwnLimits>> | undefined;
+  readonly operators: Located<readonly OperatorGrant[]> | undefined;
+  readonly relay: Located<Relay> | undefined;
+  readonly proxy: Located<string> | undefined;
   /** The keys that a delivered document sets. */
   readonly settable: ReadonlySet<SettableKey>;
 }
@@ -99,7 +99,7 @@ function checkDialling(transport: Transport, relay: Relay, name: Span, report: R
 }
 
 /** Operators have no connections of their own: a key that promised to verify them would deceive. */
-function checkTrusted(tls: Written<TlsKeys>, report: Report): void {
+function checkTrusted(tls: Located<TlsKeys>, report: Report): void {
   for (const key of ['clientCa', 'clientCrl'] as const)
     if (tls.value[key] !== undefined)
       report.error(

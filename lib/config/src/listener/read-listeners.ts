@@ -21,19 +21,19 @@ import { type MaySet, settableIn } from './may-set.js';
 import type { OwnLimits } from './listener-limits.js';
 import { defaultRelay, type Relay } from './relay.js';
 import type { TlsKeys } from './tls-keys.js';
-import type { Written } from './written.js';
+import type { Located } from './located.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(listenerKeys);
 
 /** A parsed `[[listener]]`. A further document has `address` and `tls` only if `may_set` of the base document names them. */
 export interface ListenerEntry {
   readonly name: string;
-  readonly address?: Written<string>;
-  readonly peers?: Written<PeerList>;
+  readonly address?: Located<string>;
+  readonly peers?: Located<PeerList>;
   readonly onDeniedRead?: ListenerSettings['onDeniedRead'];
   readonly limits?: Partial<OwnLimits>;
   readonly management?: ListenerSettings['management'];
-  readonly tls?: Written<TlsKeys>;
+  readonly tls?: Located<TlsKeys>;
   readonly operators?: readonly OperatorGrant[];
   /** Of an `https://` address; the default elsewhere. */
   readonly relay: Relay;
@@ -80,7 +80,7 @@ function readListener(
   const lists = endpointLists(table, options, report);
   const name = given.get('name');
   if (name === undefined) return undefined;
-  const written = <T>(key: string): Written<T> | undefined => {
+  const written = <T>(key: string): Located<T> | undefined => {
     const found = given.get(key);
     // Each value was parsed by the type of its row.
     return found === undefined ? undefined : { value: found.value as T, span: found.node.span };
@@ -119,7 +119,7 @@ function readListener(
 
 /** Reports listeners at one address. */
 function checkAddresses(listeners: readonly ListenerEntry[], report: Report): void {
-  const before: { readonly name: string; readonly address: Written<string> }[] = [];
+  const before: { readonly name: string; readonly address: Located<string> }[] = [];
   for (const { name, address } of listeners) {
     if (address === undefined) continue;
     const other = before.find((earlier) => addressesOverlap(earlier.address.value, address.value));

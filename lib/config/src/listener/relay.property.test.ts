@@ -117,11 +117,11 @@ test('over random stacks: what a dialling listener accepts has an effect, and fu
       for (const { peers } of [own, ...later])
         if (peers !== undefined)
           assert.ok(listener?.peers.some((list) => isDeepStrictEqual(new Set(list), new Set(peers))));
-      const least = (key: keyof NonNullable<Base['limits']>, usual: number): number =>
+      const min = (key: keyof NonNullable<Base['limits']>, usual: number): number =>
         Math.min(own.limits?.[key] ?? usual, ...later.flatMap((each) => each.limits?.[key] ?? []));
-      assert.equal(listener?.limits.connections, least('connections', 64));
-      assert.equal(callers.limits.handshakes, least('handshakes', 8));
-      assert.equal(callers.limits.handshakesPerSecond, least('handshakes_per_second', 20));
+      assert.equal(listener?.limits.connections, min('connections', 64));
+      assert.equal(callers.limits.handshakes, min('handshakes', 8));
+      assert.equal(callers.limits.handshakesPerSecond, min('handshakes_per_second', 20));
       assert.equal(dial.handshakeTimeoutMs, callers.limits.handshakeTimeoutMs);
     }),
     { numRuns: 1_000 },

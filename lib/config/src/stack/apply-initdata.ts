@@ -114,7 +114,7 @@ function unusable(file: string, fault: Diagnostic | undefined, { hasBase }: Init
 
 /** The host chooses names and number of unknown files; the record of them is bounded. */
 const longestName = 128;
-const mostUnknownFiles = 16;
+const maxUnknownFiles = 16;
 
 function reportOf(
   envelope: InitdataEnvelope,
@@ -123,7 +123,7 @@ function reportOf(
 ): LoadedInitdata {
   const known = new Set([initdataKey, initdataPolicyKey, ...initdataComponentKeys]);
   const unknown = [...envelope.files.keys()].filter((name) => !known.has(name));
-  const unlisted = new Set(unknown.slice(mostUnknownFiles));
+  const unlisted = new Set(unknown.slice(maxUnknownFiles));
   const files: InitdataFile[] = [];
   for (const name of envelope.files.keys()) {
     const file = unlisted.has(name) ? undefined : fileOf(name);

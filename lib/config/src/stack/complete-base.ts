@@ -5,7 +5,7 @@ import { addressesOverlap } from '../listener/listener-addresses.js';
 import { settableOf } from '../listener/may-set.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
 import type { TlsKeys } from '../listener/tls-keys.js';
-import type { Written } from '../listener/written.js';
+import type { Located } from '../listener/located.js';
 import { imageSettings } from '../settings/image-settings.js';
 import { type SettableKey, settableName, signaturesName } from '../value-types/may-set.js';
 
@@ -64,7 +64,7 @@ export function completeBase(
 }
 
 /** A value that a document sets; of peers only the first document's counts here. */
-interface SetValue extends Written<unknown> {
+interface SetValue extends Located<unknown> {
   readonly document: ParsedDocument;
 }
 
@@ -93,7 +93,7 @@ function collectValues(
   return { set, twice };
 }
 
-function valueOf({ address, peers, tls }: ListenerEntry, key: SettableKey): Written<unknown> | undefined {
+function valueOf({ address, peers, tls }: ListenerEntry, key: SettableKey): Located<unknown> | undefined {
   if (key === 'address') return address;
   if (key === 'peers') return peers;
   const value = tls?.value[tlsProperty[key]];

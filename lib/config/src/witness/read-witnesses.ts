@@ -10,7 +10,7 @@ import {
 } from '../document/entry-key.js';
 import type { Report } from '../diagnostics/report.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
-import type { Written } from '../listener/written.js';
+import type { Located } from '../listener/located.js';
 import { auditSettings } from '../settings/audit-settings.js';
 import type { GivenSection } from '../settings/read-section.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
@@ -24,15 +24,15 @@ export interface WitnessEntry {
   /** The name of its key. */
   readonly name: string;
   readonly key: string;
-  readonly via: Written<string>;
+  readonly via: Located<string>;
   /** A path, or PEM text. */
-  readonly ca?: Written<string>;
+  readonly ca?: Located<string>;
   /** The position of its key. */
   readonly span: Span;
 }
 
 /** Each is asked with a connection of its own for each checkpoint. */
-const mostWitnesses = 16;
+const maxWitnesses = 16;
 
 /** Reads all `[[audit.witness]]` tables of a document. */
 export function readWitnesses(
@@ -49,11 +49,11 @@ export function readWitnesses(
   }
   const witnesses = readNamed('audit.witness', tables, (table) => readWitness(table, role, report), report);
   checkKeys(witnesses, report);
-  if (witnesses.length > mostWitnesses)
+  if (witnesses.length > maxWitnesses)
     report.error(
       'KA1407',
       entry.span,
-      `there are ${witnesses.length} witnesses, and at most ${mostWitnesses} are asked`,
+      `there are ${witnesses.length} witnesses, and at most ${maxWitnesses} are asked`,
       'remove some',
     );
   return witnesses;
@@ -61,7 +61,7 @@ export function readWitnesses(
 
 function readWitness(table: TomlTable, role: DocumentRole, report: Report): WitnessEntry | undefined {
   const given = readEntry(rows, withoutSettings(table, report), role, report);
-  const written = (key: string): Written<string> | undefined => {
+  const written = (key: string): Located<string> | undefined => {
     const found = given.get(key);
     return found === undefined ? undefined : { value: String(found.value), span: found.node.span };
   };
@@ -86,7 +86,7 @@ function withoutSettings(table: TomlTable, report: Report): TomlTable {
   return { ...table, entries: new Map([...table.entries].filter(([key]) => !names.includes(key))) };
 }
 
-function checkCa(via: Written<string>, ca: Written<string> | undefined, report: Report): void {
+function checkCa(via: Located<string>, ca: Located<string> | undefined, report: Report): void {
   if (isAddress(via.value) && ca === undefined)
     report.error(
       'KA1407',
@@ -164,7 +164,7 @@ function count(witnesses: number): string {
 }
 
 function checkListener(
-  { value, span }: Written<string>,
+  { value, span }: Located<string>,
   listeners: readonly ListenerEntry[],
   report: Report,
 ): void {

@@ -26,8 +26,8 @@ export function sampleMessage(values: TrusteeValues): string {
 
 function snpNames(tuples: readonly SnpValues[]): TrusteeValues {
   const levelsOf = (part: 'bootloader' | 'tee' | 'snp' | 'microcode'): readonly number[] => {
-    const least = Math.min(...tuples.map(({ minimumTcb }) => minimumTcb[part] ?? 0));
-    return Array.from({ length: highest + 1 - least }, (_, index) => least + index);
+    const min = Math.min(...tuples.map(({ minimumTcb }) => minimumTcb[part] ?? 0));
+    return Array.from({ length: highest + 1 - min }, (_, index) => min + index);
   };
   const bits = (shift: bigint, count: bigint) => (policy: bigint) =>
     Number((policy >> shift) & ((1n << count) - 1n));

@@ -14,7 +14,7 @@ const methods: ReadonlySet<string> = new Set(['CreateContainer', 'ExecProcess'])
 const forwardedMethods: ReadonlySet<string> = new Set([...methods, 'UpdateContainer']);
 
 /** Limits for a decision's text: details per reason, and characters per detail. */
-const most = { details: 3, characters: 80 };
+const max = { details: 3, characters: 80 };
 
 /** The parts of a configuration that decide about privileged containers. */
 export type PrivilegeSettings = Pick<Configuration, 'documents'> & {
@@ -72,15 +72,15 @@ export function describePrivileges(privileges: readonly Privilege[]): string {
   return reasonsOf(privileges)
     .map((reason) => {
       const details = privileges.filter((one) => one.reason === reason).map(({ detail }) => clipped(detail));
-      const more = details.length - most.details;
-      const named = details.slice(0, most.details).join(', ');
+      const more = details.length - max.details;
+      const named = details.slice(0, max.details).join(', ');
       return `${reason} (${named}${more > 0 ? `, and ${more} more` : ''})`;
     })
     .join(', ');
 }
 
 function clipped(detail: string): string {
-  return detail.length > most.characters ? `${detail.slice(0, most.characters)}…` : detail;
+  return detail.length > max.characters ? `${detail.slice(0, max.characters)}…` : detail;
 }
 
 /** Returns the smallest change of the configuration that allows the container. */

@@ -10,8 +10,8 @@ import { ProofError } from './proof-error.js';
 import { splitPoint } from './ranges.js';
 import type { TreeHash } from './tree-hash.js';
 
-const most = 70;
-const texts = records(most);
+const max = 70;
+const texts = records(max);
 const leaves = texts.map((text) => Buffer.from(text));
 const tree = memoryTree(texts);
 const hex = (hashes: readonly Buffer[]): readonly string[] => hashes.map((hash) => hash.toString('hex'));
@@ -44,7 +44,7 @@ describe('the tree of RFC 6962', () => {
   it('has the root of the definition, for each size', () => {
     assert.deepEqual(
       tree.heads,
-      Array.from({ length: most + 1 }, (_, size) => head(size)),
+      Array.from({ length: max + 1 }, (_, size) => head(size)),
     );
   });
 
@@ -74,7 +74,7 @@ describe('the tree of RFC 6962', () => {
 
 describe('an inclusion proof', () => {
   it('is PATH of the definition, and is accepted, for each leaf of each size', () => {
-    for (let size = 1; size <= most; size += 1)
+    for (let size = 1; size <= max; size += 1)
       for (let index = 0; index < size; index += 1) {
         const made = proveInclusion(index, size, tree.source);
         assert.deepEqual(made, hex(path(index, leaves.slice(0, size))));
@@ -86,7 +86,7 @@ describe('an inclusion proof', () => {
     for (const [index, size] of [
       ...[0, 1, 2, 3].map((at) => [at, 4] as const),
       ...[0, 5, 6].map((at) => [at, 7] as const),
-      ...[0, 31, 32, 63, 64, 69].map((at) => [at, most] as const),
+      ...[0, 31, 32, 63, 64, 69].map((at) => [at, max] as const),
       [0, 1] as const,
     ]) {
       const leaf = leafHash(texts[index] ?? '');
@@ -96,7 +96,7 @@ describe('an inclusion proof', () => {
       for (const changed of changes(made)) refused(index, leaf, head(size), changed);
       refused(index, other, head(size), made);
       refused(index, leaf, { size, root: other }, made);
-      for (let wrong = 0; wrong <= most; wrong += 1) {
+      for (let wrong = 0; wrong <= max; wrong += 1) {
         if (wrong !== index) refused(wrong, leaf, head(size), made);
         if (wrong !== size) refused(index, leaf, head(wrong), made);
       }
@@ -121,7 +121,7 @@ describe('an inclusion proof', () => {
 
 describe('a consistency proof', () => {
   it('is PROOF of the definition, and is accepted, for each pair of sizes', () => {
-    for (let size = 1; size <= most; size += 1)
+    for (let size = 1; size <= max; size += 1)
       for (let old = 1; old <= size; old += 1) {
         const made = proveConsistency(old, size, tree.source);
         assert.deepEqual(made, hex(proof(old, leaves.slice(0, size))));
@@ -146,7 +146,7 @@ describe('a consistency proof', () => {
     for (const [old, size] of [
       ...[1, 2, 3, 4].map((at) => [at, 4] as const),
       ...[1, 4, 6, 7].map((at) => [at, 7] as const),
-      ...[1, 32, 33, 64, 65, 69, 70].map((at) => [at, most] as const),
+      ...[1, 32, 33, 64, 65, 69, 70].map((at) => [at, max] as const),
     ]) {
       const made = proveConsistency(old, size, tree.source);
       const refused = (...args: Parameters<typeof checkConsistency>): void =>
@@ -155,7 +155,7 @@ describe('a consistency proof', () => {
       refused({ size: old, root: other }, head(size), made);
       refused(head(old), { size, root: other }, made);
       if (old !== size) refused({ size: old, root: other }, { size, root: other }, made);
-      for (let wrong = 0; wrong <= most; wrong += 1) {
+      for (let wrong = 0; wrong <= max; wrong += 1) {
         // A smaller tree with an empty proof is the beginning of every tree: the empty one.
         const isEmpty = wrong === 0 && made.length === 0;
         if (wrong !== old && !isEmpty) refused(head(wrong), head(size), made);

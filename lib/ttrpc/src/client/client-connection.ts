@@ -14,7 +14,7 @@ import { metadataFromPairs, metadataPairs } from '../message/metadata.js';
 import {
   emptyPayload,
   encoderOf,
-  mostEnvelopeBytes,
+  maxEnvelopeBytes,
   type Encode,
   type EncodedPayload,
 } from '../frame/payload.js';
@@ -238,11 +238,11 @@ export class ClientConnection implements Channel, ChannelOwner {
   }
 
   #checkSize(method: DescMethod, bytes: number): void {
-    const most = this.#limits.maxFrameBytes;
-    if (bytes + mostEnvelopeBytes > most)
+    const max = this.#limits.maxFrameBytes;
+    if (bytes + maxEnvelopeBytes > max)
       throw new TtrpcError(
         Code.ResourceExhausted,
-        `${method.name}: a message of ${bytes} bytes exceeds a frame of ${most}`,
+        `${method.name}: a message of ${bytes} bytes exceeds a frame of ${max}`,
       );
   }
 

@@ -9,7 +9,7 @@ export interface Turn {
 }
 
 /** Frames that one turn of the event loop handles at most. */
-const mostAllowance = 32;
+const maxAllowance = 32;
 
 /** Frames of one channel before the next one continues. */
 const quantum = 8;
@@ -29,7 +29,7 @@ export class FairTurns {
   readonly #groups = new Map<unknown, Group>();
   /** The groups with waiting channels, the next one first. */
   readonly #rotation: Group[] = [];
-  #allowance = mostAllowance;
+  #allowance = maxAllowance;
   #granted: Member | undefined;
   /** Frames left for the granted channel, and for the whole turn. */
   #left = 0;
@@ -129,7 +129,7 @@ export class FairTurns {
     const took = now - this.#began;
     this.#began = now;
     if (took > turnMs) this.#allowance = Math.max(1, this.#allowance >> 1);
-    else if (took < turnMs / 2) this.#allowance = Math.min(mostAllowance, this.#allowance + 2);
+    else if (took < turnMs / 2) this.#allowance = Math.min(maxAllowance, this.#allowance + 2);
   }
 }
 

@@ -13,7 +13,7 @@ export interface EncodedPayload {
 export const largePart = 8192;
 
 /** Maximum overhead of a response around its payload or status: a tag and a length of up to four bytes. */
-export const mostEnvelopeBytes = 5;
+export const maxEnvelopeBytes = 5;
 
 const empty = new Uint8Array(0);
 

@@ -13,9 +13,9 @@ const pairs = fc.array(
   fc.record({ key: fc.string({ unit: 'grapheme' }), value: fc.string({ unit: 'grapheme' }) }),
 );
 
-function read(bytes: Uint8Array, most = 20_000) {
+function read(bytes: Uint8Array, max = 20_000) {
   const buffer = Buffer.from(bytes);
-  return readRequest(buffer, 0, buffer.length, most);
+  return readRequest(buffer, 0, buffer.length, max);
 }
 
 test('reads envelopes that protobuf encodes', () => {

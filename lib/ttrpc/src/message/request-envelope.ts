@@ -25,9 +25,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * Decodes the envelope that fills a frame. Throws MalformedMessage for malformed bytes, and for more fields than
- * `mostFields`.
+ * `maxFields`.
  */
-export function readRequest(buffer: Buffer, start: number, end: number, mostFields: number): RequestEnvelope {
+export function readRequest(buffer: Buffer, start: number, end: number, maxFields: number): RequestEnvelope {
   const cursor = new WireCursor(buffer, start, end);
   let service = '';
   let method = '';
@@ -35,7 +35,7 @@ export function readRequest(buffer: Buffer, start: number, end: number, mostFiel
   let timeoutNano = 0n;
   let pairs: [string, string][] | undefined;
   for (let fields = 0; cursor.at < end; fields++) {
-    if (fields >= mostFields) throw new MalformedMessage(`more than ${mostFields} fields in the envelope`);
+    if (fields >= maxFields) throw new MalformedMessage(`more than ${maxFields} fields in the envelope`);
     const tag = cursor.tag();
     switch (tag) {
       case 0x0a:

@@ -62,8 +62,8 @@ export function scan(
 
 class Scanner {
   readonly #cursor: WireCursor;
-  readonly #mostFields: number;
-  readonly #mostDepth: number;
+  readonly #maxFields: number;
+  readonly #maxDepth: number;
   readonly #unknownFields: UnknownFields;
   #fields = 0;
 
@@ -74,14 +74,14 @@ class Scanner {
   ) {
     this.#unknownFields = unknown;
     this.#cursor = new WireCursor(bytes, 0, bytes.length);
-    this.#mostFields = limits.requestFields;
-    this.#mostDepth = limits.requestDepth;
+    this.#maxFields = limits.requestFields;
+    this.#maxDepth = limits.requestDepth;
   }
 
   /** Scans to the cursor's end, or past the end tag when the message is a group. */
   message(plan: MessagePlan, depth: number, group = 0): void {
-    if (depth > this.#mostDepth)
-      throw new TooMuch(`messages are nested deeper than ${this.#mostDepth} (limit requestDepth)`);
+    if (depth > this.#maxDepth)
+      throw new TooMuch(`messages are nested deeper than ${this.#maxDepth} (limit requestDepth)`);
     const cursor = this.#cursor;
     while (cursor.at < cursor.end) {
       const tag = cursor.tag();
@@ -142,8 +142,8 @@ class Scanner {
 
   #count(fields: number): void {
     this.#fields += fields;
-    if (this.#fields > this.#mostFields)
-      throw new TooMuch(`more than ${this.#mostFields} fields and elements (limit requestFields)`);
+    if (this.#fields > this.#maxFields)
+      throw new TooMuch(`more than ${this.#maxFields} fields and elements (limit requestFields)`);
   }
 }
 

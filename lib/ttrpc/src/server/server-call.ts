@@ -10,7 +10,7 @@ import { FrameFlag, frameData, FrameType, type Frame } from '../frame/frame.js';
 import { intercept, type HandlerContext, type Refusal } from '../interceptor.js';
 import type { Metadata } from '../message/metadata.js';
 import type { MethodEntry } from './method-table.js';
-import { mostEnvelopeBytes, type EncodedPayload } from '../frame/payload.js';
+import { maxEnvelopeBytes, type EncodedPayload } from '../frame/payload.js';
 import type { RequestEnvelope } from '../message/request-envelope.js';
 import { responsePayloadTag } from '../message/response-envelope.js';
 import { sendMessages } from '../message/send-messages.js';
@@ -263,11 +263,11 @@ export class ServerCall<C> implements HandlerContext<C> {
 
   #encode(entry: MethodEntry<C>, reply: unknown): EncodedPayload {
     const payload = entry.encode(asObject(entry, reply));
-    const most = this.#host.limits.maxFrameBytes;
-    if (payload.length + mostEnvelopeBytes > most)
+    const max = this.#host.limits.maxFrameBytes;
+    if (payload.length + maxEnvelopeBytes > max)
       throw new TtrpcError(
         Code.ResourceExhausted,
-        `the reply has ${payload.length} bytes, too many for a frame of ${most}`,
+        `the reply has ${payload.length} bytes, too many for a frame of ${max}`,
       );
     return payload;
   }

@@ -9,7 +9,7 @@ import { FrameType, type Frame } from '../frame/frame.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import type { Limits } from '../limits.js';
 import type { MethodTable } from './method-table.js';
-import { mostEnvelopeBytes } from '../frame/payload.js';
+import { maxEnvelopeBytes } from '../frame/payload.js';
 import { readRequest } from '../message/request-envelope.js';
 import { responseStatusTag } from '../message/response-envelope.js';
 import { ServerCall } from './server-call.js';
@@ -101,7 +101,7 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
 
   answer(streamId: number, error: TtrpcError, alone = false): void {
     let status = encodeStatus(error);
-    if (status.length + mostEnvelopeBytes > this.limits.maxFrameBytes)
+    if (status.length + maxEnvelopeBytes > this.limits.maxFrameBytes)
       status = encodeStatus(new TtrpcError(Code.ResourceExhausted, 'the status is larger than a frame'));
     const payload = { head: status, tail: undefined, length: status.length };
     this.channel.send(streamId, FrameType.Response, 0, payload, responseStatusTag, undefined, alone);

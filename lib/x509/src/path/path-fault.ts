@@ -33,7 +33,7 @@ const weakSignatures: ReadonlySet<string> = new Set([
   '1.2.840.10040.4.3',
 ]);
 
-const leastRsaBits = 2048;
+const minRsaBits = 2048;
 
 /**
  * Returns what is wrong with a path of certificates whose signatures, names and dates are verified; undefined if nothing is: path
@@ -67,9 +67,9 @@ function faultOf(path: readonly CertificateFields[]): string | undefined {
     if (usages !== undefined && !parseUsages(usages).includes(Oid.ClientAuth))
       return 'clientAuth is not among the usages of a certificate';
     if (index > 0) {
-      const most = pathLengthOf(extensions.get(Oid.BasicConstraints)?.value);
-      if (most !== undefined && below > most)
-        return `an issuer allows ${most} CAs below it, and there are ${below}`;
+      const max = pathLengthOf(extensions.get(Oid.BasicConstraints)?.value);
+      if (max !== undefined && below > max)
+        return `an issuer allows ${max} CAs below it, and there are ${below}`;
       if (!isSelfIssued(certificate)) below += 1;
     }
     // A CA that has issued itself, as for a new key, has its own name.
@@ -114,8 +114,8 @@ function strengthFault({ algorithm, publicKey }: CertificateFields, isTrusted: b
     format: 'der',
     type: 'spki',
   });
-  const bits = asymmetricKeyDetails?.modulusLength ?? leastRsaBits;
-  return (asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss') && bits < leastRsaBits
+  const bits = asymmetricKeyDetails?.modulusLength ?? minRsaBits;
+  return (asymmetricKeyType === 'rsa' || asymmetricKeyType === 'rsa-pss') && bits < minRsaBits
     ? `a certificate has an RSA key of ${bits} bits`
     : undefined;
 }

@@ -15,9 +15,9 @@ import { writeEvent, writeSinkEvent } from './collector-log.js';
 
 /** Of all logs in a directory, which agents share; with many agents more. */
 const maxBytes = 64 * 1024 ** 3;
-const leastOfAgent = 1024 ** 3;
+const minOfAgent = 1024 ** 3;
 /** More are nearly a copy of the log. */
-const mostRepeated = 100_000;
+const maxRepeated = 100_000;
 
 export const collect: CommandDefinition = {
   path: 'collect',
@@ -143,7 +143,7 @@ export const collect: CommandDefinition = {
       state: options.text('state'),
       files: filesOf(invocation),
       timeoutMs: timeoutOf(invocation),
-      repeat: options.whole('repeat', 1, mostRepeated) ?? 1,
+      repeat: options.whole('repeat', 1, maxRepeated) ?? 1,
       version,
       tryLock: (descriptor: number) => syscalls.tryLock(descriptor),
       limitUnacknowledged: (socket: object, limitMs: number) =>
@@ -153,7 +153,7 @@ export const collect: CommandDefinition = {
       collectLogs({
         agents,
         sink,
-        maxBytes: Math.max(maxBytes, agents.length * leastOfAgent),
+        maxBytes: Math.max(maxBytes, agents.length * minOfAgent),
         silenceMs,
         checkpoints,
         onEvent: (agent, event) => writeEvent(log, agent, event),

@@ -80,7 +80,7 @@ function written({ peers, guests, verbs, methods }: OperatorText): string {
 const fits = (pattern: string, name: string): boolean =>
   new RegExp(`^${pattern.replace('*', '.*')}$`).test(name);
 
-/** Written anew, from the text of the ADR. */
+/** Located anew, from the text of the ADR. */
 function expands(entry: string, method: string): boolean {
   return (
     (entry === method && !entry.startsWith('@')) ||

@@ -8,7 +8,7 @@ const ofEntry = { burst: 8_192, perSecond: 10 };
 const earnedMs = 30_000;
 
 /** Guests that are remembered, those that were admitted or have left last. */
-const mostGuests = 8_192;
+const maxGuests = 8_192;
 
 interface Known {
   readonly pace: () => number | undefined;
@@ -55,7 +55,7 @@ export class AdmissionPace {
     this.#guests.delete(id);
     this.#guests.set(id, known);
     const [oldest] = this.#guests.keys();
-    if (this.#guests.size > mostGuests && oldest !== undefined) this.#guests.delete(oldest);
+    if (this.#guests.size > maxGuests && oldest !== undefined) this.#guests.delete(oldest);
   }
 
   #rationed({ burst, perSecond }: typeof ofGuest): () => number | undefined {

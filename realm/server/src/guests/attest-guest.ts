@@ -38,7 +38,7 @@ export type Attestation =
   | { readonly ok: false; readonly reason: string };
 
 /** A bundle with the certificates of a processor and the firmware's log has a tenth of it. */
-const mostBytes = 256 * 1024;
+const maxBytes = 256 * 1024;
 
 /**
  * Asks a guest for evidence, as the first call of its connection, and verifies that it is of this very connection: the key and
@@ -60,8 +60,8 @@ export async function attestGuest(
       return { ok: false, reason: `it has no evidence: ${error.message}` };
     throw error;
   }
-  if (bundle.length > mostBytes)
-    return { ok: false, reason: `its evidence has more than ${mostBytes} bytes: ${bundle.length}` };
+  if (bundle.length > maxBytes)
+    return { ok: false, reason: `its evidence has more than ${maxBytes} bytes: ${bundle.length}` };
   try {
     const verification = verifyEvidence(
       parseBundle(bundle),

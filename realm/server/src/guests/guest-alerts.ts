@@ -1,5 +1,5 @@
 import { onDoublingsOfEach } from '@kata-agent/base';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { RealmLog } from '../log/realm-log.js';
 import type { GuestLogs } from '../store/guest-logs.js';
@@ -10,7 +10,7 @@ interface Named {
 }
 
 export interface GuestAlertsOptions {
-  readonly decisions: Pick<Decisions, 'note'>;
+  readonly decisions: Pick<DecisionLog, 'note'>;
   readonly metrics: Pick<Metrics, 'add'>;
   readonly log: RealmLog;
 }

@@ -1,7 +1,7 @@
 import { connect, type Channel } from '@kata-agent/ttrpc';
 import type { Authorization } from '../authorization/authorization.js';
 import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { RealmLog } from '../log/realm-log.js';
 import type { CollectOptions } from '../store/collect.js';
@@ -17,12 +17,12 @@ import { guestText } from './guest-text.js';
 import { type Identified, type IdentityDemand, identifyGuest, UnattestedError } from './identify-guest.js';
 import type { Guest } from '../guest.js';
 import type { ControlConnection } from './guests-server.js';
-import type { ObeyedRevocations } from './obeyed-revocations.js';
+import type { RevocationFilter } from './revocation-filter.js';
 import type { Held, LiveGuests } from './live-guests.js';
 import { RefusedGuests } from './refused-guests.js';
 import type { SilenceWatch } from './silence-watch.js';
-import { stillAnswers } from './still-answers.js';
-import { Twins } from './twins.js';
+import { isResponsive } from './is-responsive.js';
+import { DuplicateGuestDetector } from './duplicate-guest-detector.js';
 import { type HealthTimes, watchHealth } from './watch-health.js';
 
 /** Limits of what a guest may send: see docs/realm.md. */
@@ -39,8 +39,8 @@ export interface GuestConnectionsOptions {
   readonly bus: Bus;
   readonly guests: LiveGuests;
   readonly store: Store;
-  readonly obeyed: Pick<ObeyedRevocations, 'has'>;
-  readonly decisions: Decisions;
+  readonly filter: Pick<RevocationFilter, 'allows'>;
+  readonly decisions: DecisionLog;
   readonly alerts: GuestAlerts;
   readonly silence: Pick<SilenceWatch, 'connected' | 'left'>;
   readonly metrics: Metrics;
@@ -76,7 +76,7 @@ export class GuestConnections {
   readonly #refused: RefusedGuests;
   readonly #revocations: GuestRevocations<Live>;
   readonly #pace = new AdmissionPace();
-  readonly #twins: Twins;
+  readonly #twins: DuplicateGuestDetector;
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -89,11 +89,11 @@ export class GuestConnections {
       connected: () => this.#live,
       end: (live, why) => this.#end(live, 'reload', why),
       revocations: options.store.revocations,
-      obeyed: options.obeyed,
+      filter: options.filter,
       log: options.log,
       callMs: options.callMs,
     });
-    this.#twins = new Twins({ guests, alerts, channelOf, answerMs: cloneMs });
+    this.#twins = new DuplicateGuestDetector({ guests, alerts, channelOf, answerMs: cloneMs });
   }
 
   /** Takes a connection that was upgraded. Never rejects. */
@@ -215,7 +215,7 @@ export class GuestConnections {
   /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */
   async #replace(live: Live, why: string): Promise<void> {
     const { alerts, store } = this.#options;
-    if (live.ended === undefined && (await stillAnswers(live.channel, cloneMs)))
+    if (live.ended === undefined && (await isResponsive(live.channel, cloneMs)))
       await alerts.clone(live, store.logsOf(live.id)).catch(() => undefined);
     this.#end(live, 'replaced', why);
   }

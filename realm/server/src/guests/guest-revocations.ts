@@ -3,7 +3,7 @@ import { Management } from '@kata-agent/protocol/management';
 import { type Channel, createClient } from '@kata-agent/ttrpc';
 import type { RealmLog } from '../log/realm-log.js';
 import type { Revocation, RevocationList, RevokedPeer } from '../store/revocations.js';
-import type { ObeyedRevocations } from './obeyed-revocations.js';
+import type { RevocationFilter } from './revocation-filter.js';
 import { repeatRevocations } from './repeat-revocations.js';
 
 /** A connected guest. */
@@ -20,7 +20,7 @@ interface Options<Guest extends Connected> {
   /** Ends the connection of a guest that does not accept a revocation. */
   readonly end: (guest: Guest, why: string) => void;
   readonly revocations: Pick<RevocationList, 'check' | 'add' | 'settled' | 'list'>;
-  readonly obeyed: Pick<ObeyedRevocations, 'has'>;
+  readonly filter: Pick<RevocationFilter, 'allows'>;
   readonly log: RealmLog;
   /** Limit of a call. */
   readonly callMs: number;
@@ -58,9 +58,9 @@ export class GuestRevocations<Guest extends Connected> {
 
   /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
   say(revocation: Revocation, except?: Guest): void {
-    const { connected, end, callMs, log, obeyed } = this.#options;
+    const { connected, end, callMs, log, filter } = this.#options;
     const { entry, peer, serial, issuer } = revocation;
-    if (!obeyed.has(revocation)) return;
+    if (!filter.allows(revocation)) return;
     for (const guest of connected()) {
       if (guest === except || guest.entry !== entry) continue;
       const management = createClient(Management, guest.channel);
@@ -74,9 +74,9 @@ export class GuestRevocations<Guest extends Connected> {
 
   /** Says all revocations of its entry to a guest. Throws an Error if it does not accept one. */
   async repeat({ channel, entry }: Guest): Promise<void> {
-    const { revocations, obeyed, callMs } = this.#options;
+    const { revocations, filter, callMs } = this.#options;
     await revocations.settled();
-    const own = revocations.list(entry).filter((each) => obeyed.has(each));
+    const own = revocations.list(entry).filter((each) => filter.allows(each));
     await repeatRevocations(channel, own, callMs);
   }
 }

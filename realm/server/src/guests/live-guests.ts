@@ -13,7 +13,7 @@ export interface Held extends NamedGuest {
   readonly end: (why: string) => void;
 }
 
-const leastDigits = 12;
+const minDigits = 12;
 
 /** The guests that are connected. A name belongs to a guest from its admission until its connection has ended. */
 export class LiveGuests implements Guests {
@@ -52,7 +52,7 @@ export class LiveGuests implements Guests {
   find(name: string): AnyGuest | undefined {
     const guests = this.list();
     const named = guests.find((guest) => guest.name === name);
-    if (named !== undefined || !/^[0-9a-f]+$/.test(name) || name.length < leastDigits) return named;
+    if (named !== undefined || !/^[0-9a-f]+$/.test(name) || name.length < minDigits) return named;
     const [found, ...more] = guests.filter(({ id }) => id.startsWith(name));
     return more.length === 0 ? found : undefined;
   }

@@ -1,4 +1,4 @@
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { rationed } from '../log/rationed.js';
 import type { RealmLog } from '../log/realm-log.js';
@@ -7,7 +7,7 @@ import type { ControlConnection } from './guests-server.js';
 import { guestText } from './guest-text.js';
 
 interface Options {
-  readonly decisions: Pick<Decisions, 'refuse'>;
+  readonly decisions: Pick<DecisionLog, 'refuse'>;
   readonly metrics: Metrics;
   readonly log: RealmLog;
 }

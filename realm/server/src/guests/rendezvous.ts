@@ -6,7 +6,7 @@ interface Expected {
 }
 
 /** Connections that one guest can be asked for at once. */
-const mostOfGuest = 64;
+const maxOfGuest = 64;
 
 /** Matches connections that guests were asked for with those who wait for them. */
 export class Rendezvous {
@@ -22,7 +22,7 @@ export class Rendezvous {
   expect(guest: string, token: string, timeoutMs: number, signal?: AbortSignal): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       const waiting = [...this.#expected.values()].filter((each) => each.guest === guest).length;
-      if (waiting >= mostOfGuest)
+      if (waiting >= maxOfGuest)
         throw new Error(`guest ${guest} was asked for ${waiting} connections that it has not opened`);
       if (this.#expected.has(token)) throw new Error('the token is in use');
       if (signal?.aborted === true) throw signal.reason as Error;

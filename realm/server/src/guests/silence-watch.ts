@@ -6,7 +6,7 @@ const usualHeartbeatMs = 60_000;
 const heartbeats = 3;
 
 /** Timers of guests that are away; the oldest are given up. */
-const mostAway = 4_096;
+const maxAway = 4_096;
 
 export interface SilenceWatchOptions {
   /** No record of a guest has come for so long; or records come again. */
@@ -57,7 +57,7 @@ export class SilenceWatch {
     this.#watched.set(id, known);
     const away = [...this.#watched].filter(([, { isConnected }]) => !isConnected);
     const [oldest] = away;
-    if (away.length > mostAway && oldest !== undefined) this.#forget(oldest[0]);
+    if (away.length > maxAway && oldest !== undefined) this.#forget(oldest[0]);
   }
 
   stop(): void {

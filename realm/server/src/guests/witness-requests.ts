@@ -5,7 +5,7 @@ import { rationed } from '../log/rationed.js';
 /** Of one guest: an agent asks after each heartbeat, or each second while there are changes, and again after a conflict. */
 const ofGuest = { burst: 30, perSecond: 2, atOnce: 4 };
 /** Guests that are remembered, the last ones. */
-const mostGuests = 8_192;
+const maxGuests = 8_192;
 
 export interface WitnessRequestsOptions {
   /** Undefined: this realm is no witness. */
@@ -83,7 +83,7 @@ export class WitnessRequests {
     this.#paces.delete(id);
     this.#paces.set(id, pace);
     const [oldest] = this.#paces.keys();
-    if (this.#paces.size > mostGuests && oldest !== undefined) this.#paces.delete(oldest);
+    if (this.#paces.size > maxGuests && oldest !== undefined) this.#paces.delete(oldest);
     return pace() !== undefined;
   }
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { addressGroup, type MeasuredStream, Penalties, Strangers } from '@kata-agent/admission';
+import { addressGroup, type MeasuredStream, Penalties, PreAuthLimiter } from '@kata-agent/admission';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
 export interface Bounds {
@@ -51,7 +51,7 @@ export class ConnectionBounds {
   readonly #waiting: WaitingConnections;
   readonly #penalties = new Penalties();
   readonly #dropped = new WeakSet<Socket>();
-  readonly #strangers: Strangers;
+  readonly #strangers: PreAuthLimiter;
 
   constructor(
     bounds: Bounds,
@@ -63,7 +63,7 @@ export class ConnectionBounds {
     this.#onDrop = onDrop;
     this.#onAccept = onAccept;
     this.#waiting = new WaitingConnections(bounds.waiting);
-    this.#strangers = new Strangers({ groups: bounds.connections });
+    this.#strangers = new PreAuthLimiter({ groups: bounds.connections });
   }
 
   get size(): number {

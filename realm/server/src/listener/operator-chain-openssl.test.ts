@@ -57,13 +57,13 @@ function signed(
 
 const signs = keyUsage(0x06, 1);
 /** A CA, with the most CAs below it if that is given. */
-const ca = (most?: number): readonly Extension[] => [
+const ca = (max?: number): readonly Extension[] => [
   {
     oid: Oid.BasicConstraints,
     critical: true,
     value: sequence(
       Buffer.from('0101ff', 'hex'),
-      ...(most === undefined ? [] : [integer(Uint8Array.of(most))]),
+      ...(max === undefined ? [] : [integer(Uint8Array.of(max))]),
     ),
   },
   signs,

@@ -5,7 +5,7 @@ import type { OperatorCa } from './operator-ca.js';
 import { certificateOf } from './tls-peer.js';
 
 /** Certificates between an operator's and a CA. */
-const mostBetween = 8;
+const maxBetween = 8;
 
 /**
  * Verifies the certificate of an operator that another replica has authenticated: a chain to a CA, dates and usages. The
@@ -25,7 +25,7 @@ export function verifyOperatorChain(
   if (revokes(certificate)) return "the operator's certificate is revoked";
   try {
     const between = others
-      .slice(0, mostBetween)
+      .slice(0, maxBetween)
       .map((bytes) => new X509Certificate(bytes))
       .filter(({ raw }) => crl.length === 0 || !isRevoked(raw, revokes));
     const roots = ca.map((pem) => new X509Certificate(pem));
@@ -46,7 +46,7 @@ function isRevoked(bytes: Buffer, revokes: OperatorCa['revokes']): boolean {
 }
 
 /** Certificates that have signed each other lead to more paths than can be tried. */
-const mostSteps = 256;
+const maxSteps = 256;
 
 /**
  * Returns why no path leads to a root, or the fault of the first one that does; undefined if one has none: as the handshake with another
@@ -76,7 +76,7 @@ function chainFault(
     }
     return between.some((issuer) => {
       steps += 1;
-      return steps <= mostSteps && !path.includes(issuer) && signs(issuer, last) && leads([...path, issuer]);
+      return steps <= maxSteps && !path.includes(issuer) && signs(issuer, last) && leads([...path, issuer]);
     });
   };
   return leads([own]) ? undefined : (first ?? noChain);

@@ -62,7 +62,7 @@ export interface Decision {
 }
 
 /** Where decisions are recorded. It bounds how much a flood of them writes. */
-export interface Decisions {
+export interface OperatorDecisions {
   record(decision: Decision): void;
 }
 
@@ -70,7 +70,7 @@ export interface Decisions {
 export interface OperatorContext {
   readonly guests: Guests;
   readonly logs: GuestLogs;
-  readonly decisions: Decisions;
+  readonly decisions: OperatorDecisions;
   readonly limits: OperatorLimits;
   /** Makes a guest dial once more, for one operator. Rejects if it does not in time. */
   readonly openConnection: (guest: Guest, certificates: readonly Buffer[]) => Promise<Duplex>;

@@ -18,7 +18,7 @@ import {
 } from '@kata-agent/ttrpc';
 import type { Operator } from '../authorization/operator.js';
 import type { Guest } from '../guest.js';
-import type { Decisions, OperatorContext, OperatorSource } from './operator-context.js';
+import type { OperatorDecisions, OperatorContext, OperatorSource } from './operator-context.js';
 import type { OperatorLimits } from './operator-limits.js';
 import { relayedMetadata } from './relayed-metadata.js';
 
@@ -35,7 +35,7 @@ interface Served extends TrustedConnection {
 }
 
 interface TrustedRelayOptions {
-  readonly decisions: Decisions;
+  readonly decisions: OperatorDecisions;
   readonly limits: Pick<OperatorLimits, 'calls' | 'callsToGuest' | 'callBytes' | 'unreadBytes'>;
   readonly isOwn: OperatorContext['isOwn'];
   readonly report: (message: string, error: unknown) => void;
@@ -52,7 +52,7 @@ const lastAnswersMs = 5_000;
 /** Makes the calls of operators in guests. */
 export class TrustedRelay {
   readonly #server: Server<Served>;
-  readonly #decisions: Decisions;
+  readonly #decisions: OperatorDecisions;
   readonly #inFlight: Slots;
   readonly #inFlightOfAll: Slots;
   readonly #bytesInFlight: Slots;

@@ -5,7 +5,7 @@ import { WitnessRequests } from '../guests/witness-requests.js';
 import type { Store } from '../store/store.js';
 import { Witness } from '../witness/witness.js';
 import { WitnessStates } from '../witness/witness-states.js';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { readWitnessKey } from './read-witness-key.js';
 import type { RealmLog } from '../log/realm-log.js';
@@ -23,7 +23,7 @@ export interface OpenedWitness {
  */
 export async function openWitness(
   { store: directory, files }: Pick<RealmOptions, 'store' | 'files'>,
-  parts: { readonly live: LiveGuests; readonly store: Store; readonly decisions: Decisions },
+  parts: { readonly live: LiveGuests; readonly store: Store; readonly decisions: DecisionLog },
 ): Promise<OpenedWitness | undefined> {
   if (files.witnessKey === undefined) return undefined;
   const signer = await readWitnessKey(files.witnessKey);

@@ -8,7 +8,7 @@ import { operatorLimits } from '../operators/operator-limits.js';
 import { revokesRealm } from '../operators/own-certificate.js';
 import { revokedPeer } from '../http/revocation.js';
 import type { Store } from '../store/store.js';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { RealmLog } from '../log/realm-log.js';
 
@@ -18,7 +18,7 @@ interface Parts {
   readonly rendezvous: Rendezvous;
   readonly bus: Bus;
   readonly store: Store;
-  readonly decisions: Decisions;
+  readonly decisions: DecisionLog;
   readonly metrics: Metrics;
   readonly log: RealmLog;
   /** Returns the realm's certificate, as PEM. */

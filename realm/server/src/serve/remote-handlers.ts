@@ -5,14 +5,14 @@ import type { LiveGuests } from '../guests/live-guests.js';
 import { verifyOperatorChain } from '../listener/operator-chain.js';
 import type { RemoteOperator, RemoteUse } from '../operators/operator-context.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { ReadFiles } from './read-files.js';
 
 interface Parts {
   readonly guests: LiveGuests;
   readonly connections: GuestConnections;
   readonly operators: OperatorHandler['remote'];
-  readonly decisions: Decisions;
+  readonly decisions: DecisionLog;
   /** Returns the files that count now. */
   readonly files: () => ReadFiles;
 }

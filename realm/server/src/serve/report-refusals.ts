@@ -1,11 +1,11 @@
 import { onDoublingsOfEach } from '@kata-agent/base';
-import type { Decisions } from '../operators/decisions.js';
+import type { DecisionLog } from '../operators/decision-log.js';
 import type { RealmLog } from '../log/realm-log.js';
 
 /** Returns a function that records refused connections, and logs the first, second, fourth … of each address. */
 export function reportRefusals(
   listener: 'guests' | 'operators',
-  decisions: Decisions,
+  decisions: DecisionLog,
   log: RealmLog,
 ): (peer: string, why: string) => void {
   const code = listener === 'guests' ? 'KA3301' : 'KA3302';

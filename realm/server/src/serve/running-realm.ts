@@ -4,7 +4,7 @@ import { GuestAlerts } from '../guests/guest-alerts.js';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
 import { LiveGuests } from '../guests/live-guests.js';
-import { ObeyedRevocations } from '../guests/obeyed-revocations.js';
+import { RevocationFilter } from '../guests/revocation-filter.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import { SilenceWatch } from '../guests/silence-watch.js';
 import type { HostPort } from '../listener/listen.js';
@@ -13,7 +13,7 @@ import { type OperatorHandler, OperatorService } from '../operators/operator-ser
 import { Store } from '../store/store.js';
 import type { Bus } from '../bus/bus.js';
 import { type OpenedWitness, witnessRequests } from './open-witness.js';
-import { Decisions } from '../operators/decisions.js';
+import { DecisionLog } from '../operators/decision-log.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { operatorContextOf } from './operator-context-of.js';
 import { measureRealm } from './measure-realm.js';
@@ -57,7 +57,7 @@ interface Parts {
   readonly times: RealmTimes;
   readonly bus: Bus;
   readonly live: LiveGuests;
-  readonly decisions: Decisions;
+  readonly decisions: DecisionLog;
   readonly witness: OpenedWitness | undefined;
 }
 
@@ -67,7 +67,7 @@ export class RunningRealm implements Realm {
   readonly #metrics: Metrics;
   readonly #store: Store;
   readonly #bus: Bus;
-  readonly #decisions: Decisions;
+  readonly #decisions: DecisionLog;
   readonly #guestConnections: GuestConnections;
   readonly #guests: GuestsServer;
   readonly #operators: OperatorsServer;
@@ -116,7 +116,7 @@ export class RunningRealm implements Realm {
       bus,
       guests: live,
       store,
-      obeyed: new ObeyedRevocations({
+      filter: new RevocationFilter({
         certificate: () => this.#files.identity.cert,
         names: revokesRealm,
         onOwn: () =>

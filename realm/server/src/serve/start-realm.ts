@@ -6,7 +6,7 @@ import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
 import { openBus } from './open-bus.js';
 import { openWitness } from './open-witness.js';
-import { Decisions } from '../operators/decisions.js';
+import { DecisionLog } from '../operators/decision-log.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, usualTimes } from './realm-options.js';
@@ -59,7 +59,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     await bus.close();
     throw error;
   });
-  const decisions = new Decisions(store.decisions);
+  const decisions = new DecisionLog(store.decisions);
   let realm: RunningRealm | undefined;
   try {
     const witness = await openWitness(options, { live, store, decisions });

@@ -16,17 +16,17 @@ const usualMost = 16_384;
 
 /** Guests that have been connected, those that left last. */
 export class AwayGuests {
-  readonly #most: number;
+  readonly #max: number;
   /** The one that left first is first. */
   readonly #guests = new Map<string, AwayGuest>();
 
-  constructor(most: number = usualMost) {
-    this.#most = most;
+  constructor(max: number = usualMost) {
+    this.#max = max;
   }
 
   /** The number of guests that are remembered at most. */
-  get most(): number {
-    return this.#most;
+  get max(): number {
+    return this.#max;
   }
 
   get(id: string): AwayGuest | undefined {
@@ -42,6 +42,6 @@ export class AwayGuests {
     this.#guests.delete(guest.id);
     this.#guests.set(guest.id, guest);
     const [first] = this.#guests.keys();
-    if (this.#guests.size > this.#most && first !== undefined) this.#guests.delete(first);
+    if (this.#guests.size > this.#max && first !== undefined) this.#guests.delete(first);
   }
 }

@@ -24,7 +24,7 @@ export interface CollectOptions {
 }
 
 /** A guest that changes between logs is not followed forever. */
-const mostLogsInTurn = 4;
+const maxLogsInTurn = 4;
 
 /** Sends records from a sequence number on, and goes on with new ones until the signal aborts. */
 export type WatchRecords = (
@@ -56,7 +56,7 @@ export async function collectFrom(
   options: CollectOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  for (let turns = 0; turns < mostLogsInTurn && !signal.aborted; ) {
+  for (let turns = 0; turns < maxLogsInTurn && !signal.aborted; ) {
     try {
       const next = await watch(source, logs, options, signal);
       if (next === 'stop') return;

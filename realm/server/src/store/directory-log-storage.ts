@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeDirectory } from '@kata-agent/audit';
 import { ChainFile, type ChainFileOptions } from './chain-file.js';
 import { type LogNote, parseNotes } from './log-note.js';
-import { type DescribedGuest, type LogStorage, mostLogs, type StoredLog } from './log-storage.js';
+import { type DescribedGuest, type LogStorage, maxLogs, type StoredLog } from './log-storage.js';
 import { StoreError } from './store-error.js';
 import { writeFileAtomically } from './write-file-atomically.js';
 import { openOwnFile, readOwnFile } from './own-file.js';
@@ -53,7 +53,7 @@ export class DirectoryLogStorage implements LogStorage {
     const names = await readdir(this.#directory);
     const file = `${name}.log`;
     const logs = names.filter((each) => each.endsWith('.log'));
-    if (!logs.includes(file) && logs.length >= mostLogs)
+    if (!logs.includes(file) && logs.length >= maxLogs)
       throw new StoreError(
         `guest ${this.#id} has sent ${logs.length} logs, and no more are stored`,
         `move ${this.#directory} away, as evidence`,

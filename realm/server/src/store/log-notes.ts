@@ -2,7 +2,7 @@ import type { LogState } from './collected-log.js';
 import { isSameNote, type LogFault, type LogNote } from './log-note.js';
 import type { LogStorage } from './log-storage.js';
 
-const mostNotes = 256;
+const maxNotes = 256;
 
 /** The notes about the logs of a guest. They are stored beside these. */
 export class LogNotes {
@@ -21,7 +21,7 @@ export class LogNotes {
   /** Stores a note that is not there yet. Returns the bytes that were written. */
   async add(note: LogNote): Promise<number> {
     // The first fault of each kind is always noted: it decides about the state.
-    const isTooMany = this.#notes.length >= mostNotes && this.has(note.kind);
+    const isTooMany = this.#notes.length >= maxNotes && this.has(note.kind);
     if (isTooMany || this.#notes.some((other) => isSameNote(other, note))) return 0;
     this.#notes.push(note);
     return await this.#storage.note(note);

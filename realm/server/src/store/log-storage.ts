@@ -77,4 +77,4 @@ export interface LogStorage {
 }
 
 /** Logs of one guest that are stored. */
-export const mostLogs = 8;
+export const maxLogs = 8;

@@ -11,7 +11,7 @@ interface Lines {
  */
 export async function* readAhead(
   messages: AsyncIterable<Lines>,
-  most: number,
+  max: number,
   cancel: () => void,
 ): AsyncGenerator<readonly Uint8Array[], void> {
   let lines: Uint8Array[] = [];
@@ -28,7 +28,7 @@ export async function* readAhead(
       lines.push(...value.records);
       bytes += value.records.reduce((sum, { length }) => sum + length + 1, 0);
       wake();
-      if (bytes >= most)
+      if (bytes >= max)
         await new Promise<void>((resolve) => {
           drained = resolve;
         });

@@ -20,9 +20,9 @@ export interface Revocation extends RevokedPeer {
 }
 
 /** A guest accepts no more. */
-export const mostRevocations = 4096;
+export const maxRevocations = 4096;
 /** One operator cannot take the places of others: they could not revoke it. */
-const mostOfOperator = 1024;
+const maxOfOperator = 1024;
 
 /** There is no place for one more. */
 export class TooManyRevocations extends StoreError {}
@@ -37,14 +37,14 @@ export function checkPlace(
   { entry, by }: Pick<Revocation, 'entry' | 'by'>,
 ): void {
   const help = 'replace the CA of its operators, or revoke a pattern that includes others';
-  if (own.length >= mostRevocations)
+  if (own.length >= maxRevocations)
     throw new TooManyRevocations(
-      `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
+      `[[guest]] "${entry}" has ${maxRevocations} revocations already, and its guests accept no more`,
       help,
     );
-  if (by !== undefined && own.filter((each) => each.by === by).length >= mostOfOperator)
+  if (by !== undefined && own.filter((each) => each.by === by).length >= maxOfOperator)
     throw new TooManyRevocations(
-      `you have made ${mostOfOperator} revocations of [[guest]] "${entry}" already`,
+      `you have made ${maxOfOperator} revocations of [[guest]] "${entry}" already`,
       help,
     );
 }

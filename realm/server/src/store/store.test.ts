@@ -157,7 +157,7 @@ for (const [code, free] of [
 
 test('guests that are away are forgotten beyond a number, and read from the store when they are asked for', async (t) => {
   const { directory, open } = await setUp(t);
-  const store = await open({ mostAway: 3 });
+  const store = await open({ maxAway: 3 });
   const lines = await linesOf(directory, 'one');
   for (let n = 0; n < 8; n += 1) await visit(store, n, lines);
   assert.equal((await store.find('guest-7'))?.id, idOf(7));
@@ -187,7 +187,7 @@ test('after a restart those that were there last are known, and their state whil
   for (let n = 0; n < 5; n += 1) await visit(before, n, lines);
   await before.close();
   for (let n = 0; n < 5; n += 1) utimesSync(join(directory, 'store', 'guests', idOf(n)), n, 1_000 - n);
-  const store = await open({ mostAway: 2 });
+  const store = await open({ maxAway: 2 });
   assert.deepEqual(await Promise.all([0, 1, 2, 3].map(async (n) => (await store.find(`guest-${n}`))?.name)), [
     'guest-0',
     'guest-1',

@@ -30,7 +30,7 @@ export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFau
   /** For tests. */
   readonly files?: FileLayer;
   /** For tests: how many guests are remembered that are away. */
-  readonly mostAway?: number;
+  readonly maxAway?: number;
 }
 
 /** Logs and revocations of all replicas of a realm. */
@@ -116,7 +116,7 @@ export class Store {
         storage: (id) => shared?.logs(id) ?? storage(id),
         shared,
         unlock: () => lock.close(),
-        away: new AwayGuests(options.mostAway),
+        away: new AwayGuests(options.maxAway),
         space,
       });
       if (shared === undefined) await store.#loadLast(await scan());
@@ -239,7 +239,7 @@ export class Store {
   async #loadLast(guests: readonly ScannedGuest[]): Promise<void> {
     const last = [...guests]
       .sort((a, b) => a.time - b.time)
-      .slice(-this.#away.most)
+      .slice(-this.#away.max)
       .values();
     const loadNext = async (): Promise<void> => {
       for (const { id } of last) await this.#load(id);

@@ -16,20 +16,20 @@ export interface Contradiction {
 
 /**
  * Heads that a guest has signed, until each was compared with the records. Those that the witness has cosigned are all kept: it
- * cosigns no more while `mostCosigned` of them wait. Of a guest that signs more than `most` others before its records arrive, the
+ * cosigns no more while `maxCosigned` of them wait. Of a guest that signs more than `most` others before its records arrive, the
  * largest are kept: each says all that those before it say, if they are of one log.
  */
 export class SignedHeads {
-  readonly #most: number;
-  readonly #mostCosigned: number;
+  readonly #max: number;
+  readonly #maxCosigned: number;
   /** Sizes of those that are cosigned. */
   readonly #cosigned = new Set<number>();
   /** By size. */
   readonly #waiting = new Map<number, SignedHead>();
 
-  constructor(most = 32, mostCosigned = 256) {
-    this.#most = most;
-    this.#mostCosigned = mostCosigned;
+  constructor(max = 32, maxCosigned = 256) {
+    this.#max = max;
+    this.#maxCosigned = maxCosigned;
   }
 
   get isEmpty(): boolean {
@@ -42,7 +42,7 @@ export class SignedHeads {
     if (known !== undefined)
       return known.root === head.root ? undefined : { size: head.size, notes: [known.note, head.note] };
     this.#waiting.set(head.size, head);
-    if (this.#waiting.size - this.#cosigned.size > this.#most) {
+    if (this.#waiting.size - this.#cosigned.size > this.#max) {
       const others = Array.from(this.#waiting.keys()).filter((size) => !this.#cosigned.has(size));
       this.#waiting.delete(Math.min(...others));
     }
@@ -51,7 +51,7 @@ export class SignedHeads {
 
   /** Whether as many as may be wait and are cosigned. */
   get isFull(): boolean {
-    return this.#cosigned.size >= this.#mostCosigned;
+    return this.#cosigned.size >= this.#maxCosigned;
   }
 
   /** Keeps a head until it is compared, if it waits: it is cosigned. */

@@ -23,7 +23,7 @@ import type { HeldState, WitnessStates } from './witness-states.js';
 /** Logs that are read at once. */
 const readsAtOnce = 2;
 /** Logs whose guest is remembered, the last ones. */
-const mostOwners = 65_536;
+const maxOwners = 65_536;
 
 export interface WitnessOptions {
   readonly signer: WitnessSigner;
@@ -182,7 +182,7 @@ export class Witness {
     if (this.#owners.has(origin)) return;
     this.#owners.set(origin, id);
     const [oldest] = this.#owners.keys();
-    if (this.#owners.size > mostOwners && oldest !== undefined) this.#owners.delete(oldest);
+    if (this.#owners.size > maxOwners && oldest !== undefined) this.#owners.delete(oldest);
   }
 
   async #contradiction(

@@ -86,14 +86,14 @@ export async function storeImage(
   await mountRoot(directory, mounts);
 }
 
-interface Written extends Omit<ImageToStore, 'directory'> {
+interface WrittenImage extends Omit<ImageToStore, 'directory'> {
   /** Mounts the image from its dm-verity device. */
   readonly mountLayer: (device: string) => Promise<void>;
 }
 
 /** Returns the number of bytes that were written. */
 async function writeImage(
-  { image, disk, container, signal, mountLayer }: Written,
+  { image, disk, container, signal, mountLayer }: WrittenImage,
   context: StoreContext,
   devices: UndoStack,
 ): Promise<number> {

@@ -79,8 +79,8 @@ function erofs(tags: readonly string[], incompatible = 0x8): Buffer {
 }
 
 test('EROFS whose device table has the path of another disk is refused', () => {
-  const most = Array.from({ length: 65_535 }, (_, index) => (index === 65_534 ? '/dev/vdb' : 'layer'));
-  for (const tags of [['/dev/vdb'], ['layer', 'dev/dm-3'], most])
+  const max = Array.from({ length: 65_535 }, (_, index) => (index === 65_534 ? '/dev/vdb' : 'layer'));
+  for (const tags of [['/dev/vdb'], ['layer', 'dev/dm-3'], max])
     assert.throws(() => refuseSecondDevice(image('named', erofs(tags)), 'erofs'), {
       kind: 'refused',
       message:

@@ -24,7 +24,7 @@ const quietPropagation: ReadonlySet<string> = new Set(['', 'private', 'rprivate'
 const loudPropagation: ReadonlySet<string> = new Set(['shared', 'rshared', 'unbindable', 'runbindable']);
 
 /** The largest number of an i64. */
-const most = 2n ** 63n - 1n;
+const max = 2n ** 63n - 1n;
 
 /** The container that the section is of. */
 export interface LinuxOwner {
@@ -171,7 +171,7 @@ export function readResources(
   if (Network !== undefined)
     throw refused(`${at}.Network`, 'containers have no network class here', 'leave it out');
   for (const [name, value] of Object.entries({ ...numbersIn(Memory), ...numbersIn(CPU), ...numbersIn(Pids) }))
-    checkRange(`${at}.${name}`, value, -1, most);
+    checkRange(`${at}.${name}`, value, -1, max);
   checkRange(`${at}.Memory.Swappiness`, Memory?.Swappiness ?? 0n, 0, 200);
   for (const [name, text] of Object.entries({ Cpus: CPU?.Cpus ?? '', Mems: CPU?.Mems ?? '' }))
     if (!/^[0-9,-]{0,4096}$/.test(text))
@@ -179,7 +179,7 @@ export function readResources(
   for (const { Pagesize, Limit } of HugepageLimits) {
     if (!/^[1-9]\d{0,6}[KMG]B$/.test(Pagesize))
       throw malformed(`${at}.HugepageLimits`, `${quoted(Pagesize)} is not a size`);
-    checkRange(`${at}.HugepageLimits`, Limit, 0, most);
+    checkRange(`${at}.HugepageLimits`, Limit, 0, max);
   }
   return create(LinuxResourcesSchema, {
     Devices: [...readDeviceRules(Devices, `${at}.Devices`, context, attached)],

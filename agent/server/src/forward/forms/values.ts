@@ -81,14 +81,9 @@ export function checkText(field: string, text: string): void {
 }
 
 /** Checks a number that Kata's agent converts to a smaller type. */
-export function checkRange(
-  field: string,
-  value: number | bigint,
-  least: number,
-  most: number | bigint,
-): void {
-  if (value < least || value > most)
-    throw malformed(field, `${value} is not from ${least} to ${most}, the numbers that both agents have`);
+export function checkRange(field: string, value: number | bigint, min: number, max: number | bigint): void {
+  if (value < min || value > max)
+    throw malformed(field, `${value} is not from ${min} to ${max}, the numbers that both agents have`);
 }
 
 export function checkId(field: string, id: number): void {

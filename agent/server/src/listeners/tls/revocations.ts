@@ -12,7 +12,7 @@ export type Revocation =
  * whose key is stolen is revoked by them; a server that the agent has dialled has its own, since it ends the connection of a guest that
  * does not accept what it was told elsewhere.
  */
-const most = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
+const max = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
 
 /** Who revokes: of a server the calls that it makes for itself. */
 export interface Revoker {
@@ -72,10 +72,10 @@ export class Revocations {
 
   #checkPlace({ key, isServer }: Revoker): void {
     const own = this.#revoked.filter(({ by }) => by.key === key && by.isServer === isServer).length;
-    if (own >= (isServer ? most.ofServer : most.ofCaller))
+    if (own >= (isServer ? max.ofServer : max.ofCaller))
       throw new TooManyRevocations(`${own} revocations of this caller`);
     const all = this.#revoked.filter(({ by }) => !by.isServer).length;
-    if (!isServer && all >= most.ofCallers) throw new TooManyRevocations(`${all} revocations`);
+    if (!isServer && all >= max.ofCallers) throw new TooManyRevocations(`${all} revocations`);
   }
 }
 

@@ -5,7 +5,7 @@ import {
   callAtEnd,
   HandshakeServers,
   type MeasuredStream,
-  Strangers,
+  PreAuthLimiter,
   type StrangersOptions,
 } from '@kata-agent/admission';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
@@ -97,14 +97,14 @@ class Engine implements TlsEngine {
   readonly #options: TlsEngineOptions;
   readonly #servers: HandshakeServers;
   readonly #handshakes: Handshakes;
-  readonly #strangers: Strangers;
+  readonly #strangers: PreAuthLimiter;
   readonly #pending = new Map<Socket, Pending>();
   readonly #live = new Set<Live>();
   #closed = false;
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
-    this.#strangers = new Strangers(options);
+    this.#strangers = new PreAuthLimiter(options);
     this.#handshakes = new Handshakes(options.limits);
     this.#servers = new HandshakeServers(serverOptions(options));
     options.revocations.watch((revocation) => {

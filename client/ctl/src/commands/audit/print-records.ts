@@ -26,7 +26,7 @@ export async function printRecords(
 }
 
 /** Limit of reported lines: a file that is not an audit log has many. */
-const mostSaid = 5;
+const maxSaid = 5;
 
 /** Passes matching records to `use` and reports lines that are not records; returns the exit code. */
 export async function eachWanted(
@@ -44,11 +44,11 @@ export async function eachWanted(
   for await (const read of records) {
     if (!read.ok) {
       wrong += 1;
-      if (wrong <= mostSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
+      if (wrong <= maxSaid) io.stderr.write(`${programName}: a line is ${read.what}\n`);
     } else if (isWanted(read.record, filter)) await use(read);
   }
   if (wrong === 0) return ExitCode.Success;
-  const more = wrong > mostSaid ? `${wrong - mostSaid} more lines are not records; ` : '';
+  const more = wrong > maxSaid ? `${wrong - maxSaid} more lines are not records; ` : '';
   io.stderr.write(`${programName}: ${more}${help}\n`);
   return ExitCode.Mismatch;
 }

@@ -181,7 +181,7 @@ function layerNotes(
 }
 
 /** Limits the notes of a pod with many containers; the configuration has all of them. */
-function few(items: readonly string[], most: number, between: string): string {
-  const more = items.length > most ? `${between}and ${items.length - most} more` : '';
-  return items.slice(0, most).join(between) + more;
+function few(items: readonly string[], max: number, between: string): string {
+  const more = items.length > max ? `${between}and ${items.length - max} more` : '';
+  return items.slice(0, max).join(between) + more;
 }

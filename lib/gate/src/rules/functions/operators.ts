@@ -1,19 +1,19 @@
 import { RuleError } from '../language/frame.js';
 import { type Overload, overload } from './overload.js';
 
-const least = -(2n ** 63n);
-const most = 2n ** 63n - 1n;
-const mostUnsigned = 2n ** 64n - 1n;
+const min = -(2n ** 63n);
+const max = 2n ** 63n - 1n;
+const maxUnsigned = 2n ** 64n - 1n;
 
 /** @throws RuleError */
 export function checkedInt(value: bigint): bigint {
-  if (value < least || value > most) throw new RuleError('a whole number of 64 bits cannot hold the result');
+  if (value < min || value > max) throw new RuleError('a whole number of 64 bits cannot hold the result');
   return value;
 }
 
 /** @throws RuleError */
 export function checkedUint(value: bigint): bigint {
-  if (value < 0n || value > mostUnsigned)
+  if (value < 0n || value > maxUnsigned)
     throw new RuleError('an unsigned number of 64 bits cannot hold the result');
   return value;
 }

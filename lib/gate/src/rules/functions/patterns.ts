@@ -4,7 +4,7 @@ import { ruleLimits } from '../language/limits.js';
 import { wholePattern } from './whole-pattern.js';
 
 /** Maximum number of states of a pattern's automaton; beyond it the engine runs without one. */
-const mostStates = 512;
+const maxStates = 512;
 
 /** A regular expression with matching in linear time. */
 export interface Pattern {
@@ -85,6 +85,6 @@ function wholeEngine(source: string): RE2JS | undefined {
 
 function engineOf(source: string): RE2JS {
   const engine = RE2JS.compile(source);
-  engine.re2().dfa.stateLimit = mostStates;
+  engine.re2().dfa.stateLimit = maxStates;
   return engine;
 }

@@ -17,7 +17,7 @@ import {
   joinLines,
   type LastRecord,
   type LogStorage,
-  mostLogs,
+  maxLogs,
   type StoredLog,
 } from '../../store/log-storage.js';
 import { sequenceOf } from '../../store/sequence-of.js';
@@ -141,7 +141,7 @@ class NatsLogStorage implements LogStorage {
     await this.#options.connected();
     const subject = this.#options.names.log(this.#id, name);
     const all = await subjectsOf(this.#options, this.#id);
-    if (!all.includes(subject) && all.length >= mostLogs)
+    if (!all.includes(subject) && all.length >= maxLogs)
       throw new StoreError(
         `guest ${this.#id} has sent ${all.length} logs, and no more are stored`,
         `keep them as evidence: no more of this guest are collected`,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   checkPlace,
-  mostRevocations,
+  maxRevocations,
   type Revocation,
   type RevocationList,
   type Revocations,
@@ -14,7 +14,7 @@ import { revokedOf } from './replica-messages.js';
 import { type Change, isConflict, WatchedBucket } from './watched-bucket.js';
 
 /** Of all entries together: names of entries on the bus need not be those of the authorization file. */
-const mostInAll = 16 * mostRevocations;
+const maxInAll = 16 * maxRevocations;
 
 interface Options {
   readonly kv: KV;
@@ -104,7 +104,7 @@ export class NatsRevocations implements RevocationList {
   }
 
   #isFull({ entry }: Revocation): boolean {
-    return this.list(entry).length >= mostRevocations || this.#all.size >= mostInAll;
+    return this.list(entry).length >= maxRevocations || this.#all.size >= maxInAll;
   }
 
   /** Nothing takes a revocation back: no replica removes one. */
@@ -117,7 +117,7 @@ export class NatsRevocations implements RevocationList {
 
 function tooMany({ entry }: Revocation): TooManyRevocations {
   return new TooManyRevocations(
-    `[[guest]] "${entry}" has ${mostRevocations} revocations already, and its guests accept no more`,
+    `[[guest]] "${entry}" has ${maxRevocations} revocations already, and its guests accept no more`,
     'replace the CA of its operators, or revoke a pattern that includes others',
   );
 }

@@ -4,7 +4,7 @@ import type { RevokedPeer } from '../../store/revocations.js';
 import type { RemoteRefusal } from '../bus.js';
 import { countOf, fieldsOf, forms, textOf } from './fields.js';
 
-const mostCertificates = 8;
+const maxCertificates = 8;
 /** Characters of base64: a larger certificate is refused in a handshake too. */
 const longestCertificate = 64 * 1024;
 
@@ -39,7 +39,7 @@ export const unavailable: RemoteRefusal = {
 };
 
 export function encoded(certificates: readonly Buffer[]): readonly string[] {
-  return certificates.slice(0, mostCertificates).map((each) => each.toString('base64'));
+  return certificates.slice(0, maxCertificates).map((each) => each.toString('base64'));
 }
 
 export function decoded(certificates: readonly string[]): readonly Buffer[] {
@@ -115,7 +115,7 @@ export function revokedOf(value: unknown): RevokedPeer | undefined {
 }
 
 function certificatesOf(value: unknown): readonly string[] | undefined {
-  if (!Array.isArray(value) || value.length > mostCertificates) return undefined;
+  if (!Array.isArray(value) || value.length > maxCertificates) return undefined;
   const texts = value.filter(
     (each): each is string => typeof each === 'string' && each.length <= longestCertificate,
   );

@@ -19,7 +19,7 @@ import { SentFile } from './sent-file.js';
 import { openOwnFile, readOwnFile } from '../../store/own-file.js';
 
 /** Of one agent: beyond them only their number and the alert are left. */
-const mostRejectedBytes = 64 * 1024 * 1024;
+const maxRejectedBytes = 64 * 1024 * 1024;
 
 /**
  * The logs of an agent that are sent to a receiver. A directory of the collector has what the receiver cannot be asked for:
@@ -91,7 +91,7 @@ export class ForwardedLogs implements LogStorage {
       JSON.stringify({ origin, at: new Date().toISOString(), lines: lines.length, why: why.slice(0, 1024) }),
     );
     const bytes = joinLines([head, ...lines.map(({ line }) => line)]);
-    if (size + bytes.length <= mostRejectedBytes) await append(path, bytes);
+    if (size + bytes.length <= maxRejectedBytes) await append(path, bytes);
     return path;
   }
 }

@@ -13,8 +13,8 @@ export interface KeptLines {
 }
 
 /** The file is not replaced before it has as many: that takes longer than to append. */
-const leastLines = 1_024;
-const leastBytes = 512 * 1024;
+const minLines = 1_024;
+const minBytes = 512 * 1024;
 
 /**
  * The last lines of a log that were sent, in a file: `{"first":N}`, the sequence number of the log's first record, and then the
@@ -81,10 +81,10 @@ export class SentFile {
     this.#first ??= first;
     const added = this.#lines.slice(-lines.length);
     const bytes = bytesOf(added);
-    const most = Math.max(this.#keep.lines, leastLines);
-    const mostBytes = Math.max(this.#keep.bytes, leastBytes);
+    const max = Math.max(this.#keep.lines, minLines);
+    const maxBytes = Math.max(this.#keep.bytes, minBytes);
     const { lines: count, bytes: size } = this.#written;
-    if (isNew || this.#torn || count + added.length > 2 * most || size + bytes > 2 * mostBytes) {
+    if (isNew || this.#torn || count + added.length > 2 * max || size + bytes > 2 * maxBytes) {
       await this.#replace();
       return;
     }

@@ -37,8 +37,8 @@ function timestamp(wall: string): string {
 }
 
 /** A text for the header: printable ASCII without spaces. */
-function printable(text: string, most: number): string {
-  return text.replace(/[^\x21-\x7e]/g, '?').slice(0, most) || '-';
+function printable(text: string, max: number): string {
+  return text.replace(/[^\x21-\x7e]/g, '?').slice(0, max) || '-';
 }
 
 /**

@@ -12,7 +12,7 @@ const connection = '(connection)';
 const nothing = new Uint8Array();
 
 /** Records the decisions of a realm. Equal refusals are counted, and a flood of them cannot displace other records. */
-export class Decisions {
+export class DecisionLog {
   readonly #audit: Pick<AuditLog, 'intent' | 'outcome' | 'observe' | 'refuse'>;
 
   constructor(audit: Pick<AuditLog, 'intent' | 'outcome' | 'observe' | 'refuse'>) {

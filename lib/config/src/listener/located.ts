@@ -1,7 +1,7 @@
 import type { Span } from '../diagnostics/diagnostic.js';
 
 /** A value and its position. */
-export interface Written<T> {
+export interface Located<T> {
   readonly value: T;
   readonly span: Span;
 }

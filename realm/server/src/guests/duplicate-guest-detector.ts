@@ -2,7 +2,7 @@ import type { Channel } from '@kata-agent/ttrpc';
 import type { GuestFacts } from '../authorization/authorization.js';
 import type { GuestAlerts } from './guest-alerts.js';
 import type { LiveGuests } from './live-guests.js';
-import { stillAnswers } from './still-answers.js';
+import { isResponsive } from './is-responsive.js';
 
 /** A connected guest that says the configuration of another one. */
 interface Twin {
@@ -20,7 +20,7 @@ interface TwinsOptions {
 }
 
 /** Finds guests that are possibly copies of one: they have the same configuration, and keys of their own. */
-export class Twins {
+export class DuplicateGuestDetector {
   readonly #options: TwinsOptions;
   /** Guests that are asked whether they are there. */
   readonly #asked = new Set<string>();
@@ -49,7 +49,7 @@ export class Twins {
     const { alerts, channelOf, answerMs } = this.#options;
     const channel = channelOf(twin.id);
     // One at another replica cannot be asked.
-    if (channel === undefined || (await stillAnswers(channel, answerMs))) alerts.twin(newcomer, twin);
+    if (channel === undefined || (await isResponsive(channel, answerMs))) alerts.twin(newcomer, twin);
     this.#asked.delete(twin.id);
   }
 }

@@ -3,7 +3,7 @@ import { type Channel, createClient } from '@kata-agent/ttrpc';
 import { hasTooManyCalls } from './too-many-calls.js';
 
 /** Reports whether a guest answers a call in this connection within a time. Never rejects. */
-export async function stillAnswers(channel: Channel, timeoutMs: number): Promise<boolean> {
+export async function isResponsive(channel: Channel, timeoutMs: number): Promise<boolean> {
   try {
     await createClient(Health, channel).check({}, { timeoutMs });
     return true;

@@ -1,7 +1,7 @@
 import { type FileLayer, removeIfThere, type SegmentFile } from '../files/file-layer.js';
-import { writeNextKept } from '../kept/kept-file.js';
-import { nextKeptPath } from '../kept/kept-path.js';
-import type { Present } from '../kept/present.js';
+import { writeNextKept } from '../retention/kept-file.js';
+import { nextKeptPath } from '../retention/kept-path.js';
+import type { Present } from '../retention/present.js';
 import type { RemovedSummary } from '../record/record.js';
 import type { ClosedSegment } from './recover.js';
 import type { Reserve } from './reserve.js';
@@ -29,7 +29,7 @@ export function nextPath(file: string): string {
  * Prepares a rotation: the next segment with its reserve, and the file of records kept from the segments to be removed.
  * So the rotation itself takes no disk space and little time, and is not started unless it can be completed.
  */
-export class Succession {
+export class RotationPlan {
   readonly #file: string;
   readonly #files: FileLayer;
   readonly #keep: number;

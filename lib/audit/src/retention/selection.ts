@@ -38,7 +38,7 @@ interface Members {
 }
 
 /** Minimum share in bytes; if shares would be smaller, whole groups are dropped, from the middle. */
-const leastShare = 1024;
+const minShare = 1024;
 /** Size of an ordinary create in bytes; longer ones are dropped first when space is short. */
 const ordinaryBytes = 4096;
 /** A unit counts as long when it takes more than this fraction of its group's space. */
@@ -198,8 +198,8 @@ function groupsOf(units: readonly Unit[], by: Levels[number]): Group[] {
 function leaving(units: readonly Unit[], [by, ...levels]: Levels, share: number): readonly Unit[] {
   if (by === undefined) return leavingOf(units, share);
   const all = groupsOf(units, by);
-  const most = Math.max(2, Math.floor(share / leastShare));
-  const surplus = Math.max(0, all.length - most);
+  const max = Math.max(2, Math.floor(share / minShare));
+  const surplus = Math.max(0, all.length - max);
   const gone = all.slice(1, 1 + surplus);
   const groups = [...all.slice(0, 1), ...all.slice(1 + surplus)];
   const level = levelOf(
@@ -231,11 +231,11 @@ function bytesOf(units: readonly Unit[]): number {
 
 /** Drops long units first, so a caller gains nothing by padding. The very first unit is never dropped. */
 function longest(units: readonly Unit[], level: number): readonly Unit[] {
-  const most = Math.max(ordinaryBytes, level / longPart);
+  const max = Math.max(ordinaryBytes, level / longPart);
   const gone: Unit[] = [];
   let left = bytesOf(units);
   for (const unit of units.slice(1).sort((a, b) => b.bytes - a.bytes)) {
-    if (left <= level || unit.bytes <= most) break;
+    if (left <= level || unit.bytes <= max) break;
     gone.push(unit);
     left -= unit.bytes;
   }

@@ -5,15 +5,15 @@ interface Options {
   readonly certificate: () => string;
   /** Reports whether a revocation names this certificate. */
   readonly names: (revoked: RevokedPeer, certificate: string) => boolean;
-  /** Is called once for each revocation that is not said to guests. */
+  /** Called once for each revocation that is not sent to guests. */
   readonly onOwn: () => void;
 }
 
 /**
- * Decides which revocations are said to guests: those that do not name the realm itself. An operator cannot ask for one, but a
- * bus or a file can have one, and each guest that obeys it has lost its only connection until its next boot.
+ * Selects the revocations that are sent to guests: those that do not name the realm itself. An operator cannot ask for one, but a
+ * bus or a file can contain one, and each guest that applies it loses its only connection until its next boot.
  */
-export class ObeyedRevocations {
+export class RevocationFilter {
   readonly #options: Options;
   #certificate = '';
   /** Answers for this certificate: a certificate is parsed for each. */
@@ -23,7 +23,8 @@ export class ObeyedRevocations {
     this.#options = options;
   }
 
-  has(revoked: RevokedPeer): boolean {
+  /** Reports whether a revocation is sent to guests. */
+  allows(revoked: RevokedPeer): boolean {
     const certificate = this.#options.certificate();
     if (certificate !== this.#certificate) {
       this.#certificate = certificate;

@@ -11,7 +11,7 @@ export interface SenseOptions {
   /** Some document sets `strict`. */
   readonly strict: boolean;
   /** The severity of inconsistent sets without `strict`, which makes them errors (R9). */
-  readonly senseless: Diagnostic['severity'];
+  readonly inconsistentSeverity: Diagnostic['severity'];
   /** The methods whose handlers are in the bundle; undefined: all. */
   readonly handlers: ReadonlySet<MethodName> | undefined;
 }
@@ -21,7 +21,7 @@ export interface SenseOptions {
  * together: a pod runs if its runtime can make all its calls, and a listener for one purpose, as reading logs, needs no
  * others. `preflight` and `check --pod` look at the listener of the runtime alone.
  */
-export function checkSense(
+export function checkConsistency(
   documents: readonly ParsedDocument[],
   options: SenseOptions,
 ): readonly Diagnostic[] {
@@ -87,7 +87,7 @@ function idleListeners(
 }
 
 function inconsistent(base: ParsedDocument, found: Inconsistency, options: SenseOptions): Diagnostic {
-  const severity = options.strict ? 'error' : options.senseless;
+  const severity = options.strict ? 'error' : options.inconsistentSeverity;
   const span = placeOf(base, found.served) ?? base.apiSpan;
   return diagnosticIn(base, severity, 'KA1207', span, found.message, found.rule.help);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openAuditLog, verify } from '@kata-agent/audit';
-import { Decisions } from './decisions.js';
+import { DecisionLog } from './decision-log.js';
 
 test('decisions are records of an audit log that verifies, and floods of equal ones are counted', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'kata-realm-decisions-'));
@@ -12,7 +12,7 @@ test('decisions are records of an audit log that verifies, and floods of equal o
   const file = join(directory, 'audit.log');
   const audit = await openAuditLog({ file, maxSize: 1 << 20, keep: 1, bootId: 'b' });
   await audit.boot({});
-  const decisions = new Decisions(audit);
+  const decisions = new DecisionLog(audit);
   const end = await decisions.connection('guests', 'guest 1', 'admitted as "web"');
   end();
   end();

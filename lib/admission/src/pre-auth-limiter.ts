@@ -25,7 +25,7 @@ export interface StrangersOptions {
 }
 
 /** Bounds what clients can make TLS do before they are authenticated, by groups of addresses. */
-export class Strangers {
+export class PreAuthLimiter {
   readonly #known: KnownGroups;
   readonly #turns: Turns;
   readonly #costlyMs: number;
