@@ -50,7 +50,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'device/is-on-disk.ts',
       'device/kernel-devices.ts',
       'device/pci-path.ts',
-      'device/read-if-there.ts',
       'device/vfio-devices.ts',
       'resource/memory-probe.ts',
       'resource/online.ts',
