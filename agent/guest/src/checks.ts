@@ -1,11 +1,11 @@
 /**
  * The checks that refuse a request from the request alone, without side effects. Exported for tests that mutate requests.
  */
-export { checkExecId, checkHostname } from './container/identifiers.js';
-export { admitRequest } from './spec/admission.js';
+export { checkExecId, checkHostname } from './request/identifiers.js';
+export { admitRequest } from './create/admission.js';
 export { pulledRootOf } from './image/pulled-root.js';
-export { buildSpec, runnableProcess } from './spec/build-spec.js';
-export { bindLocalVolumes } from './spec/local-volumes.js';
+export { buildSpec, runnableProcess } from './create/build-spec.js';
+export { bindLocalVolumes } from './storage/local-volumes.js';
 export { isBind } from './spec/mounts.js';
 export { OwnPlaces } from './source/other-containers.js';
 export { sourcePlace } from './source/source-place.js';

@@ -21,7 +21,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { lentPath } from './media/lent-path.js';
-import type { MediaTasks } from './media/media-tasks.js';
+import type { MediaTasks } from './media/host-media.js';
 import { MediaThreads } from './media/media-threads.js';
 import { SharedStore } from './image/store/shared-store.js';
 import { copyFile, volumeStats } from './perform/storage.js';
@@ -481,7 +481,7 @@ test('an overlay has the directories that were lent, whatever has their numbers 
 
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {
   await share.hold();
-  const modules = ['./media/media-threads.js', './context/guest-access.js'].map(
+  const modules = ['./media/media-threads.js', './access/guest-access.js'].map(
     (path) => new URL(path, import.meta.url).href,
   );
   const script = `

@@ -1,12 +1,6 @@
 export type { DataHub, SecureMount } from './confidential/data-hub.js';
-export type {
-  ImageConfig,
-  ImagePuller,
-  SharedStoreUse,
-  PackRequest,
-  PulledImage,
-  PullRequest,
-} from './image/image-puller.js';
+export type { ImageConfig, PulledImage } from './request/pulled-image.js';
+export type { ImagePuller, SharedStoreUse, PackRequest, PullRequest } from './image/image-puller.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
 export type * from './cgroup/container-stats.js';
@@ -17,26 +11,20 @@ export {
   type AllowedPath,
   type GuestAccess,
   openAccess,
-} from './context/guest-access.js';
+} from './access/guest-access.js';
 export { GuestError, type GuestErrorKind } from './error/guest-error.js';
-export type {
-  ContainerNames,
-  GuestLimits,
-  GuestLog,
-  GuestOptions,
-  GuestPaths,
-  LogLevel,
-  NamesOf,
-  OutputPolicy,
-  SandboxClaim,
-} from './context/guest-options.js';
+export type { ContainerNames, NamesOf } from './container/container-names.js';
+export type { GuestLimits, GuestOptions, SandboxClaim } from './context/guest-options.js';
+export type { GuestLog, LogLevel } from './guest-log.js';
+export type { GuestPaths } from './paths/guest-paths.js';
+export type { OutputPolicy } from './stdio/output-policy.js';
 export type { MemoryAgent, MemoryAgentSettings } from './memory-agent/memory-agent.js';
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';
 export type * from './request/oci-spec.js';
 export { type KnownRuntime, knownRuntime, knownRuntimes } from './runtime/known-runtimes.js';
 export { containersIn } from './runtime/state-directory.js';
-export { closePassed, type PassedStdio } from './stdio/passed-stdio.js';
+export { closePassed, type PassedStdio } from './request/passed-stdio.js';
 export {
   addNeighbours,
   getPacketFilter,
@@ -84,6 +72,6 @@ export {
 export type { ClockChange } from './resource/set-clock.js';
 export { getMetrics, terminationMessage } from './perform/observation.js';
 export { quotedName, quotedWord } from './quoted.js';
-export { buildSpec } from './spec/build-spec.js';
+export { buildSpec } from './create/build-spec.js';
 export { encodeSpec } from './spec/encode-spec.js';
 export { usualDevices } from './spec/usual-devices.js';

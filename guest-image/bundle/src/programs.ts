@@ -44,7 +44,7 @@ const imageEntry = 'agent/puller/dist/child/main.js';
 const mediaName = 'kata-agent-media';
 /** The program of the agent's threads for what may wait for the host; the agent finds it by this name, in its own directory. */
 export const mediaProgramFile: string = `${mediaName}.mjs`;
-const mediaEntry = 'agent/guest/dist/media/thread.js';
+const mediaEntry = 'agent/guest/dist/media-thread/thread.js';
 
 const common: BuildOptions = {
   absWorkingDir: root,

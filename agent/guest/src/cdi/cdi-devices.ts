@@ -1,4 +1,4 @@
-import type { AllowedDevice, GuestAccess } from '../context/guest-access.js';
+import type { AllowedDevice, GuestAccess } from '../access/guest-access.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedName } from '../quoted.js';

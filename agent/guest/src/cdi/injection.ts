@@ -1,13 +1,13 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import type { AllowedPath } from '../context/guest-access.js';
-import type { GuestPaths } from '../context/guest-paths.js';
+import type { AllowedPath } from '../access/guest-access.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import { type GuestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { reasonToIgnore } from '../hooks/guest-hooks.js';
 import { quotedName, quotedPath } from '../quoted.js';
 import type { OciHook, OciHooks, OciMount, OciProcess, OciSpec, OciUser } from '../request/oci-spec.js';
-import { cleanPath, contains } from '../source/clean-path.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 import type { InjectedDevice } from '../device/injected-device.js';
 import { isBind } from '../spec/mounts.js';
 import { checkDeviceNumber, isGuestMemory } from '../spec/usual-devices.js';

@@ -1,7 +1,7 @@
 import { existsSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { readIfThere } from '../device/read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 import { hierarchies } from './cgroup-paths.js';
 
 /**
@@ -22,7 +22,7 @@ export class CgroupAncestors {
   constructor(root: string, record: string) {
     this.#root = root;
     this.#record = record;
-    for (const directory of (readIfThere(record) ?? '').split('\n'))
+    for (const directory of (readIfThere(record)?.toString() ?? '').split('\n'))
       if (directory !== '') this.#made.add(directory);
   }
 

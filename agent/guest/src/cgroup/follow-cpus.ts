@@ -1,16 +1,23 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { writeCgroupFile } from './cgroup-files.js';
-import type { Container } from '../container/container.js';
-import { formatCpuList, parseCpuList } from '../resource/cpu-list.js';
+import type { CgroupPaths } from './cgroup-paths.js';
+import { formatCpuList, parseCpuList } from '../spec/cpu-list.js';
 import { usableCpus } from '../spec/resources.js';
+
+/** A container whose cpuset follows the CPUs of the guest. */
+interface CpuUser {
+  readonly cgroup: CgroupPaths;
+  /** The CPUs that it may run on, as `0-3,8`; empty: all. */
+  readonly cpus: string;
+}
 
 /**
  * Updates the cpusets of containers after CPUs were plugged: a container whose spec names CPUs gets those of them that are
  * online. On v1 a cpuset can have only CPUs of its parent, so the cgroups above are widened first; v2 accepts any CPU that the
  * kernel can have, and no other.
  */
-export function followCpus(containers: readonly Container[], online: readonly number[], root: string): void {
+export function followCpus(containers: readonly CpuUser[], online: readonly number[], root: string): void {
   for (const { cgroup, cpus } of containers) {
     if (cpus === '') continue;
     if (cgroup.version === 2) {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readIfThere } from '../device/read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 
 /**
  * Returns the default pids limit of a container: half of the kernel's maximum, so that no container can use up the pids of
@@ -13,7 +13,7 @@ export function defaultPidsLimit({
   readonly cgroup: string;
   readonly proc: string;
 }): number | undefined {
-  const controllers = readIfThere(join(cgroup, 'cgroup.controllers'));
+  const controllers = readIfThere(join(cgroup, 'cgroup.controllers'))?.toString();
   const canLimit =
     controllers === undefined
       ? existsSync(join(cgroup, 'pids', 'cgroup.procs'))

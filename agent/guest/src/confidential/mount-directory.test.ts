@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import { mountingIn, withMountDirectory } from './mount-directory.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 
 test('however many calls fail, one look is pending, which removes what came late and nothing that is in use', async (t) => {
   const state = mkdtempSync(join(tmpdir(), 'kata-agent-test-'));

@@ -1,10 +1,11 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Descriptor, Directory, type Syscalls, unmountTree } from '@kata-agent/linux';
-import type { GuestLog, GuestPaths } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
-import { asideName } from '../storage/aside-name.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { asideName } from '../removal/aside-name.js';
+import { removeTree } from '../removal/remove-tree.js';
 
 interface MountDirectoryContext {
   readonly syscalls: Syscalls;

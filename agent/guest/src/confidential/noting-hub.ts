@@ -3,7 +3,7 @@ import { parseSealed } from '@kata-agent/catalogue/sealed-secret';
 import type { DataHub } from './data-hub.js';
 
 /** Called with the name of a sealed secret before the data hub is asked for its plain text. */
-export type NoteSecret = (name: string) => void;
+type NoteSecret = (name: string) => void;
 
 /** Returns a data hub that says which sealed secrets it is asked for: also those that it then does not get. */
 export function notingHub(hub: DataHub, note: NoteSecret): DataHub {

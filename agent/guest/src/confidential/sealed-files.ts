@@ -5,6 +5,15 @@ import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { type Content, readContent, readPrefix } from '../source/read-content.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Reports whether a volume, which is lent, has a sealed secret at its top. */
+    readonly hasSealedFile: (args: object) => boolean;
+    /** Reads a volume with sealed secrets, which is lent. `named`: for errors. */
+    readonly readVolume: (args: { readonly named: string }) => readonly VolumeEntry[];
+  }
+}
+
 /** Bounds of a volume with sealed secrets: of Kubernetes, a Secret has at most 1 MiB. */
 const maxEntries = 1_000;
 const maxBytes = 16 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { isSealed, parseSealed, sealedPrefix } from '@kata-agent/catalogue/sealed-secret';
 
 /** A place where a sealed secret is unsealed, as `[[secret]]` of the configuration has it. */

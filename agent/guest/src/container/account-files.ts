@@ -2,9 +2,18 @@ import { fstatSync, readlinkSync, type Stats } from 'node:fs';
 import { At, Descriptor, hasCode, Open, Resolve, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';
 import { quotedPath } from '../quoted.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly checkAccountFiles: (args: {
+      readonly rootfs: string;
+      readonly mounts: readonly OciMount[];
+    }) => void;
+  }
+}
 
 /** Files that the OCI runtime reads in a container, whatever the request asks for. */
 const files = ['/etc/passwd', '/etc/group'] as const;

@@ -2,10 +2,10 @@ import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-paths.js';
-import { type RemovalContext, removeTree } from '../storage/remove-tree.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import { type RemovalContext, removeTree } from '../removal/remove-tree.js';
 import type { MappedRoot } from '../spec/user-namespace.js';
-import type { UndoStack } from './undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 
 /** Name of the directory of bundles, below the state directory. */
 export const bundles = 'bundles';

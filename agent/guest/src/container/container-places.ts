@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Storage } from '../request/actions.js';
 import type { OciSpec } from '../request/oci-spec.js';
-import { contains } from '../source/clean-path.js';
-import { bindLocalVolumes } from '../spec/local-volumes.js';
+import { contains } from '../paths/clean-path.js';
+import { bindLocalVolumes } from '../storage/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
 import type { ContainerPlaces } from './held-places.js';
 

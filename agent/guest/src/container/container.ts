@@ -7,9 +7,9 @@ import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
 import { hasShare } from './exec-places.js';
-import { checkExecId } from './identifiers.js';
+import { checkExecId } from '../request/identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
-import type { UndoStack } from './undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import { quotedName } from '../quoted.js';
 
 /** The container's status. Whether its first process has ended is recorded in the process. */

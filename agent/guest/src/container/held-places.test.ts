@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
 import { PathReservations } from './held-places.js';
-import { UndoStack } from './undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 
 const none = { roots: [], sources: [] };
 const done = (): Promise<void> => Promise.resolve();

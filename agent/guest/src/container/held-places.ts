@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError } from '../error/guest-error.js';
-import { contains } from '../source/clean-path.js';
-import type { UndoStack } from './undo-stack.js';
+import { contains } from '../paths/clean-path.js';
+import type { UndoStack } from '../undo-stack.js';
 import { quotedPath } from '../quoted.js';
 
 /** Clean source paths of a container. */

@@ -7,8 +7,8 @@ import { quotedPath } from '../quoted.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { OpenSource } from '../source/open-source.js';
 import { isBind } from '../spec/mounts.js';
-import type { UndoStack } from './undo-stack.js';
-import { mountCopyOnWrite } from './writable-layer.js';
+import type { UndoStack } from '../undo-stack.js';
+import { mountCopyOnWrite } from '../storage/writable-layer.js';
 
 interface Parts {
   readonly rootfs: string;

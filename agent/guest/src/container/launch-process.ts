@@ -1,4 +1,4 @@
-import { SIGKILL, hasCode, processStat } from '@kata-agent/linux';
+import { SIGKILL, hasCode, processStat, type Reaper } from '@kata-agent/linux';
 import type { ProcessRef } from '../request/actions.js';
 import type { Stdio } from '../runtime/runtime.js';
 import { preparePipes } from '../stdio/prepare-pipes.js';
@@ -6,10 +6,15 @@ import { prepareTerminal } from '../stdio/prepare-terminal.js';
 import type { StreamOptions } from '../stdio/prepared-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 import { ContainerProcess } from './container-process.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { GuestLog } from '../guest-log.js';
+import type { OomWatch } from '../cgroup/oom-watch.js';
 
 /** Dependencies of a launch. */
-export type LaunchContext = StreamOptions & Pick<GuestContext, 'reaper' | 'oom' | 'log'>;
+export interface LaunchContext extends StreamOptions {
+  readonly reaper: Reaper;
+  readonly oom: OomWatch;
+  readonly log: GuestLog;
+}
 
 /** Exit code of a process whose status is unknown; Kata's runtime-rs reports the same for a failed wait. */
 export const UNKNOWN_EXIT = 255;
@@ -66,7 +71,7 @@ async function exitOf(
   }
 }
 
-export function killIfThere(pid: number, { syscalls }: Pick<GuestContext, 'syscalls'>): void {
+export function killIfThere(pid: number, { syscalls }: Pick<LaunchContext, 'syscalls'>): void {
   try {
     syscalls.kill(pid, SIGKILL);
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { MountStatus } from '../request/actions.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 
 /**
  * Returns the mounts whose source is in Kata's directory, as the request has them: rules compare them with those of other

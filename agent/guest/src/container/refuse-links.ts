@@ -9,8 +9,14 @@ import {
 } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { NamedMount } from './named-mount.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly refuseLinks: (args: LinkRefusal) => void;
+  }
+}
 
 /** Which mounts of a container that was created, and not started yet, get `nosymfollow`. */
 export interface LinkRefusal {

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Syscalls } from '@kata-agent/linux';
 import { killAll } from '../cgroup/kill-all.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Container } from './container.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { GuestLog } from '../guest-log.js';
 
 /**
  * Removes a container: kills its processes, waits for their end, and undoes its creation.
@@ -14,7 +15,7 @@ import type { GuestContext } from '../context/guest-context.js';
 export async function removeContainer(
   container: Container,
   timeoutSeconds: number,
-  context: Pick<GuestContext, 'syscalls' | 'log'>,
+  context: { readonly syscalls: Syscalls; readonly log: GuestLog },
   ended: () => void,
 ): Promise<void> {
   const running = container.processes.filter((process) => !process.ended);

@@ -1,6 +1,18 @@
 import { Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 
+interface InRoot {
+  readonly rootfs: string;
+  readonly path: string;
+}
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly checkKernelPlaces: (args: InRoot) => void;
+    readonly hasRegularFile: (args: InRoot) => boolean;
+  }
+}
+
 /** Refuses links and files where the OCI runtime mounts kernel file systems and creates devices: it follows links. */
 export function checkKernelPlaces(rootfs: string, path: string, syscalls: Syscalls): void {
   const root = Directory.open(syscalls, rootfs);

@@ -4,12 +4,27 @@ import { parseMountTable } from '@kata-agent/linux';
 import type { SharedMount } from '../request/actions.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths, NamesOf } from '../context/guest-options.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { NamesOf } from './container-names.js';
 import type { Container } from './container.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { DeviceWatch } from '../device/device-watch.js';
+import type { HostMedia } from '../media/host-media.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Attaches a mount of a container in another one. Lent: the mount namespaces of both. */
+    readonly shareMount: (args: { readonly from: string; readonly to: string }) => void;
+  }
+}
 
 /** Time that the sharing container has to make the mount; Kata's agent waits ten seconds too. */
 const timeoutSeconds = 10;
+
+interface SharingContext {
+  readonly paths: Pick<GuestPaths, 'proc'>;
+  readonly media: HostMedia;
+  readonly devices: DeviceWatch;
+}
 
 /** Finds a container by a name from the host: in the pod, of its engine, or its id. */
 export type FindContainer = (name: string) => Container | undefined;
@@ -51,7 +66,7 @@ export async function shareMounts(
   mounts: readonly SharedMount[],
   namespace: number,
   find: FindContainer,
-  { paths, media, devices }: Pick<GuestContext, 'paths' | 'media' | 'devices'>,
+  { paths, media, devices }: SharingContext,
 ): Promise<void> {
   for (const mount of mounts) {
     const directory = devices.find(sourceMount(mount, find, paths.proc));

@@ -4,6 +4,16 @@ import { GuestError } from '../error/guest-error.js';
 import { openShared, sharedPath } from '../source/shared-directory.js';
 import type { Syscalls } from '@kata-agent/linux';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly readTerminationMessage: (args: {
+      readonly id: string;
+      readonly terminationLog: string | undefined;
+      readonly kata: string;
+    }) => string;
+  }
+}
+
 /** Maximum size of a message in Kubernetes. */
 const maxBytes = 4096;
 

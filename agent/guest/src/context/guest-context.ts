@@ -12,15 +12,12 @@ import type { DeviceWaits } from '../device/device-waits.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { VfioDevices } from '../device/vfio-devices.js';
 import type { Disks } from '../device/disks.js';
-import type { GuestAccess } from './guest-access.js';
-import type {
-  GuestLimits,
-  GuestLog,
-  GuestPaths,
-  NamesOf,
-  OutputPolicy,
-  SandboxClaim,
-} from './guest-options.js';
+import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestLimits, SandboxClaim } from './guest-options.js';
+import type { GuestLog } from '../guest-log.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { NamesOf } from '../container/container-names.js';
+import type { OutputPolicy } from '../stdio/output-policy.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { ImageStore } from '../image/image-store.js';
 import type { Runtime } from '../runtime/runtime.js';

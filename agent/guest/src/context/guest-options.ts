@@ -2,27 +2,17 @@ import type { NamedMount } from '../container/named-mount.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
-import type { StreamRef } from '../request/actions.js';
+import type { NamesOf } from '../container/container-names.js';
+import type { GuestLog } from '../guest-log.js';
+import type { StreamLimits } from '../stdio/prepared-streams.js';
+import type { OutputPolicy } from '../stdio/output-policy.js';
 import type { HostAliases } from '../content/host-aliases.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { HostMedia } from '../media/host-media.js';
-import type { GuestAccess } from './guest-access.js';
-import type { GuestPaths } from './guest-paths.js';
-
-export type { GuestPaths } from './guest-paths.js';
-
-/** The names of a container on the host. */
-export interface ContainerNames {
-  /** Its name in the pod; empty: the pause container, or no name. */
-  readonly inPod: string;
-  /** Its name in the host's engine (such as Docker); empty: no name. */
-  readonly ofEngine: string;
-}
-
-/** Reads the names from the annotations of a container. */
-export type NamesOf = (annotations: Readonly<Record<string, string>>) => ContainerNames;
+import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 
 export interface GuestOptions {
   readonly syscalls: Syscalls;
@@ -82,22 +72,7 @@ export interface SandboxClaim {
   take(directory: string): string | undefined;
 }
 
-export interface GuestLimits {
+export interface GuestLimits extends StreamLimits {
   readonly containers: number;
   readonly execsPerContainer: number;
-  /** Bytes buffered per output stream before its pipe is no longer read. */
-  readonly streamBuffer: number;
 }
-
-/**
- * Handling of an output stream that no peer may read (R15): it is drained, so that the workload never blocks on a full pipe,
- * and discarded, or its last `bytes` are stored in `<state>/output/<container>-<exec>.<stream>`.
- */
-export interface OutputPolicy {
-  /** Reports whether any peer may read the stream; called whenever its buffer is full. The result may change between calls. */
-  readonly readable: (stream: StreamRef) => boolean;
-  readonly unreadable: 'discard' | { readonly bytes: number };
-}
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type GuestLog = (level: LogLevel, message: string, extras?: Readonly<Record<string, string>>) => void;

@@ -1,4 +1,4 @@
-import { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { AttachedDevice } from '../request/actions.js';

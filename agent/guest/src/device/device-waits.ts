@@ -1,5 +1,5 @@
 import { GuestError } from '../error/guest-error.js';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Wanted } from './find-device.js';
 

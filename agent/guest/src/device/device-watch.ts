@@ -1,5 +1,5 @@
 import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '@kata-agent/linux';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
 import { untilAborted } from '../until-aborted.js';
 import { GuestError } from '../error/guest-error.js';

@@ -5,7 +5,7 @@ import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 import { settled } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
 import { DeviceWatch } from './device-watch.js';

@@ -3,6 +3,19 @@ import { At, Descriptor, Open, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Opens a disk, which keeps its number meanwhile. The receiver owns the descriptor. */
+    readonly openDisk: (args: { readonly path: string }) => OpenedDisk;
+    /** Closes a descriptor of the caller, which must not use it any more. */
+    readonly closeDisk: (args: { readonly fd: number }) => void;
+    /** Throws EBUSY if the kernel has claimed a disk. Lent: its node. */
+    readonly openExclusively: (args: object) => void;
+    /** Lent: the disk. */
+    readonly flushDisk: (args: object) => void;
+  }
+}
+
 /** A disk that was opened: the receiver owns the descriptor. */
 export interface OpenedDisk extends DeviceNumber {
   readonly fd: number;

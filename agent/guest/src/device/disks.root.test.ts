@@ -9,7 +9,7 @@ import { LoopDevice } from '../testing/loop-device.js';
 import { skip } from '../testing/real-guest.js';
 import { loadSyscalls } from '@kata-agent/linux';
 import { deviceNumber } from './device-number.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 import { Disks } from './disks.js';
 import { HeldDisk } from './held-disk.js';
 

@@ -4,7 +4,7 @@ import { hasCode } from '@kata-agent/linux';
 import type { HostMedia } from '../media/host-media.js';
 import { GuestError } from '../error/guest-error.js';
 import { names, type PciPath, pciDirectory } from './pci-path.js';
-import { readIfThere } from './read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 import { quotedWord } from '../quoted.js';
 
 /** The sysfs and /dev to search: `/sys` and `/dev`, or copies of them. */
@@ -93,7 +93,9 @@ export function partitionOf(disk: Wanted, number: number): Wanted {
     // The directories of its partitions have longer names, such as vda1 or nvme0n1p1.
     const partitions = names(directory).filter((each) => each.startsWith(name));
     const isIt = (each: string): boolean =>
-      readIfThere(join(directory, each, 'partition'))?.trim() === String(number);
+      readIfThere(join(directory, each, 'partition'))
+        ?.toString()
+        .trim() === String(number);
     return node(partitions.find(isIt), roots);
   };
   return { ...disk, what: `partition ${number} of ${disk.what}`, find };

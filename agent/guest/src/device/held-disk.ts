@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { OpenedDisk } from './disk-calls.js';

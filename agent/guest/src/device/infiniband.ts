@@ -1,7 +1,7 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { InjectedDevice } from './injected-device.js';
 import { deviceNumber } from './device-number.js';
 import type { DeviceRoots } from './find-device.js';

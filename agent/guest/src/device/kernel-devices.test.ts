@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { makeTree } from '../testing/tree.js';
 import { VfioDevices } from './vfio-devices.js';

@@ -4,6 +4,17 @@ import { GuestError } from '../error/guest-error.js';
 import { names } from './pci-path.js';
 import { quotedWord } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Makes the kernel scan the bus for a plugged disk. `sys`: `/sys`. */
+    readonly scanScsi: (args: {
+      readonly target: number;
+      readonly lun: number;
+      readonly sys: string;
+    }) => void;
+  }
+}
+
 /** Parses `target:lun`, the runtimes' address of a SCSI disk. */
 export function parseScsiAddress(text: string): { readonly target: number; readonly lun: number } {
   const match = /^(\d{1,3}):(\d{1,5})$/.exec(text);

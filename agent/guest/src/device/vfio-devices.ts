@@ -1,12 +1,12 @@
 import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Disks } from './disks.js';
 import type { DeviceRoots } from './find-device.js';
 import { kernelDevicesBelow } from './kernel-devices.js';
-import { readIfThere } from './read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 
 const driver = 'vfio-pci';
 
@@ -43,12 +43,12 @@ export class VfioDevices {
         'refused',
         `PCI device ${address} ${reason}; help: name a device that is passed through`,
       );
-    const attribute = (name: string): string => readIfThere(join(directory, name))?.trim() ?? '';
+    const attribute = (name: string): string => readIfThere(join(directory, name))?.toString().trim() ?? '';
     if (bridgeClass.test(attribute('class'))) throw refused('is a bridge');
     if (attribute('vendor') === virtioVendor) throw refused('is a virtio device of the guest');
     const { links } = kernelDevicesBelow(directory);
     for (const link of links) {
-      const flags = readIfThere(join(this.#roots.sys, 'class/net', link, 'flags'));
+      const flags = readIfThere(join(this.#roots.sys, 'class/net', link, 'flags'))?.toString();
       if (flags !== undefined && (Number(flags) & interfaceIsUp) !== 0)
         throw refused(`is the network interface ${link} of the guest, which is up`);
     }
@@ -114,7 +114,7 @@ export class VfioDevices {
     const { sys } = this.#roots;
     this.#containers.delete(address);
     const device = join(sys, 'bus/pci/devices', address);
-    const override = readIfThere(join(device, 'driver_override'))?.trim();
+    const override = readIfThere(join(device, 'driver_override'))?.toString().trim();
     if (driverOf(device) === driver || override === driver) rebind(address, '', sys);
   }
 

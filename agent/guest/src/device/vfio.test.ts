@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { makeTree } from '../testing/tree.js';

@@ -2,7 +2,8 @@ import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestLog, GuestPaths } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import type { OciHook, OciHooks } from '../request/oci-spec.js';
 
 /** The kinds of hooks that a guest's image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */

@@ -2,7 +2,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { SharedMount } from '../request/actions.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { quotedPath } from '../quoted.js';
-import { cleanPath, contains } from '../source/clean-path.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';
 
 /** Where engines bind something in the sandbox's own container. No program of a pause bundle is there. */

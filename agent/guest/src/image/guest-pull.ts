@@ -2,9 +2,7 @@ import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import type { Storage } from '../request/actions.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
-
-/** The storage driver by which a runtime asks the guest to pull an image. */
-export const guestPullDriver = 'image_guest_pull';
+import { guestPullDriver } from '../storage/drivers/image-guest-pull.js';
 
 /** Annotations with the name of a container's image. */
 const nameKeys = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'];

@@ -2,35 +2,44 @@ import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ImageProgram } from '@kata-agent/catalogue';
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
-import { mount, MountAttribute } from '@kata-agent/linux';
+import { mount, MountAttribute, type Syscalls } from '@kata-agent/linux';
 import { openMounted, withMountDirectory } from '../confidential/mount-directory.js';
 import { bundleOf } from '../container/bundle.js';
-import type { UndoStack } from '../container/undo-stack.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { UndoStack } from '../undo-stack.js';
+import type { DeviceWatch } from '../device/device-watch.js';
+import type { Disks } from '../device/disks.js';
+import type { GuestLog } from '../guest-log.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { RuntimeCommands } from '../runtime/runtime-commands.js';
+import type { ImagePuller } from './image-puller.js';
+import type { ImageStore } from './image-store.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { OciSpec } from '../request/oci-spec.js';
 import type { AttachedDevice, CreateContainer, Storage } from '../request/actions.js';
 import { copyMount } from '../source/staged-mounts.js';
-import type { PulledImage } from './image-puller.js';
+import type { PulledImage } from '../request/pulled-image.js';
 import { readPauseBundle } from './pause-bundle.js';
 import type { RequestedProgram } from './program/read-program.js';
 import { refuseScratch, takeScratch } from './store/scratch-disk.js';
 import { storeImage } from './store/stored-image.js';
 
-type OwnRootContext = Pick<
-  GuestContext,
-  | 'paths'
-  | 'syscalls'
-  | 'media'
-  | 'images'
-  | 'imageStore'
-  | 'pauseBundle'
-  | 'commands'
-  | 'devices'
-  | 'disks'
-  | 'log'
->;
+interface OwnRootContext {
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
+  readonly paths: GuestPaths;
+  readonly log: GuestLog;
+  readonly devices: DeviceWatch;
+  readonly disks: Disks;
+  readonly commands: RuntimeCommands;
+  /** Undefined: the guest pulls no images. */
+  readonly images: ImagePuller | undefined;
+  /** Undefined: the images have no disk that they share. */
+  readonly imageStore: ImageStore | undefined;
+  /** The directory with the bundle of the pause container. */
+  readonly pauseBundle: string;
+}
 
 /** The pause container has one program. */
 const pauseSize = '64m';

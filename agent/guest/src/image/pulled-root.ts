@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
-import { checkOneImage, guestPullDriver } from './guest-pull.js';
+import { checkOneImage } from './guest-pull.js';
+import { guestPullDriver } from '../storage/drivers/image-guest-pull.js';
 
 /**
  * Returns the storage by which a request asks the guest to pull the root; undefined: there is none.

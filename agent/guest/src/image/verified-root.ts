@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { isOfSandbox, requestedRoot } from '@kata-agent/catalogue/requested-root';
 import { Directory, MountAttribute } from '@kata-agent/linux';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
@@ -10,7 +10,7 @@ import { isRootPlace } from '../source/root-places.js';
 import { copyMount, type StagingContext } from '../source/staged-mounts.js';
 import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
 import { rootLayersOf } from '../storage/root-layers.js';
-import { guestPullDriver } from './guest-pull.js';
+import { guestPullDriver } from '../storage/drivers/image-guest-pull.js';
 
 type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
 

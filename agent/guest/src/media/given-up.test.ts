@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Descriptor, loadSyscalls, RecordingSyscalls, type TaskTools } from '@kata-agent/linux';
 import { kataLimits } from '../storage/drivers/mirror-limits.js';
-import { mediaTasks } from './tasks.js';
+import { mediaTasks } from '../media-thread/tasks.js';
 
 /** Tools of a task that has been given up, with files that are lent. */
 function givenUp(context: TestContext, files: readonly [path: string, flags: string][]) {

@@ -1,13 +1,24 @@
 import type { Task } from '@kata-agent/linux';
-import type { MediaTasks } from './media-tasks.js';
 
-type TaskArgs<Each> = Each extends Task<infer Args, infer _Result> ? Args : never;
-type TaskResult<Each> = Each extends Task<infer _Args, infer Result> ? Result : never;
+/**
+ * What may wait for the host, by name. Each module declares the tasks whose work it has, beside its functions, and `tasks.ts` of
+ * media-thread/ runs them. Where a task says that something is lent, the caller lends descriptors, in this order.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: modules add their tasks.
+export interface MediaTasks {}
+
+type ArgsOf<Each> = Each extends (args: infer Args) => unknown ? Args : never;
+type ResultOf<Each> = Each extends (args: never) => infer Result ? Result : never;
+
+/** The code of all tasks. */
+export type MediaTaskTable = {
+  readonly [Name in keyof MediaTasks]: Task<ArgsOf<MediaTasks[Name]>, ResultOf<MediaTasks[Name]>>;
+};
 
 /**
  * Runs what may wait for the host: its share and its disks answer when it wants, and a system call that waits for them holds its
- * thread. So no such call is made on the event loop (S42): each is a task of `tasks.ts`, which runs in another thread, and fails if the
- * host does not answer.
+ * thread. So no such call is made on the event loop (S42): each is a task, which runs in another thread, and fails if the host does not
+ * answer.
  */
 export interface HostMedia {
   /**
@@ -19,9 +30,9 @@ export interface HostMedia {
    */
   run<Name extends keyof MediaTasks>(
     name: Name,
-    args: TaskArgs<MediaTasks[Name]>,
+    args: ArgsOf<MediaTasks[Name]>,
     lent?: readonly number[],
-  ): Promise<TaskResult<MediaTasks[Name]>>;
+  ): Promise<ResultOf<MediaTasks[Name]>>;
   /** Starts a thread, so that the first task does not wait for it; resolves when it is there. */
   prepare(): Promise<void>;
   /** The number of calls that wait for the host longer than usual. */

@@ -1,10 +1,8 @@
 import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
-import type { AdmittedCopy } from '../storage/copy-admission.js';
-import type { HostMedia } from './host-media.js';
+import type { HostMedia, MediaTasks } from './host-media.js';
 import { mediaProgram } from './media-program.js';
-import type { MediaTasks } from './media-tasks.js';
 import { decodeError, type SentError } from './task-errors.js';
 
 /**
@@ -83,7 +81,7 @@ function changedBy(name: string, args: unknown): string | undefined {
   const { place, target, copy } = args as {
     readonly place?: string;
     readonly target?: string;
-    readonly copy?: AdmittedCopy;
+    readonly copy?: { readonly path: string };
   };
   if (copy !== undefined) return copy.path;
   if (name === 'mount') return target;

@@ -1,6 +1,6 @@
 import { SyscallError, UnsafePathError } from '@kata-agent/linux';
 import { GuestError, type GuestErrorKind } from '../error/guest-error.js';
-import { TooLargeToMirror } from '../storage/drivers/mirror-limits.js';
+import { TooLargeToMirror } from '../error/too-large-to-mirror.js';
 
 /** An error as it is sent from a thread: `structuredClone` keeps neither its class nor its code. */
 export interface SentError {

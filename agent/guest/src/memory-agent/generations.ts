@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 
 /** debugfs' `lru_gen`: reading returns the table of generations, writing runs a command. */
 export interface GenerationsFile {

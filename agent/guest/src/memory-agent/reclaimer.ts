@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { readTable } from '../cgroup/cgroup-files.js';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import type { Generations } from './generations.js';
 import type { ReclaimSettings } from './memory-agent-settings.js';
 import { Pressure } from './pressure.js';

@@ -2,6 +2,13 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode, unescapeMountWord } from '@kata-agent/linux';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Returns the use of each file system that can run full. */
+    readonly fileSystems: (args: { readonly proc: string }) => readonly FileSystem[];
+  }
+}
+
 /** Types of the file systems that are reported: those that can run full. */
 const realTypes: ReadonlySet<string> = new Set(['ext4', 'xfs', 'btrfs', 'vfat', 'overlay']);
 

@@ -7,7 +7,7 @@ import { guestMetrics } from './guest-metrics.js';
 import { type Registry, Metrics } from './metrics.js';
 import { memoryItem, namedNumbers, processStat } from './proc-text.js';
 import { RecordingSyscalls } from '@kata-agent/linux';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 import { openRegistry } from './registry.js';
 
 const open = (): Promise<Registry> => openRegistry('/proc', directMedia(new RecordingSyscalls()));

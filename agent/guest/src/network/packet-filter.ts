@@ -1,4 +1,4 @@
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { keepLoopback } from './filter-loopback.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readIfThere } from '../device/read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 import type { Tools } from '../tool/tools.js';
 import { checkInterface } from './check-network.js';
 import { ip, ipBatch } from './ip.js';
@@ -110,6 +110,9 @@ async function takeName(link: Link, name: string, other: Link | undefined, tools
 /** Reports whether the kernel has IPv6 and it is enabled for new links. */
 function hasIPv6(proc: string): boolean {
   return ['all', 'default'].some(
-    (conf) => readIfThere(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`))?.trim() === '0',
+    (conf) =>
+      readIfThere(join(proc, `sys/net/ipv6/conf/${conf}/disable_ipv6`))
+        ?.toString()
+        .trim() === '0',
   );
 }

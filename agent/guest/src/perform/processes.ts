@@ -17,7 +17,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
 import { passStdio } from '../stdio/pass-stdio.js';
 import { exec } from '../runtime/commands.js';
-import { runnableProcess } from '../spec/build-spec.js';
+import { runnableProcess } from '../create/build-spec.js';
 import { ignoredLabels } from '../spec/security-labels.js';
 import { translated } from '../error/translate-error.js';
 

@@ -9,7 +9,7 @@ import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js'
 import type { VolumeUsage } from '../resource/volume-stats.js';
 import { cleanStorages } from '../storage/clean-storages.js';
 import { translated } from '../error/translate-error.js';
-import { cleanPath, contains } from '../source/clean-path.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
   const { paths, places } = guest.context;

@@ -10,11 +10,11 @@ import type {
   StoragePart,
   SystemPart,
 } from '../context/guest-context.js';
-import { keepSaved } from '../container/keep-saved.js';
-import { UndoStack } from '../container/undo-stack.js';
+import { keepSaved } from '../state/keep-saved.js';
+import { UndoStack } from '../undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
 import { cgroupOf, type FinishedContainer, rlimitsOf } from '../state/saved-container.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { removeTree } from '../removal/remove-tree.js';
 import { recoverProcess } from './recover-process.js';
 import { openPipesOf } from './recover-streams.js';
 

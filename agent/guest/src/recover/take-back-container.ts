@@ -4,7 +4,7 @@ import type { GuestContext } from '../context/guest-context.js';
 import { killAll } from '../cgroup/kill-all.js';
 import { remove } from '../runtime/commands.js';
 import { cgroupOf, type SavedContainer } from '../state/saved-container.js';
-import { type RemovalContext, removeTree } from '../storage/remove-tree.js';
+import { type RemovalContext, removeTree } from '../removal/remove-tree.js';
 
 /** Removes a container whose creation or removal was not finished, or whose state is unknown. */
 export async function endContainer(

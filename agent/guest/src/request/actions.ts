@@ -1,8 +1,7 @@
-import type { NoteSecret } from '../confidential/noting-hub.js';
-import type { PulledImage } from '../image/image-puller.js';
 import type { ImageProgram } from '@kata-agent/catalogue';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
-import type { PassedStdio } from '../stdio/passed-stdio.js';
+import type { PassedStdio } from './passed-stdio.js';
+import type { PulledImage } from './pulled-image.js';
 
 /**
  * The requests to the guest as plain values. The agent's services make them from protocol messages; nothing here
@@ -91,7 +90,8 @@ export interface CreateContainer {
   readonly authorizeRoot?:
     | ((image: PulledImage | undefined, program: () => ImageProgram | undefined) => void)
     | undefined;
-  readonly noteSecret?: NoteSecret | undefined;
+  /** Called with the name of a sealed secret before the data hub is asked for its plain text. */
+  readonly noteSecret?: ((name: string) => void) | undefined;
 }
 
 /** A process of a container; an `execId` that is empty or equal to `containerId` names its first process. */

@@ -4,6 +4,12 @@ import { deviceNumber } from '../device/device-number.js';
 import { GuestError } from '../error/guest-error.js';
 import { atVolume } from './volume-place.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly growFileSystem: (args: GrowingFileSystem) => void;
+  }
+}
+
 /** File systems that the kernel grows while they are mounted. */
 export type GrowingType = 'ext4' | 'xfs';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { UeventListener, UeventReceiver } from '@kata-agent/linux';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
 import { bringMemoryOnline } from './online.js';
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
-import { readIfThere } from '../device/read-if-there.js';
-import { parseCpuList } from './cpu-list.js';
+import { readIfThere } from '@kata-agent/base';
+import { parseCpuList } from '../spec/cpu-list.js';
 
 /** How long a plugged CPU may take to come online, and the interval of the checks. */
 const waitMs = 5_000;
@@ -59,7 +59,7 @@ export function bringMemoryOnline({ media, sys }: OnlineContext): Promise<void> 
 /** Fails at once for more CPUs than the kernel can ever have: a wait would delay all other changes. */
 function checkPossibleCpus(cpus: number, sys: string): void {
   const file = join(sys, 'devices/system/cpu/possible');
-  const text = readIfThere(file);
+  const text = readIfThere(file)?.toString();
   const possible = text === undefined ? Infinity : parseCpuList(text).length;
   if (cpus > possible)
     throw new GuestError(

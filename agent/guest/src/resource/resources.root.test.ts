@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import { Disks } from '../device/disks.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { skip } from '../testing/real-guest.js';
 import { reseedRandom } from './reseed-random.js';

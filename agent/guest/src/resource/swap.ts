@@ -5,6 +5,13 @@ import type { HostMedia } from '../media/host-media.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly swapOn: (args: { readonly path: string }) => { readonly path: string };
+    readonly swapOff: (args: { readonly path: string }) => void;
+  }
+}
+
 /** Secrets of a guest: those that it unseals, or the keys of the disks on which it stores images. */
 export type GuestSecrets = keyof typeof reasons;
 

@@ -2,10 +2,23 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Brings a device online; returns whether it was offline before. */
+    readonly switchOn: (args: { readonly file: string }) => boolean;
+    /** Brings at most `max` devices online. */
+    readonly switchOnAll: (args: {
+      readonly kind: Plugged;
+      readonly max: number;
+      readonly sys: string;
+    }) => void;
+  }
+}
+
 /** What is plugged, by its name in sysfs: `cpu1`, `memory32`. */
 export type Plugged = 'cpu' | 'memory';
 
-/** Brings at most `most` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
+/** Brings at most `max` offline devices online. Skips a device that cannot: another one may. `done`: called after each. */
 export function switchOnAll(
   { kind, max, sys }: { readonly kind: Plugged; readonly max: number; readonly sys: string },
   done: () => void,

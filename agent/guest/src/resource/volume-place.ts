@@ -1,9 +1,16 @@
 import { Directory, type Syscalls, UnsafePathError, hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-paths.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import { openSource } from '../source/open-source.js';
 import type { SourceRules } from '../source/source-place.js';
 import { quotedPath } from '../quoted.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Throws if the path is no directory below Kata's. */
+    readonly findVolume: (args: { readonly path: string; readonly kata: string }) => void;
+  }
+}
 
 /** Runs a function with the directory of a volume, held open. Volumes are mounted below Kata's directory (S9). */
 export function atVolume<T>(

@@ -1,4 +1,14 @@
 import { statfsSync } from 'node:fs';
+import type { SourceRules } from '../source/source-place.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly volumeStats: (args: {
+      readonly path: string;
+      readonly rules: SourceRules;
+    }) => readonly VolumeUsage[];
+  }
+}
 
 /** Use of a file system, in the form of the Container Storage Interface. */
 export interface VolumeUsage {

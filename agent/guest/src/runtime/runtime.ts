@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { GuestError } from '../error/guest-error.js';
-import { readIfThere } from '../device/read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 import { endCommand } from './end-command.js';
 import { type KnownRuntime, knownRuntime } from './known-runtimes.js';
 import { runtimeError } from './runtime-error.js';
@@ -95,7 +95,7 @@ export class Runtime {
       // stderr is the container's, so the runtime logs to a file. If it ended before it wrote to the log, only the
       // exit status is known.
       if (status !== undefined)
-        throw runtimeError(this.known, command[0] ?? '', readIfThere(log) ?? '', status);
+        throw runtimeError(this.known, command[0] ?? '', readIfThere(log)?.toString() ?? '', status);
       return Number(readFileSync(pidFile, 'utf8'));
     } finally {
       rmSync(directory, { recursive: true });

@@ -5,7 +5,7 @@ import { blockDrivers } from '../device/wanted-block.js';
 import { vfioTypes } from '../device/vfio-request.js';
 import { GuestError } from '../error/guest-error.js';
 import { storageDrivers } from '../storage/drivers/storage-drivers.js';
-import { readIfThere } from '../device/read-if-there.js';
+import { readIfThere } from '@kata-agent/base';
 
 /** Returns facts about this guest, from sysfs below `sys` and from this build. */
 export function guestDetails(query: GuestDetailsQuery, sys: string, seccomp: boolean): GuestDetails {
@@ -24,7 +24,7 @@ export function guestDetails(query: GuestDetailsQuery, sys: string, seccomp: boo
 
 /** Parses a size in hexadecimal without a prefix. 0: the file does not exist, so the kernel cannot hotplug memory. */
 function memoryBlockSize(path: string): number {
-  const text = readIfThere(path);
+  const text = readIfThere(path)?.toString();
   if (text === undefined) return 0;
   if (!/^[0-9a-f]+$/i.test(text.trim())) {
     throw new GuestError(

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestContext } from '../context/guest-context.js';
-import { removeTree } from '../storage/remove-tree.js';
+import { removeTree } from '../removal/remove-tree.js';
 
 /**
  * Removes the content of Kata's directory, except `keep`: files that CopyFile wrote to `shared` before the sandbox was

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { KernelModule } from '../request/actions.js';
-import type { AllowedModule, GuestAccess } from '../context/guest-access.js';
+import type { AllowedModule, GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 
 const run = promisify(execFile);

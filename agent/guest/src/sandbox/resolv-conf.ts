@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GuestPaths } from '../context/guest-paths.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 
 function directoryIn({ state }: Pick<GuestPaths, 'state'>): string {
   return join(state, 'sandbox');

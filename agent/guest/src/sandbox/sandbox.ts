@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import type { CreateSandbox } from '../request/actions.js';
 import type { Container } from '../container/container.js';
-import type { FromSandbox } from '../container/create-container.js';
+import type { FromSandbox } from '../create/create-container.js';
 import type { GuestContext } from '../context/guest-context.js';
-import { checkContainerId, checkHostname } from '../container/identifiers.js';
-import { UndoStack } from '../container/undo-stack.js';
+import { checkContainerId, checkHostname } from '../request/identifiers.js';
+import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
@@ -21,7 +21,7 @@ import {
   type RemovedContainer,
   type RemovedPlaces,
   withPlaces,
-} from './removed-containers.js';
+} from '../state/removed-containers.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
 import { mappingsOfProcess } from '../container/process-mappings.js';
 import type { FinishedContainer } from '../state/saved-container.js';

@@ -14,6 +14,14 @@ import {
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly attachBelow: (args: MountBelow) => AttachedMount;
+    /** Lent: the mount, the outer mount. */
+    readonly detachBelow: (args: { readonly made: readonly string[] }) => void;
+  }
+}
+
 /** A mount to attach in another one. Both are copies made by the agent. */
 export interface MountBelow {
   /** For errors: `mount at "/data/x"`. */

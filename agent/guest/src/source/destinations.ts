@@ -1,8 +1,17 @@
 import { Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
-import { contains } from './clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly resolveDestinations: (args: {
+      readonly root: string;
+      readonly mounts: readonly OciMount[];
+    }) => readonly OciMount[];
+  }
+}
 
 /** MAXSYMLINKS of the kernel. */
 const maxLinks = 40;

@@ -1,5 +1,5 @@
 import { attestationAgentDirectory } from '@kata-agent/catalogue';
-import { contains } from './clean-path.js';
+import { contains } from '../paths/clean-path.js';
 
 /** An entry of the mount table. */
 interface GuestMount {

@@ -1,8 +1,8 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Descriptor, Directory, mount, type Syscalls } from '@kata-agent/linux';
-import type { UndoStack } from '../container/undo-stack.js';
-import { unmount } from '../storage/unmount.js';
+import type { UndoStack } from '../undo-stack.js';
+import { unmount } from '../removal/unmount.js';
 
 interface Parts {
   /** A directory of the agent; created with the first copy. */

@@ -4,7 +4,7 @@ import type { OciMount } from '../request/oci-spec.js';
 import { isBind } from '../spec/mounts.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { AttachedMount, MountBelow } from './attach-below.js';
-import { contains } from './clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { bindAttributes, withoutRecursion } from './mount-attributes.js';
 import { quotedPath } from '../quoted.js';
 

@@ -4,11 +4,26 @@ import { Descriptor, Directory, hasCode, mounts, type Syscalls, UnsafePathError 
 import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
 import { guestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
-import { cleanPath, contains } from './clean-path.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 import { givesEvidence } from './evidence-places.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
 import { quotedPath } from '../quoted.js';
+
+/** A source whose descriptor is a number: the receiver owns it. */
+interface SentSource extends Omit<OpenSource, 'descriptor'> {
+  readonly fd: number;
+}
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Opens the source of a request. */
+    readonly openSource: (args: {
+      readonly requested: RequestedSource;
+      readonly rules: SourceRules;
+    }) => SentSource;
+  }
+}
 
 /** A source that was resolved once: all later steps use this descriptor. */
 export interface OpenSource extends SourcePlace {

@@ -1,5 +1,5 @@
 import { GuestError } from '../error/guest-error.js';
-import { contains } from './clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
 
 /**

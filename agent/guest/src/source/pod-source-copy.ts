@@ -4,6 +4,13 @@ import { type Descriptor, Directory, MountFlag, mounts, MountTree, type Syscalls
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Lent: the source. */
+    readonly copyPodSource: (args: PodSourceCopy) => void;
+  }
+}
+
 /** The copy of a source that the pod shares. */
 export interface PodSourceCopy {
   /** An absolute path in the agent's state. */

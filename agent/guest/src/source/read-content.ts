@@ -2,6 +2,13 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Descriptor } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Reads a regular file, which is lent, once. `named`: for errors. */
+    readonly readContent: (args: { readonly limit: number; readonly named: string }) => Content;
+  }
+}
+
 /** A FIFO does not block. */
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 const chunkBytes = 64 * 1024;

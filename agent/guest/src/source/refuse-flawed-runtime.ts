@@ -1,9 +1,16 @@
-import type { GuestAccess } from '../context/guest-access.js';
-import type { GuestLog } from '../context/guest-options.js';
+import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { Capabilities } from '../spec/capabilities.js';
 import type { OpenSource } from './open-source.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Returns the statfs(2) magic number of what is lent. */
+    readonly fileSystemType: (args: object) => number;
+  }
+}
 
 /** File systems whose files the host can change at any time: virtiofs (FUSE) and 9p. */
 const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);

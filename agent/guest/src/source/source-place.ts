@@ -1,7 +1,7 @@
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
-import type { GuestPaths } from '../context/guest-paths.js';
-import { cleanPath, contains } from './clean-path.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 import { holdsManyContainers, isRootPlace, rootOwnerOf, rootPlaces } from './root-places.js';
 import { quotedPath } from '../quoted.js';
 

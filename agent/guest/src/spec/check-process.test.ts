@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OciProcess } from '../request/oci-spec.js';
-import { admitProcess } from './admission.js';
+import { admitProcess } from '../create/admission.js';
 
 const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['sh'], cwd: '/' };
 const check = (more: Partial<OciProcess>) => () => admitProcess({ ...process, ...more }, { selinux: false });

@@ -1,7 +1,7 @@
 import type { GuestDevice } from '../device/attach-devices.js';
 import type { InjectedDevice } from '../device/injected-device.js';
 import type { GuestDevices } from '../device/guest-devices.js';
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import type { OciDevice } from '../request/oci-spec.js';
 
 /** A character device of the guest that is the source of a bind mount. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OciMount } from '../request/oci-spec.js';
-import { admitMounts } from './admission.js';
+import { admitMounts } from '../create/admission.js';
 import type { MountRules } from './mounts.js';
 
 const refuse: MountRules = { privileged: 'refuse', cgroupNamespace: false };

@@ -1,7 +1,7 @@
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciLinux, OciMount } from '../request/oci-spec.js';
-import { cleanPath } from '../source/clean-path.js';
+import { cleanPath } from '../paths/clean-path.js';
 
 /** The configuration and spec that mounts are checked against. */
 export interface MountRules {

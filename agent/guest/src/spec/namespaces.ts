@@ -1,4 +1,4 @@
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import type { OciLinux, OciNamespace } from '../request/oci-spec.js';

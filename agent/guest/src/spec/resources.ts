@@ -1,5 +1,5 @@
 import type { OciResources } from '../request/oci-spec.js';
-import { formatCpuList, parseCpuList } from '../resource/cpu-list.js';
+import { formatCpuList, parseCpuList } from './cpu-list.js';
 
 /** The protocol encodes "not set" as 0, empty or false. */
 function isSet(value: unknown): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type GuestAccess, openAccess } from '../context/guest-access.js';
+import { type GuestAccess, openAccess } from '../access/guest-access.js';
 import { sysctlName, sysctlPath } from './sysctl-name.js';
 import { checkSysctlNames, checkSysctlValues, refuseSysctls } from './sysctls.js';
 

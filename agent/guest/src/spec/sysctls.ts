@@ -1,5 +1,5 @@
 import type { ThreadNamespace } from '@kata-agent/linux';
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { sysctlName, sysctlPath } from './sysctl-name.js';
 import { quotedWord } from '../quoted.js';

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OciHooks } from '../request/oci-spec.js';
-import type { RemovedContainer, RemovedPlaces } from '../sandbox/removed-containers.js';
+import type { RemovedContainer, RemovedPlaces } from './removed-containers.js';
 import type { SavedStorage } from '../storage/saved-storage.js';
 import type { SavedContainer } from './saved-container.js';
 import { StateFile } from './state-file.js';

@@ -6,7 +6,7 @@ import type { CreateContainer } from '../request/actions.js';
 import { createContainer } from '../perform/containers.js';
 import { execProcess } from '../perform/processes.js';
 import { RealGuest, settled, skip } from '../testing/real-guest.js';
-import type { PassedStdio } from './passed-stdio.js';
+import type { PassedStdio } from '../request/passed-stdio.js';
 
 let real: RealGuest;
 let server: Server;

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { StreamName } from '../request/actions.js';
 import type { Passing, ProcessStreams } from './process-streams.js';
-import { closePassed, type PassedStdio } from './passed-stdio.js';
+import { closePassed, type PassedStdio } from '../request/passed-stdio.js';
 
 const maxAtOnce = 64 * 1024;
 

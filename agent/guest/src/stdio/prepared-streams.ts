@@ -1,5 +1,6 @@
 import type { Syscalls } from '@kata-agent/linux';
-import type { GuestLimits, GuestPaths, OutputPolicy } from '../context/guest-options.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { OutputPolicy } from './output-policy.js';
 import type { Stdio } from '../runtime/runtime.js';
 import type { ProcessStreams } from './process-streams.js';
 
@@ -19,11 +20,16 @@ export interface PreparedStreams {
   readonly discard: () => void;
 }
 
+export interface StreamLimits {
+  /** Bytes buffered per output stream before its pipe is no longer read. */
+  readonly streamBuffer: number;
+}
+
 /** The parts of the guest's context that streams need. */
 export interface StreamOptions {
   readonly syscalls: Syscalls;
   readonly paths: GuestPaths;
-  readonly limits: GuestLimits;
+  readonly limits: StreamLimits;
   readonly output: OutputPolicy;
   readonly pipeSize: number;
 }

@@ -1,6 +1,6 @@
 import { blockDrivers } from '../device/wanted-block.js';
 import type { Storage } from '../request/actions.js';
-import { cleanPath } from '../source/clean-path.js';
+import { cleanPath } from '../paths/clean-path.js';
 import { KataOptions } from './kata-options.js';
 import { combineLayers, isRootLayer } from './root-layers.js';
 

@@ -8,7 +8,7 @@ import type { CopyFile } from '../request/actions.js';
 import { translated } from '../error/translate-error.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 
 const file = 0o100000;
 const directory = 0o040000;

@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import { type Directory, mounts, Open, type Syscalls } from '@kata-agent/linux';
 import { openShared, sharedPath } from '../source/shared-directory.js';
 import { type AdmittedCopy, admitPiece, admitReplacement } from './copy-admission.js';
-import { asideName, momentMs } from './aside-name.js';
-import { parentPath } from './parent-path.js';
+import { asideName, momentMs } from '../removal/aside-name.js';
+import { parentPath } from '../paths/parent-path.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly copyFile: (args: { readonly copy: AdmittedCopy; readonly kata: string }) => CopyResult;
+  }
+}
 
 /** What a copy needs. */
 interface CopyContext {

@@ -21,9 +21,9 @@ import type { CopyFile } from '../request/actions.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
 import { copyFileHere } from './copy-file-here.js';
-import { isSetAside } from './aside-name.js';
+import { isSetAside } from '../removal/aside-name.js';
 import { translated } from '../error/translate-error.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 
 const syscalls = loadSyscalls();
 let kata: string;

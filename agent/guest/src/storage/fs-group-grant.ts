@@ -10,6 +10,13 @@ import {
 } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Lent: Kata's directory. */
+    readonly grantFsGroup: (args: FsGroupGrant) => void;
+  }
+}
+
 const SETGID = 0o2000;
 
 /** Group and permissions that a volume's files get. */

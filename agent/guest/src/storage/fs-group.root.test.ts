@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { At, Directory, loadSyscalls, mount, Open, unmountTree } from '@kata-agent/linux';
 import { applyFsGroup } from './fs-group.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 
 const skip = process.getuid?.() === 0 || process.env['CI'] === 'true' ? false : 'chown(2) needs root';
 const syscalls = loadSyscalls();

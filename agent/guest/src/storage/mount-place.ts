@@ -1,5 +1,5 @@
 import { GuestError } from '../error/guest-error.js';
-import { cleanPath, contains } from '../source/clean-path.js';
+import { cleanPath, contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
 import { storageDrivers } from './drivers/storage-drivers.js';
 

@@ -3,6 +3,13 @@ import { Directory, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Opens the directories of an overlay. */
+    readonly openLayers: (args: MountedLayers) => OpenedLayers;
+  }
+}
+
 /** A directory to create in the writable layer, or one that the topmost read-only layer must have. */
 export interface LayerDirectory {
   readonly in: 'upper' | 'lower';

@@ -9,7 +9,63 @@ import {
   Open,
   type Syscalls,
 } from '@kata-agent/linux';
-import { parentPath } from './parent-path.js';
+import { parentPath } from '../paths/parent-path.js';
+
+/** A place that was opened: the receiver owns the descriptor. */
+export interface OpenedPlace {
+  readonly fd: number;
+  readonly made: readonly Made[];
+}
+
+/** A place where something was mounted, below Kata's directory, and what was created for it. */
+export interface MountedPlace {
+  readonly kata: string;
+  readonly place: string;
+  readonly made: readonly Made[];
+}
+
+/** A place below Kata's directory. */
+interface KataPlace {
+  /** Path of Kata's directory. */
+  readonly kata: string;
+  readonly place: string;
+}
+
+/** Owner and permissions of a directory. */
+interface PlaceAttributes {
+  readonly place: string;
+  readonly group?: number | undefined;
+  /** Absent: as it is, with `added`. */
+  readonly mode?: number | undefined;
+  readonly added?: number | undefined;
+}
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Mounts at a directory. Lent: Kata's directory, then what the options name by `lentPath`. */
+    readonly mountDirectory: (args: {
+      readonly place: string;
+      readonly calls: readonly MountCall[];
+    }) => MountedPlace;
+    /** Lent: Kata's directory, the source. */
+    readonly bindPlace: (args: { readonly place: string; readonly bind: Bind }) => MountedPlace;
+    /** Changes the flags of a mount. Lent: Kata's directory. */
+    readonly remount: (args: { readonly place: string; readonly flags: number }) => void;
+    /** Opens a directory, which is created if it is missing. Lent: Kata's directory. */
+    readonly openPlace: (args: { readonly place: string }) => OpenedPlace;
+    /** The same for a file, for writing. */
+    readonly openFilePlace: (args: { readonly place: string }) => OpenedPlace;
+    /** Lent: Kata's directory. */
+    readonly makeDirectories: (args: { readonly place: string }) => readonly Made[];
+    /** Lent: Kata's directory. */
+    readonly setAttributes: (args: PlaceAttributes) => void;
+    /** Returns the paths that do not exist. Lent: Kata's directory. */
+    readonly missingPlaces: (args: { readonly places: readonly string[] }) => readonly string[];
+    readonly removeMade: (args: { readonly kata: string; readonly made: readonly Made[] }) => void;
+    readonly removeIfEmpty: (args: { readonly kata: string; readonly places: readonly string[] }) => void;
+    readonly unmountPlace: (args: KataPlace) => void;
+  }
+}
 
 /** What was created for a mount point, oldest first. */
 export interface Made {

@@ -1,5 +1,5 @@
 import { GuestError } from '../error/guest-error.js';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import type { UsedSource } from '../source/other-containers.js';
 import type { SavedStorage } from './saved-storage.js';
 import { throughStorages } from './through-storages.js';

@@ -1,6 +1,6 @@
 import { Directory } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
-import { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 import type { OwnPlaces } from '../source/other-containers.js';
 import { PlaceLocks } from './place-locks.js';
 import { storageDriver } from './drivers/storage-drivers.js';

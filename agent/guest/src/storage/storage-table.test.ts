@@ -6,14 +6,14 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
-import { openAccess } from '../context/guest-access.js';
-import { UndoStack } from '../container/undo-stack.js';
+import { openAccess } from '../access/guest-access.js';
+import { UndoStack } from '../undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { Disks } from '../device/disks.js';
 import { DiskPrograms } from '../tool/disk-programs.js';
 import type { SavedStorage } from './saved-storage.js';
 import { StorageTable } from './storage-table.js';
-import { directMedia } from '../media/direct-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'storage-table-'));
 test.after(() => rmSync(directory, { recursive: true }));

@@ -1,6 +1,6 @@
 import type { Storage } from '../request/actions.js';
 import type { OciMount } from '../request/oci-spec.js';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OwnPlaces, PlaceOwner, UsedSource } from '../source/other-containers.js';
@@ -10,7 +10,7 @@ import { outlivesContainer } from './outlives-container.js';
 import { resizeMemory } from './drivers/resize-memory.js';
 import { storageDriver } from './drivers/storage-drivers.js';
 import { virtioFs } from './drivers/virtio-fs.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { StorageEnvironment, StorageOwner } from './drivers/storage-driver.js';
 import type { SavedStorage } from './saved-storage.js';
 import { type SavedStorages, StorageEntries } from './storage-entries.js';

@@ -24,7 +24,7 @@ import { Directory, loadSyscalls, mounts, RecordingSyscalls } from '@kata-agent/
 import type { DataHub, SecureMount } from '../confidential/data-hub.js';
 import { GuestError } from '../error/guest-error.js';
 import type { Storage } from '../request/actions.js';
-import { UndoStack } from '../container/undo-stack.js';
+import { UndoStack } from '../undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, settled, skip, skipWithout } from '../testing/real-guest.js';
 import type { StorageOwner } from './drivers/storage-driver.js';

@@ -6,7 +6,7 @@ import { layersDirectory, multiLayerErofs } from './drivers/multi-layer-erofs.js
 import { KataOptions } from './kata-options.js';
 import { unmountPlace } from './mount-point.js';
 import { rootLayersOf } from './root-layers.js';
-import { removeAside } from './remove-tree.js';
+import { removeAside } from '../removal/remove-tree.js';
 import type { StorageEnvironment } from './drivers/storage-driver.js';
 import type { SavedStorage } from './saved-storage.js';
 import { closeVerity, verityName, verityOf } from './drivers/verity.js';

@@ -1,4 +1,4 @@
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { UsedSource } from '../source/other-containers.js';
 
 /**

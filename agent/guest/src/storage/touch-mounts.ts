@@ -1,6 +1,12 @@
 import { statfsSync } from 'node:fs';
 import { hasCode, mounts } from '@kata-agent/linux';
-import type { GuestPaths } from '../context/guest-paths.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly touchMounts: (args: { readonly kata: string }) => void;
+  }
+}
 
 /**
  * Calls stat on each mount of the shared directory: virtiofsd releases files that the host has removed once the guest

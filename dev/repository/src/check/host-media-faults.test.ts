@@ -8,7 +8,7 @@ test('what waits for the host is called by the threads for it alone', () => {
   const with_ = (path: string, text: string): readonly string[] =>
     hostMediaFaults(
       new Map([
-        ['media/tasks.ts', tasks],
+        ['media-thread/tasks.ts', tasks],
         ['source/open-source.ts', "import { mount } from '@kata-agent/linux';\n"],
         [path, text],
       ]),
@@ -31,19 +31,19 @@ test('what waits for the host is called by the threads for it alone', () => {
     ['a.ts', "import { type openSource } from './source/open-source.js';\n"],
     ['a.ts', "import { hasCode } from '@kata-agent/linux';\n"],
     [
-      'container/writable-layer.ts',
+      'storage/writable-layer.ts',
       "import { mkdirSync } from 'node:fs';\nimport { mount } from '@kata-agent/linux';\n",
     ],
-    ['media/thread.ts', "import { openSource } from '../source/open-source.js';\n"],
+    ['media-thread/thread.ts', "import { openSource } from '../source/open-source.js';\n"],
   ] as const)
     assert.deepEqual(with_(path, text), []);
 });
 
 test('an exception that is not needed, and a table that was moved, are found', () => {
   const files = new Map([
-    ['media/tasks.ts', tasks],
+    ['media-thread/tasks.ts', tasks],
     ['source/open-source.ts', ''],
-    ['container/writable-layer.ts', ''],
+    ['storage/writable-layer.ts', ''],
   ]);
   assert.match(hostMediaFaults(files).join('\n'), /no longer calls mount; help: remove the exception/);
   assert.match(hostMediaFaults(new Map()).join('\n'), /the check is blind/);
@@ -53,7 +53,7 @@ test('files on the event loop need a reason, and a reason needs its use', () => 
   const faults = (path: string, text: string): readonly string[] =>
     hostMediaFaults(
       new Map([
-        ['media/tasks.ts', tasks],
+        ['media-thread/tasks.ts', tasks],
         ['source/open-source.ts', "import { below } from './below.js';\n"],
         ['source/below.ts', "import { Directory } from '@kata-agent/linux';\n"],
         [path, text],

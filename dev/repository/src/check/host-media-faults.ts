@@ -2,10 +2,10 @@ import { posix } from 'node:path';
 import { loopFileFaults } from './loop-files.js';
 
 /** The table of the tasks that wait for the host, in agent/guest/src. */
-const tasks = 'media/tasks.ts';
+const tasks = 'media-thread/tasks.ts';
 
 /** Modules that run tasks. */
-const runners: ReadonlySet<string> = new Set(['media/thread.ts', 'media/direct-media.ts']);
+const runners: ReadonlySet<string> = new Set(['media-thread/thread.ts', 'media-thread/direct-media.ts']);
 
 /** Functions of @kata-agent/linux that may wait for the host, if they are called for its share or its disks. */
 const ofLinux: ReadonlySet<string> = new Set([
@@ -21,7 +21,7 @@ const ofLinux: ReadonlySet<string> = new Set([
 /** Modules that call one of these functions nevertheless, and why they do not wait. */
 const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
   // Memory.
-  ['container/writable-layer.ts', ['mount']],
+  ['storage/writable-layer.ts', ['mount']],
   ['source/memory-copies.ts', ['mount']],
   ['image/own-root.ts', ['mount']],
   // In a directory of the agent: memory, or a disk that is released by descriptor later.
@@ -29,11 +29,11 @@ const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
   ['image/store/stored-image.ts', ['unmountTree']],
   // Copies that were detached, whose file systems others hold.
   ['source/pod-sources.ts', ['unmountTree']],
-  ['storage/unmount.ts', ['detachMount']],
+  ['removal/unmount.ts', ['detachMount']],
   // debugfs.
   ['memory-agent/generations-file.ts', ['mount']],
   // The agent's own directories.
-  ['storage/remove-tree.ts', ['removeAt', 'renameAt']],
+  ['removal/remove-tree.ts', ['removeAt', 'renameAt']],
 ]);
 
 interface Imported {

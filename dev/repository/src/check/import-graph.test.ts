@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { folderRingText } from './folder-ring-text.js';
 import { folderGraph, folderOf, ringsOf } from './import-graph.js';
 
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
@@ -42,4 +43,24 @@ test('a folder imports what its files import, without tests and files directly i
       ['a/b/src/two', []],
     ],
   );
+});
+
+test('the message for folders that import each other names them, and the files that make the ring', () => {
+  const graph = new Map([
+    ['a/b/src/one/x.ts', ['a/b/src/two/y.ts', 'a/b/src/three/w.ts']],
+    ['a/b/src/one/z.ts', []],
+    ['a/b/src/two/y.ts', ['a/b/src/one/z.ts']],
+    ['a/b/src/two/y.test.ts', ['a/b/src/one/x.ts']],
+    ['a/b/src/three/w.ts', []],
+  ]);
+  const [ring, ...others] = ringsOf(folderGraph(graph));
+  assert.deepEqual(others, []);
+  const text = folderRingText(ring ?? [], graph);
+  assert.match(text, /^these folders import each other: a\/b\/src\/one, a\/b\/src\/two; help: /);
+  assert.deepEqual(text.split('\n').slice(1), [
+    '  a/b/src/one → a/b/src/two: 1',
+    '    a/b/src/one/x.ts imports a/b/src/two/y.ts',
+    '  a/b/src/two → a/b/src/one: 1',
+    '    a/b/src/two/y.ts imports a/b/src/one/z.ts',
+  ]);
 });

@@ -28,7 +28,11 @@ function* sourceFiles(directory: string): Generator<string> {
 /** Returns the files of the repository that a file imports. */
 function importsOf(file: string, known: ReadonlySet<string>): readonly string[] {
   const text = readFileSync(file, 'utf8');
-  const specifiers = [...text.matchAll(/^(?:import|export)\b[^;'"]*?(?:from )?'(\.[^']+)';/gm)];
+  const specifiers = [
+    ...text.matchAll(/^(?:import|export)\b[^;'"]*?(?:from )?'(\.[^']+)';/gm),
+    // What a module adds to an interface of another one.
+    ...text.matchAll(/^declare module '(\.[^']+)' \{/gm),
+  ];
   return specifiers
     .map(([, specifier = '']) => join(dirname(file), specifier.replace(/\.js$/, '.ts')))
     .filter((path) => known.has(path));
@@ -79,4 +83,31 @@ export function folderGraph(graph: ImportGraph): ReadonlyMap<string, ReadonlySet
       if (other !== undefined && other !== folder) others.add(other);
   }
   return folders;
+}
+
+/** What the files of a folder import from another one. */
+export interface FolderImport {
+  readonly from: string;
+  readonly to: string;
+  readonly imports: readonly { readonly file: string; readonly imported: string }[];
+}
+
+/** Returns the imports between the folders of a ring, without those of tests. */
+export function importsWithin(ring: Ring, graph: ImportGraph): readonly FolderImport[] {
+  const within = new Map<string, { readonly file: string; readonly imported: string }[]>();
+  for (const [file, all] of graph) {
+    if (isTest(file)) continue;
+    for (const imported of all) {
+      const [from, to] = [folderOf(file), folderOf(imported)];
+      if (from === undefined || to === undefined || from === to) continue;
+      const key = `${from}\0${to}`;
+      within.set(key, [...(within.get(key) ?? []), { file, imported }]);
+    }
+  }
+  return ring.flatMap((from) =>
+    ring.flatMap((to) => {
+      const imports = within.get(`${from}\0${to}`);
+      return imports === undefined ? [] : [{ from, to, imports }];
+    }),
+  );
 }

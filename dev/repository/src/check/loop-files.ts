@@ -1,5 +1,6 @@
 /** Folders of agent/guest/src whose modules meet paths, disks or mounts of the host. */
-const folders = /^(?:confidential|container|content|device|image|perform|resource|source|storage)\//;
+const folders =
+  /^(?:confidential|container|content|create|device|image|paths|perform|removal|resource|source|storage)\//;
 
 /** Functions of @kata-agent/base that take paths. */
 const ofBase: ReadonlySet<string> = new Set(['readIfThere', 'replaceFile']);
@@ -49,7 +50,6 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
       'device/is-on-disk.ts',
       'device/kernel-devices.ts',
       'device/pci-path.ts',
-      'device/read-if-there.ts',
       'device/vfio-devices.ts',
       'resource/memory-probe.ts',
       'resource/online.ts',
@@ -64,10 +64,10 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
     modules: [
       'confidential/mount-directory.ts',
       'container/bundle.ts',
-      'container/create-container.ts',
+      'create/create-container.ts',
       'container/image-volumes.ts',
-      'container/rootfs.ts',
-      'container/writable-layer.ts',
+      'create/rootfs.ts',
+      'storage/writable-layer.ts',
       'image/store/shared-store.ts',
       // It reads an image in memory, and opens a device again that is open.
       'image/store/stored-image.ts',
@@ -85,7 +85,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
   {
     reason:
       "the guest's own image, and what its configuration names: a host that stalls that stops the guest",
-    modules: ['image/own-root.ts', 'image/pause-bundle.ts', 'source/network-namespace.ts'],
+    modules: ['image/own-root.ts', 'image/pause-bundle.ts', 'container/network-namespace.ts'],
   },
   {
     reason: 'tasks alone call what uses files; others use its names of directories',
@@ -117,7 +117,7 @@ export function loopFileFaults(imports: Imports, entries: readonly string[]): re
     used.add(path);
     if (!listed.has(path))
       faults.push(
-        `agent/guest/src/${path} uses files on the event loop (${names.join(', ')}); help: use them in a task of agent/guest/src/media/tasks.ts, or give the reason why the host cannot make it wait in dev/repository/src/check/loop-files.ts`,
+        `agent/guest/src/${path} uses files on the event loop (${names.join(', ')}); help: use them in a task of agent/guest/src/media-thread/tasks.ts, or give the reason why the host cannot make it wait in dev/repository/src/check/loop-files.ts`,
       );
   }
   for (const path of listed)

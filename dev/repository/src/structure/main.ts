@@ -7,7 +7,7 @@ import { packageDirectories } from '@kata-agent/setup/products';
 import { commandLine } from '@kata-agent/tool-command/command-line';
 import { parseOptions } from '@kata-agent/tool-command/options';
 import { imports } from '../check/package-directions.js';
-import { folderGraph, importGraph, ringsOf } from '../check/import-graph.js';
+import { folderGraph, importGraph, importsWithin, ringsOf } from '../check/import-graph.js';
 
 const usage = `npm run structure [-- --format FORMAT] [-- --rings]
 Counts packages and their imports, folders in rings, files, their lengths, and exported names that one file imports.
@@ -83,20 +83,9 @@ else {
 
 function printRing(ring: readonly string[]): void {
   console.log();
-  for (const folder of ring) {
-    for (const other of ring.filter((each) => folders.get(folder)?.has(each) === true)) {
-      const made = files
-        .filter((file) => file.startsWith(`${folder}/`))
-        .flatMap((file) =>
-          (graph.get(file) ?? [])
-            .filter((imported) => imported.startsWith(`${other}/`))
-            .map(
-              (imported) =>
-                `    ${file.slice(folder.length + 1)} imports ${imported.slice(other.length + 1)}`,
-            ),
-        );
-      console.log(`  ${folder} → ${other.split('/').at(-1)}: ${made.length}`);
-      for (const line of made) console.log(line);
-    }
+  for (const { from, to, imports } of importsWithin(ring, graph)) {
+    console.log(`  ${from} → ${to.split('/').at(-1)}: ${imports.length}`);
+    for (const { file, imported } of imports)
+      console.log(`    ${file.slice(from.length + 1)} imports ${imported.slice(to.length + 1)}`);
   }
 }

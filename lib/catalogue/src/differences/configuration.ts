@@ -172,7 +172,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'They become names of files.',
     noticedBy: 'nobody',
     test: [
-      'agent/guest/src/container/identifiers',
+      'agent/guest/src/request/identifiers',
       'invalid names and names of Kata’s own directories are refused',
     ],
   },

@@ -89,7 +89,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'What is left out is said.',
     noticedBy: 'pods with profiles',
     test: [
-      'agent/guest/src/spec/build-spec',
+      'agent/guest/src/create/build-spec',
       'an AppArmor profile that the kernel has not loaded is ignored with a warning',
     ],
   },

@@ -40,7 +40,7 @@ export const creationDifferences: DifferenceRows = {
     test: ['agent/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
     also: [
       ['agent/guest/src/spec/devices', 'default devices must match by path and number'],
-      ['agent/guest/src/spec/build-spec', 'network and time namespaces are dropped'],
+      ['agent/guest/src/create/build-spec', 'network and time namespaces are dropped'],
       ['tests/root/network-namespace', 'if the configuration lists it'],
     ],
   },
@@ -119,7 +119,7 @@ export const creationDifferences: DifferenceRows = {
     why: 'CVE-2024-21626, CVE-2019-5736.',
     noticedBy: 'nobody',
     test: [
-      'agent/guest/src/spec/build-spec',
+      'agent/guest/src/create/build-spec',
       'a working directory or program in a process’s /proc directory is refused',
     ],
   },
@@ -218,12 +218,12 @@ export const creationDifferences: DifferenceRows = {
     test: ['agent/guest/src/spec/check-process', 'unknown, repeated and inconsistent rlimits'],
     also: [
       [
-        'agent/guest/src/spec/build-spec',
+        'agent/guest/src/create/build-spec',
         'a working directory or program in a process’s /proc directory is refused',
       ],
       ['agent/guest/src/privileges.root', 'invalid errnos and actions of a seccomp profile are refused'],
       [
-        'agent/guest/src/spec/build-spec',
+        'agent/guest/src/create/build-spec',
         'capabilities with other spellings than those of rules are refused',
       ],
     ],

@@ -33,7 +33,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'A volume must not fill the file system of the agent.',
     noticedBy: 'pods that fill a volume',
     test: ['agent/guest/src/hostile-host.root', 'a container can fill only its own space'],
-    also: [['agent/guest/src/spec/local-volumes', 'a mount of type local becomes a bind mount']],
+    also: [['agent/guest/src/storage/local-volumes', 'a mount of type local becomes a bind mount']],
   },
   'storage-huge-pages': {
     of: ['CreateContainer'],
@@ -225,15 +225,15 @@ export const storageDifferences: DifferenceRows = {
     why: 'A container can fill a directory as fast as it is removed.',
     noticedBy: 'nobody',
     test: [
-      'agent/guest/src/storage/remove-tree',
+      'agent/guest/src/removal/remove-tree',
       'a directory that is not removed in time is renamed, without an error',
     ],
     also: [
       [
-        'agent/guest/src/storage/remove-tree',
+        'agent/guest/src/removal/remove-tree',
         'a directory that cannot be removed is renamed; the error has its new name',
       ],
-      ['agent/guest/src/storage/remove-tree', 'removeAside renames a directory first'],
+      ['agent/guest/src/removal/remove-tree', 'removeAside renames a directory first'],
       ['tests/root/concurrent-calls', 'calls do not wait for the removal of a directory'],
     ],
   },

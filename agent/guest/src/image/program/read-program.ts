@@ -7,6 +7,16 @@ import { findProgram } from './find-program.js';
 import { ImageFiles } from './image-files.js';
 import type { ImageProgram } from '@kata-agent/catalogue';
 
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    readonly readProgram: (args: {
+      readonly root: string;
+      readonly requested: RequestedProgram;
+      readonly user: string | undefined;
+    }) => ImageProgram | undefined;
+  }
+}
+
 /** As for `checkAccountFiles`. */
 const maxAccounts = 16 * 1024 * 1024;
 

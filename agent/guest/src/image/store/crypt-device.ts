@@ -10,6 +10,12 @@ import {
 } from '@kata-agent/linux';
 import type { DeviceNumber } from '../../device/device-number.js';
 
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    readonly openCrypt: (args: CryptDevice) => OpenedCrypt;
+  }
+}
+
 /** A dm-crypt device to create. */
 export interface CryptDevice {
   /** Path of the device mapper's control node. */

@@ -1,11 +1,20 @@
 import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { HeldDisk } from '../../device/held-disk.js';
 import { attachments } from '../../device/attach-devices.js';
-import type { UndoStack } from '../../container/undo-stack.js';
-import type { GuestContext } from '../../context/guest-context.js';
+import type { UndoStack } from '../../undo-stack.js';
+import type { DeviceWatch } from '../../device/device-watch.js';
+import type { Disks } from '../../device/disks.js';
+import type { GuestLog } from '../../guest-log.js';
+import type { HostMedia } from '../../media/host-media.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { AttachedDevice, CreateContainer } from '../../request/actions.js';
 import type { OciSpec } from '../../request/oci-spec.js';
+
+interface ScratchContext {
+  readonly media: HostMedia;
+  readonly log: GuestLog;
+  readonly devices: DeviceWatch;
+}
 
 /** A request without its scratch disk: the container gets no node of that. */
 export interface WithoutScratch {
@@ -56,7 +65,7 @@ export function refuseScratch(scratch: AttachedDevice | undefined, container: st
 export async function takeScratch(
   scratch: AttachedDevice | undefined,
   container: string,
-  context: Pick<GuestContext, 'media' | 'log' | 'devices' | 'disks'>,
+  context: ScratchContext & { readonly disks: Disks },
   made: UndoStack,
 ): Promise<HeldDisk> {
   const disk = await openScratch(scratch, container, context);
@@ -74,7 +83,7 @@ export async function takeScratch(
 export async function openScratch(
   scratch: AttachedDevice | undefined,
   container: string,
-  context: Pick<GuestContext, 'media' | 'log' | 'devices'>,
+  context: ScratchContext,
 ): Promise<HeldDisk> {
   if (scratch === undefined)
     throw new GuestError(

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
 import { encryptDisk } from '../../confidential/encrypt-disk.js';
 import { refuseSwap } from '../../confidential/refuse-swap.js';
-import type { GuestContext } from '../../context/guest-context.js';
+import type { DataHub } from '../../confidential/data-hub.js';
+import type { DeviceWatch } from '../../device/device-watch.js';
+import type { Disks } from '../../device/disks.js';
+import type { GuestLog } from '../../guest-log.js';
+import type { HostMedia } from '../../media/host-media.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { isOnDisk } from '../../device/is-on-disk.js';
 import { GuestError } from '../../error/guest-error.js';
@@ -12,10 +17,15 @@ import type { SharedStoreUse } from '../image-puller.js';
 import type { ImageStore, StoreRequest } from '../image-store.js';
 import { openScratch } from './scratch-disk.js';
 
-type StoreContext = Pick<
-  GuestContext,
-  'syscalls' | 'media' | 'paths' | 'devices' | 'disks' | 'dataHub' | 'log'
->;
+interface StoreContext {
+  readonly media: HostMedia;
+  readonly paths: GuestPaths;
+  readonly log: GuestLog;
+  readonly devices: DeviceWatch;
+  readonly disks: Disks;
+  /** Undefined: there is none. */
+  readonly dataHub: DataHub | undefined;
+}
 
 /** The disk that is mounted. */
 interface Claim {

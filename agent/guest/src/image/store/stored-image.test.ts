@@ -19,11 +19,11 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls, type ScriptedCalls, SyscallError } from '@kata-agent/linux';
 import type { GuestContext } from '../../context/guest-context.js';
-import type { GuestPaths } from '../../context/guest-paths.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { blockSize, HashTree } from './hash-tree.js';
 import { storeImage } from './stored-image.js';
-import { directMedia } from '../../media/direct-media.js';
+import { directMedia } from '../../media-thread/direct-media.js';
 
 const Command = { Create: 3, Remove: 4, LoadTable: 9 } as const;
 

@@ -2,11 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { fstatSync, rmdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { hasCode, Open, unmountTree } from '@kata-agent/linux';
+import { hasCode, Open, type Syscalls, unmountTree } from '@kata-agent/linux';
 import { refuseSwap } from '../../confidential/refuse-swap.js';
-import { UndoStack } from '../../container/undo-stack.js';
-import { makeWritableLayer } from '../../container/writable-layer.js';
-import type { GuestContext } from '../../context/guest-context.js';
+import { UndoStack } from '../../undo-stack.js';
+import { makeWritableLayer } from '../../storage/writable-layer.js';
+import type { Disks } from '../../device/disks.js';
+import type { GuestLog } from '../../guest-log.js';
+import type { HostMedia } from '../../media/host-media.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
 import { deviceNumber } from '../../device/device-number.js';
 import { diskSize } from '../../device/disk-size.js';
 import { HeldDisk } from '../../device/held-disk.js';
@@ -18,7 +21,14 @@ import { untilAborted } from '../../until-aborted.js';
 import type { OpenedCrypt } from './crypt-device.js';
 import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
 
-type StoreContext = Pick<GuestContext, 'syscalls' | 'media' | 'paths' | 'disks' | 'log'>;
+/** The parts of the guest that the image's disk needs. */
+interface StoreContext {
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
+  readonly paths: GuestPaths;
+  readonly disks: Disks;
+  readonly log: GuestLog;
+}
 
 type LayerMounts = Pick<StoreContext, 'media' | 'syscalls'> & {
   /** Not run: the directory is cleared as a whole. */

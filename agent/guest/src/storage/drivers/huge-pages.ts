@@ -2,8 +2,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../../error/guest-error.js';
-import type { GuestPaths } from '../../context/guest-paths.js';
-import { readIfThere } from '../../device/read-if-there.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
+import { readIfThere } from '@kata-agent/base';
 import { PlaceLocks } from '../place-locks.js';
 import { option } from '../storage-options.js';
 
@@ -73,7 +73,9 @@ function directoryOf(pageSize: bigint, { sys }: Roots): string {
 async function persistentPages(directory: string): Promise<bigint | undefined> {
   try {
     const all = await readFile(join(directory, 'nr_hugepages'), 'utf8');
-    return BigInt(all.trim()) - BigInt(readIfThere(join(directory, 'surplus_hugepages'))?.trim() ?? 0);
+    return (
+      BigInt(all.trim()) - BigInt(readIfThere(join(directory, 'surplus_hugepages'))?.toString().trim() ?? 0)
+    );
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
@@ -86,7 +88,9 @@ function setPages(directory: string, pages: bigint): Promise<void> {
 
 /** Returns the available memory in bytes. Without this check the kernel would reserve all free memory before it fails. */
 function availableMemory({ proc }: Roots): bigint | undefined {
-  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readIfThere(join(proc, 'meminfo')) ?? '')?.[1];
+  const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(
+    readIfThere(join(proc, 'meminfo'))?.toString() ?? '',
+  )?.[1];
   return kilobytes === undefined ? undefined : BigInt(kilobytes) * 1024n;
 }
 

@@ -1,6 +1,8 @@
 import { GuestError } from '../../error/guest-error.js';
-import { guestPullDriver } from '../../image/guest-pull.js';
 import type { StorageDriver } from './storage-driver.js';
+
+/** The storage driver by which a runtime asks the guest to pull an image. */
+export const guestPullDriver = 'image_guest_pull';
 
 /** The root of a container that the guest pulls itself. It is mounted in the bundle (image/own-root.ts), and at no path of the request. */
 export const imageGuestPull: StorageDriver = {

@@ -1,8 +1,15 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
-import { Descriptor } from '@kata-agent/linux';
+import { Descriptor, type MountRequest } from '@kata-agent/linux';
 import { lentPath } from '../../media/lent-path.js';
 import type { MountedLayers } from '../open-layers.js';
 import type { StorageContext } from './storage-driver.js';
+
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    /** Mounts at a directory of the agent. Lent: what the options name by `lentPath`. */
+    readonly mount: (args: MountRequest) => { readonly target: string };
+  }
+}
 
 type MountContext = Pick<StorageContext, 'media' | 'made'>;
 

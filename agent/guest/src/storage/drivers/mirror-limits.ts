@@ -12,8 +12,3 @@ export const kataLimits: MirrorLimits = { entries: 16, bytes: 1024 * 1024 };
  * `kataLimits`, which a container with private mounts does not see: its copies would never change again.
  */
 export const grownLimits: MirrorLimits = { entries: 256, bytes: 8 * 1024 * 1024 };
-
-/** The source exceeds the limits. */
-export class TooLargeToMirror extends Error {
-  override readonly name = 'TooLargeToMirror';
-}

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { Mirror } from './mirror.js';
-import { TooLargeToMirror } from './mirror-limits.js';
+import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
 
 function place(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'guest-mirror-'));

@@ -1,6 +1,21 @@
 import { readSync, writeSync, fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs';
 import { type Directory, hasCode, Open } from '@kata-agent/linux';
-import { grownLimits, kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
+import { grownLimits, kataLimits, type MirrorLimits } from './mirror-limits.js';
+import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
+
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    /** Of what is lent. */
+    readonly attributesOf: (args: object) => FileState;
+    /** Copies what has changed. Lent: the source, the copy. */
+    readonly mirrorDirectory: (args: {
+      readonly state: MirrorState;
+      readonly limits: MirrorLimits;
+    }) => MirrorState;
+    /** Lists a copy that an earlier agent made. Lent: the copy. */
+    readonly listMirror: (args: object) => MirrorState;
+  }
+}
 
 /** Deeper than any configmap; ends a loop of mounts. */
 const maxDepth = 8;

@@ -10,7 +10,18 @@ import {
 } from 'node:fs';
 import type { Descriptor } from '@kata-agent/linux';
 import { type FileState, stateOf } from './mirror.js';
-import { kataLimits, type MirrorLimits, TooLargeToMirror } from './mirror-limits.js';
+import { kataLimits, type MirrorLimits } from './mirror-limits.js';
+import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
+
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    /** Lent: the source, the copy. */
+    readonly mirrorFile: (args: {
+      readonly known: FileState | undefined;
+      readonly limits: MirrorLimits;
+    }) => FileState | undefined;
+  }
+}
 
 /**
  * Keeps a file in sync with another one. The copy is written in place, as by Kata's agent: a container has a bind mount of

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { HeldDisk } from '../../device/held-disk.js';
-import { makeWritableLayer } from '../../container/writable-layer.js';
+import { makeWritableLayer } from '../writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { Storage } from '../../request/actions.js';

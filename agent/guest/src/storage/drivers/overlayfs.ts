@@ -1,9 +1,9 @@
 import { lentPath } from '../../media/lent-path.js';
-import { makeWritableLayer } from '../../container/writable-layer.js';
+import { makeWritableLayer } from '../writable-layer.js';
 import { rootPlaces } from '../../source/root-places.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
-import { closedAccess } from '../../context/guest-access.js';
+import { closedAccess } from '../../access/guest-access.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { refuseFlawedRuntime } from '../../source/refuse-flawed-runtime.js';
 import { sourcePlace } from '../../source/source-place.js';

@@ -1,6 +1,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { GuestError } from '../../error/guest-error.js';
 
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    readonly refuseSecondDevice: (args: { readonly device: string; readonly fstype: string }) => void;
+  }
+}
+
 /** The ext super block (Linux, Documentation/filesystems/ext4/super.rst). */
 const Ext = {
   at: 1024,

@@ -1,12 +1,13 @@
 import type { Directory, Syscalls } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
-import type { UndoStack } from '../../container/undo-stack.js';
+import type { UndoStack } from '../../undo-stack.js';
 import type { DataHub } from '../../confidential/data-hub.js';
 import type { DeviceWatch } from '../../device/device-watch.js';
 import type { Disks } from '../../device/disks.js';
 import type { Wanted } from '../../device/find-device.js';
-import type { GuestAccess } from '../../context/guest-access.js';
-import type { GuestLog, GuestPaths } from '../../context/guest-options.js';
+import type { GuestAccess } from '../../access/guest-access.js';
+import type { GuestLog } from '../../guest-log.js';
+import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { OpenSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/other-containers.js';
 import type { HostMedia } from '../../media/host-media.js';

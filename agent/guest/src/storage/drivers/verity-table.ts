@@ -1,6 +1,27 @@
 import { type MappedTable, verityTarget } from '@kata-agent/linux';
 import type { DeviceNumber } from '../../device/device-number.js';
 
+interface VerityMapping {
+  /** Path of the device mapper's control node. */
+  readonly control: string;
+  readonly name: string;
+  readonly disk: DeviceNumber;
+  readonly verity: Verity;
+}
+
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    /** Creates a dm-verity device on a disk. `node`: the name of its node. */
+    readonly mapVerity: (args: VerityMapping) => {
+      readonly node: string;
+      readonly control: string;
+      readonly name: string;
+    };
+    readonly unmap: (args: { readonly control: string; readonly name: string }) => void;
+    readonly readFirstBlock: (args: { readonly device: string; readonly size: number }) => void;
+  }
+}
+
 const superblockSize = 512;
 
 /** A dm-verity disk, whose blocks are verified against one root hash: the data, then the hash tree. */

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RecordingSyscalls, SyscallError } from '@kata-agent/linux';
-import { UndoStack } from '../../container/undo-stack.js';
+import { UndoStack } from '../../undo-stack.js';
 import { KataOptions } from '../kata-options.js';
 import { openVerity, verityName, verityOf } from './verity.js';
 import { type Verity, verityTable } from './verity-table.js';
-import { directMedia } from '../../media/direct-media.js';
+import { directMedia } from '../../media-thread/direct-media.js';
 
 const rootHash = 'ab'.repeat(32);
 const enabled = 'X-kata.dmverity-enabled=true';

@@ -16,17 +16,17 @@ import type { OciHooks, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { onlineCpus } from '../resource/online.js';
 import { create, remove } from '../runtime/commands.js';
 import { checkSystemdBus } from '../runtime/systemd-bus.js';
-import { admitMounts } from '../spec/admission.js';
-import { buildSpec } from '../spec/build-spec.js';
+import { admitMounts } from './admission.js';
+import { buildSpec } from './build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
-import { bindLocalVolumes } from '../spec/local-volumes.js';
+import { bindLocalVolumes } from '../storage/local-volumes.js';
 import { cleanMount, isBind, mountRules } from '../spec/mounts.js';
 import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { mappedRoot } from '../spec/user-namespace.js';
-import { ContainerSources } from '../source/container-sources.js';
+import { ContainerSources } from './container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
-import { openNetworkNamespace, sysctlsOfNetwork } from '../source/network-namespace.js';
+import { openNetworkNamespace, sysctlsOfNetwork } from '../container/network-namespace.js';
 import { interfaceAddresses, JudgedFiles } from '../content/judged-files.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
@@ -38,10 +38,10 @@ import { withPauseProcess } from '../image/pause-bundle.js';
 import { pulledRootOf } from '../image/pulled-root.js';
 import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
 import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
-import { bundleOf, makeBundle } from './bundle.js';
-import { checkBoundingSet } from './bounding-set.js';
-import { Container } from './container.js';
-import { placesOf } from './container-places.js';
+import { bundleOf, makeBundle } from '../container/bundle.js';
+import { checkBoundingSet } from '../container/bounding-set.js';
+import { Container } from '../container/container.js';
+import { placesOf } from '../container/container-places.js';
 import type {
   CgroupPart,
   GuestContext,
@@ -50,17 +50,17 @@ import type {
   StoragePart,
   SystemPart,
 } from '../context/guest-context.js';
-import { ImageVolumes } from './image-volumes.js';
-import { keepSaved } from './keep-saved.js';
-import { mountsOf } from './mounts-of.js';
-import { launchProcess } from './launch-process.js';
+import { ImageVolumes } from '../container/image-volumes.js';
+import { keepSaved } from '../state/keep-saved.js';
+import { mountsOf } from '../container/mounts-of.js';
+import { launchProcess } from '../container/launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
-import { namespacesOf } from './namespace-sysctls.js';
-import { PinnedNamespaces } from './pinned-namespaces.js';
-import { type FindContainer, shareMounts } from './share-mounts.js';
-import { refusedDestinations } from './refuse-links.js';
-import { podNetwork, SysctlChanges, wholeGuest } from './sysctl-changes.js';
-import { UndoStack } from './undo-stack.js';
+import { namespacesOf } from '../container/namespace-sysctls.js';
+import { PinnedNamespaces } from '../container/pinned-namespaces.js';
+import { type FindContainer, shareMounts } from '../container/share-mounts.js';
+import { refusedDestinations } from '../container/refuse-links.js';
+import { podNetwork, SysctlChanges, wholeGuest } from '../container/sysctl-changes.js';
+import { UndoStack } from '../undo-stack.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 
 /** The parts of the guest that creation uses. */

@@ -1,6 +1,7 @@
-import { savedContainer } from '../state/saved-container.js';
-import type { Container } from './container.js';
-import type { GuestContext } from '../context/guest-context.js';
+import { savedContainer } from './saved-container.js';
+import type { Container } from '../container/container.js';
+import type { GuestLog } from '../guest-log.js';
+import type { SavedState } from './saved-state.js';
 
 /**
  * Saves the state that a restarted agent needs to resume a container, at once and on each change. Throws if the first
@@ -8,7 +9,7 @@ import type { GuestContext } from '../context/guest-context.js';
  */
 export function keepSaved(
   container: Container,
-  { records, log }: Pick<GuestContext, 'records' | 'log'>,
+  { records, log }: { readonly records: SavedState; readonly log: GuestLog },
 ): void {
   const save = (): void => records.saveContainer(savedContainer(container));
   save();

@@ -4,12 +4,12 @@ import { MountAttribute } from '@kata-agent/linux';
 import type { Storage } from '../request/actions.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciRoot } from '../request/oci-spec.js';
-import type { ContainerSources } from '../source/container-sources.js';
+import type { ContainerSources } from './container-sources.js';
 import { stageAt } from '../source/staged-mounts.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestContext } from '../context/guest-context.js';
-import type { UndoStack } from './undo-stack.js';
-import { mountCopyOnWrite } from './writable-layer.js';
+import type { UndoStack } from '../undo-stack.js';
+import { mountCopyOnWrite } from '../storage/writable-layer.js';
 import { refuseFlawedRuntime } from '../source/refuse-flawed-runtime.js';
 
 interface RootRequest {

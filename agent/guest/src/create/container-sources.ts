@@ -1,19 +1,19 @@
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
 import type { JudgedFiles } from '../content/judged-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
-import type { GuestAccess } from '../context/guest-access.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import type { ImageVolumes } from '../container/image-volumes.js';
-import type { UndoStack } from '../container/undo-stack.js';
+import type { UndoStack } from '../undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { BoundDevice } from '../spec/device-context.js';
 import { isBind } from '../spec/mounts.js';
 import type { HostMedia } from '../media/host-media.js';
-import { type OpenSource, usedSource } from './open-source.js';
-import { openSourceOf } from './open-source-of.js';
-import type { OwnPlaces, UsedSource } from './other-containers.js';
-import type { PodSources } from './pod-sources.js';
-import type { SourceRules } from './source-place.js';
-import { StagedMounts } from './staged-mounts.js';
+import { type OpenSource, usedSource } from '../source/open-source.js';
+import { openSourceOf } from '../source/open-source-of.js';
+import type { OwnPlaces, UsedSource } from '../source/other-containers.js';
+import type { PodSources } from '../source/pod-sources.js';
+import type { SourceRules } from '../source/source-place.js';
+import { StagedMounts } from '../source/staged-mounts.js';
 
 interface Parts extends SourceRules {
   readonly container: string;

@@ -8,10 +8,10 @@ import {
   UnsafePathError,
   visitNamespace,
 } from '@kata-agent/linux';
-import type { SysctlNamespaces } from '../container/sysctl-changes.js';
+import type { SysctlNamespaces } from './sysctl-changes.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
-import { cleanPath } from './clean-path.js';
+import { cleanPath } from '../paths/clean-path.js';
 
 /** The magic number of the file system of namespace files (include/uapi/linux/magic.h). */
 const nsfsMagic = 0x6e736673;

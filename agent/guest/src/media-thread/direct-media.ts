@@ -1,5 +1,5 @@
 import { type AnyTask, Descriptor, type Syscalls } from '@kata-agent/linux';
-import type { HostMedia } from './host-media.js';
+import type { HostMedia } from '../media/host-media.js';
 import { mediaTasks } from './tasks.js';
 
 /** Runs tasks in the calling thread, for tests with system calls of their own. */

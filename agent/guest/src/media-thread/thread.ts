@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { loadSyscalls, serveTasks } from '@kata-agent/linux';
 import { type DiskProgramOptions, executeOnDisk, refusalPipe } from '../tool/disk-program.js';
-import { encodeError } from './task-errors.js';
+import { encodeError } from '../media/task-errors.js';
 import { mediaTasks } from './tasks.js';
 
 if (isMainThread) {

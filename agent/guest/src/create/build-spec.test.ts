@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAccess } from '../context/guest-access.js';
+import { openAccess } from '../access/guest-access.js';
 import type { OciLinux, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type BuiltSpec, buildSpec, runnableProcess, type SpecContext } from './build-spec.js';
 

@@ -1,4 +1,4 @@
-import { local } from '../storage/drivers/local.js';
+import { local } from './drivers/local.js';
 import type { OciMount, OciSpec } from '../request/oci-spec.js';
 
 /** The fields of a storage that mounts depend on. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { mount, type Syscalls } from '@kata-agent/linux';
 import type { HostMedia } from '../media/host-media.js';
 import { lentPath } from '../media/lent-path.js';
-import { unmount } from '../storage/unmount.js';
-import type { UndoStack } from './undo-stack.js';
+import { unmount } from '../removal/unmount.js';
+import type { UndoStack } from '../undo-stack.js';
 
 /** The upper and work directories of an overlay. */
 export interface WritableLayer {

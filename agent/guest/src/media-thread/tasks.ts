@@ -43,23 +43,25 @@ import { grantFsGroup } from '../storage/fs-group-grant.js';
 import { openLayers } from '../storage/open-layers.js';
 import {
   bindPlace,
+  type MountedPlace,
+  type OpenedPlace,
   makeDirectories,
   mountDirectory,
   removeIfEmptyPlace,
   removeMade,
   unmountPlaceNow,
 } from '../storage/place-calls.js';
-import { parentPath } from '../storage/parent-path.js';
-import { removeAt, renameAt } from '../storage/remove-at.js';
+import { parentPath } from '../paths/parent-path.js';
+import { removeAt, renameAt } from '../removal/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
-import { withLentPaths } from './lent-path.js';
-import type { MediaTasks, MountedPlace, OpenedPlace } from './media-tasks.js';
+import { withLentPaths } from '../media/lent-path.js';
+import type { MediaTaskTable } from '../media/host-media.js';
 
 /**
  * All that the guest does with files, mounts and disks that the host serves (S42). The functions that they call are imported by no
  * other module of the agent (`npm run check`).
  */
-export const mediaTasks: MediaTasks = {
+export const mediaTasks: MediaTaskTable = {
   openSource: {
     run({ requested, rules }, { syscalls }) {
       const { descriptor, ...source } = openSource(requested, rules, syscalls);

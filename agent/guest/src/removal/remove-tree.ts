@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { hasCode, mounts, mountsBelow, type Syscalls } from '@kata-agent/linux';
-import type { GuestLog, GuestPaths } from '../context/guest-options.js';
+import type { GuestLog } from '../guest-log.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
 import { asideName, momentMs } from './aside-name.js';
 import { removeAt, renameAt } from './remove-at.js';

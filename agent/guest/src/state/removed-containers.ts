@@ -1,5 +1,5 @@
 import type { MountStatus } from '../request/actions.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import type { UsedSource } from '../source/other-containers.js';
 
 /** The record of a removed container, for rules about the order of containers (S35). */

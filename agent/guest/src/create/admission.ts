@@ -1,13 +1,13 @@
 import type { CreateContainer } from '../request/actions.js';
-import { checkContainerId, checkHostname } from '../container/identifiers.js';
-import type { GuestAccess } from '../context/guest-access.js';
+import { checkContainerId, checkHostname } from '../request/identifiers.js';
+import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { pulledRootOf } from '../image/pulled-root.js';
 import { checkVerifiedRoot } from '../image/verified-root.js';
 import { refuseHooks } from '../hooks/refuse-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
-import { checkCgroupPath } from './cgroup-path.js';
+import { checkCgroupPath } from '../spec/cgroup-path.js';
 import {
   checkCapabilities,
   checkEnvironment,
@@ -17,18 +17,23 @@ import {
   checkRlimits,
   checkUser,
   checkWorkingDirectory,
-} from './check-process.js';
-import type { Capabilities } from './capabilities.js';
-import type { DeviceContext } from './device-context.js';
-import { checkDeviceRules } from './device-rules.js';
-import { checkDevice, translateDevices } from './devices.js';
-import { checkHiddenPaths } from './hidden-paths.js';
-import { checkMount, cleanMount, type MountRules, mountRules, refuseSecond } from './mounts.js';
-import { checkNamespaces, requestedNetwork } from './namespaces.js';
-import { checkSeccomp } from './seccomp.js';
-import { checkSelinuxLabel } from './security-labels.js';
-import { mappedRoot } from './user-namespace.js';
-import { checkSysctlNames, checkSysctlNamespaces, checkSysctlValues, refuseSysctls } from './sysctls.js';
+} from '../spec/check-process.js';
+import type { Capabilities } from '../spec/capabilities.js';
+import type { DeviceContext } from '../spec/device-context.js';
+import { checkDeviceRules } from '../spec/device-rules.js';
+import { checkDevice, translateDevices } from '../spec/devices.js';
+import { checkHiddenPaths } from '../spec/hidden-paths.js';
+import { checkMount, cleanMount, type MountRules, mountRules, refuseSecond } from '../spec/mounts.js';
+import { checkNamespaces, requestedNetwork } from '../spec/namespaces.js';
+import { checkSeccomp } from '../spec/seccomp.js';
+import { checkSelinuxLabel } from '../spec/security-labels.js';
+import { mappedRoot } from '../spec/user-namespace.js';
+import {
+  checkSysctlNames,
+  checkSysctlNamespaces,
+  checkSysctlValues,
+  refuseSysctls,
+} from '../spec/sysctls.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 
 // The checks of a request to create a container or an exec, in order. Not here: storages and the sources of mounts, which

@@ -1,15 +1,15 @@
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
-import { contains } from '../source/clean-path.js';
+import { contains } from '../paths/clean-path.js';
 import { admitProcess, admitSpec } from './admission.js';
-import type { Capabilities } from './capabilities.js';
-import { type ContainerCgroup, containerCgroup } from './cgroup-path.js';
-import type { DeviceContext } from './device-context.js';
-import { containerDevices } from './devices.js';
-import { cleanMount } from './mounts.js';
-import { containerNamespaces, type SharedNamespaces } from './namespaces.js';
-import { missingCpus, settableResources } from './resources.js';
-import { enforceableProfile, ignoredLabels } from './security-labels.js';
-import { splitSysctls } from './sysctls.js';
+import type { Capabilities } from '../spec/capabilities.js';
+import { type ContainerCgroup, containerCgroup } from '../spec/cgroup-path.js';
+import type { DeviceContext } from '../spec/device-context.js';
+import { containerDevices } from '../spec/devices.js';
+import { cleanMount } from '../spec/mounts.js';
+import { containerNamespaces, type SharedNamespaces } from '../spec/namespaces.js';
+import { missingCpus, settableResources } from '../spec/resources.js';
+import { enforceableProfile, ignoredLabels } from '../spec/security-labels.js';
+import { splitSysctls } from '../spec/sysctls.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
 
 export interface SpecContext extends DeviceContext {

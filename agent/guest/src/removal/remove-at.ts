@@ -1,6 +1,18 @@
 import { existsSync } from 'node:fs';
 import { Directory, type Syscalls } from '@kata-agent/linux';
 
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Removes a tree; ETIMEDOUT if that takes longer. */
+    readonly removeAt: (args: RemovalPlace) => void;
+    readonly renameAt: (args: {
+      readonly top: string;
+      readonly place: string;
+      readonly name: string;
+    }) => void;
+  }
+}
+
 /** A tree to remove, below a directory that need not exist. */
 export interface RemovalPlace {
   /** The directory, whose path is trusted. */
