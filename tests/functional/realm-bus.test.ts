@@ -276,7 +276,7 @@ verbs = ["list", "connect", "audit"]
       ['', { 'KV-Operation': 'DEL' }],
       ['', { 'KV-Operation': 'PURGE', 'Nats-Rollup': 'sub' }],
       ['', { 'Nats-Rollup': 'all' }],
-      ['{"entry":"web","peer":"cn:nobody","serial":"","issuer":"","at":"x"}', {}],
+      [`{"entry":"web","peer":"cn:nobody","serial":"","issuer":"","at":"x","by":"${'a'.repeat(64)}"}`, {}],
     ] as const) {
       await attacker.publish(key, value, head);
       await until('it is there again', async () => (await stored()).includes('cn:mallory'), 5_000);
@@ -312,6 +312,7 @@ verbs = ["list", "connect", "audit"]
         serial: '',
         issuer: '',
         at: 'x',
+        by: 'a'.repeat(64),
         ...value,
       });
     await write(`spki:sha256:${home.certificate.spki()}`);
@@ -320,6 +321,8 @@ verbs = ["list", "connect", "audit"]
     await write('cn:');
     await write(`cn:${'x'.repeat(100_000)}`);
     await write('cn:a', { serial: 5 });
+    await write('cn:d', { by: undefined });
+    await write('cn:e', { by: 'alice' });
     await write('cn:b', { peer: 'cn:c' });
     await write('cn:last');
     await until('the last one is said', () => said.includes('cn:last'));

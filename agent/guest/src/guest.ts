@@ -222,7 +222,7 @@ export class Guest {
       members: [
         ...containers.map(({ facts, first }) => member(facts, first.ownCode)),
         ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => member(facts, undefined)),
-        ...this.sandbox.removed.map((each) => ({ mounts: [], ...each, state: 'removed' as const })),
+        ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
       ],
     };
   }

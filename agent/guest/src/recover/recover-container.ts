@@ -49,7 +49,7 @@ export function recoverContainer(
     namespaces: new Set(namespaces),
     made,
     annotations,
-    mounts: record.mounts ?? [],
+    mounts: record.mounts,
     cpus,
     terminationLog,
     noNewPrivileges,

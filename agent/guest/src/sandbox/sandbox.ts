@@ -184,16 +184,16 @@ export class Sandbox {
     this.#hooks = record.hooks;
     this.#storages = record.storages;
     this.#removed = lost.reduce(
-      (removed, { annotations, mounts = [], first }) =>
+      (removed, { annotations, mounts, first }) =>
         remembered(removed, {
           name: this.#context.namesOf(annotations).inPod,
           exitCode: first.signalled === true ? undefined : first.exit,
           mounts: mountsOfKept(mounts, this.#context.storages.keptPlaces()),
         }),
-      record.removed ?? [],
+      record.removed,
     );
-    this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces ?? []);
-    this.#removedIds = new Set([...(record.removedIds ?? []), ...lost.map(({ id }) => id)]);
+    this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces);
+    this.#removedIds = new Set([...record.removedIds, ...lost.map(({ id }) => id)]);
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Without `record.first` the agent was killed after the first container was created and before that was saved: the
     // oldest container is the first.

@@ -4,7 +4,7 @@ import { remembered, type RemovedContainer } from './removed-containers.js';
 
 function after(...ends: readonly (readonly [string, number | undefined])[]): readonly RemovedContainer[] {
   return ends.reduce<readonly RemovedContainer[]>(
-    (removed, [name, exitCode]) => remembered(removed, { name, exitCode }),
+    (removed, [name, exitCode]) => remembered(removed, { name, exitCode, mounts: [] }),
     [],
   );
 }

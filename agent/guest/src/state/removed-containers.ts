@@ -8,8 +8,8 @@ export interface RemovedContainer {
   readonly name: string;
   /** Exit code of its first process; absent: unknown. */
   readonly exitCode: number | undefined;
-  /** Its mounts of storages that the sandbox keeps (S38). Absent: an earlier version wrote the record. */
-  readonly mounts?: readonly MountStatus[];
+  /** Its mounts of storages that the sandbox keeps (S38). */
+  readonly mounts: readonly MountStatus[];
 }
 
 /** Maximum number of records: far more than a pod needs, with at most two of each name. */

@@ -40,8 +40,7 @@ export interface FinishedContainer extends Common {
   readonly cgroup: SavedCgroup;
   readonly namespaces: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
-  /** Absent: an earlier version wrote the file. */
-  readonly mounts?: readonly MountStatus[];
+  readonly mounts: readonly MountStatus[];
   readonly cpus: string;
   readonly terminationLog?: string;
   readonly noNewPrivileges: boolean;
@@ -64,7 +63,7 @@ export interface SavedProcess {
   /** Exit code as in WaitProcess; absent while the process runs. */
   readonly exit?: number;
   readonly waitedFor: boolean;
-  /** See `ContainerProcess.signalled`; absent: no, or an earlier version wrote the file. */
+  /** See `ContainerProcess.signalled`; absent: no. */
   readonly signalled?: boolean;
 }
 

@@ -50,6 +50,9 @@ test('the sandbox and storages are saved, replaced and removed', () => {
     id: 'pod',
     hostname: 'pod',
     storages: ['/run/kata-containers/x'],
+    removed: [],
+    removedIds: ['old'],
+    removedPlaces: [],
   };
   records.saveSandbox({ ...sandbox, phase: 'making' });
   records.saveSandbox(sandbox);

@@ -19,11 +19,11 @@ export interface SavedSandbox {
   /** Mount points of its own storages. */
   readonly storages: readonly string[];
   /** Removed containers. */
-  readonly removed?: readonly RemovedContainer[];
-  /** The ids of all removed containers. Absent: an earlier version wrote the record. */
-  readonly removedIds?: readonly string[];
+  readonly removed: readonly RemovedContainer[];
+  /** The ids of all removed containers. */
+  readonly removedIds: readonly string[];
   /** Places that removed containers wrote to. */
-  readonly removedPlaces?: readonly RemovedPlaces[];
+  readonly removedPlaces: readonly RemovedPlaces[];
   /** The id of the container whose namespaces the others join; absent: none yet. */
   readonly first?: string;
 }

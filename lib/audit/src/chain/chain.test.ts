@@ -59,7 +59,7 @@ test('classifies lines that are not records', () => {
   assert.match(whatOf(text.slice(0, -1)), /does not end in a hash/);
   assert.match(whatOf(text.replace('"version"', '"Version"')), /its hash does not match/);
   const rehash = (hashed: string): string =>
-    `${hashed},"hash":"${createHash('sha256').update(hashed).digest('hex')}"}`;
+    `${hashed},"hash":"${createHash('sha256').update(`\0${hashed}}`).digest('hex')}"}`;
   for (const hashed of [
     '',
     '{"sequence":1',

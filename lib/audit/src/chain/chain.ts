@@ -3,7 +3,7 @@ import type { AuditRecord, Position, RecordBody } from '../record/record.js';
 import { printableJson } from '../record/written.js';
 import { isKnownRecord } from './known-record.js';
 import { isTooDeep } from './nesting.js';
-import { formatOf, hashedLine } from './written-record.js';
+import { hashedLine, statedHash } from './written-record.js';
 
 /** The position before the first record. */
 export const genesis: Position = { sequence: 0, hash: '0'.repeat(64) };
@@ -41,9 +41,9 @@ export type Read =
 
 /** Parses one line, without its newline, and checks its hash. */
 export function readRecord(line: Buffer): Read {
-  const { stated, format } = formatOf(line);
+  const { stated, matches } = statedHash(line);
   if (stated === undefined) return { ok: false, what: 'not a record: it does not end in a hash' };
-  if (format === undefined) return { ok: false, what: 'changed: its hash does not match its content' };
+  if (!matches) return { ok: false, what: 'changed: its hash does not match its content' };
   const record = parse(line);
   return record === undefined
     ? { ok: false, what: 'not a record: the hash matches, but the content is not a known record' }

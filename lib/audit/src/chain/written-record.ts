@@ -1,15 +1,14 @@
-import { hash } from 'node:crypto';
 import { leafHash, type TreeHash } from '@kata-agent/tlog';
 
 /**
- * The two formats of a line (FORMAT.md, "The chain"). The second is written; the first is read.
+ * The two forms of a record (FORMAT.md, "The chain"): the line, and the leaf of the tree.
  *
- *     second   RECORD without its last brace, `,"hash":"SHA-256(0x00 || RECORD)"}`: the leaf of the record, which is RECORD
- *     first    BODY,"hash":"SHA-256(BODY)"}: the leaf is the line
+ *     line     RECORD without its last brace, `,"hash":"SHA-256(0x00 || RECORD)"}`
+ *     leaf     RECORD
  *
- * In the second one hash serves the chain and the tree. A line that ends in two hashes is none: so a leaf is that of one line.
+ * One hash serves the chain and the tree.
  */
-const tailPattern = /(?<other>,"hash":"[0-9a-f]{64}")?,"hash":"(?<stated>[0-9a-f]{64})"\}$/;
+const tailPattern = /,"hash":"(?<stated>[0-9a-f]{64})"\}$/;
 const tailLength = ',"hash":"'.length + 64 + '"}'.length;
 const brace = Buffer.from('}');
 const newline = Buffer.from('\n');
@@ -32,30 +31,36 @@ export interface LineHashes {
 
 /** Returns the hashes of a line without its newline. */
 export function lineHashes(line: Buffer): LineHashes {
-  const { stated, format } = formatOf(line);
-  const leaf = format === 'second' ? (stated as TreeHash) : leafHash(leafIn(format, line));
-  return { stated, matches: format !== undefined, leaf };
+  const { stated, own } = hashesOf(line);
+  const matches = own !== undefined && own === stated;
+  return { stated, matches, leaf: matches ? own : leafHash(unhashedLeaf(line)) };
 }
 
 /** Returns the bytes of the leaf of a line without its newline. */
 export function leafOf(line: Buffer): Buffer {
-  return leafIn(formatOf(line).format, line);
+  const { stated, own } = hashesOf(line);
+  return own !== undefined && own === stated ? recordOf(line) : unhashedLeaf(line);
 }
 
-type Format = 'first' | 'second' | undefined;
-
-/** Returns the hash that a line has as its last member, and the format in which it is that of the line. Hashes no leaf. */
-export function formatOf(line: Buffer): { readonly stated: string | undefined; readonly format: Format } {
-  const end = line.toString('latin1', Math.max(0, line.length - 2 * tailLength));
-  const { other, stated } = tailPattern.exec(end)?.groups ?? {};
-  if (stated === undefined || other !== undefined) return { stated, format: undefined };
-  const open = line.subarray(0, -tailLength);
-  if (leafHash(Buffer.concat([open, brace])) === stated) return { stated, format: 'second' };
-  return { stated, format: hash('sha256', open) === stated ? 'first' : undefined };
+/** Returns the hash that a line has as its last member, and whether it is that of the line. Hashes no leaf of other lines. */
+export function statedHash(line: Buffer): Pick<LineHashes, 'stated' | 'matches'> {
+  const { stated, own } = hashesOf(line);
+  return { stated, matches: own !== undefined && own === stated };
 }
 
-function leafIn(format: Format, line: Buffer): Buffer {
-  if (format === 'second') return Buffer.concat([line.subarray(0, -tailLength), brace]);
-  // No record has a newline. Without it, a record of the second format that has lost its hash would be a leaf of the same tree.
-  return format === 'first' ? line : Buffer.concat([line, newline]);
+/** `own`: what the line's hash must be; undefined if it has none. */
+function hashesOf(line: Buffer): { readonly stated: string | undefined; readonly own: TreeHash | undefined } {
+  const end = line.toString('latin1', Math.max(0, line.length - tailLength));
+  const stated = tailPattern.exec(end)?.groups?.['stated'];
+  return { stated, own: stated === undefined ? undefined : leafHash(recordOf(line)) };
+}
+
+/** Returns a line without its last member. */
+function recordOf(line: Buffer): Buffer {
+  return Buffer.concat([line.subarray(0, -tailLength), brace]);
+}
+
+/** No record has a newline: without it, a record that has lost its hash would be the leaf of the record. */
+function unhashedLeaf(line: Buffer): Buffer {
+  return Buffer.concat([line, newline]);
 }

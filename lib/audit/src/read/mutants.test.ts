@@ -396,7 +396,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
       );
     },
   },
-  'a record has the hash of the first format': {
+  'a record has the hash of its bytes without the zero byte': {
     expected: 'always',
     change: (mutant) => {
       const place = mutant.inner();

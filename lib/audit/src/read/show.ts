@@ -107,7 +107,7 @@ function requestOf({ request }: { readonly request?: object | undefined }): stri
   return request === undefined ? undefined : JSON.stringify(request);
 }
 
-/** Returns the code that `kata-agent-ctl explain` takes; records of earlier versions have none. */
+/** Returns the code that `kata-agent-ctl explain` takes, of a denied call. */
 function codeOf({ decision }: { readonly decision: RecordedDecision }): string | undefined {
   return decision.code;
 }

@@ -350,33 +350,3 @@ test('kept records that no record names are found; a file prepared for a rotatio
   writeFileSync(`${sample.file}.kept`, sample.segments[0]?.bytes ?? '');
   assert.match((await verify(sample.file)).problems[0]?.what ?? '', /no record that names the kept records/);
 });
-
-test('a log of a version without kept records is read, continued and verified', async (t) => {
-  const sample = await writeSample(t);
-  const starts = new Map<string, Position>();
-  // As that version wrote them: the summary of removed records names no kept records.
-  let at: Position | undefined;
-  for (const { path, bytes } of sample.segments) {
-    const lines = linesOf(bytes).map((line) => {
-      const { sequence, prev, hash: _, boot, monotonic, wall, ...body } = JSON.parse(line);
-      if (body.kind === 'rotated' && body.removed !== undefined) delete body.removed.kept;
-      at ??= { sequence: sequence - 1, hash: prev };
-      if (body.kind === 'rotated') body.segment.last = at;
-      if (body.kind === 'rotated') body.segment.after = starts.get(path) ?? at;
-      const sealed = seal(body, at, { boot, monotonic: BigInt(monotonic), wall });
-      if (!starts.has(path)) starts.set(path, at);
-      at = sealed.position;
-      return sealed.line.trimEnd();
-    });
-    writeLines(path, lines);
-  }
-  rmSync(`${sample.file}.kept`);
-  assert.deepEqual((await verify(sample.file)).problems, []);
-  const { log } = await openSample(t, { file: sample.file, maxSize: 2500, keep: 3 });
-  await log.boot({ version: '2' });
-  for (let n = 0; n < 30; n += 1) await log.intent(sampleCall(), allowed);
-  await log.close();
-  const report = await verify(sample.file);
-  assert.deepEqual(report.problems, []);
-  assert.ok(report.kept > 0);
-});

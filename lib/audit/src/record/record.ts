@@ -50,7 +50,7 @@ interface Caller {
 
 export interface RecordedDecision {
   readonly outcome: Decision['outcome'];
-  /** Of a denied call; absent in records that an earlier version wrote. */
+  /** Of a denied call. */
   readonly code?: Decision['code'];
   /** The rule that denied the call; for a served call the `enforcement = "audit"` rule that would have. */
   readonly rule?: string | undefined;
@@ -162,8 +162,9 @@ export interface TreeText {
 
 /** Everything that rotation removed, from record 1 on. `counts` covers all of it, kept or not. */
 export interface RemovedSummary extends Summary {
-  /** Absent: the last removed record is of an earlier start of the agent, or of a version without trees. */
+  /** Absent: the last removed record is of an earlier start of the agent. */
   readonly tree?: TreeText | undefined;
+  /** Absent: there was nothing to keep. */
   readonly kept?: KeptSummary | undefined;
 }
 

@@ -11,7 +11,7 @@ import {
 export class LoggedTree {
   /** Sequence number of the record that is leaf 0. */
   readonly first: number;
-  /** Named by the boot record; undefined if that is removed, or of a version without trees. */
+  /** Named by the boot record; undefined if that is removed, or names none. */
   readonly key: LogVerifier | undefined;
   /** Number of leaves whose records are removed. */
   readonly removed: number;

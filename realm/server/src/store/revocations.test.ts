@@ -12,6 +12,7 @@ const revocationOf = (peer: string, entry = 'web'): Revocation => ({
   serial: '',
   issuer: '',
   at: '2026-01-01T00:00:00Z',
+  by: 'a'.repeat(64),
 });
 
 test('revocations outlive the process, once each', async (t) => {

@@ -15,8 +15,8 @@ export interface Revocation extends RevokedPeer {
   readonly entry: string;
   /** RFC 3339. */
   readonly at: string;
-  /** SHA-256 of the name of the operator who has revoked, in hex; absent: an earlier version has stored it. */
-  readonly by?: string;
+  /** SHA-256 of the name of the operator who has revoked, in hex. */
+  readonly by: string;
 }
 
 /** A guest accepts no more. */
@@ -42,7 +42,7 @@ export function checkPlace(
       `[[guest]] "${entry}" has ${maxRevocations} revocations already, and its guests accept no more`,
       help,
     );
-  if (by !== undefined && own.filter((each) => each.by === by).length >= maxOfOperator)
+  if (own.filter((each) => each.by === by).length >= maxOfOperator)
     throw new TooManyRevocations(
       `you have made ${maxOfOperator} revocations of [[guest]] "${entry}" already`,
       help,
@@ -150,8 +150,5 @@ function parse(path: string, text: string): readonly Revocation[] {
 
 function isRevocation(value: unknown): value is Revocation {
   const given = (value ?? {}) as Readonly<Record<string, unknown>>;
-  const { by = '' } = given;
-  return [by, ...['entry', 'peer', 'serial', 'issuer', 'at'].map((name) => given[name])].every(
-    (text) => typeof text === 'string',
-  );
+  return ['entry', 'peer', 'serial', 'issuer', 'at', 'by'].every((name) => typeof given[name] === 'string');
 }

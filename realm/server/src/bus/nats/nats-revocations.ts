@@ -131,11 +131,10 @@ function parseRevocation(value: unknown): Revocation | undefined {
   const revoked = revokedOf(given);
   const entry = textOf(given?.['entry'], forms.entry);
   const at = textOf(given?.['at'], forms.time);
-  // Absent in those of an earlier version.
   const by = textOf(given?.['by'], forms.operatorHash);
-  return revoked === undefined || entry === undefined || at === undefined
+  return revoked === undefined || entry === undefined || at === undefined || by === undefined
     ? undefined
-    : { ...revoked, entry, at, ...(by === undefined ? {} : { by }) };
+    : { ...revoked, entry, at, by };
 }
 
 function keyOf({ entry, peer, serial, issuer }: Revocation): string {
