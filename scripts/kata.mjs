@@ -1,4 +1,4 @@
-// `npm run kata -- --source DIR [OPTIONS]`: runs Kata's own clients and tests against this agent (dev/kata).
+// `npm run kata -- [OPTIONS]`: runs Kata's own clients and tests against this agent (dev/kata).
 import { runTool } from './run-tool.mjs';
 
 await runTool('dev/kata');

@@ -1,40 +1,65 @@
-// `npm run kata -- --source DIR [OPTIONS]`: runs Kata's own clients and tests against this agent.
+// `npm run kata -- [OPTIONS]`: runs Kata's own clients and tests against this agent.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { commandLine } from '@kata-agent/tool-command/command-line';
-import { copyCheckout, kataVersion } from './checkout.js';
-import { kataOptions, type PartName, usage } from './options.js';
-import { type PartContext, type PartResult, runPart, type TestResult } from './part.js';
+import { kataVersion } from './checkout.js';
+import { describeProgram, inspectProgram, type KataProgram, programRoles } from './kata-program.js';
+import { kataOptions, type KataRequest, usage } from './options.js';
+import { type PartContext, type PartResult, PartSkipped, runPart, type TestResult } from './part.js';
 import { runAgentCtl } from './parts/agent-ctl.js';
 import { runBats } from './parts/bats.js';
 import { runGenpolicy } from './parts/genpolicy.js';
 import { runRemote } from './parts/remote.js';
-import { runRs } from './parts/rs.js';
 import { runShim } from './parts/shim.js';
 import { runWorkloads } from './parts/workloads.js';
+import { needsRoot, type PartName, planParts } from './plan.js';
 import { versionOf } from './program.js';
 import { type Report, tableText } from './table.js';
+
+/** The command line, and what the programs in it are. */
+interface Command {
+  readonly help?: false;
+  readonly options: KataRequest;
+  readonly programs: readonly KataProgram[];
+}
 
 const run: Readonly<Record<PartName, (context: PartContext) => Promise<readonly TestResult[]>>> = {
   'agent-ctl': runAgentCtl,
   bats: runBats,
-  rs: runRs,
   shim: runShim,
   remote: runRemote,
   workloads: runWorkloads,
   genpolicy: runGenpolicy,
 };
 
-const options = commandLine(usage, kataOptions);
-if (process.getuid?.() !== 0) {
+const { options, programs } = commandLine<Command | { readonly help: true }>(usage, (words) => {
+  const parsed = kataOptions(words);
+  if (parsed.help === true) return parsed;
+  const given = programRoles.flatMap((role) => {
+    const path = parsed.programs[role];
+    return path === undefined ? [] : [inspectProgram(role, path)];
+  });
+  return { options: parsed, programs: given };
+});
+const program = (role: KataProgram['role']): KataProgram | undefined =>
+  programs.find((each) => each.role === role);
+const plan = planParts(options.parts, {
+  has: (need) => {
+    if (need === 'source') return options.source !== undefined;
+    if (need === 'remote-configuration') return options.remoteConfiguration !== undefined;
+    return program(need) !== undefined;
+  },
+  shimKind: program('shim')?.kind,
+});
+if (needsRoot(plan) && process.getuid?.() !== 0) {
   console.error('this command needs root, for namespaces and containers\nhelp: run it with sudo');
   process.exit(2);
 }
 const printProgress = (text: string): void => console.error(`• ${text}`);
 const work = mkdtempSync(join(tmpdir(), 'kata-'));
-// Children have this process as the receiver of their pdeathsig, and the builds' processes end by themselves.
+// Children have this process as the receiver of their pdeathsig.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
     removeWork();
@@ -42,14 +67,20 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   });
 const parts: PartResult[] = [];
 try {
-  const copy = join(work, 'source');
-  printProgress(`copying ${options.source}`);
-  copyCheckout(options.source, copy);
-  for (const part of options.parts) {
+  for (const each of programs) printProgress(describeProgram(each));
+  for (const { part, skip } of plan) {
     printProgress(part);
-    const result = await runPart(part, () =>
-      run[part]({ copy, work, agentCtl: options.agentCtl, workloads: options.workloads, printProgress }),
-    );
+    const result = await runPart(part, async () => {
+      if (skip !== undefined) throw new PartSkipped(skip);
+      return await run[part]({
+        source: options.source,
+        programs: Object.fromEntries(programs.map((each) => [each.role, each])),
+        remoteConfiguration: options.remoteConfiguration,
+        work,
+        workloads: options.workloads,
+        printProgress,
+      });
+    });
     if (result.outcome === 'failed' && result.reason !== undefined) console.error(result.reason);
     parts.push(result);
   }
@@ -60,14 +91,13 @@ const report: Report = {
   date: new Date().toISOString().slice(0, 10),
   versions: {
     'kata-agent': versionOf('git', '-C', root, 'rev-parse', '--short=10', 'HEAD'),
-    Kata: kataVersion(options.source),
-    rustc: versionOf('rustc', '--version')?.split(' ')[1],
-    go: versionOf('go', 'env', 'GOVERSION')?.slice(2),
+    "Kata's source": options.source === undefined ? 'not given' : kataVersion(options.source),
     containerd: versionOf('containerd', '--version')?.split(' ')[2],
     runc: versionOf('runc', '--version')?.split(' ')[2],
     bats: versionOf('bats', '--version')?.split(' ')[1],
     'Node.js': process.versions.node,
   },
+  programs,
   parts,
 };
 console.log(options.format === 'json' ? JSON.stringify(report, null, 2) : tableText(report));

@@ -21,10 +21,10 @@ describe('result of a part', () => {
     });
 
   it('is a skip or a failure by the error, with its message', async () => {
-    const skip = await runPart('rs', () => Promise.reject(new PartSkipped('cargo is not installed')));
-    assert.deepEqual([skip.outcome, skip.reason], ['skipped', 'cargo is not installed']);
-    const failure = await runPart('rs', () => Promise.reject(new Error('cargo build failed')));
-    assert.deepEqual([failure.outcome, failure.reason], ['failed', 'cargo build failed']);
+    const skip = await runPart('shim', () => Promise.reject(new PartSkipped('containerd is not installed')));
+    assert.deepEqual([skip.outcome, skip.reason], ['skipped', 'containerd is not installed']);
+    const failure = await runPart('shim', () => Promise.reject(new Error('containerd did not start')));
+    assert.deepEqual([failure.outcome, failure.reason], ['failed', 'containerd did not start']);
   });
 
   it('is a row of the table; tests that did not pass are listed below', async () => {
@@ -32,19 +32,24 @@ describe('result of a part', () => {
     const now = (): number => (time += 1250);
     const parts = [
       await runPart('bats', () => Promise.resolve([passed, passed, failed, skipped]), now),
-      await runPart('rs', () => Promise.reject(new PartSkipped('a | b\nc')), now),
+      await runPart('shim', () => Promise.reject(new PartSkipped('a | b\nc')), now),
     ];
-    const text = tableText({ date: '2026-01-02', versions: { Kata: '4.1.0', go: undefined }, parts });
+    const text = tableText({
+      date: '2026-01-02',
+      versions: { Kata: '4.1.0', runc: undefined },
+      programs: [],
+      parts,
+    });
     assert.deepEqual(text.split('\n'), [
       '| part | result  | passed | failed | skipped | seconds | reason |',
       '|------|---------|--------|--------|---------|---------|--------|',
       '| bats | failed  | 2      | 1      | 1       | 1.3     |        |',
-      '| rs   | skipped | 0      | 0      | 0       | 1.3     | a \\| b |',
+      '| shim | skipped | 0      | 0      | 0       | 1.3     | a \\| b |',
       '',
       '- bats: b: failed: exit code 1',
       '- bats: c: skipped: no KVM',
       '',
-      '2026-01-02: Kata 4.1.0, go not installed',
+      '2026-01-02: Kata 4.1.0, runc not installed',
     ]);
   });
 });

@@ -1,5 +1,6 @@
 // The parts of a run and their results.
-import type { PartName } from './options.js';
+import type { KataPrograms } from './kata-program.js';
+import type { PartName } from './plan.js';
 
 export type Outcome = 'passed' | 'failed' | 'skipped';
 
@@ -27,12 +28,13 @@ export class PartSkipped extends Error {
 
 /** What a part gets. */
 export interface PartContext {
-  /** The copy of the checkout, which a part may change. */
-  readonly copy: string;
-  /** A directory for builds, sockets and logs. */
+  /** The checkout of Kata's source, which no part may change. */
+  readonly source?: string | undefined;
+  readonly programs: KataPrograms;
+  /** Kata's configuration-remote.toml. */
+  readonly remoteConfiguration?: string | undefined;
+  /** A directory for sockets and logs. */
   readonly work: string;
-  /** A `kata-agent-ctl` of Kata that the user has brought. */
-  readonly agentCtl?: string | undefined;
   /** The pods of the part workloads. Empty: all. */
   readonly workloads: readonly string[];
   readonly printProgress: (text: string) => void;
@@ -57,4 +59,10 @@ export async function runPart(
     const reason = error instanceof Error ? error.message : String(error);
     return { part, outcome, reason, seconds: seconds(), tests: [] };
   }
+}
+
+/** Returns what a part needs, which its row of the plan demands. */
+export function given<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new PartSkipped(`not given: ${what}`);
+  return value;
 }

@@ -1,4 +1,5 @@
 // The report of a run, as a table in Markdown or as JSON.
+import { describeProgram, type KataProgram } from './kata-program.js';
 import type { Outcome, PartResult } from './part.js';
 
 /** A program and its version; an absent version means that the program is not installed. */
@@ -7,6 +8,8 @@ type Versions = Readonly<Record<string, string | undefined>>;
 export interface Report {
   readonly date: string;
   readonly versions: Versions;
+  /** The programs of Kata. */
+  readonly programs: readonly KataProgram[];
   readonly parts: readonly PartResult[];
 }
 
@@ -16,7 +19,7 @@ function count({ tests }: PartResult, outcome: Outcome): number {
 }
 
 /** Returns the report as Markdown: a table of parts, the tests that did not pass, and the versions. */
-export function tableText({ date, versions, parts }: Report): string {
+export function tableText({ date, versions, programs, parts }: Report): string {
   const rows = [
     ['part', 'result', 'passed', 'failed', 'skipped', 'seconds', 'reason'],
     ...parts.map((part) => [
@@ -40,6 +43,7 @@ export function tableText({ date, versions, parts }: Report): string {
     ...aligned(rows),
     '',
     ...(others.length === 0 ? [] : [...others, '']),
+    ...programs.map((program) => `- ${describeProgram(program)}`),
     `${date}: ${known.join(', ')}`,
   ].join('\n');
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readCargoTests, readGenpolicyCases, readTap } from './test-output.js';
+import { readGenpolicyCases, readTap } from './test-output.js';
 
 describe('results of tests', () => {
   it('are read from TAP, with the diagnostics of a failure', () => {
@@ -39,20 +39,5 @@ describe('results of tests', () => {
       readGenpolicyCases(output).map(({ outcome }) => outcome),
       ['passed', 'skipped', 'passed', 'failed', 'failed'],
     );
-  });
-
-  it('are read from cargo', () => {
-    const output = [
-      'running 3 tests',
-      'test types::tests::parse ... ok',
-      'test sock::tests::hvsock ... FAILED',
-      'test sock::tests::vsock ... ignored, needs KVM',
-      'test result: FAILED. 1 passed; 1 failed; 1 ignored',
-    ].join('\n');
-    assert.deepEqual(readCargoTests(output), [
-      { name: 'types::tests::parse', outcome: 'passed' },
-      { name: 'sock::tests::hvsock', outcome: 'failed' },
-      { name: 'sock::tests::vsock', outcome: 'skipped', reason: 'needs KVM' },
-    ]);
   });
 });

@@ -1,4 +1,4 @@
-// Reads the results of tests from the output of bats (TAP) and cargo.
+// Reads the results of tests from the output of bats (TAP) and of genpolicy's cases.
 import type { TestResult } from './part.js';
 
 /** Reads TAP as bats writes it. The diagnostics below a failed test are its reason. */
@@ -19,17 +19,6 @@ export function readTap(output: string): readonly TestResult[] {
       last.reason = last.reason === undefined ? diagnostic : `${last.reason} ${diagnostic}`;
   }
   return tests;
-}
-
-/** Reads the lines that `cargo test` prints for each test. */
-export function readCargoTests(output: string): readonly TestResult[] {
-  return [...output.matchAll(/^test (.+?) \.\.\. (ok|FAILED|ignored)(?:, (.*))?$/gm)].map(
-    ([, name = '', word, reason]) => ({
-      name,
-      outcome: word === 'ok' ? 'passed' : word === 'ignored' ? 'skipped' : 'failed',
-      ...(reason === undefined ? {} : { reason }),
-    }),
-  );
 }
 
 /**

@@ -12,18 +12,20 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
+import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
 import { givenConfiguration } from '../guest/paths.js';
+import {
+  type ContainerdRelease,
+  containerdConfiguration,
+  ctrFailure,
+  importArguments,
+  type Snapshotter,
+} from './containerd-configuration.js';
 import { writeNetwork } from './network.js';
-import { makeImages, pauseImageName } from './image.js';
-
-/** The name of the runtime in containerd's configuration. */
-export const runtimeHandler = 'kata';
-
-/** `native` copies the layers, `overlayfs` mounts them. */
-export type Snapshotter = 'native' | 'overlayfs';
+import { makeImages } from './image.js';
 
 const startSeconds = 60;
 
@@ -36,7 +38,6 @@ export class Containerd {
   readonly socket: string;
   /** The path of a configuration for the agents of the pods that start while it is there. Absent: they serve everything. */
   readonly guestConfiguration: string;
-  readonly #snapshotter: Snapshotter;
   readonly #process: ChildProcess;
   /** PID 1 of its PID namespace. */
   readonly pid: number;
@@ -50,9 +51,7 @@ export class Containerd {
     child: ChildProcess,
     pid: number,
     syslog: Syslog,
-    snapshotter: Snapshotter,
   ) {
-    this.#snapshotter = snapshotter;
     this.#syslog = syslog;
     this.socket = socket;
     this.guestConfiguration = join(work, 'guests', givenConfiguration);
@@ -65,25 +64,31 @@ export class Containerd {
   static async start(
     work: string,
     shims: string,
-    { kata, snapshotter }: { readonly kata: string; readonly snapshotter: Snapshotter },
+    {
+      release,
+      kata,
+      snapshotter,
+    }: { readonly release: ContainerdRelease; readonly kata: string; readonly snapshotter: Snapshotter },
   ): Promise<Containerd> {
     const socket = join(work, 'containerd.sock');
     const log = join(work, 'containerd.log');
-    const configuration = writeConfiguration(work, socket, { kata, snapshotter });
+    const configuration = join(work, 'containerd.toml');
+    const network = writeNetwork(work);
+    writeFileSync(
+      configuration,
+      containerdConfiguration(release, { work, socket, kata, snapshotter, network }),
+    );
     const syslog = await Syslog.listen(work);
     const output = openSync(log, 'a');
-    const script = [
-      'mount -t tmpfs -o mode=755 kata /run',
-      // The runtime binds its directories as slaves of shared mounts.
-      'mount --make-rshared /',
-      'ip link set lo up',
-      'ln -s "$1" /run/syslog',
-      'exec containerd -c "$0"',
-    ].join(' && ');
-    const namespaces = '--mount --net --pid --fork --mount-proc --kill-child --propagation private';
+    // The sockets of all parts: through an overlay none can be reached.
+    // The runtime binds its directories as slaves of shared mounts.
+    const script = `${ownRoot}mount --make-rshared /
+ip link set lo up
+ln -s "$2" /run/syslog
+exec containerd -c "$1"`;
     const child = spawnWithParentDeathSignal(
       'unshare',
-      [...namespaces.split(' '), 'sh', '-c', script, configuration, syslog.path],
+      [...namespaceOptions('net'), 'sh', '-c', script, 'sh', dirname(work), '', configuration, syslog.path],
       {
         stdio: ['ignore', output, output],
         env: { ...process.env, PATH: `${shims}:${process.env['PATH'] ?? ''}` },
@@ -96,8 +101,8 @@ export class Containerd {
       await sleep(100);
     }
     const pid = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim());
-    const containerd = new Containerd(work, socket, log, child, pid, syslog, snapshotter);
-    containerd.#import(makeImages(work));
+    const containerd = new Containerd(work, socket, log, child, pid, syslog);
+    containerd.#ctr(...importArguments(release, snapshotter, makeImages(work)));
     return containerd;
   }
 
@@ -142,14 +147,11 @@ export class Containerd {
     this.#ctr('images', 'rm', '--sync', image);
   }
 
-  #import(archive: string): void {
-    this.#ctr('images', 'import', '--snapshotter', this.#snapshotter, archive);
-  }
-
   #ctr(...command: readonly string[]): void {
     const args = ['--address', this.socket, '-n', 'k8s.io', ...command];
     const { status, stderr } = spawnSync('ctr', args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`ctr ${command.slice(0, 2).join(' ')}: ${stderr}`);
+    const failure = ctrFailure(status, stderr);
+    if (failure !== undefined) throw new Error(`ctr ${command.slice(0, 2).join(' ')}: ${failure}`);
   }
 }
 
@@ -203,46 +205,4 @@ function directoriesIn(path: string): readonly string[] {
 
 function lastLines(path: string): string {
   return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-20).join('\n');
-}
-
-/** Writes the configuration of containerd and returns its path. `kata`: the path of that of Kata's runtime. */
-function writeConfiguration(
-  work: string,
-  socket: string,
-  { kata, snapshotter }: { readonly kata: string; readonly snapshotter: Snapshotter },
-): string {
-  const network = writeNetwork(work);
-  const path = join(work, 'containerd.toml');
-  writeFileSync(
-    path,
-    `version = 2
-root = "${join(work, 'containerd')}"
-state = "/run/containerd"
-
-[grpc]
-address = "${socket}"
-
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "${pauseImageName}"
-disable_apparmor = true
-restrict_oom_score_adj = true
-
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "${network}"
-conf_dir = "${network}"
-
-[plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "${snapshotter}"
-default_runtime_name = "${runtimeHandler}"
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.${runtimeHandler}]
-runtime_type = "io.containerd.kata.v2"
-privileged_without_host_devices = true
-pod_annotations = ["io.katacontainers.*"]
-
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.${runtimeHandler}.options]
-ConfigPath = "${kata}"
-`,
-  );
-  return path;
 }

@@ -5,6 +5,18 @@ import { join } from 'node:path';
 /** The address that a pod is said to have. */
 const podAddress = '10.88.0.2';
 
+/** The name of the plugin, and of its file. */
+const pluginName = 'none';
+
+/**
+ * The network, as the Container Network Interface defines it. containerd 2 takes a file or directory with the name of a network for its
+ * plugins, so it must not be that of the plugin.
+ */
+export const networkConfiguration: {
+  readonly name: string;
+  readonly plugins: readonly { readonly type: string }[];
+} = { name: 'kata-pods', plugins: [{ type: pluginName }] };
+
 /**
  * A plugin as the Container Network Interface defines it. It adds no interface, but reports one: containerd starts no pod
  * without an address.
@@ -20,13 +32,17 @@ END
 esac
 `;
 
-/** Writes the plugins and their configuration, and returns the directory. */
-export function writeNetwork(work: string): string {
-  const directory = join(work, 'network');
-  mkdirSync(directory);
+/** Writes the plugins and their configuration, and returns their directories. */
+export function writeNetwork(work: string): { readonly plugins: string; readonly configurations: string } {
+  const plugins = join(work, 'network', 'bin');
+  const configurations = join(work, 'network', 'configuration');
+  mkdirSync(plugins, { recursive: true });
+  mkdirSync(configurations);
   // containerd runs the plugin for loopback too.
-  for (const name of ['none', 'loopback']) writeFileSync(join(directory, name), plugin, { mode: 0o755 });
-  const configuration = { cniVersion: '0.4.0', name: 'none', plugins: [{ type: 'none' }] };
-  writeFileSync(join(directory, '10-none.conflist'), JSON.stringify(configuration));
-  return directory;
+  for (const name of [pluginName, 'loopback']) writeFileSync(join(plugins, name), plugin, { mode: 0o755 });
+  writeFileSync(
+    join(configurations, '10-pods.conflist'),
+    JSON.stringify({ cniVersion: '0.4.0', ...networkConfiguration }),
+  );
+  return { plugins, configurations };
 }

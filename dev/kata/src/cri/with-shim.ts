@@ -1,11 +1,11 @@
 // containerd with Kata's Go shim, for the parts that run pods.
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildGoRuntime } from '../compile/go.js';
 import { writeCloudHypervisorConfiguration } from '../guest/cloud-hypervisor-configuration.js';
-import type { PartContext, TestResult } from '../part.js';
-import { requireProgram } from '../program.js';
-import { Containerd, type Snapshotter } from './containerd.js';
+import { given, type PartContext, type TestResult } from '../part.js';
+import { requireProgram, versionOf } from '../program.js';
+import { Containerd } from './containerd.js';
+import { type Snapshotter, supportedRelease } from './containerd-configuration.js';
 import { GrpcConnection } from './grpc.js';
 
 /** The name of the shim's program. */
@@ -27,7 +27,7 @@ interface ShimHypervisor {
   readonly programs: Programs;
   readonly snapshotter: Snapshotter;
   /** Writes the configuration of Kata's runtime into the directory of the part, and returns its path. */
-  readonly writeConfiguration: (directory: string) => string | Promise<string>;
+  readonly writeConfiguration: (directory: string) => string;
 }
 
 const cloudHypervisor: ShimHypervisor = {
@@ -36,27 +36,27 @@ const cloudHypervisor: ShimHypervisor = {
   writeConfiguration: writeCloudHypervisorConfiguration,
 };
 
-/** Builds the shim, unless another part has, and runs a task with containerd. `directory`: for the files of the part. */
+/** Runs a task with containerd and the shim that was given. `directory`: for the files of the part. */
 export async function withShim(
-  { copy, work, printProgress }: PartContext,
+  { programs, work, printProgress }: PartContext,
   name: string,
   task: (cri: GrpcConnection, containerd: Containerd, directory: string) => Promise<readonly TestResult[]>,
   hypervisor: ShimHypervisor = cloudHypervisor,
 ): Promise<readonly TestResult[]> {
   for (const [program, debianPackage] of [...shimPrograms, ...hypervisor.programs])
     requireProgram(program, `apt-get install ${debianPackage}`);
+  const release = supportedRelease(versionOf('containerd', '--version') ?? '');
   const shims = join(work, 'bin');
   mkdirSync(shims, { recursive: true });
-  if (!existsSync(join(shims, shimProgram))) {
-    printProgress('building the shim');
-    await buildGoRuntime(copy, shims, [shimProgram], printProgress);
-  }
+  // By this name containerd finds it.
+  copyFileSync(given(programs.shim, '--shim').path, join(shims, shimProgram));
+  chmodSync(join(shims, shimProgram), 0o755);
   const directory = join(work, name);
   mkdirSync(directory);
   printProgress('starting containerd');
   const { snapshotter } = hypervisor;
-  const kata = await hypervisor.writeConfiguration(directory);
-  const containerd = await Containerd.start(directory, shims, { kata, snapshotter });
+  const kata = hypervisor.writeConfiguration(directory);
+  const containerd = await Containerd.start(directory, shims, { release, kata, snapshotter });
   const cri = new GrpcConnection(containerd.socket);
   try {
     return await task(cri, containerd, directory);

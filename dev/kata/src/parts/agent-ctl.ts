@@ -1,25 +1,38 @@
 // The part `agent-ctl`: commands of Kata's command line client.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { kataAgentCtl } from '../compile/agent-ctl.js';
 import { Checks } from '../checks.js';
 import { expect } from '../expect.js';
 import { Agent } from '../guest/agent.js';
-import type { PartContext, TestResult } from '../part.js';
+import { given, type PartContext, type TestResult } from '../part.js';
 import { runProgram } from '../program.js';
 
 const commandSeconds = 60;
 const shared = '/run/kata-containers/shared/containers';
 
-/** Runs one command after another, each on a connection of its own. */
-export async function runAgentCtl(context: PartContext): Promise<readonly TestResult[]> {
-  const program = await kataAgentCtl(context);
-  const directory = join(context.work, 'agent-ctl');
+/** Runs the commands with this agent, and with Kata's if it is given. */
+export async function runAgentCtl({ programs, source, work }: PartContext): Promise<readonly TestResult[]> {
+  const program = given(programs['agent-ctl'], '--agent-ctl').path;
+  const directory = join(work, 'agent-ctl');
   mkdirSync(directory);
+  const results = await runCommands(program, directory, await Agent.start(directory));
+  const { agent } = programs;
+  if (agent === undefined) return results;
+  const policy = source === undefined ? undefined : join(source, 'src', 'kata-opa', 'allow-all.rego');
+  const kata = await Agent.startKata(directory, agent.path, policy);
+  return [...results, ...(await runCommands(program, directory, kata, "Kata's agent: "))];
+}
+
+/** Runs one command after another, each on a connection of its own, and stops the agent. */
+async function runCommands(
+  program: string,
+  directory: string,
+  agent: Agent,
+  prefix = '',
+): Promise<readonly TestResult[]> {
   const file = join(directory, 'file');
   writeFileSync(file, 'content\n');
-  const agent = await Agent.start(directory);
-  const checks = new Checks();
+  const checks = new Checks(prefix);
   const run = (command: string, accepted = true): Promise<void | undefined> =>
     checks.run(
       accepted ? command.replace(/ .*/, '') : `${command.replace(/ .*/, '')} that must fail`,

@@ -2,9 +2,10 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inPath } from '@kata-agent/setup/bootstrap';
-import { kataAgentCtl } from '../compile/agent-ctl.js';
+import { copyTests } from '../checkout.js';
+import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
 import { agentProgram, openConfiguration } from '../guest/paths.js';
-import { PartSkipped, type PartContext, type TestResult } from '../part.js';
+import { given, PartSkipped, type PartContext, type TestResult } from '../part.js';
 import { requireProgram, runProgram } from '../program.js';
 import { readTap } from '../test-output.js';
 
@@ -25,16 +26,18 @@ function reasonToSkip(file: string): string | undefined {
 
 /** Runs the files of tests that can run here. The others are skipped, one result for each file. */
 export async function runBats(context: PartContext): Promise<readonly TestResult[]> {
-  const { copy, work, printProgress } = context;
+  const { programs: kataPrograms, source, work, printProgress } = context;
   requireProgram('bats', 'apt-get install bats');
+  const directory = join(work, 'bats');
+  const copy = join(directory, 'source');
+  copyTests(given(source, '--source'), copy);
   const tests = join(copy, testDirectory);
   if (!existsSync(tests)) throw new PartSkipped(`the checkout has no ${testDirectory}`);
-  const directory = join(work, 'bats');
   const programs = join(directory, 'programs');
   const kata = join(directory, 'kata');
   mkdirSync(programs, { recursive: true });
   mkdirSync(join(kata, 'bin'), { recursive: true });
-  copyFileSync(await kataAgentCtl(context), join(kata, 'bin', 'kata-agent-ctl'));
+  copyFileSync(given(kataPrograms['agent-ctl'], '--agent-ctl').path, join(kata, 'bin', 'kata-agent-ctl'));
   chmodSync(join(kata, 'bin', 'kata-agent-ctl'), 0o755);
   script(programs, 'kata-agent', `exec '${process.execPath}' '${agentProgram}' -c '${openConfiguration}'`);
   // The tests run as root already.
@@ -49,11 +52,10 @@ export async function runBats(context: PartContext): Promise<readonly TestResult
   printProgress(`running ${run.join(', ')}`);
   // The paths of the agent, of agent-ctl and of the policy are fixed in the tests.
   const setup = [
-    'mount -t tmpfs -o mode=755 kata /run',
     'mkdir -p /run/work /run/upper',
     'cp "$1"/* /run/upper/',
     'mount -t overlay -o lowerdir=/usr/bin,upperdir=/run/upper,workdir=/run/work kata /usr/bin',
-    'mkdir -p /run/opt/kata',
+    'mkdir -p /run/opt/kata /opt',
     'mount --bind /run/opt /opt',
     'cp -r "$2"/. /opt/kata/',
     'mkdir /run/source',
@@ -68,10 +70,21 @@ export async function runBats(context: PartContext): Promise<readonly TestResult
     `cd ${inNamespace}/api-tests`,
     'exec bats --formatter tap "$@"',
   ].join(' && ');
-  const namespaces = '--mount --net --uts --ipc --pid --fork --mount-proc --kill-child --propagation private';
   const { code, output } = await runProgram(
     'unshare',
-    [...namespaces.split(' '), 'bash', '-c', setup, 'bash', programs, kata, copy, ...run],
+    [
+      ...namespaceOptions('net', 'uts', 'ipc'),
+      'bash',
+      '-c',
+      ownRoot + setup,
+      'bash',
+      directory,
+      '',
+      programs,
+      kata,
+      copy,
+      ...run,
+    ],
     { env: { target_branch: 'main' }, seconds: testSeconds },
   );
   writeFileSync(join(directory, 'output.txt'), output);

@@ -5,7 +5,7 @@ import { messageOf } from '@kata-agent/tool-command/caught';
 import type { Containerd } from '../cri/containerd.js';
 import type { GrpcConnection } from '../cri/grpc.js';
 import { withShim } from '../cri/with-shim.js';
-import type { PartContext, TestResult } from '../part.js';
+import { given, type PartContext, type TestResult } from '../part.js';
 import { generatedConfiguration } from '../workloads/generated-configuration.js';
 import { readManifests } from '../workloads/manifests.js';
 import { RunningPod } from '../workloads/running-pod.js';
@@ -14,11 +14,12 @@ import { notHere, type Workload, workloads, writeHostFile } from '../workloads/w
 const manifests = 'tests/integration/kubernetes/runtimeclass_workloads';
 
 /** Runs each pod twice: with an agent that serves everything, and with the configuration that is generated for the pod. */
-export function runWorkloads(context: PartContext): Promise<readonly TestResult[]> {
-  const directory = join(context.copy, manifests);
-  return withShim(context, 'workloads', async (cri, containerd, work) => {
-    const removeHostFile = writeHostFile();
-    try {
+export async function runWorkloads(context: PartContext): Promise<readonly TestResult[]> {
+  const directory = join(given(context.source, '--source'), manifests);
+  // Before the root of containerd is made, which shows what is there then.
+  const removeHostFile = writeHostFile();
+  try {
+    return await withShim(context, 'workloads', async (cri, containerd, work) => {
       const results: TestResult[] = [];
       const chosen = workloads.filter(
         ({ name }) => context.workloads.length === 0 || context.workloads.includes(name),
@@ -28,10 +29,10 @@ export function runWorkloads(context: PartContext): Promise<readonly TestResult[
         results.push(...(await runWorkload(workload, directory, { cri, containerd, work })));
       }
       return [...results, ...skippedFiles(directory)];
-    } finally {
-      removeHostFile();
-    }
-  });
+    });
+  } finally {
+    removeHostFile();
+  }
 }
 
 interface Machine {

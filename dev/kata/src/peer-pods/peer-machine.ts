@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
+import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
 import { agentProgram } from '../guest/paths.js';
 import { Forwarder } from './forwarder.js';
 import type { RemoteMachine } from './remote-hypervisor.js';
@@ -36,28 +37,8 @@ export interface MachineOptions {
   readonly forwarded: boolean;
 }
 
-/**
- * Makes a root of its own: the directories of this machine, its own `/run`, and `/pause_bundle`. As PID 1 the agent would mount the
- * file systems of a guest.
- */
-const script = `set -e
-mount -t tmpfs -o mode=755 guest /run
-mkdir /run/root
-mount -t tmpfs -o mode=755 guest /run/root
-for entry in /*; do
-  if [ "$entry" = /run ]; then mkdir /run/root/run
-  elif [ -L "$entry" ]; then cp -a "$entry" /run/root
-  elif [ -d "$entry" ]; then mkdir "/run/root$entry"; mount --rbind "$entry" "/run/root$entry"
-  fi
-done
-cp -a "$1" /run/root/pause_bundle
-mkdir /run/root/old
-cd /run/root
-pivot_root . old
-cd /
-umount -l /old
-rmdir /old
-mount -t tmpfs -o mode=755 guest /run
+/** What the machine has beside its root. As PID 1 the agent would mount the file systems of a guest. */
+const script = `${ownRoot}cp -a "$1" /pause_bundle
 hostname peer-machine
 ip link set lo up
 ip netns add podns
@@ -125,16 +106,16 @@ export class PeerMachine implements RemoteMachine {
         `\n[audit]\nfile = "${this.auditLog}"\n`,
     );
     const log = openSync(this.#log, 'a');
-    const namespaces =
-      '--mount --net --uts --ipc --pid --fork --mount-proc --kill-child --propagation private';
     this.#process = spawnWithParentDeathSignal(
       'unshare',
       [
-        ...namespaces.split(' '),
+        ...namespaceOptions('net', 'uts', 'ipc'),
         'sh',
         '-c',
         script,
         'sh',
+        directory,
+        'pause_bundle',
         pauseBundle,
         process.execPath,
         agentProgram,

@@ -5,7 +5,7 @@ import type { Containerd } from '../cri/containerd.js';
 import type { GrpcConnection } from '../cri/grpc.js';
 import { makePauseBundle, makeRegistryImage, renamedImageName } from '../cri/image.js';
 import { withShim } from '../cri/with-shim.js';
-import type { PartContext, TestResult } from '../part.js';
+import { given, type PartContext, type TestResult } from '../part.js';
 import { RunningPod } from '../workloads/running-pod.js';
 import { withImageSettings } from './image-settings.js';
 import { PeerMachine } from './peer-machine.js';
@@ -129,7 +129,12 @@ export async function withPeerNode(
         ],
         // The shim would plug a root on a disk of the host into the machine, which a remote hypervisor cannot.
         snapshotter: 'overlayfs',
-        writeConfiguration: (directory) => writeRemoteConfiguration(context.copy, directory, socket),
+        writeConfiguration: (directory) =>
+          writeRemoteConfiguration(
+            given(context.remoteConfiguration, '--remote-configuration'),
+            directory,
+            socket,
+          ),
       },
     );
   } finally {

@@ -1,19 +1,11 @@
-// The configuration of Kata's runtime for the remote hypervisor, from Kata's own template.
+// The configuration of Kata's runtime for the remote hypervisor, from Kata's own.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { runProgram } from '../program.js';
 
-/** Writes the configuration and returns its path. `copy`: of Kata's source. */
-export async function writeRemoteConfiguration(copy: string, work: string, socket: string): Promise<string> {
-  const runtime = join(copy, 'src', 'runtime');
-  const generated = join('config', 'configuration-remote.toml');
-  const { code, output } = await runProgram('make', ['SKIP_GO_VERSION_CHECK=1', generated], {
-    cwd: runtime,
-    seconds: 300,
-  });
-  if (code !== 0) throw new Error(`make ${generated} failed:\n${output.trimEnd()}`);
+/** Writes the configuration and returns its path. `given`: Kata's configuration-remote.toml. */
+export function writeRemoteConfiguration(given: string, work: string, socket: string): string {
   const path = join(work, 'kata.toml');
-  writeFileSync(path, withGuestPull(readFileSync(join(runtime, generated), 'utf8'), socket));
+  writeFileSync(path, withGuestPull(readFileSync(given, 'utf8'), socket));
   return path;
 }
 
