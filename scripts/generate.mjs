@@ -93,10 +93,20 @@ async function generateReference() {
   emit('docs/reference/mount-options.md', mountOptionsPage());
 }
 
+/** Generates the API reports of the packages that others can use alone, from their declarations. */
+async function generateApiReports() {
+  const module = join(root, 'dev', 'repository', 'dist', 'api-report', 'reports.js');
+  if (!existsSync(module)) return;
+  /** @type {{ apiReports: () => Readonly<Record<string, string>> }} */
+  const { apiReports } = await import(module);
+  for (const [path, text] of Object.entries(apiReports())) emit(path, text);
+}
+
 generateMessages({ project: 'lib/protocol', out: 'src/gen', target: 'lib/protocol/src/gen' });
 generateMessages({ project: 'tests/interop/proto', out: 'gen', target: 'tests/interop/gen' });
 generateMessages({ project: 'dev/kata', out: 'gen', target: 'dev/kata/src/gen' });
 await generateReference();
+await generateApiReports();
 emit('docs/records/read-not-recorded.md', readNotRecordedPage());
 if (stale.length > 0) {
   console.error(`stale: ${stale.join(', ')}\nhelp: run \`npm run generate\``);
