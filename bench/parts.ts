@@ -9,6 +9,7 @@ import { measureForward } from './forward.js';
 import { goPrograms } from './go-programs.js';
 import { measureGuestContainers } from './guest-container.js';
 import { measureHostilePeers } from './hostile.js';
+import { measureInstalledSize } from './installed-size.js';
 import type { Part } from './part.js';
 import { measureRealm } from './realm.js';
 import { measureRules } from './rules.js';
@@ -28,6 +29,7 @@ export function allParts(quick: boolean): readonly Part[] {
     { name: 'audit-tree', needs: [], measure: () => measureAuditTree(quick) },
     { name: 'rules', needs: [], measure: () => measureRules(quick) },
     { name: 'startup', needs: [], measure: () => measureStartup(quick) },
+    { name: 'installed-size', needs: [], measure: () => measureInstalledSize() },
     {
       name: 'container',
       needs: [...go, 'runc', 'crun', 'busybox-static'],
