@@ -156,8 +156,16 @@ test('hosts: other forms of allowed addresses and names', () => {
 
 test('"*" is for other names: those that are listed have their addresses alone', () => {
   const aliases = new Map([...rules.aliases, ['*', ['*']]]);
-  for (const text of ['10.9.9.9 db.example\n', '10.9.9.9 DB.example.\n', '10.0.0.7 node.example db.example\n'])
-    assert.throws(() => hosts(text, { aliases }), /db\.example\.? is neither .* nor with this address/i, text);
+  for (const text of [
+    '10.9.9.9 db.example\n',
+    '10.9.9.9 DB.example.\n',
+    '10.0.0.7 node.example db.example\n',
+  ])
+    assert.throws(
+      () => hosts(text, { aliases }),
+      /db\.example\.? is neither .* nor with this address/i,
+      text,
+    );
   hosts('10.9.9.9 node.example\n10.1.2.3 db.example\n10.8.8.8 cache\n', { aliases });
   // The node's name, in its own file.
   hosts('10.9.9.9 web-0\n', { aliases });
