@@ -516,7 +516,7 @@ describe('disks that the host plugs while the guest runs', { skip }, () => {
       rootDirectory(guest.directory, 'other', { word: 'another' }),
     );
     await pod.plug('other', other, behindBridge(7));
-    const again = withVolume(container(id, 'cat /data/word'), {
+    const again = withVolume(container('following', 'cat /data/word'), {
       driver: 'blk',
       source: pciPath(7),
       mountPoint,

@@ -154,6 +154,49 @@ test('hosts: other forms of allowed addresses and names', () => {
   assert.throws(() => hosts('10.0.0.7 web-0\n', { hostname: '' }), /neither a name of localhost/);
 });
 
+test('"*" is for other names: those that are listed have their addresses alone', () => {
+  const aliases = new Map([...rules.aliases, ['*', ['*']]]);
+  for (const text of [
+    '10.9.9.9 db.example\n',
+    '10.9.9.9 DB.example.\n',
+    '10.0.0.7 node.example db.example\n',
+  ])
+    assert.throws(
+      () => hosts(text, { aliases }),
+      /db\.example\.? is neither .* nor with this address/i,
+      text,
+    );
+  hosts('10.9.9.9 node.example\n10.1.2.3 db.example\n10.8.8.8 cache\n', { aliases });
+  // The node's name, in its own file.
+  hosts('10.9.9.9 web-0\n', { aliases });
+});
+
+test('"*" is no address at which the machine itself answers, however it is written', () => {
+  const aliases = new Map([['*', ['*']]]);
+  for (const address of [
+    '127.0.0.1',
+    '127.9.9.9',
+    '::1',
+    '0:0:0:0:0:0:0:1',
+    // glibc reads it as IPv4 where it looks for IPv4.
+    '::ffff:127.0.0.1',
+    '::FFFF:7f00:1',
+    '0:0:0:0:0:ffff:127.1.2.3',
+    // A connection to the address of all interfaces is one to loopback.
+    '0.0.0.0',
+    '::',
+    '::ffff:0.0.0.0',
+    '::127.0.0.1',
+  ])
+    for (const name of ['node.example', 'cache'])
+      assert.throws(
+        () => hosts(`${address} ${name}\n`, { aliases: new Map([...aliases, ['cache', ['*']]]) }),
+        /neither a name of localhost/,
+        `${address} ${name}`,
+      );
+  hosts('::ffff:10.9.9.9 node.example\n', { aliases });
+});
+
 test('resolv.conf: what the kubelet, containerd and systemd write', () => {
   for (const text of [
     'search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n',

@@ -1,6 +1,6 @@
 import { isLocalhostName } from '@kata-agent/catalogue/localhost-names';
 import { lineError, type TextLine, textLines, wordsOf } from './believed-text.js';
-import { canonicalAddress, isLoopback } from './ip-address.js';
+import { canonicalAddress, isLoopback, isThisMachine } from './ip-address.js';
 
 /** What a hosts file may say. */
 export interface HostsRules {
@@ -8,7 +8,7 @@ export interface HostsRules {
   readonly hostname: string;
   /** The addresses of the guest's interfaces, in their one form. */
   readonly addresses: ReadonlySet<string>;
-  /** Further names, in lower case, each with its addresses; `*`: any other name, any address but loopback's. */
+  /** Further names, in lower case, each with its addresses; `*`: any other name, any address but this machine's. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -121,10 +121,8 @@ function isOwn(name: string, hostname: string): boolean {
   );
 }
 
+/** A name that is listed has the addresses there alone; `*` is for the others. */
 function isListed(name: string, address: string, { aliases }: HostsRules): boolean {
-  return ['*', name].some((key) =>
-    (aliases.get(key) ?? []).some((listed) =>
-      listed === '*' ? !isLoopback(address) : canonicalAddress(listed) === address,
-    ),
-  );
+  const listed = aliases.get(name) ?? aliases.get('*') ?? [];
+  return listed.some((each) => (each === '*' ? !isThisMachine(address) : canonicalAddress(each) === address));
 }

@@ -7,13 +7,15 @@ import { decodeError, type SentError } from './task-errors.js';
 
 /**
  * A call that the host does not answer fails after 20 seconds: later than a slow disk answers, and before the runtimes give up on
- * the call (Kata 4.1, `create_container_timeout`: 60).
+ * the call (Kata 4.1, `create_container_timeout`: 60). One that is answered step by step, such as giving a volume of many files to a
+ * group, may take as long as those who have such volumes set that time-out to; a disk can have more paths than anybody can walk.
  */
 const defaultLimits: TaskThreadLimits = {
   running: 4,
   hanging: 8,
   slowMilliseconds: 1_000,
   milliseconds: 20_000,
+  longestMilliseconds: 600_000,
 };
 
 interface Parts {

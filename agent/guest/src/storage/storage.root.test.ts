@@ -23,6 +23,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Directory, loadSyscalls, mounts, RecordingSyscalls } from '@kata-agent/linux';
 import type { DataHub, SecureMount } from '../confidential/data-hub.js';
 import { GuestError } from '../error/guest-error.js';
+import { MediaThreads } from '../media/media-threads.js';
 import type { Storage } from '../request/actions.js';
 import { UndoStack } from '../undo-stack.js';
 import { LoopDevice } from '../testing/loop-device.js';
@@ -599,5 +600,59 @@ test('no container gets the plain device of an encrypted emptyDir, also before i
     disk.remove();
     plain.remove();
     rmSync(sys, { recursive: true });
+  }
+});
+
+/** Writes a disk with 2^`levels` paths: each directory is in the one above it twice. */
+function manyPaths(disk: LoopDevice, levels: number): void {
+  disk.with('mkfs.ext4', '-q', '-O', '^metadata_csum,^dir_index');
+  const names = Array.from({ length: levels }, (_, level) => `level${level}`);
+  const commands = names.map((name) => `mkdir ${name}`);
+  for (const [level, name] of names.slice(1).entries())
+    for (const link of ['a', 'b']) commands.push(`link ${name} ${names[level]}/${link}`);
+  execFileSync('debugfs', ['-w', '-f', '-', disk.path], {
+    input: commands.map((each) => `${each}\n`).join(''),
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+}
+
+test('a disk with more paths than anybody can walk fails its own call alone, and is released', {
+  skip: skipWithout('mkfs.ext4', 'debugfs'),
+}, async () => {
+  const threads = new MediaThreads({
+    syscalls: loadSyscalls(),
+    log: () => undefined,
+    limits: { running: 1, slowMilliseconds: 100, longestMilliseconds: 2_000 },
+  });
+  const guest = await RealGuest.open({ media: threads });
+  const disk = new LoopDevice(64 * 1024 * 1024);
+  try {
+    // A walk of many seconds, which ends also if it is not given up.
+    manyPaths(disk, 18);
+    const { context } = guest.guest;
+    const fsGroup = { groupId: 4321, changePolicy: 'always' } as const;
+    const storage = guest.storage('blk', 'sandbox/storage/paths', {
+      source: disk.path,
+      fstype: 'ext4',
+      fsGroup,
+    });
+    const made = new UndoStack();
+    const walk = context.storages.add(storage, { kind: 'sandbox' }, made).then(
+      () => 'walked',
+      (error: unknown) => error,
+    );
+    while (typeAt(storage.mountPoint) === undefined) await delay(20);
+    const other = context.media.run('attributesOf', {}, [0]).then(() => 'another call');
+    assert.equal(await Promise.race([other, walk]), 'another call');
+    const failed = await walk;
+    assert.ok(failed instanceof GuestError && failed.kind === 'deadline', String(failed));
+    assert.match(failed.message, /did not end within 2 seconds/);
+    assert.deepEqual(await made.unwind(), []);
+    await threads.settle();
+    assert.equal(typeAt(storage.mountPoint), undefined);
+    (await context.disks.take(disk.path))();
+  } finally {
+    await guest.close();
+    disk.remove();
   }
 });

@@ -265,7 +265,7 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     ),
     default: {},
     purpose:
-      'Names, beside those of localhost and of the pod, that a file at /etc/hosts of a container may have, each with its addresses: the `hostAliases` of the pod. `"*"` is any other name, or any address but loopback’s.',
+      'Names, beside those of localhost and of the pod, that a file at /etc/hosts of a container may have, each with its addresses: the `hostAliases` of the pod. `"*"` is any name that is not listed, or any address but those at which the machine itself answers.',
     example: '{ "db.example" = ["10.1.2.3"] }',
     opensGuest: true,
     override: false,

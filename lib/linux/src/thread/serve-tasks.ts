@@ -9,7 +9,10 @@ export interface TaskTools {
   readonly syscalls: Syscalls;
   /** Descriptors that the caller lent, in its order; they are closed when the task has ended. */
   readonly lent: readonly Descriptor[];
-  /** Extends the time limit. A task that takes many steps calls it between two of them. */
+  /**
+   * Extends the time limit of a step. A task that takes many steps calls it between two of them. Throws if the task has been given up:
+   * the host decides how many steps there are, and a task without end would keep its thread.
+   */
   readonly progress: () => void;
   /**
    * Called before each step by which a task takes effect: throws if the task has been given up. Its caller has failed then, and a later
@@ -33,6 +36,9 @@ export interface AnyTask {
   run(args: never, tools: TaskTools): unknown;
   discard?(result: never, syscalls: Syscalls): void;
 }
+
+/** Progress is reported at most so often. */
+const progressMilliseconds = 50;
 
 type TaskTable = ReadonlyMap<string, AnyTask>;
 
@@ -80,7 +86,15 @@ async function perform(
   },
 ): Promise<MessageFromThread> {
   const descriptors = lent.map((fd) => new Descriptor(syscalls, fd));
-  const progress = (): void => send({ kind: 'progress', id });
+  let sent = 0;
+  const progress = (): void => {
+    if (state.isGivenUp) throw new Error('the call was given up before it ended');
+    // A walk calls it for each file, and the creator's loop takes each message.
+    const now = performance.now();
+    if (now - sent < progressMilliseconds) return;
+    sent = now;
+    send({ kind: 'progress', id });
+  };
   const commit = (): void => {
     if (state.isGivenUp) throw new Error('the call was given up before it took effect');
   };

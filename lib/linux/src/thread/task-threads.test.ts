@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { RecordingSyscalls } from '../syscalls/fake.js';
-import { TaskFailure, TaskThreads } from './task-threads.js';
+import { TaskFailure, type TaskThreadLimits, TaskThreads } from './task-threads.js';
 
-const limits = { running: 2, hanging: 4, slowMilliseconds: 1_000, milliseconds: 20_000 };
+const limits = {
+  running: 2,
+  hanging: 4,
+  slowMilliseconds: 1_000,
+  milliseconds: 20_000,
+  longestMilliseconds: 60_000,
+};
 const text = `
   import { parentPort } from 'node:worker_threads';
   parentPort.on('message', ({ id }) => parentPort.postMessage({ kind: 'result', id, result: 'done' }));
@@ -89,7 +95,11 @@ test('what a task that hangs may still change is left to it until it has returne
 });
 
 /** Threads with the task `work`, the text of its function. */
-function withTask(work: string, milliseconds: number, syscalls = new RecordingSyscalls()): TaskThreads {
+function withTask(
+  work: string,
+  more: Partial<TaskThreadLimits>,
+  syscalls = new RecordingSyscalls(),
+): TaskThreads {
   const module = JSON.stringify(new URL('./serve-tasks.js', import.meta.url).href);
   const source = `
     import { serveTasks } from ${module};
@@ -97,7 +107,7 @@ function withTask(work: string, milliseconds: number, syscalls = new RecordingSy
   `;
   return new TaskThreads({
     program: () => new URL(`data:text/javascript,${encodeURIComponent(source)}`),
-    limits: { ...limits, milliseconds },
+    limits: { ...limits, ...more },
     syscalls,
     decode: (sent) => sent,
     report: () => undefined,
@@ -105,7 +115,9 @@ function withTask(work: string, milliseconds: number, syscalls = new RecordingSy
 }
 
 test('a thread that was given up and then ends by itself has ended', async () => {
-  const threads = withTask('({ gate }) => { Atomics.wait(gate, 0, 0); process.exit(); }', 500);
+  const threads = withTask('({ gate }) => { Atomics.wait(gate, 0, 0); process.exit(); }', {
+    milliseconds: 500,
+  });
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const late = await threads.run('work', { gate }).catch((error: unknown) => error);
   assert.ok(late instanceof TaskFailure && late.ended !== undefined);
@@ -122,7 +134,7 @@ test('a task that was given up does not take effect when its thread goes on', as
        commit();
        Atomics.store(effect, 0, 1);
      }`,
-    1_000,
+    { milliseconds: 1_000 },
   );
   const [gate, effect] = [0, 0].map(() => new Int32Array(new SharedArrayBuffer(4))) as [
     Int32Array,
@@ -154,9 +166,50 @@ for (const [how, work, left] of [
       duplicate: (fd) => fd + 100,
       close: (fd) => void closed.push(fd),
     });
-    const threads = withTask(work, 20_000, syscalls);
+    const threads = withTask(work, {}, syscalls);
     await assert.rejects(threads.run('work', {}, [3, 4, 5]));
     await threads.settle();
     assert.deepEqual(closed, left);
     await threads.close();
   });
+
+/** Makes progress until the gate is opened; without a gate it ends at once. */
+const goesOn = `({ gate }, { progress }) => {
+  while (gate !== undefined && Atomics.wait(gate, 0, 0, 1) === 'timed-out') progress();
+  return gate === undefined ? 'at once' : 'at the gate';
+}`;
+
+/** A gate, which is opened at last: a task that is not given up fails its test then. */
+function gateFor(context: TestContext): { readonly gate: Int32Array; readonly open: () => void } {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const open = (): void => {
+    Atomics.store(gate, 0, 1);
+    Atomics.notify(gate, 0);
+  };
+  const timer = setTimeout(open, 20_000);
+  context.after(() => clearTimeout(timer));
+  return { gate, open };
+}
+
+test('tasks that make progress for long let others run', async (context) => {
+  const threads = withTask(goesOn, {});
+  const { gate, open } = gateFor(context);
+  const long = [threads.run('work', { gate }), threads.run('work', { gate })];
+  assert.equal(await Promise.race([threads.run('work', {}), ...long]), 'at once');
+  open();
+  assert.deepEqual(await Promise.all(long), ['at the gate', 'at the gate']);
+  await threads.close();
+});
+
+test('a task that makes progress without end is given up, and its thread ends it', async (context) => {
+  const threads = withTask(goesOn, { longestMilliseconds: 500 });
+  const { gate } = gateFor(context);
+  const late = await threads.run('work', { gate }).catch((error: unknown) => error);
+  assert.ok(late instanceof TaskFailure && late.reason === 'late', String(late));
+  assert.match(late.message, /did not end within 0\.5 seconds/);
+  await Promise.all([late.ended, threads.settle()]);
+  assert.equal(threads.hanging, 0);
+  assert.equal(Atomics.load(gate, 0), 0);
+  assert.equal(await threads.run('work', {}), 'at once');
+  await threads.close();
+});

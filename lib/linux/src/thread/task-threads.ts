@@ -6,7 +6,7 @@ import { TaskState } from './task-state.js';
 /** Why a task has no result. */
 export class TaskFailure extends Error {
   override readonly name = 'TaskFailure';
-  /** `late`: it made no progress within its time limit; `full`: too many others hang, or one that changes the same; `thread`: its thread ended. */
+  /** `late`: it made no progress within its time limit, or did not end within the longer one; `full`: too many others hang, or one that changes the same; `thread`: its thread ended. */
   readonly reason: 'late' | 'full' | 'thread';
   /** Of a task that is late: resolves when its call has returned after all, and its result has been released. */
   readonly ended: Promise<void> | undefined;
@@ -27,10 +27,12 @@ export interface TaskThreadLimits {
   readonly running: number;
   /** Tasks that are slow, or whose caller has been given up on. */
   readonly hanging: number;
-  /** A task that makes no progress for so long is slow: it no longer counts as running, so that others can. */
+  /** A task that has not ended after so long is slow, whether it makes progress or not: it no longer counts as running, so that others can. */
   readonly slowMilliseconds: number;
   /** A task that makes no progress for so long fails. */
   readonly milliseconds: number;
+  /** A task that has not ended after so long fails, also if it makes progress: the host decides how many steps there are. */
+  readonly longestMilliseconds: number;
 }
 
 export interface TaskThreadsOptions {
@@ -66,8 +68,8 @@ const idleMilliseconds = 1_000;
 
 /**
  * Runs tasks in threads of their own, because a system call that waits for the host cannot be interrupted: a task that makes no
- * progress within its time limit fails, and its thread is given up. When its call returns after all, its result is released. The
- * number of such threads is bounded: beyond it, tasks fail at once, until one returns.
+ * progress within its time limit, or does not end within a longer one, fails, and its thread is given up. When its call returns after
+ * all, its result is released. The number of such threads is bounded: beyond it, tasks fail at once, until one returns.
  */
 export class TaskThreads {
   readonly #options: TaskThreadsOptions;
@@ -251,7 +253,10 @@ class TaskThread {
   #endAbandoned: () => void = () => undefined;
   /** Of the task that the thread has not ended. */
   #lent: readonly number[] = [];
+  /** Of the whole task. */
   #timers: NodeJS.Timeout[] = [];
+  /** Of its next step. */
+  #late: NodeJS.Timeout | undefined;
   #slow = false;
   #ready = false;
 
@@ -301,22 +306,35 @@ class TaskThread {
   }
 
   #watch(): void {
-    this.#unwatch();
-    const { slowMilliseconds, milliseconds } = this.#options.limits;
+    const { slowMilliseconds, longestMilliseconds } = this.#options.limits;
     const slow = setTimeout(() => {
       this.#slow = true;
       this.#events.slow();
     }, slowMilliseconds);
-    const late = setTimeout(() => this.#giveUp(), milliseconds);
-    this.#timers = [slow, late];
+    const longest = setTimeout(
+      () => this.#giveUp(`did not end within ${longestMilliseconds / 1000} seconds`),
+      longestMilliseconds,
+    );
+    this.#timers = [slow, longest];
+    this.#watchStep();
+  }
+
+  #watchStep(): void {
+    clearTimeout(this.#late);
+    const { milliseconds } = this.#options.limits;
+    this.#late = setTimeout(
+      () => this.#giveUp(`did not answer within ${milliseconds / 1000} seconds`),
+      milliseconds,
+    );
   }
 
   #unwatch(): void {
-    for (const timer of this.#timers.splice(0)) clearTimeout(timer);
+    for (const timer of [...this.#timers.splice(0), this.#late]) clearTimeout(timer);
     this.#slow = false;
   }
 
-  #giveUp(): void {
+  /** `why`: what the host did not do. */
+  #giveUp(why: string): void {
     const job = this.#job;
     if (job === undefined) return;
     this.#unwatch();
@@ -325,14 +343,11 @@ class TaskThread {
     this.#abandoned = job;
     // A thread that hangs is no reason for the process to stay.
     this.#worker.unref();
-    const seconds = this.#options.limits.milliseconds / 1000;
-    this.#options.report(
-      `${job.name}: the host did not answer within ${seconds} seconds; its thread is left`,
-    );
+    this.#options.report(`${job.name}: the host ${why}; its thread is left`);
     const ended = new Promise<void>((resolve) => {
       this.#endAbandoned = resolve;
     });
-    const message = `the host's share or disk did not answer within ${seconds} seconds`;
+    const message = `the host's share or disk ${why}`;
     job.reject(new TaskFailure('late', message, { ended }));
     this.#events.slow();
   }
@@ -347,7 +362,7 @@ class TaskThread {
         this.#events.ready();
         return;
       case 'progress':
-        if (this.#job?.id === message.id) this.#watch();
+        if (this.#job?.id === message.id) this.#watchStep();
         return;
       case 'result':
         if (this.#job !== undefined) this.#settle((job) => job.resolve(message.result));

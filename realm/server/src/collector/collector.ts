@@ -172,7 +172,7 @@ export class Collector {
       if (signal.aborted) finish();
       else signal.addEventListener('abort', finish, { once: true });
       const logs = watch === undefined ? this.#logs : this.#tree;
-      await collect(channel, logs, { ...reading, onFailure }, over.signal);
+      await collect(channel, logs, { ...reading, ending: signal, onFailure }, over.signal);
       await this.#tree.save().catch(onFailure);
       return over.signal.aborted ? 'the connection was closed' : 'its log cannot be continued';
     } finally {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connect } from '@kata-agent/ttrpc';
 import { FakeAgent, temporaryDirectory, WrittenLog } from '../collector/fake-agent.test.fixture.js';
-import { collect } from './collect.js';
+import { collect, collectFrom, type CollectTarget } from './collect.js';
 import { GuestLogs } from './guest-logs.js';
 import { openLogDirectory } from './log-directory.js';
 import type { LogFault } from './log-note.js';
@@ -84,4 +84,43 @@ test('messages that come while others are in work are taken together, up to a li
     break;
   }
   assert.equal(ended, true);
+});
+
+test('what cannot be stored is trouble of the log, unless the collector is to end: then it is asked for again', async () => {
+  for (const isToEnd of [false, true]) {
+    const target: CollectTarget = {
+      begin: async () => 1,
+      isFull: false,
+      awaitsOverlap: false,
+      noteWithheld: () => Promise.resolve(),
+      expectOtherLog: () => Promise.resolve(),
+      take: async () => {
+        if (isToEnd) ending.abort();
+        throw new Error('the receiver did not answer');
+      },
+      trouble: undefined,
+    };
+    const [stop, ending] = [new AbortController(), new AbortController()];
+    const failures: string[] = [];
+    async function* records(): AsyncGenerator<{ records: Uint8Array[] }> {
+      yield { records: [new Uint8Array(1)] };
+    }
+    await collectFrom(
+      records,
+      target,
+      {
+        bytesPerSecond: 2 ** 30,
+        overlapMs: 60_000,
+        retryMs: 60_000,
+        ending: ending.signal,
+        onFailure: ({ message }) => {
+          failures.push(message);
+          stop.abort();
+        },
+      },
+      stop.signal,
+    );
+    assert.equal(target.trouble, isToEnd ? undefined : 'failed');
+    assert.deepEqual(failures, isToEnd ? [] : ['the receiver did not answer']);
+  }
 });

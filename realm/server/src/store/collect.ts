@@ -19,6 +19,8 @@ export interface CollectOptions {
   readonly aheadBytes?: number;
   /** How long to wait after a failure. */
   readonly retryMs: number;
+  /** Aborts when the collector is to end: what is on its way then may not be stored any more, and is asked for again by the next one. */
+  readonly ending?: AbortSignal;
   /** Is called when the store cannot be used. */
   readonly onFailure: (error: Error) => void;
 }
@@ -62,7 +64,7 @@ export async function collectFrom(
       if (next === 'stop') return;
       turns += 1;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted || options.ending?.aborted === true) return;
       if (error instanceof TtrpcError && isFinal(error.code)) {
         logs.trouble = 'not-served';
         return;

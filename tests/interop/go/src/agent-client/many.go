@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 )
 
 // many runs sequential containers, then concurrent ones, each from CreateContainer to RemoveContainer with a different
-// exit code, in an existing sandbox, and counts those with a wrong exit code or output.
+// exit code, in an existing sandbox, and counts those with a wrong exit code or output. Ids are of this process: an
+// agent with a configuration gives that of a removed container to no other.
 func (a *agent) many(ctx context.Context, sequential, parallel int) (any, error) {
 	wrong := []string{}
 	for i := 0; i < sequential; i++ {
-		if err := a.short(ctx, fmt.Sprintf("interop-one-%d", i), i%200); err != nil {
+		if err := a.short(ctx, fmt.Sprintf("interop-%d-one-%d", os.Getpid(), i), i%200); err != nil {
 			wrong = append(wrong, err.Error())
 		}
 	}
@@ -21,7 +23,7 @@ func (a *agent) many(ctx context.Context, sequential, parallel int) (any, error)
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			if err := a.short(ctx, fmt.Sprintf("interop-many-%d", i), i%200); err != nil {
+			if err := a.short(ctx, fmt.Sprintf("interop-%d-many-%d", os.Getpid(), i), i%200); err != nil {
 				lock.Lock()
 				defer lock.Unlock()
 				wrong = append(wrong, err.Error())
