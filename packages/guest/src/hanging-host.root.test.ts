@@ -15,6 +15,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -117,6 +118,8 @@ async function another(): Promise<void> {
 
 /** Descriptors of this process by what they lead to, without those of threads. */
 const traces = async (): Promise<unknown> => {
+  // Starts libuv's threads, which stay.
+  await stat('/');
   await settled();
   await media.settle();
   return { ...real.traces(), threads: readdirSync('/proc/self/task').length };
@@ -244,14 +247,20 @@ for (const [what, use] of Object.entries(opens))
       await another();
       assert.equal(media.hanging, 1);
       await share.answer();
+      await ended(blocked);
       assert.deepEqual(await traces(), before);
       (await real.guest.context.disks.take(disk))();
     } finally {
       await share.answer();
-      for (const pid of blocked) while (existsSync(`/proc/${pid}`)) await delay(5);
+      await ended(blocked);
       execFileSync('losetup', ['--detach', disk]);
     }
   });
+
+/** Waits for the end of processes of this one. */
+async function ended(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) while (existsSync(`/proc/${pid}`)) await delay(5);
+}
 
 /** Starts a program, and returns its number when it is in a call that cannot be interrupted, and stays there. */
 async function blockedIn(program: string, ...args: readonly string[]): Promise<number> {
