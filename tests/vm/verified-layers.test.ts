@@ -171,8 +171,8 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
   async function withAnotherId(request: CreateContainerRequest): Promise<CreateContainerRequest> {
     const { containerId } = request;
     const other = (text: string): string => text.replaceAll(containerId, 'f'.repeat(containerId.length));
-    for (const copy of pod.copies.filter(({ path = '' }) => path.includes(containerId)))
-      await guest.agent.copyFile({ ...copy, path: other(copy.path ?? '') });
+    for (const copy of pod.copies.filter(({ path }) => path.includes(containerId)))
+      await guest.agent.copyFile({ ...copy, path: other(copy.path) });
     return fromJsonString(
       CreateContainerRequestSchema,
       other(toJsonString(CreateContainerRequestSchema, request)),
