@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestReport } from './reporter.js';
-import { failedLines, failedReleaseLines, skippedLines } from './report-lines.js';
+import { failedLines, failedReleaseLines, skippedLines, unstableLines } from './report-lines.js';
 
 describe('the last lines of a test run', () => {
   const passed: TestReport = { counts: {}, failures: [], skipped: [] };
@@ -21,6 +21,7 @@ describe('the last lines of a test run', () => {
       '  b.test.js: y: worse',
     ]);
     assert.deepEqual(skippedLines(report), ['skipped: 1', '  c.test.js: z: needs runc']);
+    assert.deepEqual(unstableLines(report)[0], 'unstable: failed among others, passed alone: 2');
     assert.deepEqual([...failedLines(passed), ...skippedLines(passed)], []);
   });
 

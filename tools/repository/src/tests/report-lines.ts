@@ -28,6 +28,11 @@ export function failedLines(report: TestReport): readonly string[] {
   return counted('failed', failuresOf(report));
 }
 
+/** The same for tests that failed, and passed when their file ran alone. */
+export function unstableLines(report: TestReport): readonly string[] {
+  return counted('unstable: failed among others, passed alone', failuresOf(report));
+}
+
 /** Returns a line for each failed test of each release, or one that says why no test is named. */
 export function failedReleaseLines(failed: readonly FailedRelease[]): readonly string[] {
   return failed.flatMap(({ release, report }) => {
