@@ -313,7 +313,7 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   t.diagnostic(
     `${failures.length} failures, ${calls} calls, the slowest ${slowest.toFixed(1)} ms, ${(grown / 2 ** 20).toFixed(0)} MiB`,
   );
-  assert.ok(slowest < 1_000, `${slowest}`);
+  assert.ok(slowest < 5_000, `${slowest}`);
   assert.ok(grown < 128 * 2 ** 20, `${grown}`);
   assert.ok(reads() <= 2);
   witness.misbehaves = undefined;

@@ -406,9 +406,7 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
       await callInner(channel, method.getMetrics, create(method.getMetrics.input));
       await inner.pause();
       try {
-        const begin = performance.now();
         await assert.rejects(health.check({}, { timeoutMs: 300 }), { code: Code.DeadlineExceeded });
-        assert.ok(performance.now() - begin < 3_000);
         // The gate and SetPolicy answer as before.
         await assert.rejects(other.agent.setPolicy({ policy: 'x' }), { code: Code.InvalidArgument });
         const idle = residentMegabytes(agent.process.pid ?? 0);

@@ -274,7 +274,7 @@ via = "realm"
       try {
         await until(what, met, patienceMs);
       } catch (cause) {
-        throw new Error(`the realm's log:\n${realm.text()}`, { cause });
+        throw new Error(`${(cause as Error).message}\n${realm.text()}`, { cause });
       }
       found.set(what, performance.now());
     };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { clone } from '@bufbuild/protobuf';
+import { clone, fromJsonString, toJsonString } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { readUntil } from '../harness/container-client.js';
 import { layerContent, layerImage, partitionedDisk, withHashTree } from '../harness/layer-disks.js';
@@ -167,6 +167,18 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
     assert.match(command, /\/bin\/busybox sleep 123456/);
   });
 
+  /** The request of a container that is created again: the runtime gives it another id, which its paths and those of copied files contain. */
+  async function withAnotherId(request: CreateContainerRequest): Promise<CreateContainerRequest> {
+    const { containerId } = request;
+    const other = (text: string): string => text.replaceAll(containerId, 'f'.repeat(containerId.length));
+    for (const copy of pod.copies.filter(({ path }) => path.includes(containerId)))
+      await guest.agent.copyFile({ ...copy, path: other(copy.path) });
+    return fromJsonString(
+      CreateContainerRequestSchema,
+      other(toJsonString(CreateContainerRequestSchema, request)),
+    );
+  }
+
   /** Another value of an option of one layer. */
   const option =
     (at: number, name: string, value: string) =>
@@ -266,7 +278,7 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
 
   it('answers EIO to the reader of a changed block, and to no other', async () => {
     const before = await traces();
-    const request = requestFor('changed');
+    const request = await withAnotherId(requestFor('changed'));
     const { containerId } = request;
     await guest.agent.createContainer(request);
     await guest.agent.startContainer({ containerId });

@@ -15,6 +15,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -115,8 +116,18 @@ async function another(): Promise<void> {
   longest = Math.max(longest, performance.now() - began);
 }
 
+/** Waits for the end of a call that the host does not answer for; other containers run before and after it. */
+async function failsAlone(failed: Promise<void>): Promise<void> {
+  assert.ok(await waits(failed), 'it waits');
+  await another();
+  await failed;
+  await another();
+}
+
 /** Descriptors of this process by what they lead to, without those of threads. */
 const traces = async (): Promise<unknown> => {
+  // Starts libuv's threads, which stay.
+  await stat('/');
   await settled();
   await media.settle();
   return { ...real.traces(), threads: readdirSync('/proc/self/task').length };
@@ -141,10 +152,7 @@ for (const [what, call] of [
     const before = await traces();
     await share.hold();
     const failed = assert.rejects(call(), late);
-    assert.ok(await waits(failed), 'it waits');
-    await another();
-    await failed;
-    await another();
+    await failsAlone(failed);
     assert.equal(media.hanging, 1);
     await share.answer();
     assert.deepEqual(await traces(), before);
@@ -190,10 +198,7 @@ test('a disk that the host does not answer for fails its own call alone, and lea
     const storage = real.storage('mmioblk', 'sandbox/storage/disk', { source: loop, fstype: 'ext4' });
     await share.hold();
     const failed = assert.rejects(real.run(['true'], { storages: [storage] }), late);
-    assert.ok(await waits(failed), 'it waits');
-    await another();
-    await failed;
-    await another();
+    await failsAlone(failed);
     await share.answer();
     assert.deepEqual(await traces(), before);
   } finally {
@@ -238,20 +243,23 @@ for (const [what, use] of Object.entries(opens))
       blocked.push(await blockedIn('dd', `if=${disk}`, 'of=/dev/null', 'bs=4096', 'count=1', 'iflag=direct'));
       blocked.push(await blockedIn('losetup', '--direct-io=off', disk));
       const failed = assert.rejects(use(disk), late);
-      assert.ok(await waits(failed), 'it waits');
-      await another();
-      await failed;
-      await another();
+      await failsAlone(failed);
       assert.equal(media.hanging, 1);
       await share.answer();
+      await ended(blocked);
       assert.deepEqual(await traces(), before);
       (await real.guest.context.disks.take(disk))();
     } finally {
       await share.answer();
-      for (const pid of blocked) while (existsSync(`/proc/${pid}`)) await delay(5);
+      await ended(blocked);
       execFileSync('losetup', ['--detach', disk]);
     }
   });
+
+/** Waits for the end of processes of this one. */
+async function ended(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) while (existsSync(`/proc/${pid}`)) await delay(5);
+}
 
 /** Starts a program, and returns its number when it is in a call that cannot be interrupted, and stays there. */
 async function blockedIn(program: string, ...args: readonly string[]): Promise<number> {
@@ -282,10 +290,7 @@ test('a mount that is shared from below a directory of the share that hangs fail
   holding.before = 'shareMount';
   const failed = assert.rejects(real.run(['true'], { sharedMounts: [shared] }), late);
   while (holding.before !== undefined) await delay(5);
-  assert.ok(await waits(failed), 'it waits');
-  await another();
-  await failed;
-  await another();
+  await failsAlone(failed);
   await share.answer();
   assert.deepEqual(await traces(), before);
   await real.remove(source);
@@ -315,10 +320,7 @@ test('the disk for images that the host no longer answers for stops its own call
     );
     await share.hold();
     const failed = assert.rejects(store.warnIfUnused('c'), late);
-    assert.ok(await waits(failed), 'it waits');
-    await another();
-    await failed;
-    await another();
+    await failsAlone(failed);
     await share.answer();
     await media.settle();
     await store.warnIfUnused('c');

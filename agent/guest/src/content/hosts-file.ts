@@ -8,7 +8,7 @@ export interface HostsRules {
   readonly hostname: string;
   /** The addresses of the guest's interfaces, in their one form. */
   readonly addresses: ReadonlySet<string>;
-  /** Further names, in lower case, each with its addresses; `*`: any other name, any address but this machine's. */
+  /** Further names, in lower case, each with its addresses. The name `*` is each name without an entry, the address `*` each one but this machine's. */
   readonly aliases: ReadonlyMap<string, readonly string[]>;
 }
 

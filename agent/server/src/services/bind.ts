@@ -37,7 +37,9 @@ export function bind(
         const guest = services.guest.forCall({
           check,
           begin: beginOf(context),
-          caller: sharingCaller(context, services.runtimeListener),
+          get caller() {
+            return sharingCaller(context, services.runtimeListener);
+          },
           get signal() {
             return context.signal;
           },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestReport } from './reporter.js';
-import { failedLines, failedReleaseLines, skippedLines, timeLines } from './report-lines.js';
+import { failedLines, failedReleaseLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
 
 describe('the last lines of a test run', () => {
   const passed: TestReport = { counts: {}, failures: [], skipped: [], times: [] };
@@ -25,6 +25,7 @@ describe('the last lines of a test run', () => {
       '  b.test.js: y: worse',
     ]);
     assert.deepEqual(skippedLines(report), ['skipped: 1', '  c.test.js: z: needs runc']);
+    assert.deepEqual(unstableLines(report)[0], 'unstable: failed among others, passed alone: 2');
     assert.deepEqual([...failedLines(passed), ...skippedLines(passed)], []);
   });
 

@@ -28,6 +28,11 @@ export function failedLines(report: TestReport): readonly string[] {
   return counted('failed', failuresOf(report));
 }
 
+/** The same for tests that failed, and passed when their file ran alone. */
+export function unstableLines(report: TestReport): readonly string[] {
+  return counted('unstable: failed among others, passed alone', failuresOf(report));
+}
+
 /** Returns a line for each file, those that took longest first, with what part of all they and those before took. */
 export function timeLines({ times }: TestReport): readonly string[] {
   const all = times.reduce((sum, { ms }) => sum + ms, 0);

@@ -42,5 +42,6 @@ test('a mount in use by one thread ends with it; that thread releases its use la
   );
   await assert.rejects(detachMount(syscalls, root), { code: 'EINVAL' });
   await assert.rejects(detachMount(syscalls, join(root, 'no')), { code: 'ENOENT' });
-  assert.equal(readdirSync('/proc/self/fd').length, descriptors);
+  // Node.js may have closed others meanwhile.
+  assert.ok(readdirSync('/proc/self/fd').length <= descriptors);
 });
