@@ -10,7 +10,7 @@ import {
   imageErrorCodes,
   type PullDependencies,
   type PullSettings,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { Authority } from '../harness/authority.js';
 import { type Behaviour, HostileRegistry } from '../harness/hostile-registry.js';
 import {

@@ -7,7 +7,7 @@ import {
   keylessCheck,
   parseReference,
   type PulledImage,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { assert as assertProperty, asyncProperty, integer, nat } from 'fast-check';
 import { Authority } from '../harness/authority.js';
 import { HostileRegistry } from '../harness/hostile-registry.js';

@@ -288,8 +288,8 @@ verbs = ["list", "connect", "audit"]
     guest.socket.destroy();
     said.length = 0;
     guest = await obedientGuest(b.guests, said, { identity });
-    await until('the guest is admitted', async () => {
-      return (await replicas[1]?.metric('kata_realm_guests_admitted_total')) === 1;
+    await until('the guest is accepted', async () => {
+      return (await replicas[1]?.metric('kata_realm_guests_accepted_total')) === 1;
     });
     assert.deepEqual(said, ['cn:mallory']);
     await until('it is on the bus', async () => (await stored()).includes('cn:mallory'));
@@ -398,7 +398,7 @@ describe('a replica decides again by what it knows', () => {
     const other = `sha256:${'7'.repeat(64)}`;
     home.write('realm.toml', replicasAuthorization.replace(`sha256:${'1'.repeat(64)}`, other));
     replicas[0]?.process.kill('SIGHUP');
-    // As a guest of "many", which is the first entry that admits it there, it has another name.
+    // As a guest of "many", which is the first entry that accepts it there, it has another name.
     await until('it does not', async () => (await listed(setup, 0)).length === 0);
     assert.equal((await listed(setup, 1)).length, 1);
     assert.equal(guest.socket.destroyed, false);
@@ -467,7 +467,7 @@ verbs = ["list"]
 
 async function refused(replicas: readonly RealmProcess[]): Promise<number> {
   const each = await Promise.all(
-    replicas.map((replica) => replica.metric('kata_realm_guests_refused_total{reason="admission"}')),
+    replicas.map((replica) => replica.metric('kata_realm_guests_refused_total{reason="authorization"}')),
   );
   return each.reduce((sum, one) => sum + one, 0);
 }

@@ -84,7 +84,7 @@ const upgrade = 'Connection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n';
 
 it('what an operator has opened in a guest ends with the name by which it may', async () => {
   const first = await guest();
-  await realm.logged('guest admitted');
+  await realm.logged('guest accepted');
   const opened = await ask(alice, '/guests/web', upgrade);
   const reader = await ask(alice, '/v1/guests/web/audit?follow=true');
   const other = await ask(bob, '/guests/web', upgrade);
@@ -98,8 +98,8 @@ it('what an operator has opened in a guest ends with the name by which it may', 
   await until('the guest has left', () => realm.log.some(({ msg }) => msg === 'guest ended'));
   const again = await ask(alice, '/v1/guests/web/audit?follow=true');
   await guest();
-  const admitted = await realm.logged('guest admitted', 2);
-  assert.equal(admitted['guest'], 'secret');
+  const accepted = await realm.logged('guest accepted', 2);
+  assert.equal(accepted['guest'], 'secret');
   await until('it is closed', () => again.closed);
   await ask(bob, '/guests/secret', upgrade);
   assert.ok(

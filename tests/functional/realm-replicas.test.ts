@@ -151,7 +151,7 @@ describe('two replicas of a realm', () => {
     const open = guests.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     await until('the others are refused', async () => {
       const refused = await Promise.all(
-        replicas.map((each) => each.metric('kata_realm_guests_refused_total{reason="admission"}')),
+        replicas.map((each) => each.metric('kata_realm_guests_refused_total{reason="authorization"}')),
       );
       return refused.reduce((sum, each) => sum + each, 0) === 7;
     });

@@ -105,7 +105,7 @@ describe('an operator who wants more than its share of a realm', () => {
         }),
       ),
     );
-    await realm.logged('guest admitted', 2);
+    await realm.logged('guest accepted', 2);
     const body = '{"peer":"cn:x"}';
     const head = `POST /v1/guests/web-${one}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`;
     const post = `${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -169,7 +169,7 @@ describe('an operator who has revoked as many as it can', () => {
         },
       },
     });
-    await realm.logged('guest admitted');
+    await realm.logged('guest accepted');
     assert.equal(said.splice(0).length, 1024);
   });
   after(async () => {
@@ -183,7 +183,7 @@ describe('an operator who has revoked as many as it can', () => {
     const socket = connectTls({ port: home.ports.operators, host: 'localhost', ca: home.ca.pem, cert, key });
     await once(socket, 'secureConnect');
     const body = JSON.stringify({ peer });
-    const [{ guest: named = '' } = {}] = realm.log.filter(({ msg }) => msg === 'guest admitted');
+    const [{ guest: named = '' } = {}] = realm.log.filter(({ msg }) => msg === 'guest accepted');
     socket.write(
       `POST /v1/guests/${named}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );

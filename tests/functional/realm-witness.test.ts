@@ -360,9 +360,9 @@ describe('a cloned guest, which is there twice', () => {
     // Its machine has lost the network: nothing answers, and nothing is closed.
     one.connection?.socket.pause();
     const begin = performance.now();
-    const count = realm.log.filter(({ msg }) => msg === 'guest admitted').length;
+    const count = realm.log.filter(({ msg }) => msg === 'guest accepted').length;
     await one.connect();
-    await realm.logged('guest admitted', count + 1);
+    await realm.logged('guest accepted', count + 1);
     assert.ok(performance.now() - begin < 5_000);
     assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="clone"}'), alerts);
     one.close();

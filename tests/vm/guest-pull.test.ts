@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clone } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { namedFiles } from '@kata-agent/tool-image/named-files';
+import { namedFiles } from '@kata-agent/tool-guest-image/named-files';
 import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
 import { Authority } from '../harness/authority.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';

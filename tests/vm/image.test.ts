@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { repository } from '../harness/repository.js';
-import { buildImage } from '@kata-agent/tool-image/build';
+import { buildImage } from '@kata-agent/tool-guest-image/build';
 import { boot, listening, whyNoMachine } from './machine.js';
 
 const skip = whyNoMachine() ?? false;

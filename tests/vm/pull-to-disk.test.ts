@@ -33,7 +33,7 @@ import { usedMemory } from './guest-state.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
-import { namedFiles } from '@kata-agent/tool-image/named-files';
+import { namedFiles } from '@kata-agent/tool-guest-image/named-files';
 
 const skip = whyNoMachine('docker-registry', 'skopeo', 'erofs-utils') ?? false;
 /** Of the registry, in the guest's /etc/hosts. */

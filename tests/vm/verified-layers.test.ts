@@ -181,7 +181,7 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
       options.map((text) => text.replace(/(partition-number)=\d/, `$1=${index === 0 ? 1 : 4}`)),
     ) as [string[], string[]];
   }
-  const otherLayers = /the root has other layers|rule "layers-there" refused it/;
+  const otherLayers = /the root has other layers|rule "layers-complete" refused it/;
   const cases: readonly (readonly [
     what: string,
     disk: keyof typeof disks,

@@ -14,9 +14,9 @@ export const serve: CommandDefinition = {
   path: 'serve',
   summary: 'serve guests that dial out, and their operators',
   details: [
-    'Runs the server that https:// listeners of guests dial, until SIGTERM. Admits guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
+    'Runs the server that https:// listeners of guests dial, until SIGTERM. Accepts guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
     'SIGHUP reads the authorization file, certificates and CRL again; if one is not valid, nothing changes. SIGTERM drains: no new operators, --drain for those that are connected, then guests are closed and the store is flushed. A second SIGTERM ends at once.',
-    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are admitted too: then what a guest says of its configuration is its word, and it is marked everywhere. One of the two options is needed.',
+    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are accepted too: then what a guest says of its configuration is its word, and it is marked everywhere. One of the two options is needed.',
   ],
   options: [
     { flags: '--guests <host:port>', description: 'the address that guests dial' },
@@ -55,7 +55,7 @@ export const serve: CommandDefinition = {
     },
     {
       flags: '--allow-unattested',
-      description: 'admit guests without verified evidence too, and mark them everywhere',
+      description: 'accept guests without verified evidence too, and mark them everywhere',
     },
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
@@ -110,11 +110,11 @@ export const serve: CommandDefinition = {
     if (!allowUnattested && files.reference === undefined)
       throw new CommandError(
         ExitCode.Usage,
-        'no guest can be attested without values, and none would be admitted',
+        'no guest can be attested without values, and none would be accepted',
         {
           help: [
             'to demand evidence, add --reference values.json',
-            'to admit guests whose configurations are their word, add --allow-unattested',
+            'to accept guests whose configurations are their word, add --allow-unattested',
             'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
           ],
         },

@@ -10,7 +10,7 @@ import type { OciHook, OciHooks, OciMount, OciProcess, OciSpec, OciUser } from '
 import { cleanPath, contains } from '../paths/clean-path.js';
 import type { InjectedDevice } from '../device/injected-device.js';
 import { isBind } from '../spec/mounts.js';
-import { checkDeviceNumber, isGuestMemory } from '../spec/usual-devices.js';
+import { checkDeviceNumber, isGuestMemory } from '../spec/default-devices.js';
 import type { NamedEdits } from './cdi-devices.js';
 import type { CdiDeviceNode, CdiHook, CdiMount } from './container-edits.js';
 import type { HookSetting } from '../hooks/hook-setting.js';

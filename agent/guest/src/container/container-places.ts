@@ -4,7 +4,7 @@ import type { OciSpec } from '../request/oci-spec.js';
 import { contains } from '../paths/clean-path.js';
 import { bindLocalVolumes } from '../storage/local-volumes.js';
 import { isBind } from '../spec/mounts.js';
-import type { ContainerPlaces } from './held-places.js';
+import type { ReservedPaths } from './path-reservations.js';
 
 /** The parts of a create request that determine the container's places. */
 interface Requested {
@@ -24,7 +24,7 @@ export function placesOf(
   { id, spec, storages }: Requested,
   inPlace: readonly Storage[],
   kata: string,
-): ContainerPlaces {
+): ReservedPaths {
   const all = [...storages, ...inPlace];
   const own = join(kata, id, 'rootfs');
   const root = storages.some(({ mountPoint }) => cleaned(mountPoint) === own) ? own : (spec.root?.path ?? '');

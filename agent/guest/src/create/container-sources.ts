@@ -1,5 +1,5 @@
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
-import type { JudgedFiles } from '../content/judged-files.js';
+import type { JudgedFiles } from '../content/checked-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../access/guest-access.js';
 import type { ImageVolumes } from '../container/image-volumes.js';

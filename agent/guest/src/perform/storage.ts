@@ -46,10 +46,10 @@ export function volumeStats(guest: Guest, path: string): Promise<readonly Volume
 }
 
 /** Refuses a path in a volume, or in a container's bundle or root: whether it exists is the pod's business (S40). */
-function refuseInside({ context, containers, making }: Guest, path: string): void {
+function refuseInside({ context, containers, creating }: Guest, path: string): void {
   const clean = `/${cleanPath(path, 'volume').join('/')}`;
   const around = context.storages.around(clean);
-  const bundles = [...containers.keys(), ...making.ids].map((id) => `${context.paths.kata}/${id}`);
+  const bundles = [...containers.keys(), ...creating.ids].map((id) => `${context.paths.kata}/${id}`);
   const isInside =
     (around.length > 0 && !around.includes(clean)) || bundles.some((bundle) => contains(bundle, clean));
   if (isInside)

@@ -104,7 +104,7 @@ export class Sandbox {
     this.#removed = remembered(this.#removed, {
       name: namesOf(container.annotations).inPod,
       exitCode: container.first.ownCode,
-      mounts: mountsOfKept(container.mounts, storages.keptPlaces()),
+      mounts: mountsOfKept(container.mounts, storages.retainedMountPoints()),
     });
     this.#removedPlaces = withPlaces(this.#removedPlaces, container);
     this.#removedIds.add(container.id);
@@ -139,7 +139,7 @@ export class Sandbox {
     this.#hooks = this.#findHooks(action.guestHookPath ?? '');
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
-      this.#save('making');
+      this.#save('creating');
       await clearKataDirectory(this.#context, 'shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
@@ -170,7 +170,7 @@ export class Sandbox {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
       if (record !== undefined)
-        await clearKataDirectory(this.#context, record.phase === 'making' ? 'shared' : undefined);
+        await clearKataDirectory(this.#context, record.phase === 'creating' ? 'shared' : undefined);
       this.#namespaces.release();
       this.#forget();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
@@ -188,7 +188,7 @@ export class Sandbox {
         remembered(removed, {
           name: this.#context.namesOf(annotations).inPod,
           exitCode: first.signalled === true ? undefined : first.exit,
-          mounts: mountsOfKept(mounts, this.#context.storages.keptPlaces()),
+          mounts: mountsOfKept(mounts, this.#context.storages.retainedMountPoints()),
         }),
       record.removed ?? [],
     );

@@ -1,4 +1,4 @@
-import { FairQueue } from '@kata-agent/admission/fair';
+import { FairQueue } from '@kata-agent/connection-limits/fair';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type AgentKeys, type Bundle, type Claims, encodeBundle, encodeClaims } from '@kata-agent/evidence';

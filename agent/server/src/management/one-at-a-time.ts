@@ -1,4 +1,4 @@
-import { FairQueue } from '@kata-agent/admission/fair';
+import { FairQueue } from '@kata-agent/connection-limits/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { callerKey } from '../caller/caller-key.js';

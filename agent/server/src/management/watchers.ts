@@ -1,4 +1,4 @@
-import { FairSlots } from '@kata-agent/admission/fair';
+import { FairSlots } from '@kata-agent/connection-limits/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { callerKey } from '../caller/caller-key.js';

@@ -147,11 +147,11 @@ describeRefusals(
         created(({ mounts }) => {
           for (const mount of mounts) if (mount.destination === path) mount.source = source;
         });
-      const apart = 'create-container-volumes-of-others';
+      const apart = 'create-container-volumes-isolated-in-sandbox';
       assert.equal(merged('/data', ofVault['/keys'] ?? ''), apart);
       const behindCopy = ofVault['/etc/password']?.replace('/watchable', '') ?? '';
       assert.equal(merged('/data', behindCopy), apart);
-      assert.equal(merged('/data', ofWeb['/cache'] ?? ''), 'create-container-volumes-apart');
+      assert.equal(merged('/data', ofWeb['/cache'] ?? ''), 'create-container-volumes-isolated');
       assert.equal(merged('/tmp/ended', ofVault['/dev/termination-log'] ?? ''), apart);
       assert.equal(merged('/shared', `${share}/sandbox-ffffffff-exchange`), undefined);
     });

@@ -84,7 +84,7 @@ export function layerRules(
     },
     {
       method: 'CreateContainer',
-      name: 'layers-there',
+      name: 'layers-complete',
       description:
         setup.verifiedLayers === undefined
           ? 'The layers of a root are one disk, or all partitions of one, topmost first. With root hashes each has its own,\n' +

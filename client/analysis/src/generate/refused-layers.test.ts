@@ -8,7 +8,7 @@ import { describeRefusals, type Refusals } from './refusals.test.fixture.js';
 const shared: RuntimeSetup = { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' };
 const confidential: RuntimeSetup = { ...shared, guest: 'confidential' };
 const layers = 'create-container-root-layers';
-const there = 'create-container-layers-there';
+const there = 'create-container-layers-complete';
 const whole = 'X-kata.overlay-lower';
 
 /** Changes the layers of the root, and returns the rule that denies the request. */

@@ -12,7 +12,7 @@ export const productsMayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The packages that each package imports. */
 export const imports: Readonly<Record<string, readonly string[]>> = {
-  'lib/admission': [],
+  'lib/connection-limits': [],
   'lib/audit': ['lib/base', 'lib/gate', 'lib/tlog'],
   'lib/base': [],
   'lib/catalogue': ['lib/protocol'],
@@ -41,7 +41,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'agent/guest',
     'agent/measurement',
     'agent/puller',
-    'lib/admission',
+    'lib/connection-limits',
     'lib/audit',
     'lib/base',
     'lib/catalogue',
@@ -79,7 +79,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   'client/workloads': ['lib/base', 'lib/catalogue', 'lib/config', 'lib/gate', 'lib/protocol'],
   'realm/program': ['lib/audit', 'lib/cli', 'lib/config', 'lib/linux', 'lib/tlog', 'realm/server'],
   'realm/server': [
-    'lib/admission',
+    'lib/connection-limits',
     'lib/audit',
     'lib/base',
     'lib/catalogue',

@@ -56,7 +56,7 @@ export class GuestRevocations<Guest extends Connected> {
     return closed;
   }
 
-  /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
+  /** Says a revocation to the guests of its entry, also to those that are being accepted: they may know only those before. */
   say(revocation: Revocation, except?: Guest): void {
     const { connected, end, callMs, log, filter } = this.#options;
     const { entry, peer, serial, issuer } = revocation;

@@ -7,7 +7,7 @@ import type { GuestDescription } from '../guest.js';
 export interface IdentityDemand {
   /** Undefined: guests are not asked for evidence. */
   readonly evidence: EvidenceDemand | undefined;
-  /** Whether guests without verified evidence can be admitted. */
+  /** Whether guests without verified evidence can be accepted. */
   readonly allowUnattested: boolean;
 }
 

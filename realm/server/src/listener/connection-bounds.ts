@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { addressGroup, type MeasuredStream, Penalties, PreAuthLimiter } from '@kata-agent/admission';
+import { addressGroup, type MeasuredStream, Penalties, PreAuthLimiter } from '@kata-agent/connection-limits';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
 export interface Bounds {

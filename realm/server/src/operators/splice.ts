@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { keepAliveMs } from '@kata-agent/admission';
+import { keepAliveMs } from '@kata-agent/connection-limits';
 
 /** Bytes that were passed on. */
 export interface SplicedBytes {

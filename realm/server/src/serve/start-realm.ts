@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { renderDiagnostic } from '@kata-agent/config';
-import { AdmittedRemotes } from '../guests/admitted-remotes.js';
+import { AcceptedRemotes } from '../guests/accepted-remotes.js';
 import { LiveGuests } from '../guests/live-guests.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
@@ -30,10 +30,10 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     throw error;
   });
   const current: CurrentFiles = { files };
-  const admitted = new AdmittedRemotes(() => current.files.authorization, options.allowUnattested);
+  const accepted = new AcceptedRemotes(() => current.files.authorization, options.allowUnattested);
   const live = new LiveGuests(
     () => bus.remote(),
-    (guests) => admitted.of(guests),
+    (guests) => accepted.of(guests),
   );
   const report = reportFaults(log, metrics);
   const onFault = (id: string, fault: LogFault): void => {

@@ -28,7 +28,7 @@ const maxOwners = 65_536;
 export interface WitnessOptions {
   readonly signer: WitnessSigner;
   readonly states: WitnessStates;
-  /** Returns the logs of a guest that is admitted and connected. */
+  /** Returns the logs of a guest that is accepted and connected. */
   readonly logsOf: (id: string) => GuestLogs | undefined;
   /** A log has forked. It is noted beside the log already. */
   readonly onFork: (id: string, what: string) => void;
@@ -149,7 +149,7 @@ export class Witness {
       },
       onContradiction: (found, identity) =>
         states.with(identity.key.name, (state) => this.#contradiction(logs, found, identity, state)),
-      onSame: ({ key }) => this.#keepOwner(key.name, logs.id),
+      onSame: ({ key }) => this.#persistOwner(key.name, logs.id),
       before: async ({ key, first }) => {
         const head = await states.with(key.name, async ({ latest, checkpoint }) =>
           latest === undefined || checkpoint === undefined ? undefined : { ...latest, note: checkpoint },
@@ -169,7 +169,7 @@ export class Witness {
    */
   async #noteOwner(logs: GuestLogs, origin: string, sequence: number): Promise<void> {
     const owner = this.#owners.get(origin);
-    if (owner === undefined) this.#keepOwner(origin, logs.id);
+    if (owner === undefined) this.#persistOwner(origin, logs.id);
     else if (owner !== logs.id)
       await logs.report({
         kind: 'clone',
@@ -178,7 +178,7 @@ export class Witness {
       });
   }
 
-  #keepOwner(origin: string, id: string): void {
+  #persistOwner(origin: string, id: string): void {
     if (this.#owners.has(origin)) return;
     this.#owners.set(origin, id);
     const [oldest] = this.#owners.keys();

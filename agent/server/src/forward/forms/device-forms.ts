@@ -6,7 +6,7 @@ import {
   LinuxDeviceCgroupSchema,
   LinuxDeviceSchema,
 } from '@kata-agent/protocol/oci';
-import { usualDevices } from '@kata-agent/gate';
+import { defaultDevices } from '@kata-agent/gate';
 import type { FormContext } from './form-context.js';
 import { malformed, quoted, refused } from './not-alike.js';
 import { checkDiskAddress } from './disk-storages.js';
@@ -157,7 +157,7 @@ function checkOwnNode({ Path, Type, Major, Minor }: LinuxDevice, at: string, con
       `${quoted(Path)} (c ${number}) is for attestation of the guest, and no container gets it`,
     );
   if (guestMemory.has(number)) throw refused(at, `${quoted(Path)} (c ${number}) is the guest's own memory`);
-  if (!isRefusing || usualDevices.get(Path) === number || access.devices.includes(`c ${number}`)) return;
+  if (!isRefusing || defaultDevices.get(Path) === number || access.devices.includes(`c ${number}`)) return;
   // This agent would use the guest's number. The inner one uses that of the request.
   if (access.devices.includes(Path) && nodes.numberOf(Path) === number) return;
   throw refused(

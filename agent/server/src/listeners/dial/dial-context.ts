@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Turns } from '@kata-agent/admission';
+import type { Turns } from '@kata-agent/connection-limits';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Log } from '../../log.js';
 import type { Caller } from '../../caller/caller.js';

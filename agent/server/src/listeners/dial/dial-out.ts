@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd } from '@kata-agent/admission';
+import { callAtEnd } from '@kata-agent/connection-limits';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
 import type { Caller, Realm } from '../../caller/caller.js';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { TokenBucket } from '@kata-agent/base';
-import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
-import { FairSlots } from '@kata-agent/admission/fair';
+import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/connection-limits';
+import { FairSlots } from '@kata-agent/connection-limits/fair';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
 import type { Caller } from '../../caller/caller.js';
 import { callerKey } from '../../caller/caller-key.js';

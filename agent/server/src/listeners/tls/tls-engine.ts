@@ -7,7 +7,7 @@ import {
   type MeasuredStream,
   PreAuthLimiter,
   type StrangersOptions,
-} from '@kata-agent/admission';
+} from '@kata-agent/connection-limits';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { alpnProtocol, authenticate } from './authenticate.js';
 import { readCas, readClientCrls } from './client-ca.js';

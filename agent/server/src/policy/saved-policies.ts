@@ -8,7 +8,7 @@ const maxPolicies = 64;
  * Stores the texts of SetPolicy, and the policy of initdata, in the agent's state directory: if the agent is killed, containers keep running, and
  * what was denied to their host must stay denied (S4, S20). They are not needed after a reboot.
  */
-export class KeptPolicies {
+export class SavedPolicies {
   readonly #list: BootList;
   #policies: readonly string[];
 
@@ -18,10 +18,10 @@ export class KeptPolicies {
   }
 
   /** @throws CannotApply if the file is invalid. */
-  static open(file: string, bootId: string): KeptPolicies {
+  static open(file: string, bootId: string): SavedPolicies {
     const list = new BootList(file, bootId, 'policies');
     try {
-      return new KeptPolicies(list, list.read());
+      return new SavedPolicies(list, list.read());
     } catch (error) {
       throw unreadable(file, error);
     }

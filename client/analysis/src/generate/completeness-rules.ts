@@ -14,24 +14,24 @@ import { asCreate, asProcess } from './expected-message.js';
 import { mountsTwice } from './mounts-twice.js';
 
 /** Completeness rules: a container must have everything that its pod defines. Lists only limit what it can have. */
-export function wholeRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+export function completenessRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   return [
     ...(['CreateContainer', 'ExecProcess'] as const).flatMap((method) => [
-      ...wholeEnvironment(calls, method),
+      ...environmentComplete(calls, method),
       ...capabilitySets(calls, method),
     ]),
-    ...mountsThere(calls),
-    ...storagesThere(calls),
+    ...mountsComplete(calls),
+    ...storagesComplete(calls),
     ...terminals(calls),
-    ...devicesThere(calls),
-    ...sysctlsThere(calls),
+    ...devicesComplete(calls),
+    ...sysctlsComplete(calls),
   ];
 }
 
 const processes = { CreateContainer: 'request.OCI.Process', ExecProcess: 'request.process' } as const;
 type ProcessMethod = keyof typeof processes;
 
-function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
+function environmentComplete(calls: readonly ExpectedCall[], method: ProcessMethod): readonly ExtraRule[] {
   const texts = {
     description: 'No variable of the pod or of its image is missing.',
     message: 'a variable of the workload is missing',
@@ -49,7 +49,7 @@ function wholeEnvironment(calls: readonly ExpectedCall[], method: ProcessMethod)
       return;
     }
     const number = rules.length === 0 ? '' : `-${rules.length + 1}`;
-    rules.push(...rule(method, `whole-environment${number}`, expression, texts));
+    rules.push(...rule(method, `environment-complete${number}`, expression, texts));
   };
   const asked = calls.filter((call) => call.method === method);
   const names = [...new Set(asked.map(({ container = '' }) => container))];
@@ -122,7 +122,7 @@ function capabilitySets(calls: readonly ExpectedCall[], method: ProcessMethod): 
   });
 }
 
-function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+function mountsComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const destinations = ({ values }: ExpectedCall): readonly string[] =>
     (values.get('mountTable') ?? []).map((row) => elementOf(row, 1));
   const there = eachContainer(calls, 'CreateContainer', (call) => {
@@ -157,7 +157,7 @@ function mountsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   ];
 }
 
-function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+function storagesComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const storagesOf = (call: ExpectedCall): readonly Storage[] => asCreate(call)?.storages ?? [];
   const isLayer = ({ options }: Storage): boolean => options.includes(layerOption);
   const withLayers = calls.some((call) => storagesOf(call).some(isLayer));
@@ -184,13 +184,13 @@ function storagesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const once = mountsTwice(calls)
     ? `${storages}.all(s, request.storages.all(o, o.mount_point != s.mount_point ||\n  o.driver == s.driver && o.source == s.source && o.fstype == s.fstype && o.shared == s.shared &&\n  o.options == s.options && o.driver_options == s.driver_options))`
     : `${storages}.all(s, request.storages.exists_one(o, o.mount_point == s.mount_point))`;
-  return rule('CreateContainer', 'storages-there', both([once, expression]), {
+  return rule('CreateContainer', 'storages-complete', both([once, expression]), {
     description: 'No storage is missing, and each volume has its own mount point.',
     message: 'a storage of the workload is missing or duplicate',
   });
 }
 
-function devicesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+function devicesComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const expression = eachContainer(calls, 'CreateContainer', (call) => {
     const request = asCreate(call);
     const paths = (request?.OCI?.Linux?.Devices ?? []).map(({ Path }) => Path);
@@ -202,14 +202,14 @@ function devicesThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
       ),
     ]);
   });
-  return rule('CreateContainer', 'devices-there', expression, {
+  return rule('CreateContainer', 'devices-complete', expression, {
     description: 'No device is missing or duplicate. volumeDevices',
     message: 'a device of the workload is missing or duplicate',
   });
 }
 
 /** The engine's sysctls: not every version sets them. */
-function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+function sysctlsComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const expression = eachContainer(calls, 'CreateContainer', ({ values }) =>
     all(
       'k',
@@ -219,7 +219,7 @@ function sysctlsThere(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
       'k in request.OCI.Linux.Sysctl',
     ),
   );
-  return rule('CreateContainer', 'sysctls-there', expression, {
+  return rule('CreateContainer', 'sysctls-complete', expression, {
     description: 'No sysctl of the pod is missing. securityContext.sysctls',
     message: 'a sysctl of the workload is missing',
   });

@@ -2,10 +2,10 @@ import type { Authorization } from '../authorization/authorization.js';
 import type { RemoteGuest } from '../guest.js';
 
 /**
- * Chooses the guests of other replicas that the authorization file of this one admits too, under the same name: neither a replica
+ * Chooses the guests of other replicas that the authorization file of this one accepts too, under the same name: neither a replica
  * with another file, nor somebody who writes to the bus, gives names here.
  */
-export class AdmittedRemotes {
+export class AcceptedRemotes {
   readonly #authorization: () => Authorization;
   #decidedBy: Authorization | undefined;
   /** Each is said again every few seconds; until then it is decided once. */
@@ -27,18 +27,18 @@ export class AdmittedRemotes {
     }
     return guests.filter((guest) => {
       if (!guest.attested && !this.#allowUnattested) return false;
-      const known = this.#decided.get(guest) ?? isAdmitted(authorization, guest);
+      const known = this.#decided.get(guest) ?? isAccepted(authorization, guest);
       this.#decided.set(guest, known);
       return known;
     });
   }
 }
 
-function isAdmitted(
+function isAccepted(
   authorization: Authorization,
   { id, name, entry, described, attested }: RemoteGuest,
 ): boolean {
   const facts = { id, configurationDigest: described?.configurationDigest, attested };
-  const admission = authorization.admit(facts, []);
-  return admission.ok && admission.name === name && admission.entry === entry;
+  const acceptance = authorization.accept(facts, []);
+  return acceptance.ok && acceptance.name === name && acceptance.entry === entry;
 }

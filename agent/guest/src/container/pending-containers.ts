@@ -2,7 +2,7 @@ import type { ContainerStatus, CreateContainer } from '../request/actions.js';
 import type { UsedSource } from '../source/other-containers.js';
 import { mountsOf } from './mounts-of.js';
 
-interface InTheMaking {
+interface Pending {
   readonly action: CreateContainer;
   /** The sources of its root, mounts and storages that were opened so far. */
   readonly opened: UsedSource[];
@@ -13,7 +13,7 @@ interface InTheMaking {
  * count containers include these.
  */
 export class PendingContainers {
-  readonly #making: Map<string, InTheMaking> = new Map();
+  readonly #creating: Map<string, Pending> = new Map();
   readonly #kata: string;
 
   /** `kata`: Kata's directory. */
@@ -22,11 +22,11 @@ export class PendingContainers {
   }
 
   get ids(): readonly string[] {
-    return [...this.#making.keys()];
+    return [...this.#creating.keys()];
   }
 
   facts(id: string): ContainerStatus | undefined {
-    const action = this.#making.get(id)?.action;
+    const action = this.#creating.get(id)?.action;
     if (action === undefined) return undefined;
     const { annotations = {}, mounts = [] } = action.spec;
     return { state: 'created', annotations, mounts: mountsOf(mounts, this.#kata) };
@@ -34,17 +34,17 @@ export class PendingContainers {
 
   /** Returns them with their opened sources. */
   get owners(): readonly { readonly id: string; readonly sources: readonly UsedSource[] }[] {
-    return [...this.#making].map(([id, { opened }]) => ({ id, sources: opened }));
+    return [...this.#creating].map(([id, { opened }]) => ({ id, sources: opened }));
   }
 
   /** Registers a container until the task has ended. The task adds each source that it opens. */
   async during<T>(action: CreateContainer, task: (opened: UsedSource[]) => Promise<T>): Promise<T> {
     const opened: UsedSource[] = [];
-    this.#making.set(action.id, { action, opened });
+    this.#creating.set(action.id, { action, opened });
     try {
       return await task(opened);
     } finally {
-      this.#making.delete(action.id);
+      this.#creating.delete(action.id);
     }
   }
 }

@@ -3,7 +3,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { OciDeviceRule } from '../request/oci-spec.js';
 
 /** The character devices that every container gets. */
-export const usualDevices: ReadonlyMap<string, DeviceNumber> = new Map([
+export const defaultDevices: ReadonlyMap<string, DeviceNumber> = new Map([
   ['/dev/null', { major: 1, minor: 3 }],
   ['/dev/zero', { major: 1, minor: 5 }],
   ['/dev/full', { major: 1, minor: 7 }],
@@ -19,16 +19,16 @@ const terminals = 136;
 /**
  * Reports whether a node is a default device, by both path and number: /dev/null with another number is another device.
  */
-export function isUsual(path: string, { major, minor }: DeviceNumber): boolean {
-  const usual = usualDevices.get(path);
+export function isDefaultDevice(path: string, { major, minor }: DeviceNumber): boolean {
+  const usual = defaultDevices.get(path);
   return usual !== undefined && usual.major === major && usual.minor === minor;
 }
 
 /** Reports whether a rule is for a default device, or for terminals. */
-export function isUsualRule({ type, major, minor }: OciDeviceRule): boolean {
+export function isDefaultDeviceRule({ type, major, minor }: OciDeviceRule): boolean {
   if (type !== 'c') return false;
   if (major === terminals) return true;
-  return [...usualDevices.values()].some((usual) => usual.major === major && usual.minor === minor);
+  return [...defaultDevices.values()].some((usual) => usual.major === major && usual.minor === minor);
 }
 
 /** Character devices for memory and I/O ports: /dev/mem, /dev/kmem, /dev/port. */
@@ -40,8 +40,8 @@ export function isGuestMemory({ major, minor }: DeviceNumber): boolean {
 }
 
 /** Rules that allow the default devices only. */
-export const usualRules: readonly OciDeviceRule[] = [
-  ...[...usualDevices.values()].map((number) => ({ allow: true, type: 'c', ...number, access: 'rwm' })),
+export const defaultDeviceRules: readonly OciDeviceRule[] = [
+  ...[...defaultDevices.values()].map((number) => ({ allow: true, type: 'c', ...number, access: 'rwm' })),
   { allow: true, type: 'c', major: terminals, access: 'rwm' },
 ];
 

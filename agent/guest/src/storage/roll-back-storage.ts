@@ -16,7 +16,7 @@ import { watchableBind } from './drivers/watchable-bind.js';
  * Releases a storage that an earlier agent mounted, or began to: undoes each step in reverse order, whether or not it
  * was reached.
  */
-export async function takeBackStorage(record: SavedStorage, environment: StorageEnvironment): Promise<void> {
+export async function rollBackStorage(record: SavedStorage, environment: StorageEnvironment): Promise<void> {
   const { place, storage, missing } = record;
   const { media, paths } = environment;
   const target = join(paths.kata, place);

@@ -11,7 +11,7 @@ import type { Log } from '../log.js';
  *
  * @throws CannotApply if a file cannot be written: a component would start without its configuration.
  */
-export function keepInitdata(
+export function writeInitdata(
   { initdata, initdataTexts }: Pick<Configuration, 'initdata' | 'initdataTexts'>,
   log: Log,
 ): void {

@@ -14,7 +14,7 @@ import { canonicalAddress } from './ip-address.js';
 import { checkResolvConf } from './resolv-conf-file.js';
 
 /** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
-const judged = {
+const contentChecks = {
   '/etc/hosts': (bytes: Uint8Array, { hostname, aliases, addresses, own }: Believed): Uint8Array => {
     const checked = checkedHosts(bytes, { hostname, aliases, addresses: addresses() });
     for (const address of checked.ownAddresses) own.add(address);
@@ -30,8 +30,8 @@ const judged = {
   },
 } as const;
 
-type JudgedPath = keyof typeof judged;
-const judgedPaths: readonly JudgedPath[] = ['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'];
+type CheckedPath = keyof typeof contentChecks;
+const checkedPaths: readonly CheckedPath[] = ['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'];
 
 /** What a pod's files may say. */
 interface Believed {
@@ -60,7 +60,7 @@ export class JudgedFiles {
   readonly #believed: Believed;
   readonly #copies: MemoryCopies;
   readonly #media: HostMedia;
-  readonly #places: ReadonlyMap<OciMount, JudgedPath>;
+  readonly #places: ReadonlyMap<OciMount, CheckedPath>;
 
   /**
    * @param mounts with clean destinations, and bind mounts as such
@@ -72,7 +72,7 @@ export class JudgedFiles {
 
   private constructor(
     { hostname, aliases, addresses, copies, media }: Parts,
-    places: ReadonlyMap<OciMount, JudgedPath>,
+    places: ReadonlyMap<OciMount, CheckedPath>,
   ) {
     this.#believed = {
       hostname,
@@ -100,7 +100,7 @@ export class JudgedFiles {
     const content = await this.#media.run('readContent', { limit: maxContentBytes, named }, [
       source.descriptor.fd,
     ]);
-    const bytes = Buffer.from(judged[path](content.bytes, this.#believed));
+    const bytes = Buffer.from(contentChecks[path](content.bytes, this.#believed));
     const descriptor = await this.#copies.add('256k', (copy) => {
       writeContent(copy, 'file', { ...content, bytes });
       return Promise.resolve('file');
@@ -115,10 +115,10 @@ async function placesOf(
   mounts: readonly OciMount[],
   root: string,
   media: HostMedia,
-): Promise<ReadonlyMap<OciMount, JudgedPath>> {
+): Promise<ReadonlyMap<OciMount, CheckedPath>> {
   const resolved = await media.run('resolveDestinations', { mounts, root });
-  const places = new Map<OciMount, JudgedPath>();
-  for (const path of judgedPaths) {
+  const places = new Map<OciMount, CheckedPath>();
+  for (const path of checkedPaths) {
     const real = await realPlace(path, root, media);
     for (const [index, mount] of mounts.entries()) {
       const at = [mount.destination, resolved[index]?.destination];

@@ -4,24 +4,24 @@ import { rationed } from '../log/rationed.js';
 const ofGuest = { burst: 10, perSecond: 1 / 30 };
 /** What the guests of an entry may together: a guest can come with a new key each time. Once, all guests that there can be come again. */
 const ofEntry = { burst: 8_192, perSecond: 10 };
-/** So long a guest is connected for one admission beside the pace of its entry. */
+/** So long a guest is connected for one acceptance beside the pace of its entry. */
 const earnedMs = 30_000;
 
-/** Guests that are remembered, those that were admitted or have left last. */
+/** Guests that are remembered, those that were accepted or have left last. */
 const maxGuests = 8_192;
 
 interface Known {
   readonly pace: () => number | undefined;
-  /** It has one admission beside the pace of its entry. */
+  /** It has one acceptance beside the pace of its entry. */
   readonly hasEarned: boolean;
 }
 
 /**
- * Limits how often guests are admitted. Each admission is in the realm's own log, durably and for itself: guests that connect
- * again and again would have it rotate, after which only a selection of admissions, and none of operators' requests, is left. A guest
+ * Limits how often guests are accepted. Each acceptance is in the realm's own log, durably and for itself: guests that connect
+ * again and again would have it rotate, after which only a selection of acceptances, and none of operators' requests, is left. A guest
  * that was connected for long is not kept out by one that comes with new keys.
  */
-export class AdmissionPace {
+export class AcceptanceRate {
   readonly #now: () => number;
   readonly #guests = new Map<string, Known>();
   readonly #entries = new Map<string, () => number | undefined>();
@@ -30,7 +30,7 @@ export class AdmissionPace {
     this.#now = now;
   }
 
-  /** Reports whether a guest of an entry may be admitted now. */
+  /** Reports whether a guest of an entry may be accepted now. */
   allows(id: string, entry: string): boolean {
     const known = this.#guests.get(id);
     const pace = known?.pace ?? this.#rationed(ofGuest);
@@ -44,7 +44,7 @@ export class AdmissionPace {
     return true;
   }
 
-  /** Notes that a guest has left which was admitted for so long. */
+  /** Notes that a guest has left which was accepted for so long. */
   left(id: string, connectedMs: number): void {
     // One that is forgotten has not come for long: its pace is as at the beginning.
     const pace = this.#guests.get(id)?.pace ?? this.#rationed(ofGuest);

@@ -6,7 +6,7 @@ import type { UndoStack } from '../undo-stack.js';
 import { quotedPath } from '../quoted.js';
 
 /** Clean source paths of a container. */
-export interface ContainerPlaces {
+export interface ReservedPaths {
   /** Sources of its root. */
   readonly roots: readonly string[];
   /** Sources of its mounts and storages. */
@@ -14,9 +14,9 @@ export interface ContainerPlaces {
 }
 
 interface Holder {
-  readonly places: ContainerPlaces;
+  readonly places: ReservedPaths;
   /** Resolves when the sources are released; undefined: they are not held. */
-  making: Promise<void> | undefined;
+  creating: Promise<void> | undefined;
 }
 
 /**
@@ -45,16 +45,16 @@ export class PathReservations {
   readonly #waiting: Set<Copy> = new Set();
 
   /** Holds the places of a container, once running copies to them have finished. Pushes their release to `made`. */
-  async hold(container: string, places: ContainerPlaces, made: UndoStack): Promise<() => void> {
+  async hold(container: string, places: ReservedPaths, made: UndoStack): Promise<() => void> {
     const ahead = [...this.#waiting].filter(({ path }) =>
       places.sources.some((place) => touches(place, path)),
     );
     if (ahead.length > 0) await within(Promise.all(ahead.map(({ over }) => over)), createWaitsMs);
-    const [making, resolve] = pending();
-    const holder: Holder = { places, making };
+    const [creating, resolve] = pending();
+    const holder: Holder = { places, creating };
     this.#holders.set(container, holder);
     const freeSources = (): void => {
-      holder.making = undefined;
+      holder.creating = undefined;
       resolve();
     };
     made.push('hold of its places', () => {
@@ -69,7 +69,7 @@ export class PathReservations {
 
   /** As `hold`, for a container of an earlier agent: its root only. */
   holdRoots(container: string, roots: readonly string[], made: UndoStack): void {
-    this.#holders.set(container, { places: { roots, sources: [] }, making: undefined });
+    this.#holders.set(container, { places: { roots, sources: [] }, creating: undefined });
     made.push('hold of its places', () => void this.#holders.delete(container));
   }
 
@@ -88,7 +88,7 @@ export class PathReservations {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     this.refuseRoot(path);
-    if (this.#makingOf(path) === undefined && (await copied())) return;
+    if (this.#creatingOf(path) === undefined && (await copied())) return;
     const [over, resolve] = pending();
     const waiting: Copy = { path, over };
     this.#waiting.add(waiting);
@@ -96,9 +96,9 @@ export class PathReservations {
       do {
         for (;;) {
           this.refuseRoot(path);
-          const making = this.#makingOf(path);
-          if (making === undefined) break;
-          await orAborted(making, signal);
+          const creating = this.#creatingOf(path);
+          if (creating === undefined) break;
+          await orAborted(creating, signal);
         }
       } while (!(await copied()));
     } finally {
@@ -115,7 +115,7 @@ export class PathReservations {
    */
   async copy(path: string, task: () => Promise<void>): Promise<boolean> {
     this.refuseRoot(path);
-    if (this.#makingOf(path) !== undefined) return false;
+    if (this.#creatingOf(path) !== undefined) return false;
     const [over, resolve] = pending();
     const copy: Copy = { path, over };
     this.#copies.add(copy);
@@ -140,10 +140,11 @@ export class PathReservations {
       );
   }
 
-  #makingOf(path: string): Promise<void> | undefined {
+  #creatingOf(path: string): Promise<void> | undefined {
     return [...this.#holders.values()].find(
-      ({ making, places }) => making !== undefined && places.sources.some((source) => touches(source, path)),
-    )?.making;
+      ({ creating, places }) =>
+        creating !== undefined && places.sources.some((source) => touches(source, path)),
+    )?.creating;
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'node:test';
-import { PathReservations } from './held-places.js';
+import { PathReservations } from './path-reservations.js';
 import { UndoStack } from '../undo-stack.js';
 
 const none = { roots: [], sources: [] };

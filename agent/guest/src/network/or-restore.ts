@@ -5,12 +5,12 @@ import { GuestError } from '../error/guest-error.js';
  *
  * @throws what `change` throws; `internal` with both messages if not all could be restored.
  */
-export async function orPutBack(change: () => Promise<void>, putBack: () => Promise<void>): Promise<void> {
+export async function orRestore(change: () => Promise<void>, restore: () => Promise<void>): Promise<void> {
   try {
     await change();
   } catch (error) {
     try {
-      await putBack();
+      await restore();
     } catch (second) {
       const message = `${text(error)}; the previous state could not be restored: ${text(second)}`;
       throw new GuestError('internal', message, { cause: error });

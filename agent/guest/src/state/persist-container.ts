@@ -7,7 +7,7 @@ import type { SavedState } from './saved-state.js';
  * Saves the state that a restarted agent needs to resume a container, at once and on each change. Throws if the first
  * save fails: a container that a restart would lose is not created. Later failures are logged as errors.
  */
-export function keepSaved(
+export function persistContainer(
   container: Container,
   { records, log }: { readonly records: SavedState; readonly log: GuestLog },
 ): void {

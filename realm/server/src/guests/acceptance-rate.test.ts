@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AdmissionPace } from './admission-pace.js';
+import { AcceptanceRate } from './acceptance-rate.js';
 
 const key = (owner: string, n: number): string => `${owner}-${n}`;
 
-/** A guest of the entry comes with a new key each time, until none is admitted. Returns how many were. */
-function flood(pace: AdmissionPace, owner: string): number {
-  let admitted = 0;
-  while (pace.allows(key(owner, admitted), 'web')) admitted += 1;
-  return admitted;
+/** A guest of the entry comes with a new key each time, until none is accepted. Returns how many were. */
+function flood(pace: AcceptanceRate, owner: string): number {
+  let accepted = 0;
+  while (pace.allows(key(owner, accepted), 'web')) accepted += 1;
+  return accepted;
 }
 
-test('a guest that comes with a new key each time takes no admission of those that were connected for long', () => {
+test('a guest that comes with a new key each time takes no acceptance of those that were connected for long', () => {
   let now = 0;
-  const pace = new AdmissionPace(() => now);
+  const pace = new AcceptanceRate(() => now);
   const honest = Array.from({ length: 100 }, (_, n) => key('honest', n));
   for (const id of honest) assert.equal(pace.allows(id, 'web'), true);
   // As many as are remembered, and more, come meanwhile.
@@ -29,9 +29,9 @@ test('a guest that comes with a new key each time takes no admission of those th
   assert.equal(pace.allows(key('hostile', 1), 'other'), true, 'another entry');
 });
 
-test('an admission beside the pace of the entry is earned each time', () => {
+test('an acceptance beside the pace of the entry is earned each time', () => {
   let now = 0;
-  const pace = new AdmissionPace(() => now);
+  const pace = new AcceptanceRate(() => now);
   assert.equal(pace.allows('a', 'web'), true);
   flood(pace, 'hostile');
   pace.left('a', 29_999);
@@ -44,15 +44,15 @@ test('an admission beside the pace of the entry is earned each time', () => {
   assert.equal(pace.allows('a', 'web'), true, 'by the pace of the entry');
 });
 
-test('one guest has ten admissions at once, then one in 30 s', () => {
+test('one guest has ten acceptances at once, then one in 30 s', () => {
   let now = 0;
-  const pace = new AdmissionPace(() => now);
-  const admitted = (): number => {
+  const pace = new AcceptanceRate(() => now);
+  const accepted = (): number => {
     let count = 0;
     for (; pace.allows('a', 'web'); count += 1) pace.left('a', 60_000);
     return count;
   };
-  assert.equal(admitted(), 10);
+  assert.equal(accepted(), 10);
   now += 60_000;
-  assert.equal(admitted(), 2);
+  assert.equal(accepted(), 2);
 });

@@ -14,7 +14,7 @@ export async function endContainer(
 ): Promise<void> {
   try {
     // Also thaws a cgroup that an agent had frozen in order to kill it.
-    if (record !== undefined && record.phase !== 'making') await killAll(cgroupOf(record), syscalls);
+    if (record !== undefined && record.phase !== 'creating') await killAll(cgroupOf(record), syscalls);
     await remove(runtime, id);
     for (const address of record?.pciDevices ?? []) vfio.giveBack(address);
   } catch (error) {

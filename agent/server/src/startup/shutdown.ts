@@ -14,7 +14,7 @@ export class Stopped extends Error {
  * The orderly shutdown: components are stopped in reverse order. A failing step is logged and does not stop the others.
  * It runs once; if requested during the start, it begins at the next step.
  */
-export class Ending {
+export class Shutdown {
   readonly done: Promise<void>;
   readonly #log: Log;
   readonly #steps: Step[] = [];
@@ -31,12 +31,12 @@ export class Ending {
   }
 
   /** Adds the most recent component: it is stopped first. */
-  last(name: string, run: () => Promise<void>): void {
+  onStop(name: string, run: () => Promise<void>): void {
     this.#steps.unshift({ name, run });
   }
 
   /** Requests the shutdown. */
-  ask(reason: string): void {
+  request(reason: string): void {
     if (this.#up) this.begin(reason);
     else this.#asked ??= reason;
   }
@@ -55,7 +55,7 @@ export class Ending {
   begin(reason: string): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#log('info', 'ending', { reason });
+    this.#log('info', 'shutdown', { reason });
     void this.#takeDown();
   }
 

@@ -18,7 +18,7 @@ import { type OnDeniedRead, refusal } from './refusal.js';
  * The gate as the server's admission: runs for every call, by listener and method, before the payload is decoded (S1,
  * S2). Denied calls are recorded here, since later interceptors never see them.
  */
-export function admission(options: {
+export function gateCheck(options: {
   readonly policy: Policy;
   readonly management: ManagementGate;
   readonly readers: Pick<Readers, 'named'>;
