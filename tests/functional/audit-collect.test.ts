@@ -88,7 +88,7 @@ management = ["WatchAudit"]
     await agent.dispose();
   });
 
-  it('goes on when the agent starts again, which it reports, and notices silence', {
+  it('continues when the agent starts again, which it reports, and notices silence', {
     timeout: 60_000,
   }, async () => {
     const to = join(home, 'again-copy');

@@ -255,7 +255,7 @@ const hostile: readonly (readonly [string, Misbehaviour, RegExp])[] = [
       void socket.write('HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
     /status 101/,
   ],
-  ['a size that is none', answer(409, 'seven\n'), /has not the form/],
+  ['an invalid size', answer(409, 'seven\n'), /has not the form/],
   [
     'the size that was sent',
     (response, _honest) => void response.writeHead(409).end('0\n'),
@@ -285,7 +285,7 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   let slowest = 0;
   const done = new AbortController();
   let calls = 0;
-  // Calls with an intent go on meanwhile, as those of a pod.
+  // Calls with an intent continue meanwhile, as those of a pod.
   const busy = (async () => {
     while (!done.signal.aborted) {
       const begin = performance.now();
@@ -598,7 +598,7 @@ describe('agents with other witnesses', () => {
     assert.ok(head.size >= before && before >= 2, `${head.size} ${before}`);
   });
 
-  it('do not start with a CA that is none', async () => {
+  it('do not start with an invalid CA', async () => {
     const witness = new TestWitness();
     const url = `via = "https://localhost:1"\nca = "-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n"`;
     const config = `[api]\nallowed_endpoints = ["GetGuestDetails"]\n[audit]\n${entryOf(witness, url)}`;

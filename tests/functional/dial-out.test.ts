@@ -169,7 +169,7 @@ describe('an agent whose server is not there', () => {
   });
 });
 
-/** A dialling listener that is no agent: it writes to each connection that it serves. */
+/** A dialling listener that is not an agent: it writes to each connection that it serves. */
 interface Dialled {
   readonly listener: DialOut;
   readonly refusals: { peer: string; text: string }[];

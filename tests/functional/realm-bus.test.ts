@@ -296,7 +296,7 @@ verbs = ["list", "connect", "audit"]
     guest.socket.destroy();
   });
 
-  it('makes no guest revoke the realm, or something that is no revocation', {
+  it('makes no guest revoke the realm, or something that is not a revocation', {
     timeout: 60_000,
   }, async (t) => {
     const setup = await attack(t, 1);
@@ -358,7 +358,7 @@ describe('a replica decides again by what it knows', () => {
     guest.socket.destroy();
   });
 
-  it('when a certificate expires, though the other replica goes on', { timeout: 60_000 }, async (t) => {
+  it('when a certificate expires, though the other replica continues', { timeout: 60_000 }, async (t) => {
     const setup = await attack(t, 1);
     const { attacker, home, homes } = setup;
     const said: string[] = [];

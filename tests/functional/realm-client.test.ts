@@ -376,7 +376,7 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     }
   });
 
-  it('a server that is no realm', async (t) => {
+  it('a server that is not a realm', async (t) => {
     const status = (line: string, more = ''): string => `HTTP/1.1 ${line}\r\n${more}\r\n`;
     const switching = (more: string): string =>
       status('101 Switching Protocols', `Connection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n${more}`);
@@ -384,9 +384,9 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     const table: readonly [answer: string, pattern: RegExp][] = [
       [
         status('302 Found', 'Location: https://localhost/\r\nContent-Length: 0\r\n'),
-        /answered 302: it is no realm/,
+        /answered 302: it is not a realm/,
       ],
-      [status('200 OK', 'Content-Length: 0\r\n'), /answered 200: it is no realm/],
+      [status('200 OK', 'Content-Length: 0\r\n'), /answered 200: it is not a realm/],
       [status('404 Not Found', 'Content-Length: 9\r\n') + '\u001b[31mred\n', /has no such guest for you\n/],
       [
         status('500 X', 'Content-Length: 50\r\n') + '{"error":{"message":"a\\u001b[31mb"}}              ',

@@ -74,14 +74,14 @@ describe('guests that a realm does not accept', () => {
 
   for (const [what, management, said] of [
     [
-      'a digest that is none',
+      'an invalid digest',
       { describe: async () => ({ configurationDigest: 'sha256:../../etc' }) },
-      /a digest that is none/,
+      /an invalid digest/,
     ],
     [
       'a boot id with control characters',
       { describe: async () => ({ bootId: '\u001b[2J', configurationDigest: '1'.repeat(64) }) },
-      /boot id that is none/,
+      /an invalid version or boot id/,
     ],
     [
       'an error of Describe',
@@ -159,7 +159,7 @@ describe('hostile clients of a realm', () => {
     ],
     ['has no token', `${head}Upgrade: kata-agent-relay/1\r\n\r\n`, /^HTTP\/1.1 404 /],
     [
-      'has a token that is none',
+      'has an invalid token',
       `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ../x\r\n\r\n`,
       /^HTTP\/1.1 404 /,
     ],

@@ -91,7 +91,7 @@ it('what an operator has opened in a guest ends with the name by which it may', 
   home.write('realm.toml', authorization('secret'));
   realm.process.kill('SIGHUP');
   await until('the guest has lost its connection', () => first.socket.closed);
-  // The guest's connection for an operator outlives its own, and would go on under the new name.
+  // The guest's connection for an operator outlives its own, and would continue under the new name.
   await until('all are closed', () => [opened, reader, other].every(({ closed }) => closed));
 
   // A reader that comes back before the guest does finds the log by the guest's last name, and follows it no further.

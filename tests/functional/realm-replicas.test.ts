@@ -233,7 +233,7 @@ describe('two replicas of a realm', () => {
   });
 });
 
-describe('a replica that is stopped, and goes on after its lease', () => {
+describe('a replica that is stopped, and continues after its lease', () => {
   it('has lost the guest', { timeout: 120_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, replicas, alice } = setup;
@@ -411,7 +411,7 @@ describe('replicas that are killed under load, again and again', () => {
 });
 
 describe('replicas without NATS for 20 s', () => {
-  it('are not ready, let connections go on, and lose no record', { timeout: 200_000 }, async (t) => {
+  it('are not ready, let connections continue, and lose no record', { timeout: 200_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, replicas, alice, nats } = setup;
     const { agent, stop, calls } = await loadedAgent(setup);
@@ -552,7 +552,7 @@ async function logStates(setup: Setup): Promise<readonly string[]> {
 }
 
 describe('the log of a guest that goes from replica to replica', () => {
-  it('goes on, and its faults are seen at all of them', { timeout: 60_000 }, async (t) => {
+  it('continues, and its faults are seen at all of them', { timeout: 60_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, alice } = setup;
     const identity = await guestIdentity();
@@ -567,7 +567,7 @@ describe('the log of a guest that goes from replica to replica', () => {
     t.diagnostic(`seen at both after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
     const second = await loggingGuest(ports[1]?.guests ?? 0, identity, [...gap, ...lines.slice(200)]);
     await first.closed;
-    await until('it goes on', async () => isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']));
+    await until('it continues', async () => isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']));
     const third = await loggingGuest(ports[0]?.guests ?? 0, identity, [
       ...gap,
       ...lines.slice(200),
@@ -601,7 +601,7 @@ describe('the log of a guest that goes from replica to replica', () => {
       (await logStates(setup)).every((state) => state === 'verified 500'),
     );
     replicas[0]?.process.kill('SIGSTOP');
-    // What the first replica finds in its sockets when it goes on.
+    // What the first replica finds in its sockets when it continues.
     send(lines.slice(500, 600));
     await delay(500);
     const next = await loggingGuest(ports[1]?.guests ?? 0, identity, lines);
@@ -681,7 +681,7 @@ async function run(
   return { status, stderr };
 }
 
-describe('clients of NATS that are no replica', () => {
+describe('clients of NATS that are not a replica', () => {
   it('can do nothing in the account of the realm', { timeout: 60_000 }, async (t) => {
     const setup = await setUp(t, 1);
     const { nats, homes } = setup;

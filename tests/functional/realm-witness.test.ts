@@ -73,7 +73,7 @@ describe('a realm that is a witness', () => {
     assert.ok((await realm.metric('kata_realm_witness_requests_total{status="200"}')) >= 4);
   });
 
-  it('answers 400 to what is no request, and to an old size above the size', async () => {
+  it('answers 400 to what is not a request, and to an old size above the size', async () => {
     const one = await guest();
     await one.stored();
     for (const body of ['', 'old 0\n', one.log.request(0).replace('old 0', 'old -1'), Buffer.alloc(1_000)])
@@ -166,7 +166,7 @@ describe('a realm that is a witness', () => {
     assert.equal(realm.process.exitCode ?? realm.process.signalCode, null);
   });
 
-  it('answers 422 to what is no extension of the cosigned tree', async () => {
+  it('answers 422 to what is not an extension of the cosigned tree', async () => {
     const one = await guest();
     one.log.addMany(5);
     await one.stored();
@@ -226,7 +226,7 @@ describe('a fork', () => {
     assert.equal((await one.ask(0)).status, 200);
     one.log.addMany(5);
     await one.stored();
-    // The clone goes on from the sixth record, and does not connect: only its checkpoint is seen.
+    // The clone continues from the sixth record, and does not connect: only its checkpoint is seen.
     const clone = one.log.clone(6).addMany(3, 'clone');
     const begin = performance.now();
     const answer = await one.post(clone.request(6));
@@ -309,7 +309,7 @@ describe('a fork', () => {
   });
 });
 
-describe('a cloned guest, which is there twice', () => {
+describe('a cloned guest, which exists twice', () => {
   const home = new RealmHome('[[guest]]\nname = "web"\nconfigurations = ["*"]\n');
   const { file } = witnessKey(home);
   let realm: RealmProcess;
@@ -377,22 +377,22 @@ describe('a cloned guest, which is there twice', () => {
     const one = await (await newGuest(home)).connect();
     await one.stored();
     assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="boot"}'), boots + 1);
-    const twin = await (await newGuest(home)).connect();
-    await twin.connection?.closed;
+    const duplicate = await (await newGuest(home)).connect();
+    await duplicate.connection?.closed;
     const alert = await realm.logged(
-      'ALERT: another guest says the configuration of a connected one: possibly a clone',
+      'ALERT: another guest reports the configuration of a connected one: possibly a clone',
     );
-    assert.deepEqual([alert['id'], alert['other']], [one.id, twin.id]);
+    assert.deepEqual([alert['id'], alert['other']], [one.id, duplicate.id]);
     assert.match(
       realm.log.filter(({ msg }) => msg === 'guest refused').at(-1)?.['why'] ?? '',
       /as many are connected: possibly a clone/,
     );
     // Its machine was started again before its earlier connection is found to be dead.
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
     one.connection?.socket.pause();
     await (await (await newGuest(home)).connect()).connection?.closed;
     await delay(1_200);
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
     one.close();
   });
 });

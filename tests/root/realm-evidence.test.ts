@@ -270,7 +270,7 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     await realm.stop();
     realm = await RealmProcess.start(home, ['--reference', reference]);
     await realm.logged(
-      'guests without evidence are admitted: their configurations are their word (--allow-unattested)',
+      'guests without evidence are accepted: their configurations are unverified (--allow-unattested)',
     );
     const { calls } = await dial(undefined);
     await until('both are there', async () => (await listed()).length === 3, 60_000);

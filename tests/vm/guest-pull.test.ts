@@ -177,7 +177,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     assert.equal(await traces(), before);
   }
 
-  it('has no shared folder and no disk, and runs the pause container of its own image', async () => {
+  it('has no shared directory and no disk, and runs the pause container of its own image', async () => {
     assert.equal(
       (await shell(guest.machine, 'ls /sys/block; grep -c virtiofs /proc/mounts || true')).trim(),
       '0',

@@ -40,7 +40,7 @@ interface Digests {
   readonly configuration: Readonly<
     Record<'asIs' | 'asInitdata', { readonly digest: string; readonly pcr: Readonly<Record<string, string>> }>
   >;
-  readonly lines: Readonly<Record<'pin' | 'initdataPin' | 'kernelLine', string>>;
+  readonly lines: Readonly<Record<'pin' | 'initdataPin' | 'kernelCommandLine', string>>;
 }
 
 interface BootRecord {
@@ -131,12 +131,12 @@ describe('a guest that measures its configuration, and accepts documents from th
   }
 
   it('by fw_cfg and on the kernel command line: in the register, in the record, and in force before it listens', async () => {
-    const { pin, kernelLine } = digests([]).lines;
+    const { pin, kernelCommandLine } = digests([]).lines;
     const text = base(`[delivery]\naccept = ["fw_cfg", "kernel_line"]\n${pin}\n`);
     const options = {
       overlay: [configuration(text)],
       tpm: keys,
-      append: [kernelLine.split(' ')[0] ?? ''],
+      append: [kernelCommandLine.split(' ')[0] ?? ''],
       args: ['-fw_cfg', `name=${fwCfgName},file=${document}`],
     };
     await under(options, async (machine) => {

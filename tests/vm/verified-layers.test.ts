@@ -233,7 +233,7 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
     const before = await traces();
     const answer = await answerOf(guest.agent.createContainer(requestFor('onlyTricks', undefined, 'trick')));
     t.diagnostic(answer.message);
-    assert.match(answer.message, /^mount ".*lower-0": EINVAL/, 'dm-verity accepts it, and it is no EROFS');
+    assert.match(answer.message, /^mount ".*lower-0": EINVAL/, 'dm-verity accepts it, and it is not EROFS');
     await leavesNothing(before);
   });
 

@@ -192,7 +192,7 @@ test('a guest opens before its runtime has answered, and a create waits for the 
     );
     await settled();
     assert.equal(answered, false);
-    writeFileSync(fifo, 'go on\n');
+    writeFileSync(fifo, 'continue\n');
     assert.equal((await details).supportsSeccomp, true);
   } finally {
     await shutDown(guest);

@@ -31,7 +31,7 @@ export interface Call {
   readonly begin: () => Promise<void>;
   /** Aborted when the caller has cancelled the call or its deadline has passed. */
   readonly signal: AbortSignal;
-  /** Who calls, if places are shared with others. Absent: Kata's runtime, which can have all that are free. */
+  /** The caller, if slots are shared between callers. Absent: Kata's runtime, which can have all free slots. */
   readonly caller?: string | undefined;
 }
 
@@ -106,7 +106,7 @@ export class Guest {
     return this.#call?.signal;
   }
 
-  /** Who calls, as `Call.caller`. */
+  /** The caller, as `Call.caller`. */
   get caller(): string | undefined {
     return this.#call?.caller;
   }

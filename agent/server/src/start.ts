@@ -93,7 +93,7 @@ export async function startAgent(
   persistDeliveredDocuments(configuration, join(state, 'delivered.json'), boot);
   writeInitdata(configuration, log);
   const extensions = await mountExtensions(configuration, {
-    kernelLine: readFileSync('/proc/cmdline', 'utf8'),
+    kernelCommandLine: readFileSync('/proc/cmdline', 'utf8'),
     syscalls,
     log,
   });

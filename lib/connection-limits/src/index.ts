@@ -5,5 +5,5 @@ export { MeasuredStream } from './measured-stream.js';
 export { HandshakeServers } from './handshake-servers.js';
 export { Penalties } from './penalties.js';
 export { Slots } from './slots.js';
-export { PreAuthLimiter, type StrangersOptions } from './pre-auth-limiter.js';
+export { PreAuthLimiter, type PreAuthOptions } from './pre-auth-limiter.js';
 export { Turns } from './turns.js';

@@ -1,5 +1,5 @@
 /** More groups than this are forgotten, the first ones first. */
-const usualMost = 256;
+const defaultMost = 256;
 
 /** Groups of addresses from which a client was authenticated, and none refused since. */
 export class KnownGroups {
@@ -7,7 +7,7 @@ export class KnownGroups {
   readonly #barred = new Set<string>();
   readonly #max: number;
 
-  constructor(max: number = usualMost) {
+  constructor(max: number = defaultMost) {
     this.#max = max;
   }
 

@@ -106,7 +106,7 @@ describe('a measured stream', () => {
     await ended;
   });
 
-  it('passes on what is no TLS at once, for an error that says so', async (t) => {
+  it('passes on what is not TLS at once, for an error that says so', async (t) => {
     const { client, bytes } = await pairOf(t);
     client.write('GET / HTTP/1.1\r\n');
     await bytes(16);

@@ -13,9 +13,9 @@ const handshakeBytes = 10 * 1024;
 const helloBytes = 2 * 1024;
 
 /** One with a good certificate needs 3 ms. */
-const usualCostlyMs = 15;
+const defaultCostlyMs = 15;
 
-export interface StrangersOptions {
+export interface PreAuthOptions {
   /** A refused handshake that has cost the process more is costly. Absent: 15. */
   readonly costlyMs?: number;
   /** Shared by the listeners of a process. Absent: its own. */
@@ -30,7 +30,7 @@ export class PreAuthLimiter {
   readonly #turns: Turns;
   readonly #costlyMs: number;
 
-  constructor({ costlyMs = usualCostlyMs, turns = new Turns(), groups }: StrangersOptions = {}) {
+  constructor({ costlyMs = defaultCostlyMs, turns = new Turns(), groups }: PreAuthOptions = {}) {
     this.#costlyMs = costlyMs;
     this.#turns = turns;
     this.#known = new KnownGroups(groups);

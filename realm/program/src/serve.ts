@@ -16,7 +16,7 @@ export const serve: CommandDefinition = {
   details: [
     'Runs the server that https:// listeners of guests dial, until SIGTERM. Accepts guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
     'SIGHUP reads the authorization file, certificates and CRL again; if one is not valid, nothing changes. SIGTERM drains: no new operators, --drain for those that are connected, then guests are closed and the store is flushed. A second SIGTERM ends at once.',
-    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are accepted too: then what a guest says of its configuration is its word, and it is marked everywhere. One of the two options is needed.',
+    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are accepted too: then what a guest says of its configuration is unverified, and the guest is marked everywhere. One of the two options is needed.',
   ],
   options: [
     { flags: '--guests <host:port>', description: 'the address that guests dial' },
@@ -114,7 +114,7 @@ export const serve: CommandDefinition = {
         {
           help: [
             'to demand evidence, add --reference values.json',
-            'to accept guests whose configurations are their word, add --allow-unattested',
+            'to accept guests whose configurations are unverified, add --allow-unattested',
             'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
           ],
         },

@@ -37,7 +37,7 @@ export interface InjectionContext {
 
 /**
  * Resolves the edits of a container's CDI devices in the guest. They say what containers get of the guest, so hooks need
- * the same setting as those of the guest's image, and what no configuration can give stays refused: block devices (S11),
+ * the same setting as those of the guest image, and what no configuration can give stays refused: block devices (S11),
  * the guest's memory, devices for attestation (S32), and the directories of Kata and of the agent.
  *
  * @throws GuestError

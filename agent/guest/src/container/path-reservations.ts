@@ -21,7 +21,7 @@ interface Holder {
 
 /**
  * How long a create waits for copies that came before it, in ms. They may wait for a change of the whole sandbox that waits for
- * this create, so that it goes on without them.
+ * this create, so that it continues without them.
  */
 const createWaitsMs = 2_000;
 

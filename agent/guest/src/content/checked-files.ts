@@ -56,7 +56,7 @@ interface Parts {
  * The mounts at /etc/hosts, /etc/resolv.conf and /etc/hostname of a container. Each is read once and checked, and the container gets a
  * copy of these bytes: what the host changes in its file afterwards does not reach the container.
  */
-export class JudgedFiles {
+export class CheckedFiles {
   readonly #believed: Believed;
   readonly #copies: MemoryCopies;
   readonly #media: HostMedia;
@@ -66,8 +66,8 @@ export class JudgedFiles {
    * @param mounts with clean destinations, and bind mounts as such
    * @param root of the container: its links may lead to one of the files, or from it elsewhere
    */
-  static async find(parts: Parts, mounts: readonly OciMount[], root: string): Promise<JudgedFiles> {
-    return new JudgedFiles(parts, await placesOf(mounts, root, parts.media));
+  static async find(parts: Parts, mounts: readonly OciMount[], root: string): Promise<CheckedFiles> {
+    return new CheckedFiles(parts, await placesOf(mounts, root, parts.media));
   }
 
   private constructor(
@@ -126,7 +126,7 @@ async function placesOf(
       if (!isBind(mount))
         throw new GuestError(
           'refused',
-          `mount at ${path}: it is no bind mount; help: bind mount a file there`,
+          `mount at ${path}: it is not a bind mount; help: bind mount a file there`,
         );
       places.set(mount, path);
     }

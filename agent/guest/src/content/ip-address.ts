@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** Returns the one form of an IP address without a zone; undefined: it is none. IPv4 has four decimal numbers without leading zeros. */
+/** Returns the one form of an IP address without a zone; undefined: it is not one. IPv4 has four decimal numbers without leading zeros. */
 export function canonicalAddress(text: string): string | undefined {
   if (text.includes('%')) return undefined;
   switch (isIP(text)) {

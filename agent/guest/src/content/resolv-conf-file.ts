@@ -60,7 +60,7 @@ export function checkResolvConf(bytes: Uint8Array): void {
     throw lineError(
       file,
       line,
-      'it is no nameserver, domain, search, sortlist or options that this agent knows',
+      'it is not a nameserver, domain, search, sortlist or options that this agent knows',
       'write a line of resolv.conf(5); trust-ad is not one of the options, since the nameserver is the host’s',
     );
   }

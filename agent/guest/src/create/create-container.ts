@@ -27,7 +27,7 @@ import { ContainerSources } from './container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../container/network-namespace.js';
-import { interfaceAddresses, JudgedFiles } from '../content/checked-files.js';
+import { interfaceAddresses, CheckedFiles } from '../content/checked-files.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
@@ -76,7 +76,7 @@ export interface FromSandbox {
   readonly hostname: string;
   readonly resolvConf: string | undefined;
   readonly shared: SharedNamespaces;
-  /** The OCI hooks of the guest's image, for all containers. */
+  /** The OCI hooks of the guest image, for all containers. */
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
@@ -222,7 +222,7 @@ async function build(
   const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
   const files =
     context.hostAliases &&
-    (await JudgedFiles.find(
+    (await CheckedFiles.find(
       {
         hostname: sandbox.hostname,
         aliases: context.hostAliases,
@@ -383,7 +383,7 @@ async function withSecrets<Spec extends { readonly process: OciProcess }>(
   return { ...spec, process: { ...spec.process, env } };
 }
 
-/** An earlier agent may have saved hooks of the guest's image that the settings of this one refuse. */
+/** An earlier agent may have saved hooks of the guest image that the settings of this one refuse. */
 function withHooks(spec: OciSpec, { hooks }: FromSandbox, setting: HookSetting): OciSpec {
   if (setting !== 'allow') return spec;
   return { ...spec, hooks: mergeHooks(spec.hooks, hooks) };

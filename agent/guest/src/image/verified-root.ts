@@ -16,7 +16,7 @@ type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
 
 /**
  * Refuses each root but verified layers: the only place where that is decided. The root of the sandbox's own container is in the
- * guest's image.
+ * guest image.
  *
  * @throws GuestError `refused`
  */
@@ -48,7 +48,7 @@ export function checkVerifiedRoot({ id, spec, storages }: Requested): void {
 }
 
 /**
- * Returns a storage for the root of the pause container, which is in the guest's image: the host's is not used. Undefined: it is
+ * Returns a storage for the root of the pause container, which is in the guest image: the host's is not used. Undefined: it is
  * another container.
  */
 export function pauseRootOf(

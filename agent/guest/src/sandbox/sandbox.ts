@@ -60,7 +60,7 @@ export class Sandbox {
   #removed: readonly RemovedContainer[] = [];
   #removedPlaces: readonly RemovedPlaces[] = [];
   #removedIds = new Set<string>();
-  /** The OCI hooks of the guest's image. */
+  /** The OCI hooks of the guest image. */
   #hooks: OciHooks | undefined;
   /** The first container, whose pid namespace others can join. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;

@@ -14,7 +14,7 @@ export interface SavedSandbox {
   readonly hostname: string;
   /** Its resolv.conf; absent: it has none. */
   readonly resolvConf?: string;
-  /** The OCI hooks of the guest's image; absent: CreateSandbox named no directory. */
+  /** The OCI hooks of the guest image; absent: CreateSandbox named no directory. */
   readonly hooks?: OciHooks;
   /** Mount points of its own storages. */
   readonly storages: readonly string[];

@@ -159,7 +159,7 @@ export class ReceivedDocuments implements ImageDocuments {
   }
 
   async #content(kind: SentDocument['kind'], name: string): Promise<SentDocument['content']> {
-    // Each document is parsed at once: other work goes on between them.
+    // Each document is parsed at once: other work continues between them.
     await setImmediate();
     const document = this.#documents.get(keyOf(kind, name));
     if (document === undefined) throw missing(kind, name);

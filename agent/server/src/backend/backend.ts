@@ -43,7 +43,7 @@ export interface BackendDependencies {
   readonly check: () => void;
 }
 
-/** The one who carries out calls that are authorized and recorded: the guest, or an inner agent (`[agent] forward`). */
+/** Executes calls that are authorized and recorded: the guest, or an inner agent (`[agent] forward`). */
 export interface Backend {
   /** State for rules, and for the records of reads. */
   readonly status: GuestStatus & Pick<Guest, 'noteReader'>;

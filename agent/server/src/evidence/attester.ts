@@ -21,7 +21,7 @@ export interface AttesterOptions {
 /** Calls of one caller that wait for their turn: a quote takes a TPM up to a second. */
 const longestQueue = 16;
 
-/** Who asks for evidence. */
+/** The caller that asks for evidence. */
 export interface AttestCaller {
   readonly key: string;
   /** A server that the agent has dialled: it admits the guest by the evidence, and is next whoever waits (S44). */

@@ -89,7 +89,7 @@ test('a pull that waits ends with its signal, and its place is free', async () =
   assert.equal(await result, 'g');
 });
 
-test('a pull that had its turn goes on before those that wait, and is not refused', async () => {
+test('a pull that had its turn continues before those that wait, and is not refused', async () => {
   const queue = new Queue();
   for (const name of ['a', 'b', 'c', 'd']) queue.run(name).catch(() => undefined);
   const controller = new AbortController();

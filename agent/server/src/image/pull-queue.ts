@@ -14,7 +14,7 @@ export class PullQueue {
   readonly #limits: PullQueueLimits;
   #running = 0;
   readonly #waiting = new Set<() => void>();
-  /** Of pulls that had their turn. There are no more than run at once: each that ends lets one of these go on. */
+  /** Of pulls that had their turn. There are no more than run at once: each that ends lets one of these continue. */
   readonly #resuming = new Set<() => void>();
 
   constructor(limits: PullQueueLimits = limitsByDefault) {

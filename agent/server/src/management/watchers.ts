@@ -30,7 +30,7 @@ export class Watchers {
    * is called, so one that cannot end, because its connection accepts nothing, still counts.
    *
    * @param end ends the watcher: a newer one of its connection replaces it, or another caller gets its place.
-   * @throws TtrpcError RESOURCE_EXHAUSTED if the caller has the maximum, or all callers together; the older watcher goes on then.
+   * @throws TtrpcError RESOURCE_EXHAUSTED if the caller has the maximum, or all callers together; the older watcher continues then.
    */
   add(connection: Caller, end: (why: 'replaced' | 'crowded') => void): () => void {
     const { listener } = connection;

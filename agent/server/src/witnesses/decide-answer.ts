@@ -27,7 +27,7 @@ export interface WitnessAnswer {
 
 /**
  * Why a witness has not cosigned.
- * - `failed`: it was not reached, does not know the log, or answers what is no answer.
+ * - `failed`: it was not reached, does not know the log, or answers what is not an answer.
  * - `fork`: it says that it has cosigned a tree that this one does not continue. Another agent has the key of this log, as after
  *   the virtual machine was cloned; or the witness lies.
  * - `lost`: it says that it has cosigned a tree of a size from which nothing can be proved any more.

@@ -126,7 +126,7 @@ describeRefusals(
 describeRefusals(
   'a disk that takes the writes',
   (refusals) => {
-    test('is optional, and there is only one, which is no layer', () => {
+    test('is optional, and there is only one, which is not a layer', () => {
       const upper = (list: readonly Storage[]): Storage[] => list.filter(({ fstype }) => fstype === 'ext4');
       const lower = (list: readonly Storage[]): Storage[] => list.filter(({ fstype }) => fstype !== 'ext4');
       assert.equal(withLayers(refusals, lower), undefined);

@@ -23,7 +23,7 @@ export type Trust =
   | { readonly kind: 'self-signed' };
 
 /** Judges a checkpoint with valid signatures. `problem` is undefined if the trust is what the caller demands. */
-export function judgeTrust(
+export function evaluateTrust(
   cosigned: number,
   { key, witnesses, quorum, bound }: TrustedKeys,
   head: TreeHead,

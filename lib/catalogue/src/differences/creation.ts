@@ -11,7 +11,7 @@ export const creationDifferences: DifferenceRows = {
     test: ['agent/guest/src/hooks/refuse-hooks', 'hooks of all six kinds are refused'],
     also: [
       ['agent/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
-      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
+      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest image run for each container'],
       [
         'agent/guest/src/hooks/guest-hooks.root',
         'a hook of the guest runs after those of the container of its kind, and before the next kind',

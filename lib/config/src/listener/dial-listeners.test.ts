@@ -191,7 +191,7 @@ for (const [what, change, said] of [
     /KA1102.*operators must be .*one with verbs/,
   ],
   [
-    'a peer that is no certificate',
+    'a peer that is not a certificate',
     { rest: 'peers = ["*"]\noperators = [{ peers = ["host"], verbs = ["audit"] }]' },
     /KA1102/,
   ],
@@ -307,7 +307,7 @@ for (const [what, text, said] of [
     /KA1405.*a static key has no effect at https/,
   ],
   [
-    'with a file that is no CA',
+    'with a file that is not a CA',
     document({ tls: 'server_ca = "-----BEGIN X-----"' }),
     /KA1406.*has no certificate/,
   ],

@@ -1,8 +1,8 @@
 import type { Inputs } from '../configuration.js';
-import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
+import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 import { readAsKata } from './kernel-word.js';
 import { nearest } from '../diagnostics/nearest.js';
 import type { OverrideNames, SettingRow } from '../settings/setting.js';
@@ -45,14 +45,14 @@ const overridable: readonly Overridable[] = settings.filter(
  */
 export function collectOverrides(
   inputs: Pick<Inputs, 'flags' | 'environment'>,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
 ): Overrides {
   const diagnostics: Diagnostic[] = [];
   return {
     overrides: [
       ...fromFlags(inputs.flags, diagnostics),
       ...fromEnvironment(inputs.environment, diagnostics),
-      ...fromKernelLine(kernel, diagnostics),
+      ...fromKernelCommandLine(kernel, diagnostics),
     ],
     diagnostics,
   };
@@ -97,7 +97,7 @@ const documentWords: ReadonlySet<string> = new Set(['agent.config_file', kernelD
 /** And what other programs of the guest read: attestation agent and data hub have the key broker's address here. */
 const otherWords: ReadonlySet<string> = new Set([...documentWords, 'agent.aa_kbc_params']);
 
-function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly Override[] {
+function fromKernelCommandLine(kernel: KernelCommandLine, diagnostics: Diagnostic[]): readonly Override[] {
   const found: Override[] = [];
   const aliases: Override[] = [];
   for (const word of kernel.words) {
@@ -125,7 +125,7 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
 function writtenAsKata(
   row: Overridable,
   word: KernelWord,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
   diagnostics: Diagnostic[],
 ): Override | undefined {
   const reading = readAsKata(row, word.value);
@@ -147,7 +147,7 @@ function unlocated(row: SettingRow, text: string, way: Override['way'], name: st
   };
 }
 
-function located(row: SettingRow, text: string | undefined, word: KernelWord, kernel: KernelLine): Override {
+function located(row: SettingRow, text: string | undefined, word: KernelWord, kernel: KernelCommandLine): Override {
   const source = `kernel command line ${word.name}`;
   return {
     row,

@@ -201,7 +201,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
   ],
   ['an empty subject', signature(keyless.replace('"me@example.com"', '""')), /KA1102.*one with identities/],
   [
-    'a trusted root that is no file',
+    'a trusted root that is not a file',
     signature(keyless.replace('/t.json', '/missing.json')),
     /KA1406.*signatures\[0\]\.trusted_root/,
   ],
@@ -229,7 +229,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     `[agent]\nguest_components_procs = "attestation-agent"\n${builtIn('decryption_keys = "kbs:///a/b/c"')}`,
     /KA1111.*decryption_keys is a resource with guest_components_procs/,
   ],
-  ['a store that is none', builtIn('store = "disk"'), /KA1102.*store/],
+  ['an invalid store', builtIn('store = "disk"'), /KA1102.*store/],
   [
     'a store without a puller',
     `${pod}[image]\nstore = "encrypted-disk"\n`,

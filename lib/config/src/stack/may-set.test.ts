@@ -345,7 +345,7 @@ for (const [what, base, text, said] of [
     /KA1716.*tls\.server_ca of a delivered document is the path "\/run\/ca\.pem"/,
   ],
   [
-    'a text that is no PEM',
+    'a text that is not PEM',
     { names: ['listener.realm.tls.server_ca'], listeners: [`${realm}address = "https://a.example"\n`] },
     realmOf('tls.server_ca = "-----BEGIN NOTHING-----"\n'),
     /\/fw_cfg:3:1: error\[KA1406\].*the text has no certificate\n +tls\.server_ca/,

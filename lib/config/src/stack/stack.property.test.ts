@@ -144,7 +144,7 @@ function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: 
   const line = made.overrides.words.join(' ');
   const onLine = delivered.findLast(({ way }) => way === 'kernel_line');
   const word = onLine === undefined ? '' : `agent.config_b64=${Buffer.from(onLine.text).toString('base64')} `;
-  const kernelLine = `${word}${line}`;
+  const kernelCommandLine = `${word}${line}`;
   const files = (way: string): Record<string, string> =>
     Object.fromEntries(
       delivered.flatMap((each, index) => (each.way === way ? [[`${way}-${index}`, each.text]] : [])),
@@ -154,12 +154,12 @@ function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: 
   const inputs = inputsOf(baseText(made), {
     flags: made.overrides.flags,
     environment: made.overrides.environment,
-    kernelLine,
+    kernelCommandLine,
     delivery: [
       delivering('initdata', lastOf('initdata')),
       delivering('fw_cfg', files('fw_cfg')),
       dropIns(files('drop_ins')),
-      ...deliverySources({ kernelLine }).filter(({ name }) => name === 'kernel_line'),
+      ...deliverySources({ kernelCommandLine }).filter(({ name }) => name === 'kernel_line'),
     ],
   });
   const base = { ...made.base.said, listed: made.listener ? made.lists : undefined };
@@ -205,12 +205,12 @@ test('over random stacks: no override opens what the documents closed', async ()
     fc.asyncProperty(stack, async (made) => {
       const { inputs } = inputsFor(made);
       const outcome = await loadConfiguration(inputs);
-      const { kernelLine = '' } = inputs;
+      const { kernelCommandLine = '' } = inputs;
       const quiet = await loadConfiguration({
         ...inputs,
         flags: {},
         environment: {},
-        kernelLine: kernelLine
+        kernelCommandLine: kernelCommandLine
           .split(' ')
           .filter((word) => word.startsWith('agent.config_b64'))
           .join(' '),
@@ -246,7 +246,7 @@ test('over random stacks: withholding every delivered document is fatal while on
       const { inputs } = inputsFor({ ...made, overrides: { flags: {}, environment: {}, words: [] } });
       const kept = inputs.delivery.filter(({ name }) => name === 'drop_ins');
       const empty = names.filter((name) => name !== 'drop_ins').map((name) => delivering(name, {}));
-      const outcome = await loadConfiguration({ ...inputs, kernelLine: '', delivery: [...kept, ...empty] });
+      const outcome = await loadConfiguration({ ...inputs, kernelCommandLine: '', delivery: [...kept, ...empty] });
       assert.ok(!outcome.ok);
       // An invalid base document is reported first.
       const complete = await loadConfiguration(inputs);

@@ -115,7 +115,7 @@ for (const [what, text, said] of [
   ['no ca at an address', document(entry(one, 'via = "https://w.example"')), /KA1407[^]*must have ca/],
   ['a ca beside a listener', document(entry(one, 'via = "realm"\nca = "/x"')), /ca has no effect/],
   [
-    'a ca that is none',
+    'an invalid ca',
     document(entry(one, 'via = "https://w.example"\nca = "-----BEGIN X-----"')),
     /KA1406/,
   ],

@@ -27,8 +27,8 @@ const verify = (bundle: Bundle): Verification => verifyEvidence(bundle, values, 
 
 test('what the agent makes is verified, also after the bundle was written and read', () => {
   const bundle = makeBundle();
-  assert.equal(verify(bundle).verdict, 'verified', JSON.stringify(verify(bundle).links));
-  assert.equal(verify(parseBundle(encodeBundle(bundle))).verdict, 'verified');
+  assert.equal(verify(bundle).result, 'verified', JSON.stringify(verify(bundle).links));
+  assert.equal(verify(parseBundle(encodeBundle(bundle))).result, 'verified');
 });
 
 const [configuration, keys, separator] = startEvents();
@@ -310,7 +310,7 @@ function unmeasured(waive: readonly string[]): Verification {
   );
 }
 
-test('to waive a log is not to waive what rests on it: each is named, or costs the verdict (S45)', () => {
+test('to waive a log is not to waive what rests on it: each is named, or costs the result (S45)', () => {
   const broken = (...waive: readonly string[]): readonly string[] =>
     unmeasured(waive)
       .links.filter(({ state, waived }) => state !== 'ok' && !waived)
@@ -321,5 +321,5 @@ test('to waive a log is not to waive what rests on it: each is named, or costs t
   assert.deepEqual(broken('tdx.event-log', 'tdx.configuration'), [`tdx.keys ${rests}`]);
   // What rests on it can be waived by name, and not without it.
   assert.match(broken('tdx.configuration', 'tdx.keys')[0] ?? '', /^tdx\.event-log not checked/);
-  assert.equal(unmeasured(['tdx.event-log', 'tdx.configuration', 'tdx.keys']).verdict, 'verified');
+  assert.equal(unmeasured(['tdx.event-log', 'tdx.configuration', 'tdx.keys']).result, 'verified');
 });

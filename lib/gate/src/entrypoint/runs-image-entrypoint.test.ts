@@ -73,7 +73,7 @@ test('the process of the image is allowed, and each thing that differs is denied
     [{ process: { Env: [...process.Env, 'LD_PRELOAD=/x.so'] } }, /"LD_PRELOAD" is neither the image's nor/],
     [{ process: { Env: process.Env.slice(0, 1) } }, /variable "MODE" of the image is missing/],
     [{ process: { Env: [...process.Env.slice(0, 1), 'MODE=debug'] } }, /variable "MODE" has another value/],
-    [{ process: { Env: [...process.Env, 'MODE=production'] } }, /variable "MODE" is there twice/],
+    [{ process: { Env: [...process.Env, 'MODE=production'] } }, /variable "MODE" is duplicated/],
     [{ process: { Env: [...process.Env, 'MODE'] } }, /no NAME=value/],
     [{ process: { Cwd: '/' } }, /the working directory differs/],
     [{ process: { Cwd: '' } }, /the working directory differs/],

@@ -72,10 +72,10 @@ test('the file of docs/adr/realm.md is valid', () => {
     entry: 'batch',
     max: 3,
   });
-  const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined, attested: false };
+  const duplicate = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined, attested: false };
   assert.match(
     JSON.stringify(
-      parsed.authorization.accept(twin, [{ id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' }]),
+      parsed.authorization.accept(duplicate, [{ id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' }]),
     ),
     /a connected guest has the name/,
   );

@@ -89,7 +89,7 @@ export interface OfferedPipe {
   abort(why: string): void;
 }
 
-/** Who waits for the connection that a guest opens with a token. */
+/** The waiter for the connection that a guest opens with a token. */
 export interface TokenOffer {
   readonly guest: { readonly id: string; readonly name: string };
   readonly certificates: readonly Buffer[];

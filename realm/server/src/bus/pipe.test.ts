@@ -113,7 +113,7 @@ test('an end that another replica has asked for and does not use is dead', async
     'nothing is heard from the other end of the pipe',
   );
   assert.ok(performance.now() - waited >= limits.deadMs);
-  // The other one is waited for by who has made it, with a time of its own.
+  // Its creator waits for the other one, with a time limit of its own.
   const waiting = new Pipe(transport, 'ab', 'a', limits);
   await delay(2 * limits.deadMs);
   assert.equal(waiting.destroyed, false);

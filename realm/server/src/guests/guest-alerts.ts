@@ -18,14 +18,14 @@ export interface GuestAlertsOptions {
 /** Says what can be a clone of a guest, or its end. */
 export class GuestAlerts {
   readonly #options: GuestAlertsOptions;
-  readonly #twin: (key: string, event: { readonly newcomer: string; readonly live: Named }) => void;
+  readonly #duplicate: (key: string, event: { readonly newcomer: string; readonly live: Named }) => void;
 
   constructor(options: GuestAlertsOptions) {
     this.#options = options;
     const { log } = options;
     // Who says the configuration of a live guest can come with a new key each time.
-    this.#twin = onDoublingsOfEach((_key, times, { newcomer, live }) =>
-      log('error', 'ALERT: another guest says the configuration of a connected one: possibly a clone', {
+    this.#duplicate = onDoublingsOfEach((_key, times, { newcomer, live }) =>
+      log('error', 'ALERT: another guest reports the configuration of a connected one: possibly a clone', {
         guest: live.name,
         id: live.id,
         other: newcomer,
@@ -48,9 +48,9 @@ export class GuestAlerts {
   }
 
   /** A guest with another key says the configuration of a connected one, where there may be one. */
-  twin(newcomer: string, live: Named): void {
-    this.#count('twin');
-    this.#twin(live.name, { newcomer, live });
+  duplicate(newcomer: string, live: Named): void {
+    this.#count('duplicate');
+    this.#duplicate(live.name, { newcomer, live });
   }
 
   /** The guest of a name has another key than before: it has been started again, or is another one. */
@@ -74,7 +74,7 @@ export class GuestAlerts {
     log(isConnected ? 'error' : 'warn', message, { guest: connectedAs, id, ms: silentMs });
   }
 
-  #count(kind: 'clone' | 'twin' | 'boot' | 'silent' | 'away'): void {
+  #count(kind: 'clone' | 'duplicate' | 'boot' | 'silent' | 'away'): void {
     this.#options.metrics.add('kata_realm_guest_alerts_total', 1, { kind });
   }
 }

@@ -76,7 +76,7 @@ export class GuestConnections {
   readonly #refused: RefusedGuests;
   readonly #revocations: GuestRevocations<Live>;
   readonly #pace = new AcceptanceRate();
-  readonly #twins: DuplicateGuestDetector;
+  readonly #duplicates: DuplicateGuestDetector;
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -93,7 +93,7 @@ export class GuestConnections {
       log: options.log,
       callMs: options.callMs,
     });
-    this.#twins = new DuplicateGuestDetector({ guests, alerts, channelOf, answerMs: cloneMs });
+    this.#duplicates = new DuplicateGuestDetector({ guests, alerts, channelOf, answerMs: cloneMs });
   }
 
   /** Takes a connection that was upgraded. Never rejects. */
@@ -144,7 +144,7 @@ export class GuestConnections {
     return await this.#revocations.revoke(target, revoked, operator);
   }
 
-  /** Says a revocation to the guests of its entry. */
+  /** Broadcasts a revocation to the guests of its entry. */
   say(revocation: Revocation): void {
     this.#revocations.say(revocation);
   }
@@ -165,21 +165,21 @@ export class GuestConnections {
     // From here to `hold` nothing is awaited: two guests cannot get one name.
     const acceptance = authorization().accept(facts, guests.held());
     if (this.#closed) return;
-    const twin = this.#twins.find(facts, acceptance.ok ? acceptance.entry : undefined);
+    const duplicate = this.#duplicates.find(facts, acceptance.ok ? acceptance.entry : undefined);
     if (!acceptance.ok) {
       const { reason, full } = acceptance;
-      const isTwin = full !== undefined && twin !== undefined;
-      if (isTwin) void this.#twins.report(id, twin);
+      const isDuplicate = full !== undefined && duplicate !== undefined;
+      if (isDuplicate) void this.#duplicates.report(id, duplicate);
       this.#refuse(
         connection,
-        isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason,
+        isDuplicate ? `${reason}: possibly a clone, it reports the same configuration` : reason,
         'authorization',
       );
       return;
     }
     const { name, entry, max, isPinned } = acceptance;
     // Whoever has listed its key knows that there are two.
-    if (twin !== undefined && isPinned === undefined) void this.#twins.report(id, twin);
+    if (duplicate !== undefined && isPinned === undefined) void this.#duplicates.report(id, duplicate);
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'authorization');
       return;
@@ -213,7 +213,7 @@ export class GuestConnections {
     }
   }
 
-  /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */
+  /** Ends a connection of a guest that has connected again. If the earlier connection still answers, two guests have one key. */
   async #replace(live: Live, why: string): Promise<void> {
     const { alerts, store } = this.#options;
     if (live.ended === undefined && (await isResponsive(live.channel, cloneMs)))

@@ -51,7 +51,7 @@ export class ConnectionBounds {
   readonly #waiting: WaitingConnections;
   readonly #penalties = new Penalties();
   readonly #dropped = new WeakSet<Socket>();
-  readonly #strangers: PreAuthLimiter;
+  readonly #preAuth: PreAuthLimiter;
 
   constructor(
     bounds: Bounds,
@@ -63,7 +63,7 @@ export class ConnectionBounds {
     this.#onDrop = onDrop;
     this.#onAccept = onAccept;
     this.#waiting = new WaitingConnections(bounds.waiting);
-    this.#strangers = new PreAuthLimiter({ groups: bounds.connections });
+    this.#preAuth = new PreAuthLimiter({ groups: bounds.connections });
   }
 
   get size(): number {
@@ -112,7 +112,7 @@ export class ConnectionBounds {
     }
     this.#open.add(socket);
     const timer = this.#destroyLate(socket, group);
-    const stream = this.#strangers.begin(group, socket, () => this.#drop(socket, 'oversized'));
+    const stream = this.#preAuth.begin(group, socket, () => this.#drop(socket, 'oversized'));
     this.#pending.set(socket, { group, timer, since: performance.now(), inHandshake: true, stream });
     this.#ofGroup.set(group, this.#countOf(group) + 1);
     socket.once('close', () => {
@@ -142,7 +142,7 @@ export class ConnectionBounds {
     if (pending?.inHandshake !== true) return true;
     pending.inHandshake = false;
     if (client === 'refused') return this.#refused(socket);
-    if (client === 'any' && this.#strangers.shown(pending.group, socket.bytesRead, pending.stream))
+    if (client === 'any' && this.#preAuth.shown(pending.group, socket.bytesRead, pending.stream))
       return this.#punish(pending);
     pending.stream?.release();
     return true;
@@ -156,7 +156,7 @@ export class ConnectionBounds {
   /** Takes a connection out of those that are not yet accepted. */
   accept(socket: Socket): void {
     const group = this.#pending.get(socket)?.group;
-    if (group !== undefined) this.#strangers.authenticated(group);
+    if (group !== undefined) this.#preAuth.authenticated(group);
     this.#onAccept(socket);
     this.#settle(socket);
     this.#proceed();
@@ -166,7 +166,7 @@ export class ConnectionBounds {
   #refused(socket: Socket): boolean {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return true;
-    const isCostly = this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
+    const isCostly = this.#preAuth.refused(pending.group, socket.bytesRead, pending.stream);
     return isCostly ? this.#punish(pending) : true;
   }
 
@@ -190,7 +190,7 @@ export class ConnectionBounds {
   #drop(socket: Socket, why: Drop): void {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return;
-    if (pending.inHandshake) this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
+    if (pending.inHandshake) this.#preAuth.refused(pending.group, socket.bytesRead, pending.stream);
     this.#settle(socket);
     this.#dropped.add(socket);
     // Node.js 20 crashes if the connection below is destroyed while TLS reports the end of its handshake, and has more bytes.

@@ -105,7 +105,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_guest_alerts_total: {
     type: 'counter',
     labels: ['kind'],
-    help: 'What can be a clone or the end of a guest: clone (two guests with one key at once), twin (another guest says the same configuration), boot (a further boot of an entry), silent (connected, and no record for three heartbeats), away (the same, not connected).',
+    help: 'What can be a clone or the end of a guest: clone (two guests with one key at once), duplicate (another guest reports the same configuration), boot (a further boot of an entry), silent (connected, and no record for three heartbeats), away (the same, not connected).',
   },
   kata_realm_witness_requests_total: {
     type: 'counter',

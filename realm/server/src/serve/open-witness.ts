@@ -18,7 +18,7 @@ export interface OpenedWitness {
 }
 
 /**
- * Opens the witness of a realm in its store; undefined: it is none. Throws a
+ * Opens the witness of a realm in its store; undefined: it is not one. Throws a
  * RealmFileError or the system's error.
  */
 export async function openWitness(

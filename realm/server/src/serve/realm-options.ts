@@ -43,7 +43,7 @@ export interface RealmTimes {
   readonly unacknowledgedMs: number;
 }
 
-export const usualTimes: RealmTimes = {
+export const defaultTimes: RealmTimes = {
   pendingMs: 10_000,
   callMs: 15_000,
   healthEveryMs: 30_000,

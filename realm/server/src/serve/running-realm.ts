@@ -223,7 +223,7 @@ export class RunningRealm implements Realm {
     if (this.#options.allowUnattested)
       log(
         'warn',
-        'guests without evidence are accepted: their configurations are their word (--allow-unattested)',
+        'guests without evidence are accepted: their configurations are unverified (--allow-unattested)',
       );
     if (this.#witness !== undefined) log('info', 'witness', { key: this.#witness.verifier });
     log('info', 'listening', { guests: guestsPort, operators: operatorsPort, metrics: status });

@@ -9,7 +9,7 @@ import { openWitness } from './open-witness.js';
 import { DecisionLog } from '../operators/decision-log.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { readFiles } from './read-files.js';
-import { type Realm, type RealmOptions, usualTimes } from './realm-options.js';
+import { type Realm, type RealmOptions, defaultTimes } from './realm-options.js';
 import { reportFaults } from './report-faults.js';
 import { reportSpace } from './report-space.js';
 import { type CurrentFiles, RunningRealm } from './running-realm.js';
@@ -23,7 +23,7 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     throw new TypeError('a realm of several replicas is no witness');
   const files = await readFiles(options.files);
   const metrics = await createMetrics();
-  const times = { ...usualTimes, ...options.times };
+  const times = { ...defaultTimes, ...options.times };
   const { log } = options;
   const bus = await openBus(options).catch((error: unknown) => {
     metrics.close();

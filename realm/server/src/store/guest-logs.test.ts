@@ -173,7 +173,7 @@ test('resumes after any crash from the last complete line: nothing is lost or do
   );
 });
 
-test('a line that is no record, or that does not follow, is not stored, and ends the collection', async (t) => {
+test('a line that is not a record, or that does not follow, is not stored, and ends the collection', async (t) => {
   const lines = await linesOf(t, 6);
   const [first, second, third, fourth] = lines;
   assert.ok(first && second && third && fourth);

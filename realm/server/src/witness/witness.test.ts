@@ -147,7 +147,7 @@ test('a state that is not valid is no state: nothing is cosigned', async (t) => 
 
 test('whatever fails or crashes, and when: all cosigned trees are of one log', async (t) => {
   const step = fc.record({
-    /** Which of two clones asks; both go on after a few records. */
+    /** Which of two clones asks; both continue after a few records. */
     clone: fc.nat(1),
     /** How many of its records are new. */
     grows: fc.nat(3),

@@ -165,7 +165,7 @@ export class Witness {
 
   /**
    * Reports a guest whose boot record names the log of another one: its machine was cloned before the key of its TLS was made, or it
-   * lies. Nothing of it is refused for that: only who has the key can sign anything new.
+   * lies. Nothing of it is refused for that: only the owner of the key can sign anything new.
    */
   async #noteOwner(logs: GuestLogs, origin: string, sequence: number): Promise<void> {
     const owner = this.#owners.get(origin);

@@ -5,7 +5,7 @@ import { isName } from './values.js';
 /** The directory of runtime-rs in the shared one. */
 const passthrough = 'passthrough';
 
-/** Directories of the runtimes in the shared one, which are no volumes. */
+/** Directories of the runtimes in the shared one, which are not volumes. */
 const reserved: ReadonlySet<string> = new Set([passthrough, 'watchable', 'rafs', 'sandbox-mounts', 'local']);
 
 /** Returns the places where Kata's runtimes have the root of a container, by its path. */

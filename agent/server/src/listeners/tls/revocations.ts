@@ -14,7 +14,7 @@ export type Revocation =
  */
 const max = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
 
-/** Who revokes: of a server the calls that it makes for itself. */
+/** The party that revokes: of a server the calls that it makes for itself. */
 export interface Revoker {
   readonly key: string;
   readonly isServer: boolean;

@@ -6,7 +6,7 @@ import {
   HandshakeServers,
   type MeasuredStream,
   PreAuthLimiter,
-  type StrangersOptions,
+  type PreAuthOptions,
 } from '@kata-agent/connection-limits';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { alpnProtocol, authenticate } from './authenticate.js';
@@ -27,7 +27,7 @@ export interface TlsPeer {
   readonly remote: string;
 }
 
-export interface TlsEngineOptions extends Pick<StrangersOptions, 'costlyMs' | 'turns'> {
+export interface TlsEngineOptions extends Pick<PreAuthOptions, 'costlyMs' | 'turns'> {
   /** PEM texts with the certificates of CAs. */
   readonly clientCa: readonly string[];
   /** PEM texts with certificate revocation lists; each CA needs one, if there are any. */
@@ -97,14 +97,14 @@ class Engine implements TlsEngine {
   readonly #options: TlsEngineOptions;
   readonly #servers: HandshakeServers;
   readonly #handshakes: Handshakes;
-  readonly #strangers: PreAuthLimiter;
+  readonly #preAuth: PreAuthLimiter;
   readonly #pending = new Map<Socket, Pending>();
   readonly #live = new Set<Live>();
   #closed = false;
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
-    this.#strangers = new PreAuthLimiter(options);
+    this.#preAuth = new PreAuthLimiter(options);
     this.#handshakes = new Handshakes(options.limits);
     this.#servers = new HandshakeServers(serverOptions(options));
     options.revocations.watch((revocation) => {
@@ -154,7 +154,7 @@ class Engine implements TlsEngine {
 
   #begin(socket: Socket, pending: Pending): void {
     const { candidate } = pending;
-    const stream = this.#strangers.begin(candidate.group, socket, () => candidate.drop('oversized'));
+    const stream = this.#preAuth.begin(candidate.group, socket, () => candidate.drop('oversized'));
     if (stream !== undefined) pending.stream = stream;
     // TLS below writes whole flights.
     socket.setNoDelay(true);
@@ -229,7 +229,7 @@ class Engine implements TlsEngine {
   /** Frees the place of a connection that is refused or has closed. */
   #forget(socket: Socket, { candidate, group, stream, receivedBefore }: Pending): void {
     const received = socket.bytesRead - receivedBefore;
-    const isCostly = this.#strangers.refused(candidate.group, received, stream);
+    const isCostly = this.#preAuth.refused(candidate.group, received, stream);
     this.#handshakes.remove(candidate, isCostly && !group.isShared);
   }
 

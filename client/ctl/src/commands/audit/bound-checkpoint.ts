@@ -48,9 +48,9 @@ export async function readBoundCheckpoint(
     const waive = [...values.waive, ...aboutTheCall];
     return { bundle, verification: verifyEvidence(bundle, { ...values, waive }, {}, inputs) };
   });
-  const { verified, verdict, claims } = verification;
+  const { verified, result, claims } = verification;
   if (!verified || claims === undefined)
-    throw new CommandError(ExitCode.Mismatch, `${path}: ${verdict}`, {
+    throw new CommandError(ExitCode.Mismatch, `${path}: ${result}`, {
       help: [`kata-agent-ctl evidence verify ${path} --reference ${reference} prints each link`],
     });
   return {

@@ -50,7 +50,7 @@ test('a file without an end is refused, not read', () => {
     assert.match(runBinary(['audit', ...argv]).stderr, /\/dev\/zero is larger than 16 MiB/);
 });
 
-test('an origin that is no agent’s is not printed as it is', () => {
+test('an origin that is not an agent’s is not printed as it is', () => {
   const other = new LogSigner('\u009b31m\u202e', privateKey);
   const { code, stdout, stderr } = verified(signCheckpoint(other, parseCheckpoint(checkpoint).head));
   assert.equal(code, 2);

@@ -253,13 +253,13 @@ test('what the agent refuses with any configuration is named, and exits with 4',
 
 test('no pod is called sufficient whose containers the agent refuses, or whose requests are not known', () => {
   const open = file('served.toml', '[api]\nallowed_endpoints = ["*"]\n');
-  const verdict = (fields: string, inContainer = ''): readonly [number | null, string] => {
+  const reviewed = (fields: string, inContainer = ''): readonly [number | null, string] => {
     const container = `{ name: c, image: i, command: [a]${inContainer} }`;
     const text = `kind: Pod\nmetadata: { name: p }\nspec:\n${fields}  containers: [${container}]\n`;
     const { code, stdout } = runBinary(['config', 'check', open, '--pod', file('field.yaml', text)]);
     return [code, stdout];
   };
-  assert.equal(verdict('')[0], 0);
+  assert.equal(reviewed('')[0], 0);
   const refused: readonly (readonly [fields: string, inContainer: string, said: RegExp])[] = [
     ['  hostPID: true\n', '', /sandbox_pidns/],
     ['  shareProcessNamespace: true\n', '', /sandbox_pidns/],
@@ -273,7 +273,7 @@ test('no pod is called sufficient whose containers the agent refuses, or whose r
     ['', ', resources: { limits: { intel.com/sriov: 1 } }', /pod field intel\.com\/sriov/],
   ];
   for (const [fields, inContainer, said] of refused) {
-    const [code, stdout] = verdict(fields, inContainer);
+    const [code, stdout] = reviewed(fields, inContainer);
     assert.equal(code, 4, `${fields}${inContainer}: ${stdout}`);
     assert.match(stdout, said);
   }

@@ -143,7 +143,7 @@ async function messageOf(message: IncomingMessage): Promise<string> {
 function unexpected(address: RealmAddress, what: string): CommandError {
   return new CommandError(
     ExitCode.CannotApply,
-    `the server at ${formatAddress(address)} answered ${what}: it is no realm that this program knows`,
+    `the server at ${formatAddress(address)} answered ${what}: it is not a realm that this program knows`,
     { help: ['use the address at which the realm serves operators; redirects are not followed'] },
   );
 }

@@ -43,7 +43,7 @@ export interface LeasesOptions {
   readonly onMoved: (guest: string, epoch: number) => void;
 }
 
-/** Who holds which guest: entries of a bucket, which are changed only by who knows their revision. */
+/** The replica that holds each guest: entries of a bucket. An entry is changed only with its revision. */
 export class Leases {
   readonly #kv: KV;
   readonly #replica: string;

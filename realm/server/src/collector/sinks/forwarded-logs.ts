@@ -171,7 +171,7 @@ function recordOf(line: Buffer, path: string): SentLine['record'] {
   const read = readRecord(line);
   if (read.ok) return read.record;
   throw new StoreError(
-    `${path} has a line that is no record: ${read.what}`,
+    `${path} has a line that is not a record: ${read.what}`,
     'something else has written it: move it away; records that were sent are then sent again',
   );
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseKernelLine } from './kernel-line.js';
+import { parseKernelCommandLine } from './kernel-command-line.js';
 
 function words(text: string): readonly string[] {
-  return parseKernelLine(text).words.map(({ name, value }) =>
+  return parseKernelCommandLine(text).words.map(({ name, value }) =>
     value === undefined ? name : `${name}→${value}`,
   );
 }
@@ -33,7 +33,7 @@ test('splits, unquotes and ends words like the kernel', () => {
 });
 
 test('a word has its position', () => {
-  const { words, source } = parseKernelLine('ü agent.log=x\n');
+  const { words, source } = parseKernelCommandLine('ü agent.log=x\n');
   assert.deepEqual(words[1]?.span, { file: '/proc/cmdline', line: 1, column: 3, endColumn: 14 });
   assert.equal(source.line(1), 'ü agent.log=x');
 });

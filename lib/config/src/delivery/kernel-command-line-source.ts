@@ -1,6 +1,6 @@
 import type { DeliveryRead, DeliverySource } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { type KernelLine, type KernelWord, parseKernelLine } from '../kernel-line.js';
+import { type KernelCommandLine, type KernelWord, parseKernelCommandLine } from '../kernel-command-line.js';
 import { nothing } from './undelivered.js';
 import { isGzip, unzip } from './unzip.js';
 
@@ -11,17 +11,17 @@ export const kernelDocumentWord: string = 'agent.config_b64';
  * Lengths at which Linux silently truncates its command line, without the final NUL (COMMAND_LINE_SIZE): 2047 bytes on
  * x86, arm64 and powerpc, 4095 on s390.
  */
-export const kernelLineLimits: readonly number[] = [2047, 4095];
+export const kernelCommandLineLimits: readonly number[] = [2047, 4095];
 
 const otherWay = 'deliver it as initdata or by fw_cfg instead: kata-agent-ctl config digest FILE prints both';
 
 /** Reads `agent.config_b64=` from the text of /proc/cmdline. */
-export function kernelLineSource(text: string): DeliverySource {
+export function kernelCommandLineSource(text: string): DeliverySource {
   return { name: 'kernel_line', collect: () => collect(text) };
 }
 
 function collect(text: string): DeliveryRead {
-  const kernel = parseKernelLine(text);
+  const kernel = parseKernelCommandLine(text);
   const [word, second] = kernel.words.filter(({ name }) => name === kernelDocumentWord);
   if (word === undefined) return nothing;
   if (second !== undefined) {
@@ -29,7 +29,7 @@ function collect(text: string): DeliveryRead {
     return refuse('KA1504', kernel, second, message, 'keep one of the two');
   }
   const length = Buffer.byteLength(text.trimEnd());
-  if (kernelLineLimits.includes(length) && kernel.words.at(-1) === word) {
+  if (kernelCommandLineLimits.includes(length) && kernel.words.at(-1) === word) {
     const message = `${kernelDocumentWord} ends where the kernel truncates its command line (${length} bytes), so it may be truncated`;
     return refuse('KA1703', kernel, word, message, otherWay);
   }
@@ -41,7 +41,7 @@ function collect(text: string): DeliveryRead {
       kernel,
       word,
       message,
-      `the kernel keeps ${kernelLineLimits[0]} bytes of its command line; ${otherWay}`,
+      `the kernel keeps ${kernelCommandLineLimits[0]} bytes of its command line; ${otherWay}`,
     );
   }
   if (!isGzip(bytes)) return document(bytes);
@@ -72,7 +72,7 @@ function decodeBase64(text: string): Uint8Array | undefined {
 
 function refuse(
   code: Diagnostic['code'],
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
   word: KernelWord,
   message: string,
   help: string,

@@ -9,7 +9,7 @@ export interface KernelWord {
   readonly span: Span;
 }
 
-export interface KernelLine {
+export interface KernelCommandLine {
   readonly source: SourceText;
   readonly words: readonly KernelWord[];
 }
@@ -20,7 +20,7 @@ const isSpace: RegExp = /[ \t\n\v\f\r]/;
  * Parses /proc/cmdline like the kernel (lib/cmdline.c, `next_arg`): a quote toggles whether a space separates, and is
  * removed around a word or a value. Everything after `--` belongs to init (S23).
  */
-export function parseKernelLine(text: string): KernelLine {
+export function parseKernelCommandLine(text: string): KernelCommandLine {
   const source = new SourceText('/proc/cmdline', text);
   const words: KernelWord[] = [];
   let at = 0;

@@ -29,19 +29,19 @@ const values = [
 ];
 
 /** Kernel command lines of known, nearly known and unknown words, with a document that restricts the API. */
-export const kernelLine: Target = {
-  name: 'kernel-line',
+export const kernelCommandLine: Target = {
+  name: 'kernel-command-line',
   promise: 'no kernel command line allows what the document denies',
   async run(random) {
     const line = kernelWords(random);
     const loaded = await loadConfiguration({
       flags: {},
       environment: {},
-      kernelLine: line,
+      kernelCommandLine: line,
       configFlag: '/config.toml',
       files: { read: () => ({ ok: true, bytes: restricted }) },
       rules: async () => createRuleChecker(),
-      delivery: deliverySources({ kernelLine: line }).filter(({ name }) => name === 'kernel_line'),
+      delivery: deliverySources({ kernelCommandLine: line }).filter(({ name }) => name === 'kernel_line'),
       hostData: () => ({ ok: false, message: 'there is none', help: 'none is needed' }),
     });
     if (!loaded.ok) {
