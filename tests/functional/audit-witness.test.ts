@@ -298,11 +298,11 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   const before = process.memoryUsage().rss;
   await round();
   for (let at = 0; at < 100; at += 1) {
-    const [what, misbehaves, said] = hostile[at % hostile.length] ?? assert.fail();
+    const [what, misbehaves, expectedText] = hostile[at % hostile.length] ?? assert.fail();
     witness.misbehaves = misbehaves;
     const count = failures.length;
     // The one that is under way may still be that of the last kind.
-    while (!failures.slice(count).some((failure) => said.test(failure))) {
+    while (!failures.slice(count).some((failure) => expectedText.test(failure))) {
       await delay(1);
       assert.ok(failures.length < count + 20, `${what}: ${failures.slice(count, count + 2).join('\n')}`);
     }
@@ -322,12 +322,12 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   assert.equal(log.writable, true);
 });
 
-test('a server that is not the one of the CA, name and pin is told nothing', async (t) => {
+test('a server that is not the one of the CA, name and pin receives nothing', async (t) => {
   const witness = new TestWitness();
   const server = await WitnessServer.start(witness, certificate);
   t.after(() => server.close());
   const { signal } = new AbortController();
-  for (const [change, said] of [
+  for (const [change, expectedText] of [
     [
       { context: serverContext([new Authority('other').pem]) },
       /not accepted by server_ca|no CA of server_ca/,
@@ -336,7 +336,7 @@ test('a server that is not the one of the CA, name and pin is told nothing', asy
     [{ pins: [`spki:sha256:${'0'.repeat(64)}`] }, /not in pins/],
     [{ now: () => 0 }, /not yet valid/],
   ] as const)
-    await assert.rejects(postCheckpoint(serverAt(server.port, change), 'body', signal), said);
+    await assert.rejects(postCheckpoint(serverAt(server.port, change), 'body', signal), expectedText);
   assert.equal(witness.asked.length, 0);
   await assert.rejects(postCheckpoint(serverAt(1), 'body', signal), /ECONNREFUSED|not reached|closed/);
   await assert.rejects(postCheckpoint(serverAt(server.port), 'body', AbortSignal.abort()), /the agent ends/);

@@ -140,7 +140,7 @@ describe('certificates are checked by a clock at its floor or later (S26, S37)',
   const ca = new Authority();
 
   it('also if the host starts the guest in 1970', async (t) => {
-    // Later than this machine's clock, by which OpenSSL judges.
+    // Later than this machine's clock, by which OpenSSL verifies.
     const floor = Date.now() + 7_200_000;
     let wall = 1000;
     const syscalls = new RecordingSyscalls({

@@ -210,7 +210,7 @@ const crowd: readonly (readonly [string, number])[] = [
 
 type Crowd = ReadonlyMap<string, Connected>;
 
-/** Lets them call, each with the same requests as the others: only who calls differs. Returns the calls of each by the records. */
+/** Lets them call, each with the same requests as the others: only the caller differs. Returns the calls of each by the records. */
 async function countCrowd(
   site: Site,
   callers: Crowd,

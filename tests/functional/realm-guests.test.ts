@@ -72,7 +72,7 @@ describe('guests that a realm does not accept', () => {
     await realm.logged('guest ended', 3);
   });
 
-  for (const [what, management, said] of [
+  for (const [what, management, expectedText] of [
     [
       'an invalid digest',
       { describe: async () => ({ configurationDigest: 'sha256:../../etc' }) },
@@ -99,7 +99,7 @@ describe('guests that a realm does not accept', () => {
       const guest = await serve({ management });
       await guest.closed;
       await until('it is refused', () => refusals().length > before);
-      assert.match(refusals()[before] ?? '', said);
+      assert.match(refusals()[before] ?? '', expectedText);
     });
 });
 
@@ -247,7 +247,7 @@ describe('hostile clients of a realm', () => {
   const line = (text: string): Uint8Array => Buffer.from(text, 'latin1');
   for (const [what, watchAudit, state] of [
     [
-      'sends records that are none',
+      'sends invalid records',
       async function* () {
         yield { records: [line('{}')] };
       },

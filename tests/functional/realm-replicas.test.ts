@@ -179,14 +179,14 @@ describe('two replicas of a realm', () => {
     const { homes, alice } = setup;
     const [a, b] = homes.map(({ ports }) => ports);
     assert.ok(a && b);
-    const said: string[] = [];
+    const revoked: string[] = [];
     const manyGuest = async (name: string, port: number): Promise<RawGuest> =>
       await echoGuest({
         port,
         management: {
           describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '2'.repeat(64) }),
           revokePeer: async ({ peer }) => {
-            said.push(`${name} ${peer}`);
+            revoked.push(`${name} ${peer}`);
             return { closed: 3 };
           },
         },
@@ -197,19 +197,19 @@ describe('two replicas of a realm', () => {
     const own = await listed(setup, 0);
     // Asked at each replica, for a guest of which one does not have: said to both guests.
     for (const [index, port] of [a.operators, b.operators].entries()) {
-      said.length = 0;
+      revoked.length = 0;
       const { status, body } = await alice.request(port, `/v1/guests/${own[0]?.id}/revocations`, {
         method: 'POST',
         body: JSON.stringify({ peer: `cn:mallory${index}` }),
       });
       assert.equal(status, 200, body);
       assert.equal((JSON.parse(body) as { closed: number }).closed, 3);
-      await until('both have heard', () => new Set(said).size === 2, 5_000);
+      await until('both have heard', () => new Set(revoked).size === 2, 5_000);
     }
-    said.length = 0;
+    revoked.length = 0;
     const third = await manyGuest('third', b.guests);
     await until('it is shown', async () => (await listed(setup, 0)).length === 3);
-    assert.deepEqual(new Set(said), new Set(['third cn:mallory0', 'third cn:mallory1']));
+    assert.deepEqual(new Set(revoked), new Set(['third cn:mallory0', 'third cn:mallory1']));
     for (const guest of [first, second, third]) guest.socket.destroy();
   });
 
@@ -567,7 +567,9 @@ describe('the log of a guest that goes from replica to replica', () => {
     t.diagnostic(`seen at both after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
     const second = await loggingGuest(ports[1]?.guests ?? 0, identity, [...gap, ...lines.slice(200)]);
     await first.closed;
-    await until('it continues', async () => isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']));
+    await until('it continues', async () =>
+      isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']),
+    );
     const third = await loggingGuest(ports[0]?.guests ?? 0, identity, [
       ...gap,
       ...lines.slice(200),

@@ -185,13 +185,13 @@ describe('a guest of a realm', () => {
     );
   });
 
-  it('is told revocations before it is seen, and after each new connection', async (t) => {
+  it('receives revocations before it is seen, and after each new connection', async (t) => {
     const { guest, backend, home } = await run(t);
-    const said: string[] = [];
+    const revoked: string[] = [];
     let seen: readonly string[] = [];
     const management: RawGuestOptions['management'] = {
       revokePeer: async ({ peer, serial, issuer }) => {
-        said.push(peer === '' ? `${serial} ${issuer}` : peer);
+        revoked.push(peer === '' ? `${serial} ${issuer}` : peer);
         await delay(20);
         seen = backend.guests.list().map(({ id }) => id);
         return { closed: 3 };
@@ -207,11 +207,11 @@ describe('a guest of a realm', () => {
     await backend.revoke(target, { peer: 'cn:eve' }, { name: 'cn:ann' });
     first.socket.destroy();
     await until('it is gone', () => backend.guests.list().length === 0);
-    said.length = 0;
+    revoked.length = 0;
     // Another boot: another key, and the same entry.
     await guest({ management });
     await until('it is accepted', () => backend.guests.list().length === 1);
-    assert.deepEqual(said, ['cn:eve', 'ab CN=CA']);
+    assert.deepEqual(revoked, ['cn:eve', 'ab CN=CA']);
     assert.deepEqual(seen, [], 'it was seen before it knew them');
     const file = join(home.store, 'revocations.json');
     assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -529,7 +529,7 @@ describe('a realm that cannot start', () => {
     mkdirSync(other.store, { mode: 0o755 });
     await assert.rejects(startRealm(other), /is open to other users: its mode is 755/);
     writeFileSync(join(home.directory, 'empty.pem'), '');
-    for (const [files, said] of [
+    for (const [files, revoked] of [
       [{ operatorCa: join(home.directory, 'empty.pem') }, /--operator-ca has no PEM certificate/],
       [{ operatorCa: join(home.directory, 'realm.pem') }, /is not that of a CA/],
       [{ operatorCrl: join(home.directory, 'empty.pem') }, /--operator-crl has no PEM/],
@@ -538,7 +538,7 @@ describe('a realm that cannot start', () => {
     ] as const)
       await assert.rejects(
         startRealm({ ...options, store: join(home.directory, 'new'), files: { ...options.files, ...files } }),
-        (error) => error instanceof RealmFileError && said.test(error.message),
+        (error) => error instanceof RealmFileError && revoked.test(error.message),
       );
     await assert.rejects(
       startRealm({

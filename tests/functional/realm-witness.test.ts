@@ -115,9 +115,9 @@ describe('a realm that is a witness', () => {
     const liar = new WitnessedGuest(home, await guestIdentity(), GuestLog.boot(one.identity.pin));
     guests.push(await liar.connect());
     await liar.stored();
-    const said = await liar.ask(0);
-    assert.equal(said.status, 404);
-    assert.match(said.body, /none of the guest's records .* names the keys/);
+    const answer = await liar.ask(0);
+    assert.equal(answer.status, 404);
+    assert.match(answer.body, /none of the guest's records .* names the keys/);
     const silent = await newGuest(home);
     const connection = await RawGuest.serve({ port: home.ports.guests, identity: silent.identity });
     await until('its log is not served', async () => /WatchAudit/.test((await silent.ask(0)).body));

@@ -220,7 +220,7 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     assert.equal((await listed()).length, 1);
   });
 
-  it('refuses evidence of another nonce, of another guest, none, and what is none; and sends nothing else', async () => {
+  it('refuses evidence of another nonce, of another guest, none, and invalid evidence; and sends nothing else', async () => {
     const old = await good.attest(new Uint8Array(32));
     const cases: readonly (readonly [string, Parameters<typeof dial>[0], RegExp])[] = [
       ['old', async () => old, /its evidence is not verified, claims\.nonce failed/],

@@ -45,8 +45,8 @@ describe('the image of `npm run image`', { skip }, () => {
     } finally {
       await machine.kill();
     }
-    const said = machine.lines.join('\n');
-    assert.doesNotMatch(said, /unpacking failed/, 'all files are present');
-    assert.doesNotMatch(said, /compiled again/, 'the compile cache is used');
+    const output = machine.lines.join('\n');
+    assert.doesNotMatch(output, /unpacking failed/, 'all files are present');
+    assert.doesNotMatch(output, /compiled again/, 'the compile cache is used');
   });
 });

@@ -101,8 +101,8 @@ const idleSeconds = 600;
 export function connectTo(machine: Machine, port: number, seconds: number = idleSeconds): Socket {
   const socket = machine.connect(port);
   socket.setTimeout(seconds * 1000, () => {
-    const said = machine.lines.slice(-20).join('\n');
-    socket.destroy(new Error(`port ${port} of the guest: nothing came or went for ${seconds} s:\n${said}`));
+    const output = machine.lines.slice(-20).join('\n');
+    socket.destroy(new Error(`port ${port} of the guest: nothing came or went for ${seconds} s:\n${output}`));
   });
   return socket;
 }

@@ -151,11 +151,11 @@ describe('a guest that measures its configuration, and accepts documents from th
         facts.measured.map((one) => `${one.register} ${one.outcome}`),
         ['PCR 13 extended'],
       );
-      const said = machine.lines.filter((line) =>
+      const output = machine.lines.filter((line) =>
         /"msg":"(the configuration is measured|listening)"/.test(line),
       );
-      assert.match(said[0] ?? '', /is measured/);
-      assert.match(said[1] ?? '', /"msg":"listening"/);
+      assert.match(output[0] ?? '', /is measured/);
+      assert.match(output[1] ?? '', /"msg":"listening"/);
       await isNarrowed(machine);
 
       const banks = await register(machine);
@@ -189,10 +189,10 @@ describe('a guest that measures its configuration, and accepts documents from th
     const options = { bare: true, overlay: [configuration(base(''))] };
     const machine = await boot(image, join(directory, String(++count)), options);
     await poweredOff(machine);
-    const said = machine.lines.join('\n');
-    assert.match(said, /reboot: Power down/);
-    assert.doesNotMatch(said, /"msg":"listening"|Kernel panic|\n {4}at /);
-    assert.match(said, /PCR 13, which is required: the TPM at \/dev\/tpmrm0 does not answer: ENOENT/);
-    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+    const output = machine.lines.join('\n');
+    assert.match(output, /reboot: Power down/);
+    assert.doesNotMatch(output, /"msg":"listening"|Kernel panic|\n {4}at /);
+    assert.match(output, /PCR 13, which is required: the TPM at \/dev\/tpmrm0 does not answer: ENOENT/);
+    assert.match(output, /PID 1 ends with code 3; the machine is powered off/);
   });
 });

@@ -203,9 +203,9 @@ store = ${toml(store)}
       await guest.agent.createContainer(app);
       t.diagnostic(`CreateContainer with the pull: ${Math.round(performance.now() - began)} ms`);
       const min = await minAvailable();
-      for (const said of ['was fetched', 'was unpacked', 'was stored'])
+      for (const done of ['was fetched', 'was unpacked', 'was stored'])
         t.diagnostic(
-          guest.machine.lines.findLast((line) => line.includes(`an image ${said}`)) ?? `not ${said}`,
+          guest.machine.lines.findLast((line) => line.includes(`an image ${done}`)) ?? `not ${done}`,
         );
       t.diagnostic(`memory of the guest at the peak: ${mega(before - min)} MB`);
       const more = async (): Promise<string> => {

@@ -185,7 +185,7 @@ test('an invalid document is rejected with its diagnostics', async () => {
   );
 });
 
-test('containers get no evidence beside that of the agent, whoever configures it', async () => {
+test('containers get no evidence beside that of the agent, whichever document configures it', async () => {
   const evidence = '[evidence]\nsources = ["configfs-tsm"]\n';
   for (const value of ['all', 'attestation']) {
     const agent = `[agent]\nguest_components_rest_api = "${value}"\n`;

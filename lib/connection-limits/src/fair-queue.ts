@@ -20,7 +20,7 @@ export class FairQueue {
   /**
    * Runs work in its turn, and settles as it does; undefined if the key has as many pieces as it may.
    *
-   * @param isFirst its key is next whoever waits.
+   * @param isFirst its key precedes all others.
    */
   run<T>(key: string, work: () => Promise<T>, isFirst = false): Promise<T> | undefined {
     const own = this.#waiting.get(key) ?? { starts: [], pieces: 0 };

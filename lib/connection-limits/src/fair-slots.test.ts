@@ -48,7 +48,7 @@ test('a key has no more than its own places, and an evicted one gives none back'
   );
 });
 
-/** A queue whose work ends when it is told to. */
+/** A queue whose work ends on request. */
 function held(ofKey: number) {
   const queue = new FairQueue(ofKey);
   const begun: string[] = [];

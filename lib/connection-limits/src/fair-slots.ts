@@ -36,7 +36,7 @@ export class FairSlots {
     return () => this.#release(key, holder);
   }
 
-  /** Takes a place from the key that has most. With one place less it must not have fewer than the newcomer has then. */
+  /** Takes a place from the key that has the most. With one place less it must not have fewer than the newcomer has then. */
   #makeRoom(own: number): boolean {
     let max: readonly [string, Set<Holder>] | undefined;
     for (const each of this.#holders) if (max === undefined || each[1].size > max[1].size) max = each;

@@ -19,7 +19,7 @@ export class KnownGroups {
     if (!this.#barred.has(group)) addBounded(this.#groups, group, this.#max);
   }
 
-  /** Forgets a group, for good: whoever shares an address with a client could cost much each time that it was authenticated. */
+  /** Forgets a group, for good: a client of the same address could cost much each time that it was authenticated. */
   bar(group: string): void {
     this.#groups.delete(group);
     addBounded(this.#barred, group, this.#max);

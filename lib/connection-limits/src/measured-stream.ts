@@ -14,7 +14,7 @@ const headerBytes = 5;
 
 /**
  * The bytes of a connection for TLS. Until its client is authenticated, TLS gets its records in turns of the event loop, and no
- * more than a budget: OpenSSL verifies each chain of up to 100 KB in one go, also of strangers, and that can take half a second.
+ * more than a budget: OpenSSL verifies each chain of up to 100 KB in one go, also of unauthenticated clients, and that can take half a second.
  * It measures what the records cost.
  */
 export class MeasuredStream extends Duplex {

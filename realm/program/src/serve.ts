@@ -229,7 +229,7 @@ async function serveUntilStopped({ io }: Invocation, options: RealmOptions): Pro
   });
   let asked = false;
   const onStop = (): void => {
-    // Whoever asks twice does not want to wait: nothing that is stored depends on an orderly end.
+    // A second signal means: do not wait. Nothing that is stored depends on an orderly end.
     if (asked) process.exit(ExitCode.Failed);
     asked = true;
     stop();

@@ -12,7 +12,7 @@ import {
 import { type ChildOptions, type ChildTask, packedFile } from './options.js';
 import { packPlaces, pullPlaces, unpackPlaces } from './places.js';
 
-/** Changes owners and permissions of what it creates, whoever it belongs to then. */
+/** Changes owners and permissions of what it creates, also for other owners. */
 const unpackCapabilities: readonly number[] = [
   Capability.ChangeOwner,
   Capability.OverrideAccess,
@@ -21,7 +21,7 @@ const unpackCapabilities: readonly number[] = [
   Capability.SetFileCapabilities,
 ];
 
-/** Reads files whoever they belong to. */
+/** Reads files of any owner. */
 const packCapabilities: readonly number[] = [Capability.ReadAll];
 
 /** Descriptor of the agent's socket. */

@@ -91,7 +91,10 @@ export class EndpointClient {
     const url =
       location === undefined || !URL.canParse(location, from.href) ? undefined : new URL(location, from);
     if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
-      throw new ImageError('redirect-refused', `${this.name} redirects to an address that is not an https URL`);
+      throw new ImageError(
+        'redirect-refused',
+        `${this.name} redirects to an address that is not an https URL`,
+      );
     return url;
   }
 

@@ -24,7 +24,7 @@ const longestQueue = 16;
 /** The caller that asks for evidence. */
 export interface AttestCaller {
   readonly key: string;
-  /** A server that the agent has dialled: it admits the guest by the evidence, and is next whoever waits (S44). */
+  /** A server that the agent has dialled: it accepts the guest by the evidence, and precedes all waiting callers (S44). */
   readonly isServer: boolean;
 }
 

@@ -8,7 +8,7 @@ const maxWaiting = 8;
 
 /**
  * Runs work that reads much, one at a time: each caller could otherwise have the agent do it as often as it asks. Callers take turns,
- * and the server that a listener has dialled is next whoever waits (S44).
+ * and the server that a listener has dialled precedes all waiting callers (S44).
  */
 export class OneAtATime {
   readonly #queue = new FairQueue(maxWaiting);

@@ -26,7 +26,7 @@ export class Watchers {
   readonly #ofServers = new Map<string, FairSlots>();
 
   /**
-   * Adds a watcher; the older one of its connection is told to end. A watcher counts until the function that is returned
+   * Adds a watcher; the older one of its connection is ended. A watcher counts until the function that is returned
    * is called, so one that cannot end, because its connection accepts nothing, still counts.
    *
    * @param end ends the watcher: a newer one of its connection replaces it, or another caller gets its place.

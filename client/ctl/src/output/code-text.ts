@@ -16,7 +16,9 @@ export function exampleParts(example: CodeExample): readonly ExamplePart[] {
       return [
         { name: 'config.toml', text: document },
         ...(further === undefined ? [] : [{ name: 'a further document', text: further }]),
-        ...(kernelCommandLine === undefined ? [] : [{ name: 'the kernel command line', text: `${kernelCommandLine}\n` }]),
+        ...(kernelCommandLine === undefined
+          ? []
+          : [{ name: 'the kernel command line', text: `${kernelCommandLine}\n` }]),
       ];
     }
     case 'call': {

@@ -99,7 +99,10 @@ export const situations: Readonly<Partial<Record<Code, () => Promise<readonly Ca
   KA1702: () => loadText(delivering('fw_cfg')),
   KA1703: () => {
     const kernelCommandLine = 'agent.config_b64=not-base64';
-    return loadText(delivering('kernel_line'), { kernelCommandLine, delivery: deliverySources({ kernelCommandLine }) });
+    return loadText(delivering('kernel_line'), {
+      kernelCommandLine,
+      delivery: deliverySources({ kernelCommandLine }),
+    });
   },
   KA1704: () => loadText(delivering('initdata'), { delivery: [source('initdata')] }),
   KA1705: () =>

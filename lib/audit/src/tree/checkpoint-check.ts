@@ -54,14 +54,14 @@ export function checkCheckpoint(
   try {
     const verified = verifyCheckpoint(checkpoint, { logs: [known], witnesses });
     const cosigned = verified.witnesses.map(({ by, time }) => ({ name: by.name, time }));
-    const judged = evaluateTrust(cosigned.length, keys, head);
+    const evaluated = evaluateTrust(cosigned.length, keys, head);
     const last = tree.first + head.size - 1;
-    const sound = treeProblem(tree, head) ?? judged.problem;
+    const sound = treeProblem(tree, head) ?? evaluated.problem;
     const removed = Math.min(tree.removed, head.size);
     const { keptNamedBy } = named;
     const coversKept = keptNamedBy === undefined ? undefined : sound === undefined && keptNamedBy <= last;
     const problem = sound ?? unprovenProblem(last, named, 'checkpoint');
-    const { trust } = judged;
+    const { trust } = evaluated;
     return { ...about, last, removed, coversKept, witnesses: cosigned, trust, problem };
   } catch (error) {
     if (error instanceof NoteSignatureError) return failed(error.message);

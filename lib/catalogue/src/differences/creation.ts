@@ -23,7 +23,7 @@ export const creationDifferences: DifferenceRows = {
     of: ['CreateContainer'],
     kata: 'The id of a removed container can be given to another one.',
     ours: 'With a configuration it is ALREADY_EXISTS until the sandbox is destroyed.',
-    why: 'What a container wrote to folders that were copied for it stays in the guest, and the id is in their names: another container would see it.',
+    why: 'What a container wrote to directories that were copied for it stays in the guest, and the id is in their names: another container would see it.',
     noticedBy: 'clients that create a container again by hand; Kata’s runtimes give each a new id',
     test: ['tests/root/ids-once', 'is not that of another container, nor of the same one with other mounts'],
     also: [
@@ -35,7 +35,7 @@ export const creationDifferences: DifferenceRows = {
     of: ['CreateContainer'],
     kata: 'Mounts, mount options, devices and namespace types of any kind are passed on. The paths of namespaces are used.',
     ours: 'They are checked against allow-lists ([mount options](mount-options.md)). Of the namespace paths only that of a network namespace is used; with a configuration it must be in `network_namespaces` ([network namespaces](../adr/network.md#network-namespaces)). A network namespace without a path is the guest’s own.',
-    why: 'What the agent does not know it cannot judge.',
+    why: 'The agent cannot check what it does not know.',
     noticedBy: 'clients that write specifications by hand',
     test: ['agent/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
     also: [

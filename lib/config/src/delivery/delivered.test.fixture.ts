@@ -39,7 +39,9 @@ export class GuestTree {
 
   #collect(name: DeliveryName, relaxedPermissions: boolean) {
     const { root, kernelCommandLine } = this;
-    const source = deliverySources({ kernelCommandLine, root, relaxedPermissions }).find((one) => one.name === name);
+    const source = deliverySources({ kernelCommandLine, root, relaxedPermissions }).find(
+      (one) => one.name === name,
+    );
     assert.ok(source);
     return source.collect(settings);
   }

@@ -44,9 +44,15 @@ test('precedence: command line, environment, kernel command line, document, defa
 });
 
 test('words without a value, quoted values, and the two ways to choose cgroup v2', async () => {
-  assert.equal((await load(undefined, { kernelCommandLine: 'agent.debug_console' })).settings.debugConsole, true);
+  assert.equal(
+    (await load(undefined, { kernelCommandLine: 'agent.debug_console' })).settings.debugConsole,
+    true,
+  );
   assert.equal((await load(undefined, { kernelCommandLine: 'agent.trace=0' })).settings.tracing, false);
-  assert.equal((await load(undefined, { kernelCommandLine: 'agent.no_proxy="a, b"' })).settings.noProxy, 'a, b');
+  assert.equal(
+    (await load(undefined, { kernelCommandLine: 'agent.no_proxy="a, b"' })).settings.noProxy,
+    'a, b',
+  );
   for (const [kernelCommandLine, unified] of [
     ['cgroup_no_v1=all', true],
     ['cgroup_no_v1=memory', false],
@@ -97,7 +103,9 @@ test('what opens the guest with Kata’s agent opens it here, and nothing else',
     });
     assert.deepEqual([settings.debugConsole, settings.devMode], [false, false], value);
   }
-  const { settings } = await load(undefined, { kernelCommandLine: 'agent.debug_console agent.devmode agent.trace' });
+  const { settings } = await load(undefined, {
+    kernelCommandLine: 'agent.debug_console agent.devmode agent.trace',
+  });
   assert.deepEqual([settings.debugConsole, settings.devMode, settings.tracing], [true, true, true]);
   for (const [value, integrity] of [
     ['true', true],
@@ -108,10 +116,17 @@ test('what opens the guest with Kata’s agent opens it here, and nothing else',
     ['false', false],
   ] as const) {
     const kernelCommandLine = `agent.secure_storage_integrity=${value}`;
-    assert.equal((await load(undefined, { kernelCommandLine })).settings.secureStorageIntegrity, integrity, value);
+    assert.equal(
+      (await load(undefined, { kernelCommandLine })).settings.secureStorageIntegrity,
+      integrity,
+      value,
+    );
   }
   const document = '[agent]\ndebug_console = true\n[api]\nblocked_endpoints = []\n';
-  assert.equal((await load(document, { kernelCommandLine: 'agent.debug_console=0' })).settings.debugConsole, false);
+  assert.equal(
+    (await load(document, { kernelCommandLine: 'agent.debug_console=0' })).settings.debugConsole,
+    false,
+  );
 });
 
 test('a word of the guest components is known', async () => {
@@ -145,7 +160,10 @@ test('an unknown word or variable is a warning with the nearest known one', asyn
 
 test('an invalid value of a known override is fatal wherever it comes from, even if a stronger one wins', async () => {
   assert.equal(
-    await fails(open, { kernelCommandLine: 'quiet agent.hotplug_timeout=-1', flags: { hotplug_timeout: '5' } }),
+    await fails(open, {
+      kernelCommandLine: 'quiet agent.hotplug_timeout=-1',
+      flags: { hotplug_timeout: '5' },
+    }),
     `/proc/cmdline:1:7: error[KA1102]: kernel command line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "-1"
   quiet agent.hotplug_timeout=-1
         ^^^^^^^^^^^^^^^^^^^^^^^^

@@ -147,7 +147,12 @@ function unlocated(row: SettingRow, text: string, way: Override['way'], name: st
   };
 }
 
-function located(row: SettingRow, text: string | undefined, word: KernelWord, kernel: KernelCommandLine): Override {
+function located(
+  row: SettingRow,
+  text: string | undefined,
+  word: KernelWord,
+  kernel: KernelCommandLine,
+): Override {
   const source = `kernel command line ${word.name}`;
   return {
     row,

@@ -21,7 +21,10 @@ function choose(choice: Choice): string {
       ? { ok: true, bytes: Buffer.from(path) }
       : { ok: false, missing: true, code: 'KA1603', message: `there is no document at "${path}"`, help: 'h' };
   };
-  const chosen = chooseBaseDocument({ defaultPath, files: { read }, ...inputs }, parseKernelCommandLine(kernelCommandLine));
+  const chosen = chooseBaseDocument(
+    { defaultPath, files: { read }, ...inputs },
+    parseKernelCommandLine(kernelCommandLine),
+  );
   if (!chosen.ok) return chosen.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic)).join('\n');
   if (chosen.document === undefined) return 'none';
   const { file, source, bytes } = chosen.document;
@@ -44,11 +47,19 @@ test('a weaker source may name the file that a stronger one chose', () => {
   const kernelCommandLine = `agent.config_file=${defaultPath}`;
   assert.equal(choose({ files: [defaultPath], kernelCommandLine }), `${defaultPath} (default path)`);
   assert.equal(
-    choose({ files: [defaultPath], kernelCommandLine, configFlag: '/etc/kata-agent/../kata-agent/config.toml' }),
+    choose({
+      files: [defaultPath],
+      kernelCommandLine,
+      configFlag: '/etc/kata-agent/../kata-agent/config.toml',
+    }),
     'error[KA1603]: there is no document at "/etc/kata-agent/../kata-agent/config.toml"\nhelp: h',
   );
   assert.equal(
-    choose({ files: ['/c.toml'], configFlag: '/c.toml', kernelCommandLine: 'agent.config_file=/x/../c.toml' }),
+    choose({
+      files: ['/c.toml'],
+      configFlag: '/c.toml',
+      kernelCommandLine: 'agent.config_file=/x/../c.toml',
+    }),
     '/c.toml (-c)',
   );
 });

@@ -129,7 +129,7 @@ for (const line of unused)
   });
 
 const signature = (entry: string): string => builtIn(`signatures = [${entry}]`);
-const wrong: readonly (readonly [what: string, document: string, said: RegExp])[] = [
+const wrong: readonly (readonly [what: string, document: string, expectedText: RegExp])[] = [
   ['a file of credentials', builtIn('credentials = "/auth.json"'), /KA1114.*each reader of the image/],
   ['no file', builtIn('insecure_static_credentials = true'), /KA1114.*credentials is no file/],
   [
@@ -242,7 +242,7 @@ test('the data hub can have a store, too', async () => {
   assert.deepEqual([image.puller, image.store], ['cdh', 'encrypted-disk']);
 });
 
-for (const [what, document, said] of wrong)
+for (const [what, document, expectedText] of wrong)
   test(`${what}: an error with its remedy`, async () => {
-    assert.match(await fails(document), said);
+    assert.match(await fails(document), expectedText);
   });

@@ -27,7 +27,10 @@ test('without a base document, a pinned document on the kernel command line is t
   assert.equal(isServed(configuration.api.documents, 'server_addr', 'ExecProcess'), false);
   assert.equal(configuration.settings.lock, true);
   assert.deepEqual(warnings(configuration), []);
-  assert.match(warnings(await load(undefined, kernelCommandLine('version = 1\n'))).join(), /NOTHING is served/);
+  assert.match(
+    warnings(await load(undefined, kernelCommandLine('version = 1\n'))).join(),
+    /NOTHING is served/,
+  );
 });
 
 test('--require-config is not satisfied by it', async () => {
@@ -45,7 +48,13 @@ for (const [name, document, inputs, exitCode, message] of [
     3,
     /^\/proc\/cmdline:1:7: error\[KA1708\]: agent\.config_b64 delivers a document that is not bound/,
   ],
-  ['a wrong digest', undefined, kernelCommandLine(pod, `sha256:${'0'.repeat(64)}`), 3, /is not the pinned document/],
+  [
+    'a wrong digest',
+    undefined,
+    kernelCommandLine(pod, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the pinned document/,
+  ],
   [
     'a digest of another form',
     undefined,

@@ -245,12 +245,12 @@ test('a bundle in another form is refused', () => {
 });
 
 test('without evidence that hardware has signed, claims are not looked at', () => {
-  const { links, claims: said } = verifyEvidence({ ...makeBundle(), evidence: [] }, values, expected);
+  const { links, claims: foundClaims } = verifyEvidence({ ...makeBundle(), evidence: [] }, values, expected);
   assert.deepEqual(
     links.map(({ name, state }) => `${name} ${state}`),
     ['evidence.kinds failed', 'claims not checked'],
   );
-  assert.equal(said, undefined);
+  assert.equal(foundClaims, undefined);
 });
 
 test('reports of SNP and TDX are verified, and the log of RTMR 3 is replayed', () => {

@@ -39,7 +39,7 @@ export function accept(
 }
 
 /**
- * Returns what the names of all guests of an entry begin with, from one of them. Whoever may do something with each guest whose
+ * Returns what the names of all guests of an entry begin with, from one of them. An operator with a right for each guest whose
  * name begins so may do it with all of the entry.
  */
 export function entryNames({ id, name }: Pick<LiveGuest, 'id' | 'name'>): string {

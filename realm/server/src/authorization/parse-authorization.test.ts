@@ -72,10 +72,16 @@ test('the file of docs/adr/realm.md is valid', () => {
     entry: 'batch',
     max: 3,
   });
-  const duplicate = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined, attested: false };
+  const duplicate = {
+    id: `${'b'.repeat(12)}${'c'.repeat(52)}`,
+    configurationDigest: undefined,
+    attested: false,
+  };
   assert.match(
     JSON.stringify(
-      parsed.authorization.accept(duplicate, [{ id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' }]),
+      parsed.authorization.accept(duplicate, [
+        { id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' },
+      ]),
     ),
     /a connected guest has the name/,
   );
@@ -133,7 +139,7 @@ const operator = (change: string): string =>
 const trusted = (peer: string): string => `${operator(`peers = ["${peer}"]`)}methods = ["ExecProcess"]\n`;
 const guest = (rest: string): string => `[[guest]]\nname = "web"\n${rest}\n`;
 
-for (const [text, said] of [
+for (const [text, expectedText] of [
   ['[guest]\nname = "web"', /KA1103.*must be a list of tables/],
   ['version = 2', /KA1106/],
   ['[[guests]]\nname = "x"', /unknown section "guests".*did you mean \[\[guest\]\]/s],
@@ -185,5 +191,5 @@ for (const [text, said] of [
   test(`refused: ${text.split('\n').slice(0, 5).join('; ').slice(0, 90)}`, () => {
     const errors = errorsOf(text);
     assert.ok(errors.length > 0, 'no error');
-    assert.match(errors.join('\n'), said);
+    assert.match(errors.join('\n'), expectedText);
   });

@@ -120,7 +120,7 @@ test('an end that another replica has asked for and does not use is dead', async
   waiting.destroy();
 });
 
-test('frames that are none, and bytes beyond the window, end the pipe', async () => {
+test('invalid frames, and bytes beyond the window, end the pipe', async () => {
   const receivers = new Map<PipeEnd, (bytes: Uint8Array) => void>();
   const transport: PipeTransport = {
     send: () => undefined,

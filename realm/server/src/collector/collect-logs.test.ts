@@ -170,7 +170,7 @@ test('a checkpoint that is not signed by the key of the log is a fork', async (t
   await log.close();
 });
 
-test('two heads of one size, sizes that no log has, and proofs that are none are a fork', async (t) => {
+test('two heads of one size, sizes that no log has, and invalid proofs are a fork', async (t) => {
   const { log, agent, directory } = await setUp(t);
   const own = await log.checkpoint();
   const witness = new WitnessSigner('witness.example', generateKeyPairSync('ed25519').privateKey);
@@ -346,7 +346,7 @@ test('missing records are a gap, and what follows is stored', async (t) => {
   await log.close();
 });
 
-test('an agent that fills its share of a directory takes no space of others, and that is told', async (t) => {
+test('an agent that fills its share of a directory takes no space of others, and that is logged', async (t) => {
   const hostile = await setUp(t, 400);
   const honest = await setUp(t);
   const maxBytes = 96 * 1024;

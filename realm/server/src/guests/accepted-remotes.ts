@@ -3,7 +3,7 @@ import type { RemoteGuest } from '../guest.js';
 
 /**
  * Chooses the guests of other replicas that the authorization file of this one accepts too, under the same name: neither a replica
- * with another file, nor somebody who writes to the bus, gives names here.
+ * with another file, nor a client that writes to the bus, gives names here.
  */
 export class AcceptedRemotes {
   readonly #authorization: () => Authorization;

@@ -49,7 +49,8 @@ export class DuplicateGuestDetector {
     const { alerts, channelOf, answerMs } = this.#options;
     const channel = channelOf(duplicate.id);
     // One at another replica cannot be asked.
-    if (channel === undefined || (await isResponsive(channel, answerMs))) alerts.duplicate(newcomer, duplicate);
+    if (channel === undefined || (await isResponsive(channel, answerMs)))
+      alerts.duplicate(newcomer, duplicate);
     this.#asked.delete(duplicate.id);
   }
 }

@@ -178,7 +178,7 @@ export class GuestConnections {
       return;
     }
     const { name, entry, max, isPinned } = acceptance;
-    // Whoever has listed its key knows that there are two.
+    // An operator that lists its key knows that there are two.
     if (duplicate !== undefined && isPinned === undefined) void this.#duplicates.report(id, duplicate);
     if (!this.#pace.allows(id, entry)) {
       this.#refuse(connection, 'it has connected too often', 'authorization');

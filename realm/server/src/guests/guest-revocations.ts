@@ -45,7 +45,7 @@ export class GuestRevocations<Guest extends Connected> {
     const { entry, channel } = target;
     const by = createHash('sha256').update(operator).digest('hex');
     const revocation = { ...revoked, entry, at: new Date().toISOString(), by };
-    // Before the guest is told: it has as many places as the entry.
+    // Before the guest receives it: it has as many places as the entry.
     revocations.check(revocation);
     const { closed } = await createClient(Management, channel).revokePeer(
       { ...revoked },

@@ -27,7 +27,7 @@ export const dropTexts: Readonly<Record<Drop, string>> = {
   oversized: 'the client sent more than 10 KiB before its handshake had ended',
 };
 
-/** A connection in its handshake keeps its place for this time, whoever else wants it. */
+/** A connection in its handshake keeps its place for this time. */
 const graceMs = 2_000;
 
 interface Pending {
@@ -72,7 +72,7 @@ export class ConnectionBounds {
 
   /**
    * Takes a connection that was just accepted, and that is not read. Calls `begin` with its bytes for TLS, now, or once fewer are
-   * pending; or closes it. Of a stranger TLS gets no more than a handshake needs, one client at a time. Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
+   * pending; or closes it. Of an unauthenticated client TLS gets no more than a handshake needs, one client at a time. Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
    * later.
    */
   add(socket: Socket, begin: (stream: Duplex) => void): void {
@@ -223,8 +223,8 @@ export class ConnectionBounds {
   }
 
   /**
-   * Closes another connection for one of a group that has no place. Who has many gives way to who has few, at once; otherwise
-   * only who has had time enough for its handshake. Returns whether there is a place now.
+   * Closes another connection for one of a group that has no place. A group with many gives way to one with few, at once; otherwise
+   * only one that has had time enough for its handshake. Returns whether there is a place now.
    */
   #makesPlace(group: string): boolean {
     const { connections, pendingPerAddress } = this.#bounds;

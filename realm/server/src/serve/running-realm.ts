@@ -120,7 +120,7 @@ export class RunningRealm implements Realm {
         certificate: () => this.#files.identity.cert,
         names: revokesRealm,
         onOwn: () =>
-          log('error', 'ALERT: a revocation names the realm, and is not said to guests', {
+          log('error', 'ALERT: a revocation names the realm, and is not sent to guests', {
             help: 'find out who has written it: no operator can',
           }),
       }),

@@ -9,7 +9,7 @@ export interface AwayGuest extends Pick<DescribedGuest, 'id' | 'name' | 'connect
 }
 
 /**
- * Of about 600 bytes each. Guests have a new key with each boot, and whoever is accepted with any configuration can come with new ones
+ * Of about 600 bytes each. Guests have a new key with each boot, and a guest that is accepted with any configuration can come with new ones
  * without end, so that memory must not grow with them. The store has those that are forgotten.
  */
 const defaultMost = 16_384;

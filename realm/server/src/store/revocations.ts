@@ -102,7 +102,7 @@ export class Revocations implements RevocationList {
     });
   }
 
-  /** Adds those that are new, in one write and without a limit: whoever has accepted them has counted. */
+  /** Adds those that are new, in one write and without a limit: the acceptor has counted. */
   async addAll(revocations: readonly Revocation[]): Promise<void> {
     await this.#inTurn(async () => {
       const known = new Set(this.#all.map(textOf));

@@ -19,7 +19,7 @@ const disks: ReadonlySet<string> = new Set(['blk', 'scsi', 'blk-ccw', 'mmioblk',
 const maxMajor = 2 ** 12 - 1;
 const maxMinor = 2 ** 20 - 1;
 
-/** Devices for attestation: whoever opens one can request evidence in the guest's name (S32). */
+/** Devices for attestation: a process that opens one can request evidence in the guest's name (S32). */
 const evidence = /^(?:tpm\d*|tpmrm\d+|vtpmx|sev|sev-guest|tdx_guest|tdx-guest|tdx-attest)$/;
 const firstTpm = '10:224';
 /** /dev/mem, /dev/kmem and /dev/port. */

@@ -46,7 +46,7 @@ export function readCreateSandbox(
       'remove guest_hook_path from the runtime',
     );
   if (kernelModules.length > 0)
-    throw refused('kernel_modules', 'they would be loaded in the guest', "load them in the guest image");
+    throw refused('kernel_modules', 'they would be loaded in the guest', 'load them in the guest image');
   checkCount('storages', request.storages);
   checkCount('dns', dns);
   const strange = dns.find((line) => hasControl(line) || line.length > 1_024);

@@ -59,7 +59,7 @@ interface ConnectionGroup {
 export interface TlsEngine {
   /**
    * Takes over a connection: an accepted TCP connection, whose server has `pauseOnConnect`, or a TLS connection whose bytes are
-   * those of another TLS connection. Nothing of it has been read, or it was put back.
+   * those of another TLS connection. Nothing of it has been read, or it was unshifted.
    *
    * @param group absent: that of the remote address.
    */

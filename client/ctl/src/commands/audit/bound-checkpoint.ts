@@ -23,7 +23,7 @@ export const evidenceOptions: readonly OptionRow[] = [
   ...collateralOptions,
 ];
 
-/** These links say who asked, when and in which connection: a log is bound the same whoever asked. */
+/** These links say who asked, when and in which connection: a log is bound the same for each asker. */
 const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
 
 /**

@@ -57,7 +57,7 @@ export const auditCheckpoint: CommandDefinition = {
     const answer = await withAgent(invocation, (agent) =>
       agent.call(Management.method.getCheckpoint, request).catch((error: unknown) => {
         const isShorter = error instanceof CallError && error.code === Code.OutOfRange;
-        throw isShorter ? new CommandError(ExitCode.Mismatch, error.said) : error;
+        throw isShorter ? new CommandError(ExitCode.Mismatch, error.serverMessage) : error;
       }),
     );
     if (cosigned && answer.cosigned.length === 0)

@@ -28,7 +28,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it retained. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it kept. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
@@ -103,7 +103,7 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
   ];
   if (report.removed > 0)
     lines.push(
-      `records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were retained`,
+      `records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`,
     );
   if (report.unfinishedBytes > 0)
     lines.push(`the last line is incomplete (${report.unfinishedBytes} bytes): it is being written`);

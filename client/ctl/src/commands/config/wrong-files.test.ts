@@ -14,7 +14,11 @@ function headerOf(text: string, key: string): string | undefined {
 }
 
 /** Loads the document as an agent would: with `NAME.base.toml` beside it, it is a drop-in. */
-async function loadWrong(name: string, document: string, kernelCommandLine: string | undefined): Promise<Loaded> {
+async function loadWrong(
+  name: string,
+  document: string,
+  kernelCommandLine: string | undefined,
+): Promise<Loaded> {
   const base = files.includes(`${name}.base.toml`) ? read(`${name}.base.toml`) : undefined;
   const bytes = Buffer.from(document);
   const dropIn: DeliverySource = {

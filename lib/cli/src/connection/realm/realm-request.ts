@@ -77,11 +77,11 @@ export function askRealm(
 async function errorOf(address: RealmAddress, message: IncomingMessage): Promise<CommandError> {
   const { statusCode = 0 } = message;
   const known = statuses[statusCode];
-  const said = await messageOf(message);
-  if (known === undefined) return unexpected(address, `${statusCode}${said === '' ? '' : `: ${said}`}`);
+  const text = await messageOf(message);
+  if (known === undefined) return unexpected(address, `${statusCode}${text === '' ? '' : `: ${text}`}`);
   return new CommandError(
     known.exitCode,
-    `${formatAddress(address)}: ${said === '' ? known.text : `${known.text}: ${said}`}`,
+    `${formatAddress(address)}: ${text === '' ? known.text : `${known.text}: ${text}`}`,
     { help: known.help },
   );
 }
