@@ -341,7 +341,7 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     assert.equal(unnamed.code, 1);
     assert.match(
       unnamed.stderr,
-      /the realm denies this to you: no entry of the authorization names your certificate/,
+      /the realm denies this request: no entry of the authorization names your certificate/,
     );
   });
 
@@ -394,13 +394,13 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
       ],
       [status('103 Early Hints') + switching(''), /answered 103/],
       [status('101 X', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'), /with another protocol/],
-      [switching(''), /did not say how it relays to which guest/],
+      [switching(''), /did not name the guest and the kind of relay/],
       [switching(`Kata-Agent-Relay: trusted, operator-tls\r\n${id}`), /did not say how/],
       [switching(`Kata-Agent-Relay: operator-tls\r\nKata-Agent-Relay: trusted\r\n${id}`), /did not say how/],
       [switching('Kata-Agent-Relay: operator-tls\r\nKata-Agent-Guest: 0\r\n'), /did not say how/],
       [
         `${switching(`Kata-Agent-Relay: operator-tls\r\n${id}`)}more`,
-        /the realm sent bytes that are not of the guest/,
+        /the realm sent bytes that do not come from the guest/,
       ],
       [
         switching(`Kata-Agent-Relay: operator-tls\r\n${id}`),

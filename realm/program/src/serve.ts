@@ -33,7 +33,7 @@ export const serve: CommandDefinition = {
     {
       flags: '--bus <servers>',
       description:
-        'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; logs and revocations are there then',
+        'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; they store logs and revocations there',
     },
     { flags: '--bus-ca <file>', description: 'the CAs of the servers of --bus, in PEM' },
     { flags: '--bus-cert <file>', description: 'a client certificate for the servers of --bus, in PEM' },
@@ -47,11 +47,12 @@ export const serve: CommandDefinition = {
     },
     {
       flags: '--reference <file>',
-      description: 'the values that the evidence of guests is verified by: values.json, docs/evidence.md',
+      description: 'the reference values for the evidence of guests: values.json, docs/evidence.md',
     },
     {
       flags: '--collateral <dir>',
-      description: 'for evidence of SNP and TDX: what the vendors publish, as of evidence verify',
+      description:
+        'for evidence of SNP and TDX: certificates and TCB data of the vendors, as of evidence verify',
     },
     {
       flags: '--allow-unattested',
@@ -60,23 +61,23 @@ export const serve: CommandDefinition = {
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
       flags: '--max-log-per-guest <size>',
-      description: 'bytes of the audit log that are stored of each guest; then no more are collected',
+      description: 'the maximum of stored audit log of each guest; nothing beyond it is collected',
       fallback: '256MiB',
     },
     {
       flags: '--store-max <size>',
       description:
-        'bytes of the logs of all guests in --store; then no records are stored, none is removed, and /readyz answers 503',
+        'the maximum of all logs in --store; beyond it no record is stored or removed, and /readyz answers 503',
       fallback: '64GiB',
     },
     {
       flags: '--drain <duration>',
-      description: 'how long operators may stay after SIGTERM',
+      description: 'how long connections of operators stay open after SIGTERM',
       fallback: '30s',
     },
     {
       flags: '--log-format <format>',
-      description: 'of the log on standard error',
+      description: 'the format of the log on standard error',
       choices: ['json', 'text'],
       fallback: 'json',
     },
@@ -84,7 +85,7 @@ export const serve: CommandDefinition = {
   examples: [
     {
       line: 'kata-realm serve --guests 0.0.0.0:8443 --operators 0.0.0.0:8444 --cert realm.pem --key realm.key --operator-ca ops-ca.pem --authorization realm.toml --store /var/lib/kata-realm --reference values.json --metrics 127.0.0.1:9090',
-      description: 'Runs a realm, whose guests must be attested.',
+      description: 'Runs a realm that accepts attested guests only.',
     },
   ],
   run: async (invocation) => {
@@ -106,11 +107,14 @@ export const serve: CommandDefinition = {
     const store = required('store');
     const allowUnattested = options.flag('allowUnattested');
     if (files.reference === undefined && files.collateral !== undefined)
-      throw new CommandError(ExitCode.Usage, '--collateral is for evidence, which --reference asks for');
+      throw new CommandError(
+        ExitCode.Usage,
+        '--collateral needs --reference: it is for the evidence of guests',
+      );
     if (!allowUnattested && files.reference === undefined)
       throw new CommandError(
         ExitCode.Usage,
-        'no guest can be attested without values, and none would be accepted',
+        'no guest would be accepted: without --reference none can be attested',
         {
           help: [
             'to demand evidence, add --reference values.json',
@@ -188,11 +192,11 @@ function busOptions(
   }
   if (files.creds !== undefined && files.nkey !== undefined)
     throw new CommandError(ExitCode.Usage, '--bus-creds and --bus-nkey exclude each other', {
-      help: ['give one of them'],
+      help: ['pass one of the two'],
     });
   if ((files.cert === undefined) !== (files.key === undefined))
     throw new CommandError(ExitCode.Usage, '--bus-cert and --bus-key belong together', {
-      help: ['give both: the certificate of a client of NATS, and its private key'],
+      help: ['pass both: a client certificate for NATS, and its private key'],
     });
   try {
     const servers = parse(text);

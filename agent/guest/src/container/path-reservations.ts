@@ -13,9 +13,9 @@ export interface ReservedPaths {
   readonly sources: readonly string[];
 }
 
-interface Holder {
-  readonly places: ReservedPaths;
-  /** Resolves when the sources are released; undefined: they are not held. */
+interface Reservation {
+  readonly paths: ReservedPaths;
+  /** Resolves when the sources are released; undefined: they are not reserved. */
   creating: Promise<void> | undefined;
 }
 
@@ -31,46 +31,46 @@ interface Copy {
 }
 
 /**
- * Keeps CopyFile from writing where the OCI runtime works: a container's root is held as long as the container exists,
+ * Keeps CopyFile from writing where the OCI runtime works: a container's root is reserved as long as the container exists,
  * its other sources while it is being created. Afterwards these may be written again: Kata's runtimes propagate changes
  * of secrets and configmaps by CopyFile.
  *
- * Not the table of `OwnPlaces`, which has opened sources with their uses: a hold begins before anything is opened, so
- * its places are the request's paths, and the whole source of each storage there.
+ * Not the table of `OwnPlaces`, which has opened sources with their uses: a reservation begins before anything is opened, so
+ * its paths are the request's paths, and the whole source of each storage there.
  */
 export class PathReservations {
-  readonly #holders: Map<string, Holder> = new Map();
+  readonly #owners: Map<string, Reservation> = new Map();
   readonly #copies: Set<Copy> = new Set();
   /** Copies that wait for the end of a create. */
   readonly #waiting: Set<Copy> = new Set();
 
-  /** Holds the places of a container, once running copies to them have finished. Pushes their release to `made`. */
-  async hold(container: string, places: ReservedPaths, made: UndoStack): Promise<() => void> {
+  /** Reserves the paths of a container, once running copies to them have finished. Pushes their release to `made`. */
+  async reserve(container: string, paths: ReservedPaths, made: UndoStack): Promise<() => void> {
     const ahead = [...this.#waiting].filter(({ path }) =>
-      places.sources.some((place) => touches(place, path)),
+      paths.sources.some((reserved) => touches(reserved, path)),
     );
     if (ahead.length > 0) await within(Promise.all(ahead.map(({ over }) => over)), createWaitsMs);
     const [creating, resolve] = pending();
-    const holder: Holder = { places, creating };
-    this.#holders.set(container, holder);
+    const reservation: Reservation = { paths, creating };
+    this.#owners.set(container, reservation);
     const freeSources = (): void => {
-      holder.creating = undefined;
+      reservation.creating = undefined;
       resolve();
     };
-    made.push('hold of its places', () => {
+    made.push('reservation of its paths', () => {
       freeSources();
-      if (this.#holders.get(container) === holder) this.#holders.delete(container);
+      if (this.#owners.get(container) === reservation) this.#owners.delete(container);
     });
-    const all = [...places.roots, ...places.sources];
-    const copying = [...this.#copies].filter(({ path }) => all.some((place) => touches(place, path)));
+    const all = [...paths.roots, ...paths.sources];
+    const copying = [...this.#copies].filter(({ path }) => all.some((reserved) => touches(reserved, path)));
     await Promise.all(copying.map(({ over }) => over));
     return freeSources;
   }
 
-  /** As `hold`, for a container of an earlier agent: its root only. */
-  holdRoots(container: string, roots: readonly string[], made: UndoStack): void {
-    this.#holders.set(container, { places: { roots, sources: [] }, creating: undefined });
-    made.push('hold of its places', () => void this.#holders.delete(container));
+  /** As `reserve`, for a container of an earlier agent: its root only. */
+  reserveRoots(container: string, roots: readonly string[], made: UndoStack): void {
+    this.#owners.set(container, { paths: { roots, sources: [] }, creating: undefined });
+    made.push('reservation of its paths', () => void this.#owners.delete(container));
   }
 
   /**
@@ -130,9 +130,9 @@ export class PathReservations {
 
   /** @throws GuestError `precondition` if the path is part of a container's root. */
   refuseRoot(path: string): void {
-    const isOf = ([, { places }]: readonly [string, Holder]): boolean =>
-      places.roots.some((root) => touches(root, path));
-    const owner = [...this.#holders].find(isOf)?.[0];
+    const isOf = ([, { paths }]: readonly [string, Reservation]): boolean =>
+      paths.roots.some((root) => touches(root, path));
+    const owner = [...this.#owners].find(isOf)?.[0];
     if (owner !== undefined)
       throw new GuestError(
         'precondition',
@@ -141,15 +141,15 @@ export class PathReservations {
   }
 
   #creatingOf(path: string): Promise<void> | undefined {
-    return [...this.#holders.values()].find(
-      ({ creating, places }) =>
-        creating !== undefined && places.sources.some((source) => touches(source, path)),
+    return [...this.#owners.values()].find(
+      ({ creating, paths }) =>
+        creating !== undefined && paths.sources.some((source) => touches(source, path)),
     )?.creating;
   }
 }
 
-function touches(place: string, path: string): boolean {
-  return contains(place, path) || contains(path, place);
+function touches(reserved: string, path: string): boolean {
+  return contains(reserved, path) || contains(path, reserved);
 }
 
 function pending(): readonly [promise: Promise<void>, resolve: () => void] {

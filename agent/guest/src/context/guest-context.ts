@@ -105,7 +105,7 @@ interface DevicePart {
 export interface StoragePart {
   readonly storages: StorageTable;
   readonly podSources: PodSources;
-  readonly places: PathReservations;
+  readonly reservations: PathReservations;
 }
 
 /** Values that are observed. */

@@ -141,7 +141,7 @@ export function openContext(options: GuestOptions): GuestContext {
       memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
-      places: new PathReservations(),
+      reservations: new PathReservations(),
       storages: new StorageTable(
         {
           syscalls,

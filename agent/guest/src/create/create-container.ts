@@ -41,7 +41,7 @@ import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-
 import { bundleOf, makeBundle } from '../container/bundle.js';
 import { checkBoundingSet } from '../container/bounding-set.js';
 import { Container } from '../container/container.js';
-import { placesOf } from '../container/container-places.js';
+import { reservedPathsOf } from '../container/reserved-paths.js';
 import type {
   CgroupPart,
   GuestContext,
@@ -175,8 +175,8 @@ async function build(
   const attached = await attachDevices(devices, id, { ...context, guest, roots: paths }, made);
   const root = mappedRoot(requested.linux);
   makeBundle(bundle, root, made, context);
-  const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
-  const freeSources = await context.places.hold(id, held, made);
+  const held = reservedPathsOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
+  const freeSources = await context.reservations.reserve(id, held, made);
   const ownRoot =
     pulled &&
     (await loadAndMountOwnRoot(

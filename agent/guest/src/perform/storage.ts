@@ -12,16 +12,16 @@ import { translated } from '../error/translate-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
-  const { paths, places } = guest.context;
+  const { paths, reservations } = guest.context;
   const path = copiedPath(action);
   const admit = (): AdmittedCopy =>
-    admitCopy({ action, kata: paths.kata, refuseRoot: (each) => places.refuseRoot(each) });
+    admitCopy({ action, kata: paths.kata, refuseRoot: (each) => reservations.refuseRoot(each) });
   const copied = (): Promise<boolean> =>
-    guest.change(() => places.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
+    guest.change(() => reservations.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
   return translated(async () => {
     admit();
     // A create may begin while the copy is queued.
-    await places.copyWhenFree(path, copied, guest.signal);
+    await reservations.copyWhenFree(path, copied, guest.signal);
   });
 }
 

@@ -88,7 +88,7 @@ function pushSteps(
     await context.media.run('unmountTree', { directory: bundle });
     return removeTree(bundle, context);
   });
-  context.places.holdRoots(id, roots, made);
+  context.reservations.reserveRoots(id, roots, made);
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
   made.push('name of the cgroup', context.cgroups.reclaim(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());

@@ -10,7 +10,7 @@ import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
-import { KeptNamespaces } from './kept-namespaces.js';
+import { PersistentNamespaces } from './persistent-namespaces.js';
 import { loadKernelModules } from './kernel-modules.js';
 import { checkResolvConf } from '../content/resolv-conf-file.js';
 import { removeResolvConf, resolvConfText, writeResolvConf } from './resolv-conf.js';
@@ -51,7 +51,7 @@ type SandboxContext = Pick<
 export class Sandbox {
   readonly #context: SandboxContext;
   readonly #made: UndoStack = new UndoStack();
-  readonly #namespaces: KeptNamespaces;
+  readonly #namespaces: PersistentNamespaces;
   #created = false;
   #id = '';
   #hostname = '';
@@ -70,7 +70,7 @@ export class Sandbox {
 
   constructor(context: SandboxContext) {
     this.#context = context;
-    this.#namespaces = new KeptNamespaces(context);
+    this.#namespaces = new PersistentNamespaces(context);
   }
 
   /** Empty: there is no sandbox, or it has no id. */

@@ -97,7 +97,7 @@ function asSent(sources: Readonly<Record<string, string>>, { request, mounts }: 
 describeRefusals(
   'sources that runtime-rs names after paths of the host',
   ({ calls, created }) => {
-    const rule = /^create-container-file-(sources|places)$/;
+    const rule = /^create-container-file-(sources|paths)$/;
 
     test('are allowed, the pause container first', () => {
       for (const which of Object.keys(containers))
@@ -183,7 +183,7 @@ describeRefusals(
       ] as const)
         assert.match(
           with_(path, source) ?? '',
-          source.includes('/watchable/') ? /mounts-prepared|file-sources/ : rule,
+          source.includes('/watchable/') ? /mount-storages|file-sources/ : rule,
           source,
         );
       assert.match(with_('/srv/data', `${share}/sandbox-99990000-data`, 'vault') ?? '', rule);

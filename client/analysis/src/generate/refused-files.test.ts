@@ -140,7 +140,7 @@ describeRefusals(
         shared(made);
         made.request.storages.pop();
       };
-      assert.match(created(lost) ?? '', /storages-there|mount-storages/);
+      assert.match(created(lost) ?? '', /storages-complete|mount-storages/);
     });
 
     test('a volume that the guest creates has its mount point in the sandbox, and no other directory is created', () => {

@@ -88,7 +88,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     remedy: 'Correct the path, or write the text into the document.',
   },
   KA1407: {
-    title: 'witnesses of the audit log do not fit',
+    title: 'invalid witnesses of the audit log',
     explanation:
       'A witness is to be asked through a listener that does not exist or dials no server, or has the key of another one; a witness at an https:// address has no ca; witness_quorum is more than there are witnesses; or required_within has no witness, or less time than two checkpoints take.',
     example: {

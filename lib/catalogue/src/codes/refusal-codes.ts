@@ -130,7 +130,7 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       'Remove the privilege from the pod, or allow it: devices and guest_paths allow single devices and paths, privileged_containers = "allow" allows every privilege.',
   },
   KA3104: {
-    title: 'witnesses are away',
+    title: 'witnesses are unreachable',
     explanation:
       'With required_within, a record of the audit log is older than that and the quorum of witnesses has cosigned no checkpoint with it. Until one is, calls that change something are refused on the first listener and on all at vsock:// and unix://, with UNAVAILABLE. SignalProcess, RemoveContainer and DestroySandbox are served.',
     example: {

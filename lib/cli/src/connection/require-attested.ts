@@ -47,8 +47,8 @@ export async function requireAttested(connection: AgentConnection, values: Refer
 }
 
 function notAttested(result: string, links: readonly string[], cause?: Error): CommandError {
-  return new CommandError(ExitCode.Mismatch, `the agent is not the one that you accept: ${result}`, {
-    help: ['nothing but Attest was sent to it', ...links],
+  return new CommandError(ExitCode.Mismatch, `the agent does not match the reference values: ${result}`, {
+    help: ['only Attest was called; compare the values of --reference with the links below', ...links],
     ...(cause === undefined ? {} : { cause }),
   });
 }

@@ -38,7 +38,7 @@ export async function collectedAgents(invocation: Invocation): Promise<readonly 
     );
   const twice = agents.find((agent, at) => agents.findIndex((other) => other.name === agent.name) !== at);
   if (twice !== undefined)
-    throw wrong(`two agents have the name ${twice.name}`, 'give each another name: --agents FILE');
+    throw wrong(`two agents have the name ${twice.name}`, 'give each agent a unique name: --agents FILE');
   return agents;
 }
 

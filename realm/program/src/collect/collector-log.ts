@@ -22,9 +22,9 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
         bytes: event.maxBytes,
       });
     case 'silent':
-      return log('error', 'ALERT: no record has come', { agent, ms: event.ms });
+      return log('error', 'ALERT: no record has arrived', { agent, ms: event.ms });
     case 'heard':
-      return log('info', 'records come again', { agent });
+      return log('info', 'records arrive again', { agent });
     case 'checkpoint': {
       const { origin, size, last, trust, cosigned, problem } = event.agreed;
       const of = {
@@ -40,7 +40,7 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
         : log('error', 'ALERT: a checkpoint is not cosigned as demanded', { ...of, what: problem });
     }
     case 'not-stored':
-      return log('error', 'records cannot be stored, and will be asked for again', {
+      return log('error', 'records cannot be stored, and will be requested again', {
         agent,
         error: event.why,
       });
@@ -55,7 +55,7 @@ function omittedOf({ omitted }: { readonly omitted: number }): { readonly omitte
 export function writeSinkEvent(log: RealmLog, event: SinkEvent): void {
   switch (event.kind) {
     case 'not-stored':
-      return log('error', 'records cannot be stored, and will be asked for again', { error: event.why });
+      return log('error', 'records cannot be stored, and will be requested again', { error: event.why });
     case 'rejected': {
       const { agent, count, why, path } = event;
       return log('error', 'ALERT: the receiver has rejected records', { agent, count, error: why, path });

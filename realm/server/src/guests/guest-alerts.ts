@@ -59,7 +59,7 @@ export class GuestAlerts {
     this.#options.log('warn', 'ALERT: a further boot of a guest', { guest: name, id, before });
   }
 
-  /** No record has come for so long; undefined: records come again. */
+  /** No record has come for so long; undefined: records arrive again. */
   silence(id: string, silentMs: number | undefined, connectedAs: string | undefined): void {
     const { log } = this.#options;
     if (silentMs === undefined) {
@@ -69,8 +69,8 @@ export class GuestAlerts {
     const isConnected = connectedAs !== undefined;
     this.#count(isConnected ? 'silent' : 'away');
     const message = isConnected
-      ? 'ALERT: no audit record of a guest has come, though it is connected'
-      : 'ALERT: a guest is away, and no audit record of it has come';
+      ? 'ALERT: a connected guest sends no audit records'
+      : 'ALERT: a guest has disconnected, and sends no audit records';
     log(isConnected ? 'error' : 'warn', message, { guest: connectedAs, id, ms: silentMs });
   }
 

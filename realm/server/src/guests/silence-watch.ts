@@ -9,7 +9,7 @@ const heartbeats = 3;
 const maxAway = 4_096;
 
 export interface SilenceWatchOptions {
-  /** No record of a guest has come for so long; or records come again. */
+  /** No record of a guest has come for so long; or records arrive again. */
   readonly onChange: (id: string, silentMs: number | undefined, isConnected: boolean) => void;
   /** Absent: three heartbeats. */
   readonly heartbeatMs?: number | undefined;

@@ -121,7 +121,7 @@ export class RunningRealm implements Realm {
         names: revokesRealm,
         onOwn: () =>
           log('error', 'ALERT: a revocation names the realm, and is not sent to guests', {
-            help: 'find out who has written it: no operator can',
+            help: 'find its writer: no operator can write it',
           }),
       }),
       decisions: this.#decisions,

@@ -12,7 +12,7 @@ import type { ReadRequest } from './container-form.js';
 import type { FormContext } from './form-context.js';
 import type { SharedUse } from './forwarded-sandbox.js';
 import { malformed, NotAlike, quoted, refused } from './not-alike.js';
-import { belowShared } from './places.js';
+import { belowShared } from './shared-paths.js';
 import { readRemount } from './memory-storages.js';
 import { readStorages } from './storage-forms.js';
 import {

@@ -7,7 +7,7 @@ import type { ConnectionRecords } from '../connection-records.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import type { Revocations } from '../tls/revocations.js';
 
-/** What all connections have in common that the agent makes for a listener. */
+/** The parts that all outgoing connections of a listener share. */
 export interface DialContext {
   /** The listener. */
   readonly name: string;

@@ -51,7 +51,7 @@ interface ConnectionGroup {
   readonly name: string;
   /** In records. */
   readonly remote: string;
-  /** Several clients have it, who cannot be told apart before their handshakes: none of them pays for another. */
+  /** Several clients share it, and are not distinguished before their handshakes: none is penalized for another. */
   readonly isShared: boolean;
 }
 
@@ -80,7 +80,7 @@ interface Pending {
   readonly candidate: Candidate;
   readonly group: ConnectionGroup;
   readonly address: string;
-  /** What the socket had received before: the answer to an Upgrade. */
+  /** Bytes that the socket had received before: the answer to an Upgrade. */
   readonly receivedBefore: number;
   /** Absent: TLS reads the socket itself, or nothing yet. */
   stream?: MeasuredStream;

@@ -109,7 +109,7 @@ export class TlsListeners {
   }
 }
 
-/** Returns what `make` makes. Throws CannotApply if a certificate or CRL of the listener is not valid. */
+/** Returns the result of `make`. Throws CannotApply if a certificate or CRL of the listener is not valid. */
 function applied<T>(listener: string, make: () => T): T {
   try {
     return make();

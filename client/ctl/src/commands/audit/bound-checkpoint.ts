@@ -19,11 +19,11 @@ export const evidenceOptions: readonly OptionRow[] = [
     description:
       'a bundle of attest, which binds the log’s key and a tree; without --checkpoint, its checkpoint',
   },
-  { flags: '--reference <file>', description: 'the values that the evidence is verified by: values.json' },
+  { flags: '--reference <file>', description: 'the reference values for the evidence: values.json' },
   ...collateralOptions,
 ];
 
-/** These links say who asked, when and in which connection: a log is bound the same for each asker. */
+/** These links say who asked, when and in which connection: a log is bound the same for every caller. */
 const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
 
 /**

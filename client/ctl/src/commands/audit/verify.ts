@@ -102,9 +102,7 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
     `${report.ok ? style.green('ok') : style.red('not ok')}: ${report.records} records${range}, in ${segments}`,
   ];
   if (report.removed > 0)
-    lines.push(
-      `records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`,
-    );
+    lines.push(`records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`);
   if (report.unfinishedBytes > 0)
     lines.push(`the last line is incomplete (${report.unfinishedBytes} bytes): it is being written`);
   for (const problem of report.problems) lines.push(style.red(problemText(problem)));

@@ -20,7 +20,7 @@ export const evidenceTrustee: CommandDefinition = {
     'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out. Located from Trustee’s sources; not tried against its key broker.',
   ],
   options: [
-    { flags: '--reference <file>', description: 'the values that you accept: values.json' },
+    { flags: '--reference <file>', description: 'the reference values: values.json' },
     {
       flags: '--initdata <file>',
       description: 'initdata of an accepted guest; may be repeated',

@@ -25,7 +25,7 @@ export const evidenceVerify: CommandDefinition = {
   ],
   operands: [{ syntax: '<file>', description: 'the bundle' }],
   options: [
-    { flags: '--reference <file>', description: 'the values that you accept: values.json' },
+    { flags: '--reference <file>', description: 'the reference values: values.json' },
     {
       flags: '--config <file>',
       description: 'a document of the configuration, the base document first; may be repeated',

@@ -66,7 +66,7 @@ function guestsOf(answer: unknown): readonly Fields[] {
   if (Array.isArray(guests) && guests.every((guest) => typeof guest === 'object' && guest !== null))
     return guests as readonly Fields[];
   throw new CommandError(ExitCode.CannotApply, 'the answer of the realm is not a list of guests', {
-    help: ['the realm has another version than this program'],
+    help: ['use a kata-agent-ctl of the same version as the realm'],
   });
 }
 

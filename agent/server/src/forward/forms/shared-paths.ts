@@ -9,7 +9,7 @@ const passthrough = 'passthrough';
 const reserved: ReadonlySet<string> = new Set([passthrough, 'watchable', 'rafs', 'sandbox-mounts', 'local']);
 
 /** Returns the places where Kata's runtimes have the root of a container, by its path. */
-export function rootPlaces(id: string): ReadonlyMap<string, 'bundle' | 'shared'> {
+export function rootPaths(id: string): ReadonlyMap<string, 'bundle' | 'shared'> {
   return new Map([
     [`${kataDirectory}/${id}/rootfs`, 'bundle'],
     [`${sharedDirectory}/${id}`, 'shared'],

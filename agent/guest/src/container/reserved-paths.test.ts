@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Storage } from '../request/actions.js';
-import { placesOf } from './container-places.js';
+import { reservedPathsOf } from './reserved-paths.js';
 
 const kata = '/kata';
 const storage = (mountPoint: string, source: string, ...options: readonly string[]): Storage => ({
@@ -26,7 +26,7 @@ test('a container is made of its root, its mounts, its storages and what these a
     root: { path: '/kata//shared/containers/./c/rootfs' },
     mounts: [bind('/kata/sandbox/storage/x/part'), { destination: '/t', type: 'tmpfs', source: '/not/one' }],
   };
-  const { roots, sources } = placesOf({ id: 'c', spec, storages: [] }, inPlace, kata);
+  const { roots, sources } = reservedPathsOf({ id: 'c', spec, storages: [] }, inPlace, kata);
   assert.deepEqual(roots, ['/kata/shared/containers/c/rootfs']);
   assert.deepEqual([...sources].sort(), [
     '/kata/sandbox/storage/x/part',
@@ -40,7 +40,11 @@ test('the directory of an emptyDir is a source, whatever the options of its moun
   const local = { ...storage(place, 'local'), driver: 'local', fstype: 'local' };
   for (const options of [[], ['rbind', 'rw']]) {
     const mounts = [{ destination: '/scratch', type: 'local', source: place, options }];
-    const { sources } = placesOf({ id: 'c', spec: { ociVersion: '', mounts }, storages: [local] }, [], kata);
+    const { sources } = reservedPathsOf(
+      { id: 'c', spec: { ociVersion: '', mounts }, storages: [local] },
+      [],
+      kata,
+    );
     assert.deepEqual(sources, [place]);
   }
 });
@@ -48,6 +52,6 @@ test('the directory of an emptyDir is a source, whatever the options of its moun
 test('a root that a storage mounts is made of its layers', () => {
   const root = storage('/kata/c/rootfs', 'overlay', 'lowerdir=/kata/shared/containers/l1:/kata/l2', 'x=y');
   const spec = { ociVersion: '', root: { path: '/elsewhere' } };
-  const { roots } = placesOf({ id: 'c', spec, storages: [root] }, [], kata);
+  const { roots } = reservedPathsOf({ id: 'c', spec, storages: [root] }, [], kata);
   assert.deepEqual([...roots].sort(), ['/kata/c/rootfs', '/kata/l2', '/kata/shared/containers/l1']);
 });

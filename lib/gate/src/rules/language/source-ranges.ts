@@ -2,7 +2,7 @@ import type { Expr } from './expression.js';
 import type { Token } from './tokens.js';
 
 /** A range of the source; `end` is exclusive. */
-export interface Place {
+export interface SourceRange {
   readonly start: number;
   readonly end: number;
 }
@@ -11,7 +11,7 @@ export interface Place {
  * Source ranges of the nodes of an expression. The parser keeps one offset per node, not always its start: that of an
  * operator, a dot or a bracket. The tokens give the rest.
  */
-export class Places {
+export class SourceRanges {
   readonly #positions: Readonly<Record<string, number>>;
   readonly #tokens: readonly Token[];
   readonly #source: string;
@@ -29,26 +29,26 @@ export class Places {
     this.#closings = closings;
   }
 
-  of(expr: Expr): Place {
+  of(expr: Expr): SourceRange {
     const start = this.#start(expr);
     return { start, end: Math.max(this.#end(expr), start + 1) };
   }
 
   /** Returns the range of the name after the dot of `operand.name`. */
-  field(expr: Expr): Place {
+  field(expr: Expr): SourceRange {
     return this.#nameAfter(expr) ?? this.of(expr);
   }
 
   /** Returns the range of a function's or operator's name. */
-  operator(expr: Expr): Place {
+  operator(expr: Expr): SourceRange {
     const { exprKind } = expr;
     const at = this.#at(expr);
     if (exprKind.case === 'comprehensionExpr' || (exprKind.case === 'callExpr' && exprKind.value.target)) {
       const dot = this.#tokenFrom(at);
       const name = dot && this.#tokenFrom(dot.end);
-      if (name !== undefined) return placeOf(name);
+      if (name !== undefined) return rangeOf(name);
     }
-    return placeOf(this.#tokenFrom(at) ?? { start: at, end: at + 1 });
+    return rangeOf(this.#tokenFrom(at) ?? { start: at, end: at + 1 });
   }
 
   #at(expr: Expr): number {
@@ -115,13 +115,13 @@ export class Places {
     return token?.end ?? at + 1;
   }
 
-  #nameAfter(expr: Expr): Place | undefined {
+  #nameAfter(expr: Expr): SourceRange | undefined {
     if (expr.exprKind.case !== 'selectExpr') return undefined;
     const { operand, field, testOnly } = expr.exprKind.value;
     const from = testOnly && operand !== undefined ? this.#end(operand) : this.#at(expr);
     for (let index = this.#indexFrom(from); index < this.#tokens.length; index += 1) {
       const token = this.#tokens[index];
-      if (token !== undefined && this.#source.slice(token.start, token.end) === field) return placeOf(token);
+      if (token !== undefined && this.#source.slice(token.start, token.end) === field) return rangeOf(token);
     }
     return undefined;
   }
@@ -146,6 +146,6 @@ export class Places {
   }
 }
 
-function placeOf({ start, end }: Place): Place {
+function rangeOf({ start, end }: SourceRange): SourceRange {
   return { start, end };
 }

@@ -2,7 +2,7 @@
 const reservedPart = 8;
 
 /** The places of a container for processes of ExecProcess. */
-export interface ExecPlaces {
+export interface ExecSlots {
   readonly limit: number;
   /** Of all callers. */
   readonly taken: number;
@@ -14,6 +14,6 @@ export interface ExecPlaces {
  * Reports whether one of several callers may take a place more. It must have fewer than are free, so that each next caller finds some
  * whatever the others take: of 32 the first has up to 14, and the next one 7. Nobody loses a process that it has.
  */
-export function hasShare({ limit, taken, own }: ExecPlaces): boolean {
+export function hasShare({ limit, taken, own }: ExecSlots): boolean {
   return own < limit - taken - Math.floor(limit / reservedPart);
 }

@@ -3,7 +3,7 @@
  * `ShareRootFilesystem` in src/runtime/virtcontainers/fs_share_linux.go; src/runtime-rs/crates/resource/src/rootfs and
  * `do_get_guest_path` in src/runtime-rs/crates/resource/src/share_fs/utils.rs.
  */
-export const rootPlaces: readonly string[] = [
+export const rootPaths: readonly string[] = [
   'CID/rootfs',
   'shared/containers/CID',
   'shared/containers/CID/rootfs',
@@ -11,8 +11,8 @@ export const rootPlaces: readonly string[] = [
 ];
 
 /** Reports whether a path below Kata's directory is one where the runtimes put this container's root. */
-export function isRootPlace(below: string, container: string): boolean {
-  return rootPlaces.some((place) => place.replace('CID', container) === below);
+export function isRootPath(below: string, container: string): boolean {
+  return rootPaths.some((place) => place.replace('CID', container) === below);
 }
 
 /** Directories with the files of many containers: as a source, such a directory would expose all of them. */

@@ -20,7 +20,7 @@ interface Requested {
  * @param inPlace the storages that are mounted already.
  * @param kata Kata's directory.
  */
-export function placesOf(
+export function reservedPathsOf(
   { id, spec, storages }: Requested,
   inPlace: readonly Storage[],
   kata: string,

@@ -18,7 +18,7 @@ type KeptType = (typeof types)[number];
  * them. A later container joins that user namespace if its mappings are the same: only in the owner of a namespace may
  * it mount the file systems of that namespace.
  */
-export class KeptNamespaces {
+export class PersistentNamespaces {
   readonly #context: Context;
   readonly #directory: string;
   readonly #kept: Set<KeptType> = new Set();

@@ -1,10 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { MountAttribute, type VisiblePlace } from '@kata-agent/linux';
+import { MountAttribute, type VisiblePath } from '@kata-agent/linux';
 
 const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
 
 /** Gives the layers' blobs, read-only, and the root file system that is filled. */
-export function unpackPlaces(blobs: string, target: string): readonly VisiblePlace[] {
+export function unpackPaths(blobs: string, target: string): readonly VisiblePath[] {
   const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
   return [
     { from: blobs, to: '/blobs', attributes: NoSuid | NoDev | NoExec | ReadOnly },
@@ -14,7 +14,7 @@ export function unpackPlaces(blobs: string, target: string): readonly VisiblePla
 }
 
 /** Gives the root file system, read-only, and the directory for its image. */
-export function packPlaces(source: string, target: string): readonly VisiblePlace[] {
+export function packPaths(source: string, target: string): readonly VisiblePath[] {
   const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
   return [
     { from: source, to: '/source', attributes: NoSuid | NoDev | NoExec | ReadOnly },
@@ -23,7 +23,7 @@ export function packPlaces(source: string, target: string): readonly VisiblePlac
 }
 
 /** Gives the directory for blobs, and the files with which the C library resolves names. */
-export function pullPlaces(blobs: string): readonly VisiblePlace[] {
+export function pullPaths(blobs: string): readonly VisiblePath[] {
   const { NoSuid, NoDev, NoExec } = MountAttribute;
   const attributes = NoSuid | NoDev | NoExec;
   return [

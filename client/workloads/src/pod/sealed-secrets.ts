@@ -5,7 +5,7 @@ import type { Field } from './field.js';
 export type SealedTexts = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /** A place of a container that has a sealed secret. */
-export interface SealedPlace {
+export interface SealedLocation {
   /** The name of the container. */
   readonly container: string;
   /** The name of a variable, or the path of a file in the container. */
@@ -31,7 +31,7 @@ export function sealedTexts(object: Field, kind: 'ConfigMap' | 'Secret'): Readon
 }
 
 /** Returns the places of a pod's containers with sealed secrets: in the pod itself, or in the objects that it names. */
-export function sealedPlaces(pod: Field, sealed: SealedTexts): readonly SealedPlace[] {
+export function sealedLocations(pod: Field, sealed: SealedTexts): readonly SealedLocation[] {
   const volumes = new Map(
     pod.list('volumes').map((field) => [field.required('name').text(), filesOf(field, sealed)]),
   );
@@ -41,10 +41,10 @@ export function sealedPlaces(pod: Field, sealed: SealedTexts): readonly SealedPl
   ]);
 }
 
-function variablesOf(field: Field, sealed: SealedTexts): readonly SealedPlace[] {
+function variablesOf(field: Field, sealed: SealedTexts): readonly SealedLocation[] {
   const container = field.required('name').text();
   // As the kubelet: a later source, and then `env`, replaces a variable of the same name.
-  const found = new Map<string, Pick<SealedPlace, 'text' | 'path'>>();
+  const found = new Map<string, Pick<SealedLocation, 'text' | 'path'>>();
   for (const source of field.list('envFrom')) {
     const prefix = source.get('prefix')?.text() ?? '';
     for (const [kind, key] of [
@@ -100,13 +100,13 @@ function filesOf(volume: Field, sealed: SealedTexts): ReadonlyMap<string, string
 function mountedFiles(
   field: Field,
   volumes: ReadonlyMap<string, ReadonlyMap<string, string>>,
-): readonly SealedPlace[] {
+): readonly SealedLocation[] {
   const container = field.required('name').text();
   return field.list('volumeMounts').flatMap((mount) => {
     const files = volumes.get(mount.required('name').text()) ?? new Map<string, string>();
     const mountPath = cleaned(mount.required('mountPath').text());
     const part = cleaned(mount.get('subPath')?.text() ?? '');
-    return [...files].flatMap(([file, text]): readonly SealedPlace[] => {
+    return [...files].flatMap(([file, text]): readonly SealedLocation[] => {
       const path = `/${file}`;
       if (part !== '' && path !== part && !path.startsWith(`${part}/`)) return [];
       return [{ container, place: { file: mountPath + path.slice(part.length) }, text, path: mount.path }];
