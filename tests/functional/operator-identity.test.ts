@@ -116,7 +116,7 @@ class Site {
   async start(): Promise<void> {
     this.#realm = await RealmProcess.start(this.home);
     this.#agent = await AgentProcess.start({ config: configOf(this.home, this.#relay), sharesNetwork: true });
-    await this.#realm.logged('guest admitted');
+    await this.#realm.logged('guest accepted');
     await until('its log is collected', () => this.home.logs().length > 0);
   }
 

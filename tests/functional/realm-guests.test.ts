@@ -231,7 +231,7 @@ describe('hostile clients of a realm', () => {
     (await serve()).socket.destroy();
   });
 
-  it('an error of a guest is logged in short, and without what a terminal could obey', async () => {
+  it('an error of a guest is logged in short, and without control characters of terminals', async () => {
     const guest = await serve({
       management: {
         describe: async () => {

@@ -7,7 +7,7 @@ import { writeMeasured } from './measured-boot.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 import type { Register } from './register.js';
 
-/** What a boot has extended into the register. Located before an extend, so that a start after a crash can finish it. */
+/** What a boot has extended into the register. Written before an extend, so that a start after a crash can finish it. */
 interface State {
   readonly bootId: string;
   readonly register: string;

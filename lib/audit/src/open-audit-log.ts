@@ -317,7 +317,7 @@ class ChainedLog implements AuditLog {
     this.#writer.add(body, urgent);
   }
 
-  /** Located after the boot record, or before the first other record if there is none. */
+  /** Written after the boot record, or before the first other record if there is none. */
   #tellRepair(): void {
     const body = this.#repaired;
     if (body === undefined) return;

@@ -11,7 +11,7 @@ interface ConnectedGuest {
   /** By the realm's operator; unique among live guests. */
   readonly name: string;
   readonly relay: Relay;
-  /** Whether evidence supports what is said below; otherwise it is the guest's word. */
+  /** Whether evidence supports the fields below; otherwise they are unverified. */
   readonly attested: boolean;
   /** From Describe; undefined if its listener does not serve that. */
   readonly described: GuestDescription | undefined;

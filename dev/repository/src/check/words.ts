@@ -102,7 +102,7 @@ export const wordRules: readonly WordRule[] = [
     except: [[tests, 'a name in a test']],
   },
   {
-    pattern: /\b(?:its|their) word\b(?! and\b)/,
+    pattern: /\b(?:its|their|(?:guest|realm|host|peer|server|agent|machine)['’]s) word\b(?! and\b)/,
     instead: 'unverified',
     except: [[/^agent\/guest\/src\/network\//, 'words of a line of iptables']],
   },

@@ -77,7 +77,7 @@ export function closedBeforeAnswer(address: Address, cause: Error): CommandError
   );
 }
 
-/** Returns the error for an agent whose key is not the pin. */
+/** Returns the error for an agent whose key differs from the pin. */
 export function wrongAgent(address: Address, found: string, expected: string): CommandError {
   return new CommandError(
     ExitCode.CannotApply,

@@ -200,7 +200,7 @@ function checkRtmr(log: readonly LoggedEvent[], value: Uint8Array | undefined): 
     : failed(name, `the log gives RTMR ${rtmr} the value ${replayed ?? 'none'}, and the quote has ${actual}`);
 }
 
-/** Claims are compared once the hardware has signed them: before, they are the word of anybody. */
+/** Claims are compared once the hardware has signed them: before, they are unverified. */
 function verifySaid(
   bundle: Bundle,
   values: ReferenceValues,

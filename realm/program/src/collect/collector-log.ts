@@ -1,7 +1,7 @@
 import type { CollectorEvent, RealmLog, SinkEvent } from '@kata-agent/realm';
 import { trustText } from '@kata-agent/cli';
 
-/** Writes what a collector tells about an agent. Messages that begin with `ALERT:` are for a person (docs/collecting.md). */
+/** Logs the events of a collector about an agent. Messages that begin with `ALERT:` are for a person (docs/collecting.md). */
 export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent): void {
   switch (event.kind) {
     case 'connected':
@@ -51,7 +51,7 @@ function omittedOf({ omitted }: { readonly omitted: number }): { readonly omitte
   return omitted === 0 ? {} : { omitted };
 }
 
-/** The same for what a sink tells. */
+/** Logs the events of a sink. */
 export function writeSinkEvent(log: RealmLog, event: SinkEvent): void {
   switch (event.kind) {
     case 'not-stored':

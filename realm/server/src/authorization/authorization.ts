@@ -7,7 +7,7 @@ export interface GuestFacts {
   readonly id: string;
   /** `sha256:HEX`, from evidence, or from Describe; undefined if its listener does not serve that. */
   readonly configurationDigest: string | undefined;
-  /** Whether evidence binds the digest; otherwise it is the guest's word. */
+  /** Whether evidence binds the digest; otherwise it is unverified. */
   readonly attested: boolean;
 }
 

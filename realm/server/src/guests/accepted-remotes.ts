@@ -8,7 +8,7 @@ import type { RemoteGuest } from '../guest.js';
 export class AcceptedRemotes {
   readonly #authorization: () => Authorization;
   #decidedBy: Authorization | undefined;
-  /** Each is said again every few seconds; until then it is decided once. */
+  /** Each is announced again every few seconds; until then it is decided once. */
   #decided = new WeakMap<RemoteGuest, boolean>();
 
   readonly #allowUnattested: boolean;

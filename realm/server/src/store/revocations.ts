@@ -9,7 +9,7 @@ export interface RevokedPeer {
   readonly issuer: string;
 }
 
-/** A revocation that is said again to each guest of an entry. */
+/** A revocation that is sent again to each guest of an entry. */
 export interface Revocation extends RevokedPeer {
   /** The `[[guest]]` entry. Guests have a new key, and so a new ID, with each boot. */
   readonly entry: string;

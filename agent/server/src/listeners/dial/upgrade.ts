@@ -33,7 +33,7 @@ export function upgrade(
     };
     signal.addEventListener('abort', abort);
     const asked = request({
-      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      // Without an HTTP agent: the connection is not shared, and no proxy of the environment is used.
       createConnection: () => stream,
       path: address.path,
       setHost: false,

@@ -23,7 +23,7 @@ export const evidenceOptions: readonly OptionRow[] = [
   ...collateralOptions,
 ];
 
-/** These links say who asked, when and in which connection: a log is bound the same for every caller. */
+/** These links name the caller, the time and the connection: a log is bound the same for every caller. */
 const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
 
 /**

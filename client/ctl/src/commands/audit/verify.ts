@@ -133,7 +133,7 @@ function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): 
 const notBound =
   'not bound: that a key broker gave its secrets to this guest alone; what this guest asked for is in its records';
 
-/** A witness can say any time, also one that a Date cannot have. */
+/** A witness can state any time, also one out of the range of a Date. */
 function timeText(seconds: number): string {
   const time = new Date(seconds * 1_000);
   return Number.isNaN(time.getTime()) ? `${seconds} seconds after 1970` : time.toISOString();

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type DeliverySource, type Loaded, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
 
-const directory = fileURLToPath(new URL('../../../../config/wrong/', import.meta.url));
+const directory = fileURLToPath(new URL('../../../../../lib/config/wrong/', import.meta.url));
 const files = readdirSync(directory);
 const names = files.filter((name) => /^[^.]+\.toml$/.test(name)).map((name) => name.replace('.toml', ''));
 

@@ -10,7 +10,7 @@ import { askRealm } from './realm-request.js';
 
 /**
  * Connects to a guest through a realm. With `operator-tls` it speaks TLS to the guest itself, and believes it by its pin; the
- * realm's word counts only if `relay` says so. Rejects with the system's error or a CommandError; nothing was sent to the guest
+ * realm is trusted only if `relay` says so. Rejects with the system's error or a CommandError; nothing was sent to the guest
  * then.
  */
 export async function dialGuest(
@@ -48,7 +48,7 @@ export async function dialGuest(
   }
 }
 
-/** Checks that the realm does what was asked for, and no less. Throws a CommandError. */
+/** Checks that the realm offers the requested kind of relay. Throws a CommandError. */
 function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepted: AcceptedRelay): void {
   const offered = headers['kata-agent-relay'];
   const id = headers['kata-agent-guest'];

@@ -39,7 +39,7 @@ export function askRealm(
   const text = body === undefined ? '' : JSON.stringify(body);
   return new Promise<RealmAnswer>((resolve, reject) => {
     const sent: ClientRequest = request({
-      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      // Without an HTTP agent: the connection is not shared, and no proxy of the environment is used.
       createConnection: () => socket,
       method,
       path,
