@@ -313,8 +313,8 @@ export const creationDifferences: DifferenceRows = {
     ours: 'With a configuration only where `[[secret]]` names it; another secret there is `PERMISSION_DENIED`; elsewhere it stays text.',
     why: 'The host puts the sealed text of one container where another one publishes it.',
     noticedBy: 'pods with sealed secrets under a configuration',
-    test: ['tests/root/secret-places', 'elsewhere a sealed secret stays text, wherever the host puts it'],
-    also: [['tests/root/secret-places', 'another secret in a place of the configuration is an error']],
+    test: ['tests/root/secret-paths', 'elsewhere a sealed secret stays text, wherever the host puts it'],
+    also: [['tests/root/secret-paths', 'another secret in a place of the configuration is an error']],
   },
   'create-secret-files': {
     of: ['CreateContainer'],
@@ -323,10 +323,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'A link would be a second name of the plain text.',
     noticedBy: 'programs that watch `..data` of such a volume',
     test: [
-      'tests/root/secret-places',
+      'tests/root/secret-paths',
       'a file that is mounted itself is unsealed where the configuration has it',
     ],
-    also: [['tests/root/secret-places', 'a volume with a secret is copied to memory: it has no links']],
+    also: [['tests/root/secret-paths', 'a volume with a secret is copied to memory: it has no links']],
   },
   'create-believed-files': {
     of: ['CreateContainer', 'CreateSandbox'],
