@@ -90,16 +90,16 @@ export async function startConfigured(
   const words = [process.execPath, program, '-c', file, ...ownPlace(directory, address)];
   const [command = '', ...more] = runtime === undefined ? words : withPureCgroups(words);
   const child = tracked(spawn(command, more, { stdio: ['ignore', 'ignore', 'pipe'] }));
-  let said = '';
+  let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     // Later output is read and discarded, so that the agent never blocks.
-    if (said.length < 64 * 1024) said += text;
+    if (output.length < 64 * 1024) output += text;
   });
   const exited = once(child, 'close');
   while (!existsSync(address)) {
     if (child.exitCode !== null || child.signalCode !== null) {
       await exited;
-      throw new Error(`the agent ended before it listened:\n${said}`);
+      throw new Error(`the agent ended before it listened:\n${output}`);
     }
     await delay(5);
   }

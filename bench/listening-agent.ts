@@ -67,14 +67,14 @@ export async function withAgent<T>(
       env: { ...process.env, ...(probe ? { TURN_PROBE: turns } : {}) },
     }),
   );
-  let said = '';
+  let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (said.length < 64 * 1024) said += text;
+    if (output.length < 64 * 1024) output += text;
   });
   const exited = once(child, 'close');
   try {
     while (!existsSync(socket)) {
-      if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${said}`);
+      if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${output}`);
       await delay(5);
     }
     await delay(1_000);
@@ -89,7 +89,7 @@ export async function withAgent<T>(
         for (;;) {
           const text = existsSync(turns) ? readFileSync(turns, 'utf8') : '';
           if (text !== '') return Number(text);
-          if (child.exitCode !== null) throw new Error(`the agent ended:\n${said}`);
+          if (child.exitCode !== null) throw new Error(`the agent ended:\n${output}`);
           await delay(5);
         }
       },

@@ -17,7 +17,7 @@ const lagEveryMs = 2_000;
 const authorization = '[[guest]]\nname = "web"\nconfigurations = ["*"]\nmax = 10000\n';
 
 /**
- * Measures one realm with many guests, which share one process: until all are admitted, with all of them idle, and after the
+ * Measures one realm with many guests, which share one process: until all are accepted, with all of them idle, and after the
  * realm was killed, twice: it is started again at once, and a minute later. Each guest's records must be stored once.
  */
 export async function measureManyGuests(quick: boolean): Promise<Row[]> {
@@ -44,15 +44,15 @@ export async function measureManyGuests(quick: boolean): Promise<Row[]> {
 
     await delay(2_000);
     const empty = realm.megabytes;
-    const cold = await admitted(arrivals, count, realm, fleet, () => fleet.dial());
-    for (const [share, seconds] of cold.shares) row(`${name}, first start: ${share} admitted`, 's', seconds);
+    const cold = await accepted(arrivals, count, realm, fleet, () => fleet.dial());
+    for (const [share, seconds] of cold.shares) row(`${name}, first start: ${share} accepted`, 's', seconds);
     row(`${name}, first start: longest pause of the realm`, 'ms', cold.longestPauseMs);
     row(`${name}, first start: processor of the realm, each`, 'ms', cold.realmMs);
     row(`${name}, first start: processor of a guest, each`, 'ms', cold.guestMs);
     row(`${name}, first start: refused`, '', await realm.metric('kata_realm_guests_refused_total'));
     await delay(2_000);
     row(
-      `${name}: memory of the realm after their admission, each`,
+      `${name}: memory of the realm after their acceptance, each`,
       'KB',
       ((realm.megabytes - empty) * 1024) / count,
     );
@@ -77,12 +77,12 @@ export async function measureManyGuests(quick: boolean): Promise<Row[]> {
       arrivals.clear();
       realm = await start(port);
       row(`${what}: until it listens again`, 's', (performance.now() - killed) / 1_000 - awaySeconds);
-      const back = await admitted(arrivals, count, realm, fleet, () => undefined);
+      const back = await accepted(arrivals, count, realm, fleet, () => undefined);
       for (const [share, seconds] of back.shares) row(`${what}: ${share} back`, 's', seconds);
       row(`${what}: longest pause of the realm`, 'ms', back.longestPauseMs);
       row(`${what}: processor of the realm, each`, 'ms', back.realmMs);
       row(`${what}: attempts of a guest`, '', ((await fleet.attempts()) - tried) / count);
-      for (const reason of ['request', 'admission', 'failure'])
+      for (const reason of ['request', 'authorization', 'failure'])
         row(
           `${what}: refused (${reason})`,
           '',
@@ -110,13 +110,13 @@ export async function measureManyGuests(quick: boolean): Promise<Row[]> {
   }
 }
 
-/** When each guest was admitted, by the log of the realm. */
+/** When each guest was accepted, by the log of the realm. */
 class Arrivals {
   readonly #of = new Map<string, { readonly name: string; readonly at: number }>();
 
   add(message: Readonly<Record<string, string>>): void {
     const { msg, id, guest } = message;
-    if (msg !== 'guest admitted' || id === undefined || guest === undefined || this.#of.has(id)) return;
+    if (msg !== 'guest accepted' || id === undefined || guest === undefined || this.#of.has(id)) return;
     this.#of.set(id, { name: guest, at: performance.now() });
   }
 
@@ -124,7 +124,7 @@ class Arrivals {
     return this.#of.size;
   }
 
-  /** Seconds until this share of so many guests was admitted. */
+  /** Seconds until this share of so many guests was accepted. */
   secondsUntil(share: number, count: number, begin: number): number {
     const times = [...this.#of.values()].map(({ at }) => at).sort((a, b) => a - b);
     return ((times[Math.ceil(share * count) - 1] ?? Number.NaN) - begin) / 1_000;
@@ -139,7 +139,7 @@ class Arrivals {
   }
 }
 
-interface Admitted {
+interface Accepted {
   readonly shares: readonly (readonly [share: string, seconds: number])[];
   readonly longestPauseMs: number;
   /** Processor time for each guest. */
@@ -147,14 +147,14 @@ interface Admitted {
   readonly guestMs: number;
 }
 
-/** Waits until a realm has admitted all guests. */
-async function admitted(
+/** Waits until a realm has accepted all guests. */
+async function accepted(
   arrivals: Arrivals,
   count: number,
   realm: RealmProgram,
   fleet: Fleet,
   begin: () => void,
-): Promise<Admitted> {
+): Promise<Accepted> {
   const pauses: number[] = [];
   const lag = setInterval(() => {
     void realm
@@ -165,7 +165,7 @@ async function admitted(
   const began = performance.now();
   try {
     begin();
-    await until(`${count} guests are admitted, and not ${arrivals.size}`, 400, () => arrivals.size >= count);
+    await until(`${count} guests are accepted, and not ${arrivals.size}`, 400, () => arrivals.size >= count);
     const realmMs = ((realm.processorSeconds - realmBefore) / count) * 1_000;
     const guestMs = ((fleet.processorSeconds - guestBefore) / count) * 1_000;
     // The metric is of the last whole window.

@@ -1,13 +1,13 @@
 import { meets, ratio, type Row } from './row.js';
 
 /** Common column widths: most cells fit, so that the tables of the parts look alike. */
-const usualWidths = [50, 9, 18, 7, 6, 6, 6];
+const defaultWidths = [50, 9, 18, 7, 6, 6, 6];
 
 /** Renders the rows of a part as a table for people. */
 export function renderRows(part: string, rows: readonly Row[]): string {
   const headings = [part, 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
   const lines = [headings, ...rows.map(cells)];
-  const widths = usualWidths.map((usual, column) =>
+  const widths = defaultWidths.map((usual, column) =>
     Math.max(usual, ...lines.map((line) => line[column]?.length ?? 0)),
   );
   return lines

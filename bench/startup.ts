@@ -129,13 +129,13 @@ async function startBare(): Promise<Start> {
 async function startAgent(args: readonly string[], address: string): Promise<Start> {
   const begin = performance.now();
   const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
-  let said = '';
+  let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
+    output += text;
   });
   const exited = once(child, 'exit');
   while (!(await accepts(address))) {
-    if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${said}`);
+    if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${output}`);
     await delay(1);
   }
   const milliseconds = performance.now() - begin;

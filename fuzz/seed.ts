@@ -3,10 +3,10 @@
  * has other inputs. Seeds of successive days are far apart, since each run uses one.
  */
 export function firstSeed(environment: Readonly<Record<string, string | undefined>>, now: Date): number {
-  const said = environment['KATA_FUZZ_SEED'];
-  if (said !== undefined) {
-    if (!/^\d{1,10}$/.test(said)) throw new RangeError(`KATA_FUZZ_SEED is not an integer: ${said}`);
-    return Number(said) >>> 0;
+  const given = environment['KATA_FUZZ_SEED'];
+  if (given !== undefined) {
+    if (!/^\d{1,10}$/.test(given)) throw new RangeError(`KATA_FUZZ_SEED is not an integer: ${given}`);
+    return Number(given) >>> 0;
   }
   const day = Math.floor(now.getTime() / 86_400_000);
   return Math.imul(day, 1_000_003) >>> 0;

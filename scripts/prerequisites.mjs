@@ -115,7 +115,7 @@ const table = {
   // A guest has the kernel of the release that builds its image. Images are built on Debian only.
   'linux-6.11': {
     provides: [],
-    neededBy: 'memory of containers taken back to a swap area: tests/vm/memory',
+    neededBy: 'memory of containers reclaimed to a swap area: tests/vm/memory',
     on: { 12: { provides: ['Linux 6.11'], unavailable: 'the guests of Debian 12 have Linux 6.1' } },
   },
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },

@@ -1,4 +1,4 @@
-// `npm run structure`: counts packages, folders and files (dev/repository).
+// `npm run structure`: counts packages, directories and files (dev/repository).
 import { runTool } from './run-tool.mjs';
 
 await runTool('dev/repository', 'structure/main');

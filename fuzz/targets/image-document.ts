@@ -4,7 +4,7 @@ import {
   parseCredentials,
   parseImageConfig,
   parseManifest,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { mutateBytes } from '../mutate.js';
 import type { Target } from '../target.js';
 

@@ -106,7 +106,7 @@ describe('kata-realm collect --records realm', () => {
         await realm.stop('SIGKILL');
         realm = await RealmProcess.start(home);
         const stored = bytesOf(home);
-        await until('records come again', () => bytesOf(home) > stored, 60_000);
+        await until('records arrive again', () => bytesOf(home) > stored, 60_000);
       }
       await delay(kill * 5);
       await collecting.end('SIGKILL');

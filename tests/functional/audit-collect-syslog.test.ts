@@ -118,7 +118,7 @@ describe('kata-realm collect --to syslog+tls://', { skip: why }, () => {
       await once(receiver, 'listening');
       const { port } = receiver.address() as AddressInfo;
       const collector = new CollectorProcess(['-a', agent.address, ...args(`none-${port}`, port)]);
-      await until('it says so', () => collector.has('records cannot be stored, and will be asked for again'));
+      await until('it says so', () => collector.has('records cannot be stored, and will be requested again'));
       await collector.end();
       receiver.close();
     }

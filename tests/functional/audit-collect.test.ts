@@ -88,7 +88,7 @@ management = ["WatchAudit"]
     await agent.dispose();
   });
 
-  it('goes on when the agent starts again, which it reports, and notices silence', {
+  it('continues when the agent starts again, which it reports, and notices silence', {
     timeout: 60_000,
   }, async () => {
     const to = join(home, 'again-copy');
@@ -96,16 +96,16 @@ management = ["WatchAudit"]
     const collector = collectorOf(`unix://${home}/again.sock`, to, ['--silence', '3s']);
     await until('the first start is stored', () => (stored(to)[0]?.length ?? 0) > 0);
     first.process.kill('SIGKILL');
-    await until('it is silent', () => collector.has('ALERT: no record has come'));
+    await until('it is silent', () => collector.has('ALERT: no record has arrived'));
     await first.dispose();
     const second = await startAgent('again');
     await until('the second start is stored', () => collector.has('ALERT: the agent has started again'));
-    await until('it is heard', () => collector.has('records come again'));
+    await until('it is heard', () => collector.has('records arrive again'));
     const heard = stored(to)[0]?.length ?? 0;
     await until('heartbeats come', () => (stored(to)[0]?.length ?? 0) > heard);
     assert.equal(await collector.end(), 0, collector.stderr);
     assert.deepEqual(messages(collector), [
-      'ALERT: no record has come',
+      'ALERT: no record has arrived',
       'ALERT: the agent has started again',
     ]);
     const [copy = [], ...more] = stored(to);
@@ -141,7 +141,7 @@ management = ["WatchAudit"]
     rmSync(path);
     execFileSync('mkfifo', [path]);
     const second = collectorOf(`unix://${home}/planted.sock`, to, ['--name', '../../outside']);
-    await until('it is said', () => second.has('records cannot be stored, and will be asked for again'));
+    await until('it is said', () => second.has('records cannot be stored, and will be requested again'));
     assert.equal(await second.end(), 3, second.stderr);
     assert.match(
       second.stderr,

@@ -13,7 +13,7 @@ const callers = 64;
 /** Bytes for calls that run when the first one fails: each has two records. */
 const max = 3 * callers * 1024;
 
-interface Located {
+interface WrittenRecord {
   readonly sequence: number;
   readonly kind: string;
   readonly method?: string;
@@ -54,18 +54,18 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
   });
   after(() => agent.dispose());
 
-  function written(names: readonly string[]): Located[] {
+  function written(names: readonly string[]): WrittenRecord[] {
     return names.flatMap((name) =>
       readFileSync(join(dirname(agent.auditLog), name), 'utf8')
         .trimEnd()
         .split('\n')
         .filter((line) => line !== '')
-        .map((line) => JSON.parse(line) as Located),
+        .map((line) => JSON.parse(line) as WrittenRecord),
     );
   }
 
   /** Returns the segments of the log, oldest first. */
-  function chain(): Located[] {
+  function chain(): WrittenRecord[] {
     const closed = readdirSync(dirname(agent.auditLog))
       .filter((name) => /^audit\.log\.\d+$/.test(name))
       .sort((a, b) => Number(b.split('.').at(-1)) - Number(a.split('.').at(-1)));
@@ -73,7 +73,7 @@ describe(`${calls} failing calls of each kind (S36)`, () => {
   }
 
   /** Includes records that outlived their segment. */
-  function records(): Located[] {
+  function records(): WrittenRecord[] {
     const kept = readdirSync(dirname(agent.auditLog)).filter((name) => name === 'audit.log.kept');
     return [...written(kept), ...chain()];
   }

@@ -255,7 +255,7 @@ const hostile: readonly (readonly [string, Misbehaviour, RegExp])[] = [
       void socket.write('HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'),
     /status 101/,
   ],
-  ['a size that is none', answer(409, 'seven\n'), /has not the form/],
+  ['an invalid size', answer(409, 'seven\n'), /has not the form/],
   [
     'the size that was sent',
     (response, _honest) => void response.writeHead(409).end('0\n'),
@@ -285,7 +285,7 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   let slowest = 0;
   const done = new AbortController();
   let calls = 0;
-  // Calls with an intent go on meanwhile, as those of a pod.
+  // Calls with an intent continue meanwhile, as those of a pod.
   const busy = (async () => {
     while (!done.signal.aborted) {
       const begin = performance.now();
@@ -298,11 +298,11 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   const before = process.memoryUsage().rss;
   await round();
   for (let at = 0; at < 100; at += 1) {
-    const [what, misbehaves, said] = hostile[at % hostile.length] ?? assert.fail();
+    const [what, misbehaves, expectedText] = hostile[at % hostile.length] ?? assert.fail();
     witness.misbehaves = misbehaves;
     const count = failures.length;
     // The one that is under way may still be that of the last kind.
-    while (!failures.slice(count).some((failure) => said.test(failure))) {
+    while (!failures.slice(count).some((failure) => expectedText.test(failure))) {
       await delay(1);
       assert.ok(failures.length < count + 20, `${what}: ${failures.slice(count, count + 2).join('\n')}`);
     }
@@ -322,12 +322,12 @@ test('100 hostile answers cost nothing but their attempts', { timeout: 120_000 }
   assert.equal(log.writable, true);
 });
 
-test('a server that is not the one of the CA, name and pin is told nothing', async (t) => {
+test('a server that is not the one of the CA, name and pin receives nothing', async (t) => {
   const witness = new TestWitness();
   const server = await WitnessServer.start(witness, certificate);
   t.after(() => server.close());
   const { signal } = new AbortController();
-  for (const [change, said] of [
+  for (const [change, expectedText] of [
     [
       { context: serverContext([new Authority('other').pem]) },
       /not accepted by server_ca|no CA of server_ca/,
@@ -336,7 +336,7 @@ test('a server that is not the one of the CA, name and pin is told nothing', asy
     [{ pins: [`spki:sha256:${'0'.repeat(64)}`] }, /not in pins/],
     [{ now: () => 0 }, /not yet valid/],
   ] as const)
-    await assert.rejects(postCheckpoint(serverAt(server.port, change), 'body', signal), said);
+    await assert.rejects(postCheckpoint(serverAt(server.port, change), 'body', signal), expectedText);
   assert.equal(witness.asked.length, 0);
   await assert.rejects(postCheckpoint(serverAt(1), 'body', signal), /ECONNREFUSED|not reached|closed/);
   await assert.rejects(postCheckpoint(serverAt(server.port), 'body', AbortSignal.abort()), /the agent ends/);
@@ -598,7 +598,7 @@ describe('agents with other witnesses', () => {
     assert.ok(head.size >= before && before >= 2, `${head.size} ${before}`);
   });
 
-  it('do not start with a CA that is none', async () => {
+  it('do not start with an invalid CA', async () => {
     const witness = new TestWitness();
     const url = `via = "https://localhost:1"\nca = "-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n"`;
     const config = `[api]\nallowed_endpoints = ["GetGuestDetails"]\n[audit]\n${entryOf(witness, url)}`;

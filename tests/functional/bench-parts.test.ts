@@ -90,14 +90,14 @@ describe('benchmark parts', () => {
   const setUp = () => {
     throw new Error('no directory\nhelp: create one');
   };
-  for (const [name, measure, said] of [
+  for (const [name, measure, output] of [
     ['in set-up', setUp, 'no directory'],
     ['in the middle', async () => Promise.reject(new Error('failed later')), 'failed later'],
   ] as const) {
     it(`that fail ${name} are reported in order, and the others run`, async () => {
       const { text, failed } = await run([good('one'), failing('bad', measure), good('two')]);
       assert.deepEqual(failed, ['bad']);
-      const at = ['row of one', `bad: failed: ${said}`, 'row of two'].map((part) => text.indexOf(part));
+      const at = ['row of one', `bad: failed: ${output}`, 'row of two'].map((part) => text.indexOf(part));
       assert.ok(
         at.every((place, index) => place > (at[index - 1] ?? -1)),
         text,

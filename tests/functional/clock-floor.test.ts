@@ -136,11 +136,11 @@ describe('the clock of a guest (S37)', () => {
   });
 });
 
-describe('certificates are judged by a clock at its floor or later (S26, S37)', { timeout: 60_000 }, () => {
+describe('certificates are checked by a clock at its floor or later (S26, S37)', { timeout: 60_000 }, () => {
   const ca = new Authority();
 
   it('also if the host starts the guest in 1970', async (t) => {
-    // Later than this machine's clock, by which OpenSSL judges.
+    // Later than this machine's clock, by which OpenSSL verifies.
     const floor = Date.now() + 7_200_000;
     let wall = 1000;
     const syscalls = new RecordingSyscalls({

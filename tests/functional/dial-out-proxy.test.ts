@@ -141,7 +141,7 @@ describe('a proxy', () => {
   }
 
   const secret = 'a text that the proxy chose';
-  for (const [what, behaviour, said] of [
+  for (const [what, behaviour, expectedText] of [
     [
       'that wants credentials',
       (client) =>
@@ -186,7 +186,7 @@ describe('a proxy', () => {
       proxy.behaviour = behaviour;
       await until(() => proxy.requests.length >= 3 && failures.length > 0);
       const [first = ''] = failures;
-      assert.match(first, said);
+      assert.match(first, expectedText);
       assert.ok(first.includes(`the proxy 127.0.0.1:${proxy.port} `), first);
       assert.ok(!failures.join('').includes(secret), first);
       // The server was not reached: that is no decision about it.
@@ -224,7 +224,7 @@ describe('a proxy', () => {
   });
 
   it('that connects to another server is found out by name, CA and pin', async () => {
-    for (const [offered, change, said] of [
+    for (const [offered, change, expectedText] of [
       [ca.server(['other.invalid']), {}, /does not name realm\.invalid/],
       [new Authority('other').server([name]), {}, /not accepted by server_ca/],
       [certificate, { pins: [`spki:sha256:${'0'.repeat(64)}`] }, /not in pins/],
@@ -233,7 +233,7 @@ describe('a proxy', () => {
       cleanups.push(() => server.close());
       const { refusals, served } = await dial({ [place]: server.port }, change);
       await until(() => refusals.length >= 2);
-      assert.match(refusals[0] ?? '', said);
+      assert.match(refusals[0] ?? '', expectedText);
       assert.deepEqual([served, server.requests], [[], []]);
     }
   });

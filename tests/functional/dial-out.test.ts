@@ -169,7 +169,7 @@ describe('an agent whose server is not there', () => {
   });
 });
 
-/** A dialling listener that is no agent: it writes to each connection that it serves. */
+/** A dialling listener that is not an agent: it writes to each connection that it serves. */
 interface Dialled {
   readonly listener: DialOut;
   readonly refusals: { peer: string; text: string }[];
@@ -276,7 +276,7 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
     });
   }
 
-  for (const [what, offered, change, said] of [
+  for (const [what, offered, change, expectedText] of [
     ['of another CA', () => new Authority('other').server(['localhost']), {}, /not accepted by server_ca/],
     ['with another name', () => ca.server(['other.example']), {}, /does not name localhost/],
     [
@@ -299,7 +299,7 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
       const server = await serverOf(offered());
       const { refusals, served, logged } = dial(server.port, change);
       await until(() => refusals.length >= 2);
-      for (const { text } of refusals) assert.match(text, said);
+      for (const { text } of refusals) assert.match(text, expectedText);
       assert.deepEqual(served, []);
       // Not even the path of the address.
       assert.deepEqual(server.requests, []);
@@ -337,7 +337,7 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
   const status = (line: string, headers = ''): string => `HTTP/1.1 ${line}\r\n${headers}\r\n`;
   const switching = (upgrade: string): string =>
     status('101 Switching Protocols', `Connection: Upgrade\r\n${upgrade}`);
-  for (const [what, answer, said] of [
+  for (const [what, answer, expectedText] of [
     [
       '302',
       status('302 Found', 'Location: https://localhost/elsewhere\r\nContent-Length: 0\r\n'),
@@ -362,7 +362,7 @@ describe('a server that is not accepted gets no byte of ttRPC', () => {
       const { refusals, served } = dial(port);
       await until(() => refusals.length >= 2);
       for (const { text, peer } of refusals) {
-        assert.match(text, said);
+        assert.match(text, expectedText);
         assert.equal(peer, `https localhost spki:sha256:${certificate.spki()}`);
       }
       assert.deepEqual(served, []);

@@ -177,7 +177,7 @@ test('decisions are by topic, and cited by name and section', () => {
 
 test('docs/architecture.md has the allowed imports of package-directions.ts', () => {
   const page = documents.get('docs/architecture.md') ?? '';
-  const rows = [...page.matchAll(/^\| `([a-z0-9-]+\/[a-z0-9]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
+  const rows = [...page.matchAll(/^\| `([a-z0-9-]+\/[a-z0-9-]+)` \| [^|]+ \| ([^|]*) \|$/gm)].map(
     ([, name = '', others = '']) => [
       name,
       [...others.matchAll(/`([a-z0-9/-]+)`/g)].map(([, other = '']) => other),

@@ -73,12 +73,12 @@ for (const page of pages) {
         rules: () => Promise.resolve(createRuleChecker()),
       });
       // Further documents, and files of the guest, cannot be checked here, which are warnings.
-      const said = diagnostics.filter(
+      const found = diagnostics.filter(
         ({ message, code, severity }) =>
           !message.startsWith('further documents are delivered') &&
           !(code === 'KA1406' && severity === 'warning'),
       );
-      assert.deepEqual(said, [], document);
+      assert.deepEqual(found, [], document);
     }
     for (const [, script = ''] of text.matchAll(/```sh\n(.*?)```/gs)) {
       for (const line of script.split('\n').filter((line) => /^kata-(agent-ctl|realm) /.test(line))) {

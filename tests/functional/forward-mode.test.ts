@@ -462,7 +462,7 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
         const data = new Uint8Array(2 ** 20);
         const write = create(WriteStreamRequestSchema, { containerId: 'c1', data });
         const service = 'x'.repeat(2 ** 20);
-        /** Sends 60 MiB by five callers. Returns how many requests were refused for want of room, when all have ended. */
+        /** Sends 60 MiB by five callers. Returns how many requests were refused for lack of space, when all have ended. */
         const refused = async (from: number): Promise<number> => {
           const asked = callers
             .slice(from, from + 5)

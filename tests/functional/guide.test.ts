@@ -20,11 +20,13 @@ describe('the guide’s workaround for vsock', () => {
     assert.deepEqual(others, []);
     const file = join(directory, 'config.toml');
     writeFileSync(file, config);
-    const said = spawnSync(process.execPath, [agentProgram, '-c', file, '--explain'], { encoding: 'utf8' });
-    assert.equal(said.status, 0, said.stderr);
-    assert.match(said.stdout, /^listener relay at unix:\/\/\/run\/kata-agent\/agent\.sock for host$/m);
-    assert.match(said.stdout, /^ +CreateContainer +served /m);
-    assert.match(said.stdout, /^ +ExecProcess +not served /m);
+    const explained = spawnSync(process.execPath, [agentProgram, '-c', file, '--explain'], {
+      encoding: 'utf8',
+    });
+    assert.equal(explained.status, 0, explained.stderr);
+    assert.match(explained.stdout, /^listener relay at unix:\/\/\/run\/kata-agent\/agent\.sock for host$/m);
+    assert.match(explained.stdout, /^ +CreateContainer +served /m);
+    assert.match(explained.stdout, /^ +ExecProcess +not served /m);
   });
 
   it('forwards to the socket of that configuration, with the command in the agent’s error', async () => {

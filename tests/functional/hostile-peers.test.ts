@@ -77,7 +77,7 @@ describe('a hostile peer loses its connection and does not affect the agent (S14
     ['data on a stream that was never opened', frame(7, frameType.data, Buffer.from('x'))],
     ['an unknown type', frame(1, 200, Buffer.from('x'))],
     ['unknown flags', frame(1, frameType.request, Buffer.alloc(0), 0xff)],
-    ['a request that is no message', frame(1, frameType.request, Buffer.from([0xff, 0xff, 0xff]))],
+    ['a request that is not a message', frame(1, frameType.request, Buffer.from([0xff, 0xff, 0xff]))],
     ['a response from a client', frame(1, frameType.response, Buffer.from('x'))],
   ] as const) {
     it(name, async () => {

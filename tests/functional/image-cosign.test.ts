@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { hasImageCode, type ImageErrorCode, parseCredentials, type PullSettings } from '@kata-agent/image';
+import { hasImageCode, type ImageErrorCode, parseCredentials, type PullSettings } from '@kata-agent/puller';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import { imageOf, manifestType, writeLayout } from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';

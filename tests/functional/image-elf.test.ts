@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { whyWithout } from '../harness/prerequisites.js';
-import { cutPages, findSymbol, offsetOf } from '@kata-agent/tool-image/node/elf';
+import { cutPages, findSymbol, offsetOf } from '@kata-agent/tool-guest-image/node/elf';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-elf-'));
 after(() => rmSync(directory, { recursive: true }));

@@ -10,7 +10,7 @@ import {
   imageErrorCodes,
   type PullDependencies,
   type PullSettings,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { Authority } from '../harness/authority.js';
 import { type Behaviour, HostileRegistry } from '../harness/hostile-registry.js';
 import {
@@ -112,7 +112,7 @@ const cases: readonly Case[] = [
   { name: 'a malformed reference', code: 'reference-invalid', reference: 'upper/CASE:x' },
   { name: 'a pattern without a path', code: 'settings-invalid', settings: { registries: [['localhost']] } },
   {
-    name: 'a mirror that is no place',
+    name: 'a mirror that is not an address',
     code: 'settings-invalid',
     settings: { mirrors: { 'docker.io': 'https://mirror' } },
   },
@@ -383,7 +383,7 @@ const cases: readonly Case[] = [
     mediaType: indexType,
   },
   {
-    name: 'a size that is no integer',
+    name: 'a size that is not an integer',
     code: 'manifest-invalid',
     manifest: imageOf({ layer: { size: 1.5 } }).manifest,
   },

@@ -7,7 +7,7 @@ import {
   keylessCheck,
   parseReference,
   type PulledImage,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { assert as assertProperty, asyncProperty, integer, nat } from 'fast-check';
 import { Authority } from '../harness/authority.js';
 import { HostileRegistry } from '../harness/hostile-registry.js';
@@ -379,23 +379,23 @@ describe('keyless signatures', () => {
       const digest = image.manifest.digest as `sha256:${string}`;
       const object = { digest, bytes: image.manifest.bytes };
       const bytes = Buffer.from(JSON.stringify(bundleOf(await signedParts(sigstore))));
-      const judge = (bundle: Buffer) => check({ format: 'bundle', digest, bundle }, object, reference);
+      const checked = (bundle: Buffer) => check({ format: 'bundle', digest, bundle }, object, reference);
       const signed = (bundle: Buffer): readonly Buffer[] => {
         const { payload, signatures } = (JSON.parse(bundle.toString()) as SignedBundle).dsseEnvelope;
         return [payload, ...signatures.map(({ sig }) => sig)].map((text) => Buffer.from(text, 'base64'));
       };
-      assert.equal(typeof judge(bytes), 'object');
+      assert.equal(typeof checked(bytes), 'object');
       await assertProperty(
         asyncProperty(nat(bytes.length - 1), integer({ min: 1, max: 255 }), async (at, bits) => {
           const changed = Buffer.from(bytes);
           changed.writeUInt8(changed.readUInt8(at) ^ bits, at);
-          if (typeof judge(changed) === 'object') assert.deepEqual(signed(changed), signed(bytes));
+          if (typeof checked(changed) === 'object') assert.deepEqual(signed(changed), signed(bytes));
         }),
         { numRuns: 400 },
       );
       await assertProperty(
         asyncProperty(nat(bytes.length - 1), async (length) => {
-          assert.equal(judge(bytes.subarray(0, length)), 'malformed');
+          assert.equal(checked(bytes.subarray(0, length)), 'malformed');
         }),
         { numRuns: 50 },
       );

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { whyWithout } from '../harness/prerequisites.js';
-import { wrapperProgram } from '@kata-agent/tool-image/program/wrapper';
+import { wrapperProgram } from '@kata-agent/tool-guest-image/program/wrapper';
 
 type Architecture = 'x64' | 'arm64';
 

@@ -228,7 +228,7 @@ describe('kata-agent-ctl and the management service', () => {
     );
     const alone = await verify();
     assert.equal(alone.code, 4);
-    assert.match(alone.stdout, /self-signed only: whoever wrote the log could have made it/);
+    assert.match(alone.stdout, /self-signed only: the writer of the log could have made it/);
 
     const proof = await ctl(['audit', 'prove', '1', at('copy.log'), '--checkpoint', at('checkpoint')]);
     assert.equal(proof.code, 0, proof.stderr);

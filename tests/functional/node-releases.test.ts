@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { packageDirectories } from '@kata-agent/setup/products';
-import { checkIntegrity, releasedNode } from '@kata-agent/tool-image/node/released-node';
+import { checkIntegrity, releasedNode } from '@kata-agent/tool-guest-image/node/released-node';
 import {
   agentNodeOptions,
   imageNodeVersion,
   majorOf,
   nodeReleases,
   pinnedRelease,
-} from '@kata-agent/tool-image/node/releases';
-import { bundleWrapper } from '@kata-agent/tool-image/tree/guest-tree';
+} from '@kata-agent/tool-guest-image/node/releases';
+import { bundleWrapper } from '@kata-agent/tool-guest-image/tree/guest-tree';
 import { repository } from '../harness/repository.js';
 
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8');

@@ -116,7 +116,7 @@ class Site {
   async start(): Promise<void> {
     this.#realm = await RealmProcess.start(this.home);
     this.#agent = await AgentProcess.start({ config: configOf(this.home, this.#relay), sharesNetwork: true });
-    await this.#realm.logged('guest admitted');
+    await this.#realm.logged('guest accepted');
     await until('its log is collected', () => this.home.logs().length > 0);
   }
 
@@ -210,7 +210,7 @@ const crowd: readonly (readonly [string, number])[] = [
 
 type Crowd = ReadonlyMap<string, Connected>;
 
-/** Lets them call, each with the same requests as the others: only who calls differs. Returns the calls of each by the records. */
+/** Lets them call, each with the same requests as the others: only the caller differs. Returns the calls of each by the records. */
 async function countCrowd(
   site: Site,
   callers: Crowd,

@@ -92,7 +92,7 @@ client_ca = ${JSON.stringify(operatorCa.pem)}
   }
 }
 
-/** Returns how a watcher begins; with `stays` it goes on. */
+/** Returns how a watcher begins; with `stays` it continues. */
 async function watches(management: Client<typeof Management>, stays = false): Promise<string> {
   const records = management.watchAudit({ from: 1n })[Symbol.asyncIterator]();
   const first = await answerOf(records.next());

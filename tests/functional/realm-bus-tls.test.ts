@@ -86,7 +86,7 @@ describe('a bus with TLS', () => {
         'bus-key': at('client.key'),
         ...change,
       }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-    const cases: readonly (readonly [what: string, change: () => Changes, said: RegExp])[] = [
+    const cases: readonly (readonly [what: string, change: () => Changes, expectedText: RegExp])[] = [
       [
         'another CA',
         () => ({ 'bus-ca': at('other.pem') }),
@@ -115,9 +115,9 @@ describe('a bus with TLS', () => {
       ['no loopback address', () => ({ bus: `nats://localhost:${nats.port}` }), /is not a loopback address/],
     ];
     // Each starts a realm, which takes seconds on a busy machine.
-    for (const [what, change, said] of cases)
+    for (const [what, change, expectedText] of cases)
       it(`with ${what} a replica does not start`, { timeout: 60_000 }, async () => {
-        assert.match(await refused(home.replica('refused'), options(change())), said);
+        assert.match(await refused(home.replica('refused'), options(change())), expectedText);
       });
   });
 

@@ -54,7 +54,7 @@ function assertAlive({ replicas }: ReplicasSetup): void {
 /** A guest that says which revocations it was told. */
 async function obedientGuest(
   port: number,
-  said: string[],
+  revoked: string[],
   more: Partial<RawGuestOptions> = {},
 ): Promise<RawGuest> {
   return await echoGuest({
@@ -63,7 +63,7 @@ async function obedientGuest(
     management: {
       describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '1'.repeat(64) }),
       revokePeer: async ({ peer }) => {
-        said.push(peer);
+        revoked.push(peer);
         return { closed: 0 };
       },
     },
@@ -218,8 +218,8 @@ verbs = ["list", "connect", "audit"]
     const { attacker, home, homes, replicas, alice } = setup;
     const port = homes[0]?.ports;
     assert.ok(port);
-    const said: string[] = [];
-    const guest = await obedientGuest(port.guests, said, { headers: 'Kata-Agent-Relay: trusted\r\n' });
+    const revoked: string[] = [];
+    const guest = await obedientGuest(port.guests, revoked, { headers: 'Kata-Agent-Relay: trusted\r\n' });
     await until('the guest is shown', async () => (await listed(setup, 0)).length === 1);
     const id = (await listed(setup, 0))[0]?.id ?? '';
     // A certificate is no secret.
@@ -252,10 +252,10 @@ verbs = ["list", "connect", "audit"]
     const { attacker, homes, alice, nats, replicas } = setup;
     const [a, b] = homes.map(({ ports }) => ports);
     assert.ok(a && b);
-    const said: string[] = [];
+    const revoked: string[] = [];
     // The dead replica has its name for some time.
     const identity = await guestIdentity();
-    let guest = await obedientGuest(b.guests, said, { identity });
+    let guest = await obedientGuest(b.guests, revoked, { identity });
     await until('A shows the guest', async () => (await listed(setup, 0)).length === 1);
     const { status } = await alice.request(a.operators, '/v1/guests/web/revocations', {
       method: 'POST',
@@ -286,24 +286,24 @@ verbs = ["list", "connect", "audit"]
     await attacker.publish(key, '', { 'KV-Operation': 'DEL' });
     replicas[1] = await RealmProcess.start(homes[1] as RealmHome, nats.options);
     guest.socket.destroy();
-    said.length = 0;
-    guest = await obedientGuest(b.guests, said, { identity });
-    await until('the guest is admitted', async () => {
-      return (await replicas[1]?.metric('kata_realm_guests_admitted_total')) === 1;
+    revoked.length = 0;
+    guest = await obedientGuest(b.guests, revoked, { identity });
+    await until('the guest is accepted', async () => {
+      return (await replicas[1]?.metric('kata_realm_guests_accepted_total')) === 1;
     });
-    assert.deepEqual(said, ['cn:mallory']);
+    assert.deepEqual(revoked, ['cn:mallory']);
     await until('it is on the bus', async () => (await stored()).includes('cn:mallory'));
     guest.socket.destroy();
   });
 
-  it('makes no guest revoke the realm, or something that is no revocation', {
+  it('makes no guest revoke the realm, or something that is not a revocation', {
     timeout: 60_000,
   }, async (t) => {
     const setup = await attack(t, 1);
     const { attacker, home, homes, replicas } = setup;
-    const said: string[] = [];
+    const revoked: string[] = [];
     const port = homes[0]?.ports.guests ?? 0;
-    const guest = await obedientGuest(port, said);
+    const guest = await obedientGuest(port, revoked);
     await until('the guest is shown', async () => (await listed(setup, 0)).length === 1);
     const write = async (peer: string, value: object = {}): Promise<void> =>
       await attacker.put('revocations', keyOf('web', peer), {
@@ -316,7 +316,7 @@ verbs = ["list", "connect", "audit"]
         ...value,
       });
     await write(`spki:sha256:${home.certificate.spki()}`);
-    await replicas[0]?.logged('ALERT: a revocation names the realm, and is not said to guests');
+    await replicas[0]?.logged('ALERT: a revocation names the realm, and is not sent to guests');
     await write('*');
     await write('cn:');
     await write(`cn:${'x'.repeat(100_000)}`);
@@ -325,10 +325,10 @@ verbs = ["list", "connect", "audit"]
     await write('cn:e', { by: 'alice' });
     await write('cn:b', { peer: 'cn:c' });
     await write('cn:last');
-    await until('the last one is said', () => said.includes('cn:last'));
-    const next = await obedientGuest(port, said);
+    await until('the last one is said', () => revoked.includes('cn:last'));
+    const next = await obedientGuest(port, revoked);
     await once(guest.socket.destroy(), 'close');
-    assert.deepEqual(new Set(said), new Set(['cn:last']));
+    assert.deepEqual(new Set(revoked), new Set(['cn:last']));
     next.socket.destroy();
   });
 });
@@ -361,12 +361,12 @@ describe('a replica decides again by what it knows', () => {
     guest.socket.destroy();
   });
 
-  it('when a certificate expires, though the other replica goes on', { timeout: 60_000 }, async (t) => {
+  it('when a certificate expires, though the other replica continues', { timeout: 60_000 }, async (t) => {
     const setup = await attack(t, 1);
     const { attacker, home, homes } = setup;
-    const said: string[] = [];
+    const revoked: string[] = [];
     const headers = 'Kata-Agent-Relay: trusted\r\n';
-    const guest = await obedientGuest(homes[0]?.ports.guests ?? 0, said, { headers });
+    const guest = await obedientGuest(homes[0]?.ports.guests ?? 0, revoked, { headers });
     await until('the guest is shown', async () => (await listed(setup, 0)).length === 1);
     const id = (await listed(setup, 0))[0]?.id ?? '';
     // Certificates have whole seconds.
@@ -401,7 +401,7 @@ describe('a replica decides again by what it knows', () => {
     const other = `sha256:${'7'.repeat(64)}`;
     home.write('realm.toml', replicasAuthorization.replace(`sha256:${'1'.repeat(64)}`, other));
     replicas[0]?.process.kill('SIGHUP');
-    // As a guest of "many", which is the first entry that admits it there, it has another name.
+    // As a guest of "many", which is the first entry that accepts it there, it has another name.
     await until('it does not', async () => (await listed(setup, 0)).length === 0);
     assert.equal((await listed(setup, 1)).length, 1);
     assert.equal(guest.socket.destroyed, false);
@@ -470,7 +470,7 @@ verbs = ["list"]
 
 async function refused(replicas: readonly RealmProcess[]): Promise<number> {
   const each = await Promise.all(
-    replicas.map((replica) => replica.metric('kata_realm_guests_refused_total{reason="admission"}')),
+    replicas.map((replica) => replica.metric('kata_realm_guests_refused_total{reason="authorization"}')),
   );
   return each.reduce((sum, one) => sum + one, 0);
 }

@@ -341,7 +341,7 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     assert.equal(unnamed.code, 1);
     assert.match(
       unnamed.stderr,
-      /the realm denies this to you: no entry of the authorization names your certificate/,
+      /the realm denies this request: no entry of the authorization names your certificate/,
     );
   });
 
@@ -376,7 +376,7 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     }
   });
 
-  it('a server that is no realm', async (t) => {
+  it('a server that is not a realm', async (t) => {
     const status = (line: string, more = ''): string => `HTTP/1.1 ${line}\r\n${more}\r\n`;
     const switching = (more: string): string =>
       status('101 Switching Protocols', `Connection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n${more}`);
@@ -384,9 +384,9 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
     const table: readonly [answer: string, pattern: RegExp][] = [
       [
         status('302 Found', 'Location: https://localhost/\r\nContent-Length: 0\r\n'),
-        /answered 302: it is no realm/,
+        /answered 302: it is not a realm/,
       ],
-      [status('200 OK', 'Content-Length: 0\r\n'), /answered 200: it is no realm/],
+      [status('200 OK', 'Content-Length: 0\r\n'), /answered 200: it is not a realm/],
       [status('404 Not Found', 'Content-Length: 9\r\n') + '\u001b[31mred\n', /has no such guest for you\n/],
       [
         status('500 X', 'Content-Length: 50\r\n') + '{"error":{"message":"a\\u001b[31mb"}}              ',
@@ -394,13 +394,13 @@ describe('kata-agent-ctl -a realm://, what is refused', () => {
       ],
       [status('103 Early Hints') + switching(''), /answered 103/],
       [status('101 X', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'), /with another protocol/],
-      [switching(''), /did not say how it relays to which guest/],
+      [switching(''), /did not name the guest and the kind of relay/],
       [switching(`Kata-Agent-Relay: trusted, operator-tls\r\n${id}`), /did not say how/],
       [switching(`Kata-Agent-Relay: operator-tls\r\nKata-Agent-Relay: trusted\r\n${id}`), /did not say how/],
       [switching('Kata-Agent-Relay: operator-tls\r\nKata-Agent-Guest: 0\r\n'), /did not say how/],
       [
         `${switching(`Kata-Agent-Relay: operator-tls\r\n${id}`)}more`,
-        /the realm sent bytes that are not of the guest/,
+        /the realm sent bytes that do not come from the guest/,
       ],
       [
         switching(`Kata-Agent-Relay: operator-tls\r\n${id}`),

@@ -14,7 +14,7 @@ import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 const ofTests = `sha256:${'1'.repeat(64)}`;
 const idOf = ({ pin }: OwnIdentity): string => pin.replace('spki:sha256:', '');
 
-describe('guests that a realm does not admit', () => {
+describe('guests that a realm does not accept', () => {
   const home = new RealmHome(
     `[[guest]]\nname = "web"\nconfigurations = ["${ofTests}"]\n[[guest]]\nname = "db"\nkeys = ["spki:sha256:${'0'.repeat(64)}"]\n`,
   );
@@ -36,20 +36,20 @@ describe('guests that a realm does not admit', () => {
     const agent = await AgentProcess.start({ config: guestConfig(home), sharesNetwork: true });
     t.after(() => agent.dispose());
     const { why, code } = await realm.logged('guest refused');
-    assert.equal(why, 'no [[guest]] entry admits it');
+    assert.equal(why, 'no [[guest]] entry accepts it');
     assert.equal(code, 'KA3301');
     assert.equal(await realm.metric('kata_realm_guests{relay="trusted"}'), 0);
     await until('it is recorded', () =>
       home.decisions().some(({ kind, listener }) => kind === 'refusal' && listener === 'guests'),
     );
     const refusal = home.decisions().find(({ kind }) => kind === 'refusal');
-    assert.match(JSON.stringify(refusal), /"KA3301".*no \[\[guest\]\] entry admits it/);
+    assert.match(JSON.stringify(refusal), /"KA3301".*no \[\[guest\]\] entry accepts it/);
   });
 
   it('a newcomer that says the same as a live guest: the name stays with that one', async () => {
     const identity = await guestIdentity();
     const first = await serve({ identity });
-    await realm.logged('guest admitted');
+    await realm.logged('guest accepted');
     const before = refusals().length;
     const newcomer = await serve();
     await newcomer.closed;
@@ -58,30 +58,30 @@ describe('guests that a realm does not admit', () => {
     // The same key is the same guest: its new connection replaces the older one.
     const again = await serve({ identity });
     await first.closed;
-    await realm.logged('guest admitted', 2);
+    await realm.logged('guest accepted', 2);
     assert.equal(again.socket.destroyed, false);
     assert.equal((await realm.logged('guest ended'))['why'], 'the guest has connected again');
     again.socket.destroy();
     await realm.logged('guest ended', 2);
     // The name is free.
     const next = await serve();
-    const admitted = await realm.logged('guest admitted', 3);
-    assert.equal(admitted['guest'], 'web');
-    assert.equal(admitted['relay'], 'operator-tls');
+    const accepted = await realm.logged('guest accepted', 3);
+    assert.equal(accepted['guest'], 'web');
+    assert.equal(accepted['relay'], 'operator-tls');
     next.socket.destroy();
     await realm.logged('guest ended', 3);
   });
 
-  for (const [what, management, said] of [
+  for (const [what, management, expectedText] of [
     [
-      'a digest that is none',
+      'an invalid digest',
       { describe: async () => ({ configurationDigest: 'sha256:../../etc' }) },
-      /a digest that is none/,
+      /an invalid digest/,
     ],
     [
       'a boot id with control characters',
       { describe: async () => ({ bootId: '\u001b[2J', configurationDigest: '1'.repeat(64) }) },
-      /boot id that is none/,
+      /an invalid version or boot id/,
     ],
     [
       'an error of Describe',
@@ -91,7 +91,7 @@ describe('guests that a realm does not admit', () => {
     [
       'no Describe where a digest is needed',
       { describe: () => Promise.reject(new TtrpcError(Code.PermissionDenied, 'no')) },
-      /no \[\[guest\]\] entry admits it/,
+      /no \[\[guest\]\] entry accepts it/,
     ],
   ] as const)
     it(`a guest with ${what}`, async () => {
@@ -99,7 +99,7 @@ describe('guests that a realm does not admit', () => {
       const guest = await serve({ management });
       await guest.closed;
       await until('it is refused', () => refusals().length > before);
-      assert.match(refusals()[before] ?? '', said);
+      assert.match(refusals()[before] ?? '', expectedText);
     });
 });
 
@@ -121,7 +121,7 @@ describe('hostile clients of a realm', () => {
     realm = await RealmProcess.start(home, ['--max-log-per-guest', '1MiB']);
     identity = await guestIdentity();
     bystander = await serve({ identity });
-    await realm.logged('guest admitted');
+    await realm.logged('guest accepted');
   });
   after(async () => {
     assert.equal(bystander.socket.destroyed, false, 'another guest has lost its connection');
@@ -159,7 +159,7 @@ describe('hostile clients of a realm', () => {
     ],
     ['has no token', `${head}Upgrade: kata-agent-relay/1\r\n\r\n`, /^HTTP\/1.1 404 /],
     [
-      'has a token that is none',
+      'has an invalid token',
       `${head}Upgrade: kata-agent-relay/1\r\nKata-Agent-Connection: ../x\r\n\r\n`,
       /^HTTP\/1.1 404 /,
     ],
@@ -218,7 +218,7 @@ describe('hostile clients of a realm', () => {
 
   it('a guest that connects without end is soon refused, which its own log only counts', async () => {
     const own = await guestIdentity();
-    const admissions = (): number =>
+    const acceptances = (): number =>
       home.decisions().filter(({ kind, peer }) => kind === 'intent' && peer === `guest ${idOf(own)}`).length;
     for (let times = 0; times < 30; times += 1) {
       const guest = await serve({ identity: own });
@@ -226,12 +226,12 @@ describe('hostile clients of a realm', () => {
       guest.socket.destroy();
     }
     await until('it is refused', () => realm.log.some(({ why }) => why === 'it has connected too often'));
-    assert.ok(admissions() <= 11, `${admissions()} admissions`);
+    assert.ok(acceptances() <= 11, `${acceptances()} acceptances`);
     // Others are not.
     (await serve()).socket.destroy();
   });
 
-  it('an error of a guest is logged in short, and without what a terminal could obey', async () => {
+  it('an error of a guest is logged in short, and without control characters of terminals', async () => {
     const guest = await serve({
       management: {
         describe: async () => {
@@ -247,7 +247,7 @@ describe('hostile clients of a realm', () => {
   const line = (text: string): Uint8Array => Buffer.from(text, 'latin1');
   for (const [what, watchAudit, state] of [
     [
-      'sends records that are none',
+      'sends invalid records',
       async function* () {
         yield { records: [line('{}')] };
       },
@@ -302,7 +302,7 @@ describe('hostile clients of a realm', () => {
     assert.equal((await realm.get('/readyz')).status, 200);
   });
 
-  it('and the realm still admits guests, and its own log has counts of all that', async () => {
+  it('and the realm still accepts guests, and its own log has counts of all that', async () => {
     const guest = await serve();
     guest.socket.destroy();
     assert.ok((await realm.metric('kata_realm_guests_refused_total{reason="request"}')) > 100);

@@ -12,10 +12,10 @@ import { repository } from '../harness/repository.js';
 const count = 100;
 const fleetProgram = join(repository, 'bench/dist/guest-fleet.js');
 
-/** The names of the guests that a process of a realm has admitted, by their IDs. */
+/** The names of the guests that a process of a realm has accepted, by their IDs. */
 function namesOf(realm: RealmProcess): ReadonlyMap<string, string> {
-  const admitted = realm.log.filter(({ msg }) => msg === 'guest admitted');
-  return new Map(admitted.map(({ id = '', guest = '' }) => [id, guest]));
+  const accepted = realm.log.filter(({ msg }) => msg === 'guest accepted');
+  return new Map(accepted.map(({ id = '', guest = '' }) => [id, guest]));
 }
 
 // Of one address: more than may be in their handshakes at once.
@@ -45,7 +45,7 @@ it('100 guests return to a realm that was killed, with their names, and each rec
   fleet.stdin.write('dial\n');
   const all = async (): Promise<boolean> =>
     (await realm.metric('kata_realm_guests{relay="trusted"}')) === count;
-  await until('all guests are admitted', all, 60_000);
+  await until('all guests are accepted', all, 60_000);
   const refused = (): Promise<number> => realm.metric('kata_realm_guests_refused_total{reason="request"}');
   assert.equal(await refused(), 0, 'guests were refused that came at once');
   const names = namesOf(realm);

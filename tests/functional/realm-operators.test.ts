@@ -577,7 +577,7 @@ describe('relay = "trusted"', () => {
     assert.equal(server.calls.length, calls);
   });
 
-  it('an operator whose name no guest would accept is told so when it connects', async (t) => {
+  it('an operator whose name no guest would accept gets an error when it connects', async (t) => {
     const uri = uriOf('x'.repeat(253));
     const long = operatorCa.client({ commonNames: ['long'], uris: [uri] });
     const realm = await setUp(t, { rights: { [uri]: all } });
@@ -1002,7 +1002,7 @@ describe('hostile operators', () => {
     assert.equal((await connect(alice, 'web'))[1], '101');
   });
 
-  it('ttRPC that is none ends only its own connection', async (t) => {
+  it('invalid ttRPC ends only its own connection', async (t) => {
     const realm = await setUp(t);
     const { guest } = await trustedGuest(t, 'web', { getGuestDetails: async () => ({}) });
     realm.guests.push(guest);

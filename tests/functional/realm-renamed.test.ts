@@ -84,22 +84,22 @@ const upgrade = 'Connection: Upgrade\r\nUpgrade: kata-agent-ttrpc/1\r\n';
 
 it('what an operator has opened in a guest ends with the name by which it may', async () => {
   const first = await guest();
-  await realm.logged('guest admitted');
+  await realm.logged('guest accepted');
   const opened = await ask(alice, '/guests/web', upgrade);
   const reader = await ask(alice, '/v1/guests/web/audit?follow=true');
   const other = await ask(bob, '/guests/web', upgrade);
   home.write('realm.toml', authorization('secret'));
   realm.process.kill('SIGHUP');
   await until('the guest has lost its connection', () => first.socket.closed);
-  // The guest's connection for an operator outlives its own, and would go on under the new name.
+  // The guest's connection for an operator outlives its own, and would continue under the new name.
   await until('all are closed', () => [opened, reader, other].every(({ closed }) => closed));
 
   // A reader that comes back before the guest does finds the log by the guest's last name, and follows it no further.
   await until('the guest has left', () => realm.log.some(({ msg }) => msg === 'guest ended'));
   const again = await ask(alice, '/v1/guests/web/audit?follow=true');
   await guest();
-  const admitted = await realm.logged('guest admitted', 2);
-  assert.equal(admitted['guest'], 'secret');
+  const accepted = await realm.logged('guest accepted', 2);
+  assert.equal(accepted['guest'], 'secret');
   await until('it is closed', () => again.closed);
   await ask(bob, '/guests/secret', upgrade);
   assert.ok(

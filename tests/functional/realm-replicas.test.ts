@@ -151,7 +151,7 @@ describe('two replicas of a realm', () => {
     const open = guests.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     await until('the others are refused', async () => {
       const refused = await Promise.all(
-        replicas.map((each) => each.metric('kata_realm_guests_refused_total{reason="admission"}')),
+        replicas.map((each) => each.metric('kata_realm_guests_refused_total{reason="authorization"}')),
       );
       return refused.reduce((sum, each) => sum + each, 0) === 7;
     });
@@ -179,14 +179,14 @@ describe('two replicas of a realm', () => {
     const { homes, alice } = setup;
     const [a, b] = homes.map(({ ports }) => ports);
     assert.ok(a && b);
-    const said: string[] = [];
+    const revoked: string[] = [];
     const manyGuest = async (name: string, port: number): Promise<RawGuest> =>
       await echoGuest({
         port,
         management: {
           describe: async () => ({ version: '9.9', bootId: 'boot', configurationDigest: '2'.repeat(64) }),
           revokePeer: async ({ peer }) => {
-            said.push(`${name} ${peer}`);
+            revoked.push(`${name} ${peer}`);
             return { closed: 3 };
           },
         },
@@ -197,19 +197,19 @@ describe('two replicas of a realm', () => {
     const own = await listed(setup, 0);
     // Asked at each replica, for a guest of which one does not have: said to both guests.
     for (const [index, port] of [a.operators, b.operators].entries()) {
-      said.length = 0;
+      revoked.length = 0;
       const { status, body } = await alice.request(port, `/v1/guests/${own[0]?.id}/revocations`, {
         method: 'POST',
         body: JSON.stringify({ peer: `cn:mallory${index}` }),
       });
       assert.equal(status, 200, body);
       assert.equal((JSON.parse(body) as { closed: number }).closed, 3);
-      await until('both have heard', () => new Set(said).size === 2, 5_000);
+      await until('both have heard', () => new Set(revoked).size === 2, 5_000);
     }
-    said.length = 0;
+    revoked.length = 0;
     const third = await manyGuest('third', b.guests);
     await until('it is shown', async () => (await listed(setup, 0)).length === 3);
-    assert.deepEqual(new Set(said), new Set(['third cn:mallory0', 'third cn:mallory1']));
+    assert.deepEqual(new Set(revoked), new Set(['third cn:mallory0', 'third cn:mallory1']));
     for (const guest of [first, second, third]) guest.socket.destroy();
   });
 
@@ -233,7 +233,7 @@ describe('two replicas of a realm', () => {
   });
 });
 
-describe('a replica that is stopped, and goes on after its lease', () => {
+describe('a replica that is stopped, and continues after its lease', () => {
   it('has lost the guest', { timeout: 120_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, replicas, alice } = setup;
@@ -411,7 +411,7 @@ describe('replicas that are killed under load, again and again', () => {
 });
 
 describe('replicas without NATS for 20 s', () => {
-  it('are not ready, let connections go on, and lose no record', { timeout: 200_000 }, async (t) => {
+  it('are not ready, let connections continue, and lose no record', { timeout: 200_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, replicas, alice, nats } = setup;
     const { agent, stop, calls } = await loadedAgent(setup);
@@ -552,7 +552,7 @@ async function logStates(setup: Setup): Promise<readonly string[]> {
 }
 
 describe('the log of a guest that goes from replica to replica', () => {
-  it('goes on, and its faults are seen at all of them', { timeout: 60_000 }, async (t) => {
+  it('continues, and its faults are seen at all of them', { timeout: 60_000 }, async (t) => {
     const setup = await setUp(t);
     const { homes, alice } = setup;
     const identity = await guestIdentity();
@@ -567,7 +567,9 @@ describe('the log of a guest that goes from replica to replica', () => {
     t.diagnostic(`seen at both after ${((performance.now() - begin) / 1_000).toFixed(1)} s`);
     const second = await loggingGuest(ports[1]?.guests ?? 0, identity, [...gap, ...lines.slice(200)]);
     await first.closed;
-    await until('it goes on', async () => isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']));
+    await until('it continues', async () =>
+      isDeepStrictEqual(await logStates(setup), ['gap 301', 'gap 301']),
+    );
     const third = await loggingGuest(ports[0]?.guests ?? 0, identity, [
       ...gap,
       ...lines.slice(200),
@@ -601,7 +603,7 @@ describe('the log of a guest that goes from replica to replica', () => {
       (await logStates(setup)).every((state) => state === 'verified 500'),
     );
     replicas[0]?.process.kill('SIGSTOP');
-    // What the first replica finds in its sockets when it goes on.
+    // What the first replica finds in its sockets when it continues.
     send(lines.slice(500, 600));
     await delay(500);
     const next = await loggingGuest(ports[1]?.guests ?? 0, identity, lines);
@@ -681,7 +683,7 @@ async function run(
   return { status, stderr };
 }
 
-describe('clients of NATS that are no replica', () => {
+describe('clients of NATS that are not a replica', () => {
   it('can do nothing in the account of the realm', { timeout: 60_000 }, async (t) => {
     const setup = await setUp(t, 1);
     const { nats, homes } = setup;

@@ -99,7 +99,7 @@ async function run(
 }
 
 describe('a realm whose store is full', () => {
-  it('admits guests and serves their logs, says that it is not ready, and collects when there is room', async (t) => {
+  it('accepts guests and serves their logs, says that it is not ready, and collects when there is room', async (t) => {
     const storeMax = 1 << 20;
     const directory = mkdtempSync(join(tmpdir(), 'kata-realm-full-'));
     t.after(() => rmSync(directory, { recursive: true }));
@@ -138,7 +138,7 @@ describe('a realm whose store is full', () => {
       const [live] = backend.guests.list();
       return live && backend.logs.stateOf(live.id)?.state;
     };
-    await until('it is admitted, and its log is not stored', () => state() === 'failed');
+    await until('it is accepted, and its log is not stored', () => state() === 'failed');
     assert.equal(statSync(large).size, storeMax, 'nothing is removed');
     assert.deepEqual(readdirSync(join(store, 'guests')).length, 1, 'and no new guest is stored');
     assert.equal(
@@ -185,20 +185,20 @@ describe('a guest of a realm', () => {
     );
   });
 
-  it('is told revocations before it is seen, and after each new connection', async (t) => {
+  it('receives revocations before it is seen, and after each new connection', async (t) => {
     const { guest, backend, home } = await run(t);
-    const said: string[] = [];
+    const revoked: string[] = [];
     let seen: readonly string[] = [];
     const management: RawGuestOptions['management'] = {
       revokePeer: async ({ peer, serial, issuer }) => {
-        said.push(peer === '' ? `${serial} ${issuer}` : peer);
+        revoked.push(peer === '' ? `${serial} ${issuer}` : peer);
         await delay(20);
         seen = backend.guests.list().map(({ id }) => id);
         return { closed: 3 };
       },
     };
     const first = await guest({ management });
-    await until('it is admitted', () => backend.guests.list().length === 1);
+    await until('it is accepted', () => backend.guests.list().length === 1);
     const [target] = backend.guests.list();
     assert.ok(target);
     assert.deepEqual(await backend.revoke(target, { peer: 'cn:eve' }, { name: 'cn:ann' }), { closed: 3 });
@@ -207,11 +207,11 @@ describe('a guest of a realm', () => {
     await backend.revoke(target, { peer: 'cn:eve' }, { name: 'cn:ann' });
     first.socket.destroy();
     await until('it is gone', () => backend.guests.list().length === 0);
-    said.length = 0;
+    revoked.length = 0;
     // Another boot: another key, and the same entry.
     await guest({ management });
-    await until('it is admitted', () => backend.guests.list().length === 1);
-    assert.deepEqual(said, ['cn:eve', 'ab CN=CA']);
+    await until('it is accepted', () => backend.guests.list().length === 1);
+    assert.deepEqual(revoked, ['cn:eve', 'ab CN=CA']);
     assert.deepEqual(seen, [], 'it was seen before it knew them');
     const file = join(home.store, 'revocations.json');
     assert.equal(statSync(file).mode & 0o777, 0o600);
@@ -224,7 +224,7 @@ describe('a guest of a realm', () => {
     const accepting: RawGuestOptions['management'] = { revokePeer: async () => ({ closed: 0 }) };
     await guest({ management: accepting });
     const refusing = await guest();
-    await until('both are admitted', () => backend.guests.list().length === 2);
+    await until('both are accepted', () => backend.guests.list().length === 2);
     const [first, second] = backend.guests.list();
     assert.ok(first && second);
     await assert.rejects(
@@ -293,7 +293,7 @@ describe('a guest of a realm', () => {
         },
       },
     });
-    await until('it is admitted', () => backend.guests.list().length === 1);
+    await until('it is accepted', () => backend.guests.list().length === 1);
     const [target] = backend.guests.list();
     assert.ok(target !== undefined && target.holder === undefined);
     const near: Duplex = await backend.openConnection(target, []);
@@ -435,7 +435,7 @@ describe("a realm's listener for operators", () => {
   it('gets a new certificate with a reload, without losing guests', async (t) => {
     const { realm, home, guest, backend } = await run(t);
     const first = await guest();
-    await until('it is admitted', () => backend.guests.list().length === 1);
+    await until('it is accepted', () => backend.guests.list().length === 1);
     const other = home.ca.server(['localhost']);
     home.write('realm.pem', other.cert);
     home.write('realm.key', other.key);
@@ -451,12 +451,12 @@ describe("a realm's listener for operators", () => {
 });
 
 describe('a reload of the authorization file', () => {
-  it('closes guests that it no longer admits under their name, and keeps others', async (t) => {
+  it('closes guests that it no longer accepts under their name, and keeps others', async (t) => {
     const { realm, home, guest, backend } = await run(t);
     const identity = await guestIdentity();
     const kept = await guest({ identity });
     const dropped = await guest();
-    await until('both are admitted', () => backend.guests.list().length === 2);
+    await until('both are accepted', () => backend.guests.list().length === 2);
     home.write('realm.toml', authorization.replace('configurations = ["*"]', `keys = ["${identity.pin}"]`));
     await realm.reload();
     await dropped.closed;
@@ -489,7 +489,7 @@ describe('the end of a realm', () => {
         },
       });
       const dialled = await guest();
-      await until('it is admitted', () => backend.guests.list().length === 1);
+      await until('it is accepted', () => backend.guests.list().length === 1);
       const operator = await operatorSocket(realm, home.operators.client({ commonNames: ['alice'] }));
       operator.write('GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
       await once(operator.resume(), 'data');
@@ -529,7 +529,7 @@ describe('a realm that cannot start', () => {
     mkdirSync(other.store, { mode: 0o755 });
     await assert.rejects(startRealm(other), /is open to other users: its mode is 755/);
     writeFileSync(join(home.directory, 'empty.pem'), '');
-    for (const [files, said] of [
+    for (const [files, revoked] of [
       [{ operatorCa: join(home.directory, 'empty.pem') }, /--operator-ca has no PEM certificate/],
       [{ operatorCa: join(home.directory, 'realm.pem') }, /is not that of a CA/],
       [{ operatorCrl: join(home.directory, 'empty.pem') }, /--operator-crl has no PEM/],
@@ -538,7 +538,7 @@ describe('a realm that cannot start', () => {
     ] as const)
       await assert.rejects(
         startRealm({ ...options, store: join(home.directory, 'new'), files: { ...options.files, ...files } }),
-        (error) => error instanceof RealmFileError && said.test(error.message),
+        (error) => error instanceof RealmFileError && revoked.test(error.message),
       );
     await assert.rejects(
       startRealm({

@@ -90,7 +90,7 @@ describe('an operator who wants more than its share of a realm', () => {
     home.write('realm.toml', authorization(one));
     realm.process.kill('SIGHUP');
     await realm.logged('files read again');
-    const said: string[] = [];
+    const revoked: string[] = [];
     const guests = await Promise.all(
       [identity, await guestIdentity()].map((each, n) =>
         RawGuest.serve({
@@ -98,23 +98,23 @@ describe('an operator who wants more than its share of a realm', () => {
           identity: each,
           management: {
             revokePeer: async ({ peer }) => {
-              said.push(`${n} ${peer}`);
+              revoked.push(`${n} ${peer}`);
               return { closed: 0 };
             },
           },
         }),
       ),
     );
-    await realm.logged('guest admitted', 2);
+    await realm.logged('guest accepted', 2);
     const body = '{"peer":"cn:x"}';
     const head = `POST /v1/guests/web-${one}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`;
     const post = `${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const [eve, carol] = ['eve', 'carol'].map((name) => home.operators.client({ commonNames: [name] }));
     assert.ok(eve && carol);
     assert.match(await ask(await open(eve), post), /^HTTP\/1\.1 403 .*counts for all guests of the entry/s);
-    assert.deepEqual(said, []);
+    assert.deepEqual(revoked, []);
     assert.match(await ask(await open(carol), post), /^HTTP\/1\.1 200 /);
-    await until('both know it', () => said.length === 2);
+    await until('both know it', () => revoked.length === 2);
     for (const { socket } of guests) socket.destroy();
   });
 
@@ -149,7 +149,7 @@ describe('an operator who has revoked as many as it can', () => {
   }));
   let realm: RealmProcess;
   let guest: RawGuest;
-  const said: string[] = [];
+  const revoked: string[] = [];
 
   before(async () => {
     mkdirSync(home.store, { mode: 0o700 });
@@ -164,13 +164,13 @@ describe('an operator who has revoked as many as it can', () => {
       identity: await guestIdentity(),
       management: {
         revokePeer: async ({ peer }) => {
-          said.push(peer);
+          revoked.push(peer);
           return { closed: 0 };
         },
       },
     });
-    await realm.logged('guest admitted');
-    assert.equal(said.splice(0).length, 1024);
+    await realm.logged('guest accepted');
+    assert.equal(revoked.splice(0).length, 1024);
   });
   after(async () => {
     guest.socket.destroy();
@@ -183,7 +183,7 @@ describe('an operator who has revoked as many as it can', () => {
     const socket = connectTls({ port: home.ports.operators, host: 'localhost', ca: home.ca.pem, cert, key });
     await once(socket, 'secureConnect');
     const body = JSON.stringify({ peer });
-    const [{ guest: named = '' } = {}] = realm.log.filter(({ msg }) => msg === 'guest admitted');
+    const [{ guest: named = '' } = {}] = realm.log.filter(({ msg }) => msg === 'guest accepted');
     socket.write(
       `POST /v1/guests/${named}/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
@@ -198,17 +198,17 @@ describe('an operator who has revoked as many as it can', () => {
       await revoke('carol', 'cn:dora'),
       /^HTTP\/1\.1 429 .*"too_many".*you have made 1024 revocations/s,
     );
-    assert.deepEqual(said, []);
+    assert.deepEqual(revoked, []);
   });
 
   it('can repeat one of them', async () => {
     assert.match(await revoke('carol', 'cn:junk-7'), /^HTTP\/1\.1 200 /);
-    assert.deepEqual(said.splice(0), ['cn:junk-7']);
+    assert.deepEqual(revoked.splice(0), ['cn:junk-7']);
   });
 
   it('is revoked by another operator', async () => {
     assert.match(await revoke('dora', 'cn:carol'), /^HTTP\/1\.1 200 /);
-    assert.deepEqual(said, ['cn:carol']);
+    assert.deepEqual(revoked, ['cn:carol']);
     assert.match(readFileSync(path, 'utf8'), /"cn:carol"/);
   });
 });

@@ -41,7 +41,7 @@ via = "realm"
       async () => (await realm.metric('kata_realm_witness_requests_total{status="200"}')) >= 2,
     );
     // The notes know the heartbeat of the agent.
-    const id = (await realm.logged('guest admitted'))['id'] ?? '';
+    const id = (await realm.logged('guest accepted'))['id'] ?? '';
     assert.match(
       readFileSync(join(home.store, 'guests', id, 'notes'), 'utf8'),
       /"own-boot".*"heartbeatMs":60000/,

@@ -73,7 +73,7 @@ describe('a realm that is a witness', () => {
     assert.ok((await realm.metric('kata_realm_witness_requests_total{status="200"}')) >= 4);
   });
 
-  it('answers 400 to what is no request, and to an old size above the size', async () => {
+  it('answers 400 to what is not a request, and to an old size above the size', async () => {
     const one = await guest();
     await one.stored();
     for (const body of ['', 'old 0\n', one.log.request(0).replace('old 0', 'old -1'), Buffer.alloc(1_000)])
@@ -115,9 +115,9 @@ describe('a realm that is a witness', () => {
     const liar = new WitnessedGuest(home, await guestIdentity(), GuestLog.boot(one.identity.pin));
     guests.push(await liar.connect());
     await liar.stored();
-    const said = await liar.ask(0);
-    assert.equal(said.status, 404);
-    assert.match(said.body, /none of the guest's records .* names the keys/);
+    const answer = await liar.ask(0);
+    assert.equal(answer.status, 404);
+    assert.match(answer.body, /none of the guest's records .* names the keys/);
     const silent = await newGuest(home);
     const connection = await RawGuest.serve({ port: home.ports.guests, identity: silent.identity });
     await until('its log is not served', async () => /WatchAudit/.test((await silent.ask(0)).body));
@@ -166,7 +166,7 @@ describe('a realm that is a witness', () => {
     assert.equal(realm.process.exitCode ?? realm.process.signalCode, null);
   });
 
-  it('answers 422 to what is no extension of the cosigned tree', async () => {
+  it('answers 422 to what is not an extension of the cosigned tree', async () => {
     const one = await guest();
     one.log.addMany(5);
     await one.stored();
@@ -226,7 +226,7 @@ describe('a fork', () => {
     assert.equal((await one.ask(0)).status, 200);
     one.log.addMany(5);
     await one.stored();
-    // The clone goes on from the sixth record, and does not connect: only its checkpoint is seen.
+    // The clone continues from the sixth record, and does not connect: only its checkpoint is seen.
     const clone = one.log.clone(6).addMany(3, 'clone');
     const begin = performance.now();
     const answer = await one.post(clone.request(6));
@@ -309,7 +309,7 @@ describe('a fork', () => {
   });
 });
 
-describe('a cloned guest, which is there twice', () => {
+describe('a cloned guest, which exists twice', () => {
   const home = new RealmHome('[[guest]]\nname = "web"\nconfigurations = ["*"]\n');
   const { file } = witnessKey(home);
   let realm: RealmProcess;
@@ -360,9 +360,9 @@ describe('a cloned guest, which is there twice', () => {
     // Its machine has lost the network: nothing answers, and nothing is closed.
     one.connection?.socket.pause();
     const begin = performance.now();
-    const count = realm.log.filter(({ msg }) => msg === 'guest admitted').length;
+    const count = realm.log.filter(({ msg }) => msg === 'guest accepted').length;
     await one.connect();
-    await realm.logged('guest admitted', count + 1);
+    await realm.logged('guest accepted', count + 1);
     assert.ok(performance.now() - begin < 5_000);
     assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="clone"}'), alerts);
     one.close();
@@ -377,22 +377,22 @@ describe('a cloned guest, which is there twice', () => {
     const one = await (await newGuest(home)).connect();
     await one.stored();
     assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="boot"}'), boots + 1);
-    const twin = await (await newGuest(home)).connect();
-    await twin.connection?.closed;
+    const duplicate = await (await newGuest(home)).connect();
+    await duplicate.connection?.closed;
     const alert = await realm.logged(
-      'ALERT: another guest says the configuration of a connected one: possibly a clone',
+      'ALERT: another guest reports the configuration of a connected one: possibly a clone',
     );
-    assert.deepEqual([alert['id'], alert['other']], [one.id, twin.id]);
+    assert.deepEqual([alert['id'], alert['other']], [one.id, duplicate.id]);
     assert.match(
       realm.log.filter(({ msg }) => msg === 'guest refused').at(-1)?.['why'] ?? '',
       /as many are connected: possibly a clone/,
     );
     // Its machine was started again before its earlier connection is found to be dead.
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
     one.connection?.socket.pause();
     await (await (await newGuest(home)).connect()).connection?.closed;
     await delay(1_200);
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="twin"}'), 1);
+    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
     one.close();
   });
 });
@@ -451,13 +451,13 @@ it('a realm whose guest is silent for three heartbeats says so', async () => {
   const one = await (await newGuest(home, { facts: { heartbeatMs: 1_000 } })).connect();
   await one.stored();
   const begin = performance.now();
-  const alert = await realm.logged('ALERT: no audit record of a guest has come, though it is connected');
+  const alert = await realm.logged('ALERT: a connected guest sends no audit records');
   console.log(`silence of 3 heartbeats of 1 s: found after ${(performance.now() - begin).toFixed(0)} ms`);
   assert.deepEqual([alert['id'], alert['ms']], [one.id, '3000']);
   one.log.add();
   await realm.logged('records of a guest come again');
   one.close();
-  await realm.logged('ALERT: a guest is away, and no audit record of it has come');
+  await realm.logged('ALERT: a guest has disconnected, and sends no audit records');
   assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="silent"}'), 1);
   assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="away"}'), 1);
   await realm.stop();

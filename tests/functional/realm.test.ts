@@ -34,12 +34,12 @@ describe('a realm and an agent', () => {
     home.remove();
   });
 
-  it('admits the guest, marks it as unattested, and stores its log, which verifies', async () => {
-    const admitted = await realm.logged('guest admitted');
-    assert.equal(admitted['guest'], 'web');
-    assert.equal(admitted['attested'], 'false');
-    assert.match(admitted['configuration'] ?? '', /^sha256:[0-9a-f]{64}$/);
-    const id = admitted['id'] ?? '';
+  it('accepts the guest, marks it as unattested, and stores its log, which verifies', async () => {
+    const accepted = await realm.logged('guest accepted');
+    assert.equal(accepted['guest'], 'web');
+    assert.equal(accepted['attested'], 'false');
+    assert.match(accepted['configuration'] ?? '', /^sha256:[0-9a-f]{64}$/);
+    const id = accepted['id'] ?? '';
     assert.equal(await realm.metric('kata_realm_guests{relay="trusted"}'), 1);
     const onHost = await agent.connect();
     for (let n = 0; n < 5; n += 1) await onHost.agent.getGuestDetails({ memBlockSize: n % 2 === 0 });
@@ -60,10 +60,10 @@ describe('a realm and an agent', () => {
     assert.match(verified(join(home.store, 'decisions', 'audit.log')), /^ok/);
     const records = home.decisions();
     assert.equal(records[0]?.['kind'], 'boot');
-    const admission = records.find(({ method }) => method === '(connection)');
-    assert.equal(admission?.['listener'], 'guests');
-    assert.match(String(admission['peer']), /^guest [0-9a-f]{64}$/);
-    assert.match(JSON.stringify(admission['decision']), /admitted as \\"web\\"; unattested/);
+    const acceptance = records.find(({ method }) => method === '(connection)');
+    assert.equal(acceptance?.['listener'], 'guests');
+    assert.match(String(acceptance['peer']), /^guest [0-9a-f]{64}$/);
+    assert.match(JSON.stringify(acceptance['decision']), /accepted as \\"web\\"; unattested/);
   });
 
   it('is alive and ready, and exports metrics', async () => {

@@ -51,7 +51,7 @@ const refused: readonly Refused[] = [
     message: /:3:1: .*second time.*log_level = "debug"/s,
   },
   { name: '__proto__', make: write('[__proto__]\npolluted = true\n'), message: /:1:\d+: .*__proto__/ },
-  { name: 'bytes that are no UTF-8', make: write(Buffer.from([0x5b, 0xff, 0x5d, 0x0a])), message: /UTF-8/ },
+  { name: 'bytes that are not UTF-8', make: write(Buffer.from([0x5b, 0xff, 0x5d, 0x0a])), message: /UTF-8/ },
   {
     name: 'a byte order mark',
     make: write('\uFEFF[api]\nallowed_endpoints = []\n'),

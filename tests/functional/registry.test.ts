@@ -22,7 +22,7 @@ let registry: FakeRegistry;
 
 interface Ended {
   readonly code: number | null;
-  readonly said: string;
+  readonly output: string;
 }
 
 /** Runs a JavaScript module in a separate process: it blocks without an event loop. */
@@ -32,13 +32,13 @@ async function runModule(text: string, env: NodeJS.ProcessEnv, cwd = directory):
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let said = '';
+  let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => {
-      said += chunk;
+      output += chunk;
     });
   const [code] = (await once(child, 'close')) as [number | null];
-  return { code, said };
+  return { code, output };
 }
 
 /** An npm package with one file. */
@@ -120,9 +120,9 @@ describe('npm’s registry, if it does not respond', () => {
   it('is retried until it answers', async () => {
     await start();
     registry.answer = busyFor(2, '/first.tgz');
-    const { code, said } = await setUp();
-    assert.equal(code, 0, said);
-    assert.match(said, /\/first\.tgz: 503 Service Unavailable: try 3 of 4 in 0\.01 s/);
+    const { code, output } = await setUp();
+    assert.equal(code, 0, output);
+    assert.match(output, /\/first\.tgz: 503 Service Unavailable: try 3 of 4 in 0\.01 s/);
     assert.ok(installed());
   });
 
@@ -130,10 +130,10 @@ describe('npm’s registry, if it does not respond', () => {
     await start();
     registry.answer = (path) => (path === '/typescript.tgz' ? 'busy' : 'serve');
     const failed = await setUp();
-    assert.equal(failed.code, 1, failed.said);
-    assert.match(failed.said, /try 4 of 4/);
+    assert.equal(failed.code, 1, failed.output);
+    assert.match(failed.output, /try 4 of 4/);
     assert.match(
-      failed.said,
+      failed.output,
       /installing npm packages: http:\S+\/typescript\.tgz does not respond: 503[^]*help: check the network and `npm config get registry`/,
     );
     assert.ok(!installed());
@@ -141,8 +141,8 @@ describe('npm’s registry, if it does not respond', () => {
     assert.ok(registry.served.includes('/first.tgz'));
 
     registry.answer = () => 'serve';
-    const { code, said } = await setUp();
-    assert.equal(code, 0, said);
+    const { code, output } = await setUp();
+    assert.equal(code, 0, output);
     assert.ok(installed());
     assert.deepEqual(registry.served.slice(before), ['/typescript.tgz']);
   });
@@ -150,9 +150,9 @@ describe('npm’s registry, if it does not respond', () => {
   it('is not awaited forever if it accepts connections and is silent', async () => {
     await start();
     registry.answer = () => 'silent';
-    const { code, said } = await setUp();
-    assert.equal(code, 1, said);
-    assert.match(said, /does not respond: timeout/);
+    const { code, output } = await setUp();
+    assert.equal(code, 1, output);
+    assert.match(output, /does not respond: timeout/);
   });
 });
 
@@ -227,16 +227,16 @@ describe('Debian’s mirror, if it does not respond', { skip: withoutApt }, () =
   };
 
   /** Installs, and prints errors as JSON in the last line. */
-  const install = async (...names: readonly string[]): Promise<{ problems: string; said: string }> => {
-    const { code, said } = await runModule(
+  const install = async (...names: readonly string[]): Promise<{ problems: string; output: string }> => {
+    const { code, output } = await runModule(
       `import { installPackages } from ${JSON.stringify(join(repository, 'scripts/debian-packages.mjs'))};
        const step = (title, run) => run((text) => console.error(title + ': ' + text));
        const problems = installPackages(${JSON.stringify(names)}, step, [0.01, 0.01]);
        console.log('\\n' + JSON.stringify(problems));`,
       { APT_CONFIG: join(apt, 'apt.conf') },
     );
-    assert.equal(code, 0, said);
-    return { problems: said.trim().split('\n').at(-1) ?? '', said };
+    assert.equal(code, 0, output);
+    return { problems: output.trim().split('\n').at(-1) ?? '', output };
   };
   const installed = (name: string): boolean => existsSync(join(apt, 'root', name));
 
@@ -244,10 +244,10 @@ describe('Debian’s mirror, if it does not respond', { skip: withoutApt }, () =
     await start();
     const answers = [busyFor(2, '/./Packages'), busyFor(2, '/./kata-test-b.deb')];
     registry.answer = (path) => (answers.some((answer) => answer(path) === 'busy') ? 'busy' : 'serve');
-    const { problems, said } = await install('kata-test-a', 'kata-test-b');
-    assert.equal(problems, '[]', said);
-    assert.match(said, /reading the Debian package lists: http:\S+Packages: 503 .*try 2 of 3/);
-    assert.match(said, /installing kata-test-a, kata-test-b: http:\S+kata-test-b\.deb: 503 .*try 2 of 3/);
+    const { problems, output } = await install('kata-test-a', 'kata-test-b');
+    assert.equal(problems, '[]', output);
+    assert.match(output, /reading the Debian package lists: http:\S+Packages: 503 .*try 2 of 3/);
+    assert.match(output, /installing kata-test-a, kata-test-b: http:\S+kata-test-b\.deb: 503 .*try 2 of 3/);
     assert.ok(installed('kata-test-a') && installed('kata-test-b'));
   });
 
@@ -269,8 +269,8 @@ describe('Debian’s mirror, if it does not respond', { skip: withoutApt }, () =
 
   it('does not have one of the packages: the others are installed', async () => {
     await start();
-    const { problems, said } = await install('kata-test-a', 'no-such-package');
-    assert.equal(problems, '["apt does not know these packages: no-such-package"]', said);
+    const { problems, output } = await install('kata-test-a', 'no-such-package');
+    assert.equal(problems, '["apt does not know these packages: no-such-package"]', output);
     assert.ok(installed('kata-test-a'));
   });
 });
@@ -304,9 +304,9 @@ describe('messages of npm and apt about a registry', () => {
     ['apt-get', 'E: Unable to locate package x', undefined],
     ['apt-get', 'E: Unable to correct problems, you have held broken packages.', undefined],
   ];
-  for (const [program, said, expected] of cases)
-    it(`${said.trim().replaceAll('\n', ', ')}: ${expected === undefined ? 'is not a network error' : expected.reason}`, () => {
-      assert.deepEqual(parseRegistryError(program, said), expected);
+  for (const [program, output, expected] of cases)
+    it(`${output.trim().replaceAll('\n', ', ')}: ${expected === undefined ? 'is not a network error' : expected.reason}`, () => {
+      assert.deepEqual(parseRegistryError(program, output), expected);
     });
 
   it('candidates are packages with a version in apt', () => {

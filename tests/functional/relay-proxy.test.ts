@@ -99,7 +99,7 @@ limits = { connections = 3, handshakes_per_second = 1000, handshake_timeout = "2
   });
 
   const secret = 'a text that the proxy chose';
-  for (const [what, behaviour, said] of [
+  for (const [what, behaviour, expectedText] of [
     [
       'refuses',
       (client) => client.end(`HTTP/1.1 403 ${secret}\r\n\r\n`),
@@ -116,7 +116,7 @@ limits = { connections = 3, handshakes_per_second = 1000, handshake_timeout = "2
       for (let count = 0; count < (what === 'is silent' ? 1 : 5); count += 1) {
         const { code, message } = await open();
         assert.equal(code, 'UNAVAILABLE');
-        assert.match(message, said);
+        assert.match(message, expectedText);
         assert.ok(!message.includes(secret), message);
       }
       await until(() => descriptors() <= opened);

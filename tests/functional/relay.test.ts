@@ -260,7 +260,7 @@ describe('operators of an https:// listener, by TLS inside connections of its se
     );
   });
 
-  for (const [what, options, said] of [
+  for (const [what, options, expectedText] of [
     ['without a certificate', {}, /KA3203 the client sent no certificate/],
     ['of another CA', new Authority('other').client(), /KA3203 no CA of client_ca has signed/],
     [
@@ -287,7 +287,7 @@ describe('operators of an https:// listener, by TLS inside connections of its se
       await isClosed(outer);
       // Equal refusals are counted in one record.
       const found = (): Fields | undefined =>
-        refusalsOf(guest).find((record) => said.test(decisionText(record)));
+        refusalsOf(guest).find((record) => expectedText.test(decisionText(record)));
       await until(() => found() !== undefined);
       assert.match(String(found()?.['peer']), /^tls (sha256:.* )?via https localhost$/);
     });

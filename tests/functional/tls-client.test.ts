@@ -155,7 +155,7 @@ describe('kata-agent-ctl -a tls://', () => {
     assert.equal(calls(), 0);
   });
 
-  it('a server that is no agent is an error that says so', async (t) => {
+  it('a server that is not an agent is an error that says so', async (t) => {
     const client = files(t, ca.client());
     const { own } = await startEngine(t, ca);
     const tls = { key: own.key, cert: own.certificate };

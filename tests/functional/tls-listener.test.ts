@@ -193,7 +193,7 @@ describe('the files that a configuration names', () => {
   });
 
   it('stop the start if they are missing or something else', async () => {
-    for (const [setup, said] of [
+    for (const [setup, expectedText] of [
       [':', /KA1406.*client_ca/],
       ['echo nothing > /run/tenant-ca.pem', /has no certificate/],
     ] as const) {
@@ -203,7 +203,7 @@ describe('the files that a configuration names', () => {
         setup,
       });
       assert.equal(code, 1, stderr);
-      assert.match(stderr, said);
+      assert.match(stderr, expectedText);
     }
   });
 });

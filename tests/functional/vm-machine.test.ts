@@ -31,11 +31,11 @@ describe('a machine with a fake QEMU', () => {
   const failures = join(directory, 'kvm-failed.json');
   /** A device that can be opened. */
   const host = { kvm: '/dev/null', failures };
-  let said: string[] = [];
+  let output: string[] = [];
   let machines: Machine[] = [];
 
   beforeEach(() => {
-    said = [];
+    output = [];
     machines = [];
     rmSync(failures, { force: true });
   });
@@ -65,7 +65,7 @@ describe('a machine with a fake QEMU', () => {
       initrd: kernel,
       accel: 'auto',
       host,
-      printProgress: (text: string) => said.push(text),
+      printProgress: (text: string) => output.push(text),
       ...options,
     });
     machines.push(machine);
@@ -79,7 +79,7 @@ describe('a machine with a fake QEMU', () => {
     await machine.line(listening);
     assert.equal(machine.accelerator, 'kvm');
     assert.deepEqual(accelerators(), ['kvm']);
-    assert.deepEqual(said, []);
+    assert.deepEqual(output, []);
     assert.ok(!existsSync(failures));
   });
 
@@ -93,8 +93,8 @@ describe('a machine with a fake QEMU', () => {
       await machine.line(listening);
       assert.equal(machine.accelerator, 'tcg');
       assert.deepEqual(accelerators(), ['kvm', 'tcg']);
-      assert.equal(said.length, 1);
-      assert.equal(fallback.exec(said[0] ?? '')?.[1], why);
+      assert.equal(output.length, 1);
+      assert.equal(fallback.exec(output[0] ?? '')?.[1], why);
       assert.deepEqual(machine.lines, ['{"msg":"listening"}'], 'the console is that of the second start');
     });
   }
@@ -103,7 +103,7 @@ describe('a machine with a fake QEMU', () => {
     await (await start({ kvm: 'internal error' })).line(listening);
     await (await start({ kvm: 'internal error' })).line(listening);
     assert.deepEqual(accelerators(), ['tcg']);
-    assert.equal(said.length, 1);
+    assert.equal(output.length, 1);
 
     const { reason } = JSON.parse(readFileSync(failures, 'utf8')) as { readonly reason: string };
     assert.equal(reason, 'KVM internal error. Suberror: 1, emulation failure');
@@ -126,14 +126,14 @@ describe('a machine with a fake QEMU', () => {
       return true;
     });
     assert.deepEqual(accelerators(), ['kvm', 'tcg']);
-    assert.equal(said.length, 1);
+    assert.equal(output.length, 1);
   });
 
   it('uses TCG from the start without KVM', async () => {
     const machine = await start({}, { host: { kvm: join(directory, 'none'), failures } });
     await machine.line(listening);
     assert.deepEqual(accelerators(), ['tcg']);
-    assert.deepEqual(said, []);
+    assert.deepEqual(output, []);
   });
 
   it('fails with the reason if KVM is forced', async () => {
@@ -141,7 +141,7 @@ describe('a machine with a fake QEMU', () => {
     await assert.rejects(machine.line(listening), /internal-error[^]*help: omit --accel kvm/);
     await assert.rejects(start({ kvm: 'no module' }, { accel: 'kvm' }), /not access KVM[^]*help: omit/);
     assert.deepEqual(accelerators(), ['kvm']);
-    assert.deepEqual(said, []);
+    assert.deepEqual(output, []);
     // Later machines still try KVM.
     assert.ok(!existsSync(failures));
   });

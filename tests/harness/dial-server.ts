@@ -38,9 +38,9 @@ export class DialServer {
   received = 0;
   /** The values of Kata-Agent-Relay, of connections that are to be ttRPC. */
   readonly relays: string[] = [];
-  /** Located to each request; null: no answer. */
+  /** Written to each request; null: no answer. */
   answer: string | null = accepted;
-  /** Located to each request for the connection of an operator that is expected; null: no answer. */
+  /** Written to each request for the connection of an operator that is expected; null: no answer. */
   relayAnswer: string | null = acceptedRelay;
   /** Whether connections of operators are corked before the answer: it is then sent with what follows. */
   corksRelayed = false;

@@ -57,15 +57,15 @@ export class DockerRegistry {
     const child = spawn('docker-registry', ['serve', at('config.yml')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    let said = '';
+    let output = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-2_000);
+      output = (output + text).slice(-2_000);
     });
     const registry = new DockerRegistry(directory, `localhost:${port}`, authority.pem, endWithTests(child));
     for (let tries = 0; !(await answers(port, authority.pem)); tries += 1) {
       if (tries === 100 || child.exitCode !== null) {
         await registry.stop();
-        throw new Error(`docker-registry does not answer: ${said}`);
+        throw new Error(`docker-registry does not answer: ${output}`);
       }
       await sleep(100);
     }

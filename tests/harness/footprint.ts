@@ -24,7 +24,7 @@ interface Footprint {
  */
 const ofPod = /(?:^|\/)kata-agent\/namespaces(?:\/|$)/;
 
-/** Located beside the log every 10 s, whatever is called. */
+/** Written beside the log every 10 s, whatever is called. */
 const checkpoint = /\/audit\.log\.checkpoint(?:\.next)?$/;
 
 /**

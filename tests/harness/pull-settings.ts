@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pull, type PulledImage, type PullDependencies, type PullSettings } from '@kata-agent/image';
+import { pull, type PulledImage, type PullDependencies, type PullSettings } from '@kata-agent/puller';
 
 export const openSettings: PullSettings = {
   registries: [],

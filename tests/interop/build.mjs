@@ -45,8 +45,8 @@ function run(command, args, options) {
   };
   const result = spawnSync(command, args, { encoding: 'utf8', env, ...options });
   if (result.status === 0) return;
-  const said = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`;
-  process.stderr.write(`${command} ${args.join(' ')} failed:\n${said}\n`);
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`;
+  process.stderr.write(`${command} ${args.join(' ')} failed:\n${output}\n`);
   process.exit(1);
 }
 

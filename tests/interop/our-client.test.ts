@@ -15,7 +15,7 @@ const built = build('interop.binpb', 'peer-server');
 const mebibyte = 2 ** 20;
 
 suite("our client against Go's server", { skip: built.ok ? false : built.missing }, () => {
-  const folder = new TemporaryDirectory();
+  const directory = new TemporaryDirectory();
   let peer: Service;
   let socket: Socket;
   let channel: Channel;
@@ -23,7 +23,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
 
   before(async () => {
     if (!built.ok) throw new Error(built.missing);
-    const address = folder.join('socket');
+    const address = directory.join('socket');
     const args = ['-descriptors', built.path('interop.binpb'), '-listen', address];
     peer = await startService(built.path('peer-server'), args);
     socket = dial(address);
@@ -34,7 +34,7 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
   after(async () => {
     channel.close();
     await peer.stop();
-    folder.remove();
+    directory.remove();
   });
 
   test('a call and its reply', async () => {
@@ -170,8 +170,8 @@ suite("our client against Go's server", { skip: built.ok ? false : built.missing
 suite('a Go server that disconnects', { skip: built.ok ? false : built.missing }, () => {
   test('running calls fail, and so do later ones', async () => {
     if (!built.ok) throw new Error(built.missing);
-    const folder = new TemporaryDirectory();
-    const address = folder.join('socket');
+    const directory = new TemporaryDirectory();
+    const address = directory.join('socket');
     const peer = await startService(built.path('peer-server'), [
       '-descriptors',
       built.path('interop.binpb'),
@@ -190,7 +190,7 @@ suite('a Go server that disconnects', { skip: built.ok ? false : built.missing }
     assert.equal((await waiting).code, Code.Unavailable);
     await channel.closed;
     assert.equal((await failure(client.echo({}))).code, Code.Unavailable);
-    folder.remove();
+    directory.remove();
   });
 });
 

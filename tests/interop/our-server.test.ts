@@ -16,8 +16,8 @@ const built = build('interop.binpb', 'peer-client');
 const reply = { ok: { code: 'OK' }, alive: { code: 'OK', reply: { text: 'still here' } } };
 
 suite("Go's client against our server", { skip: built.ok ? false : built.missing }, () => {
-  const folder = new TemporaryDirectory();
-  const address = folder.join('socket');
+  const directory = new TemporaryDirectory();
+  const address = directory.join('socket');
   const server = createServer<undefined>({ services: [service(Interop, interopService)] });
   const listener = listen((socket) => server.serve(socket, undefined));
 
@@ -28,7 +28,7 @@ suite("Go's client against our server", { skip: built.ok ? false : built.missing
   after(() => {
     listener.close();
     server.close();
-    folder.remove();
+    directory.remove();
   });
 
   /** Returns what Go's client observed in a scenario of peer-client. */

@@ -100,7 +100,7 @@ for (const setup of setups.filter(({ verifiedLayers }) => verifiedLayers === und
 
   test(`a sandbox has the containers of one pod: ${named}`, async () => {
     const decided = await merged([plain('site', 'web'), plain('keys', 'vault')], setup, ['web'], ['vault']);
-    assert.deepEqual(decided, { outcome: 'deny', rule: 'create-container-one-pod' });
+    assert.deepEqual(decided, { outcome: 'deny', rule: 'create-container-single-pod' });
   });
 
   test(`volumes of two pods with one name are two, also if containers have one name: ${named}`, async () => {

@@ -97,7 +97,7 @@ test('a pod from other layers than the pinned ones is denied by the generated co
         if (guest?.includes('verified layers') === true) byGuest.add(what);
       }
   assert.ok(count > 100, String(count));
-  // Whatever the rules say, the guest refuses what is no root of verified layers.
+  // Whatever the rules say, the guest refuses what is not a root of verified layers.
   assert.deepEqual([...byGuest].sort(), [
     'a disk for writes',
     'another algorithm',

@@ -16,10 +16,10 @@ it('with hybrid cgroups, which crun refuses, runc is used; the agent log and the
   try {
     const { agent: client } = await agent.connect();
     await client.getGuestDetails({});
-    const said = agent.log.filter((line) => line.includes('refuses hybrid cgroups'));
-    assert.equal(said.length, 1, agent.log.join('\n'));
+    const output = agent.log.filter((line) => line.includes('refuses hybrid cgroups'));
+    assert.equal(output.length, 1, agent.log.join('\n'));
     assert.match(
-      said[0] ?? '',
+      output[0] ?? '',
       /"level":"WARN".*the OCI runtime is \/usr\/sbin\/runc: \/usr\/bin\/crun refuses hybrid/,
     );
     assert.ok(agent.log.some((line) => line.includes('OCI runtime /usr/sbin/runc, version 1')));

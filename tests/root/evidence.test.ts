@@ -63,7 +63,7 @@ tls.client_ca = ${JSON.stringify(ca.pem)}
 interface Verified {
   readonly code: number | null;
   readonly verified: boolean;
-  readonly verdict: string;
+  readonly result: string;
   readonly links: readonly { readonly name: string; readonly state: string; readonly what: string }[];
   readonly stderr: string;
 }
@@ -190,7 +190,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       ...(given('--pin') ? [] : ['--pin', pin()]),
       ...args,
     ]);
-    const parsed = stdout === '' ? { verified: false, verdict: stderr, links: [] } : JSON.parse(stdout);
+    const parsed = stdout === '' ? { verified: false, result: stderr, links: [] } : JSON.parse(stdout);
     return { ...(parsed as Omit<Verified, 'code' | 'stderr'>), code, stderr };
   }
   let original: EvidenceBundle;
@@ -199,7 +199,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     const { json, channel } = await attest();
     original = json;
     assert.match(channel, /^tls-exporter:[0-9a-f]{64}$/);
-    const { code, verdict, links } = await verify(json, channel);
+    const { code, result, links } = await verify(json, channel);
     assert.deepEqual(
       links.map(({ name, state }) => `${name} ${state}`),
       [
@@ -222,7 +222,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       ].map((name) => `${name} ok`),
       JSON.stringify(links, undefined, 1),
     );
-    assert.equal(verdict, 'verified');
+    assert.equal(result, 'verified');
     assert.equal(code, 0);
     // What config digest foretells is the first event; the keys follow.
     const foretold = await ctl(['config', 'digest', path('document.toml'), '--format', 'json']);
@@ -369,12 +369,12 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
       ],
     ];
     for (const [what, broken, bundle, args = []] of cases) {
-      const { code, links, verdict } = await verify(bundle, channel, { args });
-      assert.equal(code, 4, `${what}: ${verdict}`);
+      const { code, links, result } = await verify(bundle, channel, { args });
+      assert.equal(code, 4, `${what}: ${result}`);
       const [first] = links.filter(({ state }) => state !== 'ok');
       assert.equal(first?.name, broken, `${what}: ${JSON.stringify(links)}`);
       assert.equal(first?.state, 'failed', what);
-      assert.ok(verdict.includes(broken), verdict);
+      assert.ok(result.includes(broken), result);
     }
   });
 
@@ -386,18 +386,18 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     };
     const unrooted = await verify(json, channel, { change: others });
     assert.equal(unrooted.code, 4);
-    assert.match(unrooted.verdict, /tpm\.root is not checked: unrooted/);
+    assert.match(unrooted.result, /tpm\.root is not checked: unrooted/);
     const ak = attestationKeyName(json.evidence[0]?.public ?? '');
     const tuple = { ak, bank: 'sha256' };
     for (const registers of [{}, { '4': '11'.repeat(32) }]) {
       const unknown = await verify(json, channel, { change: { tpm: [{ ...tuple, registers }] } });
       assert.equal(unknown.code, 4);
-      assert.match(unknown.verdict, /^genuine hardware, unknown software: /);
+      assert.match(unknown.result, /^genuine hardware, unknown software: /);
     }
     const waived = await verify(json, channel, {
       change: { tpm: [{ ...tuple, registers: {} }], waive: ['tpm.values'] },
     });
-    assert.equal(waived.verdict, 'verified');
+    assert.equal(waived.result, 'verified');
     // What failed cannot be waived.
     const wrong = await verify(json, channel, {
       change: { tpm: [{ ...tuple, registers: { '4': '11'.repeat(32) } }], waive: ['tpm.values'] },
@@ -406,7 +406,7 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     for (const change of [{ accept: ['snp'] }, { accept: ['snp', 'tpm'], require: ['snp'] }]) {
       const down = await verify(json, channel, { change });
       assert.equal(down.code, 4);
-      assert.match(down.verdict, /evidence\.kinds failed/);
+      assert.match(down.result, /evidence\.kinds failed/);
     }
     const resettable = await verify(json, channel, {
       change: { tpm: [{ ...tuple, registers: { '23': '00'.repeat(32) } }] },
@@ -537,9 +537,9 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.match(agent.log.join('\n'), /the keys of this start are not measured/);
     const { json, channel } = await attest();
     original = json;
-    const { code, verdict } = await verify(json, channel);
+    const { code, result } = await verify(json, channel);
     assert.equal(code, 4);
-    assert.match(verdict, /tpm\.keys failed: .*the agent was started again in this boot/);
+    assert.match(result, /tpm\.keys failed: .*the agent was started again in this boot/);
   });
 
   it('a container that has become root can extend the register, and is not believed', async () => {
@@ -547,8 +547,8 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     tpm.tool('tpm2_pcrextend', [`13:sha256=${'77'.repeat(32)}`]);
     const { json: later, channel: laterChannel } = await attest();
     original = json;
-    assert.match((await verify(later, laterChannel)).verdict, /tpm\.event-log failed/);
-    assert.match((await verify(json, channel)).verdict, /tpm\.keys failed/);
+    assert.match((await verify(later, laterChannel)).result, /tpm\.event-log failed/);
+    assert.match((await verify(json, channel)).result, /tpm\.keys failed/);
   });
 
   it('a missing source is fatal before the agent listens, if it is required', async () => {

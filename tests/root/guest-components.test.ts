@@ -96,7 +96,7 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     assert.doesNotMatch(agent.log.join('\n'), /a guest component has ended/);
   });
 
-  it('the data hub is told of the file of its key provider if the image has it: else it writes its own', async () => {
+  it('the data hub gets the file of its key provider if the image has it: else it writes its own', async () => {
     const etc = 'mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work kata-test /etc';
     agent = await AgentProcess.start({
       config: api,

@@ -11,7 +11,7 @@ const api = '[api]\nallowed_endpoints = ["@pod"]\n';
 const listed = `[agent]\nextensions = ["devkit=sha256:${rootHash}"]\n${api}`;
 
 /** Runs work in a guest whose kernel command line has these words. */
-async function withKernelLine<T>(words: string, work: (setup: string) => Promise<T>): Promise<T> {
+async function withKernelCommandLine<T>(words: string, work: (setup: string) => Promise<T>): Promise<T> {
   const guest = new DeliverySources().kernelCommandLine(`quiet ${words}\n`);
   try {
     return await work(guest.setup);
@@ -30,7 +30,7 @@ describe('guest extension images under another init', { skip: whyNoContainers() 
   ];
   for (const [config, words, message] of refused)
     it(`the agent does not start: ${message.source}`, () =>
-      withKernelLine(words, async (setup) => {
+      withKernelCommandLine(words, async (setup) => {
         const { code, stderr } = await AgentProcess.run({ config, setup });
         assert.equal(code, 3, stderr);
         assert.match(stderr, message);
@@ -38,7 +38,7 @@ describe('guest extension images under another init', { skip: whyNoContainers() 
       }));
 
   it('one that no unit of the image has mounted is mounted by the agent, which ends without its disk', () =>
-    withKernelLine(word, async (setup) => {
+    withKernelCommandLine(word, async (setup) => {
       const { code, stderr } = await AgentProcess.run({ config: listed, setup });
       assert.equal(code, 3, stderr);
       assert.match(
@@ -48,7 +48,7 @@ describe('guest extension images under another init', { skip: whyNoContainers() 
     }));
 
   it('one that the configuration lists is in the boot record', () =>
-    withKernelLine(word, async (setup) => {
+    withKernelCommandLine(word, async (setup) => {
       const place = '/run/kata-extensions/devkit';
       const mounted = `${setup} && mkdir -p ${place} && mount -t tmpfs kata-test ${place}`;
       const agent = await AgentProcess.start({ config: listed, setup: mounted });

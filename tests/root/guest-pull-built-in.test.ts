@@ -225,9 +225,9 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     assert.deepEqual(image, { from: 'pulled', digest: digestOf('app'), manifestDigest: digestOf('app') });
     assert.match(String(signed), expected);
     const line = agent?.log.find((each) => each.includes('an image was fetched and verified')) ?? '';
-    const said = JSON.parse(line) as Record<string, string>;
-    assert.equal(said['digest'], digestOf('app'));
-    assert.match(said['signatures'] ?? '', expected);
+    const logged = JSON.parse(line) as Record<string, string>;
+    assert.equal(logged['digest'], digestOf('app'));
+    assert.match(logged['signatures'] ?? '', expected);
     assert.ok(!agent?.log.some((each) => each.includes(registryPassword)));
   });
 
@@ -534,8 +534,9 @@ describe('images that the agent pulls (R18)', { skip }, () => {
       { method: 'GetResource', ResourcePath: 'kbs:///default/key/image' },
     ]);
     // Now the agent unwraps the keys of this manifest only.
-    const said = agent?.log.filter((line) => line.includes('an image was fetched and verified')).at(-1) ?? '';
-    const { digest } = JSON.parse(said) as { readonly digest: string };
+    const logged =
+      agent?.log.filter((line) => line.includes('an image was fetched and verified')).at(-1) ?? '';
+    const { digest } = JSON.parse(logged) as { readonly digest: string };
     assert.equal(await output(client, `${registry.host}/team/encrypted@${digest}`), 'pulled\nsecond layer\n');
     const before = traces();
     const refused = async (message: RegExp): Promise<void> => {

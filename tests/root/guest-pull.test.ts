@@ -245,7 +245,7 @@ expression = 'image.from == "pulled" && container.claimed.image == "${image}"'
       /differ in whether the container is the sandbox's/,
     ],
     [
-      'metadata that is no JSON',
+      'metadata that is not JSON',
       { driverOptions: ['image_guest_pull={'] },
       'INVALID_ARGUMENT',
       /is not \{"metadata"/,

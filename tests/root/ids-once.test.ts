@@ -41,7 +41,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     count += 1;
     return `once-${process.pid}-${count}`;
   };
-  const folderOf = (id: string): string => `${shared}/${id}-0123456789abcdef-data`;
+  const directoryOf = (id: string): string => `${shared}/${id}-0123456789abcdef-data`;
 
   function request(id: string, name: string, at: string, script: string): CreateContainerRequest {
     const made = create(
@@ -55,7 +55,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     );
     const options = ['rbind', 'rprivate', 'rw'];
     made.OCI?.Mounts.push(
-      create(MountSchema, { type: 'bind', destination: at, source: folderOf(id), options }),
+      create(MountSchema, { type: 'bind', destination: at, source: directoryOf(id), options }),
     );
     return made;
   }
@@ -63,8 +63,8 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     request(id, 'db', '/db/data', 'echo key > /db/data/f');
   const reads = (id: string, name: string): CreateContainerRequest =>
     request(id, name, '/srv/data', 'cat /srv/data/f');
-  const folder = (id: string) => ({
-    path: folderOf(id),
+  const copied = (id: string) => ({
+    path: directoryOf(id),
     fileMode: S_IFDIR | 0o755,
     dirMode: 0o755,
     data: new Uint8Array(),
@@ -75,7 +75,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const id = nextId();
-    await client.copyFile(folder(id));
+    await client.copyFile(copied(id));
     assert.equal(await outputOf(client, writes(id)), '');
     for (const name of ['web', 'db', '']) {
       const { code, message } = await answerOf(client.createContainer(reads(id, name)));
@@ -90,7 +90,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     const first = await machine.start();
     await first.agent.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const [removed, living] = [nextId(), nextId()];
-    for (const id of [removed, living]) await first.agent.copyFile(folder(id));
+    for (const id of [removed, living]) await first.agent.copyFile(copied(id));
     assert.equal(await outputOf(first.agent, writes(removed)), '');
     await first.agent.createContainer(request(living, 'db', '/db/data', 'sleep 600'));
     await first.agent.startContainer({ containerId: living });
@@ -113,7 +113,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     await client.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const id = nextId();
     assert.equal((await answerOf(client.createContainer(writes(id)))).code, 'INVALID_ARGUMENT');
-    await client.copyFile(folder(id));
+    await client.copyFile(copied(id));
     assert.equal(await outputOf(client, writes(id)), '');
   });
 
@@ -122,7 +122,7 @@ describe('the id of a removed container (S38)', { skip: whyNoContainers() ?? fal
     const { agent: client } = await agent.connect();
     await client.createSandbox({ sandboxId: 'pod', hostname: 'pod' });
     const id = nextId();
-    await client.copyFile(folder(id));
+    await client.copyFile(copied(id));
     assert.equal(await outputOf(client, writes(id)), '');
     assert.equal(await outputOf(client, reads(id, 'web')), 'key\n');
   });

@@ -144,7 +144,7 @@ describe('volumes that an image declares (S41)', { skip: whyNoContainers() ?? fa
     assert.match(await outputOf(request(all, { container: 'web' })), /of the host/);
     const bundles = '/run/kata-agent/bundles';
     for (const [asked, message] of [
-      [request('true', { type: 'tmpfs', source: 'tmpfs', options: [] }), /it is no bind mount/],
+      [request('true', { type: 'tmpfs', source: 'tmpfs', options: [] }), /it is not a bind mount/],
       [request('true', { destination: '/var/file' }), /var\/file/],
     ] as const) {
       const answer = await answerOf(client.createContainer(asked));

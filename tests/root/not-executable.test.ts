@@ -1,4 +1,4 @@
-// What a client is told about a program that cannot be executed, with both OCI runtimes: the row `create-not-executable` of
+// The answer to a client about a program that cannot be executed, with both OCI runtimes: the row `create-not-executable` of
 // lib/catalogue/src/differences.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

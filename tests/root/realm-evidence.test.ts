@@ -202,9 +202,9 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     const mine = await good.values();
     writeValues([mine, await other.values()], [mine.configuration]);
     realm.process.kill('SIGHUP');
-    const admitted = await realm.logged('guest admitted');
-    assert.equal(admitted['attested'], 'true');
-    assert.equal(admitted['configuration'], `sha256:${mine.configuration}`);
+    const accepted = await realm.logged('guest accepted');
+    assert.equal(accepted['attested'], 'true');
+    assert.equal(accepted['configuration'], `sha256:${mine.configuration}`);
     const guests = await listed();
     assert.deepEqual(
       guests.map(({ name, attested }) => [name, attested]),
@@ -212,7 +212,7 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     );
     // Its boot record names the log key of the evidence.
     await until('its log is verified', async () => (await listed())[0]?.log.state === 'verified');
-    assert.match(JSON.stringify(home.decisions()), /admitted as \\"web\\"; attested by tpm; sha256:/);
+    assert.match(JSON.stringify(home.decisions()), /accepted as \\"web\\"; attested by tpm; sha256:/);
   });
 
   it('refuses a guest with another configuration digest', async () => {
@@ -220,7 +220,7 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     assert.equal((await listed()).length, 1);
   });
 
-  it('refuses evidence of another nonce, of another guest, none, and what is none; and sends nothing else', async () => {
+  it('refuses evidence of another nonce, of another guest, none, and invalid evidence; and sends nothing else', async () => {
     const old = await good.attest(new Uint8Array(32));
     const cases: readonly (readonly [string, Parameters<typeof dial>[0], RegExp])[] = [
       ['old', async () => old, /its evidence is not verified, claims\.nonce failed/],
@@ -256,8 +256,8 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
       },
       60_000,
     );
-    const admitted = await realm.logged('guest admitted', 2);
-    assert.equal(admitted['configuration'], `sha256:${theirs.configuration}`);
+    const accepted = await realm.logged('guest accepted', 2);
+    assert.equal(accepted['configuration'], `sha256:${theirs.configuration}`);
     // A file that is not valid changes nothing.
     home.write('values.json', '{}');
     realm.process.kill('SIGHUP');
@@ -270,7 +270,7 @@ describe('a realm that demands evidence of its guests', { skip: whyNoTpm() ?? fa
     await realm.stop();
     realm = await RealmProcess.start(home, ['--reference', reference]);
     await realm.logged(
-      'guests without evidence are admitted: their configurations are their word (--allow-unattested)',
+      'guests without evidence are accepted: their configurations are unverified (--allow-unattested)',
     );
     const { calls } = await dial(undefined);
     await until('both are there', async () => (await listed()).length === 3, 60_000);

@@ -17,11 +17,11 @@ const rootless = `/run/user/1002${shared}`;
 
 describe('a runtime whose VMM is not root', { skip: whyNoContainers() ?? false }, () => {
   const id = `rootless-${process.pid}`;
-  let folder = '';
+  let directory = '';
   let agent: AgentProcess;
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'kata-agent-rootless-'));
-    const rootfs = makeRootfs(folder);
+    directory = mkdtempSync(join(tmpdir(), 'kata-agent-rootless-'));
+    const rootfs = makeRootfs(directory);
     const setup = [
       `mkdir -p ${shared}/watchable ${shared}/config ${shared}/${id}`,
       `cp -a ${rootfs} ${shared}/${id}/rootfs`,
@@ -31,7 +31,7 @@ describe('a runtime whose VMM is not root', { skip: whyNoContainers() ?? false }
   });
   after(async () => {
     await agent.dispose();
-    rmSync(folder, { recursive: true });
+    rmSync(directory, { recursive: true });
   });
 
   it('runs a container from the share, with a watched volume and a copied file', async () => {

@@ -43,7 +43,7 @@ interface Failed {
   readonly method: string;
   readonly because: string;
   readonly status: string;
-  readonly said: string;
+  readonly serverMessage: string;
 }
 
 interface Outcome {
@@ -152,10 +152,10 @@ describe('workloads on an agent with their generated configuration', {
 });
 
 /** Returns the container that the agent refused by name, by its pod field, and the feature that it named. */
-function refusedByAgent({ method, because, said }: Failed): string {
-  const [, name = said] =
-    /(?:storage driver|devices of type) (\S+) (?:is|are) not supported/.exec(said) ??
-    /(\S+) is not supported/.exec(said) ??
+function refusedByAgent({ method, because, serverMessage }: Failed): string {
+  const [, name = serverMessage] =
+    /(?:storage driver|devices of type) (\S+) (?:is|are) not supported/.exec(serverMessage) ??
+    /(\S+) is not supported/.exec(serverMessage) ??
     [];
   return `${method} ${because}: ${name}`;
 }
@@ -173,7 +173,7 @@ function refusedByCheck({ unbuilt }: Checked): readonly string[] {
 
 function unexpectedFailures(failures: readonly Failed[], expected: readonly RegExp[]): readonly string[] {
   return failures
-    .map(({ method, status, said }) => `${method}: ${status}: ${said}`)
+    .map(({ method, status, serverMessage }) => `${method}: ${status}: ${serverMessage}`)
     .filter((text) => !expected.some((pattern) => pattern.test(text)));
 }
 

@@ -218,8 +218,8 @@ describe('images of the data hub on an encrypted disk, [image] store = "encrypte
     ] as const) {
       const made = request(undefined, { name });
       made.OCI?.Mounts.push(mount);
-      const { code, message: said } = await answerOf(client.createContainer(made));
-      assert.match(`${code} ${said}`, message);
+      const { code, message: answered } = await answerOf(client.createContainer(made));
+      assert.match(`${code} ${answered}`, message);
     }
   });
 

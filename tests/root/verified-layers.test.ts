@@ -320,7 +320,7 @@ describe('a root of verified layers, [image] layers = "verified" (R18)', { skip 
     assert.equal(await outputOf(pod, 'x', parts('x', good, [top, base])), 'top');
   });
 
-  it('the guest itself refuses what is no root of verified layers, whatever the rules say', async () => {
+  it('the guest itself refuses what is not a root of verified layers, whatever the rules say', async () => {
     const pod = await start(loose);
     await refused(pod, 'plain', [layer('x', plain, [])], /no dm-verity/);
     const unruled = /must consist of verified layers|the root is no verified layers/;

@@ -244,7 +244,7 @@ via = "realm"
     );
   });
 
-  it('is saved by the host and restored twice: both copies go on, and are found', async (t) => {
+  it('is saved by the host and restored twice: both copies continue, and are found', async (t) => {
     await savable.save();
     await end(original);
     await realm.logged('guest ended');

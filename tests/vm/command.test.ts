@@ -37,7 +37,7 @@ describe('npm run vm', { skip }, () => {
     assert.equal(await vm('--nonsense', 'x').ended, 2);
     const stop = vm('--stop');
     assert.equal(await stop.ended, 1);
-    assert.equal(stop.said, `no machine runs in ${directory}\n`);
+    assert.equal(stop.output, `no machine runs in ${directory}\n`);
   });
 
   it('runs one machine in a directory, and can be stopped from elsewhere', async () => {
@@ -47,13 +47,13 @@ describe('npm run vm', { skip }, () => {
 
     const second = vm();
     assert.equal(await second.ended, 1);
-    assert.match(second.said, /^a machine already runs in .*\nhelp: stop it with `npm run vm -- --stop`/);
+    assert.match(second.output, /^a machine already runs in .*\nhelp: stop it with `npm run vm -- --stop`/);
 
     const stop = vm('--stop');
     assert.equal(await stop.ended, 0);
-    assert.equal(stop.said, '• the machine is off\n');
+    assert.equal(stop.output, '• the machine is off\n');
     assert.equal(await first.ended, 0);
-    assert.match(first.said, /• stopping the machine\n• the machine is off\n$/);
+    assert.match(first.output, /• stopping the machine\n• the machine is off\n$/);
     const log = readFileSync(join(directory, 'console.log'), 'utf8');
     assert.match(log, /PID 1 ends with code 0; the machine is powered off/);
     assert.equal(await vm('--stop').ended, 1, 'nothing is left to stop');
@@ -72,7 +72,7 @@ describe('npm run vm', { skip }, () => {
     await until(() => machineOf(next.pid));
     assert.equal(await vm('--stop').ended, 0);
     assert.equal(await next.ended, 1);
-    assert.match(next.said, /--stop before the agent listened: killing the machine/);
+    assert.match(next.output, /--stop before the agent listened: killing the machine/);
   });
 
   for (const [what, program, more, reason] of [
@@ -91,9 +91,9 @@ describe('npm run vm', { skip }, () => {
       const before = left();
       const words = ['--append', `rdinit=/usr/bin/busybox -- ${program}`, ...more];
       const command = vm('--config', config, '--accel', 'tcg', ...words, 'true');
-      assert.equal(await command.ended, 1, command.said);
-      assert.match(command.said, /booting under TCG; the console is in/);
-      assert.match(command.said, reason);
+      assert.equal(await command.ended, 1, command.output);
+      assert.match(command.output, /booting under TCG; the console is in/);
+      assert.match(command.output, reason);
       assert.deepEqual(left(), before);
     });
   }
@@ -104,9 +104,9 @@ describe('npm run vm', { skip }, () => {
     const command = vm('--config', config, '--', 'sh', '-c', waits);
     await command.says('the command waits');
     process.kill(machineOf(command.pid) ?? assert.fail('no machine'), 'SIGKILL');
-    assert.equal(await command.ended, 9, command.said);
+    assert.equal(await command.ended, 9, command.output);
     assert.match(
-      command.said,
+      command.output,
       /the machine failed: QEMU exited with SIGKILL\n[^]*listening[^]*the machine is off\n$/,
     );
   });
@@ -115,7 +115,7 @@ describe('npm run vm', { skip }, () => {
 /** A started process, its output so far, and its end. */
 class Command {
   readonly pid: number;
-  said = '';
+  output = '';
   /** Its exit code; null after a signal. */
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
@@ -129,7 +129,7 @@ class Command {
     });
     this.pid = this.#child.pid ?? 0;
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.said += text;
+      this.output += text;
       this.#child.emit('line');
     });
     this.ended = once(this.#child, 'close').then(([code]) => code as number | null);
@@ -143,9 +143,9 @@ class Command {
 
   /** Resolves once it has printed this; rejects if it ends before. */
   async says(text: string): Promise<void> {
-    while (!this.said.includes(text)) {
+    while (!this.output.includes(text)) {
       const goesOn = await Promise.race([once(this.#child, 'line'), this.ended.then(() => undefined)]);
-      assert.ok(goesOn, this.said);
+      assert.ok(goesOn, this.output);
     }
   }
 }

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { agentNodeOptions } from '@kata-agent/tool-image/node/releases';
-import { wrapperProgram } from '@kata-agent/tool-image/program/wrapper';
-import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
+import { wrapperProgram } from '@kata-agent/tool-guest-image/program/wrapper';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
 import { developerHome, firstProgram } from '@kata-agent/tool-vm/image';
 import { runtimeName } from '../harness/oci-runtime.js';
 import { agentIn, boot, type Image, imageOf, listening, poweredOff, shell, whyNoMachine } from './machine.js';
@@ -107,48 +107,51 @@ describe('a guest whose agent cannot start prints why, and powers off', { skip }
   }
 
   it('an invalid configuration', async () => {
-    const said = await console([configuration('[api]\nallowed_endpoints = ["ExecProces"]\n')]);
+    const output = await console([configuration('[api]\nallowed_endpoints = ["ExecProces"]\n')]);
     assert.match(
-      said,
+      output,
       /config\.toml:2:22: error\[KA1201\]: unknown endpoint "ExecProces" in allowed_endpoints/,
     );
-    assert.match(said, /did you mean "ExecProcess"\?/);
-    assert.match(said, /PID 1 ends with code 1; the machine is powered off/);
+    assert.match(output, /did you mean "ExecProcess"\?/);
+    assert.match(output, /PID 1 ends with code 1; the machine is powered off/);
   });
 
   it('no configuration although one is required', async () => {
-    const said = await console([withArgument('--require-config')]);
-    assert.match(said, /there is no configuration/);
-    assert.match(said, /PID 1 ends with code 1; the machine is powered off/);
+    const output = await console([withArgument('--require-config')]);
+    assert.match(output, /there is no configuration/);
+    assert.match(output, /PID 1 ends with code 1; the machine is powered off/);
   });
 
   it('an address that is not the guest’s', async () => {
-    const said = await console([
+    const output = await console([
       configuration('[agent]\nserver_addr = "vsock://77:1024"\n[api]\nallowed_endpoints = ["@pod"]\n'),
     ]);
-    assert.match(said, /EADDRNOTAVAIL.*77 is not the context id of this machine/);
-    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+    assert.match(output, /EADDRNOTAVAIL.*77 is not the context id of this machine/);
+    assert.match(output, /PID 1 ends with code 3; the machine is powered off/);
   });
 
   it('a program that cannot be run at all: the kernel panics', async () => {
-    const said = await console([{ path: '/usr/bin/node', data: Buffer.from('no program'), mode: 0o755 }]);
-    assert.match(said, /kata-agent: \/usr\/bin\/node cannot be run/);
-    assert.match(said, /Kernel panic/);
+    const output = await console([{ path: '/usr/bin/node', data: Buffer.from('no program'), mode: 0o755 }]);
+    assert.match(output, /kata-agent: \/usr\/bin\/node cannot be run/);
+    assert.match(output, /Kernel panic/);
   });
 
   it('too little memory: the kernel panics', async () => {
-    const said = await console([], 160);
-    assert.match(said, /Initramfs unpacking failed/);
-    assert.match(said, /Kernel panic/);
-    assert.doesNotMatch(said, listening);
+    const output = await console([], 160);
+    assert.match(output, /Initramfs unpacking failed/);
+    assert.match(output, /Kernel panic/);
+    assert.doesNotMatch(output, listening);
   });
 
   it('no runc, although containers are to be created', async () => {
     const gone = { path: runtimePath, data: Buffer.alloc(0), mode: 0o644 };
-    const said = await console([gone]);
-    assert.match(said, /CreateContainer is served, but no runc or crun in \S*:\/usr\/sbin:\S*: install one/);
-    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
-    assert.doesNotMatch(said, listening);
+    const output = await console([gone]);
+    assert.match(
+      output,
+      /CreateContainer is served, but no runc or crun in \S*:\/usr\/sbin:\S*: install one/,
+    );
+    assert.match(output, /PID 1 ends with code 3; the machine is powered off/);
+    assert.doesNotMatch(output, listening);
   });
 });
 
@@ -169,9 +172,9 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
     `);
     const machine = await boot(image, join(directory, 'stopped'), { bare: true, overlay });
     await poweredOff(machine);
-    const said = machine.lines.join('\n');
-    assert.match(said, /PID 1 ends with code 0; the machine is powered off/);
-    assert.doesNotMatch(said, listening);
+    const output = machine.lines.join('\n');
+    assert.match(output, /PID 1 ends with code 0; the machine is powered off/);
+    assert.doesNotMatch(output, listening);
   });
 
   it('continues after an uncaught fault, and powers off when its program exits', async () => {
@@ -186,12 +189,12 @@ describe('a guest whose agent fails after it listens', { skip }, () => {
       append: ['agent.on_end=exit'],
     });
     await poweredOff(machine);
-    const said = machine.lines.join('\n');
-    assert.match(said, /there is no configuration: the full API is served/);
-    assert.match(said, /PID 1 cannot exit: on_end = \\"exit\\" powers off/);
-    assert.match(said, /a fault in a promise.*"msg":"fault outside a handler"/);
-    assert.match(said, /PID 1 ends with code 5; the machine is powered off/);
-    assert.doesNotMatch(said, /Kernel panic/);
+    const output = machine.lines.join('\n');
+    assert.match(output, /there is no configuration: the full API is served/);
+    assert.match(output, /PID 1 cannot exit: on_end = \\"exit\\" powers off/);
+    assert.match(output, /a fault in a promise.*"msg":"fault outside a handler"/);
+    assert.match(output, /PID 1 ends with code 5; the machine is powered off/);
+    assert.doesNotMatch(output, /Kernel panic/);
   });
 
   it('ends when Node itself crashes, even if the kernel command line makes a panic hang', async () => {
@@ -245,9 +248,9 @@ describe('a guest with its own init', { skip }, () => {
         if (run === 3) await machine.line(/init: run 3 ended with code 0/);
       }
       await poweredOff(machine);
-      const said = machine.lines.join('\n');
-      assert.match(said, /kata-agent: the sandbox has ended; the machine is powered off/);
-      assert.doesNotMatch(said, /init: run 4 ended|Kernel panic/);
+      const output = machine.lines.join('\n');
+      assert.match(output, /kata-agent: the sandbox has ended; the machine is powered off/);
+      assert.doesNotMatch(output, /init: run 4 ended|Kernel panic/);
     } finally {
       await machine.kill();
       rmSync(directory, { recursive: true, force: true });

@@ -46,7 +46,7 @@ ${tenantListener({
 
 interface Verified {
   readonly code: number | null;
-  readonly verdict: string;
+  readonly result: string;
   readonly links: readonly { readonly name: string; readonly state: string; readonly what: string }[];
 }
 
@@ -115,12 +115,12 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
     t.diagnostic(`attest: ${Math.round(performance.now() - began)} ms, with a new connection`);
     values = path('values.json');
     writeFileSync(values, JSON.stringify(valuesOfTrusted(trusted.json, await digest())));
-    const { code, verdict, links } = await verify(trusted);
+    const { code, result, links } = await verify(trusted);
     assert.deepEqual(
       links.filter(({ state }) => state !== 'ok'),
       [],
     );
-    assert.equal(verdict, 'verified');
+    assert.equal(result, 'verified');
     assert.equal(code, 0);
     const { evidence, event_logs: logs } = trusted.json;
     t.diagnostic(`registers: ${Object.keys(evidence[0]?.registers ?? {}).join(' ')}`);
@@ -220,11 +220,11 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
       ],
     ];
     for (const [what, broken, bundle, options] of cases) {
-      const { code, links, verdict } = await verify(bundle, options);
-      assert.equal(code, 4, `${what}: ${verdict}`);
+      const { code, links, result } = await verify(bundle, options);
+      assert.equal(code, 4, `${what}: ${result}`);
       const [first] = links.filter(({ state }) => state !== 'ok');
       assert.equal(first?.name, broken, `${what}: ${JSON.stringify(links)}`);
-      assert.ok(verdict.includes(broken), verdict);
+      assert.ok(result.includes(broken), result);
       t.diagnostic(`${what}: ${first.name} ${first.state}`);
     }
   });
@@ -313,7 +313,7 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
     for (const node of ['tpm0', 'tpmrm0'])
       assert.match(failed, new RegExp(`can't (?:open|create) ${node}: Operation not permitted`));
     await guest.agent.removeContainer({ containerId });
-    assert.equal((await verify(await attest())).verdict, 'verified');
+    assert.equal((await verify(await attest())).result, 'verified');
   });
 
   /** Sends a command to the TPM, from a root shell in the guest; returns the response code. */
@@ -335,7 +335,7 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
     assert.equal(await reset(23), '00000000');
     const after = await attest();
     assert.equal(after.json.evidence[0]?.registers['13'], before);
-    assert.equal((await verify(after)).verdict, 'verified');
+    assert.equal((await verify(after)).result, 'verified');
     for (const pcr of [16, 23]) {
       writeFileSync(
         path('resettable.toml'),
@@ -357,8 +357,8 @@ describe('evidence of a guest with a TPM (R18)', { skip }, () => {
   it('what root in the guest extends later is found, and the first bundle is still verified', async () => {
     const extend = `800200000041000001820000000d${password}00000001000b${'77'.repeat(32)}`;
     assert.equal(await tpmCommand(extend), '00000000');
-    assert.match((await verify(await attest())).verdict, /tpm\.event-log failed/);
-    assert.equal((await verify(trusted)).verdict, 'verified');
+    assert.match((await verify(await attest())).result, /tpm\.event-log failed/);
+    assert.equal((await verify(trusted)).result, 'verified');
   });
 });
 

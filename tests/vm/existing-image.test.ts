@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type AgentService, CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import type { Channel, Client } from '@kata-agent/ttrpc';
-import { agentNodeOptions } from '@kata-agent/tool-image/node/releases';
+import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';
@@ -113,14 +113,14 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
 
   it('matches the guide: the agent listened, on its own console', () => {
     assert.match(readFileSync(join(image.work, 'console'), 'utf8'), listening);
-    assert.match(image.said, /configuration is valid/);
+    assert.match(image.output, /configuration is valid/);
     // Parsed as by ParseKernelVerityParams of Kata's Go runtime and parse_kernel_verity_params of runtime-rs.
     const values =
       'root_hash=[0-9a-f]{64},salt=[0-9a-f]{64},data_blocks=\\d+,data_block_size=4096,hash_block_size=4096';
-    assert.match(image.said, new RegExp(`^kernel_verity_params = "${values}"$`, 'm'));
-    assert.match(image.said, /systemd-analyze verify kata-agent.service kata-containers.target: \n/);
-    const [, expected = ''] = /^configuration\n\s+digest\s+sha256:(\S+)/m.exec(image.said) ?? [];
-    assert.ok(image.said.includes(`digest: ${expected}`), 'the predicted digest is that of the image');
+    assert.match(image.output, new RegExp(`^kernel_verity_params = "${values}"$`, 'm'));
+    assert.match(image.output, /systemd-analyze verify kata-agent.service kata-containers.target: \n/);
+    const [, expected = ''] = /^configuration\n\s+digest\s+sha256:(\S+)/m.exec(image.output) ?? [];
+    assert.ok(image.output.includes(`digest: ${expected}`), 'the predicted digest is that of the image');
   });
 
   it('has an active unit, from the moment when the agent listens', async () => {
@@ -192,9 +192,9 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   it('is powered off by the agent when the sandbox ends', async () => {
     await agent.destroySandbox({});
     assert.equal(await poweredOff(machine), 0);
-    const said = machine.lines.join('\n');
-    assert.match(said, /kata-agent: the sandbox has ended; the machine is powered off/);
-    assert.match(said, /reboot: Power down/);
+    const output = machine.lines.join('\n');
+    assert.match(output, /kata-agent: the sandbox has ended; the machine is powered off/);
+    assert.match(output, /reboot: Power down/);
   });
 
   it('is powered off by systemd when the agent dies, although a container runs', async () => {
@@ -217,12 +217,12 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
   it('is powered off if the configuration is invalid, and prints the errors', async () => {
     machine = await start({ config: '[api]\nallowed_endpoints = ["ExecProces"]\n' });
     assert.equal(await poweredOff(machine), 0);
-    const said = machine.lines.join('\n');
+    const output = machine.lines.join('\n');
     assert.match(
-      said,
+      output,
       /config\.toml:2:22: error\[KA1201\]: unknown endpoint "ExecProces" in allowed_endpoints/,
     );
-    assert.match(said, /reboot: Power down/);
+    assert.match(output, /reboot: Power down/);
   });
 
   it('has the agent as init by the kernel command line, or by the link /sbin/init', async () => {

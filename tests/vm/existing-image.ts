@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { repository } from '../harness/repository.js';
 import { boot, type Image, imageOf } from './machine.js';
@@ -15,7 +15,7 @@ export interface ExistingImage {
   /** The kernel command line, as Kata's runtimes write it. */
   readonly line: string;
   /** The output of its commands. */
-  readonly said: string;
+  readonly output: string;
   /** With the kernel, its modules including vsock_loopback, and the relay. */
   readonly standIn: Image;
 }
@@ -32,13 +32,13 @@ export async function followGuide(directory: string): Promise<ExistingImage> {
     maxBuffer: 16 << 20,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const said = `${ran.stdout}${ran.stderr}`;
-  assert.equal(ran.status, 0, said);
+  const output = `${ran.stdout}${ran.stderr}`;
+  assert.equal(ran.status, 0, output);
   const [name = ''] = readdirSync(directory).filter((entry) => entry.startsWith('tmp.'));
   const work = join(directory, name);
   const line = readFileSync(join(work, 'line'), 'utf8').trim();
   const standIn = await imageOf('existing', { rootfs: true });
-  return { work, disk: join(work, 'kata.img'), line, said, standIn };
+  return { work, disk: join(work, 'kata.img'), line, output, standIn };
 }
 
 /** The relay, which is built beside its image. */

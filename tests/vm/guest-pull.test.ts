@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clone } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { namedFiles } from '@kata-agent/tool-image/named-files';
+import { namedFiles } from '@kata-agent/tool-guest-image/named-files';
 import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
 import { Authority } from '../harness/authority.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
@@ -177,7 +177,7 @@ describe('a confidential guest that pulls its images (R18)', { skip }, () => {
     assert.equal(await traces(), before);
   }
 
-  it('has no shared folder and no disk, and runs the pause container of its own image', async () => {
+  it('has no shared directory and no disk, and runs the pause container of its own image', async () => {
     assert.equal(
       (await shell(guest.machine, 'ls /sys/block; grep -c virtiofs /proc/mounts || true')).trim(),
       '0',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { repository } from '../harness/repository.js';
-import { buildImage } from '@kata-agent/tool-image/build';
+import { buildImage } from '@kata-agent/tool-guest-image/build';
 import { boot, listening, whyNoMachine } from './machine.js';
 
 const skip = whyNoMachine() ?? false;
@@ -45,8 +45,8 @@ describe('the image of `npm run image`', { skip }, () => {
     } finally {
       await machine.kill();
     }
-    const said = machine.lines.join('\n');
-    assert.doesNotMatch(said, /unpacking failed/, 'all files are present');
-    assert.doesNotMatch(said, /compiled again/, 'the compile cache is used');
+    const output = machine.lines.join('\n');
+    assert.doesNotMatch(output, /unpacking failed/, 'all files are present');
+    assert.doesNotMatch(output, /compiled again/, 'the compile cache is used');
   });
 });

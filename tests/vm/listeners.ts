@@ -1,7 +1,7 @@
 /** The port of a guest's listener for its tenant. */
 export const tenantPort = 8443;
 
-/** Where a guest's image has the CA of its tenant, in most tests. */
+/** Where a guest image has the CA of its tenant, in most tests. */
 export const tenantCaFile = '/etc/kata-agent/tenant-ca.pem';
 
 /** Returns the listener for the host, in TOML. `rights`: lines that say what it serves; none: what `[api]` allows. */

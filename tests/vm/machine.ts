@@ -6,9 +6,9 @@ import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
-import type { Image as BuiltImage } from '@kata-agent/tool-image/build';
-import { cpioArchive } from '@kata-agent/tool-image/tree/archive';
-import type { Entry } from '@kata-agent/tool-image/tree/entry';
+import type { Image as BuiltImage } from '@kata-agent/tool-guest-image/build';
+import { cpioArchive } from '@kata-agent/tool-guest-image/tree/archive';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
 import { buildVmImage, firstProgram, type VmImageRequest } from '@kata-agent/tool-vm/image';
 import { agentPort, dialPort, shellPort, stopPort } from '@kata-agent/tool-vm/inside/ports';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
@@ -101,8 +101,8 @@ const idleSeconds = 600;
 export function connectTo(machine: Machine, port: number, seconds: number = idleSeconds): Socket {
   const socket = machine.connect(port);
   socket.setTimeout(seconds * 1000, () => {
-    const said = machine.lines.slice(-20).join('\n');
-    socket.destroy(new Error(`port ${port} of the guest: nothing came or went for ${seconds} s:\n${said}`));
+    const output = machine.lines.slice(-20).join('\n');
+    socket.destroy(new Error(`port ${port} of the guest: nothing came or went for ${seconds} s:\n${output}`));
   });
   return socket;
 }

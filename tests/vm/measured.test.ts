@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fwCfgName } from '@kata-agent/config';
-import type { FileEntry } from '@kata-agent/tool-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';
@@ -40,7 +40,7 @@ interface Digests {
   readonly configuration: Readonly<
     Record<'asIs' | 'asInitdata', { readonly digest: string; readonly pcr: Readonly<Record<string, string>> }>
   >;
-  readonly lines: Readonly<Record<'pin' | 'initdataPin' | 'kernelLine', string>>;
+  readonly lines: Readonly<Record<'pin' | 'initdataPin' | 'kernelCommandLine', string>>;
 }
 
 interface BootRecord {
@@ -131,12 +131,12 @@ describe('a guest that measures its configuration, and accepts documents from th
   }
 
   it('by fw_cfg and on the kernel command line: in the register, in the record, and in force before it listens', async () => {
-    const { pin, kernelLine } = digests([]).lines;
+    const { pin, kernelCommandLine } = digests([]).lines;
     const text = base(`[delivery]\naccept = ["fw_cfg", "kernel_line"]\n${pin}\n`);
     const options = {
       overlay: [configuration(text)],
       tpm: keys,
-      append: [kernelLine.split(' ')[0] ?? ''],
+      append: [kernelCommandLine.split(' ')[0] ?? ''],
       args: ['-fw_cfg', `name=${fwCfgName},file=${document}`],
     };
     await under(options, async (machine) => {
@@ -151,11 +151,11 @@ describe('a guest that measures its configuration, and accepts documents from th
         facts.measured.map((one) => `${one.register} ${one.outcome}`),
         ['PCR 13 extended'],
       );
-      const said = machine.lines.filter((line) =>
+      const output = machine.lines.filter((line) =>
         /"msg":"(the configuration is measured|listening)"/.test(line),
       );
-      assert.match(said[0] ?? '', /is measured/);
-      assert.match(said[1] ?? '', /"msg":"listening"/);
+      assert.match(output[0] ?? '', /is measured/);
+      assert.match(output[1] ?? '', /"msg":"listening"/);
       await isNarrowed(machine);
 
       const banks = await register(machine);
@@ -189,10 +189,10 @@ describe('a guest that measures its configuration, and accepts documents from th
     const options = { bare: true, overlay: [configuration(base(''))] };
     const machine = await boot(image, join(directory, String(++count)), options);
     await poweredOff(machine);
-    const said = machine.lines.join('\n');
-    assert.match(said, /reboot: Power down/);
-    assert.doesNotMatch(said, /"msg":"listening"|Kernel panic|\n {4}at /);
-    assert.match(said, /PCR 13, which is required: the TPM at \/dev\/tpmrm0 does not answer: ENOENT/);
-    assert.match(said, /PID 1 ends with code 3; the machine is powered off/);
+    const output = machine.lines.join('\n');
+    assert.match(output, /reboot: Power down/);
+    assert.doesNotMatch(output, /"msg":"listening"|Kernel panic|\n {4}at /);
+    assert.match(output, /PCR 13, which is required: the TPM at \/dev\/tpmrm0 does not answer: ENOENT/);
+    assert.match(output, /PID 1 ends with code 3; the machine is powered off/);
   });
 });

@@ -344,7 +344,7 @@ describe('memory and CPUs of a guest, with cgroup v2', { skip }, () => {
   });
 
   it('compacts free memory on request', async () => {
-    const said = guest.machine.line(/free memory was compacted|memory agent: /);
+    const output = guest.machine.line(/free memory was compacted|memory agent: /);
     await guest.agent.memAgentCompactSet({
       disabled: false,
       periodSecs: 1n,
@@ -353,7 +353,7 @@ describe('memory and CPUs of a guest, with cgroup v2', { skip }, () => {
       compactForceTimes: 0n,
     });
     assert.match(
-      await said,
+      await output,
       /free memory was compacted.*"end":"done"|"end":"done".*free memory was compacted/,
     );
     await guest.agent.memAgentCompactSet({ disabled: true });

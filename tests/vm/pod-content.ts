@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Entry } from '@kata-agent/tool-image/tree/entry';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
 import { type Layer, layerOfTree } from '../harness/oci-image.js';
 import { makeRootfs } from '../harness/rootfs.js';
 
@@ -26,7 +26,7 @@ function dataTree(directory: string, index: number): string {
   return directory;
 }
 
-/** The bundle of the pause container in the guest's image. */
+/** The bundle of the pause container in the guest image. */
 export function pauseBundle(): readonly Entry[] {
   const made = { args: ['/bin/busybox', 'sleep', '123456'], cwd: '/', env: ['PATH=/bin'] };
   const config = Buffer.from(JSON.stringify({ ociVersion: '1.0.2', process: made }));

@@ -33,7 +33,7 @@ import { usedMemory } from './guest-state.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
-import { namedFiles } from '@kata-agent/tool-image/named-files';
+import { namedFiles } from '@kata-agent/tool-guest-image/named-files';
 
 const skip = whyNoMachine('docker-registry', 'skopeo', 'erofs-utils') ?? false;
 /** Of the registry, in the guest's /etc/hosts. */
@@ -203,9 +203,9 @@ store = ${toml(store)}
       await guest.agent.createContainer(app);
       t.diagnostic(`CreateContainer with the pull: ${Math.round(performance.now() - began)} ms`);
       const min = await minAvailable();
-      for (const said of ['was fetched', 'was unpacked', 'was stored'])
+      for (const done of ['was fetched', 'was unpacked', 'was stored'])
         t.diagnostic(
-          guest.machine.lines.findLast((line) => line.includes(`an image ${said}`)) ?? `not ${said}`,
+          guest.machine.lines.findLast((line) => line.includes(`an image ${done}`)) ?? `not ${done}`,
         );
       t.diagnostic(`memory of the guest at the peak: ${mega(before - min)} MB`);
       const more = async (): Promise<string> => {

@@ -15,8 +15,8 @@ const skip = whyNoMachine('golang-go') ?? false;
 const program = '/usr/lib/kata-agent-vm/vsock-connect';
 
 /** Builds the program that connects from a container, without a C library: the root file system is otherwise empty. */
-function buildVsockConnect(folder: string): Buffer {
-  const output = join(folder, 'vsock-connect');
+function buildVsockConnect(directory: string): Buffer {
+  const output = join(directory, 'vsock-connect');
   const built = spawnSync('go', ['build', '-trimpath', '-ldflags=-s', '-o', output, '.'], {
     cwd: join(repository, 'tests', 'vm', 'vsock-connect'),
     encoding: 'utf8',
@@ -36,12 +36,12 @@ describe('a guest whose side channels accept only the host, as by default (S24)'
   skip,
 }, () => {
   // The host is not present, so no process in this guest may call the agent.
-  const guest = runningGuest('rejected-peers', async (folder) => {
+  const guest = runningGuest('rejected-peers', async (directory) => {
     const overlay = [
-      { path: program, data: buildVsockConnect(folder), mode: 0o755 },
+      { path: program, data: buildVsockConnect(directory), mode: 0o755 },
       sideChannelConfiguration([]),
     ];
-    return boot(await openImage('rejected-peers'), folder, { overlay });
+    return boot(await openImage('rejected-peers'), directory, { overlay });
   });
 
   /** Returns the first record that contains this text. A rejected connection is closed before the record is written. */

@@ -76,9 +76,9 @@ describe('a guest on a disk with a root hash in the initramfs', { skip }, () => 
       () => false,
     );
     if (hangs) await machine.kill();
-    const said = machine.lines.join('\n');
-    assert.ok(!hangs, said);
-    return said;
+    const output = machine.lines.join('\n');
+    assert.ok(!hangs, output);
+    return output;
   }
 
   it('boots until the agent listens, in 256 MB, and words of the kernel command line have no effect (S23)', async () => {
@@ -90,8 +90,8 @@ describe('a guest on a disk with a root hash in the initramfs', { skip }, () => 
     });
     try {
       await machine.line(listening);
-      const said = machine.lines.join('\n');
-      assert.doesNotMatch(said, /nowhere|not found|ld\.so|^\+/m);
+      const output = machine.lines.join('\n');
+      assert.doesNotMatch(output, /nowhere|not found|ld\.so|^\+/m);
     } finally {
       await machine.kill();
     }
@@ -99,32 +99,32 @@ describe('a guest on a disk with a root hash in the initramfs', { skip }, () => 
 
   it('stops after a changed bit in the superblock', async () => {
     // It is read first; dm-verity detects the change before the file system does.
-    const said = await console({ disks: [changed(1024 + 100, blockSize)] });
-    assert.match(said, /verity: .*block \d+ is corrupted/);
-    assert.doesNotMatch(said, listening);
+    const output = await console({ disks: [changed(1024 + 100, blockSize)] });
+    assert.match(output, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(output, listening);
   });
 
   it('stops after changed bits in a program', async () => {
     // Node.js is most of the disk, and not all of it is read at a start.
     const size = statSync(disk).size;
-    const said = await console({ disks: [changed(Math.floor(size / 4), Math.floor(size / 2))] });
-    assert.match(said, /verity: .*block \d+ is corrupted/);
-    assert.doesNotMatch(said, listening);
+    const output = await console({ disks: [changed(Math.floor(size / 4), Math.floor(size / 2))] });
+    assert.match(output, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(output, listening);
   });
 
   it('stops on a disk with another root hash', async () => {
     const other = verityTable(image).replace(/sha256 ....../, 'sha256 000000');
-    const said = await console({
+    const output = await console({
       disks: [disk],
       overlay: [{ path: '/etc/verity-table', data: Buffer.from(other), mode: 0o644 }],
     });
-    assert.match(said, /verity: .*block \d+ is corrupted/);
-    assert.doesNotMatch(said, listening);
+    assert.match(output, /verity: .*block \d+ is corrupted/);
+    assert.doesNotMatch(output, listening);
   });
 
   it('reports a missing disk, and stops', async () => {
-    const said = await console({});
-    assert.match(said, /kata-agent: the root file system cannot be opened; the machine is powered off/);
-    assert.doesNotMatch(said, /Kernel panic/);
+    const output = await console({});
+    assert.match(output, /kata-agent: the root file system cannot be opened; the machine is powered off/);
+    assert.doesNotMatch(output, /Kernel panic/);
   });
 });

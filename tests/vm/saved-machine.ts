@@ -1,4 +1,4 @@
-// Saves the state of a running machine to a file, and starts machines that go on from it, as many as one likes. The host can do this
+// Saves the state of a running machine to a file, and starts machines that continue from it, as many as one likes. The host can do this
 // with every guest whose memory it can read.
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ export class SavableMachine {
     await this.machine.kill();
   }
 
-  /** Starts a machine that goes on from the saved state, with disks of its own. Resolves when its processor runs. */
+  /** Starts a machine that continues from the saved state, with disks of its own. Resolves when its processor runs. */
   async restore(name: string): Promise<Machine> {
     const { image, disks, reach } = this.#hardware;
     const own = disks.map((_, index) => {

@@ -61,9 +61,9 @@ export function testSideChannels(guest: RunningGuest): void {
 
     it('the log stream: lines from the start on, and each new one', async () => {
       const log = await dial(guest.machine, sideChannelPorts.log);
-      const said = (await textUntil(log, /"msg":"listening".*\n/)).split('\n').slice(0, -1);
-      for (const line of said) assert.doesNotThrow(() => JSON.parse(line), line);
-      assert.match(said.join('\n'), /"msg":"side channel open"/);
+      const output = (await textUntil(log, /"msg":"listening".*\n/)).split('\n').slice(0, -1);
+      for (const line of output) assert.doesNotThrow(() => JSON.parse(line), line);
+      assert.match(output.join('\n'), /"msg":"side channel open"/);
       const following = textUntil(log, /a shell was started/);
       // The first shell in this guest. A peer that disconnects before it starts gets none.
       const asking = await dial(guest.machine, sideChannelPorts['debug console']);

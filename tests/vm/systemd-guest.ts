@@ -1,9 +1,9 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { architecture } from '@kata-agent/setup/architecture';
-import { resolvePackages, unpackPackages } from '@kata-agent/tool-image/packages/packages';
-import { systemdPart } from '@kata-agent/tool-image/packages/parts';
-import type { Entry } from '@kata-agent/tool-image/tree/entry';
+import { resolvePackages, unpackPackages } from '@kata-agent/tool-guest-image/packages/packages';
+import { systemdPart } from '@kata-agent/tool-guest-image/packages/parts';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
 import { developerHome } from '@kata-agent/tool-vm/image';
 import { repository } from '../harness/repository.js';
 

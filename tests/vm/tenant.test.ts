@@ -239,8 +239,8 @@ describe('a confidential guest with a listener for its tenant, and one that dial
   });
 
   it('operators run commands through the realm, which the guest has dialled', async (t) => {
-    const admitted = await realm?.logged('guest admitted');
-    assert.equal(admitted?.['guest'], 'pod');
+    const accepted = await realm?.logged('guest accepted');
+    assert.equal(accepted?.['guest'], 'pod');
     const via = ['-a', `realm://localhost:${home.ports.operators}/pod`];
     const options = [...via, '--realm-ca', join(guest.directory, 'realm-ca')];
     writeFileSync(join(guest.directory, 'realm-ca'), home.ca.pem);

@@ -193,7 +193,7 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
       options.map((text) => text.replace(/(partition-number)=\d/, `$1=${index === 0 ? 1 : 4}`)),
     ) as [string[], string[]];
   }
-  const otherLayers = /the root has other layers|rule "layers-there" refused it/;
+  const otherLayers = /the root has other layers|rule "layers-complete" refused it/;
   const cases: readonly (readonly [
     what: string,
     disk: keyof typeof disks,
@@ -245,7 +245,7 @@ describe('a confidential guest whose host brings verified layers (R18)', { skip 
     const before = await traces();
     const answer = await answerOf(guest.agent.createContainer(requestFor('onlyTricks', undefined, 'trick')));
     t.diagnostic(answer.message);
-    assert.match(answer.message, /^mount ".*lower-0": EINVAL/, 'dm-verity accepts it, and it is no EROFS');
+    assert.match(answer.message, /^mount ".*lower-0": EINVAL/, 'dm-verity accepts it, and it is not EROFS');
     await leavesNothing(before);
   });
 

@@ -21,6 +21,7 @@ test('the status of a container has its annotations and state', { skip }, async 
     await pauseContainer(guest, id);
     assert.equal(guest.containerStatus(id)?.state, 'paused');
     await resumeContainer(guest, id);
+    // A call has signalled it: its exit code says nothing about the program (S35).
     await signalProcess(guest, { containerId: id, execId: '', signal: 9 });
     await real.wait(id);
     assert.equal(guest.containerStatus(id)?.state, 'stopped');

@@ -122,7 +122,7 @@ async function failEach(terminal: boolean): Promise<readonly Tried[]> {
   }
 }
 
-/** Returns the traces that differ from before, and go on to: on a slow machine the runtime ends after the call has failed. */
+/** Returns the traces that differ from before, and continue to: on a slow machine the runtime ends after the call has failed. */
 async function remaining(before: Traces, traces: () => Traces): Promise<readonly string[]> {
   let left: readonly string[] = [];
   for (let looks = 0; looks < 100; looks += 1) {
@@ -204,7 +204,7 @@ test('a guest opens before its runtime has answered, and a create waits for the 
     );
     await settled();
     assert.equal(answered, false);
-    writeFileSync(fifo, 'go on\n');
+    writeFileSync(fifo, 'continue\n');
     assert.equal((await details).supportsSeccomp, true);
   } finally {
     await shutDown(guest);

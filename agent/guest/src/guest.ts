@@ -3,7 +3,7 @@ import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
 import type { GuestContext } from './context/guest-context.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
-import { PendingContainers } from './container/in-the-making.js';
+import { PendingContainers } from './container/pending-containers.js';
 import type { Wanted } from './device/find-device.js';
 import { GuestError } from './error/guest-error.js';
 import type { GuestOptions } from './context/guest-options.js';
@@ -18,7 +18,7 @@ interface Parts {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly making: PendingContainers;
+  readonly creating: PendingContainers;
   readonly changes: ChangeQueue;
   readonly call: Call | undefined;
 }
@@ -31,7 +31,7 @@ export interface Call {
   readonly begin: () => Promise<void>;
   /** Aborted when the caller has cancelled the call or its deadline has passed. */
   readonly signal: AbortSignal;
-  /** Who calls, if places are shared with others. Absent: Kata's runtime, which can have all that are free. */
+  /** The caller, if slots are shared between callers. Absent: Kata's runtime, which can have all free slots. */
   readonly caller?: string | undefined;
 }
 
@@ -60,15 +60,15 @@ export class Guest {
   readonly context: GuestContext;
   readonly sandbox: Sandbox;
   readonly containers: Map<string, Container>;
-  readonly making: PendingContainers;
+  readonly creating: PendingContainers;
   readonly #changes: ChangeQueue;
   readonly #call: Call | undefined;
 
-  private constructor({ context, sandbox, containers, making, changes, call }: Parts) {
+  private constructor({ context, sandbox, containers, creating, changes, call }: Parts) {
     this.context = context;
     this.sandbox = sandbox;
     this.containers = containers;
-    this.making = making;
+    this.creating = creating;
     this.#changes = changes;
     this.#call = call;
   }
@@ -81,7 +81,7 @@ export class Guest {
         context,
         sandbox: new Sandbox(context),
         containers: new Map(),
-        making: new PendingContainers(context.paths.kata),
+        creating: new PendingContainers(context.paths.kata),
         changes: new ChangeQueue(),
         call: undefined,
       });
@@ -106,7 +106,7 @@ export class Guest {
     return this.#call?.signal;
   }
 
-  /** Who calls, as `Call.caller`. */
+  /** The caller, as `Call.caller`. */
   get caller(): string | undefined {
     return this.#call?.caller;
   }
@@ -170,8 +170,8 @@ export class Guest {
    * the queue, since lists and rules may have changed while they waited.
    */
   forCall(call: Call): Guest {
-    const { context, sandbox, containers, making } = this;
-    return new Guest({ context, sandbox, containers, making, changes: this.#changes, call });
+    const { context, sandbox, containers, creating } = this;
+    return new Guest({ context, sandbox, containers, creating, changes: this.#changes, call });
   }
 
   /** Returns a container. Throws `invalid` if it does not exist. */
@@ -191,7 +191,7 @@ export class Guest {
    * the container exists.
    */
   containerStatus(id: string): actions.ContainerStatus | undefined {
-    return this.containers.get(id)?.facts ?? this.making.facts(id);
+    return this.containers.get(id)?.facts ?? this.creating.facts(id);
   }
 
   /** Returns what an exec of a container has if it states nothing else; undefined if there is no such container. */
@@ -206,7 +206,7 @@ export class Guest {
   /** Returns the status as it is for rules about a container that is being created: without that container. */
   sandboxStatusWithout(created: string | undefined): actions.SandboxStatus {
     const containers = [...this.containers.values()];
-    const making = this.making.ids.filter((id) => id !== created && !this.containers.has(id));
+    const creating = this.creating.ids.filter((id) => id !== created && !this.containers.has(id));
     const member = (
       { annotations, state, mounts }: actions.ContainerStatus,
       exitCode: number | undefined,
@@ -218,10 +218,10 @@ export class Guest {
     });
     return {
       id: this.sandbox.id,
-      containers: [...containers.map(({ id }) => id), ...making],
+      containers: [...containers.map(({ id }) => id), ...creating],
       members: [
         ...containers.map(({ facts, first }) => member(facts, first.ownCode)),
-        ...making.flatMap((id) => this.making.facts(id) ?? []).map((facts) => member(facts, undefined)),
+        ...creating.flatMap((id) => this.creating.facts(id) ?? []).map((facts) => member(facts, undefined)),
         ...this.sandbox.removed.map((each) => ({ ...each, state: 'removed' as const })),
       ],
     };

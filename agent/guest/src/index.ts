@@ -74,4 +74,4 @@ export { getMetrics, terminationMessage } from './perform/observation.js';
 export { quotedName, quotedWord } from './quoted.js';
 export { buildSpec } from './create/build-spec.js';
 export { encodeSpec } from './spec/encode-spec.js';
-export { usualDevices } from './spec/usual-devices.js';
+export { defaultDevices } from './spec/default-devices.js';

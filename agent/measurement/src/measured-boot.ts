@@ -5,7 +5,7 @@ import { hasCode } from '@kata-agent/linux';
 import type { Banks } from './algorithm.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 
-/** An extend of one register. Located before the extend, so that a start after a crash can tell whether it happened. */
+/** An extend of one register. Written before the extend, so that a start after a crash can tell whether it happened. */
 export interface Extend {
   readonly register: string;
   readonly before: Banks;

@@ -7,7 +7,7 @@ import { writeMeasured } from './measured-boot.js';
 import { MeasurementError, reasonOf } from './measurement-error.js';
 import type { Register } from './register.js';
 
-/** What a boot has extended into the register. Located before an extend, so that a start after a crash can finish it. */
+/** What a boot has extended into the register. Written before an extend, so that a start after a crash can finish it. */
 interface State {
   readonly bootId: string;
   readonly register: string;
@@ -21,7 +21,7 @@ interface State {
 
 /**
  * A register that takes one event after another, and the log of them: `NAME-event-log`, which starts at the value that the register
- * had. It goes on over starts of the agent in one boot. The register is this log's alone: events of others would make its value
+ * had. It continues over starts of the agent in one boot. The register is this log's alone: events of others would make its value
  * inexplicable.
  */
 export class RegisterLog {

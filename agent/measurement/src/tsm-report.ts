@@ -20,7 +20,7 @@ type Attribute = 'outblob' | 'auxblob';
 
 /**
  * Requests a report with these 64 bytes as its report data, below `root`. A quote of TDX passes through the host, which can be as slow as
- * the kernel lets it, half a minute: other calls go on meanwhile. Rejects with a MeasurementError.
+ * the kernel lets it, half a minute: other calls continue meanwhile. Rejects with a MeasurementError.
  */
 export async function readTsmReport(
   reportData: Uint8Array,

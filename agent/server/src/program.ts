@@ -9,7 +9,7 @@ import { powerOff } from './init/power-off.js';
 import { load } from './startup/load.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { LogStream } from './side-channels/log-stream.js';
-import { Stopped } from './startup/ending.js';
+import { Stopped } from './startup/shutdown.js';
 import { startAgent } from './start.js';
 import { onStopSignal } from './stop-signals.js';
 import { version } from './version.js';

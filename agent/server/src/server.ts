@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from './backend/backend.js';
 import type { Policy } from './policy/policy.js';
 import { faultLog } from './startup/fault-log.js';
-import { admission } from './interceptors/admission.js';
+import { gateCheck } from './interceptors/gate-check.js';
 import { demandWitnesses } from './interceptors/demand-witnesses.js';
 import { auditing } from './interceptors/auditing.js';
 import { recordOfRequest } from './interceptors/record-of-request.js';
@@ -86,7 +86,7 @@ export function agentServer(options: {
       service(Management, management(managed)),
       service(Relay, relay),
     ],
-    admit: admission({
+    admit: gateCheck({
       policy,
       management: gate,
       readers,

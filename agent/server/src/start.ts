@@ -12,13 +12,13 @@ import { loadCheckpointRegister } from './measurement/load-checkpoint-register.j
 import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
-import { Ending, Stopped } from './startup/ending.js';
+import { Shutdown, Stopped } from './startup/shutdown.js';
 import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
 import { loadBuiltInPuller } from './image/load-built-in-puller.js';
 import { harden, ownsKernel } from './init/harden.js';
 import type { Caller } from './caller/caller.js';
-import { KeptPolicies } from './policy/kept-policies.js';
-import { keepInitdata, policyOfInitdata } from './startup/keep-initdata.js';
+import { SavedPolicies } from './policy/saved-policies.js';
+import { writeInitdata, policyOfInitdata } from './startup/write-initdata.js';
 import { listen } from './listeners/listen.js';
 import { ConnectionRecords } from './listeners/connection-records.js';
 import { loadAttester } from './evidence/load-attester.js';
@@ -32,9 +32,9 @@ import { protectFromOomKiller } from './startup/oom-score.js';
 import { Policy } from './policy/policy.js';
 import { makeMountsPrivate } from './startup/private-mounts.js';
 import { Readers } from './readers.js';
-import { keepInitdataPolicy, restorePolicies } from './policy/restore-policies.js';
+import { persistInitdataPolicy, restorePolicies } from './policy/restore-policies.js';
 import { agentServer } from './server.js';
-import { keepDeliveredDocuments } from './state/delivered-documents.js';
+import { persistDeliveredDocuments } from './state/delivered-documents.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
 import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
@@ -80,7 +80,7 @@ export async function startAgent(
   for (const warning of configuration.warnings) log('warn', renderDiagnostic(warning));
   checkDevelopmentFlags(flags, { isFirstProcess, configuration });
   const floor = clockFloor(configuration);
-  // Before anything is judged or recorded by the clock.
+  // Before anything is checked or recorded by the clock.
   const clock =
     floor === undefined
       ? undefined
@@ -90,18 +90,18 @@ export async function startAgent(
   if (process.getuid?.() === 0) await separateFromGuest(state, configuration, { syscalls, log });
   const boot = bootId();
   const measured = await measureConfiguration(configuration, { bootId: boot, log });
-  keepDeliveredDocuments(configuration, join(state, 'delivered.json'), boot);
-  keepInitdata(configuration, log);
+  persistDeliveredDocuments(configuration, join(state, 'delivered.json'), boot);
+  writeInitdata(configuration, log);
   const extensions = await mountExtensions(configuration, {
-    kernelLine: readFileSync('/proc/cmdline', 'utf8'),
+    kernelCommandLine: readFileSync('/proc/cmdline', 'utf8'),
     syscalls,
     log,
   });
   const { harden: wanted = ownsKernel(), forward } = configuration.settings;
   const hardens = wanted && forward === undefined;
   const hardened = hardens ? harden(log) : [];
-  const ending = new Ending(log);
-  onStop((reason) => ending.ask(reason));
+  const shutdown = new Shutdown(log);
+  onStop((reason) => shutdown.request(reason));
   const opened: { backend?: Backend; witnesses?: Witnesses } = {};
   const signer = createLogSigner();
   const audit = await openAuditLog({
@@ -116,7 +116,7 @@ export async function startAgent(
   }).catch((error: unknown) => {
     throw error instanceof AuditUnavailable ? new CannotApply(error.message, { cause: error }) : error;
   });
-  ending.last('audit log', () => audit.close());
+  shutdown.onStop('audit log', () => audit.close());
   if (!audit.hasReserve)
     log(
       'warn',
@@ -126,10 +126,10 @@ export async function startAgent(
       },
     );
   try {
-    ending.check();
+    shutdown.check();
     // Their configuration is in force and measured, and no container runs yet.
     const components = await loadGuestComponents(configuration, log);
-    ending.last('guest components', () => components.stop());
+    shutdown.onStop('guest components', () => components.stop());
     const images =
       (await loadBuiltInPuller(configuration, { syscalls, components, log })) ?? components.puller;
     const prepared = await loadBackend({
@@ -148,7 +148,7 @@ export async function startAgent(
     const witnesses = await loadWitnesses({ configuration, audit, logKey: signer.verifier, tls, log });
     if (witnesses !== undefined) {
       opened.witnesses = witnesses;
-      ending.last('witnesses', () => witnesses.close());
+      shutdown.onStop('witnesses', () => witnesses.close());
     }
     await audit.boot({
       ...facts,
@@ -157,7 +157,7 @@ export async function startAgent(
       ...(tls === undefined ? {} : { tls: { pin: tls.pin } }),
     });
     const checkpointRegister = await loadCheckpointRegister(configuration, { bootId: boot, audit, log });
-    ending.last('checkpoint register', async () => checkpointRegister?.close());
+    shutdown.onStop('checkpoint register', async () => checkpointRegister?.close());
     const attester = await loadAttester(configuration, {
       bootId: boot,
       keys: { tlsSpki: tls?.spki ?? '', logKey: signer.verifier.toString() },
@@ -166,21 +166,21 @@ export async function startAgent(
       log,
     });
     const policy = await Policy.of(configuration);
-    const keptPolicies = KeptPolicies.open(join(state, 'policies.json'), boot);
-    await restorePolicies(keptPolicies, policy, log);
-    keepInitdataPolicy(policyOfInitdata(configuration), keptPolicies);
+    const savedPolicies = SavedPolicies.open(join(state, 'policies.json'), boot);
+    await restorePolicies(savedPolicies, policy, log);
+    persistInitdataPolicy(policyOfInitdata(configuration), savedPolicies);
     const readers = new Readers(policy, configuration.listeners);
     const sideChannels = new SideChannels(configuration, { syscalls, log, audit, logStream });
     const connectionRecords = new ConnectionRecords(audit);
-    ending.last('records of connections', () => connectionRecords.close());
+    shutdown.onStop('records of connections', () => connectionRecords.close());
     const backend = await prepared.open({
       policy,
-      keptPolicies,
+      savedPolicies,
       readers,
       sideChannels,
       records: connectionRecords,
-      end: () => ending.ask('DestroySandbox'),
-      check: () => ending.check(),
+      end: () => shutdown.request('DestroySandbox'),
+      check: () => shutdown.check(),
     });
     opened.backend = backend;
     const server = agentServer({
@@ -197,10 +197,10 @@ export async function startAgent(
     });
     // Stopped in reverse order: the guest's end answers calls that wait for a process, and the server sends the
     // answers.
-    ending.last('server', () => server.end());
-    for (const { name, end } of backend.parts) ending.last(name, end);
-    ending.check();
-    await sideChannels.open((name, close) => ending.last(name, close));
+    shutdown.onStop('server', () => server.end());
+    for (const { name, end } of backend.parts) shutdown.onStop(name, end);
+    shutdown.check();
+    await sideChannels.open((name, close) => shutdown.onStop(name, close));
     const serve = (stream: Socket, caller: Caller) => {
       readers.joined(caller);
       stream.once('close', () => {
@@ -212,20 +212,20 @@ export async function startAgent(
     for (const settings of configuration.listeners) {
       const { name, address, dial } = settings;
       if (dial !== undefined) continue;
-      ending.check();
+      shutdown.check();
       const options = { ...settings, log, audit, serve };
       const listener =
         settings.tls === undefined || tls === undefined
           ? await listen({ ...options, syscalls })
           : await tls.listen({ ...options, tls: settings.tls });
-      ending.last(`listener ${name}`, () => listener.close());
+      shutdown.onStop(`listener ${name}`, () => listener.close());
       log('info', 'listening', { listener: name, address, served: policy.served(name).length });
     }
     // Servers are dialled last: an attempt can take long, and no pod waits for one (R14).
     for (const settings of configuration.listeners) {
       const { name, address, dial } = settings;
       if (dial === undefined || tls === undefined) continue;
-      ending.check();
+      shutdown.check();
       const listener = await tls.dial({
         ...settings,
         dial,
@@ -235,19 +235,19 @@ export async function startAgent(
         limitUnacknowledged: (stream, limitMs) => limitUnacknowledged(syscalls, stream, limitMs),
         serve,
       });
-      ending.last(`listener ${name}`, () => listener.close());
+      shutdown.onStop(`listener ${name}`, () => listener.close());
       listener.start();
       log('info', 'dialling', { listener: name, address, served: policy.served(name).length });
     }
     witnesses?.start();
     backend.listening();
-    ending.ready();
+    shutdown.ready();
     // Compiling the program needs more memory than what follows, and malloc keeps it.
     setTimeout(() => syscalls.releaseFreedMemory(), settledMs).unref();
-    return { ended: ending.done };
+    return { ended: shutdown.done };
   } catch (error) {
-    ending.begin(error instanceof Stopped ? error.message : 'start failed');
-    await ending.done;
+    shutdown.begin(error instanceof Stopped ? error.message : 'start failed');
+    await shutdown.done;
     throw error;
   }
 }

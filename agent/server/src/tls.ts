@@ -1,4 +1,4 @@
-/** The TLS engine, outgoing connections, witnesses, and the clock by which both judge, exported for their tests. */
+/** The TLS engine, outgoing connections, witnesses, and the clock by which both check certificates, exported for their tests. */
 export { raiseClock } from './startup/clock-floor.js';
 export { TlsSettingError } from './listeners/tls/client-ca.js';
 export { DialOut, type DialOutOptions } from './listeners/dial/dial-out.js';

@@ -49,7 +49,7 @@ export function asRuntimesSend(request: JsonValue): JsonValue {
 }
 
 /** Returns a request with these facts and otherwise what runtimes send. */
-export function usualRequest(method: MethodName, facts: RequestFacts): Message {
+export function defaultRequest(method: MethodName, facts: RequestFacts): Message {
   const request = requestOfFacts(method, facts);
   if (method !== 'CreateContainer') return request;
   const schema = requestSchema(method);

@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '@kata-agent/setup/bootstrap';
-import { buildImage, type Image, type ImageRequest } from '@kata-agent/tool-image/build';
-import type { Entry } from '@kata-agent/tool-image/tree/entry';
+import { buildImage, type Image, type ImageRequest } from '@kata-agent/tool-guest-image/build';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
 import { build } from 'esbuild';
 import { agentPort } from './inside/ports.js';
 

@@ -29,7 +29,7 @@ export function sourceTime(
 function commitTime(directory: string): number | undefined {
   // Not that of a repository in which this one was unpacked.
   if (!existsSync(join(directory, '.git'))) return undefined;
-  // Whoever owns the directory: the image must be the same for each user of this machine.
+  // For each owner of the directory: the image must be the same for each user of this machine.
   const options = [
     '-C',
     directory,

@@ -56,7 +56,7 @@ export interface TreeStep {
   readonly proof: ConsistencyProof;
 }
 
-/** Somebody who is sent checkpoints, not always each, and never one that does not continue the last. */
+/** A receiver of checkpoints: of some or all, never of one that does not continue the last. */
 export interface TreeFollower {
   /** Reports whether there is a tree to take. */
   readonly hasNext: boolean;

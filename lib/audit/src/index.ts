@@ -32,4 +32,4 @@ export { CannotProve } from './read/cannot-prove.js';
 export { prove } from './read/prove.js';
 export { checkpointPath, cosignedPath } from './checkpoint/checkpoint-writer.js';
 export type { CheckedCheckpoint, TrustedCheckpoint } from './tree/checkpoint-check.js';
-export { judgeTrust, type Trust, type TrustedKeys } from './tree/trust.js';
+export { evaluateTrust, type Trust, type TrustedKeys } from './tree/trust.js';

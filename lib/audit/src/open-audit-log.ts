@@ -96,7 +96,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     const { heartbeatMs } = options;
     const { onTree } = options;
     const parts = { journal, writer, digest, clock, underWay, heartbeatMs, file, files, onTree };
-    // Nothing is written before somebody has the log.
+    // Nothing is written before the caller has the log.
     const log = new ChainedLog({ ...parts, checkpoints, checkpointFile });
     return log;
   } catch (error) {
@@ -317,7 +317,7 @@ class ChainedLog implements AuditLog {
     this.#writer.add(body, urgent);
   }
 
-  /** Located after the boot record, or before the first other record if there is none. */
+  /** Written after the boot record, or before the first other record if there is none. */
   #tellRepair(): void {
     const body = this.#repaired;
     if (body === undefined) return;

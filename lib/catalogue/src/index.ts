@@ -37,5 +37,5 @@ export {
   type RuntimeName,
   runtimeCalls,
 } from './runtime-calls.js';
-export { enginePath, libraryDirectories, linkerFiles, usualDirectories } from './program-files.js';
+export { enginePath, libraryDirectories, linkerFiles, defaultDirectories } from './program-files.js';
 export type { ImageAccount, ImageProgram } from './image-program.js';

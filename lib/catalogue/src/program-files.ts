@@ -27,6 +27,6 @@ export const linkerFiles: readonly string[] = [
 export const enginePath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Directories of `/` that have no name of a library, or of a processor. Source: FHS 3.0, and /proc and /sys. */
-export const usualDirectories: ReadonlySet<string> = new Set(
+export const defaultDirectories: ReadonlySet<string> = new Set(
   'bin boot data dev etc home media mnt opt proc root run sbin srv sys tmp usr var'.split(' '),
 );

@@ -136,7 +136,7 @@ const rows: { readonly [M in MethodName]: Row } = {
     errors: "whether a path exists in the share, and of which type it is: they are the host's own files",
   },
   GetOOMEvent: {
-    fields: { container_id: 'that a process of this container was killed for want of memory' },
+    fields: { container_id: 'that a process of this container was killed by the OOM killer' },
     withheld: 'which process it was, and how much memory it had',
     condition: 'always',
   },

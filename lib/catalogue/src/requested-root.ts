@@ -41,7 +41,7 @@ export interface RootRequest {
 
 /** The root of a container in a guest that accepts verified layers only. */
 export type RequestedRoot =
-  /** The pause container: from the image of the guest, whatever the host offers. */
+  /** The pause container: from the guest image, whatever the host offers. */
   | { readonly kind: 'pause' }
   /** These layers, the base first, and an upper in memory; nothing else. */
   | { readonly kind: 'layers'; readonly layers: readonly VerifiedLayer[] }

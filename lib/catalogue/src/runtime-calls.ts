@@ -14,10 +14,10 @@ export type Condition =
   | 'the runtime sizes the machine'
   | 'the process has a terminal'
   | 'the process has standard input'
-  | 'somebody executes a command'
-  | 'somebody collects figures'
-  | 'somebody resizes a container'
-  | 'somebody pauses a container'
+  | 'a client executes a command'
+  | 'a client collects metrics'
+  | 'a client resizes a container'
+  | 'a client pauses a container'
   | 'the machine came from a template';
 
 /** One call of a runtime. */
@@ -27,7 +27,7 @@ export interface RuntimeCall {
   /** Absent when every pod causes the call. */
   readonly condition?: Condition;
   /** How the runtime handles UNIMPLEMENTED: fails the step, continues without it, or retries forever. */
-  readonly refused: 'fails' | 'goes on' | 'repeats';
+  readonly refused: 'fails' | 'continues' | 'repeats';
 }
 
 /**
@@ -63,7 +63,7 @@ const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly 
       phase: 'sandbox',
       method: 'AddARPNeighbors',
       condition: 'the network has static neighbours',
-      refused: 'goes on',
+      refused: 'continues',
     },
     { phase: 'sandbox', method: 'CreateSandbox', refused: 'fails' },
     { phase: 'sandbox', method: 'GetGuestDetails', refused: 'fails' },
@@ -81,7 +81,7 @@ const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly 
       phase: 'create',
       method: 'UpdateEphemeralMounts',
       condition: 'the runtime sizes the machine',
-      refused: 'goes on',
+      refused: 'continues',
     },
     { phase: 'start', method: 'StartContainer', refused: 'fails' },
     { phase: 'start', method: 'OnlineCPUMem', condition: 'the runtime sizes the machine', refused: 'fails' },
@@ -89,47 +89,57 @@ const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly 
       phase: 'start',
       method: 'UpdateEphemeralMounts',
       condition: 'the runtime sizes the machine',
-      refused: 'goes on',
+      refused: 'continues',
     },
     { phase: 'start', method: 'GetOOMEvent', refused: 'repeats' },
-    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'goes on' },
-    { phase: 'start', method: 'WriteStdin', condition: 'the process has standard input', refused: 'goes on' },
-    { phase: 'start', method: 'CloseStdin', condition: 'the process has standard input', refused: 'goes on' },
-    { phase: 'start', method: 'ReadStdout', refused: 'goes on' },
-    { phase: 'start', method: 'ReadStderr', refused: 'goes on' },
-    { phase: 'start', method: 'WaitProcess', refused: 'goes on' },
-    { phase: 'exec', method: 'ExecProcess', condition: 'somebody executes a command', refused: 'fails' },
-    { phase: 'observe', method: 'StatsContainer', condition: 'somebody collects figures', refused: 'fails' },
-    { phase: 'observe', method: 'GetMetrics', condition: 'somebody collects figures', refused: 'goes on' },
+    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'continues' },
+    {
+      phase: 'start',
+      method: 'WriteStdin',
+      condition: 'the process has standard input',
+      refused: 'continues',
+    },
+    {
+      phase: 'start',
+      method: 'CloseStdin',
+      condition: 'the process has standard input',
+      refused: 'continues',
+    },
+    { phase: 'start', method: 'ReadStdout', refused: 'continues' },
+    { phase: 'start', method: 'ReadStderr', refused: 'continues' },
+    { phase: 'start', method: 'WaitProcess', refused: 'continues' },
+    { phase: 'exec', method: 'ExecProcess', condition: 'a client executes a command', refused: 'fails' },
+    { phase: 'observe', method: 'StatsContainer', condition: 'a client collects metrics', refused: 'fails' },
+    { phase: 'observe', method: 'GetMetrics', condition: 'a client collects metrics', refused: 'continues' },
     {
       phase: 'observe',
       method: 'UpdateContainer',
-      condition: 'somebody resizes a container',
+      condition: 'a client resizes a container',
       refused: 'fails',
     },
     {
       phase: 'observe',
       method: 'PauseContainer',
-      condition: 'somebody pauses a container',
+      condition: 'a client pauses a container',
       refused: 'fails',
     },
     {
       phase: 'observe',
       method: 'ResumeContainer',
-      condition: 'somebody pauses a container',
+      condition: 'a client pauses a container',
       refused: 'fails',
     },
     { phase: 'stop', method: 'SignalProcess', refused: 'fails' },
-    { phase: 'stop', method: 'WaitProcess', refused: 'goes on' },
+    { phase: 'stop', method: 'WaitProcess', refused: 'continues' },
     {
       phase: 'stop',
       method: 'GetDiagnosticData',
       condition: 'there is no shared filesystem',
-      refused: 'goes on',
+      refused: 'continues',
     },
     { phase: 'stop', method: 'RemoveContainer', refused: 'fails' },
     { phase: 'stop', method: 'RemoveStaleVirtiofsShareMounts', refused: 'fails' },
-    { phase: 'destroy', method: 'DestroySandbox', refused: 'goes on' },
+    { phase: 'destroy', method: 'DestroySandbox', refused: 'continues' },
   ],
   rs: [
     { phase: 'sandbox', method: 'SetPolicy', condition: 'the pod has a policy', refused: 'fails' },
@@ -146,34 +156,39 @@ const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly 
     { phase: 'sandbox', method: 'GetOOMEvent', refused: 'repeats' },
     { phase: 'create', method: 'CopyFile', condition: 'there is no shared filesystem', refused: 'fails' },
     { phase: 'create', method: 'OnlineCPUMem', refused: 'fails' },
-    { phase: 'create', method: 'AddSwap', condition: 'guest swap is on', refused: 'goes on' },
-    { phase: 'create', method: 'AddSwapPath', condition: 'guest swap is on', refused: 'goes on' },
+    { phase: 'create', method: 'AddSwap', condition: 'guest swap is on', refused: 'continues' },
+    { phase: 'create', method: 'AddSwapPath', condition: 'guest swap is on', refused: 'continues' },
     { phase: 'create', method: 'CreateContainer', refused: 'fails' },
     { phase: 'start', method: 'StartContainer', refused: 'fails' },
-    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'goes on' },
-    { phase: 'start', method: 'WriteStdin', condition: 'the process has standard input', refused: 'goes on' },
-    { phase: 'start', method: 'ReadStdout', refused: 'goes on' },
-    { phase: 'start', method: 'ReadStderr', refused: 'goes on' },
-    { phase: 'start', method: 'WaitProcess', refused: 'goes on' },
-    { phase: 'exec', method: 'ExecProcess', condition: 'somebody executes a command', refused: 'fails' },
-    { phase: 'observe', method: 'StatsContainer', condition: 'somebody collects figures', refused: 'fails' },
-    { phase: 'observe', method: 'GetMetrics', condition: 'somebody collects figures', refused: 'fails' },
+    { phase: 'start', method: 'TtyWinResize', condition: 'the process has a terminal', refused: 'continues' },
+    {
+      phase: 'start',
+      method: 'WriteStdin',
+      condition: 'the process has standard input',
+      refused: 'continues',
+    },
+    { phase: 'start', method: 'ReadStdout', refused: 'continues' },
+    { phase: 'start', method: 'ReadStderr', refused: 'continues' },
+    { phase: 'start', method: 'WaitProcess', refused: 'continues' },
+    { phase: 'exec', method: 'ExecProcess', condition: 'a client executes a command', refused: 'fails' },
+    { phase: 'observe', method: 'StatsContainer', condition: 'a client collects metrics', refused: 'fails' },
+    { phase: 'observe', method: 'GetMetrics', condition: 'a client collects metrics', refused: 'fails' },
     {
       phase: 'observe',
       method: 'UpdateContainer',
-      condition: 'somebody resizes a container',
+      condition: 'a client resizes a container',
       refused: 'fails',
     },
     {
       phase: 'observe',
       method: 'PauseContainer',
-      condition: 'somebody pauses a container',
+      condition: 'a client pauses a container',
       refused: 'fails',
     },
     {
       phase: 'observe',
       method: 'ResumeContainer',
-      condition: 'somebody pauses a container',
+      condition: 'a client pauses a container',
       refused: 'fails',
     },
     { phase: 'stop', method: 'SignalProcess', refused: 'fails' },
@@ -181,7 +196,7 @@ const callsOfRuntimes: Readonly<Record<Exclude<RuntimeName, 'remote'>, readonly 
       phase: 'stop',
       method: 'GetDiagnosticData',
       condition: 'there is no shared filesystem',
-      refused: 'goes on',
+      refused: 'continues',
     },
     { phase: 'stop', method: 'RemoveContainer', refused: 'fails' },
   ],

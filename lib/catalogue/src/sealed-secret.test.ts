@@ -39,7 +39,7 @@ for (const [what, text] of [
   ['an inner name twice', sealed(vault.replace('{', '{"annotations":{"a":1,"a":2},'))],
   ['no type', sealed(vault.replace('"type":"vault",', ''))],
   ['no name', sealed('{"type":"vault","provider":"kbs"}')],
-  ['a name that is no text', sealed('{"type":"vault","provider":"kbs","name":["kbs:///a/b/c"]}')],
+  ['a name that is not a text', sealed('{"type":"vault","provider":"kbs","name":["kbs:///a/b/c"]}')],
 ] as const)
   test(`understood by nobody: ${what}`, () => {
     assert.equal(typeof parseSealed(text), 'string');

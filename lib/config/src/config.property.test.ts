@@ -20,7 +20,7 @@ import {
 } from './index.js';
 import { inputsOf } from './loading.test.fixture.js';
 import { implicitListener } from './listener/implicit-listener.js';
-import { parseKernelLine } from './kernel-line.js';
+import { parseKernelCommandLine } from './kernel-command-line.js';
 import { isServed } from './api/served.js';
 
 /** Fragments of documents, so that random input gets past the first character. */
@@ -84,11 +84,11 @@ const bytes = fc.oneof(
 
 async function load(
   document: string | undefined,
-  kernelLine: string,
+  kernelCommandLine: string,
   flags = {},
   environment = {},
 ): Promise<Loaded> {
-  return loadConfiguration(inputsOf(document, { flags, environment, kernelLine }));
+  return loadConfiguration(inputsOf(document, { flags, environment, kernelCommandLine }));
 }
 
 test('parsing any bytes never throws, and every diagnostic has its line', async () => {
@@ -134,7 +134,7 @@ test('loading never throws for any kernel command line, and the result has every
       fc.array(word).map((words) => words.join('')),
       fc.option(text, { nil: undefined }),
       async (line, document) => {
-        parseKernelLine(line);
+        parseKernelCommandLine(line);
         const loaded = await load(document, line);
         if (loaded.ok) assert.equal(loaded.configuration.values.length, settings.length);
         else assert.ok(loaded.diagnostics.some(({ severity }) => severity === 'error'));

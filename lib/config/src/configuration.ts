@@ -245,7 +245,7 @@ export interface Inputs {
   readonly stateDirectory?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The text of /proc/cmdline. */
-  readonly kernelLine?: string;
+  readonly kernelCommandLine?: string;
   /** /etc/kata-agent/config.toml; undefined to use no default path. */
   readonly defaultPath?: string;
   readonly files: DocumentReader;

@@ -6,7 +6,7 @@ export interface SignerIdentity {
   readonly subject: string;
 }
 
-/** Who may sign without a key (keyless). */
+/** The identities that may sign without a key (keyless). */
 interface KeylessSigners {
   /** A Sigstore trusted root in JSON. In a document: a path, or the text. */
   readonly trustedRoot: string;

@@ -68,7 +68,7 @@ export {
 } from './delivery/initdata-envelope.js';
 export { initdataKey, initdataPolicyKey } from './delivery/initdata-keys.js';
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-image.js';
-export { kernelDocumentWord, kernelLineLimits } from './delivery/kernel-line-source.js';
+export { kernelDocumentWord, kernelCommandLineLimits } from './delivery/kernel-command-line-source.js';
 export {
   configurationDigest,
   foretoldRegister,
@@ -76,7 +76,7 @@ export {
   measuredEvent,
   type RegisterAlgorithm,
 } from './delivery/measured-event.js';
-export { parseKernelLine } from './kernel-line.js';
+export { parseKernelCommandLine } from './kernel-command-line.js';
 export type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 export {
   type ExpandedRule,

@@ -91,19 +91,19 @@ test('documents are recorded with the digest of their bytes, and the list with i
 
 test('a document is read once', async () => {
   const files = filesOf({ '/c.toml': open });
-  await load(undefined, { files, configFlag: '/c.toml', kernelLine: 'agent.config_file=/c.toml' });
+  await load(undefined, { files, configFlag: '/c.toml', kernelCommandLine: 'agent.config_file=/c.toml' });
   assert.deepEqual(files.asked, ['/c.toml']);
 });
 
 test('agent.config_file discards neither the other parameters nor the environment', async () => {
   const files = filesOf({ '/k.toml': `${open}[agent]\nlog_level = "error"\nlog_vport = 1\n` });
   const named = 'agent.config_file=/k.toml';
-  const settingsOf = async (kernelLine: string, environment = {}) =>
-    (await load(undefined, { files, kernelLine, environment })).settings;
+  const settingsOf = async (kernelCommandLine: string, environment = {}) =>
+    (await load(undefined, { files, kernelCommandLine, environment })).settings;
   const { logLevel, logVport } = await settingsOf(named);
   assert.deepEqual([logLevel, logVport], ['error', 1]);
-  for (const kernelLine of [`${named} agent.log=debug`, `agent.log=debug ${named}`])
-    assert.equal((await settingsOf(kernelLine)).logLevel, 'debug', kernelLine);
+  for (const kernelCommandLine of [`${named} agent.log=debug`, `agent.log=debug ${named}`])
+    assert.equal((await settingsOf(kernelCommandLine)).logLevel, 'debug', kernelCommandLine);
   const environment = { KATA_AGENT_LOG_LEVEL: 'warn' };
   const both = await settingsOf(`${named} agent.log=debug agent.log_vport=2`, environment);
   assert.deepEqual([both.logLevel, both.logVport], ['warn', 2]);
@@ -139,7 +139,7 @@ test('a base document without a list serves nothing and warns; a release alone r
 });
 
 test('the configuration is deeply frozen, maps included', async () => {
-  const configuration = await load(pod, { kernelLine: 'agent.debug_console' });
+  const configuration = await load(pod, { kernelCommandLine: 'agent.debug_console' });
   const seen = new Set<unknown>();
   const check = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
@@ -185,7 +185,7 @@ test('an invalid document is rejected with its diagnostics', async () => {
   );
 });
 
-test('containers get no evidence beside that of the agent, whoever configures it', async () => {
+test('containers get no evidence beside that of the agent, whichever document configures it', async () => {
   const evidence = '[evidence]\nsources = ["configfs-tsm"]\n';
   for (const value of ['all', 'attestation']) {
     const agent = `[agent]\nguest_components_rest_api = "${value}"\n`;
@@ -194,9 +194,9 @@ test('containers get no evidence beside that of the agent, whoever configures it
     assert.match(message, /help: write guest_components_rest_api = "resource"/);
     await load(`${pod}${agent}`);
     const open = `${evidence}[agent]\noverridable = ["guest_components_rest_api"]\n`;
-    const kernelLine = `agent.guest_components_rest_api=${value}`;
+    const kernelCommandLine = `agent.guest_components_rest_api=${value}`;
     assert.match(
-      await fails(`${pod}${open}`, { kernelLine }),
+      await fails(`${pod}${open}`, { kernelCommandLine }),
       /\(kernel command line .*\) with \[evidence\]/,
     );
   }

@@ -2,7 +2,7 @@ import type { Configuration, Inputs, Loaded } from './configuration.js';
 import { deepFreeze } from './deep-freeze.js';
 import { configurationDigest } from './delivery/measured-event.js';
 import type { Diagnostic } from './diagnostics/diagnostic.js';
-import { type KernelLine, parseKernelLine } from './kernel-line.js';
+import { type KernelCommandLine, parseKernelCommandLine } from './kernel-command-line.js';
 import { implicitListener } from './listener/implicit-listener.js';
 import { listenerSettings } from './merge/listener-settings.js';
 import { readPemTexts } from './merge/named-files.js';
@@ -34,12 +34,12 @@ import { type StackedDocuments, wrong } from './stack/stacked-document.js';
  * `files`, `delivery` and `hostData`, each of which is read once.
  */
 export async function loadConfiguration(inputs: Inputs): Promise<Loaded> {
-  const kernel = parseKernelLine(inputs.kernelLine ?? '');
+  const kernel = parseKernelCommandLine(inputs.kernelCommandLine ?? '');
   const stacked = await stackDocuments(inputs, kernel);
   return stacked.ok ? combine(stacked, inputs, kernel) : stacked;
 }
 
-function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelLine): Loaded {
+function combine(stacked: StackedDocuments, inputs: Inputs, kernel: KernelCommandLine): Loaded {
   const { documents, records, initdata, initdataTexts = new Map() } = stacked;
   const [base] = documents;
   const names = base?.listeners.length ? base.listeners.map(({ name }) => name) : [implicitListener];

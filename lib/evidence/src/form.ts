@@ -102,7 +102,7 @@ function bytesOf(base64: string): Uint8Array | undefined {
   return bytes.toString('base64') === base64 ? new Uint8Array(bytes) : undefined;
 }
 
-/** Parses JSON of a file or a message. A key that is there twice is not found: the last one counts, for every reader of it. */
+/** Parses JSON of a file or a message. A duplicate key is not detected: the last one counts, for every reader of it. */
 export function parseJson(bytes: Uint8Array, name: string): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -16,13 +16,13 @@ function named(line: number, ...methods: MethodName[]): ReadonlyMap<MethodName, 
 }
 
 /** A document without rules and listeners, unless given. */
-type Located = Pick<ApiDocument, 'file'> & Partial<ApiDocument>;
+type PartialDocument = Pick<ApiDocument, 'file'> & Partial<ApiDocument>;
 
-function whole(written: Located): ApiDocument {
+function whole(written: PartialDocument): ApiDocument {
   return { rules: [], listeners: new Map(), ...written };
 }
 
-function gateFor(written: readonly Located[], builtIn?: ReadonlySet<MethodName>): Gate {
+function gateFor(written: readonly PartialDocument[], builtIn?: ReadonlySet<MethodName>): Gate {
   const documents = written.map(whole);
   const api = { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } as const;
   return compileGate({ api }, { listeners: ['host'], ...(builtIn === undefined ? {} : { builtIn }) });
@@ -119,9 +119,9 @@ test('an invalid release fails the compilation', () => {
 });
 
 test('further documents narrow; without lists they change nothing', () => {
-  const base: Located = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
-  const second: Located = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
-  const third: Located = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
+  const base: PartialDocument = { file, allowed: named(4, 'ReadStdout', 'ReadStderr', 'ExecProcess') };
+  const second: PartialDocument = { file: 'second.toml', blocked: named(9, 'ExecProcess') };
+  const third: PartialDocument = { file: 'third.toml', allowed: named(2, 'ReadStdout', 'WaitProcess') };
   assert.deepEqual(gateFor([base, { file: 'empty.toml' }]).served('host'), gateFor([base]).served('host'));
   assert.deepEqual(gateFor([base, second]).served('host'), ['ReadStdout', 'ReadStderr']);
   assert.deepEqual(gateFor([base, second, third]).served('host'), ['ReadStdout']);
@@ -231,7 +231,7 @@ test('a further document narrows one listener and opens none', () => {
   assert.deepEqual(gateOn(['host'], [{ file }, later]).served('host'), []);
 });
 
-function gateOn(listeners: readonly string[], written: readonly Located[]): Gate {
+function gateOn(listeners: readonly string[], written: readonly PartialDocument[]): Gate {
   const documents = written.map(whole);
   return compileGate(
     { api: { documents, strict: false, onDeniedRead: 'error', deniedOutput: 'discard' } },

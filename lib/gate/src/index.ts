@@ -21,7 +21,7 @@ export {
   alwaysMasked,
   alwaysReadOnly,
   defaultCapabilities,
-  usualDevices,
+  defaultDevices,
 } from './privileged/runtime-defaults.js';
 export type {
   RuleContainer,

@@ -50,7 +50,7 @@ export interface RuleMemberMount {
 /** Where the root of a container that is being created comes from. */
 export interface RuleImage {
   /**
-   * `host`: the request. `pause_bundle`: the guest's image. `pulled`: the guest pulled it. `verified_layers`: disks of the host
+   * `host`: the request. `pause_bundle`: the guest image. `pulled`: the guest pulled it. `verified_layers`: disks of the host
    * under dm-verity.
    */
   readonly from: 'host' | 'pause_bundle' | 'pulled' | 'verified_layers';

@@ -100,7 +100,7 @@ export {
   leaveOpen,
   programPlaces,
   type VisibleDisk,
-  type VisiblePlace,
+  type VisiblePath,
 } from './process/confine.js';
 export {
   type CallNumbers,

@@ -125,8 +125,8 @@ test('a container on pipes: input, output, end of file both ways, exit code', { 
   ];
   await succeed(spawn('runc', ['start', container.id], { stdio: 'ignore' }));
   writer.end(Buffer.alloc(200_000, 'in'));
-  const [said, complained] = await Promise.all([stdout.toArray(), stderr.toArray()]);
-  assert.equal(Buffer.concat(said as Buffer[]).length, 200_000);
+  const [printed, complained] = await Promise.all([stdout.toArray(), stderr.toArray()]);
+  assert.equal(Buffer.concat(printed as Buffer[]).length, 200_000);
   assert.equal(Buffer.concat(complained as Buffer[]).toString(), 'to stderr\n');
   assert.deepEqual(await exit, { code: 42 });
   assert.equal(descriptors(), before);

@@ -50,8 +50,8 @@ test('the README’s client and server communicate', async () => {
     const serverOutput = output(server);
     while (!existsSync(join(directory, 'greeter.sock')) && server.exitCode === null)
       await new Promise((resolve) => setTimeout(resolve, 10));
-    const said = await output(spawn(process.execPath, ['client.mjs'], { cwd: directory }));
-    assert.equal(said, 'Hello, world.\n1\n2\n3\nTtrpcError(INVALID_ARGUMENT): the name is empty\n');
+    const printed = await output(spawn(process.execPath, ['client.mjs'], { cwd: directory }));
+    assert.equal(printed, 'Hello, world.\n1\n2\n3\nTtrpcError(INVALID_ARGUMENT): the name is empty\n');
     server.kill('SIGTERM');
     assert.equal(await serverOutput, '');
     assert.equal(server.exitCode, 0);

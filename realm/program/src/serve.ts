@@ -14,9 +14,9 @@ export const serve: CommandDefinition = {
   path: 'serve',
   summary: 'serve guests that dial out, and their operators',
   details: [
-    'Runs the server that https:// listeners of guests dial, until SIGTERM. Admits guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
+    'Runs the server that https:// listeners of guests dial, until SIGTERM. Accepts guests by the authorization file, collects and verifies their audit logs in --store, and lets operators use guests. docs/realm.md describes the files.',
     'SIGHUP reads the authorization file, certificates and CRL again; if one is not valid, nothing changes. SIGTERM drains: no new operators, --drain for those that are connected, then guests are closed and the store is flushed. A second SIGTERM ends at once.',
-    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are admitted too: then what a guest says of its configuration is its word, and it is marked everywhere. One of the two options is needed.',
+    'Each guest is asked for evidence before anything else, and is refused unless the values of --reference verify it. With --allow-unattested guests without are accepted too: then what a guest says of its configuration is unverified, and the guest is marked everywhere. One of the two options is needed.',
   ],
   options: [
     { flags: '--guests <host:port>', description: 'the address that guests dial' },
@@ -33,7 +33,7 @@ export const serve: CommandDefinition = {
     {
       flags: '--bus <servers>',
       description:
-        'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; logs and revocations are there then',
+        'several replicas of one realm: nats://HOST:PORT[,HOST:PORT], of a loopback address, or tls://…; they store logs and revocations there',
     },
     { flags: '--bus-ca <file>', description: 'the CAs of the servers of --bus, in PEM' },
     { flags: '--bus-cert <file>', description: 'a client certificate for the servers of --bus, in PEM' },
@@ -47,36 +47,37 @@ export const serve: CommandDefinition = {
     },
     {
       flags: '--reference <file>',
-      description: 'the values that the evidence of guests is verified by: values.json, docs/evidence.md',
+      description: 'the reference values for the evidence of guests: values.json, docs/evidence.md',
     },
     {
       flags: '--collateral <dir>',
-      description: 'for evidence of SNP and TDX: what the vendors publish, as of evidence verify',
+      description:
+        'for evidence of SNP and TDX: certificates and TCB data of the vendors, as of evidence verify',
     },
     {
       flags: '--allow-unattested',
-      description: 'admit guests without verified evidence too, and mark them everywhere',
+      description: 'accept guests without verified evidence too, and mark them everywhere',
     },
     { flags: '--metrics <host:port>', description: 'plain HTTP: GET /metrics, /healthz and /readyz' },
     {
       flags: '--max-log-per-guest <size>',
-      description: 'bytes of the audit log that are stored of each guest; then no more are collected',
+      description: 'the maximum of stored audit log of each guest; nothing beyond it is collected',
       fallback: '256MiB',
     },
     {
       flags: '--store-max <size>',
       description:
-        'bytes of the logs of all guests in --store; then no records are stored, none is removed, and /readyz answers 503',
+        'the maximum of all logs in --store; beyond it no record is stored or removed, and /readyz answers 503',
       fallback: '64GiB',
     },
     {
       flags: '--drain <duration>',
-      description: 'how long operators may stay after SIGTERM',
+      description: 'how long connections of operators stay open after SIGTERM',
       fallback: '30s',
     },
     {
       flags: '--log-format <format>',
-      description: 'of the log on standard error',
+      description: 'the format of the log on standard error',
       choices: ['json', 'text'],
       fallback: 'json',
     },
@@ -84,7 +85,7 @@ export const serve: CommandDefinition = {
   examples: [
     {
       line: 'kata-realm serve --guests 0.0.0.0:8443 --operators 0.0.0.0:8444 --cert realm.pem --key realm.key --operator-ca ops-ca.pem --authorization realm.toml --store /var/lib/kata-realm --reference values.json --metrics 127.0.0.1:9090',
-      description: 'Runs a realm, whose guests must be attested.',
+      description: 'Runs a realm that accepts attested guests only.',
     },
   ],
   run: async (invocation) => {
@@ -106,15 +107,18 @@ export const serve: CommandDefinition = {
     const store = required('store');
     const allowUnattested = options.flag('allowUnattested');
     if (files.reference === undefined && files.collateral !== undefined)
-      throw new CommandError(ExitCode.Usage, '--collateral is for evidence, which --reference asks for');
+      throw new CommandError(
+        ExitCode.Usage,
+        '--collateral needs --reference: it is for the evidence of guests',
+      );
     if (!allowUnattested && files.reference === undefined)
       throw new CommandError(
         ExitCode.Usage,
-        'no guest can be attested without values, and none would be admitted',
+        'no guest would be accepted: without --reference none can be attested',
         {
           help: [
             'to demand evidence, add --reference values.json',
-            'to admit guests whose configurations are their word, add --allow-unattested',
+            'to accept guests whose configurations are unverified, add --allow-unattested',
             'such guests are marked as unattested everywhere; [[guest]] entries with keys bind them to a key',
           ],
         },
@@ -188,11 +192,11 @@ function busOptions(
   }
   if (files.creds !== undefined && files.nkey !== undefined)
     throw new CommandError(ExitCode.Usage, '--bus-creds and --bus-nkey exclude each other', {
-      help: ['give one of them'],
+      help: ['pass one of the two'],
     });
   if ((files.cert === undefined) !== (files.key === undefined))
     throw new CommandError(ExitCode.Usage, '--bus-cert and --bus-key belong together', {
-      help: ['give both: the certificate of a client of NATS, and its private key'],
+      help: ['pass both: a client certificate for NATS, and its private key'],
     });
   try {
     const servers = parse(text);
@@ -229,7 +233,7 @@ async function serveUntilStopped({ io }: Invocation, options: RealmOptions): Pro
   });
   let asked = false;
   const onStop = (): void => {
-    // Whoever asks twice does not want to wait: nothing that is stored depends on an orderly end.
+    // A second signal means: do not wait. Nothing that is stored depends on an orderly end.
     if (asked) process.exit(ExitCode.Failed);
     asked = true;
     stop();

@@ -4,14 +4,14 @@ import type { CollectedLog } from './store/collected-log.js';
 /** How operators reach a guest (docs/adr/realm.md). */
 export type Relay = 'operator-tls' | 'trusted';
 
-/** A guest that an entry of the authorization file has admitted, and that is connected. */
+/** A guest that an entry of the authorization file has accepted, and that is connected. */
 interface ConnectedGuest {
   /** SHA-256 of its key's SPKI; 64 hex digits. */
   readonly id: string;
   /** By the realm's operator; unique among live guests. */
   readonly name: string;
   readonly relay: Relay;
-  /** Whether evidence supports what is said below; otherwise it is the guest's word. */
+  /** Whether evidence supports the fields below; otherwise they are unverified. */
   readonly attested: boolean;
   /** From Describe; undefined if its listener does not serve that. */
   readonly described: GuestDescription | undefined;
@@ -28,7 +28,7 @@ export interface Guest extends ConnectedGuest {
 
 /** A guest that is connected to another replica of the realm. */
 export interface RemoteGuest extends ConnectedGuest {
-  /** The `[[guest]]` entry that admitted it there. */
+  /** The `[[guest]]` entry that accepted it there. */
   readonly entry: string;
   readonly log: CollectedLog;
   readonly holder: {

@@ -33,7 +33,7 @@ test('a malformed specification is rejected with the place of the mistake', () =
     [spec({ devices: [] }), /devices is empty/],
     [spec({ devices: 'x' }), /devices must be a list/],
     [spec({ other: 1 }), /unknown member "other"/],
-    [spec({ devices: [{ name: '0' }, { name: '0' }] }), /device "0" is there twice/],
+    [spec({ devices: [{ name: '0' }, { name: '0' }] }), /device "0" is duplicated/],
     [spec({ devices: [{ name: 'a/b' }] }), /devices\[0\].name is not the name/],
     [spec({ devices: [{ name: 0 }] }), /devices\[0\].name must be a string/],
     [edits({ env: ['A'] }), /devices\[0\].containerEdits.env\[0\] is not of the form/],

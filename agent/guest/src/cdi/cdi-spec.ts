@@ -34,7 +34,7 @@ export function parseCdiSpec(value: unknown): CdiSpec {
   if (!isCdiKind(kind)) throw new CdiSpecError('kind must be vendor/class, such as nvidia.com/gpu');
   const devices = new Map<string, ContainerEdits>();
   for (const { name, edits } of listAt(spec['devices'], 'devices', deviceAt)) {
-    if (devices.has(name)) throw new CdiSpecError(`device ${JSON.stringify(name)} is there twice`);
+    if (devices.has(name)) throw new CdiSpecError(`device ${JSON.stringify(name)} is duplicated`);
     devices.set(name, edits);
   }
   if (devices.size === 0) throw new CdiSpecError('devices is empty');

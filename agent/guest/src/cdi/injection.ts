@@ -10,7 +10,7 @@ import type { OciHook, OciHooks, OciMount, OciProcess, OciSpec, OciUser } from '
 import { cleanPath, contains } from '../paths/clean-path.js';
 import type { InjectedDevice } from '../device/injected-device.js';
 import { isBind } from '../spec/mounts.js';
-import { checkDeviceNumber, isGuestMemory } from '../spec/usual-devices.js';
+import { checkDeviceNumber, isGuestMemory } from '../spec/default-devices.js';
 import type { NamedEdits } from './cdi-devices.js';
 import type { CdiDeviceNode, CdiHook, CdiMount } from './container-edits.js';
 import type { HookSetting } from '../hooks/hook-setting.js';
@@ -37,7 +37,7 @@ export interface InjectionContext {
 
 /**
  * Resolves the edits of a container's CDI devices in the guest. They say what containers get of the guest, so hooks need
- * the same setting as those of the guest's image, and what no configuration can give stays refused: block devices (S11),
+ * the same setting as those of the guest image, and what no configuration can give stays refused: block devices (S11),
  * the guest's memory, devices for attestation (S32), and the directories of Kata and of the agent.
  *
  * @throws GuestError

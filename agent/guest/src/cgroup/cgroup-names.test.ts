@@ -53,7 +53,7 @@ for (const [version, hierarchy] of [
       '/system.slice/new',
     ])
       names.take(inFileSystem(name))();
-    names.takeBack('/system.slice/sshd.service');
+    names.reclaim('/system.slice/sshd.service');
     assert.throws(() => names.take(inFileSystem('/system.slice/sshd.service')), { kind: 'exists' });
   });
 

@@ -37,7 +37,7 @@ export class CgroupNames {
   }
 
   /** Registers the cgroup of a container of an earlier agent, which has processes. */
-  takeBack(name: string): () => void {
+  reclaim(name: string): () => void {
     this.#refuseTaken(name);
     return this.#add(name);
   }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '@kata-agent/linux';
 import type { CgroupPaths } from './cgroup-paths.js';
 
-/** Limit the wait for a freeze to 200 ms. After that the kill goes on unfrozen: its repeated passes find new processes. */
+/** Limit the wait for a freeze to 200 ms. After that the kill continues unfrozen: its repeated passes find new processes. */
 const FREEZE_TRIES = 40;
 const FREEZE_WAIT_MS = 5;
 

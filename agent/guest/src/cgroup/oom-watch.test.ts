@@ -31,7 +31,7 @@ test('each increment of the counter is one event; none is lost between calls or 
   await assert.rejects(none, /no more/);
 });
 
-test('who watches a container is told of a kill, also of one from before, and once for what one read finds', (t) => {
+test('who watches a container receives a kill, also an earlier one, and once for what one read finds', (t) => {
   const directory = makeTree({ 'memory.events': 'oom_kill 0\n' });
   t.after(() => rmSync(directory, { recursive: true }));
   const told: string[] = [];

@@ -67,7 +67,7 @@ export class ContainerProcess {
     this.#note();
   }
 
-  /** Notes that the kernel has killed a process of its container for want of memory, whose limit the host chooses. */
+  /** Notes that the kernel has killed a process of its container by the OOM killer, whose limit the host chooses. */
   noteKill(): void {
     this.#note();
   }

@@ -6,7 +6,7 @@ import type { DeviceNumber } from '../device/device-number.js';
 import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
-import { hasShare } from './exec-places.js';
+import { hasShare } from './exec-slots.js';
 import { checkExecId } from '../request/identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from '../undo-stack.js';

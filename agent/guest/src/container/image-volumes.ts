@@ -52,7 +52,7 @@ export class ImageVolumes {
         if (!isBind(mount))
           throw new GuestError(
             'refused',
-            `mount at ${quotedPath(path)}: it is no bind mount, and image_volumes of the configuration names it`,
+            `mount at ${quotedPath(path)}: it is not a bind mount, and image_volumes of the configuration names it`,
           );
         places.set(mount, place.slice(1));
       }

@@ -28,7 +28,7 @@ test('sysctls are written below /proc/sys; missing ones are returned and not cre
   assert.match(forwarding(), /^1/);
   assert.match(readFileSync(join(proc, 'sys/net/ipv4/conf/eth0.1/forwarding'), 'utf8'), /^1/);
   changes.keep();
-  changes.takeBack();
+  changes.rollBack();
   assert.match(forwarding(), /^1/, 'they stay after the container was created');
 });
 
@@ -39,12 +39,12 @@ test('a failed create restores its sysctls, except those that another create has
     kind: 'invalid',
     message: /sysctl net\.ipv4\.wrong/,
   });
-  changes.takeBack();
+  changes.rollBack();
   assert.equal(forwarding(), '0\n');
   const first = new SysctlChanges(podNetwork, proc);
   first.write({ 'net.ipv4.ip_forward': '1' });
   new SysctlChanges(podNetwork, proc).write({ 'net.ipv4.ip_forward': '2' });
-  first.takeBack();
+  first.rollBack();
   assert.match(forwarding(), /^2/);
 });
 
@@ -55,24 +55,24 @@ test('a failed create rolls back its own sysctls, not those of a concurrent crea
     return changes;
   };
   const [failing, made] = [begun('1\n'), begun('1\n')];
-  failing.takeBack();
+  failing.rollBack();
   assert.equal(forwarding(), '1\n', 'the other create requested the same value');
   made.keep();
-  made.takeBack();
+  made.rollBack();
   assert.equal(forwarding(), '1\n');
   const [kept, later] = [begun('2\n'), begun('3\n')];
   kept.keep();
-  later.takeBack();
+  later.rollBack();
   assert.equal(forwarding(), '2\n', 'the value of the earlier container');
   const both = [begun('3\n'), begun('3\n'), begun('4\n')];
-  for (const each of both) each.takeBack();
+  for (const each of both) each.rollBack();
   assert.equal(forwarding(), '2\n', 'all creates failed');
   const reversed = [begun('3\n'), begun('4\n')].reverse();
-  for (const each of reversed) each.takeBack();
+  for (const each of reversed) each.rollBack();
   assert.equal(forwarding(), '2\n', 'in any order');
   const [early, late] = [begun('5\n'), begun('6\n')];
   late.keep();
-  early.takeBack();
+  early.rollBack();
   assert.equal(forwarding(), '6\n', 'a later container was created meanwhile');
 });
 
@@ -102,12 +102,12 @@ test('containers that share a namespace share the changes of its sysctls, and no
     [other, '3\n'],
   ] as const)
     changes.write({ 'net.ipv4.ip_forward': value });
-  first.takeBack();
+  first.rollBack();
   assert.equal(current, 'ipc:2', 'the later change stays, so nothing is written');
-  second.takeBack();
+  second.rollBack();
   assert.equal(values.get('ipc:1'), '0\n', 'both failed');
   assert.equal(values.get('ipc:2'), '3\n');
-  other.takeBack();
+  other.rollBack();
   assert.equal(values.get('ipc:2'), '7\n');
 });
 

@@ -103,7 +103,7 @@ export class SysctlChanges {
   }
 
   /** Restores the previous values where no other container has changed them since. Attempts every one. */
-  takeBack(): void {
+  rollBack(): void {
     const failed: string[] = [];
     for (const [key, changed, at] of [...this.#own()].reverse()) {
       const { name, file, changes } = changed;
@@ -116,7 +116,7 @@ export class SysctlChanges {
         continue;
       }
       try {
-        this.#namespaces.within(name, () => putBack(file, own));
+        this.#namespaces.within(name, () => restore(file, own));
       } catch (error) {
         failed.push(`${name}: ${String(error)}`);
       }
@@ -138,7 +138,7 @@ function replace(key: string, changed: Changed, changes: readonly Change[]): voi
   else allChanged.set(key, { ...changed, changes });
 }
 
-function putBack(file: string, { before, after }: Change): void {
+function restore(file: string, { before, after }: Change): void {
   if (before !== undefined && before !== after && readable(file) === after)
     writeFileSync(file, before, { flag: 'r+' });
 }

@@ -217,7 +217,7 @@ for (const [what, text] of [
   ['an unknown keyword', 'lookup file bind'],
   ['white space before a keyword', ' nameserver 10.0.0.1'],
   ['a comment after a value', 'nameserver 10.0.0.1 # mine'],
-  ['a domain that is none', 'search exa$mple'],
+  ['an invalid domain', 'search exa$mple'],
   ['a carriage return', 'nameserver 10.0.0.1\r'],
   ['NUL', 'nameserver 10.0.0.1\0'],
   ['a long line', `search ${'a.b '.repeat(200)}`],

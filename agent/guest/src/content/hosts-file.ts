@@ -39,7 +39,7 @@ export interface CheckedHosts {
  * @throws GuestError `refused`, with the first line that says something else.
  */
 export function checkedHosts(bytes: Uint8Array, rules: HostsRules): CheckedHosts {
-  const said = new Set<string>();
+  const present = new Set<string>();
   const ownAddresses = new Set<string>();
   const hostname = rules.hostname.toLowerCase();
   for (const line of textLines(bytes, file)) {
@@ -56,10 +56,10 @@ export function checkedHosts(bytes: Uint8Array, rules: HostsRules): CheckedHosts
       // musl compares names byte by byte, and reads no line that begins with white space.
       if (/^\s/.test(line.text)) continue;
       const isOfLocalhost = name === 'localhost' && address !== '::1';
-      said.add(`${name} ${isOfLocalhost ? '127.0.0.1' : address}`);
+      present.add(`${name} ${isOfLocalhost ? '127.0.0.1' : address}`);
     }
   }
-  const missing = wantedLines(rules, said).filter(([address, name]) => !said.has(`${name} ${address}`));
+  const missing = wantedLines(rules, present).filter(([address, name]) => !present.has(`${name} ${address}`));
   const text = Buffer.from(bytes).toString('latin1');
   const lines = missing.map(([address, name]) => `${address}\t${name}\n`);
   const end = text === '' || text.endsWith('\n') ? '' : '\n';
@@ -69,9 +69,9 @@ export function checkedHosts(bytes: Uint8Array, rules: HostsRules): CheckedHosts
 /** Returns the lines that a file must have: address and name. */
 function wantedLines(
   { hostname, aliases }: HostsRules,
-  said: ReadonlySet<string>,
+  present: ReadonlySet<string>,
 ): readonly (readonly [address: string, name: string])[] {
-  const hasOwn = [...said].some((each) => each.startsWith(`${hostname} `));
+  const hasOwn = [...present].some((each) => each.startsWith(`${hostname} `));
   const ofAliases = [...aliases].flatMap(([name, addresses]) =>
     addresses.flatMap((each) => {
       const address = canonicalAddress(each);

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isLoopbackAddress } from '../network/loopback.js';
 
-/** Returns the one form of an IP address without a zone; undefined: it is none. IPv4 has four decimal numbers without leading zeros. */
+/** Returns the one form of an IP address without a zone; undefined: it is not one. IPv4 has four decimal numbers without leading zeros. */
 export function canonicalAddress(text: string): string | undefined {
   if (text.includes('%')) return undefined;
   switch (isIP(text)) {

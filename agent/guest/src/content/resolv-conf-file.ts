@@ -14,7 +14,7 @@ const keywords: ReadonlyMap<string, (words: readonly string[]) => boolean> = new
   ['options', (options) => options.every(isOption)],
 ]);
 
-/** Options of glibc and musl (resolv.conf(5)), but for `trust-ad`: the nameserver's word that an answer is authentic is the host's. */
+/** Options of glibc and musl (resolv.conf(5)), but for `trust-ad`: a nameserver's statement that an answer is authentic comes from the host. */
 const options: ReadonlySet<string> = new Set([
   'debug',
   'rotate',
@@ -60,7 +60,7 @@ export function checkResolvConf(bytes: Uint8Array): void {
     throw lineError(
       file,
       line,
-      'it is no nameserver, domain, search, sortlist or options that this agent knows',
+      'it is not a nameserver, domain, search, sortlist or options that this agent knows',
       'write a line of resolv.conf(5); trust-ad is not one of the options, since the nameserver is the host’s',
     );
   }

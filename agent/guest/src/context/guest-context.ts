@@ -28,7 +28,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { MemoryWatch } from '../resource/memory-watch.js';
 import type { GuestClock } from '../resource/set-clock.js';
 import type { SwapDevices } from '../resource/swap.js';
-import type { PathReservations } from '../container/held-places.js';
+import type { PathReservations } from '../container/path-reservations.js';
 import type { PodSources } from '../source/pod-sources.js';
 import type { SavedState } from '../state/saved-state.js';
 import type { HostMedia } from '../media/host-media.js';
@@ -105,7 +105,7 @@ interface DevicePart {
 export interface StoragePart {
   readonly storages: StorageTable;
   readonly podSources: PodSources;
-  readonly places: PathReservations;
+  readonly reservations: PathReservations;
 }
 
 /** Values that are observed. */

@@ -8,9 +8,9 @@ import { cgroupVersion } from '../cgroup/cgroup-paths.js';
 import { limitableHugePages } from '../cgroup/huge-pages.js';
 import { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import { OomWatch } from '../cgroup/oom-watch.js';
-import { defaultPidsLimit } from '../cgroup/usual-processes.js';
+import { defaultPidsLimit } from '../cgroup/default-pids-limit.js';
 import type { GuestContext } from './guest-context.js';
-import { PathReservations } from '../container/held-places.js';
+import { PathReservations } from '../container/path-reservations.js';
 import { openAccess } from '../access/guest-access.js';
 import type { GuestLog } from '../guest-log.js';
 import type { GuestOptions, SandboxClaim } from './guest-options.js';
@@ -141,7 +141,7 @@ export function openContext(options: GuestOptions): GuestContext {
       memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
-      places: new PathReservations(),
+      reservations: new PathReservations(),
       storages: new StorageTable(
         {
           syscalls,

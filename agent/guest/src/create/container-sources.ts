@@ -1,5 +1,5 @@
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
-import type { JudgedFiles } from '../content/judged-files.js';
+import type { CheckedFiles } from '../content/checked-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
 import type { GuestAccess } from '../access/guest-access.js';
 import type { ImageVolumes } from '../container/image-volumes.js';
@@ -70,7 +70,7 @@ export class ContainerSources {
       volumes,
     }: {
       readonly access?: GuestAccess;
-      readonly files?: JudgedFiles | undefined;
+      readonly files?: CheckedFiles | undefined;
       readonly volumes?: ImageVolumes;
     } = {},
   ): Promise<readonly OciMount[]> {
@@ -90,7 +90,7 @@ export class ContainerSources {
     {
       files,
       volumes,
-    }: { readonly files: JudgedFiles | undefined; readonly volumes: ImageVolumes | undefined },
+    }: { readonly files: CheckedFiles | undefined; readonly volumes: ImageVolumes | undefined },
   ): Promise<OciMount> {
     if (mount.type === 'sysfs' && this.#parts.ownUsers) return this.#copyOfSysfs(mount);
     if (!isBind(mount)) return mount;
@@ -158,7 +158,7 @@ export class ContainerSources {
   async #replaced(
     source: OpenSource,
     mount: OciMount,
-    { named, files }: { readonly named: string; readonly files: JudgedFiles | undefined },
+    { named, files }: { readonly named: string; readonly files: CheckedFiles | undefined },
   ): Promise<OpenSource> {
     const { secrets } = this.#parts;
     let current = source;

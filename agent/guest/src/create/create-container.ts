@@ -27,7 +27,7 @@ import { ContainerSources } from './container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
 import { openNetworkNamespace, sysctlsOfNetwork } from '../container/network-namespace.js';
-import { interfaceAddresses, JudgedFiles } from '../content/judged-files.js';
+import { interfaceAddresses, CheckedFiles } from '../content/checked-files.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
@@ -41,7 +41,7 @@ import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-
 import { bundleOf, makeBundle } from '../container/bundle.js';
 import { checkBoundingSet } from '../container/bounding-set.js';
 import { Container } from '../container/container.js';
-import { placesOf } from '../container/container-places.js';
+import { reservedPathsOf } from '../container/reserved-paths.js';
 import type {
   CgroupPart,
   GuestContext,
@@ -51,7 +51,7 @@ import type {
   SystemPart,
 } from '../context/guest-context.js';
 import { ImageVolumes } from '../container/image-volumes.js';
-import { keepSaved } from '../state/keep-saved.js';
+import { persistContainer } from '../state/persist-container.js';
 import { mountsOf } from '../container/mounts-of.js';
 import { launchProcess } from '../container/launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
@@ -76,7 +76,7 @@ export interface FromSandbox {
   readonly hostname: string;
   readonly resolvConf: string | undefined;
   readonly shared: SharedNamespaces;
-  /** The OCI hooks of the guest's image, for all containers. */
+  /** The OCI hooks of the guest image, for all containers. */
   readonly hooks: OciHooks | undefined;
   /** Its other containers. */
   readonly find: FindContainer;
@@ -171,12 +171,12 @@ async function build(
   const mountPoints = storages.map(({ mountPoint }) => mountPoint);
   made.push('record', () => context.records.removeContainer(id));
   const pciDevices = vfioAddresses(devices, context);
-  context.records.saveContainer({ phase: 'making', id, order, storages: mountPoints, pciDevices });
+  context.records.saveContainer({ phase: 'creating', id, order, storages: mountPoints, pciDevices });
   const attached = await attachDevices(devices, id, { ...context, guest, roots: paths }, made);
   const root = mappedRoot(requested.linux);
   makeBundle(bundle, root, made, context);
-  const held = placesOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
-  const freeSources = await context.places.hold(id, held, made);
+  const held = reservedPathsOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
+  const freeSources = await context.reservations.reserve(id, held, made);
   const ownRoot =
     pulled &&
     (await loadAndMountOwnRoot(
@@ -222,7 +222,7 @@ async function build(
   const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
   const files =
     context.hostAliases &&
-    (await JudgedFiles.find(
+    (await CheckedFiles.find(
       {
         hostname: sandbox.hostname,
         aliases: context.hostAliases,
@@ -249,7 +249,7 @@ async function build(
   // The network of a joined namespace is its maker's.
   if (network === undefined) await context.localAddresses.keep(files?.ownAddresses ?? []);
   const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
-  made.push('mounts within mounts', () => nested.takeBack());
+  made.push('mounts within mounts', () => nested.rollBack());
   const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });
   const destinations = resolved.map(({ destination }) => destination);
   const mounts = await nested.attach(resolved);
@@ -276,14 +276,14 @@ async function build(
   await media.run('checkAccountFiles', { rootfs, mounts: spec.mounts ?? [] });
   const ofNetwork = network === undefined ? podNetwork : sysctlsOfNetwork(syscalls, network);
   const sysctls = new SysctlChanges(ofNetwork, paths.proc);
-  made.push('sysctls', () => sysctls.takeBack());
+  made.push('sysctls', () => sysctls.rollBack());
   const leftOut = (names: readonly string[]): void => {
     for (const name of names)
       log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
   };
   leftOut(sysctls.write(networkSysctls));
   const ofGuest = new SysctlChanges(wholeGuest, paths.proc);
-  made.push('sysctls of the guest', () => ofGuest.takeBack());
+  made.push('sysctls of the guest', () => ofGuest.rollBack());
   leftOut(ofGuest.write(guestSysctls));
   const unsealed = await withSecrets(spec, permits, { dataHub, paths }, signal);
   writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
@@ -315,7 +315,7 @@ async function build(
   narrowDevices(cgroups, spec.linux?.resources?.devices ?? [], syscalls);
   checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
   const ownSysctls = new SysctlChanges(namespacesOf(syscalls, pinned), paths.proc);
-  made.push('sysctls of its namespaces', () => ownSysctls.takeBack());
+  made.push('sysctls of its namespaces', () => ownSysctls.rollBack());
   leftOut(ownSysctls.write(namespaceSysctls));
   const refused = refusedDestinations(context.mountsWithoutLinks, nameInPod, {
     requested: staged.map(({ destination }) => destination),
@@ -350,7 +350,7 @@ async function build(
     pciAddresses: attached.pciAddresses,
   });
   ancestors.arrived(expected);
-  keepSaved(container, context);
+  persistContainer(container, context);
   context.storages.keep(storages, bundle);
   sysctls.keep();
   ofGuest.keep();
@@ -383,7 +383,7 @@ async function withSecrets<Spec extends { readonly process: OciProcess }>(
   return { ...spec, process: { ...spec.process, env } };
 }
 
-/** An earlier agent may have saved hooks of the guest's image that the settings of this one refuse. */
+/** An earlier agent may have saved hooks of the guest image that the settings of this one refuse. */
 function withHooks(spec: OciSpec, { hooks }: FromSandbox, setting: HookSetting): OciSpec {
   if (setting !== 'allow') return spec;
   return { ...spec, hooks: mergeHooks(spec.hooks, hooks) };

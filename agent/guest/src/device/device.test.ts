@@ -69,7 +69,7 @@ test('a device behind a bridge is found by the kernel’s number of the bus', ()
   assert.equal(blockAtPci(parsePciPath('02/01'))(at), join(at.dev, 'vdb'), 'the disk, not its partition');
   assert.equal(blockAtPci(parsePciPath('02/02'))(at), undefined);
   assert.equal(blockAtPci(parsePciPath('03/01'))(at), undefined);
-  assert.equal(pciDirectory(parsePciPath('02/01/01'), at.sys), undefined, 'it is no bridge');
+  assert.equal(pciDirectory(parsePciPath('02/01/01'), at.sys), undefined, 'it is not a bridge');
 });
 
 test('a device behind a bridge that does not name its bus is found by the addresses on it', () => {

@@ -21,7 +21,7 @@ export interface OpenedDisk extends DeviceNumber {
   readonly fd: number;
 }
 
-/** Opens a disk to read it. @throws GuestError `invalid`: it is no disk */
+/** Opens a disk to read it. @throws GuestError `invalid`: it is not a disk */
 export function openDisk(path: string, syscalls: Syscalls): OpenedDisk {
   const flags = Open.ReadOnly | Open.NoFollow | Open.NonBlock | Open.CloseOnExec;
   const descriptor = new Descriptor(syscalls, syscalls.openat(At.Cwd, path, flags));

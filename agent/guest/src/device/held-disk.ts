@@ -32,7 +32,7 @@ export class HeldDisk {
     this.#context = context;
   }
 
-  /** @throws GuestError `invalid`: it is no disk; `deadline`: the host does not answer */
+  /** @throws GuestError `invalid`: it is not a disk; `deadline`: the host does not answer */
   static async open(path: string, context: HeldDiskContext): Promise<HeldDisk> {
     return HeldDisk.of(await context.media.run('openDisk', { path }), path, context);
   }

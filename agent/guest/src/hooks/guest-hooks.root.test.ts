@@ -45,7 +45,7 @@ async function withHooks(guestHookPath: string, body: () => Promise<void>): Prom
   }
 }
 
-test('hooks of the guest’s image run for each container, in the order of their names', { skip }, async () => {
+test('hooks of the guest image run for each container, in the order of their names', { skip }, async () => {
   const hooks = join(directory, 'hooks');
   const output = join(directory, 'output');
   for (const kind of ['prestart', 'poststart', 'poststop']) {

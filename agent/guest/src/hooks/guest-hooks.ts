@@ -6,14 +6,14 @@ import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { OciHook, OciHooks } from '../request/oci-spec.js';
 
-/** The kinds of hooks that a guest's image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */
+/** The kinds of hooks that a guest image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */
 const kinds = ['prestart', 'poststart', 'poststop'] as const;
 
 const executable = 0o111;
 const writableByOthers = 0o022;
 
 /**
- * Finds the hooks of the guest's image in a directory (`guest_hook_path`), which run for every container of the sandbox. They
+ * Finds the hooks of the guest image in a directory (`guest_hook_path`), which run for every container of the sandbox. They
  * run as root in the guest, outside the containers. So a hook must be a regular file that belongs to root and that only
  * root can write, and the directory must not be one to which the host or containers write.
  *

@@ -26,7 +26,7 @@ export function checkPauseMounts(
     if (!places.some((place) => contains(place, path)))
       throw new GuestError(
         'refused',
-        `mount at ${quotedPath(destination)} of the pause container, whose program is of the guest's image: only ${places.join(', ')} are allowed; help: mount it in another container`,
+        `mount at ${quotedPath(destination)} of the pause container, whose program is of the guest image: only ${places.join(', ')} are allowed; help: mount it in another container`,
       );
   }
 }

@@ -4,12 +4,12 @@ import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import { GuestError } from '../error/guest-error.js';
 import type { OciProcess, OciSpec } from '../request/oci-spec.js';
 
-/** Who runs a process whose spec names no user. */
+/** The user of a process whose spec names none. */
 const root = { uid: 0, gid: 0 };
 
-/** The bundle of the pause container in the guest's image. */
+/** The bundle of the pause container in the guest image. */
 export interface PauseBundle {
-  /** Its root, a directory of the guest's image. */
+  /** Its root, a directory of the guest image. */
   readonly rootfs: string;
   readonly process: OciProcess;
 }
@@ -24,7 +24,7 @@ export function readPauseBundle(directory: string): PauseBundle {
   const failed = (why: string, cause?: unknown): GuestError =>
     new GuestError(
       'precondition',
-      `the pause container's bundle ${directory} cannot be used: ${why}; help: add it to the guest's image`,
+      `the pause container's bundle ${directory} cannot be used: ${why}; help: add it to the guest image`,
       { cause },
     );
   let parsed: unknown;

@@ -6,7 +6,7 @@ import type { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
-import { isRootPlace } from '../source/root-places.js';
+import { isRootPath } from '../source/root-paths.js';
 import { copyMount, type StagingContext } from '../source/staged-mounts.js';
 import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
 import { rootLayersOf } from '../storage/root-layers.js';
@@ -16,7 +16,7 @@ type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
 
 /**
  * Refuses each root but verified layers: the only place where that is decided. The root of the sandbox's own container is in the
- * guest's image.
+ * guest image.
  *
  * @throws GuestError `refused`
  */
@@ -48,7 +48,7 @@ export function checkVerifiedRoot({ id, spec, storages }: Requested): void {
 }
 
 /**
- * Returns a storage for the root of the pause container, which is in the guest's image: the host's is not used. Undefined: it is
+ * Returns a storage for the root of the pause container, which is in the guest image: the host's is not used. Undefined: it is
  * another container.
  */
 export function pauseRootOf(
@@ -81,7 +81,7 @@ export function usedStorages(
 
 /** Reports whether a storage of a request is for the root of its container. */
 function isForRoot({ mountPoint }: Storage, id: string, { kata }: { readonly kata: string }): boolean {
-  return mountPoint.startsWith(`${kata}/`) && isRootPlace(mountPoint.slice(kata.length + 1), id);
+  return mountPoint.startsWith(`${kata}/`) && isRootPath(mountPoint.slice(kata.length + 1), id);
 }
 
 /** Mounts the root that consists of verified layers at `rootfs` in the bundle, whose path it returns. No path of the request is used. */

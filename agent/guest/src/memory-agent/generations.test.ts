@@ -105,7 +105,7 @@ test('lru_gen is not opened when the kernel does not use generations', async () 
   }
 });
 
-test('a failure to open lru_gen is logged once, and the rounds go on', async () => {
+test('a failure to open lru_gen is logged once, and the rounds continue', async () => {
   const { generations, warnings, opened } = generationsOf('0x0007\n', { id: 0, code: 'ENODEV' });
   await generations.begin(containers, true);
   await generations.begin(containers, true);

@@ -4,7 +4,7 @@ import { checkCount, checkNeighbour } from './check-network.js';
 import { ipBatch } from './ip.js';
 import { checkChangeable } from './links.js';
 import type { Neighbour } from './network-values.js';
-import { orPutBack } from './put-back.js';
+import { orRestore } from './or-restore.js';
 import { SavedNeighbours } from './saved-neighbours.js';
 
 const NUD_PERMANENT = 0x80;
@@ -32,7 +32,7 @@ export async function addNeighbours(neighbours: readonly Neighbour[], tools: Too
     device,
     proxy: (flags & NTF_PROXY) !== 0,
   }));
-  await orPutBack(
+  await orRestore(
     () => ipBatch(tools, [], commands),
     () => saved.restore(keys),
   );

@@ -3,7 +3,7 @@ import { checkCount, checkRoute } from './check-network.js';
 import { ip, ipBatch } from './ip.js';
 import { checkChangeable } from './links.js';
 import type { Family, Route } from './network-values.js';
-import { orPutBack } from './put-back.js';
+import { orRestore } from './or-restore.js';
 import { familyOption, SavedRoutes } from './saved-routes.js';
 
 const RTNH_F_ONLINK = 4;
@@ -34,7 +34,7 @@ export async function updateRoutes(routes: readonly Route[], tools: Tools): Prom
   const overGateway = routes.filter(({ gateway }) => gateway !== '');
   const families = new Set(routes.map(({ family }) => family));
   const saved = await SavedRoutes.of(families, tools);
-  await orPutBack(
+  await orRestore(
     async () => {
       for (const family of families) {
         const ordered = [...direct, ...overGateway].filter((route) => route.family === family);

@@ -6,7 +6,7 @@ import { ip, ipBatch } from './ip.js';
 import { type Link, linkNotFound, links } from './links.js';
 import { refuseLoopbackLink } from './loopback.js';
 import type { Interface } from './network-values.js';
-import { orPutBack } from './put-back.js';
+import { orRestore } from './or-restore.js';
 import { SavedLinks } from './saved-links.js';
 
 const IFF_NOARP = 0x80;
@@ -34,7 +34,7 @@ export async function updateInterface(wanted: Interface, context: InterfaceConte
   refuseLoopbackLink(found);
   const touched = named === undefined || named === found ? [found] : [found, named];
   const saved = await SavedLinks.of(touched, tools);
-  await orPutBack(
+  await orRestore(
     async () => {
       const link = await withHwAddr(found, wanted.hwAddr, tools);
       if (link.up) await ip(tools, ['link', 'set', 'dev', link.name, 'down']);

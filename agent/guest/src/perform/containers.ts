@@ -22,7 +22,7 @@ import { translated } from '../error/translate-error.js';
 export async function createContainer(guest: Guest, requested: CreateContainer): Promise<void> {
   const action = { ...requested, storages: cleanStorages(requested.storages) };
   const { id, stdio, spec } = action;
-  const { containers, sandbox, context, making, signal } = guest;
+  const { containers, sandbox, context, creating, signal } = guest;
   const loading = context.cdi.prepare(spec);
   if (loading !== undefined) await loading;
   const find = (name: string) => containerNamed(containers.values(), name, context.namesOf);
@@ -36,7 +36,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
         verifiedLayers: context.verifiedLayers,
         access: context.access,
         containers: {
-          count: containers.size + making.ids.length,
+          count: containers.size + creating.ids.length,
           limit: context.limits.containers,
           has: (name) => containers.has(name),
           had: (name) => context.idsOnce && sandbox.had(name),
@@ -51,7 +51,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
       ...sourceMounts(action.sharedMounts ?? [], find, context.paths),
     ],
     task: () =>
-      making.during(action, async (opened) => {
+      creating.during(action, async (opened) => {
         const others = () => otherOwners(guest, id);
         const removed = () => removedOwners(guest, id);
         const container = await sandbox.join(action.sandboxPidns, async (from) => {
@@ -67,10 +67,10 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
 
 /** Oldest first: the sandbox's first container, and last those that are being created. */
 function otherOwners(
-  { containers, making }: Guest,
+  { containers, creating }: Guest,
   made: string,
 ): readonly (PlaceOwner & { readonly id: string })[] {
-  return [...containers.values(), ...making.owners]
+  return [...containers.values(), ...creating.owners]
     .filter(({ id }) => id !== made)
     .map(({ id, sources }) => ({ named: `container ${id}`, id, sources }));
 }

@@ -12,16 +12,16 @@ import { translated } from '../error/translate-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {
-  const { paths, places } = guest.context;
+  const { paths, reservations } = guest.context;
   const path = copiedPath(action);
   const admit = (): AdmittedCopy =>
-    admitCopy({ action, kata: paths.kata, refuseRoot: (each) => places.refuseRoot(each) });
+    admitCopy({ action, kata: paths.kata, refuseRoot: (each) => reservations.refuseRoot(each) });
   const copied = (): Promise<boolean> =>
-    guest.change(() => places.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
+    guest.change(() => reservations.copy(path, () => place(admit(), guest.context)), 'sandbox', admit);
   return translated(async () => {
     admit();
     // A create may begin while the copy is queued.
-    await places.copyWhenFree(path, copied, guest.signal);
+    await reservations.copyWhenFree(path, copied, guest.signal);
   });
 }
 
@@ -46,10 +46,10 @@ export function volumeStats(guest: Guest, path: string): Promise<readonly Volume
 }
 
 /** Refuses a path in a volume, or in a container's bundle or root: whether it exists is the pod's business (S40). */
-function refuseInside({ context, containers, making }: Guest, path: string): void {
+function refuseInside({ context, containers, creating }: Guest, path: string): void {
   const clean = `/${cleanPath(path, 'volume').join('/')}`;
   const around = context.storages.around(clean);
-  const bundles = [...containers.keys(), ...making.ids].map((id) => `${context.paths.kata}/${id}`);
+  const bundles = [...containers.keys(), ...creating.ids].map((id) => `${context.paths.kata}/${id}`);
   const isInside =
     (around.length > 0 && !around.includes(clean)) || bundles.some((bundle) => contains(bundle, clean));
   if (isInside)

@@ -10,7 +10,7 @@ import type {
   StoragePart,
   SystemPart,
 } from '../context/guest-context.js';
-import { keepSaved } from '../state/keep-saved.js';
+import { persistContainer } from '../state/persist-container.js';
 import { UndoStack } from '../undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
 import { cgroupOf, type FinishedContainer, rlimitsOf } from '../state/saved-container.js';
@@ -64,7 +64,7 @@ export function recoverContainer(
   for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
   context.oom.add(id, cgroup, () => first.noteKill());
   pushSteps(container, context);
-  keepSaved(container, context);
+  persistContainer(container, context);
   return container;
 }
 
@@ -88,9 +88,9 @@ function pushSteps(
     await context.media.run('unmountTree', { directory: bundle });
     return removeTree(bundle, context);
   });
-  context.places.holdRoots(id, roots, made);
+  context.reservations.reserveRoots(id, roots, made);
   for (const mountPoint of storages) context.storages.use(mountPoint, made);
-  made.push('name of the cgroup', context.cgroups.takeBack(cgroupNameOf(cgroup, paths.cgroup)));
+  made.push('name of the cgroup', context.cgroups.reclaim(cgroupNameOf(cgroup, paths.cgroup)));
   made.push('cgroups above the container', () => ancestors.sweep());
   made.push('what the runtime made', () => remove(runtime, id));
   made.push('streams of the first process', () => first.streams.end());

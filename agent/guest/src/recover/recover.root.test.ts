@@ -303,7 +303,7 @@ test('a PCI device of a create that an earlier agent did not finish is given bac
   await killedAfter(
     directory,
     `real.guest.context.records.saveContainer({
-      phase: 'making', id: 'lost', order: 1, storages: [], pciDevices: ['0000:00:03.0'],
+      phase: 'creating', id: 'lost', order: 1, storages: [], pciDevices: ['0000:00:03.0'],
     });`,
   );
   const next = await RealGuest.open({ paths: { sys: join(machine, 'sys') } }, directory);

@@ -14,7 +14,7 @@ import { removeLater } from '../removal/remove-tree.js';
 import { awaitEarlierRuntimes } from './earlier-runtimes.js';
 import { killStrays } from './kill-strays.js';
 import { recoverContainer } from './recover-container.js';
-import { clearContainer, endContainer } from './take-back-container.js';
+import { clearContainer, endContainer } from './end-container.js';
 
 /** The parts of the guest to restore into. */
 interface Recovered {
@@ -99,7 +99,7 @@ function clearOutput(containers: readonly Container[], state: string): void {
 
 /** Reports whether its creation had finished. */
 function isEnded(record: SavedContainer): record is FinishedContainer {
-  return record.phase !== 'making';
+  return record.phase !== 'creating';
 }
 
 function isFinished(record: SavedContainer): record is FinishedContainer {

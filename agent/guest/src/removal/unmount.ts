@@ -2,7 +2,7 @@ import { detachMount, hasCode, type Syscalls } from '@kata-agent/linux';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {
-    /** Unmounts a path with the mounts below it; does nothing if it is no mount point. */
+    /** Unmounts a path with the mounts below it; does nothing if it is not a mount point. */
     readonly unmount: (args: { readonly target: string }) => void;
     readonly unmountTree: (args: { readonly directory: string }) => void;
   }

@@ -83,7 +83,7 @@ export interface CreateContainer {
   readonly stdio?: PassedStdio | undefined;
   /**
    * Called if the guest gets the root itself, before anything uses it: with the image that was pulled, or undefined for the pause
-   * container of the guest's image. An error ends the create. Undefined: no such root is allowed.
+   * container of the guest image. An error ends the create. Undefined: no such root is allowed.
    *
    * `program` reads what the root has of the program that the request starts.
    */

@@ -164,7 +164,7 @@ test('a container that a call has signalled has no exit code for rules, though i
   await destroySandbox(real.guest);
 });
 
-test('a container in which the kernel killed a process for want of memory has no exit code for rules (S35)', {
+test('a container in which the kernel killed a process by the OOM killer has no exit code for rules (S35)', {
   skip,
 }, async () => {
   await createSandbox(real.guest, sandbox());

@@ -10,7 +10,7 @@ import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
-import { KeptNamespaces } from './kept-namespaces.js';
+import { PersistentNamespaces } from './persistent-namespaces.js';
 import { loadKernelModules } from './kernel-modules.js';
 import { checkResolvConf } from '../content/resolv-conf-file.js';
 import { removeResolvConf, resolvConfText, writeResolvConf } from './resolv-conf.js';
@@ -51,7 +51,7 @@ type SandboxContext = Pick<
 export class Sandbox {
   readonly #context: SandboxContext;
   readonly #made: UndoStack = new UndoStack();
-  readonly #namespaces: KeptNamespaces;
+  readonly #namespaces: PersistentNamespaces;
   #created = false;
   #id = '';
   #hostname = '';
@@ -60,7 +60,7 @@ export class Sandbox {
   #removed: readonly RemovedContainer[] = [];
   #removedPlaces: readonly RemovedPlaces[] = [];
   #removedIds = new Set<string>();
-  /** The OCI hooks of the guest's image. */
+  /** The OCI hooks of the guest image. */
   #hooks: OciHooks | undefined;
   /** The first container, whose pid namespace others can join. Without `container`: it was removed before a restart. */
   #first: { readonly id: string; readonly container?: Container } | undefined;
@@ -70,7 +70,7 @@ export class Sandbox {
 
   constructor(context: SandboxContext) {
     this.#context = context;
-    this.#namespaces = new KeptNamespaces(context);
+    this.#namespaces = new PersistentNamespaces(context);
   }
 
   /** Empty: there is no sandbox, or it has no id. */
@@ -104,7 +104,7 @@ export class Sandbox {
     this.#removed = remembered(this.#removed, {
       name: namesOf(container.annotations).inPod,
       exitCode: container.first.ownCode,
-      mounts: mountsOfKept(container.mounts, storages.keptPlaces()),
+      mounts: mountsOfKept(container.mounts, storages.retainedMountPoints()),
     });
     this.#removedPlaces = withPlaces(this.#removedPlaces, container);
     this.#removedIds.add(container.id);
@@ -139,7 +139,7 @@ export class Sandbox {
     this.#hooks = this.#findHooks(action.guestHookPath ?? '');
     try {
       this.#storages = action.storages.map(({ mountPoint }) => mountPoint);
-      this.#save('making');
+      this.#save('creating');
       await clearKataDirectory(this.#context, 'shared');
       await loadKernelModules(action.kernelModules ?? []);
       for (const storage of action.storages) {
@@ -170,7 +170,7 @@ export class Sandbox {
     const [oldest] = containers;
     if (record?.phase !== 'made') {
       if (record !== undefined)
-        await clearKataDirectory(this.#context, record.phase === 'making' ? 'shared' : undefined);
+        await clearKataDirectory(this.#context, record.phase === 'creating' ? 'shared' : undefined);
       this.#namespaces.release();
       this.#forget();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
@@ -188,7 +188,7 @@ export class Sandbox {
         remembered(removed, {
           name: this.#context.namesOf(annotations).inPod,
           exitCode: first.signalled === true ? undefined : first.exit,
-          mounts: mountsOfKept(mounts, this.#context.storages.keptPlaces()),
+          mounts: mountsOfKept(mounts, this.#context.storages.retainedMountPoints()),
         }),
       record.removed,
     );

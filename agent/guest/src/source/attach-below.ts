@@ -53,7 +53,7 @@ export interface AttachedMount {
 export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMount {
   const { named, outer, below, source } = mount;
   const [place, made] = [openDirectory(outer.path, mount, syscalls), [] as string[]];
-  const takeBack = (): void => removeMade(place, made);
+  const rollBack = (): void => removeMade(place, made);
   try {
     const copied = new Descriptor(syscalls, syscalls.openat(At.Cwd, source, Open.Path));
     try {
@@ -73,7 +73,7 @@ export function attachBelow(mount: MountBelow, syscalls: Syscalls): AttachedMoun
       copied.close();
     }
   } catch (error) {
-    takeBack();
+    rollBack();
     place.close();
     throw explained(error, named, mount);
   }

@@ -60,7 +60,7 @@ export class NestedMounts {
   }
 
   /** Detaches the mounts, and removes the directories created for them. Attempts every one. */
-  async takeBack(): Promise<void> {
+  async rollBack(): Promise<void> {
     const failed: string[] = [];
     for (const each of this.#attached.splice(0).toReversed()) {
       try {

@@ -5,7 +5,7 @@ import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
 import { guestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
-import { givesEvidence } from './evidence-places.js';
+import { givesEvidence } from './evidence-sources.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
 import { quotedPath } from '../quoted.js';

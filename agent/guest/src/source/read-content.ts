@@ -27,7 +27,7 @@ export interface Content {
  *
  * @param place a descriptor with O_PATH, which stays open
  * @param named for errors
- * @throws GuestError `refused` if it is no regular file, `exhausted` if it has more than `limit` bytes.
+ * @throws GuestError `refused` if it is not a regular file, `exhausted` if it has more than `limit` bytes.
  */
 export function readContent(place: Descriptor, limit: number, named: string): Content {
   const file = openSync(`/proc/self/fd/${place.fd}`, readFlags);

@@ -2,7 +2,7 @@ import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
-import { holdsManyContainers, isRootPlace, rootOwnerOf, rootPlaces } from './root-places.js';
+import { holdsManyContainers, isRootPath, rootOwnerOf, rootPaths } from './root-paths.js';
 import { quotedPath } from '../quoted.js';
 
 /** The configuration that sources are checked against. */
@@ -66,9 +66,9 @@ export function sourcePlace(requested: RequestedSource, { paths, access }: Sourc
     const root = access.privileged === 'allow' ? undefined : rootOwnerOf(below);
     if (root !== undefined && root !== container && !isLocalVolume(below))
       throw refused(`belongs to container ${root}`);
-    if (requested.isRoot === true && access.privileged === 'refuse' && !isRootPlace(below, container ?? ''))
+    if (requested.isRoot === true && access.privileged === 'refuse' && !isRootPath(below, container ?? ''))
       throw refused(
-        `is not a path of this container's root below ${paths.kata}; help: use one of ${rootPlaces.join(', ')}, where CID is the container's id`,
+        `is not a path of this container's root below ${paths.kata}; help: use one of ${rootPaths.join(', ')}, where CID is the container's id`,
       );
     return { base: paths.kata, below, path, writable: true, kind: 'kata' };
   }

@@ -4,7 +4,7 @@ import type { DeviceNumber } from '../device/device-number.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 import type { BoundDevice, DeviceContext, TranslatedDevice } from './device-context.js';
-import { checkRule, isGuestMemory, isUsualRule, usualRules } from './usual-devices.js';
+import { checkRule, isGuestMemory, isDefaultDeviceRule, defaultDeviceRules } from './default-devices.js';
 
 /**
  * Returns device cgroup rules that deny all, then allow what the container may have. A rule for all devices, as a
@@ -103,7 +103,7 @@ function checkSingle(
   const isNamed = access.devices.some(
     (one) => one.kind === 'number' && one.major === major && one.minor === minor,
   );
-  if (access.privileged === 'allow' || isNode || isNamed || isUsualRule(own)) return;
+  if (access.privileged === 'allow' || isNode || isNamed || isDefaultDeviceRule(own)) return;
   throw new GuestError(
     'refused',
     `${named} is not for an allowed device; help: add "c ${major}:${minor}" to [agent] devices`,
@@ -113,7 +113,7 @@ function checkSingle(
 /** A rule for several devices allows mknod only, which opens nothing. */
 function wideRules(rule: OciDeviceRule, { access, guest }: DeviceContext): readonly OciDeviceRule[] {
   if (rule.access === 'm') return [rule];
-  if (access.privileged === 'refuse') return isUsualRule(rule) ? [rule] : usualRules;
+  if (access.privileged === 'refuse') return isDefaultDeviceRule(rule) ? [rule] : defaultDeviceRules;
   const { major = -1, minor = -1 } = rule;
   const covered = guest
     .list()
@@ -122,7 +122,7 @@ function wideRules(rule: OciDeviceRule, { access, guest }: DeviceContext): reado
   // The OCI runtime subtracts nothing from a rule for all devices: so each of the others gets its own rule.
   return [
     ...covered.filter((number) => !isEvidence(number, guest)).map((number) => ({ ...rule, ...number })),
-    ...usualRules,
+    ...defaultDeviceRules,
   ];
 }
 
@@ -154,7 +154,7 @@ function missingRule(
   const rule = { allow: true, type: 'c', ...device };
   const { major, minor } = device;
   const has = rules.some((each) => each.allow && each.major === major && each.minor === minor);
-  return has || isUsualRule(rule) ? [] : [rule];
+  return has || isDefaultDeviceRule(rule) ? [] : [rule];
 }
 
 /**

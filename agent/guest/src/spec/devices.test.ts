@@ -6,7 +6,7 @@ import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 import type { BoundDevice } from './device-context.js';
 import { checkDeviceRules } from './device-rules.js';
 import { checkDevice, type ContainerDevices, containerDevices, translateDevices } from './devices.js';
-import { usualRules } from './usual-devices.js';
+import { defaultDeviceRules } from './default-devices.js';
 
 /** A guest with a TPM, whose device numbers differ from the host's. */
 const names: Readonly<Record<string, string>> = {
@@ -105,7 +105,10 @@ test('a rule for all devices becomes one for the default devices, or for all exc
     { allow: true, type: 'a', major: -1, minor: -1 },
     rule(10, -1),
   ]) {
-    assert.deepEqual(made([], [wide], refusing).rules, [{ allow: false, access: 'rwm' }, ...usualRules]);
+    assert.deepEqual(made([], [wide], refusing).rules, [
+      { allow: false, access: 'rwm' },
+      ...defaultDeviceRules,
+    ]);
     const open = made([], [wide], allowing).rules;
     const opens = (text: string): boolean => open.some(({ major, minor }) => `${major}:${minor}` === text);
     assert.ok(opens('10:232') && opens('10:229'));

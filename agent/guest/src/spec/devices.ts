@@ -3,7 +3,7 @@ import { GuestError } from '../error/guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 import type { DeviceContext, TranslatedDevice } from './device-context.js';
 import { deviceRules } from './device-rules.js';
-import { checkDeviceNumber, isGuestMemory, isUsual } from './usual-devices.js';
+import { checkDeviceNumber, isGuestMemory, isDefaultDevice } from './default-devices.js';
 
 const types: ReadonlySet<string> = new Set(['c', 'u', 'p']);
 
@@ -93,7 +93,7 @@ function ownDevice(device: OciDevice, { attached, access, guest }: DeviceContext
 function isAllowed({ path, type, major, minor }: OciDevice, { access }: DeviceContext): boolean {
   if (type === 'p') return false;
   return (
-    isUsual(path, { major, minor }) ||
+    isDefaultDevice(path, { major, minor }) ||
     access.devices.some(
       (one) =>
         (one.kind === 'path' && one.path === path) ||

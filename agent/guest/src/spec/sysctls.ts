@@ -98,12 +98,12 @@ export function checkSysctlNamespaces(
     if (runsPrograms.test(name))
       throw new GuestError(
         'refused',
-        `sysctl ${name} makes the kernel run a program in the guest; help: set it in the guest's image`,
+        `sysctl ${name} makes the kernel run a program in the guest; help: set it in the guest image`,
       );
     if (!allowed.has(name))
       throw new GuestError(
         'invalid',
-        `sysctl ${name} does not belong to a namespace of the container; help: set it in the guest's image, or add it to sysctls = ["${name}"]`,
+        `sysctl ${name} does not belong to a namespace of the container; help: set it in the guest image, or add it to sysctls = ["${name}"]`,
       );
   }
 }

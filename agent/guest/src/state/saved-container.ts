@@ -25,7 +25,7 @@ interface Common {
 }
 
 interface UnfinishedContainer extends Common {
-  readonly phase: 'making';
+  readonly phase: 'creating';
 }
 
 export interface FinishedContainer extends Common {

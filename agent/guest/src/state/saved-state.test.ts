@@ -12,7 +12,7 @@ before(() => {
 after(() => rmSync(state, { recursive: true }));
 
 const unfinished = (id: string, order: number) => ({
-  phase: 'making' as const,
+  phase: 'creating' as const,
   id,
   order,
   storages: [],
@@ -54,7 +54,7 @@ test('the sandbox and storages are saved, replaced and removed', () => {
     removedIds: ['old'],
     removedPlaces: [],
   };
-  records.saveSandbox({ ...sandbox, phase: 'making' });
+  records.saveSandbox({ ...sandbox, phase: 'creating' });
   records.saveSandbox(sandbox);
   assert.deepEqual(new SavedState(state).loadSandbox(), sandbox);
   records.removeSandbox();

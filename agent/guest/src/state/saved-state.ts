@@ -8,13 +8,13 @@ import { StateFile } from './state-file.js';
 
 /** The sandbox, from the first step of its creation to the last of its removal. */
 export interface SavedSandbox {
-  /** `making`, `destroying`: the next agent removes what exists of it. */
-  readonly phase: 'making' | 'made' | 'destroying';
+  /** `creating`, `destroying`: the next agent removes what exists of it. */
+  readonly phase: 'creating' | 'made' | 'destroying';
   readonly id: string;
   readonly hostname: string;
   /** Its resolv.conf; absent: it has none. */
   readonly resolvConf?: string;
-  /** The OCI hooks of the guest's image; absent: CreateSandbox named no directory. */
+  /** The OCI hooks of the guest image; absent: CreateSandbox named no directory. */
   readonly hooks?: OciHooks;
   /** Mount points of its own storages. */
   readonly storages: readonly string[];

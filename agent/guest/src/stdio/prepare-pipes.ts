@@ -32,7 +32,7 @@ function openPipes(options: StreamOptions): Opened {
     return pipe;
   };
   const openOutput = (): Pipe => {
-    const pipe = keptOpen(open(), options);
+    const pipe = heldOpen(open(), options);
     pipes[pipes.length - 1] = pipe;
     return pipe;
   };
@@ -49,7 +49,7 @@ function openPipes(options: StreamOptions): Opened {
  * Reopens the pipe with an end for the process that can read as well as write: its output then has a reader as long as
  * it lives, so that it gets no SIGPIPE if the agent is killed (docs/adr/restarts.md, "What survives a restart").
  */
-function keptOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
+function heldOpen({ read, write }: Pipe, { syscalls }: StreamOptions): Pipe {
   const both = syscalls.openat(At.Cwd, `/proc/self/fd/${write.fd}`, Open.ReadWrite);
   write.close();
   return { read, write: new Descriptor(syscalls, both) };

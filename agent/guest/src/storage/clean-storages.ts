@@ -8,7 +8,7 @@ import { combineLayers, isRootLayer } from './root-layers.js';
  * Normalizes the storages of a request: mount points for later comparisons (`/a//b/` and `/a/./b` become `/a/b`), and
  * the layers of a root become one storage.
  *
- * @throws GuestError `invalid` for a mount point that is relative or has `..`, and for layers that are no root;
+ * @throws GuestError `invalid` for a mount point that is relative or has `..`, and for layers that are not a root;
  * `refused` for an option `X-kata.*` that is not known, or not for this storage.
  */
 export function cleanStorages(storages: readonly Storage[]): readonly Storage[] {

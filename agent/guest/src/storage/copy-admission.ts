@@ -8,7 +8,7 @@ import { sharedPath } from '../source/shared-directory.js';
 
 // The checks of CopyFile, in order. Not here: the numbers of the message that do not fit into a `number`
 // (agent/server/src/services/storage.ts), the wait for a container that is being created from the path
-// (container/held-places.ts), and links on the way to the path, which are refused when it is opened
+// (container/path-reservations.ts), and links on the way to the path, which are refused when it is opened
 // (source/shared-directory.ts; below it, lib/linux/src/fs/directory.ts).
 
 /** A request to copy, and the state that it depends on. */

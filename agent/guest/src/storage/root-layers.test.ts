@@ -100,7 +100,7 @@ test('directories to create are named relative to a layer, without what follows 
   }
 });
 
-test('layers that are no root are refused with their reason', () => {
+test('layers that are not a root are refused with their reason', () => {
   const wrong: readonly (readonly [readonly Storage[], RegExp])[] = [
     [[upper], /none of them is read-only/],
     [[upper, { ...upper, source: '09' }, lower], /two of them are to take the writes/],

@@ -9,7 +9,7 @@ import { refuseOtherRequest } from './same-request.js';
 import type { SavedStorage } from './saved-storage.js';
 import { storageContext } from './storage-context.js';
 import type { StorageEntries, StorageEntry } from './storage-entries.js';
-import { takeBackStorage } from './take-back.js';
+import { rollBackStorage } from './roll-back-storage.js';
 import { refuseUsedDisk } from './used-disk.js';
 
 /** The user that a storage is mounted for, or reused by. */
@@ -115,7 +115,7 @@ export class StorageMounts {
       const other = this.#entries.get(needed);
       if (other !== undefined) this.use(needed, other, made, { nested: true });
     }
-    made.push(`storage at ${storage.mountPoint}`, () => takeBackStorage(record, this.#environment));
+    made.push(`storage at ${storage.mountPoint}`, () => rollBackStorage(record, this.#environment));
     this.#entries.add(entry);
     const { paths, syscalls, log } = this.#environment;
     const base = Directory.open(syscalls, paths.kata);

@@ -15,7 +15,7 @@ import type { StorageEnvironment, StorageOwner } from './drivers/storage-driver.
 import type { SavedStorage } from './saved-storage.js';
 import { type SavedStorages, StorageEntries } from './storage-entries.js';
 import { StorageMounts } from './storage-mounts.js';
-import { takeBackStorage } from './take-back.js';
+import { rollBackStorage } from './roll-back-storage.js';
 import { usedStorages } from './used-storages.js';
 
 /**
@@ -83,7 +83,7 @@ export class StorageTable {
   async restore(records: readonly SavedStorage[], mounted: readonly string[]): Promise<void> {
     const places = mounted.map((mountPoint) => this.#entries.placeOf(mountPoint));
     const { used, unused } = usedStorages(records, places);
-    for (const record of unused) await this.#takeBack(record);
+    for (const record of unused) await this.#rollBack(record);
     for (const record of used) await this.#mounts.adopt(record);
     this.#entries.save();
   }
@@ -110,7 +110,7 @@ export class StorageTable {
   }
 
   /** Returns the mount points of storages that are kept until the sandbox ends. */
-  keptPlaces(): readonly string[] {
+  retainedMountPoints(): readonly string[] {
     return this.#entries.records.filter(({ kept }) => kept).map(({ storage }) => storage.mountPoint);
   }
 
@@ -177,9 +177,9 @@ export class StorageTable {
     return failures;
   }
 
-  async #takeBack(record: SavedStorage): Promise<void> {
+  async #rollBack(record: SavedStorage): Promise<void> {
     try {
-      await takeBackStorage(record, this.#environment);
+      await rollBackStorage(record, this.#environment);
     } catch (error) {
       const { mountPoint } = record.storage;
       this.#environment.log('error', `could not undo: storage at ${mountPoint}: ${String(error)}`);

@@ -1,5 +1,5 @@
-// The program of a host that shares a directory through FUSE, for tests: it answers when it is told to. Arguments: the mount point, a
-// file whose content `disk` has. It is told by messages of its parent: `hold` and `answer`.
+// The program of a host that shares a directory through FUSE, for tests: it answers on request. Arguments: the mount point, a
+// file whose content `disk` has. Its parent sends the messages `hold` and `answer`.
 import { closeSync, fstatSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { loadSyscalls } from '@kata-agent/linux';
 
@@ -82,7 +82,7 @@ function handle(request: Buffer): void {
     }
   };
   const empty = Buffer.alloc(0);
-  /** Answers at once, or when it is told to. */
+  /** Answers at once, or on request. */
   const mayHold = (answer: () => void): void => {
     if (holds) held.push(answer);
     else answer();

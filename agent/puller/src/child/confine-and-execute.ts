@@ -7,12 +7,12 @@ import {
   missingCallsFilter,
   programFilter,
   programPlaces,
-  type VisiblePlace,
+  type VisiblePath,
 } from '@kata-agent/linux';
 import { type ChildOptions, type ChildTask, packedFile } from './options.js';
-import { packPlaces, pullPlaces, unpackPlaces } from './places.js';
+import { packPaths, pullPaths, unpackPaths } from './visible-paths.js';
 
-/** Changes owners and permissions of what it creates, whoever it belongs to then. */
+/** Changes owners and permissions of what it creates, also for other owners. */
 const unpackCapabilities: readonly number[] = [
   Capability.ChangeOwner,
   Capability.OverrideAccess,
@@ -21,7 +21,7 @@ const unpackCapabilities: readonly number[] = [
   Capability.SetFileCapabilities,
 ];
 
-/** Reads files whoever they belong to. */
+/** Reads files of any owner. */
 const packCapabilities: readonly number[] = [Capability.ReadAll];
 
 /** Descriptor of the agent's socket. */
@@ -66,22 +66,22 @@ function commandOf(task: ChildTask, entry: string): readonly [path: string, ...a
 
 function rightsOf(
   task: ChildTask,
-  program: readonly VisiblePlace[],
+  program: readonly VisiblePath[],
 ): Pick<Confinement, 'capabilities' | 'places' | 'network' | 'filter'> {
   // Before Node.js is started again: it would make a ring, whose operations no later filter sees.
   const filter = missingCallsFilter(ringCalls);
   if (task.name === 'pull')
-    return { capabilities: [], places: [...program, ...pullPlaces(task.blobs)], network: true, filter };
+    return { capabilities: [], places: [...program, ...pullPaths(task.blobs)], network: true, filter };
   return task.name === 'unpack'
     ? {
         capabilities: unpackCapabilities,
-        places: [...program, ...unpackPlaces(task.blobs, task.target)],
+        places: [...program, ...unpackPaths(task.blobs, task.target)],
         network: false,
         filter,
       }
     : {
         capabilities: packCapabilities,
-        places: [...program, ...packPlaces(task.source, task.target)],
+        places: [...program, ...packPaths(task.source, task.target)],
         network: false,
         // Another program installs no filter of its own.
         filter: programFilter(),

@@ -84,7 +84,7 @@ export function parsePullMessage(line: string): ChildOutcome<readonly SentDocume
   return { kind: 'error', error };
 }
 
-/** Parses the documents that the process has read. Which image they are is not the process's word: `verifyImage`. */
+/** Parses the documents that the process has read. Which image they are is not decided by the process: `verifyImage`. */
 function documentsOf(value: unknown): readonly SentDocument[] {
   if (!Array.isArray(value) || value.length > maxDocuments) throw invalid();
   return value.map((each: unknown) => {

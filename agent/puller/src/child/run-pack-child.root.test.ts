@@ -64,7 +64,7 @@ test('a root is packed with owners and modes, also files that only root can read
   assert.deepEqual(confinementMounts(), mounts);
 });
 
-test('a guest without mkfs.erofs is told which package has it', () => {
+test('a guest without mkfs.erofs reports which package has it', () => {
   assert.throws(() => packProgram('/nowhere:/neither'), /^Error: mkfs\.erofs \(erofs-utils\).* is missing$/);
 });
 

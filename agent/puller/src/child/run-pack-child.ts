@@ -33,7 +33,7 @@ export function packProgram(path: string = searchPath): string {
 
 /**
  * Makes an EROFS image of a root file system, with mkfs.erofs in a process that has nothing but the root, read-only, and the directory
- * for the image: the files are a stranger's. Returns its path. Throws a LayerError; the abort's reason if `signal` aborted it.
+ * for the image: the files are not trusted. Returns its path. Throws a LayerError; the abort's reason if `signal` aborted it.
  */
 export async function runPackChild(
   { source, target, maxBytes, milliseconds }: PackChildRequest,

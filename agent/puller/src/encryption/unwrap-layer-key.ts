@@ -3,7 +3,7 @@ import type { Descriptor } from '../manifest/descriptor.js';
 import { decryptJwe, parseDecryptionKey } from './jwe.js';
 import { type WrappedKey, wrappedKeys } from './wrapped-keys.js';
 
-/** Who can open the key of a layer. */
+/** The recipients that can unwrap the key of a layer. */
 export interface KeySources {
   /** Private keys in PEM. */
   readonly decryptionKeys: readonly string[];

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { ImageError } from '../errors/image-error.js';
 import type { TransportLimits } from './transport-limits.js';
 
-/** Who sent an answer. */
+/** The sender of an answer. */
 export interface Sender {
   /** For messages. */
   readonly name: string;

@@ -2,7 +2,7 @@ import { lookup as lookupAll } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 /**
- * Addresses that are not of another machine, or only of a cloud's metadata service, which gives credentials to whoever asks from the
+ * Addresses that are not of another machine, or only of a cloud's metadata service, which gives credentials to each client on the
  * guest: loopback, unspecified, link-local with 169.254.169.254, the metadata services outside of it (AWS over IPv6, Alibaba, Azure,
  * Oracle), and NAT64's form of the first two.
  */

@@ -27,7 +27,7 @@ export interface ImageDocuments {
   configuration(blob: NamedBlob): Promise<Buffer>;
 }
 
-/** A document as it was fetched, for somebody else to verify. */
+/** A document as it was fetched, for another process to verify. */
 export interface SentDocument {
   readonly kind: keyof ImageDocuments;
   /** What was asked for: a tag or a digest. */
@@ -105,7 +105,7 @@ export class FetchedDocuments implements ImageDocuments {
 }
 
 /**
- * Documents that somebody else has fetched, who is not believed: of what is asked for by digest the digest is computed again, and what
+ * Documents fetched by another process, which is not trusted: of what is asked for by digest the digest is computed again, and what
  * is missing is an error.
  */
 export class ReceivedDocuments implements ImageDocuments {
@@ -159,7 +159,7 @@ export class ReceivedDocuments implements ImageDocuments {
   }
 
   async #content(kind: SentDocument['kind'], name: string): Promise<SentDocument['content']> {
-    // Each document is parsed at once: other work goes on between them.
+    // Each document is parsed at once: other work continues between them.
     await setImmediate();
     const document = this.#documents.get(keyOf(kind, name));
     if (document === undefined) throw missing(kind, name);

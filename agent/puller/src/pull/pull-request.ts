@@ -48,7 +48,7 @@ export interface PullDependencies {
   /** For the whole pull. Absent: 20 minutes. */
   readonly totalMs?: number;
   /**
-   * Returns the options of a layer's cipher, or undefined when it cannot: of a key that is wrapped for somebody else than a key of the
+   * Returns the options of a layer's cipher, or undefined when it cannot: of a key that is wrapped for another recipient than a key of the
    * settings. `manifests`: what the reference names, and if that is an index the manifest that was chosen.
    */
   readonly unwrapKey?: (
@@ -61,7 +61,7 @@ export interface PullDependencies {
 export interface PulledLayer {
   /** Of the blob. */
   readonly digest: Digest;
-  /** Of the unpacked bytes: to be checked by whoever unpacks them. */
+  /** Of the unpacked bytes: the unpacker checks it. */
   readonly diffId: Digest;
   /** Of the bytes that `open` gives: never encrypted. */
   readonly mediaType: string;

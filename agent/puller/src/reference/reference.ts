@@ -31,7 +31,7 @@ export function parseReference(text: string): ImageReference {
   const invalid = (why: string): ImageError =>
     new ImageError('reference-invalid', `image reference ${quoted(text)} ${why}`);
   if (text.length > maxLength) throw invalid(`has more than ${maxLength} characters`);
-  if (/^[a-f0-9]{64}$/.test(text)) throw invalid('is the id of an image, which is no name');
+  if (/^[a-f0-9]{64}$/.test(text)) throw invalid('is the id of an image, which is not a name');
   const { named, digest } = splitDigest(text, invalid);
   const { registry, path } = splitRegistry(named, invalid);
   const colon = path.indexOf(':');

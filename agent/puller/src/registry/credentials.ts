@@ -46,7 +46,7 @@ function scopeOf(name: string): string {
   const scope = name === 'https://index.docker.io/v1/' ? 'docker.io' : name;
   const [host = '', ...path] = scope.split('/');
   if (!isRegistry(host) || (path.length > 0 && !isRepository(path.join('/'))))
-    throw invalid(`credentials.auths has the name ${quoted(name)}, which is no registry or repository`);
+    throw invalid(`credentials.auths has the name ${quoted(name)}, which is not a registry or repository`);
   return [host.toLowerCase(), ...path].join('/');
 }
 

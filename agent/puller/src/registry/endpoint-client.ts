@@ -91,7 +91,10 @@ export class EndpointClient {
     const url =
       location === undefined || !URL.canParse(location, from.href) ? undefined : new URL(location, from);
     if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
-      throw new ImageError('redirect-refused', `${this.name} redirects to a place that is no https URL`);
+      throw new ImageError(
+        'redirect-refused',
+        `${this.name} redirects to an address that is not an https URL`,
+      );
     return url;
   }
 
@@ -121,7 +124,7 @@ export class EndpointClient {
     if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
       throw new ImageError(
         'token-host-not-listed',
-        `${this.name} asks for a token of a place that is no https URL`,
+        `${this.name} asks for a token of an address that is not an https URL`,
       );
     if (url.host !== host && !tokenHosts.includes(url.host))
       throw new ImageError('token-host-not-listed', `${this.name} asks for a token of ${quoted(url.host)}`);

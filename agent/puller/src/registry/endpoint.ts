@@ -56,7 +56,7 @@ export function checkEndpointSettings({ tokenHosts, mirrors }: EndpointSettings)
     if (!good)
       throw new ImageError(
         'settings-invalid',
-        `${key} has ${quoted(text)}, which is no ${withPath ? 'registry or repository' : 'host'} in lower case`,
+        `${key} has ${quoted(text)}, which is not a ${withPath ? 'registry or repository' : 'host'} in lower case`,
       );
   };
   for (const [registry, hosts] of Object.entries(tokenHosts)) {

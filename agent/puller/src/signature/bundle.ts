@@ -78,7 +78,7 @@ export function statementFault(payloadType: string, payload: Uint8Array, digest:
     const statement = Fields.parse(payload, 'the statement', (text) => new BundleError(text));
     if (!statementTypes.includes(statement.string('_type'))) return 'of another statement than in-toto v1';
     if (statement.string('predicateType') !== signPredicate)
-      return 'an attestation, which is no signature of the image';
+      return 'an attestation, which is not a signature of the image';
     const subjects = statement.objects('subject', maxSubjects);
     const named = subjects.some(
       (subject) => subject.object('digest').get(digestAlgorithm(digest)) === digestHex(digest),

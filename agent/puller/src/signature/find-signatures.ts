@@ -23,7 +23,7 @@ const bundleEntryTypes: readonly unknown[] = [bundleType, 'application/vnd.oci.e
 /** Documents among which signatures are found. */
 export type SignatureDocuments = Omit<ImageDocuments, 'configuration'>;
 
-/** Of one object and format. Whoever may push signatures can push many: those after these are not read. */
+/** Of one object and format. A client that may push signatures can push many: those after these are not read. */
 const maxCandidates = 16;
 const maxEntries = 1_000;
 const maxCandidateBytes = 256 * 1024;

@@ -49,7 +49,7 @@ export function parseSignaturePolicy(entries: readonly SignatureSettings[]): rea
       new ImageError('settings-invalid', `signatures of ${quoted(scope)} ${why}`);
     if (digests !== undefined) {
       const malformed = digests.find((digest) => !isDigest(digest));
-      if (malformed !== undefined) throw invalid(`have ${quoted(malformed)}, which is no digest`);
+      if (malformed !== undefined) throw invalid(`have ${quoted(malformed)}, which is not a digest`);
       return { scope: parseReferencePattern(scope), digests: digests.filter(isDigest) };
     }
     if (formats.length === 0) throw invalid('have no format: write bundle, simple-signing, or both');

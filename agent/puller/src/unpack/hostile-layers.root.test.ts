@@ -124,7 +124,7 @@ const rows: readonly Row[] = [
     [[{ name: 'g', type: 'g', content: paxBody([['path', 'x']]) }, file('f')]],
   ],
   ['a wrong checksum', 'header', [Buffer.concat([Buffer.from('f'.padEnd(512, 'x')), Buffer.alloc(1024)])]],
-  ['a size that is no number', 'header', [changed((block) => block.write('zzz', 124))]],
+  ['a size that is not a number', 'header', [changed((block) => block.write('zzz', 124))]],
   ['a negative size', 'header', [changed((block) => block.fill(0xff, 124, 136))]],
   [
     'a size beyond all numbers',
@@ -163,7 +163,7 @@ const rows: readonly Row[] = [
     [[{ name: 'L', type: 'L', content: 'a\0' }, file('f', { pax: { path: 'b' } })]],
   ],
   ['bytes behind a long name', 'header', [[{ name: 'L', type: 'L', content: 'a\0b' }, file('f')]]],
-  ['a time that is none', 'header', [[file('f', { pax: { mtime: 'now' } })]]],
+  ['an invalid time', 'header', [[file('f', { pax: { mtime: 'now' } })]]],
   ['a size larger than the archive', 'truncated', [buildEntry({ name: 'f', size: 4096, content: 'x' })]],
   ['an archive that ends in a header', 'truncated', [buildEntry({ name: 'f' }).subarray(0, 300)]],
   [

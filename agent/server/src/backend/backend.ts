@@ -7,7 +7,7 @@ import type { GuestComponents } from '../components/load-guest-components.js';
 import type { Authorize } from '../interceptors/authorize.js';
 import type { Caller } from '../caller/caller.js';
 import type { ConnectionRecords } from '../listeners/connection-records.js';
-import type { KeptPolicies } from '../policy/kept-policies.js';
+import type { SavedPolicies } from '../policy/saved-policies.js';
 import type { Policy } from '../policy/policy.js';
 import type { GuestStatus } from '../policy/rule-context.js';
 import type { Readers } from '../readers.js';
@@ -32,7 +32,7 @@ export interface BackendSettings {
 /** What a backend is opened with, before any listener. */
 export interface BackendDependencies {
   readonly policy: Policy;
-  readonly keptPolicies: KeptPolicies;
+  readonly savedPolicies: SavedPolicies;
   readonly readers: Readers;
   readonly sideChannels: Pick<SideChannels, 'stdio'>;
   /** Records of connections that the agent itself makes. */
@@ -43,7 +43,7 @@ export interface BackendDependencies {
   readonly check: () => void;
 }
 
-/** The one who carries out calls that are authorized and recorded: the guest, or an inner agent (`[agent] forward`). */
+/** Executes calls that are authorized and recorded: the guest, or an inner agent (`[agent] forward`). */
 export interface Backend {
   /** State for rules, and for the records of reads. */
   readonly status: GuestStatus & Pick<Guest, 'noteReader'>;

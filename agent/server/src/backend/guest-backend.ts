@@ -34,7 +34,7 @@ export function prepareGuest(settings: BackendSettings): PreparedBackend {
 async function openGuest(
   runtime: OciRuntime,
   { configuration, components, images, syscalls, log, state, isFirstProcess, hardens }: BackendSettings,
-  { policy, keptPolicies, readers, sideChannels, end }: BackendDependencies,
+  { policy, savedPolicies, readers, sideChannels, end }: BackendDependencies,
 ): Promise<Backend> {
   const servesContainers = configuration.listeners.some(({ name }) =>
     policy.served(name).includes('CreateContainer'),
@@ -51,7 +51,7 @@ async function openGuest(
     guest,
     policy,
     runtimeListener: configuration.listeners[0]?.name,
-    keptPolicies,
+    savedPolicies,
     memoryAgent,
     stdioPorts: sideChannels.stdio,
     moduleLock: hardens ? new ModuleLock({ log }) : undefined,

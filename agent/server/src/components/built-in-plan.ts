@@ -12,7 +12,7 @@ export interface PlanSettings {
   readonly launchTimeoutMs: number;
   /** Initdata was written for the components. */
   readonly initdata: boolean;
-  /** The image has `ocicryptConfig`. A data hub that is told of no file writes its own. */
+  /** The image has `ocicryptConfig`. A data hub without a file writes its own. */
   readonly hasOcicryptConfig: boolean;
 }
 

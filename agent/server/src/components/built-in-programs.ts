@@ -15,7 +15,7 @@ export function builtInProgram(id: Exclude<Level, 'none'>): string {
   return `/usr/local/bin/${id}`;
 }
 
-/** Returns the paths of the programs that a level includes, in the guest's image. */
+/** Returns the paths of the programs that a level includes, in the guest image. */
 export function builtInPrograms(requested: Level): readonly string[] {
   return levels.slice(0, levelOf(requested) + 1).flatMap((id) => (id === 'none' ? [] : [builtInProgram(id)]));
 }

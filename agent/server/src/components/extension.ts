@@ -5,7 +5,7 @@ import { extensionRoot } from './component.js';
 import { type Manifest, parseManifest } from './manifest.js';
 
 /**
- * Reads the manifest of the extension image; undefined: there is none, and the components are those of the guest's image.
+ * Reads the manifest of the extension image; undefined: there is none, and the components are those of the guest image.
  *
  * @throws CannotApply if the image has no manifest, or a wrong one: other programs would be started than it brings.
  */

@@ -22,7 +22,7 @@ export interface GuestComponents {
   readonly dataHub: (DataHub & ResourceSource) | undefined;
   /** Undefined: none of them pulls images. */
   readonly puller: ImagePuller | undefined;
-  /** Where an extension image has the pause container; undefined: the guest's image has it. */
+  /** Where an extension image has the pause container; undefined: the guest image has it. */
   readonly pauseBundle: string | undefined;
   stop(): Promise<void>;
 }

@@ -13,7 +13,7 @@ type PlanSettings = Pick<
 
 /**
  * Returns the components that the settings request, in the order in which they are started: those of an extension image, or else
- * those of the guest's image.
+ * those of the guest image.
  *
  * @throws CannotApply if the manifest is wrong.
  */

@@ -14,7 +14,7 @@ export function warnOfMissing(
   }
   log(
     'warn',
-    'guest components are requested, and NONE is started: a program is missing\nhelp: add it to the image, or set guest_components_procs to fewer, or "none"',
+    'guest components are requested, and none is started: a program is missing\nhelp: add it to the image, or set guest_components_procs to fewer, or "none"',
     { missing: missing.join(', ') },
   );
 }

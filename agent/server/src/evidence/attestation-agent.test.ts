@@ -40,7 +40,7 @@ test('the quote of TDX is returned, over the report data as it is', async (t) =>
   assert.deepEqual(await quoteOfAttestationAgent(reportData, path), reportData);
 });
 
-test('evidence of other guests, what is none, and an agent that refuses or is not there, are errors', async (t) => {
+test('evidence of other guests, invalid evidence, and an agent that refuses or is not there, are errors', async (t) => {
   for (const [answer, message] of [
     ['{"attestation_report":{"version":3},"cert_chain":null}', /is not a quote of TDX: use "configfs-tsm"/],
     ['{"quote":5}', /is not a quote of TDX/],

@@ -1,4 +1,4 @@
-import { FairQueue } from '@kata-agent/admission/fair';
+import { FairQueue } from '@kata-agent/connection-limits/fair';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type AgentKeys, type Bundle, type Claims, encodeBundle, encodeClaims } from '@kata-agent/evidence';
@@ -21,10 +21,10 @@ export interface AttesterOptions {
 /** Calls of one caller that wait for their turn: a quote takes a TPM up to a second. */
 const longestQueue = 16;
 
-/** Who asks for evidence. */
+/** The caller that asks for evidence. */
 export interface AttestCaller {
   readonly key: string;
-  /** A server that the agent has dialled: it admits the guest by the evidence, and is next whoever waits (S44). */
+  /** A server that the agent has dialled: it accepts the guest by the evidence, and precedes all waiting callers (S44). */
   readonly isServer: boolean;
 }
 

@@ -61,11 +61,11 @@ function backendOf(
   agent: InnerAgent,
   watch: InnerWatch,
   forms: FormContext,
-  { policy, keptPolicies, end }: BackendDependencies,
+  { policy, savedPolicies, end }: BackendDependencies,
 ): Backend {
   const links = new InnerLinks<Caller>(agent);
   const changing = new Changing();
-  const forwarding = { links, budget: new ByteBudget(maxBytesInFlight), policy, keptPolicies, forms, end };
+  const forwarding = { links, budget: new ByteBudget(maxBytesInFlight), policy, savedPolicies, forms, end };
   return {
     status: nothingKnown,
     containers: () => undefined,

@@ -26,7 +26,7 @@ import { movedBytesKey } from '../interceptors/moved-bytes.js';
 import { statusOf } from '../interceptors/refusal.js';
 import type { Caller } from '../caller/caller.js';
 import { acceptPolicy } from '../policy/accept-policy.js';
-import type { KeptPolicies } from '../policy/kept-policies.js';
+import type { SavedPolicies } from '../policy/saved-policies.js';
 import type { Policy } from '../policy/policy.js';
 import { streamOf } from '../readers.js';
 import type { ByteBudget } from './byte-budget.js';
@@ -44,7 +44,7 @@ export interface Forwarding {
   readonly links: InnerLinks<Caller>;
   readonly budget: ByteBudget;
   readonly policy: Policy;
-  readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
+  readonly savedPolicies: Pick<SavedPolicies, 'full' | 'keep'>;
   /** What requests are read with, and what has been forwarded. */
   readonly forms: FormContext;
   /** Ends the agent once running calls are answered. */
@@ -59,13 +59,13 @@ export function forwardedServices(
   forwarding: Forwarding,
   authorize: Authorize,
 ): readonly ServiceRegistration<Caller>[] {
-  const { links, policy, keptPolicies } = forwarding;
+  const { links, policy, savedPolicies } = forwarding;
   const setPolicy = async (request: unknown, context: Context): Promise<object> => {
     await beginOf(context)();
     const text = isMessage(request as Message, SetPolicyRequestSchema)
       ? (request as { policy: string }).policy
       : '';
-    await acceptPolicy(text, policy, keptPolicies, () => undefined);
+    await acceptPolicy(text, policy, savedPolicies, () => undefined);
     return {};
   };
   return [

@@ -41,7 +41,7 @@ export class InnerAgent {
       },
     );
     const peer = peerOf(this.#syscalls, socket);
-    // Whoever listens decides what becomes of each request, whatever the permissions of the file are.
+    // The process that listens decides what becomes of each request, whatever the permissions of the file are.
     if (peer === undefined || (peer.uid !== 0 && peer.uid !== owner)) {
       socket.destroy();
       throw new InnerFault({

@@ -116,7 +116,7 @@ export class InnerWatch {
     const { agent, log } = this.#options;
     if (this.#stopped) return;
     log('error', 'the inner agent is gone: calls are answered with UNAVAILABLE', { pid, socket: agent.path });
-    let said = '';
+    let lastReason = '';
     const backoff = new Backoff(windows);
     for (;;) {
       await delay(backoff.failed(), undefined, { ref: false });
@@ -127,8 +127,9 @@ export class InnerWatch {
         return;
       }
       const reason = error.message;
-      if (reason !== said) log('warn', 'the inner agent does not answer', { socket: agent.path, reason });
-      said = reason;
+      if (reason !== lastReason)
+        log('warn', 'the inner agent does not answer', { socket: agent.path, reason });
+      lastReason = reason;
     }
   }
 }

@@ -15,7 +15,7 @@ import {
   runPackChild,
   runPullChild,
   runUnpackChild,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../log.js';
 import { imageFailure, pullFailure } from './image-failure.js';
@@ -158,7 +158,7 @@ export class BuiltInPuller implements ImagePuller {
     const { reference, signal } = request;
     const deadline = new PullDeadline(reference, this.#options.timeoutMs);
     try {
-      return await this.#queue.goOn(
+      return await this.#queue.resume(
         () => this.#packNow(request, deadline),
         AbortSignal.any([signal, deadline.signal]),
       );

@@ -1,5 +1,5 @@
 import { GuestError, type GuestErrorKind } from '@kata-agent/guest';
-import { ImageError, type ImageErrorCode, LayerError, type LayerErrorCode } from '@kata-agent/image';
+import { ImageError, type ImageErrorCode, LayerError, type LayerErrorCode } from '@kata-agent/puller';
 
 /** Codes of a pull whose kind is not `precondition`. */
 const imageKinds: Readonly<Partial<Record<ImageErrorCode, GuestErrorKind>>> = {

@@ -10,7 +10,7 @@ import {
   parseReferencePattern,
   parseSignaturePolicy,
   type PullSettings,
-} from '@kata-agent/image';
+} from '@kata-agent/puller';
 import { CannotApply } from '../cannot-apply.js';
 import { cannotPull } from './cannot-pull.js';
 import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';

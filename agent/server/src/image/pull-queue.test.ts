@@ -16,8 +16,8 @@ class Queue {
     });
   };
 
-  goOn(name: string, signal: AbortSignal = new AbortController().signal): Promise<string> {
-    const result = this.#queue.goOn(this.#work(name), signal);
+  resume(name: string, signal: AbortSignal = new AbortController().signal): Promise<string> {
+    const result = this.#queue.resume(this.#work(name), signal);
     result.catch(() => undefined);
     return result;
   }
@@ -89,12 +89,12 @@ test('a pull that waits ends with its signal, and its place is free', async () =
   assert.equal(await result, 'g');
 });
 
-test('a pull that had its turn goes on before those that wait, and is not refused', async () => {
+test('a pull that had its turn continues before those that wait, and is not refused', async () => {
   const queue = new Queue();
   for (const name of ['a', 'b', 'c', 'd']) queue.run(name).catch(() => undefined);
   const controller = new AbortController();
-  const aborted = queue.goOn('x', controller.signal);
-  const packed = queue.goOn('a, packed');
+  const aborted = queue.resume('x', controller.signal);
+  const packed = queue.resume('a, packed');
   controller.abort(new Error('the container was removed'));
   await assert.rejects(aborted, /the container was removed/);
   await queue.end('a');

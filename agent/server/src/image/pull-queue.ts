@@ -14,8 +14,8 @@ export class PullQueue {
   readonly #limits: PullQueueLimits;
   #running = 0;
   readonly #waiting = new Set<() => void>();
-  /** Of pulls that had their turn. There are no more than run at once: each that ends lets one of these go on. */
-  readonly #goingOn = new Set<() => void>();
+  /** Of pulls that had their turn. There are no more than run at once: each that ends lets one of these continue. */
+  readonly #resuming = new Set<() => void>();
 
   constructor(limits: PullQueueLimits = limitsByDefault) {
     this.#limits = limits;
@@ -38,14 +38,14 @@ export class PullQueue {
   }
 
   /** Runs further work for a pull that had its turn, before those that wait for theirs: its image is in memory. */
-  async goOn<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return await this.#run(work, this.#goingOn, signal);
+  async resume<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return await this.#run(work, this.#resuming, signal);
   }
 
   async #run<T>(work: () => Promise<T>, queue: Set<() => void>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#running < this.#limits.atOnce) this.#running += 1;
-    else await turnIn(queue, signal);
+    else await waitForSlot(queue, signal);
     try {
       return await work();
     } finally {
@@ -55,7 +55,7 @@ export class PullQueue {
 
   /** The next pull takes the place of the one that ended, so that no later one comes in between. */
   #end(): void {
-    const queue = this.#goingOn.size > 0 ? this.#goingOn : this.#waiting;
+    const queue = this.#resuming.size > 0 ? this.#resuming : this.#waiting;
     const [next] = queue;
     if (next === undefined) {
       this.#running -= 1;
@@ -66,7 +66,7 @@ export class PullQueue {
   }
 }
 
-function turnIn(queue: Set<() => void>, signal: AbortSignal): Promise<void> {
+function waitForSlot(queue: Set<() => void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const begin = (): void => {
       signal.removeEventListener('abort', abort);

@@ -1,4 +1,4 @@
-import { type Configuration, parseKernelLine } from '@kata-agent/config';
+import { type Configuration, parseKernelCommandLine } from '@kata-agent/config';
 import { CannotApply } from '../cannot-apply.js';
 
 /**
@@ -40,10 +40,10 @@ const blockSizes: ReadonlySet<number> = new Set([512, 1024, 2048, 4096]);
  * @throws CannotApply for a name or parameter that is malformed, or given twice, and for a word in quotes or after `--`:
  * an extension is never skipped.
  */
-export function guestExtensions(kernelLine: string): readonly GuestExtension[] {
+export function guestExtensions(kernelCommandLine: string): readonly GuestExtension[] {
   const found = new Map<string, GuestExtension>();
-  const { words } = parseKernelLine(kernelLine);
-  checkPlain(kernelLine, words);
+  const { words } = parseKernelCommandLine(kernelCommandLine);
+  checkPlain(kernelCommandLine, words);
   for (const { name: word, value = '' } of words) {
     if (!word.startsWith(prefix) || !word.endsWith(suffix)) continue;
     const name = word.slice(prefix.length, -suffix.length);
@@ -66,11 +66,11 @@ export function guestExtensions(kernelLine: string): readonly GuestExtension[] {
  * init, would be an extension for the script and none for the agent.
  */
 function checkPlain(
-  kernelLine: string,
+  kernelCommandLine: string,
   words: readonly { readonly name: string; readonly value: string | undefined }[],
 ): void {
   const isExtension = (word: string): boolean => word.startsWith(prefix);
-  const split = kernelLine.split(/\s+/).filter(isExtension);
+  const split = kernelCommandLine.split(/\s+/).filter(isExtension);
   const parsed = words
     .map(({ name, value }) => (value === undefined ? name : `${name}=${value}`))
     .filter(isExtension);

@@ -5,7 +5,7 @@ import { hasCode } from '@kata-agent/linux';
 const maxLength = 64;
 
 /**
- * Returns the hostname of the guest's image, the first word of /etc/hostname; `localhost` if there is none that the
+ * Returns the hostname of the guest image, the first word of /etc/hostname; `localhost` if there is none that the
  * kernel accepts. Kata's agent does the same (Kata 4.1, src/agent/src/main.rs).
  */
 export function imageHostname(file: string = '/etc/hostname'): string {

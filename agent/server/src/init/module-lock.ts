@@ -3,7 +3,7 @@ import { hasCode } from '@kata-agent/linux';
 import type { Log } from '../log.js';
 import { modulesOf, startLoadingModules } from './modules.js';
 
-/** Located by the image builder: the modules that containers may need, one per line. */
+/** Written by the image builder: the modules that containers may need, one per line. */
 const listFile = '/etc/kata-agent/late-modules.conf';
 
 interface ModuleLockOptions {

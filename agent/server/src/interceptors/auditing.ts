@@ -11,7 +11,7 @@ import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { healthService, managementService } from './service-names.js';
-import { auditFailure } from './admission.js';
+import { auditFailure } from './gate-check.js';
 import { auditedCall } from './audited-call.js';
 import { movedBytesKey } from './moved-bytes.js';
 import type { RecordOf } from './record-of-request.js';

@@ -6,7 +6,8 @@ import type { Witnesses } from '../witnesses/witnesses.js';
 export type LacksWitnesses = (listener: string, method: MethodName) => boolean;
 
 /**
- * Returns who demands witnesses: calls that change something where the host calls, as while the log cannot be written (S19).
+ * Returns a function that reports whether a call requires witnesses: those that change something on the host's listener, as while
+ * the log cannot be written (S19).
  * The host calls on the first listener, that of the runtime, and controls who connects to vsock and unix sockets. What ends
  * something is served.
  */

@@ -10,7 +10,7 @@ const imageKey: ContextKey<RecordedImage> = contextKey<RecordedImage>('image');
 /**
  * Remembers the image of a call's container for its record, allowed or denied.
  *
- * @param image undefined: the pause container of the guest's image.
+ * @param image undefined: the pause container of the guest image.
  */
 export function noteImage(values: ContextValues, image: PulledImage | undefined): void {
   if (image === undefined) return values.set(imageKey, { from: 'pause_bundle' });

@@ -6,7 +6,7 @@ import { decisionKey } from './decision-of.js';
 import type { Caller } from '../caller/caller.js';
 import { managementService } from './service-names.js';
 
-/** Decides who may call which method of the management service. Nothing changes it at run time. */
+/** Decides which listener may call which method of the management service. Nothing changes it at run time. */
 export type ManagementGate = (caller: Pick<Caller, 'listener' | 'rights'>, method: string) => Decision;
 
 /**

@@ -4,8 +4,8 @@ import { callerKey } from '../caller/caller-key.js';
 import { callerOf } from '../caller/caller-of.js';
 
 /**
- * Returns by whom places of the guest are counted that several callers share; undefined: Kata's runtime, which calls at the first
- * listener and without TLS, shares them with nobody.
+ * Returns the key by which slots that several callers share are counted. Undefined for Kata's runtime, which calls on the first
+ * listener without TLS: it does not share them.
  */
 export function sharingCaller(
   call: Pick<CallInfo<Caller>, 'connection' | 'metadata'>,
@@ -14,6 +14,6 @@ export function sharingCaller(
   const caller = callerOf(call);
   const { listener, identity } = caller;
   if (listener === runtimeListener && identity.kind !== 'tls') return undefined;
-  // A server whose relay is trusted calls for many.
+  // A server whose relay is trusted calls for many operators.
   return JSON.stringify([listener, callerKey(caller), identity.claimedOperator ?? '']);
 }

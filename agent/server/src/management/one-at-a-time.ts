@@ -1,4 +1,4 @@
-import { FairQueue } from '@kata-agent/admission/fair';
+import { FairQueue } from '@kata-agent/connection-limits/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { callerKey } from '../caller/caller-key.js';
@@ -8,7 +8,7 @@ const maxWaiting = 8;
 
 /**
  * Runs work that reads much, one at a time: each caller could otherwise have the agent do it as often as it asks. Callers take turns,
- * and the server that a listener has dialled is next whoever waits (S44).
+ * and the server that a listener has dialled precedes all waiting callers (S44).
  */
 export class OneAtATime {
   readonly #queue = new FairQueue(maxWaiting);

@@ -73,7 +73,7 @@ export async function* watchAudit(
     throw new TtrpcError(
       Code.Aborted,
       replaced.signal.reason === 'crowded'
-        ? 'the place of this watcher is given to another caller, who has fewer; resume after the last record'
+        ? 'the slot of this watcher is given to another caller, which has fewer; resume after the last record'
         : 'a newer WatchAudit call on this connection replaces this one',
     );
 }

@@ -76,5 +76,5 @@ test('replaced watchers that cannot end still count', () => {
   const ended: number[] = [];
   for (let n = 0; n <= maxWatchers; n += 1) watchers.add(connection, () => ended.push(n));
   assert.throws(() => watchers.add(connection, unexpected), { code: Code.ResourceExhausted });
-  assert.deepEqual(ended, [0, 1, 2, 3], 'the newest goes on');
+  assert.deepEqual(ended, [0, 1, 2, 3], 'the newest continues');
 });

@@ -1,4 +1,4 @@
-import { FairSlots } from '@kata-agent/admission/fair';
+import { FairSlots } from '@kata-agent/connection-limits/fair';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller/caller.js';
 import { callerKey } from '../caller/caller-key.js';
@@ -26,11 +26,11 @@ export class Watchers {
   readonly #ofServers = new Map<string, FairSlots>();
 
   /**
-   * Adds a watcher; the older one of its connection is told to end. A watcher counts until the function that is returned
+   * Adds a watcher; the older one of its connection is ended. A watcher counts until the function that is returned
    * is called, so one that cannot end, because its connection accepts nothing, still counts.
    *
    * @param end ends the watcher: a newer one of its connection replaces it, or another caller gets its place.
-   * @throws TtrpcError RESOURCE_EXHAUSTED if the caller has the maximum, or all callers together; the older watcher goes on then.
+   * @throws TtrpcError RESOURCE_EXHAUSTED if the caller has the maximum, or all callers together; the older watcher continues then.
    */
   add(connection: Caller, end: (why: 'replaced' | 'crowded') => void): () => void {
     const { listener } = connection;

@@ -1,5 +1,5 @@
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import type { KeptPolicies } from './kept-policies.js';
+import type { SavedPolicies } from './saved-policies.js';
 import type { Policy } from './policy.js';
 
 /**
@@ -11,15 +11,15 @@ import type { Policy } from './policy.js';
 export async function acceptPolicy(
   text: string,
   policy: Policy,
-  keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>,
+  savedPolicies: Pick<SavedPolicies, 'full' | 'keep'>,
   narrowed: () => void,
 ): Promise<void> {
-  if (keptPolicies.full)
+  if (savedPolicies.full)
     throw new TtrpcError(Code.ResourceExhausted, 'too many SetPolicy calls: no more policies can be stored');
   // With the parser of its text, which an agent without a configuration has not loaded.
   const { tighten } = await import('./tighten.js');
   const refused = await tighten(policy, text);
   if (refused !== undefined) throw new TtrpcError(Code.InvalidArgument, refused);
   narrowed();
-  keptPolicies.keep(text);
+  savedPolicies.keep(text);
 }

@@ -1,5 +1,5 @@
 import { CannotApply } from '../cannot-apply.js';
-import type { KeptPolicies } from './kept-policies.js';
+import type { SavedPolicies } from './saved-policies.js';
 import type { Log } from '../log.js';
 import type { Policy } from './policy.js';
 
@@ -9,7 +9,7 @@ import type { Policy } from './policy.js';
  *
  * @throws CannotApply if it cannot be stored.
  */
-export function keepInitdataPolicy(text: string | undefined, policies: KeptPolicies): void {
+export function persistInitdataPolicy(text: string | undefined, policies: SavedPolicies): void {
   if (text === undefined) return;
   try {
     policies.keep(text);
@@ -25,7 +25,7 @@ export function keepInitdataPolicy(text: string | undefined, policies: KeptPolic
  * @throws CannotApply if one of them cannot be applied: to continue without it would widen what is served (S4).
  */
 export async function restorePolicies(
-  { policies }: Pick<KeptPolicies, 'policies'>,
+  { policies }: Pick<SavedPolicies, 'policies'>,
   policy: Policy,
   log: Log,
 ): Promise<void> {

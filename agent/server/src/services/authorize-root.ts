@@ -11,7 +11,7 @@ import { ruleContext } from '../policy/rule-context.js';
 
 /** A root that the guest has got itself. */
 interface OwnRoot {
-  /** Undefined: the pause container of the guest's image. */
+  /** Undefined: the pause container of the guest image. */
   readonly image: PulledImage | undefined;
   /** Reads what the root has of the program that the request starts. */
   readonly program: () => ImageProgram | undefined;

@@ -5,7 +5,7 @@ import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { StdioPorts } from '../side-channels/stdio-ports.js';
 import type { ModuleLock } from '../init/module-lock.js';
 import type { Caller } from '../caller/caller.js';
-import type { KeptPolicies } from '../policy/kept-policies.js';
+import type { SavedPolicies } from '../policy/saved-policies.js';
 import type { Policy } from '../policy/policy.js';
 
 type Methods = typeof AgentService.method;
@@ -19,7 +19,7 @@ export interface Services {
   readonly policy: Policy;
   /** The first listener, whose caller is Kata's runtime. */
   readonly runtimeListener: string | undefined;
-  readonly keptPolicies: Pick<KeptPolicies, 'full' | 'keep'>;
+  readonly savedPolicies: Pick<SavedPolicies, 'full' | 'keep'>;
   /** Undefined: `mem_agent_enable` is off. */
   readonly memoryAgent: MemoryAgent | undefined;
   /** Undefined: `passfd_listener_port` is 0. */

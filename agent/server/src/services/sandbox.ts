@@ -62,7 +62,7 @@ export const setGuestDateTime: Handler<'setGuestDateTime'> = async ({ guest }, {
  * SetPolicy can only narrow what is served (S4), in this agent and in later agents of this boot. Output without permitted
  * readers is drained from then on (R15).
  */
-export const setPolicy: Handler<'setPolicy'> = async ({ guest, policy, keptPolicies }, request) => {
-  await acceptPolicy(request.policy, policy, keptPolicies, () => guest.reconsiderOutput());
+export const setPolicy: Handler<'setPolicy'> = async ({ guest, policy, savedPolicies }, request) => {
+  await acceptPolicy(request.policy, policy, savedPolicies, () => guest.reconsiderOutput());
   return {};
 };

@@ -54,7 +54,7 @@ export function raiseClock(
   if (before >= floor) return facts;
   const times = { clock: textOf(before), floor: facts.floor };
   if (!ownsKernel) {
-    log('warn', 'the clock is below its floor: certificates are judged by a wrong time', times);
+    log('warn', 'the clock is below its floor: certificates are verified against a wrong time', times);
     return facts;
   }
   try {

@@ -8,7 +8,7 @@ const fwCfg = { module: 'qemu_fw_cfg', directory: '/sys/firmware/qemu_fw_cfg' };
 
 /** The delivery sources of further documents in this guest, and how they are bound. */
 export function delivery(options: {
-  readonly kernelLine: string;
+  readonly kernelCommandLine: string;
   readonly relaxedPermissions: boolean;
 }): Pick<Inputs, 'delivery' | 'hostData'> {
   const sources = deliverySources(options);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AgentSettings, Configuration } from '@kata-agent/config';
-import { usualDevices as ofGate } from '@kata-agent/gate';
-import { usualDevices as ofGuest } from '@kata-agent/guest';
+import { defaultDevices as ofGate } from '@kata-agent/gate';
+import { defaultDevices as ofGuest } from '@kata-agent/guest';
 import { guestAccess } from './guest-access.js';
 
 const unset = {

@@ -11,7 +11,7 @@ const defaultPath = '/etc/kata-agent/config.toml';
 
 /** Loads the configuration of this process from its command line, its environment and the kernel command line. */
 export async function load(line: CommandLine): Promise<Loaded> {
-  const kernelLine = readFileSync('/proc/cmdline', 'utf8');
+  const kernelCommandLine = readFileSync('/proc/cmdline', 'utf8');
   const builtIn = builtInDocument();
   const handlers = builtInMethods();
   return loadConfiguration({
@@ -23,10 +23,10 @@ export async function load(line: CommandLine): Promise<Loaded> {
     relaxedPermissions: line.relaxedPermissions,
     ...(line.stateDirectory === undefined ? {} : { stateDirectory: line.stateDirectory }),
     environment: process.env,
-    kernelLine,
+    kernelCommandLine,
     defaultPath,
     files: openDocument({ relaxedPermissions: line.relaxedPermissions }),
     rules: ruleChecker,
-    ...delivery({ kernelLine, relaxedPermissions: line.relaxedPermissions }),
+    ...delivery({ kernelCommandLine, relaxedPermissions: line.relaxedPermissions }),
   });
 }

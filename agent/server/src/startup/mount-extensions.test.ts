@@ -7,7 +7,7 @@ import { extensionGuest } from '../init/mount-extension.js';
 import { mountExtensions } from './mount-extensions.js';
 
 const rootHash = 'ab'.repeat(32);
-const kernelLine = `kata.extension.devkit.verity_params=root_hash=${rootHash},data_blocks=1`;
+const kernelCommandLine = `kata.extension.devkit.verity_params=root_hash=${rootHash},data_blocks=1`;
 
 function mountWith(
   extensions: readonly string[],
@@ -16,7 +16,7 @@ function mountWith(
   const configuration = { settings: { extensions, hotplugTimeout: 0 }, documents: [{}] };
   const syscalls = new RecordingSyscalls();
   return mountExtensions(configuration as unknown as Configuration, {
-    kernelLine,
+    kernelCommandLine,
     syscalls,
     log: () => undefined,
     guest: { ...extensionGuest(syscalls, 0), mounts: () => mounted.map((target) => ({ target })) },

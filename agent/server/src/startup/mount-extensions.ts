@@ -21,19 +21,19 @@ export interface ExtensionFact {
 export async function mountExtensions(
   configuration: Pick<Configuration, 'settings' | 'documents'>,
   {
-    kernelLine,
+    kernelCommandLine,
     syscalls,
     log,
     guest = extensionGuest(syscalls, configuration.settings.hotplugTimeout),
   }: {
-    readonly kernelLine: string;
+    readonly kernelCommandLine: string;
     readonly syscalls: Syscalls;
     readonly log: Log;
     /** Tests replace it. */
     readonly guest?: ExtensionGuest;
   },
 ): Promise<readonly ExtensionFact[]> {
-  const extensions = guestExtensions(kernelLine);
+  const extensions = guestExtensions(kernelCommandLine);
   admitExtensions(extensions, configuration);
   const facts = extensions.map(({ name, verity }) => ({ name, rootHash: verity?.rootHash ?? 'none' }));
   for (const extension of extensions) {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Configuration } from '@kata-agent/config';
 import { CannotApply } from '../cannot-apply.js';
-import { keepDeliveredDocuments } from './delivered-documents.js';
+import { persistDeliveredDocuments } from './delivered-documents.js';
 
 let directory = '';
 let file = '';
@@ -25,7 +25,7 @@ const delivered = (sha256: string, source = 'fw_cfg', binding = 'none') => ({
 
 type Documents = Configuration['documents'];
 function begin(documents: Documents, bootId = 'boot', initdata?: Configuration['initdata']): void {
-  keepDeliveredDocuments({ documents, initdata } as Configuration, file, bootId);
+  persistDeliveredDocuments({ documents, initdata } as Configuration, file, bootId);
 }
 
 const isMissing = (digest: string) => (error: unknown) =>

@@ -6,12 +6,12 @@ import { BootList } from './boot-list.js';
  * Stores which documents the host delivered to this boot, and refuses a configuration without one of them: an agent that
  * was killed is started again beside its containers, and the host may have detached the device, or replaced its content
  * if nothing binds it. A document can only restrict, so others may be added. A policy of initdata is not among them: it is
- * kept as a whole (`KeptPolicies`).
+ * kept as a whole (`SavedPolicies`).
  *
  * @param file in the state directory
  * @throws CannotApply if a document is missing, or the file cannot be read or written.
  */
-export function keepDeliveredDocuments(
+export function persistDeliveredDocuments(
   { documents, initdata }: Pick<Configuration, 'documents' | 'initdata'>,
   file: string,
   bootId: string,

@@ -27,7 +27,7 @@ export interface WitnessAnswer {
 
 /**
  * Why a witness has not cosigned.
- * - `failed`: it was not reached, does not know the log, or answers what is no answer.
+ * - `failed`: it was not reached, does not know the log, or answers what is not an answer.
  * - `fork`: it says that it has cosigned a tree that this one does not continue. Another agent has the key of this log, as after
  *   the virtual machine was cloned; or the witness lies.
  * - `lost`: it says that it has cosigned a tree of a size from which nothing can be proved any more.
@@ -61,7 +61,7 @@ export function decideAnswer(
   if (status === 422)
     return not(
       'fork',
-      'it says that it has cosigned another tree of this log, which this one does not continue',
+      'it reports that it has cosigned another tree of this log, which this one does not continue',
     );
   return not('failed', reasons.get(status) ?? `it answers with status ${status}`);
 }
@@ -76,7 +76,7 @@ function decideConflict(attempt: Attempt, size: number): WitnessDecision {
   if (size > checkpoint.head.size)
     return not('fork', `it says that it has cosigned more records of this log than there are`);
   if (isRepeated || size === from)
-    return not('failed', 'it does not accept the size that it says it has cosigned last');
+    return not('failed', 'it does not accept the size that it reported as cosigned last');
   // The answer to an earlier attempt was lost, or the witness has lost its state.
   if (size === checkpoint.head.size || size === 0)
     return { kind: 'again', attempt: { checkpoint, from: size, proof: [], isRepeated: true } };

@@ -52,7 +52,7 @@ function exchange(
   return new Promise<WitnessAnswer>((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     const asked = request({
-      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      // Without an HTTP agent: the connection is not shared, and no proxy of the environment is used.
       createConnection: () => stream,
       method: 'POST',
       path: `${address.path.replace(/\/$/, '')}/add-checkpoint`,

@@ -18,8 +18,8 @@ export function renderDifferences(differences: readonly Difference[], paint: Pai
 function alike(differences: readonly Difference[]): readonly (readonly Difference[])[] {
   const groups = new Map<string, Difference[]>();
   for (const difference of differences) {
-    const { about, name, ...said } = difference;
-    const key = JSON.stringify(about === 'endpoint' ? [about, said] : [about, name, said]);
+    const { about, name, ...rest } = difference;
+    const key = JSON.stringify(about === 'endpoint' ? [about, rest] : [about, name, rest]);
     groups.set(key, [...(groups.get(key) ?? []), difference]);
   }
   return [...groups.values()];

@@ -98,7 +98,7 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'image.credentials': neutral('where the credentials of registries come from'),
   'image.insecure_static_credentials': ordered(
     [false, true],
-    'each reader of the image of the guest has the credentials of registries',
+    'each reader of the guest image has the credentials of registries',
     'credentials of registries are in no file',
   ),
   'image.token_hosts': opens('other hosts get the credentials of registries'),

@@ -33,7 +33,7 @@ export function witnessDifferences(before: Configuration, after: Configuration):
         name: is.name,
         before: textOf(was),
         after: textOf(is),
-        why: 'another server is sent the checkpoints: who that is is unknown',
+        why: 'the checkpoints are sent to another server, which is unknown',
       }),
     ),
   ];

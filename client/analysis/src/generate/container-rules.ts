@@ -170,7 +170,7 @@ function nothingElse(workloads: readonly Workload[]): Row {
     'Poststop',
   ];
   return {
-    name: 'nothing-else',
+    name: 'unused-fields',
     description:
       'Settings that no Kata pod needs: hooks, ID mappings, seccomp and cgroup rules from the host.',
     expression: [

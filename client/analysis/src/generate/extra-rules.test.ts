@@ -56,7 +56,7 @@ test('files are copied only to the runtimes’ directories, and links stay in th
   assert.equal(copy(`${directory}/${'0'.repeat(64)}/rootfs/bin/sh`), 'copy-file-names');
   assert.equal(copy('/etc/passwd'), 'copy-file-files');
   assert.equal(copy(`${file}/../../x`), 'copy-file-files');
-  assert.equal(copy(file.replace('hosts', 'other')), 'copy-file-mounted-names');
+  assert.equal(copy(file.replace('hosts', 'other')), 'copy-file-copied-names');
   assert.equal(copy(file, 0o104755), 'copy-file-file-modes');
   assert.equal(copy(file, 0o120777, 'x'), 'copy-file-links');
   assert.equal(copy(`${file}/link`, 0o120777, '/etc'), 'copy-file-links');
@@ -108,7 +108,7 @@ test('variables of the pod are enforced if the image is unknown', async () => {
   );
   assert.equal(
     refusal((env) => void env.splice(env.indexOf('MODE=safe'), 1)),
-    'create-container-whole-environment',
+    'create-container-environment-complete',
   );
   for (const change of [
     (env: string[]) => void env.splice(env.indexOf('MODE=safe'), 1, 'MODE=other'),

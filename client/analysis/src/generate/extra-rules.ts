@@ -14,7 +14,7 @@ import { sandboxRules } from './sandbox-rules.js';
 import { sourceRules } from './source-rules.js';
 import { streamRules } from './stream-rules.js';
 import { volumeRules } from './volume-rules.js';
-import { wholeRules } from './whole-rules.js';
+import { completenessRules } from './completeness-rules.js';
 
 /**
  * Rules that apply to every request of these workloads beyond lists. They include all checks of genpolicy of Kata
@@ -42,7 +42,7 @@ export function extraRules(
     ...volumeRules(calls, setup),
     ...requestRules,
     ...ownRequestRules(workloads),
-    ...wholeRules(calls),
+    ...completenessRules(calls),
     ...orderRules(workloads),
   ];
 }

@@ -97,7 +97,7 @@ function asSent(sources: Readonly<Record<string, string>>, { request, mounts }: 
 describeRefusals(
   'sources that runtime-rs names after paths of the host',
   ({ calls, created }) => {
-    const rule = /^create-container-file-(sources|places)$/;
+    const rule = /^create-container-file-(sources|paths)$/;
 
     test('are allowed, the pause container first', () => {
       for (const which of Object.keys(containers))
@@ -147,11 +147,11 @@ describeRefusals(
         created(({ mounts }) => {
           for (const mount of mounts) if (mount.destination === path) mount.source = source;
         });
-      const apart = 'create-container-volumes-of-others';
+      const apart = 'create-container-volumes-isolated-in-sandbox';
       assert.equal(merged('/data', ofVault['/keys'] ?? ''), apart);
       const behindCopy = ofVault['/etc/password']?.replace('/watchable', '') ?? '';
       assert.equal(merged('/data', behindCopy), apart);
-      assert.equal(merged('/data', ofWeb['/cache'] ?? ''), 'create-container-volumes-apart');
+      assert.equal(merged('/data', ofWeb['/cache'] ?? ''), 'create-container-volumes-isolated');
       assert.equal(merged('/tmp/ended', ofVault['/dev/termination-log'] ?? ''), apart);
       assert.equal(merged('/shared', `${share}/sandbox-ffffffff-exchange`), undefined);
     });
@@ -183,7 +183,7 @@ describeRefusals(
       ] as const)
         assert.match(
           with_(path, source) ?? '',
-          source.includes('/watchable/') ? /mounts-prepared|file-sources/ : rule,
+          source.includes('/watchable/') ? /mount-storages|file-sources/ : rule,
           source,
         );
       assert.match(with_('/srv/data', `${share}/sandbox-99990000-data`, 'vault') ?? '', rule);

@@ -84,13 +84,13 @@ export function layerRules(
     },
     {
       method: 'CreateContainer',
-      name: 'layers-there',
+      name: 'layers-complete',
       description:
         setup.verifiedLayers === undefined
           ? 'The layers of a root are one disk, or all partitions of one, topmost first. With root hashes each has its own,\n' +
             'and writes go to memory. containers[].image'
           : "The root of a container is exactly these layers under dm-verity, the base first; the pause container's is in the\n" +
-            'image of the guest. containers[].image, --layers',
+            'guest image. containers[].image, --layers',
       expression: there ?? 'false',
       message: 'the root has other layers',
     },

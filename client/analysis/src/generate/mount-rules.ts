@@ -27,7 +27,7 @@ export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup):
 type Row = Omit<ExtraRule, 'method'>;
 
 const once: Row = {
-  name: 'mounts-once',
+  name: 'mounts-unique',
   description: 'No two mounts have the same mount point. Every pod.',
   expression: 'mounts.all(m, mounts.exists_one(o, o.destination == m.destination))',
   message: 'two mounts have the same mount point',
@@ -52,7 +52,7 @@ function own(local: readonly string[], setup: RuntimeSetup): Row {
 function prepared(setup: RuntimeSetup): Row {
   const earlier = namesHostFiles(setup) ? ' ||\n  m.source in sandbox.sources' : '';
   return {
-    name: 'mounts-prepared',
+    name: 'mount-storages',
     description: 'A mount of a volume that the guest creates has its storage. Every pod.',
     expression:
       'mounts.all(m, !(m.source.within("/run/kata-containers/sandbox/storage") ||\n' +

@@ -9,7 +9,7 @@ export function orderRules(workloads: readonly Workload[]): readonly ExtraRule[]
   return [
     {
       method: 'CreateContainer',
-      name: 'names-once',
+      name: 'names-unique',
       description:
         'A container is created again only after the one with its name is removed, and the pause container only once. Every pod.',
       expression:
@@ -39,7 +39,7 @@ function onePod(workloads: readonly Workload[]): readonly ExtraRule[] {
   return [
     {
       method: 'CreateContainer',
-      name: 'one-pod',
+      name: 'single-pod',
       description: 'All containers of a sandbox are of the same pod. containers[].name',
       expression:
         `${wrappedList(pods)}.exists(p,\n  (container.claimed.name == "" || container.claimed.name in p) &&\n` +

@@ -15,7 +15,7 @@ export function plannedSecrets(
   const found = new Map<string, PlannedSecret>();
   for (const workload of workloads) {
     const short = shortOf(workload);
-    for (const { container, place, text, path } of workload.sealedPlaces) {
+    for (const { container, place, text, path } of workload.sealedLocations) {
       const parsed = parseSealed(text);
       if (typeof parsed === 'string') continue;
       const names = parsed.type === 'vault' && parsed.provider === 'kbs' && isResource(parsed.name);

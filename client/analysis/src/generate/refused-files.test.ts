@@ -102,7 +102,7 @@ describeRefusals(
         rule,
       );
       const twice = ({ mounts: list }: Made): void => void list.push(...list.slice(-1));
-      assert.equal(created(twice), 'create-container-mounts-once');
+      assert.equal(created(twice), 'create-container-mounts-unique');
       const apart = 'create-container-mounts-isolated';
       const directory = '/run/kata-containers/shared/containers';
       assert.equal(
@@ -116,7 +116,7 @@ describeRefusals(
         apart,
       );
       const bare = ({ request }: Made): void => void (request.storages = []);
-      assert.equal(created(bare), 'create-container-mounts-prepared');
+      assert.equal(created(bare), 'create-container-mount-storages');
     });
 
     test('a volume with many files is shared and not copied, and no other storage is missing or added', () => {
@@ -135,12 +135,12 @@ describeRefusals(
             mountPoint: `${storage.mountPoint}-x`,
           })),
         );
-      assert.equal(created(added), 'create-container-storages-there');
+      assert.equal(created(added), 'create-container-storages-complete');
       const lost = (made: Made): void => {
         shared(made);
         made.request.storages.pop();
       };
-      assert.match(created(lost) ?? '', /storages-there|mounts-prepared/);
+      assert.match(created(lost) ?? '', /storages-complete|mount-storages/);
     });
 
     test('a volume that the guest creates has its mount point in the sandbox, and no other directory is created', () => {

@@ -8,7 +8,7 @@ import { describeRefusals, type Refusals } from './refusals.test.fixture.js';
 const shared: RuntimeSetup = { runtime: 'rs', guest: 'shared-fs', snapshotter: 'erofs' };
 const confidential: RuntimeSetup = { ...shared, guest: 'confidential' };
 const layers = 'create-container-root-layers';
-const there = 'create-container-layers-there';
+const there = 'create-container-layers-complete';
 const whole = 'X-kata.overlay-lower';
 
 /** Changes the layers of the root, and returns the rule that denies the request. */
@@ -126,7 +126,7 @@ describeRefusals(
 describeRefusals(
   'a disk that takes the writes',
   (refusals) => {
-    test('is optional, and there is only one, which is no layer', () => {
+    test('is optional, and there is only one, which is not a layer', () => {
       const upper = (list: readonly Storage[]): Storage[] => list.filter(({ fstype }) => fstype === 'ext4');
       const lower = (list: readonly Storage[]): Storage[] => list.filter(({ fstype }) => fstype !== 'ext4');
       assert.equal(withLayers(refusals, lower), undefined);

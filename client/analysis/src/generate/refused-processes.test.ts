@@ -195,7 +195,7 @@ describeRefusals(
       );
       assert.equal(
         created(({ linux }) => void (linux.RootfsPropagation = 'rshared')),
-        'create-container-nothing-else',
+        'create-container-unused-fields',
       );
     });
 

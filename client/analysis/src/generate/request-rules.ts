@@ -28,7 +28,7 @@ export const requestRules: readonly ExtraRule[] = [
   },
   {
     method: 'CreateContainer',
-    name: 'paths-of-proc',
+    name: 'proc-paths',
     description: 'Masked and read-only paths are in /proc and /sys, and are those of engines. Every pod.',
     expression: pathsOfProc(),
     message: 'a masked or read-only path that no engine sets',
@@ -46,7 +46,7 @@ export const requestRules: readonly ExtraRule[] = [
   },
   {
     method: 'CreateContainer',
-    name: 'namespaces-once',
+    name: 'namespaces-unique',
     description: 'No namespace is listed twice. Every pod.',
     expression:
       'request.OCI.Linux.Namespaces.all(n, request.OCI.Linux.Namespaces.exists_one(o, o.Type == n.Type))',

@@ -63,7 +63,7 @@ function hostFiles(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     `  m.source.matches(${celLiteral(`^${passthrough}(watchable/)?sandbox-[0-9a-f]{8}-[^/]+$`)}))`;
   return [shape, ...hostNames(created, names)].map((expression, index) => ({
     method: 'CreateContainer',
-    name: index === 0 ? 'file-places' : `file-sources${index === 1 ? '' : `-${index}`}`,
+    name: index === 0 ? 'file-paths' : `file-sources${index === 1 ? '' : `-${index}`}`,
     description: "Sources in the shared directory are named after the pod's volumes. Every pod.",
     expression,
     message: notTheSource,
@@ -144,7 +144,7 @@ function sandboxStorages(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
     .slice(0, 1)
     .map((storages) => ({
       method: 'CreateSandbox' as const,
-      name: 'storages-there',
+      name: 'storages-complete',
       description: 'Each storage of the sandbox is present once, with its source. Every pod.',
       expression:
         `request.storages.size() == ${storages.length} && ` +
@@ -166,7 +166,7 @@ function copiedFiles(calls: readonly ExpectedCall[]): ExtraRule {
   );
   return {
     method: 'CopyFile',
-    name: 'mounted-names',
+    name: 'copied-names',
     description: 'Only files that a container mounts are copied. Every pod.',
     expression: `${wrappedList([...names])}.exists(n,\n  path.endsWith("-" + n) || path.contains("-" + n + "/"))`,
     message: 'no container of the workload mounts this file',

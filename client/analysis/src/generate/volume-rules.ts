@@ -44,20 +44,20 @@ export function volumeRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
   });
   return [
     sourceRule(
-      'volumes-apart',
+      'volumes-isolated',
       'those of a container',
       `mounts.all(m, !m.source.startsWith("${kataDirectory}/") || mounts.all(o, ${apart} ||\n` +
         `    o.destination == m.destination || ${ofOwn}))`,
     ),
     sourceRule(
-      'volumes-of-others',
+      'volumes-isolated-in-sandbox',
       'those of all containers of the sandbox, of removed ones too if the sandbox keeps the volume',
       `mounts.all(m, m.source == ${celLiteral(sharedMemory)} || ${earlier('m.source')})`,
     ),
     ...(isWatched
       ? [
           sourceRule(
-            'originals-of-others',
+            'watched-volumes-isolated',
             'one of them may be of the copy, and the other of its original',
             `mounts.all(m, !m.source.contains("/watchable/") || ${earlier(original)})`,
           ),
@@ -67,7 +67,7 @@ export function volumeRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
       ? [
           {
             method: 'CreateContainer' as const,
-            name: 'volumes-once',
+            name: 'volume-disks',
             description: 'All mounts of an emptyDir are of the same disk. emptyDir',
             expression:
               `mounts.all(m, !${disk} ||\n` +
@@ -131,7 +131,7 @@ function localNames(calls: readonly ExpectedCall[], setup: RuntimeSetup): readon
   return [
     {
       method: 'CreateContainer',
-      name: 'local-names',
+      name: 'local-directories',
       description: 'A volume that the guest creates has its own directory. emptyDir',
       expression,
       message: 'this is the directory of another volume',

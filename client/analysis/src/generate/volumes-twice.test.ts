@@ -55,7 +55,7 @@ describeRefusals(
     });
 
     test('has equal storages', () => {
-      const there = 'create-container-storages-there';
+      const there = 'create-container-storages-complete';
       const other = (change: (storage: Made['request']['storages'][number]) => void): string | undefined =>
         created(({ request }) => {
           const last = request.storages.findLast(({ driver }) => driver === 'ephemeral');

@@ -6,7 +6,7 @@ import { planConfiguration } from '../write/plan-configuration.js';
 import { planAccess } from '../write/planned-access.js';
 import { renderPlan } from '../write/render-plan.js';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
-import { usualRequest } from '../as-runtimes-send.js';
+import { defaultRequest } from '../as-runtimes-send.js';
 import { refusedText } from './refused-text.js';
 
 /** Options. */
@@ -35,7 +35,7 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   ];
   const asks = options.allowRefused === true ? [...served, ...fromRefused(evidence, served)] : served;
   const access = planAccess(
-    asks.flatMap(({ method, facts = {}, because }) => ({ request: usualRequest(method, facts), because })),
+    asks.flatMap(({ method, facts = {}, because }) => ({ request: defaultRequest(method, facts), because })),
   );
   const plan = planConfiguration(asks, { access });
   const notes = [

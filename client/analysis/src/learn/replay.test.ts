@@ -11,7 +11,7 @@ import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import * as fc from 'fast-check';
 import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { requestOfFacts } from '../request-of-facts.js';
-import { usualRequest } from '../as-runtimes-send.js';
+import { defaultRequest } from '../as-runtimes-send.js';
 import { ruleContextOf } from '../suites/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { factsArbitrary } from '../testing/facts.js';
@@ -120,7 +120,7 @@ function refusedBy(configuration: Configuration, records: readonly AuditRecord[]
     const context = ruleContextOf({ method: record.method, request }, configuration.listeners);
     // Rules are evaluated on the recorded facts only, the agent's own checks on a whole request.
     const byRules = authorizer.decide(record.method, request, context);
-    const decision = privileges.decide(byRules, usualRequest(record.method, facts));
+    const decision = privileges.decide(byRules, defaultRequest(record.method, facts));
     return decision.outcome === 'deny' ? [decision] : [];
   });
 }

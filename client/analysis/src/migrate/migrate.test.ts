@@ -264,8 +264,8 @@ test('property: a migrated policy serves what its defaults allow, and never more
       const text = `package agent_policy\n${lines.join('\n')}\n`;
       const { served } = await migrated({ 'p.rego': text });
       for (const [name, methods] of methodsOfRequest) {
-        const said = lines.filter((said) => new RegExp(`\\b${name}\\b`).test(said) && !said.startsWith('#'));
-        const allowed = said.length > 0 && said.every((said) => said === `default ${name} := true`);
+        const line = lines.filter((line) => new RegExp(`\\b${name}\\b`).test(line) && !line.startsWith('#'));
+        const allowed = line.length > 0 && line.every((line) => line === `default ${name} := true`);
         for (const method of methods) assert.equal(served.includes(method), allowed, `${method}\n${text}`);
       }
     }),

@@ -111,7 +111,7 @@ test('facts from the image are not checked without it, with a note', async () =>
   const report = await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'), new Map());
   assert.equal(report.sufficient, true);
   assert.match(
-    report.unjudged.join(),
+    report.unchecked.join(),
     /rule "r": the configuration of image i is not given \(--image-config i=FILE\)/,
   );
   assert.equal((await check(rule('CreateContainer', 'args in [["/pause"], ["/run"]]'))).sufficient, true);

@@ -45,7 +45,7 @@ export interface WorkloadReport {
   /** Code of the workload that the source of a variable chooses, whatever the rules are: container, field and why. */
   readonly chosenCode: readonly string[];
   /** What could not be checked, and why: facts that the manifest does not have. */
-  readonly unjudged: readonly string[];
+  readonly unchecked: readonly string[];
 }
 
 /** The setup of the check. */
@@ -73,7 +73,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
   const verifiedLayers = configuration.image.layers === 'verified';
   const view = new SandboxView(configuration.listeners, listener);
   const refused = new Map<string, RefusedCall>();
-  const unjudged = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
+  const unchecked = new Set([...workload.notes, ...gpuNotes(workload, setup)]);
   const expected = expectedCalls(workload, setup, images);
   for (const call of expected) {
     const { method, because, feature } = call;
@@ -93,7 +93,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
       const { incomplete } = imageOfRequest(call.request, images, configuration.image);
       const needsImage = book.decide(allowed, call.request, context).pending !== undefined;
       if (needsImage && incomplete !== undefined && isUndecided(decision)) {
-        unjudged.add(
+        unchecked.add(
           `rule "${rule.name}": it is evaluated after the pull, and not all of image ${incomplete} is known; pass --image-layout ${incomplete}=DIR`,
         );
         continue;
@@ -111,7 +111,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
           rule,
         });
       } else {
-        for (const { fact } of found) unjudged.add(`rule "${rule.name}": ${call.unknown.get(fact) ?? ''}`);
+        for (const { fact } of found) unchecked.add(`rule "${rule.name}": ${call.unknown.get(fact) ?? ''}`);
       }
     }
   }
@@ -124,7 +124,7 @@ export function checkWorkload(workload: Workload, options: CheckOptions): Worklo
     changes: changesFor(calls, configuration.api.documents),
     unbuilt,
     chosenCode: chosenCode(expected, workload),
-    unjudged: [...unjudged],
+    unchecked: [...unchecked],
   };
 }
 

@@ -67,9 +67,9 @@ for (const file of files) {
         assert.equal(configuration.api.strict, true);
         assert.deepEqual(plan.unconstrained, []);
         assert.doesNotMatch(renderPlan(plan, []), /[0-9a-f]{16}/, 'a sample ID appears in the text');
-        for (const { workload, refused, changes, unjudged } of check(configuration)) {
-          const expected = { refused: [], changes: [], unjudged: gpuNotes(workload, setup) };
-          assert.deepEqual({ refused, changes, unjudged }, expected);
+        for (const { workload, refused, changes, unchecked } of check(configuration)) {
+          const expected = { refused: [], changes: [], unchecked: gpuNotes(workload, setup) };
+          assert.deepEqual({ refused, changes, unchecked }, expected);
         }
       });
 

@@ -5,8 +5,8 @@ import { codeName, Code } from '@kata-agent/ttrpc';
 import { explainFailure, renderRefusal } from '@kata-agent/cli';
 import { calls, findCall } from './calls.js';
 
-const failed = (name: string, code: Code, said: string) =>
-  explainFailure({ method: findCall(name), code, status: codeName(code), said });
+const failed = (name: string, code: Code, serverMessage: string) =>
+  explainFailure({ method: findCall(name), code, status: codeName(code), serverMessage });
 
 test('a denial by the gate names the entries that would allow the method', () => {
   for (const name of methodNames) {
@@ -23,17 +23,17 @@ test('a denial by the gate names the entries that would allow the method', () =>
 });
 
 test('an unbuilt method or part is not attributed to the configuration', () => {
-  for (const [name, said] of [
+  for (const [name, serverMessage] of [
     ['GetMetrics', 'GetMetrics: not built yet'],
     ['CreateContainer', 'storage driver "nvdimm" is not built yet'],
     ['GetVolumeStats', 'method /grpc.AgentService/GetVolumeStats is unknown'],
     ['Health.Check', 'unknown service'],
   ] as const) {
-    const refusal = failed(name, Code.Unimplemented, said);
+    const refusal = failed(name, Code.Unimplemented, serverMessage);
     assert.equal(refusal.kind, 'not-built');
     const text = renderRefusal(refusal).join('\n');
     assert.doesNotMatch(text, /allowed_endpoints/);
-    assert.ok(text.includes(said));
+    assert.ok(text.includes(serverMessage));
   }
 });
 
@@ -62,5 +62,5 @@ test('other errors are not denials', () => {
 
 test("control characters in an agent's message are escaped", () => {
   const refusal = failed('StatsContainer', Code.Internal, 'a\u001b[2J\n\u009bx');
-  assert.equal(refusal.said, 'a\\x1b[2J\\x0a\\x9bx');
+  assert.equal(refusal.serverMessage, 'a\\x1b[2J\\x0a\\x9bx');
 });

@@ -190,6 +190,11 @@ test('a failed call exits with 1 and reports its status, also as JSON', async ()
   );
   const json = await ctl(['stats', 'x', '--format', 'json'], handlers);
   assert.deepEqual(JSON.parse(json.io.stderr.text), {
-    error: { method: 'StatsContainer', status: 'INVALID_ARGUMENT', said: 'no container x', kind: 'failed' },
+    error: {
+      method: 'StatsContainer',
+      status: 'INVALID_ARGUMENT',
+      serverMessage: 'no container x',
+      kind: 'failed',
+    },
   });
 });

@@ -90,7 +90,7 @@ async function copy(agent: Agent, file: FileHandle, target: Target): Promise<voi
 async function openSource(path: string): Promise<FileHandle> {
   let file: FileHandle;
   try {
-    // O_NONBLOCK: a named pipe that nobody writes to is refused, and not waited for.
+    // O_NONBLOCK: a named pipe without a writer is refused, without waiting.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

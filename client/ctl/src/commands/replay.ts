@@ -126,8 +126,13 @@ async function runPod(invocation: Invocation): Promise<number> {
   const value = { workload: workload.name, ...setup, ok, refused, failed, calls };
   await print(invocation, value, () =>
     [
-      ...failed.map(({ method, because, said }) => `not possible here: ${method} (${because}): ${said}\n`),
-      ...refused.map(({ method, because, said }) => `refused: ${method} (${because}): ${said}\n`),
+      ...failed.map(
+        ({ method, because, serverMessage }) =>
+          `not possible here: ${method} (${because}): ${serverMessage}\n`,
+      ),
+      ...refused.map(
+        ({ method, because, serverMessage }) => `refused: ${method} (${because}): ${serverMessage}\n`,
+      ),
       ...(ok ? [`${calls.length} calls, none denied\n`] : []),
     ].join(''),
   );
@@ -184,8 +189,8 @@ function readText(file: string): string {
   }
 }
 
-function line({ phase, method, about, status, said }: RecordedCall): string {
-  const cells = [phase.padEnd(8), method.padEnd(31), about.padEnd(24), status, said ?? ''];
+function line({ phase, method, about, status, serverMessage }: RecordedCall): string {
+  const cells = [phase.padEnd(8), method.padEnd(31), about.padEnd(24), status, serverMessage ?? ''];
   return renderTable([cells]);
 }
 

@@ -7,7 +7,7 @@ export const revoke: CommandDefinition = {
   path: 'revoke',
   summary: 'revoke a peer of an agent’s TLS listeners, until its next boot',
   details: [
-    'Calls Management.RevokePeer, on a listener whose management names it. Open connections of the peer are closed, this one too. Nothing takes it back but a boot, after which it must be repeated. For good, remove the peer from the configuration or add the certificate to client_crl.',
+    'Calls Management.RevokePeer, on a listener whose management names it. Open connections of the peer are closed, this one too. It holds until the next boot, after which it must be repeated. For good, remove the peer from the configuration or add the certificate to client_crl.',
   ],
   ...revocationForm,
   examples: [

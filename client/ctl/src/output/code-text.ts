@@ -12,11 +12,13 @@ interface ExamplePart {
 export function exampleParts(example: CodeExample): readonly ExamplePart[] {
   switch (example.kind) {
     case 'document': {
-      const { document, further, kernelLine } = example;
+      const { document, further, kernelCommandLine } = example;
       return [
         { name: 'config.toml', text: document },
         ...(further === undefined ? [] : [{ name: 'a further document', text: further }]),
-        ...(kernelLine === undefined ? [] : [{ name: 'the kernel command line', text: `${kernelLine}\n` }]),
+        ...(kernelCommandLine === undefined
+          ? []
+          : [{ name: 'the kernel command line', text: `${kernelCommandLine}\n` }]),
       ];
     }
     case 'call': {

@@ -31,8 +31,8 @@ interface Caused {
 export async function causedBy(example: CodeExample): Promise<readonly Caused[]> {
   switch (example.kind) {
     case 'document': {
-      const { document, further, kernelLine = '' } = example;
-      const inputs = { configFlag: 'config.toml', files: filesOf(document), kernelLine };
+      const { document, further, kernelCommandLine = '' } = example;
+      const inputs = { configFlag: 'config.toml', files: filesOf(document), kernelCommandLine };
       const later = further === undefined ? [] : [{ file: 'further.toml', bytes: Buffer.from(further) }];
       return load({ ...inputs, offline: { later, sense: 'error' } });
     }
@@ -93,13 +93,16 @@ export const situations: Readonly<Partial<Record<Code, () => Promise<readonly Ca
       const dropIns = join(root, 'etc/kata-agent/conf.d');
       mkdirSync(dropIns, { recursive: true });
       writeFileSync(join(dropIns, '10-narrow.tmol'), pod);
-      const delivery = deliverySources({ kernelLine: '', root, relaxedPermissions: true });
+      const delivery = deliverySources({ kernelCommandLine: '', root, relaxedPermissions: true });
       return loadText(delivering('drop_ins'), { delivery });
     }),
   KA1702: () => loadText(delivering('fw_cfg')),
   KA1703: () => {
-    const kernelLine = 'agent.config_b64=not-base64';
-    return loadText(delivering('kernel_line'), { kernelLine, delivery: deliverySources({ kernelLine }) });
+    const kernelCommandLine = 'agent.config_b64=not-base64';
+    return loadText(delivering('kernel_line'), {
+      kernelCommandLine,
+      delivery: deliverySources({ kernelCommandLine }),
+    });
   },
   KA1704: () => loadText(delivering('initdata'), { delivery: [source('initdata')] }),
   KA1705: () =>

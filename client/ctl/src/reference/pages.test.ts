@@ -135,14 +135,14 @@ test('every example of a setting loads; an unbuilt setting warns or fails', asyn
     const before = [...accept, ...measured, ...sources, ...puller];
     const own = row.section === 'api' ? [] : [`[${row.section}]`, ...before, example];
     const named = completions[row.key] ?? [];
-    const said = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
+    const found = await faults(['[api]', ...api, ...own, ...named, ''].join('\n'));
     const expected = {
       yes: /^$/,
       kata: /^$|^warning\[KA1105\]/,
       unused: /^warning\[KA1108\]/,
       later: /^error\[KA1105\]/,
     }[row.built];
-    assert.match(said.join('\n'), expected, `${example}: ${said.join('; ')}`);
+    assert.match(found.join('\n'), expected, `${example}: ${found.join('; ')}`);
   }
 });
 

@@ -85,13 +85,13 @@ async function exec(step: Step & { kind: 'exec' }, pod: RunningPod): Promise<Fou
   const { stdin } = step;
   const process = new RunningProcess(record, target, { ...at, runtime, terminal: false, stdin });
   const status = await process.exit;
-  const said = `stdout ${JSON.stringify(process.stdout)}, stderr ${JSON.stringify(process.stderr)}`;
+  const printed = `stdout ${JSON.stringify(process.stdout)}, stderr ${JSON.stringify(process.stderr)}`;
   const { expect } = step;
-  if (status !== expect.status) return `it exited with ${status}, expected ${expect.status}: ${said}`;
+  if (status !== expect.status) return `it exited with ${status}, expected ${expect.status}: ${printed}`;
   if (expect.stdout?.test(process.stdout) === false)
-    return `stdout does not match ${String(expect.stdout)}: ${said}`;
+    return `stdout does not match ${String(expect.stdout)}: ${printed}`;
   if (expect.stderr?.test(process.stderr) === false)
-    return `stderr does not match ${String(expect.stderr)}: ${said}`;
+    return `stderr does not match ${String(expect.stderr)}: ${printed}`;
   return undefined;
 }
 
@@ -107,9 +107,10 @@ async function call(step: Step & { kind: 'call' }, { record }: RunningPod): Prom
     );
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
-    if (error.status !== expect.code) return `${step.method} answered ${error.status}: ${error.said}`;
-    if ('says' in expect && expect.says !== undefined && !expect.says.test(error.said))
-      return `the message is ${JSON.stringify(error.said)}`;
+    if (error.status !== expect.code)
+      return `${step.method} answered ${error.status}: ${error.serverMessage}`;
+    if ('says' in expect && expect.says !== undefined && !expect.says.test(error.serverMessage))
+      return `the message is ${JSON.stringify(error.serverMessage)}`;
     return undefined;
   }
   if (expect.code !== 'OK') return `${step.method} succeeded, expected ${expect.code}`;

@@ -18,7 +18,7 @@ interface FailedCall {
   readonly method: MethodName;
   readonly because: string;
   readonly status: string;
-  readonly said: string;
+  readonly serverMessage: string;
 }
 
 export interface PodOutcome {
@@ -62,7 +62,7 @@ export async function replayPod(record: ReplayedCalls, calls: readonly ExpectedC
     const made = make(record, expected, `exec-${execs}`, over.signal).catch((error: unknown) => {
       if (over.signal.aborted) return;
       if (!(error instanceof CallError)) throw error;
-      failures.push({ method, because, status: error.status, said: error.said });
+      failures.push({ method, because, status: error.status, serverMessage: error.serverMessage });
     });
     if (waiting.has(method)) beside.push({ method, container: containerOf(request), answered: made });
     else await made;

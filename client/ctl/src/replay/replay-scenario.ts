@@ -235,7 +235,8 @@ function isOfProcess(method: MethodName): boolean {
  */
 function failureOf(error: unknown, row?: RuntimeCall): string | undefined {
   if (!(error instanceof CallError)) throw error;
-  if (row?.method === 'SignalProcess' && error.said.includes('ESRCH: No such process')) return undefined;
-  if (row?.refused === 'goes on' && error.status === 'UNIMPLEMENTED') return undefined;
+  if (row?.method === 'SignalProcess' && error.serverMessage.includes('ESRCH: No such process'))
+    return undefined;
+  if (row?.refused === 'continues' && error.status === 'UNIMPLEMENTED') return undefined;
   return error.message;
 }

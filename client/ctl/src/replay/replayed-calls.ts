@@ -12,7 +12,7 @@ export interface RecordedCall {
   /** `OK`, or the name of the status. */
   readonly status: string;
   /** The agent's error message. */
-  readonly said?: string;
+  readonly serverMessage?: string;
 }
 
 /** Makes calls and stores their results. */
@@ -44,7 +44,7 @@ export class ReplayedCalls {
     } catch (error) {
       // The caller stopped waiting: there is no answer to store.
       if (error instanceof CallError && signal?.aborted !== true)
-        this.#keep({ ...at, method: method.name, status: error.status, said: error.said });
+        this.#keep({ ...at, method: method.name, status: error.status, serverMessage: error.serverMessage });
       throw error;
     }
   }

@@ -96,8 +96,8 @@ export class RunningProcess {
       this.#record.note({ phase, about, method: method.name, status: 'OK' });
     } catch (error) {
       if (!(error instanceof CallError)) throw error;
-      const { status, said } = error;
-      this.#record.note({ phase, about, method: method.name, status, said });
+      const { status, serverMessage } = error;
+      this.#record.note({ phase, about, method: method.name, status, serverMessage });
     }
   }
 

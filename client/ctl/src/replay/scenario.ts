@@ -31,7 +31,7 @@ export interface ScenarioContainer {
   readonly request: CreateContainerRequest;
   /** Files that are copied into the guest before the container is created. */
   readonly copies: readonly CopyFileRequest[];
-  /** Located to standard input, which is then closed; undefined: no input. */
+  /** Written to standard input, which is then closed; undefined: no input. */
   readonly stdin?: string;
 }
 

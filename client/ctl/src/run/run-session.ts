@@ -62,7 +62,7 @@ async function createSandbox(agent: Agent, options: RunOptions): Promise<void> {
     await agent.call(AgentService.method.createSandbox, request);
   } catch (error) {
     if (!(error instanceof CallError) || !sandboxExists(error)) throw error;
-    throw new CommandError(ExitCode.OursInRun, `the agent already has a sandbox: ${error.said}`, {
+    throw new CommandError(ExitCode.OursInRun, `the agent already has a sandbox: ${error.serverMessage}`, {
       help: ['pass --no-sandbox to run the container in it'],
       cause: error,
     });

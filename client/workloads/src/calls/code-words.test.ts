@@ -14,7 +14,7 @@ const line = (words: readonly string[]) =>
   );
 const found = (...words: readonly string[]): readonly number[] => [...codeWords(line(words)).keys()];
 
-test('a word of a shell is code before and as its first argument that is no option', () => {
+test('a word of a shell is code before and as its first argument that is not an option', () => {
   assert.deepEqual(found('sh', '-c', '$(T)'), [2]);
   assert.deepEqual(found('/bin/bash', '-euo', 'pipefail', '-c', 'run --token=$(T)'), [4]);
   assert.deepEqual(found('sh', '-ec', '--', 'echo $(T)'), [3]);

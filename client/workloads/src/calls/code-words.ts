@@ -7,7 +7,7 @@ interface Interpreter {
   readonly code: RegExp;
   /** Whether words after that are arguments of the code, and no options. */
   readonly isLast?: true;
-  /** An option that has an argument, which is no code. */
+  /** An option that has an argument, which is not code. */
   readonly withArgument?: RegExp;
 }
 
@@ -74,7 +74,7 @@ function* codeOf(
     }
     if (withArgument?.test(text) === true) index += 1;
     else if (text === '--' || !/^[-+]./.test(text)) {
-      // The first argument that is no option: code or a script. With `--`, that is the next one.
+      // The first argument that is not an option: code or a script. With `--`, that is the next one.
       if (text !== '--') return;
       const next = line[index + 1];
       if (next !== undefined && isOpen(next)) yield index + 1;

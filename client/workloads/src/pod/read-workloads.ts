@@ -3,7 +3,7 @@ import { readContainer } from './container.js';
 import { Field, WorkloadError } from './field.js';
 import { unknownFields } from './known-fields.js';
 import { optional } from './optional.js';
-import { sealedPlaces, type SealedTexts, sealedTexts } from './sealed-places.js';
+import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
 import { unservedFields } from './unserved-fields.js';
 import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
 
@@ -127,7 +127,7 @@ function readWorkload(
     indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',
     keys,
     settings,
-    sealedPlaces: sealedPlaces(pod, sealed),
+    sealedLocations: sealedLocations(pod, sealed),
     hostAliases: pod.list('hostAliases').map((alias) => ({
       address: alias.required('ip').text(),
       names: alias.list('hostnames').map((each) => each.text()),

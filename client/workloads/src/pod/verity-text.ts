@@ -15,7 +15,7 @@ export const snapshotterSalt: string = '0'.repeat(64);
 /**
  * Parses what `veritysetup format` printed, for one layer or several, in the order of the text.
  *
- * @throws TypeError it is none, or a form that the agent does not accept
+ * @throws TypeError it is not one, or a form that the agent does not accept
  */
 export function parseVeritysetup(text: string): readonly VerifiedLayer[] {
   const parts = text.split(/^VERITY header information for .*$/m).slice(1);

@@ -1,5 +1,5 @@
 import type { Container } from './container.js';
-import type { SealedPlace } from './sealed-places.js';
+import type { SealedLocation } from './sealed-secrets.js';
 
 /** The Kubernetes kinds that create pods. */
 export const workloadKinds = [
@@ -88,7 +88,7 @@ export interface Workload {
   /** The values of ConfigMaps in the same files, by object and key. Of Secrets only sealed values are read. */
   readonly settings: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** Where its containers have sealed secrets, of the pod and of objects in the same files. */
-  readonly sealedPlaces: readonly SealedPlace[];
+  readonly sealedLocations: readonly SealedLocation[];
   /** Entries of the containers' hosts files. */
   readonly hostAliases: readonly { readonly address: string; readonly names: readonly string[] }[];
   /** Notes on ignored fields that can matter. */

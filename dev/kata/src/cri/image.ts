@@ -116,7 +116,7 @@ export function makeRegistryImage(work: string): string {
 }
 
 /**
- * Writes the bundle of a pause container as a guest's image has it, and returns its directory. Its process differs from that of the
+ * Writes the bundle of a pause container as a guest image has it, and returns its directory. Its process differs from that of the
  * host's image.
  */
 export function makePauseBundle(work: string): string {

@@ -67,7 +67,7 @@ test('files on the event loop need a reason, and a reason needs its use', () => 
   ])
     assert.match(faults('storage/new.ts', text).join('\n'), /storage\/new\.ts uses files on the event loop/);
   for (const [path, text] of [
-    // By descriptor, a type alone, another folder.
+    // By descriptor, a type alone, another directory.
     ['storage/new.ts', "import { closeSync, type Stats } from 'node:fs';\n"],
     ['storage/new.ts', "import { type Directory } from '@kata-agent/linux';\n"],
     ['cgroup/new.ts', "import { readFileSync } from 'node:fs';\n"],

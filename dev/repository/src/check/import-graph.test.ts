@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { folderRingText } from './folder-ring-text.js';
-import { folderGraph, folderOf, ringsOf } from './import-graph.js';
+import { directoryRingText } from './directory-ring-text.js';
+import { directoryGraph, directoryOf, ringsOf } from './import-graph.js';
 
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
 const graphs = fc
@@ -26,9 +26,9 @@ test('two nodes are in a ring if, and only if, each leads to the other', () => {
   );
 });
 
-test('a folder imports what its files import, without tests and files directly in src', () => {
-  assert.equal(folderOf('agent/guest/src/storage/drivers/disk.ts'), 'agent/guest/src/storage');
-  assert.equal(folderOf('agent/guest/src/index.ts'), undefined);
+test('a directory imports what its files import, without tests and files directly in src', () => {
+  assert.equal(directoryOf('agent/guest/src/storage/drivers/disk.ts'), 'agent/guest/src/storage');
+  assert.equal(directoryOf('agent/guest/src/index.ts'), undefined);
   const graph = new Map([
     ['a/b/src/one/x.ts', ['a/b/src/two/y.ts', 'a/b/src/index.ts']],
     ['a/b/src/two/y.ts', ['a/b/src/two/more/z.ts']],
@@ -37,7 +37,7 @@ test('a folder imports what its files import, without tests and files directly i
     ['a/b/src/index.ts', ['a/b/src/one/x.ts']],
   ]);
   assert.deepEqual(
-    [...folderGraph(graph)].map(([folder, others]) => [folder, [...others]]),
+    [...directoryGraph(graph)].map(([directory, others]) => [directory, [...others]]),
     [
       ['a/b/src/one', ['a/b/src/two']],
       ['a/b/src/two', []],
@@ -45,7 +45,7 @@ test('a folder imports what its files import, without tests and files directly i
   );
 });
 
-test('the message for folders that import each other names them, and the files that make the ring', () => {
+test('the message for directories that import each other names them, and the files that make the ring', () => {
   const graph = new Map([
     ['a/b/src/one/x.ts', ['a/b/src/two/y.ts', 'a/b/src/three/w.ts']],
     ['a/b/src/one/z.ts', []],
@@ -53,10 +53,10 @@ test('the message for folders that import each other names them, and the files t
     ['a/b/src/two/y.test.ts', ['a/b/src/one/x.ts']],
     ['a/b/src/three/w.ts', []],
   ]);
-  const [ring, ...others] = ringsOf(folderGraph(graph));
+  const [ring, ...others] = ringsOf(directoryGraph(graph));
   assert.deepEqual(others, []);
-  const text = folderRingText(ring ?? [], graph);
-  assert.match(text, /^these folders import each other: a\/b\/src\/one, a\/b\/src\/two; help: /);
+  const text = directoryRingText(ring ?? [], graph);
+  assert.match(text, /^these directories import each other: a\/b\/src\/one, a\/b\/src\/two; help: /);
   assert.deepEqual(text.split('\n').slice(1), [
     '  a/b/src/one → a/b/src/two: 1',
     '    a/b/src/one/x.ts imports a/b/src/two/y.ts',

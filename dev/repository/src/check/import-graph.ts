@@ -64,41 +64,41 @@ export function ringsOf(graph: ReadonlyMap<string, Iterable<string>>): readonly 
   return rings;
 }
 
-/** The folder of a source file within its package, such as `agent/guest/src/storage`; undefined: it is directly in `src`, or in none. */
-export function folderOf(file: string): string | undefined {
+/** The directory of a source file within its package, such as `agent/guest/src/storage`; undefined: it is directly in `src`, or in none. */
+export function directoryOf(file: string): string | undefined {
   return /^([^/]+\/[^/]+\/src\/[^/]+)\/.+/.exec(file)?.[1];
 }
 
 const isTest = (file: string): boolean => /\.test(\.fixture)?\.ts$/.test(file);
 
-/** Returns the graph of the folders directly below `src` of each package: what their files import, without tests. */
-export function folderGraph(graph: ImportGraph): ReadonlyMap<string, ReadonlySet<string>> {
-  const folders = new Map<string, Set<string>>();
+/** Returns the graph of the directories directly below `src` of each package: what their files import, without tests. */
+export function directoryGraph(graph: ImportGraph): ReadonlyMap<string, ReadonlySet<string>> {
+  const directories = new Map<string, Set<string>>();
   for (const [file, imported] of graph) {
-    const folder = folderOf(file);
-    if (folder === undefined || isTest(file)) continue;
-    const others = folders.get(folder) ?? new Set();
-    folders.set(folder, others);
-    for (const other of imported.map(folderOf))
-      if (other !== undefined && other !== folder) others.add(other);
+    const directory = directoryOf(file);
+    if (directory === undefined || isTest(file)) continue;
+    const others = directories.get(directory) ?? new Set();
+    directories.set(directory, others);
+    for (const other of imported.map(directoryOf))
+      if (other !== undefined && other !== directory) others.add(other);
   }
-  return folders;
+  return directories;
 }
 
-/** What the files of a folder import from another one. */
-export interface FolderImport {
+/** What the files of a directory import from another one. */
+export interface DirectoryImport {
   readonly from: string;
   readonly to: string;
   readonly imports: readonly { readonly file: string; readonly imported: string }[];
 }
 
-/** Returns the imports between the folders of a ring, without those of tests. */
-export function importsWithin(ring: Ring, graph: ImportGraph): readonly FolderImport[] {
+/** Returns the imports between the directories of a ring, without those of tests. */
+export function importsWithin(ring: Ring, graph: ImportGraph): readonly DirectoryImport[] {
   const within = new Map<string, { readonly file: string; readonly imported: string }[]>();
   for (const [file, all] of graph) {
     if (isTest(file)) continue;
     for (const imported of all) {
-      const [from, to] = [folderOf(file), folderOf(imported)];
+      const [from, to] = [directoryOf(file), directoryOf(imported)];
       if (from === undefined || to === undefined || from === to) continue;
       const key = `${from}\0${to}`;
       within.set(key, [...(within.get(key) ?? []), { file, imported }]);

@@ -1,5 +1,5 @@
-/** Folders of agent/guest/src whose modules meet paths, disks or mounts of the host. */
-const folders =
+/** Directorys of agent/guest/src whose modules meet paths, disks or mounts of the host. */
+const directories =
   /^(?:confidential|container|content|create|device|image|paths|perform|removal|resource|source|storage)\//;
 
 /** Functions of @kata-agent/base that take paths. */
@@ -111,7 +111,7 @@ export function loopFileFaults(imports: Imports, entries: readonly string[]): re
   const faults: string[] = [];
   const used = new Set<string>();
   for (const [path, imported] of imports) {
-    if (!folders.test(path) || ofThreads.has(path)) continue;
+    if (!directories.test(path) || ofThreads.has(path)) continue;
     const names = imported.flatMap((each) => each.names.filter((name) => usesFiles(each.module, name)));
     if (names.length === 0) continue;
     used.add(path);

@@ -12,7 +12,6 @@ export const productsMayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The packages that each package imports. */
 export const imports: Readonly<Record<string, readonly string[]>> = {
-  'lib/admission': [],
   'lib/audit': ['lib/base', 'lib/gate', 'lib/tlog'],
   'lib/base': [],
   'lib/catalogue': ['lib/protocol'],
@@ -27,6 +26,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'lib/x509',
   ],
   'lib/config': ['lib/catalogue', 'lib/tlog', 'lib/x509'],
+  'lib/connection-limits': [],
   'lib/evidence': ['lib/tlog', 'lib/x509'],
   'lib/gate': ['lib/catalogue', 'lib/config', 'lib/protocol'],
   'lib/linux': ['lib/base'],
@@ -41,11 +41,11 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'agent/guest',
     'agent/measurement',
     'agent/puller',
-    'lib/admission',
     'lib/audit',
     'lib/base',
     'lib/catalogue',
     'lib/config',
+    'lib/connection-limits',
     'lib/evidence',
     'lib/gate',
     'lib/linux',
@@ -79,11 +79,11 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   'client/workloads': ['lib/base', 'lib/catalogue', 'lib/config', 'lib/gate', 'lib/protocol'],
   'realm/program': ['lib/audit', 'lib/cli', 'lib/config', 'lib/linux', 'lib/tlog', 'realm/server'],
   'realm/server': [
-    'lib/admission',
     'lib/audit',
     'lib/base',
     'lib/catalogue',
     'lib/config',
+    'lib/connection-limits',
     'lib/evidence',
     'lib/protocol',
     'lib/tlog',

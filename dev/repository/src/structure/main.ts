@@ -1,4 +1,4 @@
-// `npm run structure`: counts what makes the repository easy or hard to find one's way in: packages and what they import, folders
+// `npm run structure`: counts what makes the repository easy or hard to find one's way in: packages and what they import, directories
 // that import each other, files and their lengths, exported names.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,11 +7,11 @@ import { packageDirectories } from '@kata-agent/setup/products';
 import { commandLine } from '@kata-agent/tool-command/command-line';
 import { parseOptions } from '@kata-agent/tool-command/options';
 import { imports } from '../check/package-directions.js';
-import { folderGraph, importGraph, importsWithin, ringsOf } from '../check/import-graph.js';
+import { directoryGraph, importGraph, importsWithin, ringsOf } from '../check/import-graph.js';
 
 const usage = `npm run structure [-- --format FORMAT] [-- --rings]
-Counts packages and their imports, folders in rings, files, their lengths, and exported names that one file imports.
-  --rings            also print the folders of each ring, and which files make it one
+Counts packages and their imports, directories in rings, files, their lengths, and exported names that one file imports.
+  --rings            also print the directories of each ring, and which files make it one
   --format FORMAT    text or json; default: text
   --help             print this help
 Example: npm run --silent structure -- --format json`;
@@ -34,8 +34,8 @@ const isSource = (file: string): boolean =>
 const files = [...graph.keys()].filter(isSource);
 const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
 const lengths = [...texts.values()].map((text) => text.split('\n').length - 1).sort((a, b) => a - b);
-const folders = folderGraph(graph);
-const rings = ringsOf(folders);
+const directories = directoryGraph(graph);
+const rings = ringsOf(directories);
 const packageOf = (path: string): string => path.split('/').slice(0, 2).join('/');
 
 /** Returns how many names are exported, and how many of them one other file imports. */
@@ -68,8 +68,8 @@ const counts = {
   'files below 40 lines': lengths.filter((lines) => lines < 40).length,
   'files of 80 to 400 lines': lengths.filter((lines) => lines >= 80 && lines <= 400).length,
   'longest file, lines': lengths.at(-1) ?? 0,
-  folders: folders.size,
-  'folders in rings': rings.flat().length,
+  directories: directories.size,
+  'directories in rings': rings.flat().length,
   'exported names': names,
   'exported names that one file imports': withOneImporter,
 };
@@ -77,7 +77,7 @@ const counts = {
 if (format === 'json') console.log(JSON.stringify({ ...counts, rings }, null, 2));
 else {
   for (const [what, count] of Object.entries(counts)) console.log(`${what.padEnd(38)}${count}`);
-  for (const ring of rings) console.log(`ring in ${packageOf(ring[0] ?? '')}: ${ring.length} folders`);
+  for (const ring of rings) console.log(`ring in ${packageOf(ring[0] ?? '')}: ${ring.length} directories`);
   if (printsRings) for (const ring of rings) printRing(ring);
 }
 

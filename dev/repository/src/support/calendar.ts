@@ -1,6 +1,11 @@
 // The ends of support of this project's dependencies, and their evaluation on a day. It lists dependencies that
 // announce a date; Kata, QEMU and the npm packages do not.
-import { imageNodeVersion, majorOf, nodeReleases, nodeSources } from '@kata-agent/tool-image/node/releases';
+import {
+  imageNodeVersion,
+  majorOf,
+  nodeReleases,
+  nodeSources,
+} from '@kata-agent/tool-guest-image/node/releases';
 
 /** A dependency whose support ends. */
 export interface CalendarEntry {

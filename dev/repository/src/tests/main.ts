@@ -52,7 +52,7 @@ if (files.length === 0) {
   console.error(`no test file matches ${filters.join(' ')}`);
   process.exit(2);
 }
-/** The time limit of a test. It does not judge speed: a test that takes this long hangs. */
+/** The time limit of a test. It does not measure speed: a test that takes this long hangs. */
 const timeoutMs = 20 * 60_000;
 
 const reporter = fileURLToPath(new URL('reporter.js', import.meta.url));

@@ -7,8 +7,8 @@ import { delimiter, dirname, join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
 import { messageOf } from '@kata-agent/tool-command/caught';
-import { releasedNode } from '@kata-agent/tool-image/node/released-node';
-import { pinnedRelease } from '@kata-agent/tool-image/node/releases';
+import { releasedNode } from '@kata-agent/tool-guest-image/node/released-node';
+import { pinnedRelease } from '@kata-agent/tool-guest-image/node/releases';
 import { readReport, reportFile } from './report-file.js';
 import { failedReleaseLines } from './report-lines.js';
 

@@ -11,7 +11,12 @@ const files = [
 const more = ['fuzz/dist/m.test.js', 'fuzz/dist/n.test.js'];
 
 function report(...failed: readonly string[]): TestReport {
-  return { counts: {}, skipped: [], times: [], failures: failed.map((file) => ({ file, name: '', message: '' })) };
+  return {
+    counts: {},
+    skipped: [],
+    times: [],
+    failures: failed.map((file) => ({ file, name: '', message: '' })),
+  };
 }
 
 it('a failed file is repeated, once, whether its source or what was compiled from it is named', () => {

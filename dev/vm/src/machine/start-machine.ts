@@ -37,7 +37,7 @@ export interface GuestSettings {
   readonly reach?: readonly number[];
   /** Paths of raw disk images, in the order of PCI slots 0x10, 0x11, … */
   readonly disks?: readonly string[];
-  /** The key of connections to the relay; absent: a new one. A machine that goes on from a saved state has that state's key. */
+  /** The key of connections to the relay; absent: a new one. A machine that continues from a saved state has that state's key. */
   readonly key?: string;
   /** A directory to share by virtio-fs. */
   readonly share?: string | undefined;

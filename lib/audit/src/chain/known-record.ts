@@ -3,7 +3,7 @@ import type { AuditRecord } from '../record/record.js';
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Reports whether a parsed line has the members that readers compute with. A right hash says nothing about that: whoever can
+ * Reports whether a parsed line has the members that readers compute with. A right hash says nothing about that: anyone who can
  * write the file can make one. Kinds of later versions are records, too.
  */
 export function isKnownRecord(value: unknown): value is AuditRecord {

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { maxLineBytes } from './chain.js';
 
-const usualChunkBytes = 256 * 1024;
+const defaultChunkBytes = 256 * 1024;
 const newline = 0x0a;
 
 /** A line is longer than any record: the file is not an audit log. */
@@ -17,7 +17,7 @@ export class LineReader {
   #rest: Buffer = Buffer.alloc(0);
 
   /** `chunkBytes` is the memory that a waiting reader has. */
-  constructor(handle: Pick<FileHandle, 'read'>, position = 0, chunkBytes: number = usualChunkBytes) {
+  constructor(handle: Pick<FileHandle, 'read'>, position = 0, chunkBytes: number = defaultChunkBytes) {
     this.#handle = handle;
     this.#chunk = Buffer.allocUnsafe(chunkBytes);
     this.#position = position;

@@ -10,7 +10,7 @@ export interface NamedBy {
 
 /**
  * Returns what only a record after `last` explains, the last one that something from outside the log proves; undefined if nothing
- * does (S45). Whoever has the files can add records that say what they want, such as that rotation removed the others.
+ * does (S45). Anyone with the files can add records that say what they want, such as that rotation removed the others.
  */
 export function unprovenProblem(
   last: number,
@@ -21,6 +21,6 @@ export function unprovenProblem(
   if (removalNamedBy !== undefined && removalNamedBy.sequence > last)
     return `records 1 to ${removalNamedBy.removed.last.sequence} are gone, and only record ${removalNamedBy.sequence} says that rotation removed them, which the ${proof} does not cover: ${newer}`;
   if (keptNamedBy !== undefined && keptNamedBy > last)
-    return `the retained records are unproven: only record ${keptNamedBy} names them, which the ${proof} does not cover: ${newer}`;
+    return `the kept records are unproven: only record ${keptNamedBy} names them, which the ${proof} does not cover: ${newer}`;
   return undefined;
 }

@@ -42,7 +42,7 @@ test('no byte of a line can be changed, removed or added without another leaf', 
   }
 });
 
-test('a line that is no record has the leaf of none, also if it is the leaf of one', () => {
+test('a line that is not a record has the leaf of none, also if it is the leaf of one', () => {
   const { line, hash } = hashedLine('{"sequence":1');
   for (const none of ['{"sequence":1}', '{"sequence":1', line.slice(0, -1), '', 'x']) {
     const { matches, leaf } = lineHashes(Buffer.from(none));

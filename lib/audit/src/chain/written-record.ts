@@ -25,7 +25,7 @@ export interface LineHashes {
   readonly stated: string | undefined;
   /** Whether the line has this hash. */
   readonly matches: boolean;
-  /** In the tree. A line that is no record has one as well, that of no record. */
+  /** In the tree. A line that is not a record has one as well, that of no record. */
   readonly leaf: TreeHash;
 }
 

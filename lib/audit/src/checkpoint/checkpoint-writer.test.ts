@@ -89,7 +89,7 @@ test('a heartbeat is recorded after a time without records, and only then', asyn
   await log.intent(call, allowed);
   clock.pass(59_999);
   assert.equal(await beats(), 0);
-  // Whoever reads only leaves no records.
+  // A reader leaves no records.
   await log.checkpoint();
   clock.pass(1);
   assert.equal(await beats(), 1);

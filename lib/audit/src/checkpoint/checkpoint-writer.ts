@@ -30,7 +30,7 @@ export interface CheckpointWriterOptions {
 }
 
 /**
- * Writes checkpoints beside the log, for whoever copies both: after a time if there are new records, or after many records. The
+ * Writes checkpoints beside the log, for programs that copy both: after a time if there are new records, or after many records. The
  * file always has a whole checkpoint.
  */
 export class CheckpointWriter {

@@ -5,7 +5,7 @@ import type { Journal } from '../journal/journal.js';
 import type { Writer } from '../journal/writer.js';
 import { FollowedTree } from '../tree/tree-follower.js';
 
-/** Signs the tree of a journal, for whoever asks and for those who follow it. */
+/** Signs the tree of a journal, on request and for followers. */
 export class Checkpoints {
   readonly #followers = new Set<FollowedTree>();
   #isRound = false;
@@ -25,7 +25,7 @@ export class Checkpoints {
 
   /**
    * Signs the records that are there, once they are durable. Rejects with AuditUnavailable. One signature is under way at a time,
-   * and all who ask meanwhile wait for the next: otherwise whoever may only read could fill the queue of records.
+   * and all who ask meanwhile wait for the next: otherwise a client that may only read could fill the queue of records.
    */
   async sign(): Promise<SignedHead> {
     if (this.#underWay === undefined) return await this.#begin();

@@ -33,7 +33,7 @@ export interface JournalOptions {
   readonly files: FileLayer;
   readonly clock: Clock;
   readonly bootId: string;
-  /** The verifier key of the log, if somebody signs it. */
+  /** The verifier key of the log, if it is signed. */
   readonly logKey?: string | undefined;
   /** In bytes; a segment that has reached it is closed. */
   readonly maxSize: number;

@@ -16,7 +16,7 @@ export interface FollowOptions {
   /** Polling interval in ms. */
   readonly intervalMs?: number;
   /**
-   * Is called with true when the reader begins or goes on with a segment that rotation has removed, and whose space it
+   * Is called with true when the reader begins or continues with a segment that rotation has removed, and whose space it
    * keeps in use; with false when it has come to a segment that exists, or to the end.
    */
   readonly onBehind?: (behind: boolean) => void;

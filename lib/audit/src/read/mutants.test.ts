@@ -136,7 +136,7 @@ interface Place {
 class Mutant {
   readonly files: Files;
   readonly pick: (below: number) => number;
-  /** The end of the newest segment that is no line. */
+  /** The end of the newest segment that is not a line. */
   rest = '';
 
   constructor({ kept, segments }: Files, pick: (below: number) => number) {
@@ -478,7 +478,7 @@ const mutations: Readonly<Record<string, Mutation>> = {
       mutant.files.segments[mutant.pick(mutant.files.segments.length - 1)] = undefined;
     },
   },
-  'a segment is there twice': {
+  'a segment is duplicated': {
     expected: 'always',
     change: (mutant) => {
       const { segments } = mutant.files;

@@ -14,7 +14,7 @@ import { closeAll, openSnapshot } from './snapshot.js';
 
 /**
  * Returns a proof that the log of a checkpoint has a record, in the form of C2SP tlog-proof, with the cosignatures of these
- * witnesses. It proves no more than the checkpoint does: whoever verifies it decides whom to trust. Throws a CannotProve, a NoteSignatureError, or an Error when there
+ * witnesses. It proves no more than the checkpoint does: the verifier decides which keys to trust. Throws a CannotProve, a NoteSignatureError, or an Error when there
  * is no log.
  */
 export async function prove(
@@ -37,7 +37,7 @@ export async function prove(
   const verified = verifyCheckpoint(checkpoint, { logs: [tree.key], witnesses });
   if (index < tree.removed)
     throw new CannotProve(
-      `record ${sequence} was removed by rotation: whoever collected the log (a realm, audit watch) can prove it`,
+      `record ${sequence} was removed by rotation: a collector of the log (a realm, audit watch) can prove it`,
     );
   if (tree.head(head.size).root !== head.root)
     throw new CannotProve(

@@ -49,7 +49,7 @@ test('each kind of record is rendered as one line', () => {
     }),
     'call host cid 2 ExecProcess OK 0.007 ms',
   );
-  for (const [after, said] of [
+  for (const [after, printed] of [
     ['2026-01-02T00:00:00.000Z', 'was set from 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z'],
     ['2026-01-01T00:00:00.000Z', 'was left at 2026-01-01T00:00:00.000Z'],
   ] as const) {
@@ -57,10 +57,10 @@ test('each kind of record is rendered as one line', () => {
     const result = { code: 'OK', durationUs: 7, clock };
     assert.equal(
       ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'SetGuestDateTime', result }),
-      `outcome host cid 2 SetGuestDateTime #6 OK 0.007 ms the clock ${said}`,
+      `outcome host cid 2 SetGuestDateTime #6 OK 0.007 ms the clock ${printed}`,
     );
   }
-  for (const [image, said] of [
+  for (const [image, printed] of [
     [{ from: 'pause_bundle' }, 'the pause bundle of the guest'],
     [{ from: 'pulled', manifestDigest: 'sha256:b' }, 'image sha256:b'],
     [
@@ -71,10 +71,10 @@ test('each kind of record is rendered as one line', () => {
     const result = { code: 'OK', durationUs: 7, image };
     assert.equal(
       ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'CreateContainer', result }),
-      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${said}`,
+      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${printed}`,
     );
   }
-  for (const [secrets, said] of [
+  for (const [secrets, printed] of [
     [{ count: 1, names: ['kbs:///a/b/c'] }, 'asked for the secret kbs:///a/b/c'],
     [
       { count: 3, names: ['kbs:///a/b/c', 'sha256:d'] },
@@ -84,7 +84,7 @@ test('each kind of record is rendered as one line', () => {
     const result = { code: 'OK', durationUs: 7, secrets };
     assert.equal(
       ending({ ...envelope, kind: 'outcome', intent: 6, ...caller, method: 'CreateContainer', result }),
-      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${said}`,
+      `outcome host cid 2 CreateContainer #6 OK 0.007 ms ${printed}`,
     );
   }
   assert.equal(

@@ -87,7 +87,7 @@ function describe(record: AuditRecord): string {
   }
 }
 
-/** Returns the operator whom a trusted server named: its word alone. */
+/** Returns the operator that a trusted server named, unverified. */
 function operatorOf(record: AuditRecord): string | undefined {
   if (!('method' in record) || record.claimedOperator === undefined) return undefined;
   return `operator ${JSON.stringify(record.claimedOperator)} (claimed)`;

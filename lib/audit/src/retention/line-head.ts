@@ -37,7 +37,7 @@ export function lineHead(line: Buffer): LineHead | undefined {
   if (match === null) return undefined;
   const [whole, sequence, boot = '', kind, intent, listener = '', , method = ''] = match;
   const rest = string.slice(whole.length);
-  const judged = kind === 'outcome' || kind === 'call';
+  const isDecided = kind === 'outcome' || kind === 'call';
   const subject = kind === 'intent' ? subjectPattern.exec(rest) : null;
   return {
     sequence: Number(sequence),
@@ -46,7 +46,7 @@ export function lineHead(line: Buffer): LineHead | undefined {
     intent: intent === undefined ? undefined : Number(intent),
     listener,
     method,
-    code: judged ? codePattern.exec(rest)?.[1] : undefined,
+    code: isDecided ? codePattern.exec(rest)?.[1] : undefined,
     containerId: subject?.[1],
     execId: subject?.[2],
     directory: kind === 'intent' && method === 'CopyFile' ? directoryIn(rest) : undefined,

@@ -1,7 +1,7 @@
 import { NoteSignatureError, type UnverifiedCheckpoint, verifyCheckpoint } from '@kata-agent/tlog';
 import { type NamedBy, unprovenProblem } from '../chain/unproven.js';
 import type { LoggedTree } from './logged-tree.js';
-import { judgeTrust, type Trust, type TrustedKeys } from './trust.js';
+import { evaluateTrust, type Trust, type TrustedKeys } from './trust.js';
 
 /** A checkpoint from outside, and the keys that its signatures are verified with. */
 export interface TrustedCheckpoint extends TrustedKeys {
@@ -54,14 +54,14 @@ export function checkCheckpoint(
   try {
     const verified = verifyCheckpoint(checkpoint, { logs: [known], witnesses });
     const cosigned = verified.witnesses.map(({ by, time }) => ({ name: by.name, time }));
-    const judged = judgeTrust(cosigned.length, keys, head);
+    const evaluated = evaluateTrust(cosigned.length, keys, head);
     const last = tree.first + head.size - 1;
-    const sound = treeProblem(tree, head) ?? judged.problem;
+    const sound = treeProblem(tree, head) ?? evaluated.problem;
     const removed = Math.min(tree.removed, head.size);
     const { keptNamedBy } = named;
     const coversKept = keptNamedBy === undefined ? undefined : sound === undefined && keptNamedBy <= last;
     const problem = sound ?? unprovenProblem(last, named, 'checkpoint');
-    const { trust } = judged;
+    const { trust } = evaluated;
     return { ...about, last, removed, coversKept, witnesses: cosigned, trust, problem };
   } catch (error) {
     if (error instanceof NoteSignatureError) return failed(error.message);

@@ -158,7 +158,7 @@ describe('a checkpoint', () => {
     );
   });
 
-  it('goes on when rotation has removed records, whose proofs somebody else can make', async (t) => {
+  it('continues when rotation has removed records, whose proofs somebody else can make', async (t) => {
     const key = signer();
     const { log, file } = await openSample(t, { signer: key, maxSize: 2_000, keep: 2 });
     await log.boot({});

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { type FileLayer, removeIfThere } from '../files/file-layer.js';
 
-/** Writes a file so that whoever reads it, also after a crash, has the whole old text or the whole new one. */
+/** Writes a file so that a reader, also after a crash, has the whole old text or the whole new one. */
 export async function replaceFile(path: string, text: string, files: FileLayer): Promise<void> {
   const next = `${path}.next`;
   await removeIfThere(next, files);

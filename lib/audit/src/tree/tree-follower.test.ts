@@ -42,7 +42,7 @@ test('each step of a follower continues the one before, across rotations', async
   follower.close();
 });
 
-test('followers of one round take the same tree, whenever they take it and whoever else signs', async (t) => {
+test('followers of one round take the same tree, whenever they take it and whatever else is signed', async (t) => {
   const { log } = await openSample(t, { signer });
   const followers = [log.follow(), log.follow()];
   await log.boot({});

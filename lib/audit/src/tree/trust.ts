@@ -12,7 +12,7 @@ export interface TrustedKeys {
 }
 
 /**
- * What a checkpoint is worth (docs/trust.md, "The audit log"). The signature of the log alone proves nothing: whoever writes the
+ * What a checkpoint is worth (docs/trust.md, "The audit log"). The signature of the log alone proves nothing: anyone who writes the
  * log has its key.
  */
 export type Trust =
@@ -22,8 +22,8 @@ export type Trust =
   | { readonly kind: 'pinned' }
   | { readonly kind: 'self-signed' };
 
-/** Judges a checkpoint with valid signatures. `problem` is undefined if the trust is what the caller demands. */
-export function judgeTrust(
+/** Evaluates a checkpoint with valid signatures. `problem` is undefined if the trust is what the caller demands. */
+export function evaluateTrust(
   cosigned: number,
   { key, witnesses, quorum, bound }: TrustedKeys,
   head: TreeHead,
@@ -39,6 +39,6 @@ export function judgeTrust(
   }
   if (isCosigned) return { trust: { kind: 'witnesses', count: cosigned }, problem: undefined };
   if (key !== undefined) return { trust: { kind: 'pinned' }, problem: few };
-  const self = 'self-signed only: whoever wrote the log could have made it';
+  const self = 'self-signed only: the writer of the log could have made it';
   return { trust: { kind: 'self-signed' }, problem: few ?? self };
 }

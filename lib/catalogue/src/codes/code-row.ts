@@ -10,7 +10,7 @@ export type CodeExample =
       /** A further document, in TOML. */
       readonly further?: string;
       /** Words of the kernel command line. */
-      readonly kernelLine?: string;
+      readonly kernelCommandLine?: string;
     }
   /** The policy of a SetPolicy request: an `[api]` in TOML, or Rego. */
   | { readonly kind: 'policy'; readonly text: string }

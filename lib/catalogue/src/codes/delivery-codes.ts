@@ -86,7 +86,7 @@ export const deliveryCodes: Readonly<Record<DeliveryCode, CodeRow>> = {
     title: 'unexpected document on the kernel command line',
     explanation:
       'agent.config_b64 has a document that the base document does not accept or that no digest binds, or agent.config_digest pins a document that is missing.',
-    example: { kind: 'document', document: pod, kernelLine: 'agent.config_b64=W2FwaV0K' },
+    example: { kind: 'document', document: pod, kernelCommandLine: 'agent.config_b64=W2FwaV0K' },
     remedy:
       'Write accept = ["kernel_line"] into [delivery], add agent.config_digest where there is no base document, or remove the word.',
   },

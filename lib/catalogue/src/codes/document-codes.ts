@@ -88,7 +88,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     remedy: 'Correct the path, or write the text into the document.',
   },
   KA1407: {
-    title: 'witnesses of the audit log do not fit',
+    title: 'invalid witnesses of the audit log',
     explanation:
       'A witness is to be asked through a listener that does not exist or dials no server, or has the key of another one; a witness at an https:// address has no ca; witness_quorum is more than there are witnesses; or required_within has no witness, or less time than two checkpoints take.',
     example: {
@@ -102,7 +102,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     title: 'unknown override',
     explanation:
       'A flag, an environment variable that begins with KATA_AGENT_, or a word of the kernel command line that begins with agent. is not a setting of this agent. Flags are an error; the other two are ignored with this warning.',
-    example: onKernelLine('agent.logg=debug'),
+    example: onKernelCommandLine('agent.logg=debug'),
     remedy: 'Correct the name, or remove it. docs/reference/settings.md lists the overrides.',
   },
   KA1502: {
@@ -112,7 +112,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     example: {
       kind: 'document',
       document: `[agent]\nlock = true\n${pod}`,
-      kernelLine: 'agent.log=debug',
+      kernelCommandLine: 'agent.log=debug',
     },
     remedy: 'Remove the override, or permit it in the base document: overridable = ["log_level"].',
   },
@@ -120,14 +120,14 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     title: 'malformed word on the kernel command line',
     explanation:
       'agent.config_file has to name an absolute path, and agent.config_digest has to be sha256: with 64 hex digits.',
-    example: onKernelLine('agent.config_file=config.toml'),
+    example: onKernelCommandLine('agent.config_file=config.toml'),
     remedy: 'Write the word as in the help line: kata-agent-ctl config digest FILE prints it.',
   },
   KA1504: {
     title: 'duplicate word on the kernel command line',
     explanation:
       'agent.config_b64 or agent.config_digest is given twice. The agent does not guess which value applies.',
-    example: onKernelLine(
+    example: onKernelCommandLine(
       `agent.config_digest=sha256:${'0'.repeat(64)} agent.config_digest=sha256:${'1'.repeat(64)}`,
     ),
     remedy: 'Keep one of the two.',
@@ -136,7 +136,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     title: "value that Kata's agent does not use",
     explanation:
       "A word of the kernel command line has a value that Kata's agent ignores, or reads as false: a timeout of 0, a negative port, a value of agent.debug_console, another text than true, false or a number for a boolean. This agent does the same, with this warning.",
-    example: onKernelLine('agent.hotplug_timeout=0'),
+    example: onKernelCommandLine('agent.hotplug_timeout=0'),
     remedy: 'Remove the word, or write it as in the help line.',
   },
   KA1601: {
@@ -153,7 +153,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
     title: 'another document takes precedence',
     explanation:
       'A flag or the kernel command line names a document, but another document has precedence. The order is: the built-in document, -c, the default path, the kernel command line.',
-    example: onKernelLine('agent.config_file=/run/other.toml'),
+    example: onKernelCommandLine('agent.config_file=/run/other.toml'),
     remedy: 'Remove the name of the document that is not used.',
   },
   KA1603: {
@@ -168,7 +168,7 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
       'A user other than root of the guest can change the file or the drop-in directory: another user owns it or can write to it, it is a symbolic link, or it is not on the root file system of the guest.',
     example: { kind: 'described', text: 'chmod 0666 /etc/kata-agent/config.toml; kata-agent' },
     remedy:
-      'chown root:root FILE && chmod go-w FILE, in the image of the guest. For development: --relaxed-permissions.',
+      'chown root:root FILE && chmod go-w FILE, in the guest image. For development: --relaxed-permissions.',
   },
   KA1605: {
     title: 'permissions are relaxed',
@@ -186,6 +186,6 @@ export const documentCodes: Readonly<Record<DocumentCode, CodeRow>> = {
   },
 };
 
-function onKernelLine(kernelLine: string): CodeExample {
-  return { kind: 'document', document: pod, kernelLine };
+function onKernelCommandLine(kernelCommandLine: string): CodeExample {
+  return { kind: 'document', document: pod, kernelCommandLine };
 }

@@ -130,7 +130,7 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       'Remove the privilege from the pod, or allow it: devices and guest_paths allow single devices and paths, privileged_containers = "allow" allows every privilege.',
   },
   KA3104: {
-    title: 'witnesses are away',
+    title: 'witnesses are unreachable',
     explanation:
       'With required_within, a record of the audit log is older than that and the quorum of witnesses has cosigned no checkpoint with it. Until one is, calls that change something are refused on the first listener and on all at vsock:// and unix://, with UNAVAILABLE. SignalProcess, RemoveContainer and DestroySandbox are served.',
     example: {
@@ -172,9 +172,9 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       'Give the server a certificate of server_ca for the name in the address, with a key of pins, and let it answer 101 with the Upgrade of the request. Redirects are not followed.',
   },
   KA3301: {
-    title: 'realm does not admit a guest',
+    title: 'realm does not accept a guest',
     explanation:
-      'A connection to the listener for guests of a realm was closed: no [[guest]] entry of the authorization file admits the guest, as many as its max are connected, its evidence is missing or not verified by --reference, or the guest does not answer as an agent must. The reason says which, and of evidence the link that broke. No operator sees the guest.',
+      'A connection to the listener for guests of a realm was closed: no [[guest]] entry of the authorization file accepts the guest, as many as its max are connected, its evidence is missing or not verified by --reference, or the guest does not answer as an agent must. The reason says which, and of evidence the link that broke. No operator sees the guest.',
     example: { kind: 'described', text: 'a guest with another configuration than configurations names' },
     remedy:
       'Write the digest of its configuration, which kata-agent-ctl config digest prints, or its key into the authorization file, and send SIGHUP to the realm. For evidence: add Attest to management of the guest’s listener, and its values to --reference; evidence verify checks a bundle of attest by the same values.',

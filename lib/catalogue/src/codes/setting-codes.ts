@@ -159,7 +159,7 @@ export const settingCodes: Readonly<Record<SettingCode, CodeRow>> = {
   KA1114: {
     title: 'credentials of registries in a file',
     explanation:
-      'The image of a guest is public: whoever has it has the credentials in its files, too. The agent reads a file only if insecure_static_credentials says that this is known.',
+      'The guest image is public: anyone who has it has the credentials in its files, too. The agent reads a file only if insecure_static_credentials says that this is known.',
     example: {
       kind: 'document',
       document:

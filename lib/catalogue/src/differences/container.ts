@@ -86,7 +86,7 @@ export const containerDifferences: DifferenceRows = {
     of: ['CreateContainer'],
     kata: 'No AppArmor profile is applied, without a message.',
     ours: 'One that the guest’s kernel has loaded is applied; another is ignored with a warning in the agent log.',
-    why: 'What is left out is said.',
+    why: 'What is omitted is reported.',
     noticedBy: 'pods with profiles',
     test: [
       'agent/guest/src/create/build-spec',

@@ -11,7 +11,7 @@ export const creationDifferences: DifferenceRows = {
     test: ['agent/guest/src/hooks/refuse-hooks', 'hooks of all six kinds are refused'],
     also: [
       ['agent/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
-      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest’s image run for each container'],
+      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest image run for each container'],
       [
         'agent/guest/src/hooks/guest-hooks.root',
         'a hook of the guest runs after those of the container of its kind, and before the next kind',
@@ -23,7 +23,7 @@ export const creationDifferences: DifferenceRows = {
     of: ['CreateContainer'],
     kata: 'The id of a removed container can be given to another one.',
     ours: 'With a configuration it is ALREADY_EXISTS until the sandbox is destroyed.',
-    why: 'What a container wrote to folders that were copied for it stays in the guest, and the id is in their names: another container would see it.',
+    why: 'What a container wrote to directories that were copied for it stays in the guest, and the id is in their names: another container would see it.',
     noticedBy: 'clients that create a container again by hand; Kata’s runtimes give each a new id',
     test: ['tests/root/ids-once', 'is not that of another container, nor of the same one with other mounts'],
     also: [
@@ -35,7 +35,7 @@ export const creationDifferences: DifferenceRows = {
     of: ['CreateContainer'],
     kata: 'Mounts, mount options, devices and namespace types of any kind are passed on. The paths of namespaces are used.',
     ours: 'They are checked against allow-lists ([mount options](mount-options.md)). Of the namespace paths only that of a network namespace is used; with a configuration it must be in `network_namespaces` ([network namespaces](../adr/network.md#network-namespaces)). A network namespace without a path is the guest’s own.',
-    why: 'What the agent does not know it cannot judge.',
+    why: 'The agent cannot check what it does not know.',
     noticedBy: 'clients that write specifications by hand',
     test: ['agent/guest/src/spec/mounts', 'file systems and options that are not listed are refused'],
     also: [
@@ -313,8 +313,8 @@ export const creationDifferences: DifferenceRows = {
     ours: 'With a configuration only where `[[secret]]` names it; another secret there is `PERMISSION_DENIED`; elsewhere it stays text.',
     why: 'The host puts the sealed text of one container where another one publishes it.',
     noticedBy: 'pods with sealed secrets under a configuration',
-    test: ['tests/root/secret-places', 'elsewhere a sealed secret stays text, wherever the host puts it'],
-    also: [['tests/root/secret-places', 'another secret in a place of the configuration is an error']],
+    test: ['tests/root/secret-paths', 'elsewhere a sealed secret stays text, wherever the host puts it'],
+    also: [['tests/root/secret-paths', 'another secret in a place of the configuration is an error']],
   },
   'create-secret-files': {
     of: ['CreateContainer'],
@@ -323,10 +323,10 @@ export const creationDifferences: DifferenceRows = {
     why: 'A link would be a second name of the plain text.',
     noticedBy: 'programs that watch `..data` of such a volume',
     test: [
-      'tests/root/secret-places',
+      'tests/root/secret-paths',
       'a file that is mounted itself is unsealed where the configuration has it',
     ],
-    also: [['tests/root/secret-places', 'a volume with a secret is copied to memory: it has no links']],
+    also: [['tests/root/secret-paths', 'a volume with a secret is copied to memory: it has no links']],
   },
   'create-believed-files': {
     of: ['CreateContainer', 'CreateSandbox'],

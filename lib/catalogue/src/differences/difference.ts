@@ -1,6 +1,6 @@
 import type { MethodName } from '../methods.js';
 
-/** What shows a difference: methods, or a part of the agent that is no method. */
+/** What shows a difference: methods, or a part of the agent that is not a method. */
 export type Part = 'configuration' | 'every method' | 'start' | 'containers' | 'side channels' | 'guest';
 
 /** A deliberate difference from the agent of Kata Containers (4.1.0). */

@@ -278,7 +278,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'It waits until a create from the same volume is over.',
     why: 'Files that the OCI runtime reads do not change under it.',
     noticedBy: 'updates during a slow create',
-    test: ['agent/guest/src/container/held-places', 'no create begins while they are'],
+    test: ['agent/guest/src/container/path-reservations', 'no create begins while they are'],
   },
   'volume-stats-paths': {
     of: ['GetVolumeStats', 'ResizeVolume'],

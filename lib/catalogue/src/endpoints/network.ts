@@ -55,7 +55,7 @@ export const networkRows: EndpointRows<
     exposure: "Binds an address of the subnet to a hardware address of the caller's choice.",
     without:
       'With runtime-rs a pod with static neighbours does not start. The Go runtime takes UNIMPLEMENTED for an older ' +
-      'agent and goes on.',
+      'agent and continues.',
     release: '2.0.0',
     changes: true,
     clients: {

@@ -83,7 +83,7 @@ export const processRows: EndpointRows<
   },
   CloseStdin: {
     purpose: 'Closes the standard input of a process.',
-    exposure: 'Programs that read until the end of their input go on, or end.',
+    exposure: 'Programs that read until the end of their input continue, or end.',
     without: 'With the Go runtime, a program that reads to the end of its input waits forever.',
     release: '2.0.0',
     changes: true,

@@ -8,7 +8,7 @@ export class CallError extends Error {
   /** The name of the status: `NOT_FOUND`. */
   readonly status: string;
   /** The message from the agent, unchanged. */
-  readonly said: string;
+  readonly serverMessage: string;
 
   constructor(method: DescMethod, error: TtrpcError) {
     super(`${method.name}: ${codeName(error.code)}: ${error.message}`, { cause: error });
@@ -16,6 +16,6 @@ export class CallError extends Error {
     this.method = method;
     this.code = error.code;
     this.status = codeName(error.code);
-    this.said = error.message;
+    this.serverMessage = error.message;
   }
 }

@@ -58,7 +58,7 @@ export async function dialTls(
 }
 
 /**
- * Returns the error for a connection that the agent closed before its first answer: mostly because of the client's
+ * Returns the error for a connection that the agent closed before its first answer, usually because of the client's
  * certificate.
  */
 export function closedBeforeAnswer(address: Address, cause: Error): CommandError {
@@ -69,7 +69,7 @@ export function closedBeforeAnswer(address: Address, cause: Error): CommandError
     `the agent at ${formatAddress(address)} closed the connection before it answered${why}`,
     {
       help: [
-        "its audit log has the reason; mostly the client's certificate has expired, is revoked, is not in peers,",
+        "see its audit log; common reasons: the client's certificate has expired, is revoked, is not in peers,",
         '  is not of a CA in client_ca, or has not clientAuth among its usages',
       ],
       cause,
@@ -77,7 +77,7 @@ export function closedBeforeAnswer(address: Address, cause: Error): CommandError
   );
 }
 
-/** Returns the error for an agent whose key is not the pin. */
+/** Returns the error for an agent whose key differs from the pin. */
 export function wrongAgent(address: Address, found: string, expected: string): CommandError {
   return new CommandError(
     ExitCode.CannotApply,

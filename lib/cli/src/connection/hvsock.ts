@@ -5,7 +5,7 @@ const maxLineBytes = 32;
 
 /**
  * Connects to a guest's port through a VMM's unix socket: writes `CONNECT port`, reads `OK n`. Bytes after that line
- * are put back into the stream.
+ * are unshifted into the stream.
  *
  * Rejects with an Error that quotes the reply; the stream cannot be used afterwards. Source:
  * github.com/firecracker-microvm/firecracker/docs/vsock.md; Cloud Hypervisor does the same.

@@ -23,7 +23,7 @@ export async function requireAttested(connection: AgentConnection, values: Refer
   if (channel === undefined || tlsSpki === undefined)
     throw new CommandError(ExitCode.Usage, '--attested needs a TLS connection with the agent itself');
   try {
-    const { verified, verdict, links } = verifyEvidence(
+    const { verified, result, links } = verifyEvidence(
       parseBundle(bundle),
       values,
       {
@@ -35,7 +35,7 @@ export async function requireAttested(connection: AgentConnection, values: Refer
     );
     if (verified) return;
     throw notAttested(
-      verdict,
+      result,
       links
         .filter(({ state, waived }) => state !== 'ok' && !waived)
         .map(({ name, state, what }) => `${name}: ${state}: ${what}`),
@@ -46,9 +46,9 @@ export async function requireAttested(connection: AgentConnection, values: Refer
   }
 }
 
-function notAttested(verdict: string, links: readonly string[], cause?: Error): CommandError {
-  return new CommandError(ExitCode.Mismatch, `the agent is not the one that you accept: ${verdict}`, {
-    help: ['nothing but Attest was sent to it', ...links],
+function notAttested(result: string, links: readonly string[], cause?: Error): CommandError {
+  return new CommandError(ExitCode.Mismatch, `the agent does not match the reference values: ${result}`, {
+    help: ['only Attest was called; compare the values of --reference with the links below', ...links],
     ...(cause === undefined ? {} : { cause }),
   });
 }

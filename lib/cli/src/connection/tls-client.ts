@@ -27,7 +27,7 @@ export async function handshake(options: ConnectionOptions, leave: AbortSignal):
   if (leave.aborted) socket.destroy();
   try {
     await secured(socket);
-    // A resumed session authenticates nobody.
+    // A resumed session is not authenticated.
     if (socket.isSessionReused())
       throw new Error('a TLS session was resumed: the server is not authenticated');
   } catch (error) {
@@ -90,7 +90,7 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_MISSING_PASSPHRASE: 'the key is encrypted',
 };
 
-/** Returns what a TLS alert of the server says. */
+/** Returns the text of a TLS alert of the server. */
 export function alertOf({ message }: Error): string | undefined {
   return /alert ([a-z ]+)/.exec(message)?.[1];
 }

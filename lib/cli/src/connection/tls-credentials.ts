@@ -19,7 +19,7 @@ export interface RealmCredentials extends ClientIdentity {
   readonly realmPin: string | undefined;
 }
 
-/** What a client accepts as the way to a guest: TLS to the guest, or the realm's word. */
+/** The kinds of relay that a client accepts: TLS to the guest, or trust in the realm. */
 export type AcceptedRelay =
   | { readonly kind: 'operator-tls'; readonly pin: string | undefined }
   | { readonly kind: 'trusted' };

@@ -94,7 +94,7 @@ export async function withConnection<T>(
   const attested = invocation.options.text('attested');
   const values = attested === undefined ? undefined : await readReference(attested);
   const socket = await dial(address, timeoutOf(invocation), credentials);
-  // In the other cases nobody verifies a certificate of the client after the handshake.
+  // In the other cases the certificate of the client is not verified after the handshake.
   const direct =
     credentials !== undefined && (credentials.for === 'tls' || credentials.relay.kind === 'operator-tls');
   const agent = openAgent(socket, direct ? (cause) => closedBeforeAnswer(address, cause) : undefined);

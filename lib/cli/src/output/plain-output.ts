@@ -1,7 +1,7 @@
 import type { Io, Output } from '../command/io.js';
 
 /**
- * What a terminal obeys, or shows elsewhere or in another order than it is written: the control characters of C0 and C1,
+ * Characters that control a terminal, or that it shows elsewhere or in another order: the control characters of C0 and C1,
  * separators of lines and paragraphs, and bidirectional controls. Line feeds, tabs, CR LF, and our own colours remain.
  */
 const obeyed =
@@ -10,7 +10,7 @@ const obeyed =
 /** Of a text that begins no line and has no colour: tabs, line feeds and escapes too. */
 const inCell = /[\u0000-\u001f\u007f]/gu;
 
-/** Returns a text with what a terminal would obey as `\u009b`: in JSON, where it can be in strings only, that is the same value. */
+/** Returns a text with control characters escaped, as `\u009b`: in JSON, where it can be in strings only, that is the same value. */
 function terminalText(text: string): string {
   return text.replace(obeyed, (found, kept: string | undefined) => kept ?? escaped(found));
 }
@@ -21,7 +21,7 @@ export function cellText(text: string): string {
 }
 
 /**
- * Returns the process's streams for commands: no text that they print is obeyed by a terminal, wherever it comes from. Bytes, the
+ * Returns the process's streams for commands: no text that they print controls a terminal, wherever it comes from. Bytes, the
  * output of containers, are written as they are.
  */
 export function plainIo(io: Io): Io {

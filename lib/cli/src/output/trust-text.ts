@@ -1,6 +1,6 @@
 import type { Trust } from '@kata-agent/audit';
 
-/** Returns what a checkpoint is worth, in the words of docs/trust.md, "The audit log". */
+/** Describes what a checkpoint proves, in the words of docs/trust.md, "The audit log". */
 export function trustText(trust: Trust): string {
   switch (trust.kind) {
     case 'evidence':

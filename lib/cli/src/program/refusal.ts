@@ -18,7 +18,7 @@ export interface Refusal {
   readonly method: string;
   readonly status: string;
   /** The agent's message, control characters escaped. */
-  readonly said: string;
+  readonly serverMessage: string;
   /** The rule that denied the call, if the agent names one. */
   readonly rule?: string;
   /** Entries of `allowed_endpoints` that would allow the call; one of them is enough. None for the management service. */
@@ -27,21 +27,23 @@ export interface Refusal {
   readonly release?: string;
 }
 
-export function explainFailure(error: Pick<CallError, 'method' | 'code' | 'status' | 'said'>): Refusal {
+export function explainFailure(
+  error: Pick<CallError, 'method' | 'code' | 'status' | 'serverMessage'>,
+): Refusal {
   const base = {
     method: callName(error.method),
     status: error.status,
-    said: escapeControl(error.said),
+    serverMessage: escapeControl(error.serverMessage),
   };
   const name = error.method.name;
   if (error.code === Code.Unimplemented) {
-    if (!error.said.startsWith(notServed(name))) return { ...base, kind: 'not-built' };
+    if (!error.serverMessage.startsWith(notServed(name))) return { ...base, kind: 'not-built' };
     if (isManagementMethod(name)) return { ...base, kind: 'not-served' };
     if (!isMethodName(name)) return { ...base, kind: 'not-built' };
     return { ...base, kind: 'not-served', entries: entriesFor(name), release: endpoints[name].release };
   }
   if (error.code === Code.PermissionDenied) {
-    const rule = /\brule ["']?([A-Za-z0-9_.-]+)["']?/.exec(error.said)?.[1];
+    const rule = /\brule ["']?([A-Za-z0-9_.-]+)["']?/.exec(error.serverMessage)?.[1];
     return { ...base, kind: 'denied', ...(rule === undefined ? {} : { rule }) };
   }
   return { ...base, kind: 'failed' };
@@ -49,34 +51,34 @@ export function explainFailure(error: Pick<CallError, 'method' | 'code' | 'statu
 
 /** Renders the explanation, one line each; the first is the headline. */
 export function renderRefusal(refusal: Refusal): readonly string[] {
-  const { method, status, said } = refusal;
+  const { method, status, serverMessage } = refusal;
   const more = `for more: kata-agent-ctl endpoints ${method}`;
   switch (refusal.kind) {
     case 'not-served':
       return [
         `${method} was denied: this agent does not serve it on this listener (${status})`,
-        `by: ${said.slice(said.indexOf(': ') + 2)}`,
+        `by: ${serverMessage.slice(serverMessage.indexOf(': ') + 2)}`,
         ...(refusal.entries === undefined ? inManagement : inLists(refusal.entries, refusal.release)),
         ...(refusal.entries === undefined ? [] : [more]),
       ];
     case 'not-built':
       return [
         `${method}, or something that this request needs, is not built in this agent (${status})`,
-        `the agent reports: ${said}`,
+        `the agent reports: ${serverMessage}`,
         more,
       ];
     case 'denied':
       return [
         `${method} is served, but this request was denied (${status})`,
         refusal.rule === undefined ? 'by: a check of the agent or a rule' : `by: rule "${refusal.rule}"`,
-        `the agent reports: ${said}`,
+        `the agent reports: ${serverMessage}`,
         refusal.rule === undefined
           ? "to allow it, change the request, or the setting that the agent's message names"
           : `to allow it, change the request, or the [[api.rule]] with name = "${refusal.rule}" in the guest's configuration`,
         more,
       ];
     case 'failed':
-      return [`${method} failed: ${status}: ${said}`];
+      return [`${method} failed: ${status}: ${serverMessage}`];
   }
 }
 

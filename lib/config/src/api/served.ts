@@ -24,8 +24,10 @@ export function findingsOn(
   method: MethodName,
   builtIn?: ReadonlySet<MethodName>,
 ): readonly Finding[] {
-  const said = documents.flatMap((document, index) => findingsIn(document, index === 0, listener, method));
-  return builtIn?.has(method) === false ? [{ kind: 'left out', allows: false }, ...said] : said;
+  const findings = documents.flatMap((document, index) =>
+    findingsIn(document, index === 0, listener, method),
+  );
+  return builtIn?.has(method) === false ? [{ kind: 'left out', allows: false }, ...findings] : findings;
 }
 
 /**

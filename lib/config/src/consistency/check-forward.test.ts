@@ -78,7 +78,7 @@ test('evidence is an error, whatever its source, but for none', async () => {
 test('overrides about work of the guest are warnings', async () => {
   const found = warnings(
     await load(forward + open, {
-      kernelLine: 'agent.hotplug_timeout=9 agent.cdh_api_timeout=50 agent.log=info',
+      kernelCommandLine: 'agent.hotplug_timeout=9 agent.cdh_api_timeout=50 agent.log=info',
     }),
   );
   assert.deepEqual(found, [
@@ -120,11 +120,11 @@ test('rules that use the state of the guest are errors with forward alone', asyn
 });
 
 test('forward opens the guest: once the documents restrict the API, no override changes it', async () => {
-  const line = { kernelLine: `agent.forward=${address}` };
+  const line = { kernelCommandLine: `agent.forward=${address}` };
   const pod = '[api]\nallowed_endpoints = ["@pod"]\n';
   assert.equal((await load(pod, line)).settings.forward, undefined);
   assert.equal((await load(open, line)).settings.forward, address);
-  const other = { kernelLine: 'agent.forward=unix:///run/other' };
+  const other = { kernelCommandLine: 'agent.forward=unix:///run/other' };
   assert.equal((await load(forward + pod, other)).settings.forward, address);
 });
 

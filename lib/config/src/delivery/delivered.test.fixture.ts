@@ -18,7 +18,7 @@ const settings: DeliverySettings = {
 /** A fake guest file tree in a temporary directory. */
 export class GuestTree {
   readonly root: string;
-  kernelLine = '';
+  kernelCommandLine = '';
 
   constructor() {
     this.root = mkdtempSync(join(tmpdir(), 'kata-agent-delivery-'));
@@ -38,8 +38,10 @@ export class GuestTree {
   }
 
   #collect(name: DeliveryName, relaxedPermissions: boolean) {
-    const { root, kernelLine } = this;
-    const source = deliverySources({ kernelLine, root, relaxedPermissions }).find((one) => one.name === name);
+    const { root, kernelCommandLine } = this;
+    const source = deliverySources({ kernelCommandLine, root, relaxedPermissions }).find(
+      (one) => one.name === name,
+    );
     assert.ok(source);
     return source.collect(settings);
   }

@@ -20,7 +20,7 @@ test('every source delivers the same document; only initdata has another envelop
   tree.putFwCfg(bytes);
   tree.put('etc/kata-agent/conf.d/10-narrow.toml', document);
   for (const line of [word(bytes), word(gzipSync(bytes))]) {
-    tree.kernelLine = `quiet ${line} ro`;
+    tree.kernelCommandLine = `quiet ${line} ro`;
     for (const name of ['initdata', 'fw_cfg', 'kernel_line'] as const) {
       const found = await tree.document(name);
       assert.equal(textOf(found), document, name);
@@ -40,7 +40,7 @@ test('sources without a document are empty, not errors', async () => {
 test('kernel command line: invalid base64, a truncated, empty or repeated word is rejected with its place', async () => {
   const tree = new GuestTree();
   const refused = (line: string): Promise<string> => {
-    tree.kernelLine = line;
+    tree.kernelCommandLine = line;
     return tree.refusal('kernel_line');
   };
   const whole = word(bytes);
@@ -60,9 +60,9 @@ test('kernel command line: invalid base64, a truncated, empty or repeated word i
 
 test('base64 with spare bits set is rejected: a document has one encoding', async () => {
   const tree = new GuestTree();
-  tree.kernelLine = 'agent.config_b64=dg==';
+  tree.kernelCommandLine = 'agent.config_b64=dg==';
   assert.equal(textOf(await tree.document('kernel_line')), 'v');
-  tree.kernelLine = 'agent.config_b64=dh==';
+  tree.kernelCommandLine = 'agent.config_b64=dh==';
   assert.match(await tree.refusal('kernel_line'), /not base64/);
 });
 
@@ -73,7 +73,7 @@ test('a document that ends where the kernel truncates its command line is reject
     const line = (lead: number): string => `${'x'.repeat(lead)} ${word(long)}`.slice(0, limit);
     // Every position within a group of four, so that three of the cuts are invalid base64 and one is valid.
     for (const lead of [1, 2, 3, 4]) {
-      tree.kernelLine = `${line(lead)}\n`;
+      tree.kernelCommandLine = `${line(lead)}\n`;
       const message = await tree.refusal('kernel_line');
       assert.match(
         message,
@@ -81,14 +81,14 @@ test('a document that ends where the kernel truncates its command line is reject
       );
       assert.match(message, /deliver it as initdata or by fw_cfg/);
     }
-    tree.kernelLine = `${word(bytes)} ${'x'.repeat(limit)}`.slice(0, limit);
+    tree.kernelCommandLine = `${word(bytes)} ${'x'.repeat(limit)}`.slice(0, limit);
     assert.equal(textOf(await tree.document('kernel_line')), document, 'another word was cut, not ours');
   }
 });
 
 test('words after -- are not for the agent', async () => {
   const tree = new GuestTree();
-  tree.kernelLine = `quiet -- ${word(bytes)}`;
+  tree.kernelCommandLine = `quiet -- ${word(bytes)}`;
   assert.deepEqual(await tree.documents('kernel_line'), []);
 });
 
@@ -144,7 +144,7 @@ test(
   'a drop-in directory on a filesystem served by others is rejected, since they could empty it',
   needsRoot,
   async () => {
-    const options = { kernelLine: '', root: '/' };
+    const options = { kernelCommandLine: '', root: '/' };
     const source = deliverySources(options).find(({ name }) => name === 'drop_ins');
     const read = await source?.collect({
       accept: ['drop_ins'],

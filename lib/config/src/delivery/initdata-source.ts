@@ -81,9 +81,9 @@ function readImage(path: string): Uint8Array | undefined {
     const stats = fstatSync(descriptor);
     if (!stats.isBlockDevice() && !stats.isFile()) return undefined;
     const header = readUpTo(descriptor, 0, initdataHeaderBytes);
-    const said = readInitdataHeader(header);
-    if (said.kind === 'other') return undefined;
-    const rest = said.kind === 'initdata' ? said.length : 0;
+    const parsedHeader = readInitdataHeader(header);
+    if (parsedHeader.kind === 'other') return undefined;
+    const rest = parsedHeader.kind === 'initdata' ? parsedHeader.length : 0;
     return Buffer.concat([header, readUpTo(descriptor, initdataHeaderBytes, rest)]);
   } finally {
     closeSync(descriptor);

@@ -92,7 +92,7 @@ function notInTheRoot(path: string, descriptor: number): DocumentRead | undefine
   return refuse(
     'KA1604',
     `${quote(path)} is on ${filesystem}, which is not the guest's root filesystem`,
-    "put the document into the guest's image",
+    'put the document into the guest image',
   );
 }
 

@@ -99,7 +99,7 @@ help: patterns are not supported: write names, @groups, or "*" alone for all`,
 help: kata-agent-ctl endpoints lists the names and the groups`,
   ],
   [
-    'an entry that is no text',
+    'an entry that is not a text',
     '[api]\nallowed_endpoints = [["@pod"]]',
     `config.toml:2:22: error[KA1102]: an entry of allowed_endpoints must be a text, not a list
   allowed_endpoints = [["@pod"]]
@@ -107,7 +107,7 @@ help: kata-agent-ctl endpoints lists the names and the groups`,
 help: for example: "ExecProcess", "@pod" or "*"`,
   ],
   [
-    'a list that is none',
+    'an invalid list',
     '[api]\nallowed_endpoints = "*"',
     `config.toml:2:21: error[KA1102]: allowed_endpoints must be a list of texts in quotes, not the text "*"
   allowed_endpoints = "*"

@@ -9,8 +9,8 @@ import {
 } from '../index.js';
 import { dropIns, load as loadDocument, open } from '../loading.test.fixture.js';
 
-async function load(document: string | undefined, kernelLine = ''): Promise<Configuration> {
-  return loadDocument(document, { kernelLine });
+async function load(document: string | undefined, kernelCommandLine = ''): Promise<Configuration> {
+  return loadDocument(document, { kernelCommandLine });
 }
 
 const document =

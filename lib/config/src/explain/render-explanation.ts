@@ -148,7 +148,7 @@ function dialLines(
   if (relay === 'trusted')
     return [
       ...server,
-      `relay = "${relay}": the server is believed with each call, and so is the operator whom it names; whoever has its key calls what is served here`,
+      `relay = "${relay}": the server is trusted with each call, and so is the operator that it names; each holder of its key can call what is served here`,
     ];
   const may = management.length === 0 ? 'no method of the management service' : management.join(', ');
   return [

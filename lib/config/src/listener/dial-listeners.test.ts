@@ -182,7 +182,7 @@ test('operators have verbs, which explain lists with what they open', async () =
   );
 });
 
-for (const [what, change, said] of [
+for (const [what, change, expectedText] of [
   ['no table', { rest: 'peers = ["*"]\noperators = []' }, /KA1102.*operators must be a list of tables/],
   ['no verbs', { rest: 'peers = ["*"]\noperators = [{ peers = ["cn:a"] }]' }, /KA1102.*one without verbs/],
   [
@@ -191,7 +191,7 @@ for (const [what, change, said] of [
     /KA1102.*operators must be .*one with verbs/,
   ],
   [
-    'a peer that is no certificate',
+    'a peer that is not a certificate',
     { rest: 'peers = ["*"]\noperators = [{ peers = ["host"], verbs = ["audit"] }]' },
     /KA1102/,
   ],
@@ -207,7 +207,7 @@ for (const [what, change, said] of [
   ],
 ] as const)
   test(`operators with ${what} is an error`, async () => {
-    assert.match(await fails(document({ tls: operators, relay: '', ...change })), said);
+    assert.match(await fails(document({ tls: operators, relay: '', ...change })), expectedText);
   });
 
 test('a further document narrows operators as it narrows callers of tls://', async () => {
@@ -255,7 +255,7 @@ test('its CAs and its CRL are part of the digest', async () => {
   assert.deepEqual(namedPaths(Buffer.from(text)), named);
 });
 
-for (const [what, text, said] of [
+for (const [what, text, expectedText] of [
   ['without tls', document({ tls: '' }), /KA1404.*https:\/\/ must have tls/],
   [
     'without relay and without operators',
@@ -307,7 +307,7 @@ for (const [what, text, said] of [
     /KA1405.*a static key has no effect at https/,
   ],
   [
-    'with a file that is no CA',
+    'with a file that is not a CA',
     document({ tls: 'server_ca = "-----BEGIN X-----"' }),
     /KA1406.*has no certificate/,
   ],
@@ -337,10 +337,10 @@ for (const [what, text, said] of [
   ],
 ] as const)
   test(`an https:// listener ${what} is fatal`, async () => {
-    assert.match(await fails(text), said);
+    assert.match(await fails(text), expectedText);
   });
 
-for (const [what, text, said] of [
+for (const [what, text, expectedText] of [
   [
     'relay at vsock',
     document({ address: 'vsock://-1:1024', tls: '' }),
@@ -363,7 +363,7 @@ for (const [what, text, said] of [
   ],
 ] as const)
   test(`${what} is fatal`, async () => {
-    assert.match(await fails(text), said);
+    assert.match(await fails(text), expectedText);
   });
 
 test('peers of a further document are fatal with a trusted relay too', async () => {

@@ -64,7 +64,7 @@ for (const [name, text, message] of [
     /^\/c\.toml:8:11: error\[KA1403\]: the listener "host" has this address already, "vsock:\/\/-1:1024" in \/c\.toml:5/,
   ],
   [
-    'limits that are no table',
+    'limits that are not a table',
     `${open}${listener}limits = 16\n`,
     /limits must be a table with connections, .*, not the integer 16/,
   ],

@@ -58,7 +58,7 @@ test('a static key must be insisted on', async () => {
   assert.deepEqual(listeners[0]?.tls?.staticIdentity, { certificate: pem, key });
 });
 
-for (const [what, rest, tls, said] of [
+for (const [what, rest, tls, expectedText] of [
   ['without a CA', '', '{ client_crl = "/crl.pem" }', /KA1404.*tls:\/\/ must have tls\.client_ca/],
   ['with a relative path', '', '{ client_ca = "ca.pem" }', /client_ca is an absolute path, or PEM text/],
   ['with an empty CA', '', '{ client_ca = "-----BEGIN X-----" }', /KA1406.*the text has no certificate/],
@@ -74,11 +74,11 @@ for (const [what, rest, tls, said] of [
   ['with all and others', 'peers = ["*", "cn:a"]\n', undefined, /KA1102.*no effect beside it/],
 ] as const) {
   test(`a tls:// listener ${what} is fatal`, async () => {
-    assert.match(await fails(document(rest === '' ? 'peers = ["*"]\n' : rest, tls)), said);
+    assert.match(await fails(document(rest === '' ? 'peers = ["*"]\n' : rest, tls)), expectedText);
   });
 }
 
-for (const [what, text, said] of [
+for (const [what, text, expectedText] of [
   ['TLS on vsock', 'tls = { client_ca = "/ca.pem" }', /KA1405.*tls has no effect at "vsock/],
   [
     'a limit of handshakes on vsock',
@@ -89,7 +89,7 @@ for (const [what, text, said] of [
 ] as const) {
   test(`${what} is fatal`, async () => {
     const listener = '[[listener]]\nname = "h"\naddress = "vsock://-1:1024"\n';
-    assert.match(await fails(`${open}${listener}${text}\n`), said);
+    assert.match(await fails(`${open}${listener}${text}\n`), expectedText);
   });
 }
 

@@ -71,7 +71,7 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
   if (base === undefined) return { texts, files: read, diagnostics };
   for (const pem of pemValues(base)) {
     const { key, value, span } = pem;
-    const said = (severity: Diagnostic['severity'], message: string, help: string): void =>
+    const report = (severity: Diagnostic['severity'], message: string, help: string): void =>
       void diagnostics.push(diagnosticIn(base, severity, 'KA1406', span, `${key}: ${message}`, help));
     let text = value;
     const isText = isPemText(value) || isJsonText(value);
@@ -79,11 +79,11 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
       const found = files?.read(value);
       if (found === undefined) {
         const help = 'pass --root DIR, the root of the file system of the guest';
-        said('warning', `${value} is not checked, and no part of the digest`, help);
+        report('warning', `${value} is not checked, and no part of the digest`, help);
         continue;
       }
       if (!found.ok) {
-        said('error', found.message, found.help);
+        report('error', found.message, found.help);
         continue;
       }
       text = Buffer.from(found.bytes).toString('latin1');
@@ -91,7 +91,7 @@ export function readPemTexts(base: ParsedDocument | undefined, files: DocumentRe
     }
     const fault = pemFault(pem.kind, text);
     if (fault === undefined) texts.set(key, text);
-    else said('error', `${isText ? 'the text' : quote(value)} ${fault.what}`, fault.help);
+    else report('error', `${isText ? 'the text' : quote(value)} ${fault.what}`, fault.help);
   }
   return { texts, files: read.toSorted((a, b) => (a.key < b.key ? -1 : 1)), diagnostics };
 }

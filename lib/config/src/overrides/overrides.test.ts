@@ -7,11 +7,11 @@ test('precedence: command line, environment, kernel command line, document, defa
   const document = `${open}[agent]\nlog_level = "error"\n`;
   const flags = { log_level: 'trace' };
   const environment = { KATA_AGENT_LOG_LEVEL: 'debug', HOME: '/', KATA_AGENT_NOTHING: undefined };
-  const kernelLine = 'agent.log=warn agent.log=critical\n';
+  const kernelCommandLine = 'agent.log=warn agent.log=critical\n';
   assert.equal((await load(document)).settings.logLevel, 'error');
-  assert.equal((await load(document, { kernelLine })).settings.logLevel, 'critical');
-  assert.equal((await load(document, { kernelLine, environment })).settings.logLevel, 'debug');
-  const all = await load(document, { kernelLine, environment, flags });
+  assert.equal((await load(document, { kernelCommandLine })).settings.logLevel, 'critical');
+  assert.equal((await load(document, { kernelCommandLine, environment })).settings.logLevel, 'debug');
+  const all = await load(document, { kernelCommandLine, environment, flags });
   assert.equal(all.settings.logLevel, 'trace');
   assert.deepEqual(
     all.values.find(({ key }) => key === 'log_level'),
@@ -44,10 +44,16 @@ test('precedence: command line, environment, kernel command line, document, defa
 });
 
 test('words without a value, quoted values, and the two ways to choose cgroup v2', async () => {
-  assert.equal((await load(undefined, { kernelLine: 'agent.debug_console' })).settings.debugConsole, true);
-  assert.equal((await load(undefined, { kernelLine: 'agent.trace=0' })).settings.tracing, false);
-  assert.equal((await load(undefined, { kernelLine: 'agent.no_proxy="a, b"' })).settings.noProxy, 'a, b');
-  for (const [kernelLine, unified] of [
+  assert.equal(
+    (await load(undefined, { kernelCommandLine: 'agent.debug_console' })).settings.debugConsole,
+    true,
+  );
+  assert.equal((await load(undefined, { kernelCommandLine: 'agent.trace=0' })).settings.tracing, false);
+  assert.equal(
+    (await load(undefined, { kernelCommandLine: 'agent.no_proxy="a, b"' })).settings.noProxy,
+    'a, b',
+  );
+  for (const [kernelCommandLine, unified] of [
     ['cgroup_no_v1=all', true],
     ['cgroup_no_v1=memory', false],
     ['cgroup_no_v1', false],
@@ -57,9 +63,9 @@ test('words without a value, quoted values, and the two ways to choose cgroup v2
     ['systemd.unified_cgroup_hierarchy=0', false],
     ['-- systemd.unified_cgroup_hierarchy=1', false],
   ] as const) {
-    const configuration = await load(undefined, { kernelLine });
-    assert.equal(configuration.settings.unifiedCgroupHierarchy, unified, kernelLine);
-    assert.equal(configuration.warnings.length, 1, kernelLine);
+    const configuration = await load(undefined, { kernelCommandLine });
+    assert.equal(configuration.settings.unifiedCgroupHierarchy, unified, kernelCommandLine);
+    assert.equal(configuration.warnings.length, 1, kernelCommandLine);
   }
 });
 
@@ -78,7 +84,7 @@ test('a value that Kata’s agent ignores or reads as false is a warning, and no
     'agent.trace=yes',
     'agent.visible_cdi_devices',
   ]) {
-    const { settings, warnings: all } = await load(undefined, { kernelLine: word });
+    const { settings, warnings: all } = await load(undefined, { kernelCommandLine: word });
     assert.deepEqual(settings, defaults, word);
     assert.deepEqual(
       all
@@ -93,11 +99,13 @@ test('a value that Kata’s agent ignores or reads as false is a warning, and no
 test('what opens the guest with Kata’s agent opens it here, and nothing else', async () => {
   for (const value of ['1', 'true', 'yes', 'on', 'anything']) {
     const { settings } = await load(undefined, {
-      kernelLine: `agent.debug_console=${value} agent.devmode=${value}`,
+      kernelCommandLine: `agent.debug_console=${value} agent.devmode=${value}`,
     });
     assert.deepEqual([settings.debugConsole, settings.devMode], [false, false], value);
   }
-  const { settings } = await load(undefined, { kernelLine: 'agent.debug_console agent.devmode agent.trace' });
+  const { settings } = await load(undefined, {
+    kernelCommandLine: 'agent.debug_console agent.devmode agent.trace',
+  });
   assert.deepEqual([settings.debugConsole, settings.devMode, settings.tracing], [true, true, true]);
   for (const [value, integrity] of [
     ['true', true],
@@ -107,21 +115,28 @@ test('what opens the guest with Kata’s agent opens it here, and nothing else',
     ['0', false],
     ['false', false],
   ] as const) {
-    const kernelLine = `agent.secure_storage_integrity=${value}`;
-    assert.equal((await load(undefined, { kernelLine })).settings.secureStorageIntegrity, integrity, value);
+    const kernelCommandLine = `agent.secure_storage_integrity=${value}`;
+    assert.equal(
+      (await load(undefined, { kernelCommandLine })).settings.secureStorageIntegrity,
+      integrity,
+      value,
+    );
   }
   const document = '[agent]\ndebug_console = true\n[api]\nblocked_endpoints = []\n';
-  assert.equal((await load(document, { kernelLine: 'agent.debug_console=0' })).settings.debugConsole, false);
+  assert.equal(
+    (await load(document, { kernelCommandLine: 'agent.debug_console=0' })).settings.debugConsole,
+    false,
+  );
 });
 
 test('a word of the guest components is known', async () => {
-  const kernelLine = 'agent.aa_kbc_params=cc_kbc::https://kbs.example';
-  assert.deepEqual(warnings(await load(open, { kernelLine })), []);
+  const kernelCommandLine = 'agent.aa_kbc_params=cc_kbc::https://kbs.example';
+  assert.deepEqual(warnings(await load(open, { kernelCommandLine })), []);
 });
 
 test('an unknown word or variable is a warning with the nearest known one', async () => {
   const configuration = await load(open, {
-    kernelLine: 'agent.debug_consol agent.zzzzzzzzzz=1 quiet X=y',
+    kernelCommandLine: 'agent.debug_consol agent.zzzzzzzzzz=1 quiet X=y',
     environment: { KATA_AGENT_LOG_LEVLE: 'debug' },
   });
   assert.deepEqual(
@@ -145,7 +160,10 @@ test('an unknown word or variable is a warning with the nearest known one', asyn
 
 test('an invalid value of a known override is fatal wherever it comes from, even if a stronger one wins', async () => {
   assert.equal(
-    await fails(open, { kernelLine: 'quiet agent.hotplug_timeout=-1', flags: { hotplug_timeout: '5' } }),
+    await fails(open, {
+      kernelCommandLine: 'quiet agent.hotplug_timeout=-1',
+      flags: { hotplug_timeout: '5' },
+    }),
     `/proc/cmdline:1:7: error[KA1102]: kernel command line agent.hotplug_timeout: hotplug_timeout must be a number of seconds from 1 to 2147483, not "-1"
   quiet agent.hotplug_timeout=-1
         ^^^^^^^^^^^^^^^^^^^^^^^^
@@ -156,12 +174,12 @@ help: for example: 10`,
     /^error\[KA1102\]: environment KATA_AGENT_LOG_LEVEL: log_level must be .*, not "debgu"\nhelp: did you mean "debug"\?$/,
   );
   assert.match(
-    await fails(open, { kernelLine: 'agent.log' }),
+    await fails(open, { kernelCommandLine: 'agent.log' }),
     /log_level must be given as a value of .*, not given without a value/,
   );
-  assert.match(await fails(open, { kernelLine: 'agent.log=' }), /not ""/);
+  assert.match(await fails(open, { kernelCommandLine: 'agent.log=' }), /not ""/);
   assert.match(
-    await fails(open, { kernelLine: 'systemd.unified_cgroup_hierarchy=a' }),
+    await fails(open, { kernelCommandLine: 'systemd.unified_cgroup_hierarchy=a' }),
     /must be true or false, not "a"/,
   );
   assert.match(
@@ -185,7 +203,7 @@ test('under lock no override changes a value; each gives a warning and is record
   const configuration = await load(`${open}[agent]\nlock = true\nlog_level = "warn"\n`, {
     flags: { log_level: 'trace' },
     environment: { KATA_AGENT_CONTAINER_PIPE_SIZE: '4096' },
-    kernelLine: 'agent.debug_console agent.log=not-even-a-level cgroup_no_v1=all',
+    kernelCommandLine: 'agent.debug_console agent.log=not-even-a-level cgroup_no_v1=all',
   });
   const { settings, ignoredOverrides } = configuration;
   assert.equal(settings.logLevel, 'warn');
@@ -219,7 +237,7 @@ help: to allow it, the document needs overridable = ["log_level"], and no lock`,
 
 test('overridable lists the only keys that can be overridden, and lock takes precedence', async () => {
   const list = 'overridable = ["log_level", "debug_console"]\n';
-  const inputs = { kernelLine: 'agent.log=debug agent.debug_console agent.container_pipe_size=4096' };
+  const inputs = { kernelCommandLine: 'agent.log=debug agent.debug_console agent.container_pipe_size=4096' };
   const named = await load(`${pod}[agent]\n${list}`, inputs);
   assert.deepEqual([named.settings.logLevel, named.settings.debugConsole], ['debug', true]);
   assert.equal(named.settings.containerPipeSize, 0);
@@ -236,7 +254,7 @@ test('overridable lists the only keys that can be overridden, and lock takes pre
 
 test('settings that open the guest cannot be overridden once the API is restricted; the document can set them', async () => {
   const inputs = {
-    kernelLine: 'agent.debug_console agent.passfd_listener_port=1027 agent.log=debug',
+    kernelCommandLine: 'agent.debug_console agent.passfd_listener_port=1027 agent.log=debug',
     flags: { oci_runtime: '/tmp/evil', hooks: 'allow' },
   };
   const closed = (await load(pod, inputs)).settings;
@@ -251,20 +269,20 @@ test('settings that open the guest cannot be overridden once the API is restrict
 });
 
 test('the kernel command line cannot move the API of a restricted guest; the command line of its image can', async () => {
-  const kernelLine = 'agent.server_addr=unix:///run/kata-containers/shared/a.sock';
-  const closed = await load(pod, { kernelLine });
+  const kernelCommandLine = 'agent.server_addr=unix:///run/kata-containers/shared/a.sock';
+  const closed = await load(pod, { kernelCommandLine });
   assert.equal(closed.settings.serverAddr, 'vsock://-1:1024');
   assert.match(closed.ignoredOverrides[0]?.reason ?? '', /^it moves the API/);
   const flags = { server_addr: 'unix:///run/a.sock' };
-  const moved = await load(pod, { kernelLine, flags });
+  const moved = await load(pod, { kernelCommandLine, flags });
   assert.equal(moved.settings.serverAddr, 'unix:///run/a.sock');
   assert.deepEqual(
     moved.ignoredOverrides.map(({ source }) => source),
     ['kernel command line agent.server_addr'],
   );
   const named = `${pod}[agent]\noverridable = ["server_addr"]\n`;
-  assert.match((await load(named, { kernelLine })).settings.serverAddr, /^unix:/);
-  assert.match((await load(open, { kernelLine })).settings.serverAddr, /^unix:/);
+  assert.match((await load(named, { kernelCommandLine })).settings.serverAddr, /^unix:/);
+  assert.match((await load(open, { kernelCommandLine })).settings.serverAddr, /^unix:/);
 });
 
 test('with a listener an override of server_addr has no effect, even if listed in overridable', async () => {
@@ -272,7 +290,7 @@ test('with a listener an override of server_addr has no effect, even if listed i
   for (const inputs of [
     { flags: { server_addr: 'unix:///run/a.sock' } },
     { environment: { KATA_AGENT_SERVER_ADDR: 'unix:///run/a.sock' } },
-    { kernelLine: 'agent.server_addr=unix:///run/a.sock' },
+    { kernelCommandLine: 'agent.server_addr=unix:///run/a.sock' },
   ]) {
     const { listeners, ignoredOverrides } = await load(document, inputs);
     assert.deepEqual(
@@ -284,12 +302,12 @@ test('with a listener an override of server_addr has no effect, even if listed i
 });
 
 test('a rule or a listener alone restricts: settings that open the guest are not overridable then', async () => {
-  const kernelLine = 'agent.debug_console';
+  const kernelCommandLine = 'agent.debug_console';
   for (const more of [
     '[[api.rule]]\nname = "r"\nendpoints = ["ExecProcess"]\nexpression = "true"\nenforcement = "audit"\n',
     '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\n',
   ]) {
-    const { settings, restricted } = await load(open + more, { kernelLine });
+    const { settings, restricted } = await load(open + more, { kernelCommandLine });
     assert.deepEqual([settings.debugConsole, restricted], [false, true]);
   }
 });

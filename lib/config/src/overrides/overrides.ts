@@ -1,8 +1,8 @@
 import type { Inputs } from '../configuration.js';
-import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
+import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 import { readAsKata } from './kernel-word.js';
 import { nearest } from '../diagnostics/nearest.js';
 import type { OverrideNames, SettingRow } from '../settings/setting.js';
@@ -45,14 +45,14 @@ const overridable: readonly Overridable[] = settings.filter(
  */
 export function collectOverrides(
   inputs: Pick<Inputs, 'flags' | 'environment'>,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
 ): Overrides {
   const diagnostics: Diagnostic[] = [];
   return {
     overrides: [
       ...fromFlags(inputs.flags, diagnostics),
       ...fromEnvironment(inputs.environment, diagnostics),
-      ...fromKernelLine(kernel, diagnostics),
+      ...fromKernelCommandLine(kernel, diagnostics),
     ],
     diagnostics,
   };
@@ -62,7 +62,7 @@ function fromFlags(flags: Inputs['flags'], diagnostics: Diagnostic[]): readonly 
   const found: Override[] = [];
   for (const [key, text] of Object.entries(flags)) {
     const row = overridable.find((row) => row.key === key);
-    if (row !== undefined) found.push(spoken(row, text, 'command line', row.override.flag));
+    if (row !== undefined) found.push(unlocated(row, text, 'command line', row.override.flag));
     else {
       const message = `${quote(key)} is not a setting that the command line can override`;
       diagnostics.push({ severity: 'error', code: 'KA1501', message, ...didYouMean(key, '', keys()) });
@@ -76,7 +76,7 @@ function fromEnvironment(environment: Inputs['environment'], diagnostics: Diagno
   for (const [name, text] of Object.entries(environment)) {
     if (text === undefined || !name.startsWith('KATA_AGENT_')) continue;
     const row = overridable.find((row) => row.override.environment === name);
-    if (row !== undefined) found.push(spoken(row, text, 'environment', name));
+    if (row !== undefined) found.push(unlocated(row, text, 'environment', name));
     else {
       const names = overridable.map((row) => row.override.environment);
       const message = `environment ${name} is not a setting of this agent: it is ignored`;
@@ -97,7 +97,7 @@ const documentWords: ReadonlySet<string> = new Set(['agent.config_file', kernelD
 /** And what other programs of the guest read: attestation agent and data hub have the key broker's address here. */
 const otherWords: ReadonlySet<string> = new Set([...documentWords, 'agent.aa_kbc_params']);
 
-function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly Override[] {
+function fromKernelCommandLine(kernel: KernelCommandLine, diagnostics: Diagnostic[]): readonly Override[] {
   const found: Override[] = [];
   const aliases: Override[] = [];
   for (const word of kernel.words) {
@@ -109,7 +109,7 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
     } else if (alias !== undefined) {
       // The word also has a meaning for the kernel: other values are ignored.
       const { value, means } = alias.override.kernelAlias ?? {};
-      if (word.value === value) aliases.push(written(alias, means, word, kernel));
+      if (word.value === value) aliases.push(located(alias, means, word, kernel));
     } else if (word.name.startsWith('agent.') && !otherWords.has(word.name)) {
       const words = overridable.map((row) => row.override.kernelWord);
       const { help } = didYouMean(word.name, 'agent.', [...words, ...documentWords]);
@@ -125,18 +125,18 @@ function fromKernelLine(kernel: KernelLine, diagnostics: Diagnostic[]): readonly
 function writtenAsKata(
   row: Overridable,
   word: KernelWord,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
   diagnostics: Diagnostic[],
 ): Override | undefined {
   const reading = readAsKata(row, word.value);
-  if (reading === undefined) return written(row, word.value, word, kernel);
-  const override = written(row, reading.ignored ? word.value : reading.text, word, kernel);
+  if (reading === undefined) return located(row, word.value, word, kernel);
+  const override = located(row, reading.ignored ? word.value : reading.text, word, kernel);
   const message = `${reading.message}, as by Kata's agent`;
   diagnostics.push(override.diagnose('warning', 'KA1505', message, reading.help));
   return reading.ignored ? undefined : override;
 }
 
-function spoken(row: SettingRow, text: string, way: Override['way'], name: string): Override {
+function unlocated(row: SettingRow, text: string, way: Override['way'], name: string): Override {
   const source = `${way} ${name}`;
   return {
     row,
@@ -147,7 +147,12 @@ function spoken(row: SettingRow, text: string, way: Override['way'], name: strin
   };
 }
 
-function written(row: SettingRow, text: string | undefined, word: KernelWord, kernel: KernelLine): Override {
+function located(
+  row: SettingRow,
+  text: string | undefined,
+  word: KernelWord,
+  kernel: KernelCommandLine,
+): Override {
   const source = `kernel command line ${word.name}`;
   return {
     row,

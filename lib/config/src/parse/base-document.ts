@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 
 /** The base document's bytes and source; `undefined` when there is none and none was requested. */
 export type Chosen =
@@ -22,7 +22,7 @@ type ChoiceInputs = Pick<Inputs, 'builtIn' | 'configFlag' | 'defaultPath' | 'fil
  * command line is written by the host, so it comes last. A weaker source that names another file than a stronger one is
  * an error, and so are two kernel words with different files.
  */
-export function chooseBaseDocument(inputs: ChoiceInputs, kernel: KernelLine): Chosen {
+export function chooseBaseDocument(inputs: ChoiceInputs, kernel: KernelCommandLine): Chosen {
   const words = kernel.words.filter(({ name }) => name === 'agent.config_file');
   const malformed = words.flatMap((word) => malformedWord(word, kernel));
   if (malformed.length > 0) return { ok: false, diagnostics: malformed };
@@ -81,7 +81,7 @@ function readNamed(
   return { ok: false, diagnostics: [error(read.code, read.message, read.help)] };
 }
 
-function malformedWord({ value, span }: KernelWord, kernel: KernelLine): readonly Diagnostic[] {
+function malformedWord({ value, span }: KernelWord, kernel: KernelCommandLine): readonly Diagnostic[] {
   if (value?.startsWith('/') === true) return [];
   const found = value === undefined ? 'has no value' : `names ${quote(value)}`;
   const message = `agent.config_file ${found}; it must name an absolute path`;

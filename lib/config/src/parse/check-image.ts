@@ -69,7 +69,7 @@ function checkCredentials(image: GivenSection, report: Report): void {
     report.error(
       'KA1114',
       credentials.span,
-      'credentials is a file, which each reader of the image of the guest has',
+      'credentials is a file, which each reader of the guest image has',
       'name a resource, "kbs:///default/credential/registry", or write insecure_static_credentials = true',
     );
   if (!isFile && insecure?.value === true)

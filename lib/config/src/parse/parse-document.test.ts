@@ -71,7 +71,7 @@ help: write tpm = "require" or "try", or remove checkpoint_pcr`,
 help: for example: checkpoint_pcr = 14`,
   ],
   [
-    'a required source of evidence that is no source',
+    'a required source of evidence that is not a source',
     withApi('[measurement]\ntpm = "require"\n[evidence]\nsources = ["tpm"]\nrequire = ["configfs-tsm"]'),
     `config.toml:6:1: error[KA1110]: require names "configfs-tsm", and sources does not
   require = ["configfs-tsm"]
@@ -103,7 +103,7 @@ help: keep "configfs-tsm", which does not depend on another program`,
 help: add "tpm" to sources, or remove ak_certificate`,
   ],
   [
-    'an NV index that is none',
+    'an invalid NV index',
     withApi('[measurement]\ntpm = "try"\n[evidence]\nsources = ["tpm"]\nak_certificate = 5'),
     `config.toml:6:18: error[KA1102]: ak_certificate must be "off", or an NV index of a TPM, from 0x1000000 to 0x1ffffff, not the integer 5
   ak_certificate = 5
@@ -291,7 +291,7 @@ config.toml:3:37: error[KA1101]: unknown key "zzzzzz" in overridable
 help: docs/reference/settings.md lists the keys`,
   ],
   [
-    'overridable that is no list of texts',
+    'overridable that is not a list of texts',
     withApi('[agent]\noverridable = [1]'),
     `config.toml:3:15: error[KA1102]: overridable must be a list of texts in quotes, not a list
   overridable = [1]

@@ -16,7 +16,7 @@ const common = {
   merge: 'base only',
 } as const;
 
-/** What `heartbeat` can be: also for those who are told by an agent how often it has a record. */
+/** What `heartbeat` can be: also for readers of an agent's heartbeat. */
 export const heartbeatBounds = { minMs: 1_000, maxMs: 3_600_000 } as const;
 
 /** The rows of `[audit]`. */

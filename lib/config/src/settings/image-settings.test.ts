@@ -129,7 +129,7 @@ for (const line of unused)
   });
 
 const signature = (entry: string): string => builtIn(`signatures = [${entry}]`);
-const wrong: readonly (readonly [what: string, document: string, said: RegExp])[] = [
+const wrong: readonly (readonly [what: string, document: string, expectedText: RegExp])[] = [
   ['a file of credentials', builtIn('credentials = "/auth.json"'), /KA1114.*each reader of the image/],
   ['no file', builtIn('insecure_static_credentials = true'), /KA1114.*credentials is no file/],
   [
@@ -201,7 +201,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
   ],
   ['an empty subject', signature(keyless.replace('"me@example.com"', '""')), /KA1102.*one with identities/],
   [
-    'a trusted root that is no file',
+    'a trusted root that is not a file',
     signature(keyless.replace('/t.json', '/missing.json')),
     /KA1406.*signatures\[0\]\.trusted_root/,
   ],
@@ -229,7 +229,7 @@ const wrong: readonly (readonly [what: string, document: string, said: RegExp])[
     `[agent]\nguest_components_procs = "attestation-agent"\n${builtIn('decryption_keys = "kbs:///a/b/c"')}`,
     /KA1111.*decryption_keys is a resource with guest_components_procs/,
   ],
-  ['a store that is none', builtIn('store = "disk"'), /KA1102.*store/],
+  ['an invalid store', builtIn('store = "disk"'), /KA1102.*store/],
   [
     'a store without a puller',
     `${pod}[image]\nstore = "encrypted-disk"\n`,
@@ -242,7 +242,7 @@ test('the data hub can have a store, too', async () => {
   assert.deepEqual([image.puller, image.store], ['cdh', 'encrypted-disk']);
 });
 
-for (const [what, document, said] of wrong)
+for (const [what, document, expectedText] of wrong)
   test(`${what}: an error with its remedy`, async () => {
-    assert.match(await fails(document), said);
+    assert.match(await fails(document), expectedText);
   });

@@ -65,7 +65,7 @@ export const imageSettings: { readonly [P in keyof ImageSettings]: Setting<Image
     key: 'insecure_static_credentials',
     type: boolean,
     default: false,
-    purpose: 'Whether credentials may be a file: whoever reads the image of the guest has them.',
+    purpose: 'Whether credentials may be a file: anyone who reads the guest image has them.',
     example: 'true',
   },
   tokenHosts: {

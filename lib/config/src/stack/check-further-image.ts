@@ -7,7 +7,7 @@ import { isPemText } from '../value-types/pem-source.js';
 
 /**
  * Reports `[image]` of further documents that nothing would enforce, and keys of signatures that they name by a path: files are
- * those of the guest's image, which the base document knows (S25).
+ * those of the guest image, which the base document knows (S25).
  */
 export function checkFurtherImage([base, ...later]: readonly ParsedDocument[]): readonly Diagnostic[] {
   const puller = base?.sections.image.get(imageSettings.puller.key)?.value ?? imageSettings.puller.default;

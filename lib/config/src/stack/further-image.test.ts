@@ -83,7 +83,7 @@ const refused: readonly (readonly [name: string, image: string, later: string, R
     'proxy = "http://a.example:1"',
   ].map((key) => [key, builtIn, key, /KA1709.*is allowed only in the base document/] as const),
   [
-    'a puller that is none',
+    'an invalid puller',
     '',
     'require_digest = true',
     /^\/d\/0\.toml:2:1: error\[KA1113\]: require_digest has no effect: the base/,

@@ -9,13 +9,13 @@ function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function kernelLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inputs> {
+function kernelCommandLine(text: string, pin = `sha256:${digestOf(text)}`): Partial<Inputs> {
   const line = `quiet agent.config_b64=${Buffer.from(text).toString('base64')}${pin === '' ? '' : ` agent.config_digest=${pin}`}\n`;
-  return { kernelLine: line, delivery: deliverySources({ kernelLine: line }) };
+  return { kernelCommandLine: line, delivery: deliverySources({ kernelCommandLine: line }) };
 }
 
 test('without a base document, a pinned document on the kernel command line is the base', async () => {
-  const configuration = await load(undefined, kernelLine(`${pod}[agent]\nlock = true\n`));
+  const configuration = await load(undefined, kernelCommandLine(`${pod}[agent]\nlock = true\n`));
   assert.deepEqual(configuration.documents, [
     {
       file: 'agent.config_b64',
@@ -27,12 +27,15 @@ test('without a base document, a pinned document on the kernel command line is t
   assert.equal(isServed(configuration.api.documents, 'server_addr', 'ExecProcess'), false);
   assert.equal(configuration.settings.lock, true);
   assert.deepEqual(warnings(configuration), []);
-  assert.match(warnings(await load(undefined, kernelLine('version = 1\n'))).join(), /NOTHING is served/);
+  assert.match(
+    warnings(await load(undefined, kernelCommandLine('version = 1\n'))).join(),
+    /NOTHING is served/,
+  );
 });
 
 test('--require-config is not satisfied by it', async () => {
   assert.match(
-    await fails(undefined, { ...kernelLine(pod), requireConfig: true }),
+    await fails(undefined, { ...kernelCommandLine(pod), requireConfig: true }),
     /there is no configuration, and --require-config asks for one/,
   );
 });
@@ -41,22 +44,28 @@ for (const [name, document, inputs, exitCode, message] of [
   [
     'a document without its digest',
     undefined,
-    kernelLine(pod, ''),
+    kernelCommandLine(pod, ''),
     3,
     /^\/proc\/cmdline:1:7: error\[KA1708\]: agent\.config_b64 delivers a document that is not bound/,
   ],
-  ['a wrong digest', undefined, kernelLine(pod, `sha256:${'0'.repeat(64)}`), 3, /is not the pinned document/],
+  [
+    'a wrong digest',
+    undefined,
+    kernelCommandLine(pod, `sha256:${'0'.repeat(64)}`),
+    3,
+    /is not the pinned document/,
+  ],
   [
     'a digest of another form',
     undefined,
-    kernelLine(pod, digestOf(pod)),
+    kernelCommandLine(pod, digestOf(pod)),
     1,
-    /agent\.config_digest is "[0-9a-f]{64}", which is no digest\n[^]*help: write agent\.config_digest=sha256:/,
+    /agent\.config_digest is "[0-9a-f]{64}", which is not a digest\n[^]*help: write agent\.config_digest=sha256:/,
   ],
   [
     'a digest without a document',
     undefined,
-    { kernelLine: `agent.config_digest=sha256:${digestOf(pod)}` },
+    { kernelCommandLine: `agent.config_digest=sha256:${digestOf(pod)}` },
     1,
     /pins a document that is not delivered/,
   ],
@@ -64,7 +73,7 @@ for (const [name, document, inputs, exitCode, message] of [
     'two digests',
     undefined,
     {
-      kernelLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
+      kernelCommandLine: `agent.config_b64=QQ== agent.config_digest=sha256:${digestOf(pod)} agent.config_digest=sha256:${digestOf(pod)}`,
     },
     1,
     /agent\.config_digest is on the kernel command line twice/,
@@ -72,21 +81,21 @@ for (const [name, document, inputs, exitCode, message] of [
   [
     'a document that the base does not accept',
     open,
-    kernelLine(pod),
+    kernelCommandLine(pod),
     1,
     /agent\.config_b64 delivers a document that \/c\.toml does not accept/,
   ],
   [
     'a second pin that does not fit',
     asking('accept = ["kernel_line"]\nbind = "none"'),
-    kernelLine(narrow, `sha256:${'0'.repeat(64)}`),
+    kernelCommandLine(narrow, `sha256:${'0'.repeat(64)}`),
     3,
     /is not the pinned document/,
   ],
   [
     'one that asks for another by the kernel command line',
     undefined,
-    kernelLine(asking('accept = ["kernel_line"]\nbind = "none"')),
+    kernelCommandLine(asking('accept = ["kernel_line"]\nbind = "none"')),
     1,
     /this document was delivered on the kernel command line, which delivers only one/,
   ],
@@ -102,7 +111,7 @@ test('a document truncated by the kernel together with its digest is reported as
   const cut = `${line.slice(0, 2047)}\n`;
   const message = await fails(
     undefined,
-    { kernelLine: cut, delivery: deliverySources({ kernelLine: cut }) },
+    { kernelCommandLine: cut, delivery: deliverySources({ kernelCommandLine: cut }) },
     3,
   );
   assert.match(message, /agent\.config_b64 ends where the kernel truncates its command line \(2047 bytes\)/);
@@ -112,7 +121,7 @@ test('a document truncated by the kernel together with its digest is reported as
 test('a base that accepts the kernel command line gets its document bound as required, and not as an override', async () => {
   const bound = await load(
     asking(`accept = ["kernel_line"]\nbind = "sha256:${digestOf(narrow)}"`),
-    kernelLine(narrow, ''),
+    kernelCommandLine(narrow, ''),
   );
   assert.deepEqual(
     bound.documents.map(({ binding }) => binding),

@@ -1,6 +1,6 @@
 import type { Inputs } from '../configuration.js';
-import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 import { type Collected, collectDeliveries } from './collect-deliveries.js';
 import { kernelPinWord } from './kernel-pin.js';
 import { cannotApply } from './stacked-document.js';
@@ -21,7 +21,7 @@ export async function kernelDocument(
   word: KernelWord,
   pin: string | undefined,
   inputs: Pick<Inputs, 'delivery' | 'hostData'>,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
 ): Promise<Collected> {
   if (pin === undefined) {
     // The kernel may have truncated its command line before the digest; that is the error to report then.

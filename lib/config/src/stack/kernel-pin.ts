@@ -1,7 +1,7 @@
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
+import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
 
 /** The word that pins the document of the kernel command line. */
 export const kernelPinWord: string = 'agent.config_digest';
@@ -18,7 +18,7 @@ export type KernelPin =
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 /** Parses `agent.config_digest=`; an invalid or ambiguous word is an error. */
-export function readKernelPin(kernel: KernelLine): KernelPin {
+export function readKernelPin(kernel: KernelCommandLine): KernelPin {
   const document = kernel.words.find(({ name }) => name === kernelDocumentWord);
   const pins = kernel.words.filter(({ name }) => name === kernelPinWord);
   const diagnostics: Diagnostic[] = [];
@@ -47,5 +47,5 @@ export function readKernelPin(kernel: KernelLine): KernelPin {
 
 function notAPin({ value }: KernelWord): string {
   const found = value === undefined ? 'has no value' : `is ${quote(value)}`;
-  return `${kernelPinWord} ${found}, which is no digest`;
+  return `${kernelPinWord} ${found}, which is not a digest`;
 }

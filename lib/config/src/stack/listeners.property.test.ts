@@ -13,7 +13,7 @@ type Name = (typeof names)[number];
 type Lines = readonly string[];
 
 /** A document: its `[api]`, other keys before it, and its entries of listeners. */
-interface Located {
+interface WrittenDocument {
   readonly api: Lines;
   readonly connections: number | undefined;
   readonly listeners: ReadonlyMap<Name, Lines>;
@@ -39,7 +39,7 @@ const narrowing = fc.record(
 );
 const own = fc.tuple(narrowing, fc.option(fc.constantFrom('error', 'eof'), { nil: undefined }));
 
-const base: fc.Arbitrary<Located> = fc
+const base: fc.Arbitrary<WrittenDocument> = fc
   .record({
     api: lists,
     connections: fc.option(connections, { nil: undefined }),
@@ -55,7 +55,7 @@ const base: fc.Arbitrary<Located> = fc
       }),
     ),
   }));
-const later: fc.Arbitrary<Located> = fc
+const later: fc.Arbitrary<WrittenDocument> = fc
   .record({
     api: lists,
     connections: fc.option(connections, { nil: undefined }),
@@ -71,7 +71,7 @@ function linesOf(keys: object): Lines {
   });
 }
 
-function textOf({ api, connections: count, listeners }: Located, more: Lines = []): string {
+function textOf({ api, connections: count, listeners }: WrittenDocument, more: Lines = []): string {
   return [
     '[api]',
     ...api,
@@ -83,8 +83,8 @@ function textOf({ api, connections: count, listeners }: Located, more: Lines = [
 }
 
 async function load(documents: {
-  readonly base: Located;
-  readonly later: readonly Located[];
+  readonly base: WrittenDocument;
+  readonly later: readonly WrittenDocument[];
 }): Promise<Configuration> {
   const delivery = ['[delivery]', 'accept = ["drop_ins"]', 'required = false'];
   const drops = Object.fromEntries(documents.later.map((document, index) => [`d${index}`, textOf(document)]));
@@ -106,7 +106,7 @@ function grants(
   };
 }
 
-function without(document: Located, others: readonly Name[]): Located {
+function without(document: WrittenDocument, others: readonly Name[]): WrittenDocument {
   return {
     ...document,
     listeners: new Map([...document.listeners].filter(([name]) => !others.includes(name))),
@@ -129,7 +129,7 @@ test('over random stacks: what a listener has depends on [api], [limits] and its
           later: made.later.map((document) => without(document, others)),
         };
         assert.deepEqual(grants(await load(alone), name), found);
-        const changed = (document: Located, donor: Located | undefined): Located => ({
+        const changed = (document: WrittenDocument, donor: WrittenDocument | undefined): WrittenDocument => ({
           ...document,
           listeners: new Map([
             ...without(document, others).listeners,
@@ -191,7 +191,7 @@ test('a peer must match each document that lists peers, in any order of the docu
   await fc.assert(
     fc.asyncProperty(fc.array(list, { minLength: 1, maxLength: 4 }), async (all) => {
       const [first = [], ...rest] = all;
-      const entry = (peers: readonly string[], more: object): Located => ({
+      const entry = (peers: readonly string[], more: object): WrittenDocument => ({
         api: [],
         connections: undefined,
         listeners: new Map([['a', linesOf({ ...more, peers })]]),

@@ -156,9 +156,9 @@ test('what a listener for operators needs must be set', async () => {
     [`${operators}address = "https://a.example"\n`, 'listener.realm.tls.server_ca'],
     [`${operators}tls.server_ca = ${JSON.stringify(pem)}\n`, 'listener.realm.address'],
   ] as const) {
-    const said = await fails(...pinned(operated, realmOf(text)));
-    assert.match(said, new RegExp(`KA1717.*${missing}`));
-    assert.equal(said.match(/KA1717/g)?.length, 1, said);
+    const diagnostics = await fails(...pinned(operated, realmOf(text)));
+    assert.match(diagnostics, new RegExp(`KA1717.*${missing}`));
+    assert.equal(diagnostics.match(/KA1717/g)?.length, 1, diagnostics);
   }
 });
 
@@ -246,21 +246,21 @@ test('a document that is not bound to hardware sets nothing', async () => {
   const text = realmOf(`address = "https://a.example"\ntls.server_ca = ${JSON.stringify(pem)}\n`);
   const [document, inputs] = pinned({ ...dialled, delivery: 'accept = ["fw_cfg", "drop_ins"]\n' }, open);
   const delivery = [...(inputs.delivery ?? []), dropIns({ '/d/1.toml': text })];
-  const said = await fails(document, { delivery });
+  const diagnostics = await fails(document, { delivery });
   assert.match(
-    said,
+    diagnostics,
     /1\.toml:3:11: error\[KA1716\]: address of \[\[listener\]\] is set by a document that is bound by own root/,
   );
-  assert.match(said, /KA1716\]: tls of \[\[listener\]\] is set by/);
+  assert.match(diagnostics, /KA1716\]: tls of \[\[listener\]\] is set by/);
 });
 
 test('two documents cannot set one key, also to the same value', async () => {
   const text = realmOf(`address = "https://a.example"\ntls.server_ca = ${JSON.stringify(pem)}\n`);
   const [document] = pinned({ ...dialled, delivery: 'accept = ["fw_cfg", "kernel_line"]\n' }, text);
   const delivery = [delivering('fw_cfg', { '/1': text }), delivering('kernel_line', { '/2': text })];
-  const said = await fails(document, { delivery });
-  assert.match(said, /\/2:3:11: error\[KA1716\]: listener\.realm\.address is set already, in \/1:3/);
-  assert.match(said, /listener\.realm\.tls\.server_ca is set already, in \/1:4/);
+  const diagnostics = await fails(document, { delivery });
+  assert.match(diagnostics, /\/2:3:11: error\[KA1716\]: listener\.realm\.address is set already, in \/1:3/);
+  assert.match(diagnostics, /listener\.realm\.tls\.server_ca is set already, in \/1:4/);
 });
 
 for (const [what, text] of [
@@ -286,7 +286,7 @@ for (const [what, text] of [
     assert.match(await fails(...pinned(base, more)), /KA1709.*tls\.client_ca of/);
   });
 
-for (const [what, base, text, said] of [
+for (const [what, base, text, diagnostics] of [
   [
     'a key with dots in it',
     dialled,
@@ -345,7 +345,7 @@ for (const [what, base, text, said] of [
     /KA1716.*tls\.server_ca of a delivered document is the path "\/run\/ca\.pem"/,
   ],
   [
-    'a text that is no PEM',
+    'a text that is not PEM',
     { names: ['listener.realm.tls.server_ca'], listeners: [`${realm}address = "https://a.example"\n`] },
     realmOf('tls.server_ca = "-----BEGIN NOTHING-----"\n'),
     /\/fw_cfg:3:1: error\[KA1406\].*the text has no certificate\n +tls\.server_ca/,
@@ -438,10 +438,10 @@ for (const [what, base, text, said] of [
 ] as const)
   test(`a delivered document that sets ${what} is fatal`, async () => {
     const [document, inputs] = pinned(base, text);
-    assert.match(await fails(document, inputs), said);
+    assert.match(await fails(document, inputs), diagnostics);
   });
 
-for (const [what, base, said] of [
+for (const [what, base, diagnostics] of [
   [
     'a key that it sets itself',
     {
@@ -538,7 +538,7 @@ for (const [what, base, said] of [
   ],
 ] as const)
   test(`may_set that names ${what} is fatal in the base document`, async () => {
-    assert.match(await fails(baseOf(base)), said);
+    assert.match(await fails(baseOf(base)), diagnostics);
   });
 
 test('server_addr beside a listener without an address is fatal', async () => {

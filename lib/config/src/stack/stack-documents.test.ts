@@ -292,7 +292,7 @@ test('a further document without lists opens nothing that the base left closed',
 test('what a further document closes is closed to overrides too', async () => {
   const configuration = await load(closed, {
     delivery: [dropIns({ d: narrow })],
-    kernelLine: 'agent.debug_console',
+    kernelCommandLine: 'agent.debug_console',
   });
   assert.equal(configuration.settings.debugConsole, false);
 });

@@ -1,11 +1,11 @@
 import { type ChosenDocument, chooseBaseDocument } from '../parse/base-document.js';
 import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delivery.js';
 import type { Inputs, RuleChecker } from '../configuration.js';
-import { kernelDocumentWord } from '../delivery/kernel-line-source.js';
+import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { parseDocument, ParseOptions } from '../parse/parse-document.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
-import type { KernelLine, KernelWord } from '../kernel-line.js';
+import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
 import { envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
 import type { BoundDocument } from './bound-document.js';
 import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
@@ -19,7 +19,7 @@ import { cannotApply, type Refused, type Stacked, wrong } from './stacked-docume
  * Finds all documents: the base and those that it requests. Without a base the kernel command line may contain one
  * document with its digest. Each is bound before it is parsed, and each after the base can only narrow (S25).
  */
-export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promise<Stacked> {
+export async function stackDocuments(inputs: Inputs, kernel: KernelCommandLine): Promise<Stacked> {
   const chosen = chooseBaseDocument(inputs, kernel);
   if (!chosen.ok) return wrong(chosen.diagnostics);
   const kernelPin = readKernelPin(kernel);
@@ -32,7 +32,7 @@ export async function stackDocuments(inputs: Inputs, kernel: KernelLine): Promis
   if (!base.ok) return base;
   const { document, record } = base;
   const settings = readDelivery(document.sections.delivery);
-  const fault = kernelLineFault(base, settings.accept.includes('kernel_line'), word, kernel);
+  const fault = kernelCommandLineFault(base, settings.accept.includes('kernel_line'), word, kernel);
   if (fault !== undefined) return wrong([fault]);
 
   const later =
@@ -115,7 +115,7 @@ type ReadOptions = Omit<ParseOptions, 'role' | 'maySet'>;
 
 interface Surroundings {
   readonly inputs: Inputs;
-  readonly kernel: KernelLine;
+  readonly kernel: KernelCommandLine;
   readonly options: ReadOptions;
 }
 
@@ -171,11 +171,11 @@ function asBase(
  * Reports a document on the kernel command line that the base does not accept, and a base from there that requests
  * another there.
  */
-function kernelLineFault(
+function kernelCommandLineFault(
   { document, record }: BaseDocument,
   accepts: boolean,
   word: KernelWord | undefined,
-  kernel: KernelLine,
+  kernel: KernelCommandLine,
 ): Diagnostic | undefined {
   if (record.source === 'kernel_line') {
     const accept = document.sections.delivery.get('accept');

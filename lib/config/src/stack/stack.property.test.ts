@@ -28,7 +28,7 @@ interface Said {
 const entry = fc.constantFrom<string>(...methodNames, ...groups.keys(), '*');
 const list = fc.option(fc.uniqueArray(entry, { maxLength: 6 }), { nil: undefined });
 
-function said(index: number): fc.Arbitrary<{ readonly text: string; readonly said: Said }> {
+function given(index: number): fc.Arbitrary<{ readonly text: string; readonly given: Said }> {
   return fc
     .record({
       allowed: list,
@@ -38,7 +38,7 @@ function said(index: number): fc.Arbitrary<{ readonly text: string; readonly sai
       ruled: fc.uniqueArray(entry, { maxLength: 2 }),
       connections: fc.option(fc.integer({ min: 1, max: 100 }), { nil: undefined }),
     })
-    .map((said) => ({ said, text: tomlOf(said, index) }));
+    .map((given) => ({ given, text: tomlOf(given, index) }));
 }
 
 function tomlOf({ allowed, blocked, release, ruled, connections }: Said, index: number): string {
@@ -109,8 +109,8 @@ const overrides = fc.record({
 
 const names = ['initdata', 'fw_cfg', 'drop_ins', 'kernel_line'] as const;
 const stack = fc.record({
-  base: said(0),
-  later: fc.array(fc.tuple(fc.constantFrom(...names), said(1)), { maxLength: 3 }),
+  base: given(0),
+  later: fc.array(fc.tuple(fc.constantFrom(...names), given(1)), { maxLength: 3 }),
   listener: fc.boolean(),
   lists: list,
   required: fc.boolean(),
@@ -136,15 +136,15 @@ function baseText({ base, later, listener, lists, required, overridable }: Stack
 
 /** Builds the inputs of a stack: of the kernel command line and initdata the last document is delivered. */
 function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: readonly Said[] } {
-  const delivered = made.later.map(([way, { said, text }], index) => ({
+  const delivered = made.later.map(([way, { given, text }], index) => ({
     way,
-    said,
+    given,
     text: text.replace('"r1"', `"r${index + 1}"`),
   }));
   const line = made.overrides.words.join(' ');
   const onLine = delivered.findLast(({ way }) => way === 'kernel_line');
   const word = onLine === undefined ? '' : `agent.config_b64=${Buffer.from(onLine.text).toString('base64')} `;
-  const kernelLine = `${word}${line}`;
+  const kernelCommandLine = `${word}${line}`;
   const files = (way: string): Record<string, string> =>
     Object.fromEntries(
       delivered.flatMap((each, index) => (each.way === way ? [[`${way}-${index}`, each.text]] : [])),
@@ -154,21 +154,21 @@ function inputsFor(made: Stack): { readonly inputs: Inputs; readonly documents: 
   const inputs = inputsOf(baseText(made), {
     flags: made.overrides.flags,
     environment: made.overrides.environment,
-    kernelLine,
+    kernelCommandLine,
     delivery: [
       delivering('initdata', lastOf('initdata')),
       delivering('fw_cfg', files('fw_cfg')),
       dropIns(files('drop_ins')),
-      ...deliverySources({ kernelLine }).filter(({ name }) => name === 'kernel_line'),
+      ...deliverySources({ kernelCommandLine }).filter(({ name }) => name === 'kernel_line'),
     ],
   });
-  const base = { ...made.base.said, listed: made.listener ? made.lists : undefined };
+  const base = { ...made.base.given, listed: made.listener ? made.lists : undefined };
   const onDevice = delivered.findLast(({ way }) => way === 'initdata');
   const single = ['kernel_line', 'initdata'];
   const arrived = delivered.filter(
     (each) => !single.includes(each.way) || each === onLine || each === onDevice,
   );
-  return { inputs, documents: [base, ...arrived.map(({ said }) => ({ ...said, listed: undefined }))] };
+  return { inputs, documents: [base, ...arrived.map(({ given }) => ({ ...given, listed: undefined }))] };
 }
 
 test('over random stacks and overrides: no method is served that a document denies or the base left closed', async () => {
@@ -186,7 +186,7 @@ test('over random stacks and overrides: no method is served that a document deni
         [listener],
       );
       for (const method of methodNames) {
-        const refused = documents.some((said, index) => refuses(said, index === 0, method));
+        const refused = documents.some((given, index) => refuses(given, index === 0, method));
         assert.equal(isServed(configuration.api.documents, listener, method), !refused, method);
       }
       const ruled = documents.filter(({ ruled }) => ruled.length > 0).length;
@@ -205,12 +205,12 @@ test('over random stacks: no override opens what the documents closed', async ()
     fc.asyncProperty(stack, async (made) => {
       const { inputs } = inputsFor(made);
       const outcome = await loadConfiguration(inputs);
-      const { kernelLine = '' } = inputs;
+      const { kernelCommandLine = '' } = inputs;
       const quiet = await loadConfiguration({
         ...inputs,
         flags: {},
         environment: {},
-        kernelLine: kernelLine
+        kernelCommandLine: kernelCommandLine
           .split(' ')
           .filter((word) => word.startsWith('agent.config_b64'))
           .join(' '),
@@ -246,7 +246,11 @@ test('over random stacks: withholding every delivered document is fatal while on
       const { inputs } = inputsFor({ ...made, overrides: { flags: {}, environment: {}, words: [] } });
       const kept = inputs.delivery.filter(({ name }) => name === 'drop_ins');
       const empty = names.filter((name) => name !== 'drop_ins').map((name) => delivering(name, {}));
-      const outcome = await loadConfiguration({ ...inputs, kernelLine: '', delivery: [...kept, ...empty] });
+      const outcome = await loadConfiguration({
+        ...inputs,
+        kernelCommandLine: '',
+        delivery: [...kept, ...empty],
+      });
       assert.ok(!outcome.ok);
       // An invalid base document is reported first.
       const complete = await loadConfiguration(inputs);

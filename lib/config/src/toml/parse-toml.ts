@@ -86,7 +86,7 @@ class TreeBuilder {
 
   #item(place: TomlValue, index: number, span: Span): TomlValue {
     if (place.kind !== 'array')
-      throw new TypeError('the TOML parser gave an index into something that is no list');
+      throw new TypeError('the TOML parser gave an index into something that is not a list');
     const known = place.items[index];
     if (known !== undefined) return known;
     const table: TomlTable = { kind: 'table', entries: new Map(), span };
@@ -154,6 +154,6 @@ function nameOf(key: AST.TOMLBare | AST.TOMLQuoted): string {
 
 function asTable(value: TomlValue): TomlTable {
   if (value.kind !== 'table')
-    throw new TypeError('the TOML parser let a key go through something that is no table');
+    throw new TypeError('the TOML parser let a key go through something that is not a table');
   return value;
 }

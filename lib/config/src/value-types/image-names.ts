@@ -1,7 +1,7 @@
 import { text } from './text.js';
 import type { ValueType } from './value-type.js';
 
-// The agent parses each name again, by the rules of @kata-agent/image, when it starts.
+// The agent parses each name again, by the rules of @kata-agent/puller, when it starts.
 
 const host = String.raw`[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?`;
 const name = '[a-z0-9]([a-z0-9._-]*[a-z0-9])?';

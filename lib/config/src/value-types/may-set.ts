@@ -36,7 +36,7 @@ export function settableName(listener: string, key: SettableKey): string {
   return `listener.${listener}.${key}`;
 }
 
-/** The only name that is no key of a listener. */
+/** The only name that is not a key of a listener. */
 export const signaturesName: string = 'image.signatures';
 
 const what = 'a list of keys such as "listener.tenant.peers", each once';

@@ -82,7 +82,7 @@ const wrong: readonly (readonly [string, Uint8Array, RegExp])[] = [
     ),
     /0 components, not 16/,
   ],
-  ['a date that is none', document(makeTcbInfo({ nextUpdate: 'tomorrow' })), /nextUpdate is not a time/],
+  ['an invalid date', document(makeTcbInfo({ nextUpdate: 'tomorrow' })), /nextUpdate is not a time/],
   ['no module', document(makeTcbInfo({ tdxModule: undefined })), /tdxModule is not an object/],
   [
     'a mask of another length',

@@ -112,7 +112,7 @@ function documentFinding<Value extends Dated>(
   const fault = documentFault(document, inputs) ?? contentFault;
   if (fault !== undefined) return { state: 'failed', what: fault };
   if (inputs.at === undefined)
-    return { state: 'not checked', what: `${name}, and no time was given to judge its dates` };
+    return { state: 'not checked', what: `${name}, and no time was given to check its dates` };
   return { state: 'ok', what: `${name}, valid until ${dateText(document.value.nextUpdate)}` };
 }
 

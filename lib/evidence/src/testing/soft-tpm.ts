@@ -149,13 +149,13 @@ export interface Parts {
 
 /** Makes a bundle: all of it is what a program that is root in the guest can make with the TPM. */
 export function makeBundle({
-  claims: said = {},
+  claims: givenClaims = {},
   events,
   registers = [0, 4, 13],
   quote: asked = {},
   bundle,
 }: Parts = {}): Bundle {
-  const all = { ...claims, ...said };
+  const all = { ...claims, ...givenClaims };
   const bytes = encodeClaims(all);
   const tpm = events ?? startEvents();
   const replayed = replay(tpm, 'sha256');

@@ -18,7 +18,7 @@ export function resourcePolicy(
   const set = (values: readonly string[]): string =>
     `{${[...new Set(values)].map((value) => JSON.stringify(value)).join(', ')}}`;
   const paths = resources.map((path) => JSON.stringify(path.split('/'))).join(', ');
-  return `# Located by kata-agent-ctl evidence trustee. The resources are for guests with this configuration.
+  return `# Written by kata-agent-ctl evidence trustee. The resources are for guests with this configuration.
 
 package policy
 

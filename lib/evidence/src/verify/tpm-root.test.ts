@@ -82,22 +82,22 @@ function verify(
 }
 
 test('a key with a certificate that leads to a CA of the values file is rooted', () => {
-  const { verdict, links } = verify([middleOf(), leafOf()]);
-  assert.equal(verdict, 'verified', JSON.stringify(links));
+  const { result, links } = verify([middleOf(), leafOf()]);
+  assert.equal(result, 'verified', JSON.stringify(links));
   assert.match(
     links.find(({ name }) => name === 'tpm.root')?.what ?? '',
     /^rooted: AK of guest 1 by TPM CA 2 by TPM CA/,
   );
   const direct = verify([leafOf({ issuer: 'TPM CA', signingKey: rootKey })]);
-  assert.equal(direct.verdict, 'verified');
+  assert.equal(direct.result, 'verified');
   // The verifier's own certificates do as well.
   const collateral = { ...lists(), certificates: [leafOf(), middleOf()] };
-  assert.equal(verify([], { collateral }).verdict, 'verified');
+  assert.equal(verify([], { collateral }).result, 'verified');
 });
 
 test('certificates of a TPM follow one another, and its space is filled', () => {
   const bytes = Buffer.concat([leafOf(), middleOf(), Buffer.alloc(40, 0xff)]);
-  assert.equal(verify(splitCertificates(bytes)).verdict, 'verified');
+  assert.equal(verify(splitCertificates(bytes)).result, 'verified');
 });
 
 const constraints = (length: number): Extension => ({
@@ -115,7 +115,7 @@ const faults: readonly (readonly [what: string, certificates: readonly Uint8Arra
     /its signature is wrong/,
   ],
   [
-    'an authority that is none',
+    'an invalid authority',
     [middleOf({ authority: false }), leafOf()],
     /the issuer may not issue certificates/,
   ],
@@ -200,12 +200,12 @@ test('the search for a chain ends soon, whatever certificates a guest sends', ()
 
 test('validity and revocation are links of their own', () => {
   const chain = [middleOf(), leafOf()];
-  assert.match(verify(chain, { at: now + 2_000 * day }).verdict, /tpm\.validity failed/);
+  assert.match(verify(chain, { at: now + 2_000 * day }).result, /tpm\.validity failed/);
   assert.match(
-    verify(chain, { collateral: lists([3]) }).verdict,
+    verify(chain, { collateral: lists([3]) }).result,
     /tpm\.revocation failed: .*AK of guest 1 is revoked/,
   );
-  assert.match(verify(chain, { collateral: noCollateral }).verdict, /tpm\.revocation is not checked/);
+  assert.match(verify(chain, { collateral: noCollateral }).result, /tpm\.revocation is not checked/);
 });
 
 test('a CA of the values file must be one', () => {
@@ -258,16 +258,16 @@ function verifyReported(
 
 test('a key that the claims of a verified report name is rooted, if the values file trusts reports', () => {
   const named = { claims: { tpmAk: akName } };
-  const { verdict, links } = verifyReported(named, true);
-  assert.equal(verdict, 'verified', JSON.stringify(links));
+  const { result, links } = verifyReported(named, true);
+  assert.equal(result, 'verified', JSON.stringify(links));
   assert.match(
     links.find(({ name }) => name === 'tpm.root')?.what ?? '',
     /the snp report binds name the key/,
   );
-  assert.match(verifyReported(named, false).verdict, /tpm\.root is not checked: unrooted/);
+  assert.match(verifyReported(named, false).result, /tpm\.root is not checked: unrooted/);
   const other = { claims: { tpmAk: `000b${'11'.repeat(32)}` } };
-  assert.match(verifyReported(other, true).verdict, /tpm\.root failed: .*name the key 000b11/);
-  assert.match(verifyReported({}, true).verdict, /tpm\.root failed: .*name the key none/);
+  assert.match(verifyReported(other, true).result, /tpm\.root failed: .*name the key 000b11/);
+  assert.match(verifyReported({}, true).result, /tpm\.root failed: .*name the key none/);
   // A report that is not verified roots nothing.
   const debug = verifyReported(named, true, (report) => report.writeBigUInt64LE(0xb_0000n, At.policy));
   assert.equal(debug.links.find(({ name }) => name === 'tpm.root')?.state, 'not checked');
@@ -277,11 +277,11 @@ test('a key is not rooted by a report of which a link is waived that its claims 
   const named = { claims: { tpmAk: akName } };
   const waiving = (waive: readonly string[]): Verification =>
     verifyReported(named, true, undefined, { waive, snp: undefined });
-  const { verdict, links } = waiving(['snp.values']);
+  const { result, links } = waiving(['snp.values']);
   assert.match(
-    verdict,
+    result,
     /tpm\.root is not checked: .*rest on snp\.values, which is waived/,
     JSON.stringify(links),
   );
-  assert.equal(waiving(['snp.values', 'tpm.root']).verdict, 'verified');
+  assert.equal(waiving(['snp.values', 'tpm.root']).result, 'verified');
 });

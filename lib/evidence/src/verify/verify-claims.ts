@@ -14,7 +14,7 @@ import { attempt } from './attempt.js';
 
 /** What the claims must say. */
 export interface ClaimExpectations {
-  /** In hex. Undefined: not known, as of a file that somebody else asked for. */
+  /** In hex. Undefined: not known, as of a file that another client asked for. */
   readonly nonce?: string;
   /** Undefined: not known, since the connection is over. */
   readonly channel?: string;

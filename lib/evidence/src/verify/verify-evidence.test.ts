@@ -27,8 +27,8 @@ const verify = (bundle: Bundle): Verification => verifyEvidence(bundle, values, 
 
 test('what the agent makes is verified, also after the bundle was written and read', () => {
   const bundle = makeBundle();
-  assert.equal(verify(bundle).verdict, 'verified', JSON.stringify(verify(bundle).links));
-  assert.equal(verify(parseBundle(encodeBundle(bundle))).verdict, 'verified');
+  assert.equal(verify(bundle).result, 'verified', JSON.stringify(verify(bundle).links));
+  assert.equal(verify(parseBundle(encodeBundle(bundle))).result, 'verified');
 });
 
 const [configuration, keys, separator] = startEvents();
@@ -245,12 +245,12 @@ test('a bundle in another form is refused', () => {
 });
 
 test('without evidence that hardware has signed, claims are not looked at', () => {
-  const { links, claims: said } = verifyEvidence({ ...makeBundle(), evidence: [] }, values, expected);
+  const { links, claims: foundClaims } = verifyEvidence({ ...makeBundle(), evidence: [] }, values, expected);
   assert.deepEqual(
     links.map(({ name, state }) => `${name} ${state}`),
     ['evidence.kinds failed', 'claims not checked'],
   );
-  assert.equal(said, undefined);
+  assert.equal(foundClaims, undefined);
 });
 
 test('reports of SNP and TDX are verified, and the log of RTMR 3 is replayed', () => {
@@ -310,7 +310,7 @@ function unmeasured(waive: readonly string[]): Verification {
   );
 }
 
-test('to waive a log is not to waive what rests on it: each is named, or costs the verdict (S45)', () => {
+test('to waive a log is not to waive what rests on it: each is named, or costs the result (S45)', () => {
   const broken = (...waive: readonly string[]): readonly string[] =>
     unmeasured(waive)
       .links.filter(({ state, waived }) => state !== 'ok' && !waived)
@@ -321,5 +321,5 @@ test('to waive a log is not to waive what rests on it: each is named, or costs t
   assert.deepEqual(broken('tdx.event-log', 'tdx.configuration'), [`tdx.keys ${rests}`]);
   // What rests on it can be waived by name, and not without it.
   assert.match(broken('tdx.configuration', 'tdx.keys')[0] ?? '', /^tdx\.event-log not checked/);
-  assert.equal(unmeasured(['tdx.event-log', 'tdx.configuration', 'tdx.keys']).verdict, 'verified');
+  assert.equal(unmeasured(['tdx.event-log', 'tdx.configuration', 'tdx.keys']).result, 'verified');
 });

@@ -35,7 +35,7 @@ export interface Verification {
   /** Every link is ok, or was not checked and is waived. */
   readonly verified: boolean;
   /** In one line. */
-  readonly verdict: string;
+  readonly result: string;
   /** In the order in which they were checked. */
   readonly links: readonly (Link & { readonly waived: boolean })[];
   /** Undefined: they could not be parsed. */
@@ -59,7 +59,7 @@ export function verifyEvidence(
     waived: isWaived(link, values),
   }));
   const verified = all.every(({ state, waived }) => state === 'ok' || waived);
-  return { verified, verdict: verdictOf(all, verified), links: all, claims };
+  return { verified, result: resultOf(all, verified), links: all, claims };
 }
 
 function verifyHardware(bundle: Bundle, values: ReferenceValues, inputs: VerifierInputs): readonly Link[] {
@@ -200,7 +200,7 @@ function checkRtmr(log: readonly LoggedEvent[], value: Uint8Array | undefined): 
     : failed(name, `the log gives RTMR ${rtmr} the value ${replayed ?? 'none'}, and the quote has ${actual}`);
 }
 
-/** Claims are compared once the hardware has signed them: before, they are the word of anybody. */
+/** Claims are compared once the hardware has signed them: before, they are unverified. */
 function verifySaid(
   bundle: Bundle,
   values: ReferenceValues,
@@ -239,7 +239,7 @@ function unmeasured(kind: 'tdx'): readonly Link[] {
   return [notChecked(`${kind}.configuration`, what), notChecked(`${kind}.keys`, what)];
 }
 
-function verdictOf(links: readonly (Link & { readonly waived: boolean })[], verified: boolean): string {
+function resultOf(links: readonly (Link & { readonly waived: boolean })[], verified: boolean): string {
   if (verified) return 'verified';
   const broken = links.find(({ state, waived }) => state !== 'ok' && !waived);
   if (broken === undefined) return 'not verified';

@@ -126,7 +126,7 @@ const refused: readonly (readonly [string, Partial<SnpCase>, readonly string[]])
   ['a root that did not sign itself', chain(milan, { root: { signingKey: signerKey } }), ['snp.chain']],
   ['an authority of another root', chain(milan, { signer: { signingKey: signerKey } }), ['snp.chain']],
   ['a key of another authority', chain(milan, { key: { signingKey: rootKey } }), ['snp.chain']],
-  ['an authority that is none', chain(milan, { signer: { authority: false, usage: 4 } }), ['snp.chain']],
+  ['an invalid authority', chain(milan, { signer: { authority: false, usage: 4 } }), ['snp.chain']],
   ['an authority that may not sign', chain(milan, { signer: { usage: 2 } }), ['snp.chain']],
   ['a root that may not sign lists', chain(milan, { root: { usage: 4 } }), ['snp.revocation']],
   [

@@ -98,7 +98,7 @@ const refused: readonly (readonly [string, Partial<TdxCase>, readonly string[]])
   ['an authority of another root', chain({ authority: { signingKey: otherKey } }), ['tdx.chain']],
   ['a PCK of another authority', chain({ pck: { signingKey: otherKey } }), ['tdx.chain']],
   [
-    'an authority that is none',
+    'an invalid authority',
     chain({ authority: { authority: false, usage: 6 } }),
     ['tdx.chain', 'tdx.revocation'],
   ],

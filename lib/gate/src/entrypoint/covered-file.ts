@@ -1,4 +1,4 @@
-import { usualDirectories } from '@kata-agent/catalogue';
+import { defaultDirectories } from '@kata-agent/catalogue';
 import type { ImageProgram } from '@kata-agent/catalogue';
 
 /** A mount that replaces a part of a program. */
@@ -36,7 +36,7 @@ export function coversOf(
 
 /** In the root as the working directory, no linker searches the directories that each system has. */
 function isLibraryOf(directory: string, path: string): boolean {
-  if (directory === '/' && usualDirectories.has(path.split('/')[1] ?? '')) return false;
+  if (directory === '/' && defaultDirectories.has(path.split('/')[1] ?? '')) return false;
   return isAtOrBelow(path, directory);
 }
 

@@ -17,7 +17,7 @@ export function environmentDifference(
   for (const entry of requested) {
     const [name, value] = split(entry);
     if (name === '' || !entry.includes('=')) return 'an entry of the environment is no NAME=value';
-    if (given.has(name)) return `variable ${JSON.stringify(name)} is there twice`;
+    if (given.has(name)) return `variable ${JSON.stringify(name)} is duplicated`;
     given.set(name, value);
     const rows = allowed.filter((row) => row.matches(name));
     if (

@@ -2,7 +2,7 @@ import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { LinuxDevice, LinuxDeviceCgroup } from '@kata-agent/protocol/oci';
 import type { PrivilegeAccess } from './privilege-access.js';
 import type { Privilege } from './reason.js';
-import { ptsMajor, usualDevices } from './runtime-defaults.js';
+import { ptsMajor, defaultDevices } from './runtime-defaults.js';
 
 /**
  * Returns device nodes, device rules and CDI devices beyond those of every container, of attached disks, and of the
@@ -64,7 +64,7 @@ function nodeIsOpen(
   if (Type !== 'c' && Type !== 'u') return false;
   if (attached.get(Path) === 'vfio-pci') return true;
   return (
-    usualDevices.get(Path) === `${Major}:${Minor}` ||
+    defaultDevices.get(Path) === `${Major}:${Minor}` ||
     devices.includes(Path) ||
     devices.includes(`c ${Major}:${Minor}`)
   );
@@ -75,7 +75,7 @@ function isEngineRule(rule: LinuxDeviceCgroup): boolean {
   const { Type, Major, Minor, Access } = rule;
   if (Access === 'm' && (Type === 'c' || Type === 'b') && isAll(rule)) return true;
   if (Type !== 'c') return false;
-  return (Major === ptsMajor && Minor < 0n) || [...usualDevices.values()].includes(`${Major}:${Minor}`);
+  return (Major === ptsMajor && Minor < 0n) || [...defaultDevices.values()].includes(`${Major}:${Minor}`);
 }
 
 /** A rule for device 0:0 is one without numbers, since there is no such device. */

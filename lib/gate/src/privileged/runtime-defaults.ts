@@ -67,7 +67,7 @@ export function isRuntimesMask(path: string): boolean {
 export const alwaysNamespaces: readonly string[] = ['ipc', 'uts', 'mount'];
 
 /** Character devices of every container, by path: `major:minor`. The same list as the guest's. */
-export const usualDevices: ReadonlyMap<string, string> = new Map([
+export const defaultDevices: ReadonlyMap<string, string> = new Map([
   ['/dev/null', '1:3'],
   ['/dev/zero', '1:5'],
   ['/dev/full', '1:7'],

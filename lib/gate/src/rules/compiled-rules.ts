@@ -131,12 +131,12 @@ function refusal(plan: Plan, values: CallValues): RuleRefusal | undefined {
       ? { code: 'KA3101', description: 'refused it' }
       : { code: 'KA3102', description: 'gave something that is neither true nor false' };
   } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : String(error);
     // Any other error is a bug, and denies as well.
     const description =
       error instanceof RuleError || error instanceof BudgetExceeded
-        ? `could not be evaluated: ${said}`
-        : `failed inside the agent: ${said}`;
+        ? `could not be evaluated: ${message}`
+        : `failed inside the agent: ${message}`;
     return { code: 'KA3102', description };
   }
 }

@@ -21,10 +21,10 @@ import { context } from './rules.test.fixture.js';
 
 const directory = new URL('../../../../examples/rules/', import.meta.url);
 
-type Verdict = (method: MethodName, request: Message, at?: RuleContext) => string;
+type Decide = (method: MethodName, request: Message, at?: RuleContext) => string;
 
 /** Returns the agent's answers under this file: `allow`, or the name of the rule that denies. */
-async function verdictOf(name: string): Promise<Verdict> {
+async function deciderOf(name: string): Promise<Decide> {
   const bytes = readFileSync(new URL(`${name}.toml`, directory));
   const loaded = await loadConfiguration({
     flags: {},
@@ -60,11 +60,11 @@ const masked = {
 test('each ready-made file loads and has rules', async () => {
   const names = readdirSync(directory).filter((name) => name.endsWith('.toml'));
   assert.equal(names.length, 9);
-  for (const name of names) await verdictOf(name.replace('.toml', ''));
+  for (const name of names) await deciderOf(name.replace('.toml', ''));
 });
 
 test('denies privileged containers', async () => {
-  const verdict = await verdictOf('no-privileged-container');
+  const decide = await deciderOf('no-privileged-container');
   const plain = {
     Process: { Capabilities: { Bounding: ['CAP_KILL'] } },
     Mounts: [
@@ -74,40 +74,40 @@ test('denies privileged containers', async () => {
     Linux: masked,
   };
   const refused = 'no-privileged-container';
-  assert.equal(verdict('CreateContainer', container(plain)), 'allow');
+  assert.equal(decide('CreateContainer', container(plain)), 'allow');
   const mighty = { ...plain, Process: { Capabilities: { Ambient: ['CAP_SYS_ADMIN'] } } };
-  assert.equal(verdict('CreateContainer', container(mighty)), refused);
-  assert.equal(verdict('CreateContainer', container({ ...plain, Linux: {} })), refused);
-  assert.equal(verdict('CreateContainer', container({})), refused);
+  assert.equal(decide('CreateContainer', container(mighty)), refused);
+  assert.equal(decide('CreateContainer', container({ ...plain, Linux: {} })), refused);
+  assert.equal(decide('CreateContainer', container({})), refused);
   const all = { ...masked, Resources: { Devices: [{ Allow: true, Type: 'a', Access: 'rwm' }] } };
-  assert.equal(verdict('CreateContainer', container({ ...plain, Linux: all })), refused);
-  assert.equal(verdict('ExecProcess', exec(['sh'])), 'allow');
+  assert.equal(decide('CreateContainer', container({ ...plain, Linux: all })), refused);
+  assert.equal(decide('ExecProcess', exec(['sh'])), 'allow');
   const asked = exec(['sh'], { Capabilities: { Effective: ['CAP_SYS_MODULE'] } });
-  assert.equal(verdict('ExecProcess', asked), refused);
+  assert.equal(decide('ExecProcess', asked), refused);
 });
 
 test('allows capabilities and devices from a list', async () => {
-  const verdict = await verdictOf('capabilities-and-devices');
+  const decide = await deciderOf('capabilities-and-devices');
   const spec = {
     Process: { Capabilities: { Bounding: ['CAP_CHOWN'] } },
     Linux: { Devices: [{ Path: '/dev/null', Type: 'c', Major: 1n, Minor: 3n }] },
   };
-  assert.equal(verdict('CreateContainer', container(spec)), 'allow');
+  assert.equal(decide('CreateContainer', container(spec)), 'allow');
   assert.equal(
-    verdict('CreateContainer', container({ Process: { Capabilities: { Inheritable: ['CAP_BPF'] } } })),
+    decide('CreateContainer', container({ Process: { Capabilities: { Inheritable: ['CAP_BPF'] } } })),
     'listed-capabilities',
   );
   const disk = container({ Linux: { Devices: [{ Path: '/dev/vdb', Type: 'b' }] } });
-  assert.equal(verdict('CreateContainer', disk), 'listed-devices');
+  assert.equal(decide('CreateContainer', disk), 'listed-devices');
   const handed = container({}, { devices: [{ type: 'blk', containerPath: '/dev/vdb' }] });
-  assert.equal(verdict('CreateContainer', handed), 'listed-devices');
+  assert.equal(decide('CreateContainer', handed), 'listed-devices');
 });
 
 test('allows listed commands as a listed user only', async () => {
-  const verdict = await verdictOf('listed-commands');
+  const decide = await deciderOf('listed-commands');
   const listed = { Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin'], User: { UID: 1000, GID: 1000 } };
   const asked = (args: string[], more: object = {}): string =>
-    verdict('ExecProcess', exec(args, { ...listed, ...more }));
+    decide('ExecProcess', exec(args, { ...listed, ...more }));
   assert.equal(asked(['/bin/healthcheck']), 'allow');
   assert.equal(asked(['/bin/healthcheck', '--deep']), 'allow');
   for (const args of [[], ['sh'], ['/bin/healthcheck', '--other'], ['/bin/healthcheck\n'], ['healthcheck']])
@@ -115,33 +115,33 @@ test('allows listed commands as a listed user only', async () => {
   assert.equal(asked(['/bin/healthcheck'], { Terminal: true }), 'listed-commands');
   assert.equal(asked(['/bin/healthcheck'], { User: {} }), 'listed-commands');
   assert.equal(asked(['/bin/healthcheck'], { Env: ['PATH=/tmp'] }), 'listed-command-privileges');
-  assert.equal(verdict('ExecProcess', create(ExecProcessRequestSchema)), 'listed-commands');
+  assert.equal(decide('ExecProcess', create(ExecProcessRequestSchema)), 'listed-commands');
 });
 
 test('allows listed names and values of the environment only', async () => {
-  const verdict = await verdictOf('environment');
-  assert.equal(verdict('ExecProcess', exec(['a'], { Env: ['LANG=C.UTF-8', 'HOSTNAME=web-0'] })), 'allow');
+  const decide = await deciderOf('environment');
+  assert.equal(decide('ExecProcess', exec(['a'], { Env: ['LANG=C.UTF-8', 'HOSTNAME=web-0'] })), 'allow');
   for (const name of ['LD_PRELOAD', '_JAVA_OPTIONS', 'PYTHONHOME', 'LANG', 'HOSTNAME', 'X_SERVICE_HOST'])
-    assert.equal(verdict('ExecProcess', exec(['a'], { Env: [`${name}=/x y`] })), 'listed-environment', name);
+    assert.equal(decide('ExecProcess', exec(['a'], { Env: [`${name}=/x y`] })), 'listed-environment', name);
   const image = container({ Process: { Env: ['LD_PRELOAD=/x.so'] } });
-  assert.equal(verdict('CreateContainer', image), 'listed-environment');
+  assert.equal(decide('CreateContainer', image), 'listed-environment');
 });
 
 test('allows storages of listed drivers only', async () => {
-  const verdict = await verdictOf('storage-drivers');
-  assert.equal(verdict('CreateContainer', container({}, { storages: [{ driver: 'local' }] })), 'allow');
+  const decide = await deciderOf('storage-drivers');
+  assert.equal(decide('CreateContainer', container({}, { storages: [{ driver: 'local' }] })), 'allow');
   const disk = container({}, { storages: [{ driver: 'local' }, { driver: 'blk' }] });
-  assert.equal(verdict('CreateContainer', disk), 'listed-storage-drivers');
+  assert.equal(decide('CreateContainer', disk), 'listed-storage-drivers');
 });
 
 test('allows CopyFile below a path only, without links that lead out', async () => {
-  const verdict = await verdictOf('copy-file');
+  const decide = await deciderOf('copy-file');
   const base = '/run/kata-containers/shared/containers';
   const copy = (path: string, fileMode = 0o100644, data = ''): Message =>
     create(CopyFileRequestSchema, { path, fileMode, data: Buffer.from(data) });
-  assert.equal(verdict('CopyFile', copy(`${base}/c1/resolv.conf`)), 'allow');
-  assert.equal(verdict('CopyFile', copy(`${base}/c1`, 0o40755)), 'allow');
-  assert.equal(verdict('CopyFile', copy(`${base}/c1/token`, 0o120777, '..data/token')), 'allow');
+  assert.equal(decide('CopyFile', copy(`${base}/c1/resolv.conf`)), 'allow');
+  assert.equal(decide('CopyFile', copy(`${base}/c1`, 0o40755)), 'allow');
+  assert.equal(decide('CopyFile', copy(`${base}/c1/token`, 0o120777, '..data/token')), 'allow');
   for (const path of [
     '/etc/passwd',
     base,
@@ -151,27 +151,27 @@ test('allows CopyFile below a path only, without links that lead out', async () 
     `${base}x/y`,
     '',
   ])
-    assert.equal(verdict('CopyFile', copy(path)), 'copy-below', path);
+    assert.equal(decide('CopyFile', copy(path)), 'copy-below', path);
   for (const target of ['/etc/shadow', '../../x', 'a/../../x', '..'])
-    assert.equal(verdict('CopyFile', copy(`${base}/l`, 0o120777, target)), 'no-links-outside', target);
-  assert.equal(verdict('CopyFile', copy(`${base}/fifo`, 0o10644)), 'no-links-outside');
+    assert.equal(decide('CopyFile', copy(`${base}/l`, 0o120777, target)), 'no-links-outside', target);
+  assert.equal(decide('CopyFile', copy(`${base}/fifo`, 0o10644)), 'no-links-outside');
 });
 
 test('allows claimed images from a list', async () => {
-  const verdict = await verdictOf('claimed-images');
+  const decide = await deciderOf('claimed-images');
   const claiming = (image: string): RuleContext => ({
     ...context,
     container: { id: 'c1', state: 'none', claimed: { image, annotations: {} } },
   });
   const request = container({});
   for (const image of ['registry.example.com/shop/web:1', 'registry.k8s.io/pause:3.10'])
-    assert.equal(verdict('CreateContainer', request, claiming(image)), 'allow');
+    assert.equal(decide('CreateContainer', request, claiming(image)), 'allow');
   for (const image of ['', 'docker.io/library/nginx', 'registry.k8s.io/pause:3.10.evil'])
-    assert.equal(verdict('CreateContainer', request, claiming(image)), 'listed-images', image);
+    assert.equal(decide('CreateContainer', request, claiming(image)), 'listed-images', image);
 });
 
 test('denies new mounts into a running container', async () => {
-  const verdict = await verdictOf('no-new-mounts');
+  const decide = await deciderOf('no-new-mounts');
   const update = (storage: object): Message =>
     create(UpdateEphemeralMountsRequestSchema, { storages: [storage] });
   const there = {
@@ -180,29 +180,29 @@ test('denies new mounts into a running container', async () => {
     source: 'tmpfs',
     mountPoint: '/run/kata-containers/sandbox/ephemeral/v',
   };
-  assert.equal(verdict('UpdateEphemeralMounts', update(there)), 'allow');
-  assert.equal(verdict('UpdateEphemeralMounts', update({ ...there, mountPoint: '/etc' })), 'resize-only');
-  assert.equal(verdict('UpdateEphemeralMounts', update({ ...there, driver: 'blk' })), 'resize-only');
-  assert.equal(verdict('CreateContainer', container({})), 'allow');
+  assert.equal(decide('UpdateEphemeralMounts', update(there)), 'allow');
+  assert.equal(decide('UpdateEphemeralMounts', update({ ...there, mountPoint: '/etc' })), 'resize-only');
+  assert.equal(decide('UpdateEphemeralMounts', update({ ...there, driver: 'blk' })), 'resize-only');
+  assert.equal(decide('CreateContainer', container({})), 'allow');
   const shared = container({}, { sharedMounts: [{ srcCtr: 'c1', dstCtr: 'c2' }] });
-  assert.equal(verdict('CreateContainer', shared), 'no-shared-mounts');
+  assert.equal(decide('CreateContainer', shared), 'no-shared-mounts');
 });
 
 test('allows resource limits within bounds', async () => {
-  const verdict = await verdictOf('limits');
+  const decide = await deciderOf('limits');
   const change = (resources: object): Message =>
     create(UpdateContainerRequestSchema, { containerId: 'c1', resources });
-  assert.equal(verdict('UpdateContainer', change({ Memory: { Limit: 1n << 30n } })), 'allow');
-  assert.equal(verdict('UpdateContainer', change({})), 'allow');
+  assert.equal(decide('UpdateContainer', change({ Memory: { Limit: 1n << 30n } })), 'allow');
+  assert.equal(decide('UpdateContainer', change({})), 'allow');
   for (const resources of [
     { Memory: { Limit: -1n } },
     { Memory: { Limit: (1n << 32n) + 1n } },
     { CPU: { Quota: 400_001n } },
     { Pids: { Limit: -1n } },
   ]) {
-    assert.equal(verdict('UpdateContainer', change(resources)), 'limits-at-change');
+    assert.equal(decide('UpdateContainer', change(resources)), 'limits-at-change');
     const created = container({ Linux: { Resources: resources } });
-    assert.equal(verdict('CreateContainer', created), 'limits-at-creation');
+    assert.equal(decide('CreateContainer', created), 'limits-at-creation');
   }
 });
 

@@ -15,7 +15,7 @@ import { hasCode } from '../syscalls/syscall-error.js';
  *   numbers, names and sizes of devices (`dev`, `uevent`, `size`), which the kernel has stored;
  * - files on the guest's initramfs or on a tmpfs that the agent mounted, such as its state in `/run`.
  *
- * It is not allowed for files whose read waits for somebody else:
+ * It is not allowed for files whose read waits for another process:
  *
  * - the share (virtio-fs, 9p), any other FUSE or network file system, and `statfs` or `open` of anything on one;
  * - disks, and file systems on them, but for those of the measured guest image; a device node itself;
@@ -111,7 +111,7 @@ function openKernelFile(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     if (fstatSync(fd).isFile()) return fd;
-    throw new Error(`${path} is not a regular file, so it is none that the kernel makes`);
+    throw new Error(`${path} is not a regular file, so the kernel did not make it`);
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -74,17 +74,17 @@ test('a reader that pauses blocks the writer and loses nothing', async () => {
   const reader = pipeReader(output.read);
   const { stderr } = child;
   assert.ok(stderr);
-  let said = '';
-  stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  let printed = '';
+  stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   await once(reader, 'readable');
   // The child blocks in write(2): its output does not fit into 4096 bytes and our buffer.
   assert.ok(reader.readableLength < 500_000);
-  assert.equal(said, '');
+  assert.equal(printed, '');
   let total = 0;
   for await (const chunk of reader) total += (chunk as Buffer).length;
   assert.equal(total, 1_000_000);
-  if (said === '') await once(stderr, 'data');
-  assert.equal(said, 'done\n');
+  if (printed === '') await once(stderr, 'data');
+  assert.equal(printed, 'done\n');
 });
 
 test('writing to a pipe whose reader is closed is EPIPE', async () => {

@@ -18,7 +18,7 @@ import { hasCode } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
 /** A directory or file that the confined process sees. */
-export interface VisiblePlace {
+export interface VisiblePath {
   /** In the mount namespace of the agent. */
   readonly from: string;
   /** In that of the confined process. */
@@ -39,7 +39,7 @@ export interface Confinement {
   readonly user: number;
   /** Numbers of `Capability`. */
   readonly capabilities: readonly number[];
-  readonly places: readonly VisiblePlace[];
+  readonly places: readonly VisiblePath[];
   /** Absent: no device. */
   readonly disk?: VisibleDisk | undefined;
   readonly network: boolean;
@@ -62,10 +62,7 @@ const stagingDirectories: readonly string[] = ['/run', '/tmp', '/mnt'];
 const libraryDirectories: readonly string[] = ['/lib', '/lib64', '/usr/lib', '/usr/lib64'];
 
 /** Returns what a program needs: the executable, the system's libraries, and with Node.js the directory of the program that it runs. */
-export function programPlaces(
-  executable: string,
-  ...directories: readonly string[]
-): readonly VisiblePlace[] {
+export function programPlaces(executable: string, ...directories: readonly string[]): readonly VisiblePath[] {
   return [executable, ...directories, ...libraryDirectories.filter((path) => existsSync(path))].map(
     (path) => ({ from: path, to: path, attributes: readOnly }),
   );
@@ -116,7 +113,7 @@ function enterRoot(
 }
 
 /** A place below another one is already visible. */
-function outermost(places: readonly VisiblePlace[]): readonly VisiblePlace[] {
+function outermost(places: readonly VisiblePath[]): readonly VisiblePath[] {
   return places.filter(
     ({ to }) =>
       !places.some((other) => to !== other.to && to.startsWith(`${other.to}/`) && !isLink(other.from)),
@@ -130,7 +127,7 @@ function isLink(path: string): boolean {
 /** A link, such as /lib, is made again; its target is another place. */
 type Copy = { readonly link: string } | { readonly tree: MountTree; readonly isDirectory: boolean };
 
-function copyOf(syscalls: Syscalls, { from, attributes }: VisiblePlace): Copy {
+function copyOf(syscalls: Syscalls, { from, attributes }: VisiblePath): Copy {
   const found = lstatSync(from);
   if (found.isSymbolicLink()) return { link: readlinkSync(from) };
   const fd = syscalls.openat(At.Cwd, from, Open.Path | Open.NoFollow);

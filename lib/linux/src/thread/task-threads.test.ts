@@ -127,7 +127,7 @@ test('a thread that was given up and then ends by itself has ended', async () =>
   await threads.close();
 });
 
-test('a task that was given up does not take effect when its thread goes on', async () => {
+test('a task that was given up does not take effect when its thread continues', async () => {
   const threads = withTask(
     `({ gate, effect }, { commit }) => {
        Atomics.wait(gate, 0, 0);

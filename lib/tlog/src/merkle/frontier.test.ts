@@ -10,7 +10,7 @@ const texts = records(200);
 const { heads } = memoryTree(texts);
 
 describe('a frontier', () => {
-  it('goes on from its text as if it had never been away', () => {
+  it('continues from its text as if it had never been away', () => {
     const property = fc.property(fc.integer({ min: 0, max: texts.length }), (stop) => {
       const first = new Frontier();
       for (const text of texts.slice(0, stop)) first.append(leafHash(text));

@@ -16,7 +16,7 @@ export class Growth {
   readonly #after: (Subtree & { readonly hash: TreeHash })[] = [];
   #size: number;
 
-  /** Begins at the present size of `frontier`, which the caller goes on to append to, each time with `store`. */
+  /** Begins at the present size of `frontier`, which the caller continues to append to, each time with `store`. */
   constructor(frontier: Frontier) {
     this.from = frontier.size;
     this.#size = frontier.size;

@@ -27,7 +27,7 @@ export function encodeTimestamped({ time, signature }: TimestampedSignature): Bu
   return Buffer.concat([bytes, signature]);
 }
 
-/** Decodes a `timestamped_signature`. Undefined if it is none. */
+/** Decodes a `timestamped_signature`. Undefined if it is not one. */
 export function decodeTimestamped(bytes: Uint8Array): TimestampedSignature | undefined {
   if (bytes.byteLength !== 8 + 64) return undefined;
   const time = Number(Buffer.from(bytes.subarray(0, 8)).readBigUInt64BE());

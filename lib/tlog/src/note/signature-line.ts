@@ -15,7 +15,7 @@ export function formatSignatureLine({ name, id, signature }: SignatureLine): str
   return `\u2014 ${name} ${encodeBase64(Buffer.concat([Buffer.from(id, 'hex'), signature]))}\n`;
 }
 
-/** Parses such a line without its newline. Undefined if it is none; a signature has at least one byte. */
+/** Parses such a line without its newline. Undefined if it is not one; a signature has at least one byte. */
 export function parseSignatureLine(line: string): SignatureLine | undefined {
   const [, name = '', base64 = ''] = /^\u2014 ([^ ]+) ([^ ]+)$/.exec(line) ?? [];
   const bytes = decodeBase64(base64);

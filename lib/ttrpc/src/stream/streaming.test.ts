@@ -22,14 +22,14 @@ test('client-streaming: none, some, many', async () => {
 
 test('both sides stream and reply to each other', async () => {
   const { client } = setUp(standard);
-  const said: string[] = [];
+  const output: string[] = [];
   async function* talk(): AsyncGenerator<{ value: string }, void> {
     yield { value: 'a' };
-    while (said.length < 1) await turn();
+    while (output.length < 1) await turn();
     yield { value: 'b' };
   }
-  for await (const { value } of client.chat(talk())) said.push(value);
-  assert.deepEqual(said, ['a!', 'b!']);
+  for await (const { value } of client.chat(talk())) output.push(value);
+  assert.deepEqual(output, ['a!', 'b!']);
 });
 
 test('an empty message is a message', async () => {

@@ -67,7 +67,7 @@ function namesOf({ alternativeNames }: Certificate, kind: 'uri' | 'dns'): readon
   return alternativeNames.filter((name) => name.kind === kind).map(({ value }) => value);
 }
 
-/** The segment that `*` matches is of the characters of a SPIFFE segment, so that it neither climbs nor goes on. */
+/** The segment that `*` matches is of the characters of a SPIFFE segment, so that it matches neither a parent path nor further segments. */
 function matchesUri(entry: Extract<PeerEntry, { kind: 'uri' | 'uri-below' }>, uri: string): boolean {
   if (entry.kind === 'uri') return uri === entry.uri;
   if (!uri.startsWith(entry.parent)) return false;

@@ -66,7 +66,7 @@ test('of two common names or two URIs none is believed', () => {
   );
 });
 
-test('* is one whole last segment, and no pattern climbs', () => {
+test('* matches one whole last segment, and a pattern cannot match a parent path', () => {
   const below = 'uri:spiffe://example/ops/*';
   assert.ok(grants(below, uris('spiffe://example/ops/alice')));
   for (const uri of [

@@ -21,7 +21,7 @@ const maxRepeated = 100_000;
 
 export const collect: CommandDefinition = {
   path: 'collect',
-  summary: 'copy the audit logs of agents out of their guests as they are written, and watch over them',
+  summary: 'copy the audit logs of agents out of their guests as they are written, and report faults',
   details: [
     'Calls Management.WatchAudit of each agent until SIGTERM or SIGINT, and connects again whenever a connection ends. Each record is verified, and stored or sent unchanged, from where the receiver has the log, whichever of the two ends and starts again. --to names the receiver:',
     'DIR: each record once. The logs are DIR/guests/ID/*.log; audit verify and audit show read them. One process uses a directory at a time. At 64 GiB nothing more is stored, and nothing is removed.',
@@ -67,7 +67,7 @@ export const collect: CommandDefinition = {
     },
     {
       flags: '--silence <duration>',
-      description: 'how long no record may come: three heartbeats of the agent',
+      description: 'report an agent without a record for this time: three of its heartbeats',
       fallback: '180s',
     },
     {
@@ -84,7 +84,7 @@ export const collect: CommandDefinition = {
     },
     {
       flags: '--log-format <format>',
-      description: 'of the log on standard error',
+      description: 'the format of the log on standard error',
       choices: ['json', 'text'],
       fallback: 'json',
     },

@@ -38,7 +38,7 @@ export async function collectedAgents(invocation: Invocation): Promise<readonly 
     );
   const twice = agents.find((agent, at) => agents.findIndex((other) => other.name === agent.name) !== at);
   if (twice !== undefined)
-    throw wrong(`two agents have the name ${twice.name}`, 'give each another name: --agents FILE');
+    throw wrong(`two agents have the name ${twice.name}`, 'give each agent a unique name: --agents FILE');
   return agents;
 }
 
@@ -72,7 +72,7 @@ async function collectedAgent(
       name,
       source: { kind: 'realm', ask: await askForStored(address, timeoutOf(invocation), options) },
     };
-  // At first so that what is wrong is said at once, and then for each connection: certificates are replaced while it runs.
+  // At the start, to report errors at once, and then for each connection: certificates are replaced while it runs.
   await tlsCredentials(address, options);
   const timeoutMs = timeoutOf(invocation);
   return {
@@ -84,7 +84,7 @@ async function collectedAgent(
   };
 }
 
-/** Reports whether the realm is asked for what it has stored, and not the guest. Throws a CommandError. */
+/** Reports whether stored records are requested from the realm instead of the guest. Throws a CommandError. */
 function isOfRealm(options: Pick<Options, 'text'>): boolean {
   const records = options.text('records') ?? 'guest';
   if (records === 'guest' || records === 'realm') return records === 'realm';

@@ -1,7 +1,7 @@
 import type { CollectorEvent, RealmLog, SinkEvent } from '@kata-agent/realm';
 import { trustText } from '@kata-agent/cli';
 
-/** Writes what a collector tells about an agent. Messages that begin with `ALERT:` are for a person (docs/collecting.md). */
+/** Logs the events of a collector about an agent. Messages that begin with `ALERT:` are for a person (docs/collecting.md). */
 export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent): void {
   switch (event.kind) {
     case 'connected':
@@ -22,9 +22,9 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
         bytes: event.maxBytes,
       });
     case 'silent':
-      return log('error', 'ALERT: no record has come', { agent, ms: event.ms });
+      return log('error', 'ALERT: no record has arrived', { agent, ms: event.ms });
     case 'heard':
-      return log('info', 'records come again', { agent });
+      return log('info', 'records arrive again', { agent });
     case 'checkpoint': {
       const { origin, size, last, trust, cosigned, problem } = event.agreed;
       const of = {
@@ -40,7 +40,7 @@ export function writeEvent(log: RealmLog, agent: string, event: CollectorEvent):
         : log('error', 'ALERT: a checkpoint is not cosigned as demanded', { ...of, what: problem });
     }
     case 'not-stored':
-      return log('error', 'records cannot be stored, and will be asked for again', {
+      return log('error', 'records cannot be stored, and will be requested again', {
         agent,
         error: event.why,
       });
@@ -51,11 +51,11 @@ function omittedOf({ omitted }: { readonly omitted: number }): { readonly omitte
   return omitted === 0 ? {} : { omitted };
 }
 
-/** The same for what a sink tells. */
+/** Logs the events of a sink. */
 export function writeSinkEvent(log: RealmLog, event: SinkEvent): void {
   switch (event.kind) {
     case 'not-stored':
-      return log('error', 'records cannot be stored, and will be asked for again', { error: event.why });
+      return log('error', 'records cannot be stored, and will be requested again', { error: event.why });
     case 'rejected': {
       const { agent, count, why, path } = event;
       return log('error', 'ALERT: the receiver has rejected records', { agent, count, error: why, path });

@@ -61,7 +61,7 @@ export const guestKeys: readonly EntryKeyRow[] = rows('guest', [
     key: 'name',
     type: entryName,
     required: true,
-    purpose: 'the name of the guests that the entry admits',
+    purpose: 'the name of the guests that the entry accepts',
     example: '"web"',
     otherwise: '',
   },

@@ -147,7 +147,7 @@ const guestText = fc.record({
   max: fc.integer({ min: 1, max: 3 }),
 });
 
-test('guests come and go: none is admitted that no entry admits, and a newcomer never gets a live name', () => {
+test('guests come and go: none is accepted that no entry accepts, and a newcomer never gets a live name', () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(
@@ -181,19 +181,19 @@ test('guests come and go: none is admitted that no entry admits, and a newcomer 
             live.delete(id);
             continue;
           }
-          const admission = authorization.admit({ id, configurationDigest: digest, attested: false }, [
+          const acceptance = authorization.accept({ id, configurationDigest: digest, attested: false }, [
             ...live.values(),
           ]);
-          const admitting = entries.filter(
+          const accepting = entries.filter(
             ({ configurations, keys }) =>
               (keys === undefined || keys.includes(id)) &&
               (configurations === undefined ||
                 configurations.join() === '*' ||
                 configurations.some((each) => each === digest)),
           );
-          if (!admission.ok) continue;
-          assert.ok(admitting.length > 0, 'no entry admits it');
-          const { name, entry } = admission;
+          if (!acceptance.ok) continue;
+          assert.ok(accepting.length > 0, 'no entry accepts it');
+          const { name, entry } = acceptance;
           for (const other of live.values()) assert.ok(other.id === id || other.name !== name);
           live.set(id, { id, name, entry });
           const max = entries[Number(entry.slice(1))]?.max ?? 0;

@@ -7,7 +7,7 @@ export interface GuestFacts {
   readonly id: string;
   /** `sha256:HEX`, from evidence, or from Describe; undefined if its listener does not serve that. */
   readonly configurationDigest: string | undefined;
-  /** Whether evidence binds the digest; otherwise it is the guest's word. */
+  /** Whether evidence binds the digest; otherwise it is unverified. */
   readonly attested: boolean;
 }
 
@@ -18,8 +18,8 @@ export interface LiveGuest {
   readonly entry: string;
 }
 
-/** The name of an admitted guest, and the `[[guest]]` entry that admits it; or why none does. */
-export type Admission =
+/** The name of an accepted guest, and the `[[guest]]` entry that accepts it; or why none does. */
+export type Acceptance =
   | {
       readonly ok: true;
       readonly name: string;
@@ -29,7 +29,7 @@ export type Admission =
       /** The entry names its key. */
       readonly isPinned?: true;
     }
-  /** `full`: the entry that would admit it, if fewer guests were connected. */
+  /** `full`: the entry that would accept it, if fewer guests were connected. */
   | { readonly ok: false; readonly reason: string; readonly full?: string };
 
 /** An authorization file. Pure: it decides from what it is given. */
@@ -40,7 +40,7 @@ export interface Authorization {
    * Decides about a guest by the first entry that matches it. `live` has those that are connected, with or without this
    * one: the same key is the same guest.
    */
-  admit(facts: GuestFacts, live: readonly LiveGuest[]): Admission;
+  accept(facts: GuestFacts, live: readonly LiveGuest[]): Acceptance;
   /** Returns the operator of a certificate that was verified; undefined if no entry names it. */
   operator(certificate: Certificate): Operator | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Admission, GuestFacts, LiveGuest } from './authorization.js';
+import type { Acceptance, GuestFacts, LiveGuest } from './authorization.js';
 
 /** A `[[guest]]` entry. */
 export interface GuestEntry {
@@ -8,7 +8,7 @@ export interface GuestEntry {
   /** SHA-256 of each key in hex; undefined: it does not matter. */
   readonly keys: ReadonlySet<string> | undefined;
   readonly max: number;
-  /** Whether it admits attested guests only. */
+  /** Whether it accepts attested guests only. */
   readonly attested: boolean;
 }
 
@@ -16,13 +16,13 @@ export interface GuestEntry {
 const idDigits = 12;
 
 /** Decides about a guest by the first entry that matches it: which one does not depend on who is connected. */
-export function admit(
+export function accept(
   entries: readonly GuestEntry[],
   facts: GuestFacts,
   live: readonly LiveGuest[],
-): Admission {
+): Acceptance {
   const entry = entries.find((each) => matches(each, facts));
-  if (entry === undefined) return { ok: false, reason: 'no [[guest]] entry admits it' };
+  if (entry === undefined) return { ok: false, reason: 'no [[guest]] entry accepts it' };
   const { name, max } = entry;
   const others = live.filter((guest) => guest.entry === name && guest.id !== facts.id);
   if (others.length >= max)
@@ -39,7 +39,7 @@ export function admit(
 }
 
 /**
- * Returns what the names of all guests of an entry begin with, from one of them. Whoever may do something with each guest whose
+ * Returns what the names of all guests of an entry begin with, from one of them. An operator with a right for each guest whose
  * name begins so may do it with all of the entry.
  */
 export function entryNames({ id, name }: Pick<LiveGuest, 'id' | 'name'>): string {

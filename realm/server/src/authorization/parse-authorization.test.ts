@@ -31,14 +31,14 @@ function errorsOf(text: string): readonly string[] {
   return parsed.ok ? [] : parsed.diagnostics.map((diagnostic) => renderDiagnostic(diagnostic));
 }
 
-test('an entry can demand evidence, also where guests without can be admitted', () => {
+test('an entry can demand evidence, also where guests without can be accepted', () => {
   const text = `[[guest]]\nname = "web"\nconfigurations = ["${digest}"]\nattested = true\n[[guest]]\nname = "rest"\nconfigurations = ["*"]\n`;
   const parsed = parseAuthorization(Buffer.from(text), 'realm.toml');
   assert.ok(parsed.ok, errorsOf(text).join('\n'));
   const nameOf = (attested: boolean): string => {
     const facts = { id: 'a'.repeat(64), configurationDigest: digest, attested };
-    const admission = parsed.authorization.admit(facts, []);
-    return admission.ok ? admission.name : admission.reason;
+    const acceptance = parsed.authorization.accept(facts, []);
+    return acceptance.ok ? acceptance.name : acceptance.reason;
   };
   assert.equal(nameOf(true), 'web');
   assert.equal(nameOf(false), 'rest');
@@ -52,7 +52,7 @@ test('the file of docs/adr/realm.md is valid', () => {
   const id = 'a'.repeat(64);
   const facts = { id, configurationDigest: digest, attested: false };
   const web = { id: 'b'.repeat(64), name: 'web', entry: 'web' };
-  assert.deepEqual(parsed.authorization.admit(facts, []), {
+  assert.deepEqual(parsed.authorization.accept(facts, []), {
     ok: true,
     name: 'web',
     entry: 'web',
@@ -60,32 +60,38 @@ test('the file of docs/adr/realm.md is valid', () => {
     isPinned: true,
   });
   assert.match(
-    JSON.stringify(parsed.authorization.admit(facts, [web])),
+    JSON.stringify(parsed.authorization.accept(facts, [web])),
     /max = 1, and as many are connected/,
   );
   // The same key is the same guest.
-  assert.ok(parsed.authorization.admit(facts, [{ ...web, id }]).ok);
+  assert.ok(parsed.authorization.accept(facts, [{ ...web, id }]).ok);
   const other = { id: 'b'.repeat(64), configurationDigest: digest, attested: false };
-  assert.deepEqual(parsed.authorization.admit(other, [web]), {
+  assert.deepEqual(parsed.authorization.accept(other, [web]), {
     ok: true,
     name: `batch-${'b'.repeat(12)}`,
     entry: 'batch',
     max: 3,
   });
-  const twin = { id: `${'b'.repeat(12)}${'c'.repeat(52)}`, configurationDigest: undefined, attested: false };
+  const duplicate = {
+    id: `${'b'.repeat(12)}${'c'.repeat(52)}`,
+    configurationDigest: undefined,
+    attested: false,
+  };
   assert.match(
     JSON.stringify(
-      parsed.authorization.admit(twin, [{ id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' }]),
+      parsed.authorization.accept(duplicate, [
+        { id: other.id, name: `batch-${'b'.repeat(12)}`, entry: 'batch' },
+      ]),
     ),
     /a connected guest has the name/,
   );
 });
 
-test('an empty file admits nobody', () => {
+test('an empty file accepts nobody', () => {
   const parsed = parseAuthorization(Buffer.from(''), 'realm.toml');
   assert.ok(parsed.ok);
   assert.ok(
-    !parsed.authorization.admit({ id: 'a'.repeat(64), configurationDigest: digest, attested: false }, []).ok,
+    !parsed.authorization.accept({ id: 'a'.repeat(64), configurationDigest: digest, attested: false }, []).ok,
   );
 });
 
@@ -133,7 +139,7 @@ const operator = (change: string): string =>
 const trusted = (peer: string): string => `${operator(`peers = ["${peer}"]`)}methods = ["ExecProcess"]\n`;
 const guest = (rest: string): string => `[[guest]]\nname = "web"\n${rest}\n`;
 
-for (const [text, said] of [
+for (const [text, expectedText] of [
   ['[guest]\nname = "web"', /KA1103.*must be a list of tables/],
   ['version = 2', /KA1106/],
   ['[[guests]]\nname = "x"', /unknown section "guests".*did you mean \[\[guest\]\]/s],
@@ -185,5 +191,5 @@ for (const [text, said] of [
   test(`refused: ${text.split('\n').slice(0, 5).join('; ').slice(0, 90)}`, () => {
     const errors = errorsOf(text);
     assert.ok(errors.length > 0, 'no error');
-    assert.match(errors.join('\n'), said);
+    assert.match(errors.join('\n'), expectedText);
   });

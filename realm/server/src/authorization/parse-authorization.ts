@@ -16,7 +16,7 @@ import {
 import { parsePeerEntries, parsePeerEntry, parsePin } from '@kata-agent/x509';
 import type { Authorization } from './authorization.js';
 import { guestKeys, operatorKeys } from './authorization-keys.js';
-import { admit, type GuestEntry, nameFault } from './guest-entry.js';
+import { accept, type GuestEntry, nameFault } from './guest-entry.js';
 import { knownName, type OperatorEntry, operatorOf } from './operator-entry.js';
 import { operatorNameFault } from './operator-name.js';
 
@@ -40,7 +40,7 @@ export function parseAuthorization(bytes: Uint8Array, file: string): ParsedAutho
   if (report.failed) return { ok: false, diagnostics: report.diagnostics };
   const authorization: Authorization = {
     sha256: createHash('sha256').update(bytes).digest('hex'),
-    admit: (facts, live) => admit(guests, facts, live),
+    accept: (facts, live) => accept(guests, facts, live),
     operator: (certificate) => operatorOf(operators, certificate),
   };
   return { ok: true, authorization, warnings: report.diagnostics };
@@ -113,8 +113,8 @@ function readGuests(root: TomlTable, report: Report): readonly GuestEntry[] {
         report.error(
           'KA1104',
           table.span,
-          'this [[guest]] has neither configurations nor keys: it admits no guest',
-          'write one, for example: configurations = ["sha256:…"]; ["*"] admits every configuration',
+          'this [[guest]] has neither configurations nor keys: it accepts no guest',
+          'write one, for example: configurations = ["sha256:…"]; ["*"] accepts every configuration',
         );
       if (name === undefined) return undefined;
       return {

@@ -13,7 +13,7 @@ export interface BusOptions {
   readonly nkey: string | undefined;
 }
 
-const usualPort = 4222;
+const defaultPort = 4222;
 
 /**
  * Parses the servers of `--bus`: `nats://HOST:PORT[,HOST:PORT]`, or `tls://`. Throws an Error that says what is wrong.
@@ -26,7 +26,7 @@ export function parseBusServers(text: string): Pick<BusOptions, 'servers' | 'tls
     const [, v6, name, digits] =
       /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(each) ?? [];
     const host = v6 ?? name;
-    const port = digits === undefined ? usualPort : Number(digits);
+    const port = digits === undefined ? defaultPort : Number(digits);
     if (host === undefined || port < 1 || port > 65_535) throw new Error(`'${each}' is not HOST:PORT`);
     if (!tls && !isLoopback(host))
       throw new Error(`'${host}' is not a loopback address, and nats:// has no TLS: use tls://`);
@@ -36,6 +36,6 @@ export function parseBusServers(text: string): Pick<BusOptions, 'servers' | 'tls
 }
 
 function isLoopback(host: string): boolean {
-  // Anything that is no address would be looked up, also 127.0.0.999.
+  // Anything that is not an address would be looked up, also 127.0.0.999.
   return (isIPv4(host) && host.startsWith('127.')) || host === '::1';
 }

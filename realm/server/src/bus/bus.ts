@@ -8,7 +8,7 @@ import type { SharedStore } from '../store/store.js';
 export interface GuestClaim {
   readonly id: string;
   readonly name: string;
-  /** The `[[guest]]` entry that admits it. */
+  /** The `[[guest]]` entry that accepts it. */
   readonly entry: string;
   /** How many guests of the entry may be connected, to all replicas together. */
   readonly max: number;
@@ -89,7 +89,7 @@ export interface OfferedPipe {
   abort(why: string): void;
 }
 
-/** Who waits for the connection that a guest opens with a token. */
+/** The waiter for the connection that a guest opens with a token. */
 export interface TokenOffer {
   readonly guest: { readonly id: string; readonly name: string };
   readonly certificates: readonly Buffer[];

@@ -116,14 +116,14 @@ test('an end that another replica has asked for and does not use is dead', async
     'nothing is heard from the other end of the pipe',
   );
   assert.ok(performance.now() - waited >= impatient.deadMs);
-  // The other one is waited for by who has made it, with a time of its own.
+  // Its creator waits for the other one, with a time limit of its own.
   const waiting = new Pipe(transport, 'ab', 'a', impatient);
   await delay(2 * impatient.deadMs);
   assert.equal(waiting.destroyed, false);
   waiting.destroy();
 });
 
-test('frames that are none, and bytes beyond the window, end the pipe', async () => {
+test('invalid frames, and bytes beyond the window, end the pipe', async () => {
   const receivers = new Map<PipeEnd, (bytes: Uint8Array) => void>();
   const transport: PipeTransport = {
     send: () => undefined,

@@ -191,7 +191,7 @@ export class Pipe extends Duplex {
   }
 
   #tick(): void {
-    // The end that has the operator is waited for by who has made it.
+    // Its creator waits for the end that has the operator.
     const waits = !this.#isOpen && this.#end === 'a';
     if (!waits && performance.now() - this.#heard > this.#limits.deadMs)
       this.destroy(new Error('nothing is heard from the other end of the pipe'));

@@ -170,7 +170,7 @@ test('a checkpoint that is not signed by the key of the log is a fork', async (t
   await log.close();
 });
 
-test('two heads of one size, sizes that no log has, and proofs that are none are a fork', async (t) => {
+test('two heads of one size, sizes that no log has, and invalid proofs are a fork', async (t) => {
   const { log, agent, directory } = await setUp(t);
   const own = await log.checkpoint();
   const witness = new WitnessSigner('witness.example', generateKeyPairSync('ed25519').privateKey);
@@ -187,7 +187,7 @@ test('two heads of one size, sizes that no log has, and proofs that are none are
     'as many records as there can be': () => {
       agent.checkpoint = async () => ({ checkpoint: signed(Number.MAX_SAFE_INTEGER), first: 1 });
     },
-    'a size that is none': () => {
+    'an invalid size': () => {
       agent.checkpoint = async () => ({
         ...own,
         checkpoint: own.checkpoint.replace('\n21\n', '\n9007199254740992\n'),
@@ -285,7 +285,7 @@ test('a checkpoint must be cosigned by the demanded witnesses, and soon, and of 
   await log.add(4);
   await collecting.until('it is cosigned', () => problems().includes(undefined));
   assert.equal(readFileSync(filesOf(directory, '.checkpoint')[0] ?? '', 'utf8'), agent.cosigned());
-  // The witness does not go on.
+  // The witness does not continue.
   await log.add(4);
   const cosigns = problems().length;
   await collecting.until('it is said', () =>
@@ -346,7 +346,7 @@ test('missing records are a gap, and what follows is stored', async (t) => {
   await log.close();
 });
 
-test('an agent that fills its share of a directory takes no space of others, and that is told', async (t) => {
+test('an agent that fills its share of a directory takes no space of others, and that is logged', async (t) => {
   const hostile = await setUp(t, 400);
   const honest = await setUp(t);
   const maxBytes = 96 * 1024;

@@ -26,7 +26,7 @@ const reading = {
   aheadBytes: 256 * 1024,
 };
 
-/** Faults and boots of one agent that are told. */
+/** Faults and boots of one agent that are logged. */
 const alerts = { burst: 100, perSecond: 1 / 10, remembered: 256 };
 
 export interface CollectedAgent {

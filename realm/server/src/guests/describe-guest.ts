@@ -16,10 +16,10 @@ export async function describeGuest(
     const reply = await createClient(Management, channel).describe({}, { timeoutMs });
     const { version, bootId, configurationDigest } = reply;
     if (![version, bootId].every((text) => text.length <= longest && /^[\x20-\x7e]*$/.test(text)))
-      throw new Error('its answer to Describe has a version or boot id that is none');
+      throw new Error('its answer to Describe has an invalid version or boot id');
     const digest = configurationDigest.replace(/^(?=[0-9a-f]{64}$)/, 'sha256:');
     if (!/^sha256:[0-9a-f]{64}$/.test(digest))
-      throw new Error('its answer to Describe has a digest that is none');
+      throw new Error('its answer to Describe has an invalid digest');
     return { version, bootId, configurationDigest: digest };
   } catch (error) {
     if (!(error instanceof TtrpcError)) throw error;

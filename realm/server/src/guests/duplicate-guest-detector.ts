@@ -5,14 +5,14 @@ import type { LiveGuests } from './live-guests.js';
 import { isResponsive } from './is-responsive.js';
 
 /** A connected guest that says the configuration of another one. */
-interface Twin {
+interface LiveDuplicate {
   readonly id: string;
   readonly name: string;
 }
 
-interface TwinsOptions {
+interface DetectorOptions {
   readonly guests: Pick<LiveGuests, 'held'>;
-  readonly alerts: Pick<GuestAlerts, 'twin'>;
+  readonly alerts: Pick<GuestAlerts, 'duplicate'>;
   /** Returns the connection of a guest; undefined: it is at another replica, or gone. */
   readonly channelOf: (id: string) => Channel | undefined;
   /** How long a guest has to show that it is still there. */
@@ -21,16 +21,16 @@ interface TwinsOptions {
 
 /** Finds guests that are possibly copies of one: they have the same configuration, and keys of their own. */
 export class DuplicateGuestDetector {
-  readonly #options: TwinsOptions;
+  readonly #options: DetectorOptions;
   /** Guests that are asked whether they are there. */
   readonly #asked = new Set<string>();
 
-  constructor(options: TwinsOptions) {
+  constructor(options: DetectorOptions) {
     this.#options = options;
   }
 
   /** Finds a connected guest with the same configuration and another key, of another entry than the given one. */
-  find({ id, configurationDigest }: GuestFacts, entry: string | undefined): Twin | undefined {
+  find({ id, configurationDigest }: GuestFacts, entry: string | undefined): LiveDuplicate | undefined {
     if (configurationDigest === undefined) return undefined;
     return this.#options.guests
       .held()
@@ -42,14 +42,15 @@ export class DuplicateGuestDetector {
       );
   }
 
-  /** Reports a twin that still answers: a guest that was started again comes before its earlier connection is found to be dead. */
-  async report(newcomer: string, twin: Twin): Promise<void> {
-    if (this.#asked.has(twin.id)) return;
-    this.#asked.add(twin.id);
+  /** Reports a duplicate that still answers: a guest that was started again comes before its earlier connection is found to be dead. */
+  async report(newcomer: string, duplicate: LiveDuplicate): Promise<void> {
+    if (this.#asked.has(duplicate.id)) return;
+    this.#asked.add(duplicate.id);
     const { alerts, channelOf, answerMs } = this.#options;
-    const channel = channelOf(twin.id);
+    const channel = channelOf(duplicate.id);
     // One at another replica cannot be asked.
-    if (channel === undefined || (await isResponsive(channel, answerMs))) alerts.twin(newcomer, twin);
-    this.#asked.delete(twin.id);
+    if (channel === undefined || (await isResponsive(channel, answerMs)))
+      alerts.duplicate(newcomer, duplicate);
+    this.#asked.delete(duplicate.id);
   }
 }

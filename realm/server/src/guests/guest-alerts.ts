@@ -18,14 +18,14 @@ export interface GuestAlertsOptions {
 /** Says what can be a clone of a guest, or its end. */
 export class GuestAlerts {
   readonly #options: GuestAlertsOptions;
-  readonly #twin: (key: string, event: { readonly newcomer: string; readonly live: Named }) => void;
+  readonly #duplicate: (key: string, event: { readonly newcomer: string; readonly live: Named }) => void;
 
   constructor(options: GuestAlertsOptions) {
     this.#options = options;
     const { log } = options;
     // Who says the configuration of a live guest can come with a new key each time.
-    this.#twin = onDoublingsOfEach((_key, times, { newcomer, live }) =>
-      log('error', 'ALERT: another guest says the configuration of a connected one: possibly a clone', {
+    this.#duplicate = onDoublingsOfEach((_key, times, { newcomer, live }) =>
+      log('error', 'ALERT: another guest reports the configuration of a connected one: possibly a clone', {
         guest: live.name,
         id: live.id,
         other: newcomer,
@@ -48,9 +48,9 @@ export class GuestAlerts {
   }
 
   /** A guest with another key says the configuration of a connected one, where there may be one. */
-  twin(newcomer: string, live: Named): void {
-    this.#count('twin');
-    this.#twin(live.name, { newcomer, live });
+  duplicate(newcomer: string, live: Named): void {
+    this.#count('duplicate');
+    this.#duplicate(live.name, { newcomer, live });
   }
 
   /** The guest of a name has another key than before: it has been started again, or is another one. */
@@ -59,7 +59,7 @@ export class GuestAlerts {
     this.#options.log('warn', 'ALERT: a further boot of a guest', { guest: name, id, before });
   }
 
-  /** No record has come for so long; undefined: records come again. */
+  /** No record has come for so long; undefined: records arrive again. */
   silence(id: string, silentMs: number | undefined, connectedAs: string | undefined): void {
     const { log } = this.#options;
     if (silentMs === undefined) {
@@ -69,12 +69,12 @@ export class GuestAlerts {
     const isConnected = connectedAs !== undefined;
     this.#count(isConnected ? 'silent' : 'away');
     const message = isConnected
-      ? 'ALERT: no audit record of a guest has come, though it is connected'
-      : 'ALERT: a guest is away, and no audit record of it has come';
+      ? 'ALERT: a connected guest sends no audit records'
+      : 'ALERT: a guest has disconnected, and sends no audit records';
     log(isConnected ? 'error' : 'warn', message, { guest: connectedAs, id, ms: silentMs });
   }
 
-  #count(kind: 'clone' | 'twin' | 'boot' | 'silent' | 'away'): void {
+  #count(kind: 'clone' | 'duplicate' | 'boot' | 'silent' | 'away'): void {
     this.#options.metrics.add('kata_realm_guest_alerts_total', 1, { kind });
   }
 }

@@ -8,7 +8,7 @@ import type { CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
-import { AdmissionPace } from './admission-pace.js';
+import { AcceptanceRate } from './acceptance-rate.js';
 import { briefText } from './brief-text.js';
 import { collectGuest } from './collect-guest.js';
 import type { GuestAlerts } from './guest-alerts.js';
@@ -47,7 +47,7 @@ export interface GuestConnectionsOptions {
   readonly log: RealmLog;
   readonly health: HealthTimes;
   readonly collect: Omit<CollectOptions, 'onFailure'>;
-  /** A guest has this name from now on; undefined: it is no longer admitted under the one that it had. */
+  /** A guest has this name from now on; undefined: it is no longer accepted under the one that it had. */
   readonly onNamed: (guest: { readonly id: string; readonly name: string | undefined }) => void;
   /** Limit of a call before the guest is shown. */
   readonly callMs: number;
@@ -67,7 +67,7 @@ interface Live extends Held, Identified {
   why?: string;
 }
 
-/** Admits guests, and keeps them until their connections end. */
+/** Accepts guests, and keeps them until their connections end. */
 export class GuestConnections {
   readonly #options: GuestConnectionsOptions;
   readonly #live = new Set<Live>();
@@ -75,8 +75,8 @@ export class GuestConnections {
   readonly #files = new Map<string, Promise<void>>();
   readonly #refused: RefusedGuests;
   readonly #revocations: GuestRevocations<Live>;
-  readonly #pace = new AdmissionPace();
-  readonly #twins: DuplicateGuestDetector;
+  readonly #pace = new AcceptanceRate();
+  readonly #duplicates: DuplicateGuestDetector;
   #closed = false;
 
   constructor(options: GuestConnectionsOptions) {
@@ -93,7 +93,7 @@ export class GuestConnections {
       log: options.log,
       callMs: options.callMs,
     });
-    this.#twins = new DuplicateGuestDetector({ guests, alerts, channelOf, answerMs: cloneMs });
+    this.#duplicates = new DuplicateGuestDetector({ guests, alerts, channelOf, answerMs: cloneMs });
   }
 
   /** Takes a connection that was upgraded. Never rejects. */
@@ -109,11 +109,11 @@ export class GuestConnections {
     }
   }
 
-  /** Ends the connections of guests that the authorization no longer admits under their name. Returns their number. */
+  /** Ends the connections of guests that the authorization no longer accepts under their name. Returns their number. */
   recheck(): number {
     const { authorization, demand, log, onNamed } = this.#options;
     const { evidence } = demand();
-    const admitted: Live[] = [];
+    const accepted: Live[] = [];
     let ended = 0;
     for (const live of [...this.#live].sort((a, b) => a.connectedAt - b.connectedAt)) {
       if (live.attested && live.by !== evidence?.sha256) {
@@ -124,13 +124,14 @@ export class GuestConnections {
       }
       const { id, attested, described } = live;
       const facts = { id, attested, configurationDigest: described?.configurationDigest };
-      const admission = authorization().admit(facts, admitted);
-      if (admission.ok && admission.name === live.name && admission.entry === live.entry) admitted.push(live);
+      const acceptance = authorization().accept(facts, accepted);
+      if (acceptance.ok && acceptance.name === live.name && acceptance.entry === live.entry)
+        accepted.push(live);
       else {
         ended += 1;
-        log('warn', 'a guest is no longer admitted', { guest: live.name, id: live.id });
+        log('warn', 'a guest is no longer accepted', { guest: live.name, id: live.id });
         onNamed({ id: live.id, name: undefined });
-        this.#end(live, 'reload', 'the authorization file no longer admits it under this name');
+        this.#end(live, 'reload', 'the authorization file no longer accepts it under this name');
       }
     }
     return ended;
@@ -143,7 +144,7 @@ export class GuestConnections {
     return await this.#revocations.revoke(target, revoked, operator);
   }
 
-  /** Says a revocation to the guests of its entry. */
+  /** Broadcasts a revocation to the guests of its entry. */
   say(revocation: Revocation): void {
     this.#revocations.say(revocation);
   }
@@ -162,25 +163,25 @@ export class GuestConnections {
     const { described, attested, how } = identified;
     const facts = { id, attested, configurationDigest: described?.configurationDigest };
     // From here to `hold` nothing is awaited: two guests cannot get one name.
-    const admission = authorization().admit(facts, guests.held());
+    const acceptance = authorization().accept(facts, guests.held());
     if (this.#closed) return;
-    const twin = this.#twins.find(facts, admission.ok ? admission.entry : undefined);
-    if (!admission.ok) {
-      const { reason, full } = admission;
-      const isTwin = full !== undefined && twin !== undefined;
-      if (isTwin) void this.#twins.report(id, twin);
+    const duplicate = this.#duplicates.find(facts, acceptance.ok ? acceptance.entry : undefined);
+    if (!acceptance.ok) {
+      const { reason, full } = acceptance;
+      const isDuplicate = full !== undefined && duplicate !== undefined;
+      if (isDuplicate) void this.#duplicates.report(id, duplicate);
       this.#refuse(
         connection,
-        isTwin ? `${reason}: possibly a clone, it says the same configuration` : reason,
-        'admission',
+        isDuplicate ? `${reason}: possibly a clone, it reports the same configuration` : reason,
+        'authorization',
       );
       return;
     }
-    const { name, entry, max, isPinned } = admission;
-    // Whoever has listed its key knows that there are two.
-    if (twin !== undefined && isPinned === undefined) void this.#twins.report(id, twin);
+    const { name, entry, max, isPinned } = acceptance;
+    // An operator that lists its key knows that there are two.
+    if (duplicate !== undefined && isPinned === undefined) void this.#duplicates.report(id, duplicate);
     if (!this.#pace.allows(id, entry)) {
-      this.#refuse(connection, 'it has connected too often', 'admission');
+      this.#refuse(connection, 'it has connected too often', 'authorization');
       return;
     }
     const live: Live = {
@@ -198,10 +199,10 @@ export class GuestConnections {
     const begin = performance.now();
     try {
       const what = described === undefined ? 'undescribed' : described.configurationDigest;
-      const reason = `admitted as "${name}"; ${how}; ${what}; relay = "${relay}"`;
+      const reason = `accepted as "${name}"; ${how}; ${what}; relay = "${relay}"`;
       const ended = await decisions.connection('guests', guestText(id), reason);
       try {
-        await this.#serveAdmitted(live, connection);
+        await this.#serveAccepted(live, connection);
       } finally {
         ended();
       }
@@ -212,7 +213,7 @@ export class GuestConnections {
     }
   }
 
-  /** Ends a connection of a guest that has connected again. If it still answers, the guest is there twice. */
+  /** Ends a connection of a guest that has connected again. If the earlier connection still answers, two guests have one key. */
   async #replace(live: Live, why: string): Promise<void> {
     const { alerts, store } = this.#options;
     if (live.ended === undefined && (await isResponsive(live.channel, cloneMs)))
@@ -220,7 +221,7 @@ export class GuestConnections {
     this.#end(live, 'replaced', why);
   }
 
-  async #serveAdmitted(live: Live, connection: ControlConnection): Promise<void> {
+  async #serveAccepted(live: Live, connection: ControlConnection): Promise<void> {
     const { store } = this.#options;
     const { id } = live;
     await this.#revocations.repeat(live);
@@ -267,7 +268,7 @@ export class GuestConnections {
       });
     } catch (error) {
       if (!(error instanceof NameTakenError)) throw error;
-      this.#refuse({ id, from }, error.message, 'admission');
+      this.#refuse({ id, from }, error.message, 'authorization');
       return;
     }
     if (!guests.show(live, guest, lease)) {
@@ -279,8 +280,8 @@ export class GuestConnections {
     await this.#noteBoot(live);
     this.#options.silence.connected(id);
     const fields = { guest: name, id, relay, from, configuration: described?.configurationDigest };
-    log('info', 'guest admitted', { ...fields, attested });
-    metrics.add('kata_realm_guests_admitted_total');
+    log('info', 'guest accepted', { ...fields, attested });
+    metrics.add('kata_realm_guests_accepted_total');
     metrics.add('kata_realm_guests', 1, { relay });
     const seen = new Date(connectedAt).toISOString();
     const guestFacts = { id, name, entry, from, connectedAt: seen, ...described };

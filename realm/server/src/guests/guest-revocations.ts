@@ -38,14 +38,14 @@ export class GuestRevocations<Guest extends Connected> {
    * Revokes in a guest, in the others of its entry, and in those to come. Returns how many connections the guest has closed.
    * Throws TooManyRevocations, or a TtrpcError of the guest; then nothing is stored.
    *
-   * @param operator The name of who revokes.
+   * @param operator The name of the operator that revokes.
    */
   async revoke(target: Guest, revoked: RevokedPeer, operator: string): Promise<number> {
     const { revocations, callMs } = this.#options;
     const { entry, channel } = target;
     const by = createHash('sha256').update(operator).digest('hex');
     const revocation = { ...revoked, entry, at: new Date().toISOString(), by };
-    // Before the guest is told: it has as many places as the entry.
+    // Before the guest receives it: it has as many places as the entry.
     revocations.check(revocation);
     const { closed } = await createClient(Management, channel).revokePeer(
       { ...revoked },
@@ -56,7 +56,7 @@ export class GuestRevocations<Guest extends Connected> {
     return closed;
   }
 
-  /** Says a revocation to the guests of its entry, also to those that are being admitted: they may know only those before. */
+  /** Broadcasts a revocation to the guests of its entry, also to those that are being accepted: they may know only earlier ones. */
   say(revocation: Revocation, except?: Guest): void {
     const { connected, end, callMs, log, filter } = this.#options;
     const { entry, peer, serial, issuer } = revocation;

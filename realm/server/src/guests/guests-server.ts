@@ -14,7 +14,7 @@ import type { Rendezvous } from './rendezvous.js';
 import { controlProtocol, relayProtocol, upgradeRequest } from './upgrade-request.js';
 import { isWitnessRequest, type WitnessRequests } from './witness-requests.js';
 
-/** A connection that a guest has opened for calls. The guest is not admitted yet. */
+/** A connection that a guest has opened for calls. The guest is not accepted yet. */
 export interface ControlConnection {
   /** SHA-256 of the guest's key, which the handshake has proven; 64 hex digits. */
   readonly id: string;
@@ -24,14 +24,14 @@ export interface ControlConnection {
   readonly from: string;
   /** Returns the exporter of the TLS connection (RFC 9266), in hex. */
   readonly exporter: () => string;
-  /** Called when the guest is admitted: its connection no longer counts as pending. */
+  /** Called when the guest is accepted: its connection no longer counts as pending. */
   readonly accepted: () => void;
 }
 
 export interface GuestsServerOptions {
   readonly identity: ServerIdentity;
   readonly bounds: Bounds;
-  /** Called with each connection of an admitted guest. */
+  /** Called with each connection of an accepted guest. */
   readonly onAccept: (socket: Socket) => void;
   readonly rendezvous: Rendezvous;
   /** Asks other replicas who waits for a guest's connection. Never rejects. */

@@ -7,14 +7,14 @@ import type { GuestDescription } from '../guest.js';
 export interface IdentityDemand {
   /** Undefined: guests are not asked for evidence. */
   readonly evidence: EvidenceDemand | undefined;
-  /** Whether guests without verified evidence can be admitted. */
+  /** Whether guests without verified evidence can be accepted. */
   readonly allowUnattested: boolean;
 }
 
 /** What a realm knows of a guest before it decides about it. */
 export interface Identified {
   readonly attested: boolean;
-  /** Of the claims that evidence binds, or of Describe: the guest's word. */
+  /** Of the claims that evidence binds, or of Describe, then unverified. */
   readonly described: GuestDescription | undefined;
   /** For records: `attested by tpm`, or `unattested` and why. */
   readonly how: string;

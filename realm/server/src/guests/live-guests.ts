@@ -15,7 +15,7 @@ export interface Held extends NamedGuest {
 
 const minDigits = 12;
 
-/** The guests that are connected. A name belongs to a guest from its admission until its connection has ended. */
+/** The guests that are connected. A name belongs to a guest from its acceptance until its connection has ended. */
 export class LiveGuests implements Guests {
   readonly #held = new Map<string, Held>();
   readonly #shown = new Map<string, { readonly guest: Guest; readonly lease: Lease }>();

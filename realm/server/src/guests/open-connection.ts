@@ -8,7 +8,7 @@ import { certificateOf } from '../listener/tls-peer.js';
 import type { Guest } from '../guest.js';
 import type { Rendezvous } from './rendezvous.js';
 
-const usualTimeoutMs = 15_000;
+const defaultTimeoutMs = 15_000;
 
 export interface OpenOptions {
   readonly timeoutMs?: number;
@@ -28,7 +28,7 @@ export interface OpenOptions {
 export async function openConnection(
   rendezvous: Rendezvous,
   { id, name, channel }: Pick<Guest, 'id' | 'name' | 'channel'>,
-  { timeoutMs = usualTimeoutMs, signal, bus = oneProcess, certificates = [], pipe }: OpenOptions = {},
+  { timeoutMs = defaultTimeoutMs, signal, bus = oneProcess, certificates = [], pipe }: OpenOptions = {},
 ): Promise<Duplex | undefined> {
   const token = randomBytes(32);
   const failed = new AbortController();

@@ -12,7 +12,7 @@ interface Options {
   readonly log: RealmLog;
 }
 
-/** Says which guests were not admitted: in the realm's decisions, its metrics and its log. */
+/** Says which guests were not accepted: in the realm's decisions, its metrics and its log. */
 export class RefusedGuests {
   readonly #options: Options;
   readonly #mayLog = rationed(100, 1);
@@ -24,7 +24,7 @@ export class RefusedGuests {
   add(
     { id, from }: Pick<ControlConnection, 'id' | 'from'>,
     cause: string,
-    reason: 'admission' | 'evidence' | 'failure',
+    reason: 'authorization' | 'evidence' | 'failure',
   ): void {
     const { decisions, metrics, log } = this.#options;
     const why = briefText(cause);

@@ -7,7 +7,7 @@ const atOnce = 64;
 
 /**
  * Says revocations to a guest, which has forgotten them with its last boot. Throws an Error if the guest does not accept
- * one: somebody who is revoked could call it.
+ * one: a revoked operator could call it.
  */
 export async function repeatRevocations(
   channel: Channel,

@@ -2,14 +2,14 @@ import { heartbeatBounds } from '@kata-agent/config';
 import { Silence } from '../collector/silence.js';
 
 /** An agent without another setting has a record in this time at least (`[audit] heartbeat`). */
-const usualHeartbeatMs = 60_000;
+const defaultHeartbeatMs = 60_000;
 const heartbeats = 3;
 
 /** Timers of guests that are away; the oldest are given up. */
 const maxAway = 4_096;
 
 export interface SilenceWatchOptions {
-  /** No record of a guest has come for so long; or records come again. */
+  /** No record of a guest has come for so long; or records arrive again. */
   readonly onChange: (id: string, silentMs: number | undefined, isConnected: boolean) => void;
   /** Absent: three heartbeats. */
   readonly heartbeatMs?: number | undefined;
@@ -32,7 +32,7 @@ export class SilenceWatch {
 
   connected(id: string): void {
     const known = this.#watched.get(id);
-    if (known === undefined) this.#watch(id, true, this.#options.heartbeatMs ?? usualHeartbeatMs);
+    if (known === undefined) this.#watch(id, true, this.#options.heartbeatMs ?? defaultHeartbeatMs);
     else known.isConnected = true;
   }
 
@@ -40,7 +40,7 @@ export class SilenceWatch {
   heard(id: string, heartbeatMs: number | undefined): void {
     const known = this.#watched.get(id);
     if (known === undefined) return;
-    const usual = this.#options.heartbeatMs ?? (isHeartbeat(heartbeatMs) ? heartbeatMs : usualHeartbeatMs);
+    const usual = this.#options.heartbeatMs ?? (isHeartbeat(heartbeatMs) ? heartbeatMs : defaultHeartbeatMs);
     if (known.heartbeatMs === usual) return known.silence.heard();
     // Silence has one time: it begins anew.
     known.silence.heard();

@@ -10,7 +10,7 @@ const maxGuests = 8_192;
 export interface WitnessRequestsOptions {
   /** Undefined: this realm is no witness. */
   readonly addCheckpoint: ((id: string, body: Buffer) => Promise<HttpAnswer>) | undefined;
-  /** Whether a guest is admitted and connected. */
+  /** Whether a guest is accepted and connected. */
   readonly isConnected: (id: string) => boolean;
   /** Is called with each answer; `why`: what was refused. */
   readonly onAnswer: (id: string, status: number, why: string | undefined) => void;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { addressGroup, type MeasuredStream, Penalties, PreAuthLimiter } from '@kata-agent/admission';
+import { addressGroup, type MeasuredStream, Penalties, PreAuthLimiter } from '@kata-agent/connection-limits';
 import { type WaitingLimits, WaitingConnections } from './waiting-connections.js';
 
 export interface Bounds {
@@ -27,7 +27,7 @@ export const dropTexts: Readonly<Record<Drop, string>> = {
   oversized: 'the client sent more than 10 KiB before its handshake had ended',
 };
 
-/** A connection in its handshake keeps its place for this time, whoever else wants it. */
+/** A connection in its handshake keeps its place for this time. */
 const graceMs = 2_000;
 
 interface Pending {
@@ -51,7 +51,7 @@ export class ConnectionBounds {
   readonly #waiting: WaitingConnections;
   readonly #penalties = new Penalties();
   readonly #dropped = new WeakSet<Socket>();
-  readonly #strangers: PreAuthLimiter;
+  readonly #preAuth: PreAuthLimiter;
 
   constructor(
     bounds: Bounds,
@@ -63,7 +63,7 @@ export class ConnectionBounds {
     this.#onDrop = onDrop;
     this.#onAccept = onAccept;
     this.#waiting = new WaitingConnections(bounds.waiting);
-    this.#strangers = new PreAuthLimiter({ groups: bounds.connections });
+    this.#preAuth = new PreAuthLimiter({ groups: bounds.connections });
   }
 
   get size(): number {
@@ -72,7 +72,7 @@ export class ConnectionBounds {
 
   /**
    * Takes a connection that was just accepted, and that is not read. Calls `begin` with its bytes for TLS, now, or once fewer are
-   * pending; or closes it. Of a stranger TLS gets no more than a handshake needs, one client at a time. Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
+   * pending; or closes it. Of an unauthenticated client TLS gets no more than a handshake needs, one client at a time. Many clients of one address that come at once wait for each other: if they were turned away, each would come again much
    * later.
    */
   add(socket: Socket, begin: (stream: Duplex) => void): void {
@@ -112,7 +112,7 @@ export class ConnectionBounds {
     }
     this.#open.add(socket);
     const timer = this.#destroyLate(socket, group);
-    const stream = this.#strangers.begin(group, socket, () => this.#drop(socket, 'oversized'));
+    const stream = this.#preAuth.begin(group, socket, () => this.#drop(socket, 'oversized'));
     this.#pending.set(socket, { group, timer, since: performance.now(), inHandshake: true, stream });
     this.#ofGroup.set(group, this.#countOf(group) + 1);
     socket.once('close', () => {
@@ -142,7 +142,7 @@ export class ConnectionBounds {
     if (pending?.inHandshake !== true) return true;
     pending.inHandshake = false;
     if (client === 'refused') return this.#refused(socket);
-    if (client === 'any' && this.#strangers.shown(pending.group, socket.bytesRead, pending.stream))
+    if (client === 'any' && this.#preAuth.shown(pending.group, socket.bytesRead, pending.stream))
       return this.#punish(pending);
     pending.stream?.release();
     return true;
@@ -156,7 +156,7 @@ export class ConnectionBounds {
   /** Takes a connection out of those that are not yet accepted. */
   accept(socket: Socket): void {
     const group = this.#pending.get(socket)?.group;
-    if (group !== undefined) this.#strangers.authenticated(group);
+    if (group !== undefined) this.#preAuth.authenticated(group);
     this.#onAccept(socket);
     this.#settle(socket);
     this.#proceed();
@@ -166,7 +166,7 @@ export class ConnectionBounds {
   #refused(socket: Socket): boolean {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return true;
-    const isCostly = this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
+    const isCostly = this.#preAuth.refused(pending.group, socket.bytesRead, pending.stream);
     return isCostly ? this.#punish(pending) : true;
   }
 
@@ -190,7 +190,7 @@ export class ConnectionBounds {
   #drop(socket: Socket, why: Drop): void {
     const pending = this.#pending.get(socket);
     if (pending === undefined) return;
-    if (pending.inHandshake) this.#strangers.refused(pending.group, socket.bytesRead, pending.stream);
+    if (pending.inHandshake) this.#preAuth.refused(pending.group, socket.bytesRead, pending.stream);
     this.#settle(socket);
     this.#dropped.add(socket);
     // Node.js 20 crashes if the connection below is destroyed while TLS reports the end of its handshake, and has more bytes.
@@ -223,8 +223,8 @@ export class ConnectionBounds {
   }
 
   /**
-   * Closes another connection for one of a group that has no place. Who has many gives way to who has few, at once; otherwise
-   * only who has had time enough for its handshake. Returns whether there is a place now.
+   * Closes another connection for one of a group that has no place. A group with many gives way to one with few, at once; otherwise
+   * only one that has had time enough for its handshake. Returns whether there is a place now.
    */
   #makesPlace(group: string): boolean {
     const { connections, pendingPerAddress } = this.#bounds;

@@ -70,7 +70,7 @@ test('an operator is verified again: chain, dates and usages', () => {
   assert.equal(verify(signed('alice', between, client), between), 'ok');
   assert.equal(verify(signed('alice', between, client), root, between), 'ok');
   assert.match(verify(signed('alice', between, client)), noChain);
-  // A CA of the same name, and a certificate that is none of a CA.
+  // A CA of the same name, and a certificate that is not one of a CA.
   assert.match(verify(signed('alice', signed('root', undefined, authority), client)), noChain);
   const bob = signed('bob', root, client);
   assert.match(verify(signed('alice', bob, client), bob), noChain);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
-import { addressGroup, HandshakeServers } from '@kata-agent/admission';
+import { addressGroup, HandshakeServers } from '@kata-agent/connection-limits';
 import { type Bounds, ConnectionBounds, type Drop } from './connection-bounds.js';
 
 export interface TlsAcceptorOptions {

@@ -18,7 +18,7 @@ export interface WaitingConnection {
  */
 export class WaitingConnections {
   readonly #limits: WaitingLimits;
-  /** In order of their last turn. */
+  /** In the order in which they were last served. */
   readonly #groups = new Map<string, Map<Socket, WaitingConnection>>();
   #size = 0;
 

@@ -8,7 +8,7 @@ export interface MetricRow {
 /** The names of the metrics. */
 export type MetricName =
   | 'kata_realm_guests'
-  | 'kata_realm_guests_admitted_total'
+  | 'kata_realm_guests_accepted_total'
   | 'kata_realm_guests_refused_total'
   | 'kata_realm_guests_ended_total'
   | 'kata_realm_operator_connections'
@@ -40,22 +40,22 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_guests: {
     type: 'gauge',
     labels: ['relay'],
-    help: 'Guests that are connected and admitted.',
+    help: 'Guests that are connected and accepted.',
   },
-  kata_realm_guests_admitted_total: {
+  kata_realm_guests_accepted_total: {
     type: 'counter',
     labels: [],
-    help: 'Connections of guests that were admitted.',
+    help: 'Connections of guests that were accepted.',
   },
   kata_realm_guests_refused_total: {
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections of guests that were not: request (no connection of a guest), admission (no entry, or a full one), evidence (none, or not verified), failure (its answers).',
+    help: 'Connections of guests that were not: request (no connection of a guest), authorization (no entry, or a full one), evidence (none, or not verified), failure (its answers).',
   },
   kata_realm_guests_ended_total: {
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections of admitted guests that have ended: closed, replaced, moved, health, reload, drain.',
+    help: 'Connections of accepted guests that have ended: closed, replaced, moved, health, reload, drain.',
   },
   kata_realm_operator_connections: {
     type: 'gauge',
@@ -105,7 +105,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_guest_alerts_total: {
     type: 'counter',
     labels: ['kind'],
-    help: 'What can be a clone or the end of a guest: clone (two guests with one key at once), twin (another guest says the same configuration), boot (a further boot of an entry), silent (connected, and no record for three heartbeats), away (the same, not connected).',
+    help: 'What can be a clone or the end of a guest: clone (two guests with one key at once), duplicate (another guest reports the same configuration), boot (a further boot of an entry), silent (connected, and no record for three heartbeats), away (the same, not connected).',
   },
   kata_realm_witness_requests_total: {
     type: 'counter',
@@ -125,7 +125,7 @@ export const metricTable: Readonly<Record<MetricName, MetricRow>> = {
   kata_realm_decisions_writable: {
     type: 'gauge',
     labels: [],
-    help: "1 while the realm's own audit log can be written; otherwise nobody is admitted.",
+    help: "1 while the realm's own audit log can be written; otherwise nobody is accepted.",
   },
   kata_realm_store_bytes: {
     type: 'gauge',

@@ -13,7 +13,7 @@ test('decisions are records of an audit log that verifies, and floods of equal o
   const audit = await openAuditLog({ file, maxSize: 1 << 20, keep: 1, bootId: 'b' });
   await audit.boot({});
   const decisions = new DecisionLog(audit);
-  const end = await decisions.connection('guests', 'guest 1', 'admitted as "web"');
+  const end = await decisions.connection('guests', 'guest 1', 'accepted as "web"');
   end();
   end();
   const revoked = await decisions.act('operators', 'guest 1', 'RevokePeer', 'an operator revokes', {

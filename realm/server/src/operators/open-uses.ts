@@ -1,5 +1,5 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
-import { Slots } from '@kata-agent/admission';
+import { Slots } from '@kata-agent/connection-limits';
 import type { Operator } from '../authorization/operator.js';
 import type { OperatorChecks } from './operator-checks.js';
 import type { OperatorSource, StoredGuest } from './operator-context.js';
@@ -15,7 +15,7 @@ export interface OpenUse {
   readonly close: () => void;
 }
 
-/** A guest with the name that it has now; undefined: it is not admitted. */
+/** A guest with the name that it has now; undefined: it is not accepted. */
 export interface NamedGuest {
   readonly id: string;
   readonly name: string | undefined;

@@ -40,7 +40,7 @@ export class OperatorChecks {
       deny(`the operator lacks the verb ${verb}`);
       throw new HttpError(403, 'denied', `you lack the verb ${verb} for guest '${guest.name}'`);
     }
-    // It is said to the others of the entry too.
+    // It is sent to the others of the entry too.
     if (verb === 'revoke' && !operator.may('revoke', { name: entryNames(guest) })) {
       deny('the operator lacks the verb revoke for other guests of the entry');
       throw new HttpError(

@@ -39,7 +39,7 @@ export interface GuestLogs {
    * Reads records without their line feeds, in groups as they are read.
    *
    * @param from the sequence number of the first record; undefined: the first that is stored.
-   * @param follow goes on with records that are stored later, until the signal aborts.
+   * @param follow continues with records that are stored later, until the signal aborts.
    */
   readLog(
     guestId: string,

@@ -252,7 +252,7 @@ export class OperatorService {
   }
 }
 
-/** Who answers requests of authenticated operators. */
+/** Handles requests of authenticated operators. */
 export type OperatorHandler = Pick<OperatorService, Exclude<keyof OperatorService, 'remote'>> & {
   readonly remote: Pick<RemoteOperators, keyof RemoteOperators>;
 };

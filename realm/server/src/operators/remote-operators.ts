@@ -1,6 +1,6 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Duplex } from 'node:stream';
-import { callAtEnd } from '@kata-agent/admission';
+import { callAtEnd } from '@kata-agent/connection-limits';
 import type { Operator } from '../authorization/operator.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
 import type { Guest } from '../guest.js';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { keepAliveMs } from '@kata-agent/admission';
+import { keepAliveMs } from '@kata-agent/connection-limits';
 
 /** Bytes that were passed on. */
 export interface SplicedBytes {
@@ -10,7 +10,7 @@ export interface SplicedBytes {
 
 /**
  * Passes bytes between two streams, at the pace of the slower one. The end of one direction is passed on, while the other
- * goes on; a stream that closes before both ends destroys the other. Resolves when both are closed.
+ * continues; a stream that closes before both ends destroys the other. Resolves when both are closed.
  */
 export async function splice(operator: Duplex, guest: Duplex, bytes: SplicedBytes): Promise<void> {
   for (const stream of [operator, guest]) keepAlive(stream);

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type DescService, fromBinary } from '@bufbuild/protobuf';
-import { Slots } from '@kata-agent/admission';
+import { Slots } from '@kata-agent/connection-limits';
 import { isManagementMethod, type OperatorVerb, verbsThatOpen } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';

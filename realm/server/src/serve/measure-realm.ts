@@ -3,7 +3,7 @@ import type { OperatorCounts } from '../operators/operator-service.js';
 import type { Store } from '../store/store.js';
 import type { Metrics } from '../metrics/metrics.js';
 
-/** Sets the metrics that are read when somebody asks for them. */
+/** Sets the metrics that are read on each scrape. */
 export function measureRealm(
   metrics: Metrics,
   {

@@ -18,7 +18,7 @@ export interface OpenedWitness {
 }
 
 /**
- * Opens the witness of a realm in its store; undefined: it is none. Throws a
+ * Opens the witness of a realm in its store; undefined: it is not one. Throws a
  * RealmFileError or the system's error.
  */
 export async function openWitness(
@@ -58,8 +58,8 @@ export function witnessRequests(
     onAnswer: (id, status, why) => {
       metrics.add('kata_realm_witness_requests_total', 1, { status: String(status) });
       if (why === undefined) return;
-      // A stranger can come with a new key each time.
-      report(live.own(id) === undefined ? 'strangers' : `${id} ${status}`, { id, status, why });
+      // An unknown guest can come with a new key each time.
+      report(live.own(id) === undefined ? 'unknown guests' : `${id} ${status}`, { id, status, why });
     },
   });
 }

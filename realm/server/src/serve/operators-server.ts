@@ -2,7 +2,7 @@ import { subjectWord } from '@kata-agent/x509';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd, Slots } from '@kata-agent/admission';
+import { callAtEnd, Slots } from '@kata-agent/connection-limits';
 import type { Authorization } from '../authorization/authorization.js';
 import type { Operator } from '../authorization/operator.js';
 import { operatorFault } from '../listener/authenticate-operator.js';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { unacknowledgedMs } from '@kata-agent/admission';
+import { unacknowledgedMs } from '@kata-agent/connection-limits';
 import type { BusOptions } from '../bus/bus-options.js';
 import type { HostPort } from '../listener/listen.js';
 import type { OperatorContext } from '../operators/operator-context.js';
@@ -43,7 +43,7 @@ export interface RealmTimes {
   readonly unacknowledgedMs: number;
 }
 
-export const usualTimes: RealmTimes = {
+export const defaultTimes: RealmTimes = {
   pendingMs: 10_000,
   callMs: 15_000,
   healthEveryMs: 30_000,
@@ -59,7 +59,7 @@ export interface RealmOptions {
   readonly operators: HostPort;
   readonly metrics: HostPort | undefined;
   readonly files: RealmFiles;
-  /** Whether guests without verified evidence can be admitted; they are marked everywhere. */
+  /** Whether guests without verified evidence can be accepted; they are marked everywhere. */
   readonly allowUnattested: boolean;
   readonly store: string;
   /** Bytes of logs that are stored of each guest. */

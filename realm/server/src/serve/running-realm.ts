@@ -120,8 +120,8 @@ export class RunningRealm implements Realm {
         certificate: () => this.#files.identity.cert,
         names: revokesRealm,
         onOwn: () =>
-          log('error', 'ALERT: a revocation names the realm, and is not said to guests', {
-            help: 'find out who has written it: no operator can',
+          log('error', 'ALERT: a revocation names the realm, and is not sent to guests', {
+            help: 'find its writer: no operator can write it',
           }),
       }),
       decisions: this.#decisions,
@@ -223,7 +223,7 @@ export class RunningRealm implements Realm {
     if (this.#options.allowUnattested)
       log(
         'warn',
-        'guests without evidence are admitted: their configurations are their word (--allow-unattested)',
+        'guests without evidence are accepted: their configurations are unverified (--allow-unattested)',
       );
     if (this.#witness !== undefined) log('info', 'witness', { key: this.#witness.verifier });
     log('info', 'listening', { guests: guestsPort, operators: operatorsPort, metrics: status });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { renderDiagnostic } from '@kata-agent/config';
-import { AdmittedRemotes } from '../guests/admitted-remotes.js';
+import { AcceptedRemotes } from '../guests/accepted-remotes.js';
 import { LiveGuests } from '../guests/live-guests.js';
 import type { LogFault } from '../store/log-note.js';
 import { Store } from '../store/store.js';
@@ -9,7 +9,7 @@ import { openWitness } from './open-witness.js';
 import { DecisionLog } from '../operators/decision-log.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { readFiles } from './read-files.js';
-import { type Realm, type RealmOptions, usualTimes } from './realm-options.js';
+import { type Realm, type RealmOptions, defaultTimes } from './realm-options.js';
 import { reportFaults } from './report-faults.js';
 import { reportSpace } from './report-space.js';
 import { type CurrentFiles, RunningRealm } from './running-realm.js';
@@ -23,17 +23,17 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
     throw new TypeError('a realm of several replicas is no witness');
   const files = await readFiles(options.files);
   const metrics = await createMetrics();
-  const times = { ...usualTimes, ...options.times };
+  const times = { ...defaultTimes, ...options.times };
   const { log } = options;
   const bus = await openBus(options).catch((error: unknown) => {
     metrics.close();
     throw error;
   });
   const current: CurrentFiles = { files };
-  const admitted = new AdmittedRemotes(() => current.files.authorization, options.allowUnattested);
+  const accepted = new AcceptedRemotes(() => current.files.authorization, options.allowUnattested);
   const live = new LiveGuests(
     () => bus.remote(),
-    (guests) => admitted.of(guests),
+    (guests) => accepted.of(guests),
   );
   const report = reportFaults(log, metrics);
   const onFault = (id: string, fault: LogFault): void => {

@@ -9,10 +9,10 @@ export interface AwayGuest extends Pick<DescribedGuest, 'id' | 'name' | 'connect
 }
 
 /**
- * Of about 600 bytes each. Guests have a new key with each boot, and whoever is admitted with any configuration can come with new ones
+ * Of about 600 bytes each. Guests have a new key with each boot, and a guest that is accepted with any configuration can come with new ones
  * without end, so that memory must not grow with them. The store has those that are forgotten.
  */
-const usualMost = 16_384;
+const defaultMost = 16_384;
 
 /** Guests that have been connected, those that left last. */
 export class AwayGuests {
@@ -20,7 +20,7 @@ export class AwayGuests {
   /** The one that left first is first. */
   readonly #guests = new Map<string, AwayGuest>();
 
-  constructor(max: number = usualMost) {
+  constructor(max: number = defaultMost) {
     this.#max = max;
   }
 

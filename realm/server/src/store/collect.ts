@@ -28,7 +28,7 @@ export interface CollectOptions {
 /** A guest that changes between logs is not followed forever. */
 const maxLogsInTurn = 4;
 
-/** Sends records from a sequence number on, and goes on with new ones until the signal aborts. */
+/** Sends records from a sequence number on, and continues with new ones until the signal aborts. */
 export type WatchRecords = (
   from: number,
   signal: AbortSignal,

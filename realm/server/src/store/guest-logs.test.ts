@@ -173,11 +173,11 @@ test('resumes after any crash from the last complete line: nothing is lost or do
   );
 });
 
-test('a line that is no record, or that does not follow, is not stored, and ends the collection', async (t) => {
+test('a line that is not a record, or that does not follow, is not stored, and ends the collection', async (t) => {
   const lines = await linesOf(t, 6);
   const [first, second, third, fourth] = lines;
   assert.ok(first && second && third && fourth);
-  for (const [what, bad, said] of [
+  for (const [what, bad, expectedText] of [
     [
       'changed',
       Buffer.from(third.toString().replace('ExecProcess', 'ExecProcesS')),
@@ -204,7 +204,7 @@ test('a line that is no record, or that does not follow, is not stored, and ends
     assert.equal(await logs.take([first, second, bad, third]), 'stop', what);
     assert.equal(logs.log.state, 'broken', what);
     assert.equal(logs.log.records, 2);
-    assert.match(faults[0]?.what ?? '', said);
+    assert.match(faults[0]?.what ?? '', expectedText);
     await logs.close();
     assert.equal(readFileSync(files()[0] ?? '', 'latin1'), textOf([first, second]));
     assert.match(readFileSync(join(directory, 'notes'), 'utf8'), /"kind":"broken"/);

@@ -46,7 +46,7 @@ export async function readOwnFile(path: string): Promise<Buffer | undefined> {
 function notOwn(path: string, cause: unknown): StoreError {
   return new StoreError(
     `${path} is not a regular file`,
-    'something else has put it there: move it away, and find out who can write to the directory',
+    'something else has put it there: move it away, and check the permissions of the directory',
     { cause },
   );
 }

@@ -9,7 +9,7 @@ export interface RevokedPeer {
   readonly issuer: string;
 }
 
-/** A revocation that is said again to each guest of an entry. */
+/** A revocation that is sent again to each guest of an entry. */
 export interface Revocation extends RevokedPeer {
   /** The `[[guest]]` entry. Guests have a new key, and so a new ID, with each boot. */
   readonly entry: string;
@@ -102,7 +102,7 @@ export class Revocations implements RevocationList {
     });
   }
 
-  /** Adds those that are new, in one write and without a limit: whoever has accepted them has counted. */
+  /** Adds those that are new, in one write and without a limit: the acceptor has counted. */
   async addAll(revocations: readonly Revocation[]): Promise<void> {
     await this.#inTurn(async () => {
       const known = new Set(this.#all.map(textOf));

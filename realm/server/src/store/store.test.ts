@@ -70,7 +70,7 @@ const describedAs = (n: number) => ({
   connectedAt: new Date(0).toISOString(),
 });
 
-test('a full store takes no records and no guests, removes none, and goes on when there is room', async (t) => {
+test('a full store takes no records and no guests, removes none, and continues when there is room', async (t) => {
   const { directory, open } = await setUp(t);
   const lines = await linesOf(directory, 'one', 1_200);
   const all = lines.reduce((sum, line) => sum + line.length + 1, 0);

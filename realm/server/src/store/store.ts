@@ -37,7 +37,7 @@ export interface StoreOptions extends Pick<GuestLogsOptions, 'maxBytes' | 'onFau
 export interface SharedStore {
   readonly revocations: RevocationList;
   /** Keeps a copy of the revocations, and adds what only the copy has. Throws the system's error. */
-  keepRevocations(copy: Revocations): Promise<void>;
+  persistRevocations(copy: Revocations): Promise<void>;
   /** Returns where the logs of a guest are stored. */
   logs(id: string): LogStorage;
   /** All guests that have been connected to any replica. */
@@ -101,7 +101,7 @@ export class Store {
     const lock = await takeStoreDirectory(directory, tryLock);
     try {
       const own = await Revocations.open(join(directory, 'revocations.json'));
-      await shared?.keepRevocations(own);
+      await shared?.persistRevocations(own);
       const revocations = shared?.revocations ?? own;
       const decisions = await openAuditLog({
         file: join(directory, 'decisions', 'audit.log'),

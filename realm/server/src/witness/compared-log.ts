@@ -19,7 +19,7 @@ export interface ComparedLogOptions {
 
 /**
  * Compares what a guest signs with the records that it sends: at once if they are stored, otherwise as soon as they are. Reads
- * nothing of a log until somebody asks.
+ * nothing of a log until a client asks.
  */
 export class ComparedLog {
   readonly #options: ComparedLogOptions;

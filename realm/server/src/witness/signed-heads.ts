@@ -8,7 +8,7 @@ export interface SignedHead {
   readonly note: string;
 }
 
-/** Two checkpoints of different trees of one size. Whoever has them has the proof: the log has signed both. */
+/** Two checkpoints of different trees of one size. They are a proof: the log has signed both. */
 export interface Contradiction {
   readonly size: number;
   readonly notes: readonly [string, string];

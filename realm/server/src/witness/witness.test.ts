@@ -147,7 +147,7 @@ test('a state that is not valid is no state: nothing is cosigned', async (t) => 
 
 test('whatever fails or crashes, and when: all cosigned trees are of one log', async (t) => {
   const step = fc.record({
-    /** Which of two clones asks; both go on after a few records. */
+    /** Which of two clones asks; both continue after a few records. */
     clone: fc.nat(1),
     /** How many of its records are new. */
     grows: fc.nat(3),
@@ -177,17 +177,17 @@ test('whatever fails or crashes, and when: all cosigned trees are of one log', a
       const old = Math.min(known[clone] ?? 0, tree.leaves.length);
       const body = formatAddCheckpoint(old, tree.proof(old), signCheckpoint(log, tree.head()));
       try {
-        const { status, body: said } = await witness.addCheckpoint(id, Buffer.from(body));
+        const { status, body: answer } = await witness.addCheckpoint(id, Buffer.from(body));
         if (status === 200) {
           known[clone] = tree.leaves.length;
           released.push({ tree: new Tree(tree.leaves), size: tree.leaves.length });
-          const opened = openCheckpoint(signCheckpoint(log, tree.head()) + said, {
+          const opened = openCheckpoint(signCheckpoint(log, tree.head()) + answer, {
             logs: [log.verifier],
             witnesses: [signer.verifier],
           });
           assert.equal(opened.witnesses.length, 1);
         }
-        if (status === 409 && obeys) known[clone] = Number(said);
+        if (status === 409 && obeys) known[clone] = Number(answer);
       } catch (error) {
         assert.match((error as Error).message, /fails|crash/);
       }

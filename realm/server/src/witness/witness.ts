@@ -28,7 +28,7 @@ const maxOwners = 65_536;
 export interface WitnessOptions {
   readonly signer: WitnessSigner;
   readonly states: WitnessStates;
-  /** Returns the logs of a guest that is admitted and connected. */
+  /** Returns the logs of a guest that is accepted and connected. */
   readonly logsOf: (id: string) => GuestLogs | undefined;
   /** A log has forked. It is noted beside the log already. */
   readonly onFork: (id: string, what: string) => void;
@@ -149,7 +149,7 @@ export class Witness {
       },
       onContradiction: (found, identity) =>
         states.with(identity.key.name, (state) => this.#contradiction(logs, found, identity, state)),
-      onSame: ({ key }) => this.#keepOwner(key.name, logs.id),
+      onSame: ({ key }) => this.#persistOwner(key.name, logs.id),
       before: async ({ key, first }) => {
         const head = await states.with(key.name, async ({ latest, checkpoint }) =>
           latest === undefined || checkpoint === undefined ? undefined : { ...latest, note: checkpoint },
@@ -165,11 +165,11 @@ export class Witness {
 
   /**
    * Reports a guest whose boot record names the log of another one: its machine was cloned before the key of its TLS was made, or it
-   * lies. Nothing of it is refused for that: only who has the key can sign anything new.
+   * lies. Nothing of it is refused for that: only the owner of the key can sign anything new.
    */
   async #noteOwner(logs: GuestLogs, origin: string, sequence: number): Promise<void> {
     const owner = this.#owners.get(origin);
-    if (owner === undefined) this.#keepOwner(origin, logs.id);
+    if (owner === undefined) this.#persistOwner(origin, logs.id);
     else if (owner !== logs.id)
       await logs.report({
         kind: 'clone',
@@ -178,7 +178,7 @@ export class Witness {
       });
   }
 
-  #keepOwner(origin: string, id: string): void {
+  #persistOwner(origin: string, id: string): void {
     if (this.#owners.has(origin)) return;
     this.#owners.set(origin, id);
     const [oldest] = this.#owners.keys();

@@ -33,7 +33,7 @@ interface Segment {
   readonly size: number;
 }
 
-/** Reads the headers of an ELF file; undefined: it is none, or damaged. Source: elf(5). */
+/** Reads the headers of an ELF file; undefined: it is not one, or damaged. Source: elf(5). */
 export function readElf(read: FileReader): ElfNeeds | undefined {
   const head = read(0, 64);
   if (head.length < 52 || head.toString('latin1', 0, 4) !== '\x7fELF') return undefined;

@@ -81,7 +81,7 @@ export class ImageFiles {
     return bytes === undefined || bytes.length > maxBytes ? '' : bytes.toString('utf8');
   }
 
-  /** Returns the paths of what is in a directory, at most a thousand; none if it is no directory. */
+  /** Returns the paths of what is in a directory, at most a thousand; none if it is not a directory. */
   names(path: string): readonly string[] {
     const found = this.resolve(path);
     if (found === undefined || this.stat(found.path)?.isDirectory() !== true) return [];

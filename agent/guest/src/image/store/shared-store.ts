@@ -106,7 +106,7 @@ export class SharedStore implements ImageStore {
     const release = await disks.takeHeld(disk);
     try {
       this.#makeDirectory();
-      // Located as by Kata's agent.
+      // Written as by Kata's agent.
       const mountPoint = `${this.#path}/`;
       await encryptDisk({ number: disk.number, makeOptions, mountPoint, use: 'images' }, dataHub, signal);
     } catch (error) {

@@ -147,7 +147,7 @@ async function writeImage(
 }
 
 /**
- * Opens what the process that packs has left. A stranger's files could have taken that over: a link would name any file of the guest,
+ * Opens what the process that packs has left. The files of an image could have taken that process over: a link would name any file of the guest,
  * and opening a FIFO would take a thread of the agent for ever.
  */
 async function openImage(path: string, container: string): Promise<FileHandle> {

@@ -1,4 +1,4 @@
-import { rootPlaces } from '../../source/root-places.js';
+import { rootPaths } from '../../source/root-paths.js';
 import type { StorageDriver } from './storage-driver.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
 import { bindAt } from '../mount-point.js';
@@ -7,7 +7,7 @@ import { bindAt } from '../mount-point.js';
 export const bind: StorageDriver = {
   name: 'bind',
   ofPod: false,
-  mountPoints: [...rootPlaces, 'sandbox/storage/*'],
+  mountPoints: [...rootPaths, 'sandbox/storage/*'],
   async prepare(storage, context) {
     refuseFsGroup(storage, context);
     const source = await context.open(storage.source, 'source of a bind storage');

@@ -2,7 +2,7 @@ import type { Storage } from '../../request/actions.js';
 import { numberOfNode } from '../../device/device-number.js';
 import type { Wanted } from '../../device/find-device.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/wanted-block.js';
-import { rootPlaces } from '../../source/root-places.js';
+import { rootPaths } from '../../source/root-paths.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup } from '../fs-group.js';
 import { KataOptions } from '../kata-options.js';
@@ -26,7 +26,7 @@ const volumes = ['sandbox/storage/*', 'virtual-volumes/*', 'shared/containers/pa
 export const blockStorages: readonly StorageDriver[] = blockDrivers.map((name) => ({
   name,
   ofPod: false,
-  mountPoints: [...rootPlaces, ...volumes],
+  mountPoints: [...rootPaths, ...volumes],
   needs: (storage: Storage) => [planOf(name, storage).wanted],
   prepare: (storage: Storage, context: StorageContext) => prepare(planOf(name, storage), storage, context),
 }));

@@ -161,7 +161,7 @@ async function scan(root: Directory, limits: MirrorLimits): Promise<ReadonlyMap<
 
 /**
  * Reports whether a link in a directory of this depth leads to a place of its volume, whatever other links it passes that do: it is
- * relative, and climbs first, over directories that are none, and no further than to the volume. A link of the host that leads
+ * relative, and climbs first, over paths that are not directories, and no further than to the volume. A link of the host that leads
  * elsewhere would be another file of the container's root or of another volume: it is not copied. Kubernetes' own (`..data/key`)
  * stay.
  */

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { HeldDisk } from '../../device/held-disk.js';
 import { makeWritableLayer } from '../writable-layer.js';
-import { rootPlaces } from '../../source/root-places.js';
+import { rootPaths } from '../../source/root-paths.js';
 import { GuestError } from '../../error/guest-error.js';
 import type { Storage } from '../../request/actions.js';
 import { mountAt } from '../mount-point.js';
@@ -24,7 +24,7 @@ export const verifiedRootName = 'root';
 export const multiLayerErofs: StorageDriver = {
   name: layersDriver,
   ofPod: false,
-  mountPoints: rootPlaces,
+  mountPoints: rootPaths,
   needs(storage) {
     const { upper, lowers } = rootLayersOf(storage);
     return [...(upper === undefined ? [] : [upper]), ...lowers].map(({ wanted }) => wanted);

@@ -1,6 +1,6 @@
 import { lentPath } from '../../media/lent-path.js';
 import { makeWritableLayer } from '../writable-layer.js';
-import { rootPlaces } from '../../source/root-places.js';
+import { rootPaths } from '../../source/root-paths.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
 import { closedAccess } from '../../access/guest-access.js';
@@ -21,7 +21,7 @@ const CREATE_DIRECTORY = 'io.katacontainers.volume.overlayfs.create_directory=';
 export const overlayfs: StorageDriver = {
   name: 'overlayfs',
   ofPod: false,
-  mountPoints: rootPlaces,
+  mountPoints: rootPaths,
   async prepare(storage, context) {
     refuseFsGroup(storage, context);
     const missing = storage.driverOptions

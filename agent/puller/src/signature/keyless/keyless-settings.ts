@@ -6,7 +6,7 @@ export interface SignerIdentity {
   readonly subject: string;
 }
 
-/** Who may sign without a key, and what proves it. */
+/** The identities that may sign without a key, and what proves an identity. */
 export interface KeylessSettings {
   /** The JSON text of a Sigstore trusted root: CAs, certificate logs, transparency logs, timestamp authorities. */
   readonly trustedRoot: string;

@@ -125,7 +125,7 @@ function isDigestOf(
   return algorithm === sha256 && createHash('sha256').update(bytes).digest().equals(digest);
 }
 
-/** The library throws errors of many kinds, also TypeErrors, at bytes that are no certificate, checkpoint or timestamp. */
+/** The library throws errors of many kinds, also TypeErrors, at bytes that are not a certificate, checkpoint or timestamp. */
 function unexpected(error: unknown): string {
   if (error instanceof Error) return 'malformed';
   throw error;

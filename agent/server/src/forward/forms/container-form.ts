@@ -13,7 +13,7 @@ import type { Claims, SharedUse } from './forwarded-sandbox.js';
 import { cgroupIdentity, readLinux } from './linux-form.js';
 import { type MountForm, readMounts, usesOf } from './mount-forms.js';
 import { malformed, quoted, refused } from './not-alike.js';
-import { belowShared, rootPlaces, trustHostHelp, trustsHostFiles } from './places.js';
+import { belowShared, rootPaths, trustHostHelp, trustsHostFiles } from './shared-paths.js';
 import { readProcess } from './process-form.js';
 import { readStorages, type StorageForm } from './storage-forms.js';
 import {
@@ -107,7 +107,7 @@ export function readCreateContainer(
 
 /** The root of a container is mounted for it alone, also by an equal request. */
 function isOfContainer(mountPoint: string, id: string): boolean {
-  return rootPlaces(id).has(mountPoint);
+  return rootPaths(id).has(mountPoint);
 }
 
 function namesOf(
@@ -149,7 +149,7 @@ function readRoot(
       `${quoted(Path)} would not be the root: ${hasStorage(bundle) ? `a storage is mounted at ${bundle}` : 'no storage is mounted there'}`,
       `use ${bundle} with a storage that is mounted there, and with no other`,
     );
-  if (rootPlaces(id).has(Path)) {
+  if (rootPaths(id).has(Path)) {
     const above = Path.slice(0, Path.lastIndexOf('/'));
     if (hasStorage(above) && !trustsHostFiles(context))
       throw refused(
@@ -164,7 +164,7 @@ function readRoot(
     throw refused(
       at,
       `${quoted(Path)} is not where Kata's runtimes have the root of container ${id}`,
-      `use one of ${[...rootPlaces(id).keys()].join(', ')}`,
+      `use one of ${[...rootPaths(id).keys()].join(', ')}`,
     );
   return { Path, Readonly };
 }

@@ -6,7 +6,7 @@ import {
   LinuxDeviceCgroupSchema,
   LinuxDeviceSchema,
 } from '@kata-agent/protocol/oci';
-import { usualDevices } from '@kata-agent/gate';
+import { defaultDevices } from '@kata-agent/gate';
 import type { FormContext } from './form-context.js';
 import { malformed, quoted, refused } from './not-alike.js';
 import { checkDiskAddress } from './disk-storages.js';
@@ -19,7 +19,7 @@ const disks: ReadonlySet<string> = new Set(['blk', 'scsi', 'blk-ccw', 'mmioblk',
 const maxMajor = 2 ** 12 - 1;
 const maxMinor = 2 ** 20 - 1;
 
-/** Devices for attestation: whoever opens one can request evidence in the guest's name (S32). */
+/** Devices for attestation: a process that opens one can request evidence in the guest's name (S32). */
 const evidence = /^(?:tpm\d*|tpmrm\d+|vtpmx|sev|sev-guest|tdx_guest|tdx-guest|tdx-attest)$/;
 const firstTpm = '10:224';
 /** /dev/mem, /dev/kmem and /dev/port. */
@@ -157,7 +157,7 @@ function checkOwnNode({ Path, Type, Major, Minor }: LinuxDevice, at: string, con
       `${quoted(Path)} (c ${number}) is for attestation of the guest, and no container gets it`,
     );
   if (guestMemory.has(number)) throw refused(at, `${quoted(Path)} (c ${number}) is the guest's own memory`);
-  if (!isRefusing || usualDevices.get(Path) === number || access.devices.includes(`c ${number}`)) return;
+  if (!isRefusing || defaultDevices.get(Path) === number || access.devices.includes(`c ${number}`)) return;
   // This agent would use the guest's number. The inner one uses that of the request.
   if (access.devices.includes(Path) && nodes.numberOf(Path) === number) return;
   throw refused(

@@ -4,7 +4,7 @@ import type { Storage } from '@kata-agent/protocol/agent';
 import { FSGroupChangePolicy } from '@kata-agent/protocol/types';
 import type { FormContext } from './form-context.js';
 import { malformed, quoted, refused } from './not-alike.js';
-import { nameIn, rootPlaces, trustHostHelp, trustsHostFiles, volumeNameOf } from './places.js';
+import { nameIn, rootPaths, trustHostHelp, trustsHostFiles, volumeNameOf } from './shared-paths.js';
 import { checkId, isName, isPciPath } from './values.js';
 import {
   type StorageReading,
@@ -34,7 +34,7 @@ export function diskForm(reading: StorageReading): StorageParts {
     checkLayer(reading);
     return { source, fstype, options };
   }
-  const isRoot = container !== undefined && rootPlaces(container).get(mountPoint) === 'shared';
+  const isRoot = container !== undefined && rootPaths(container).get(mountPoint) === 'shared';
   const volume =
     nameIn('sandbox/storage', mountPoint) ??
     nameIn('virtual-volumes', mountPoint) ??

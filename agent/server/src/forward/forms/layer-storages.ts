@@ -1,7 +1,7 @@
 // Disks that are layers of a root.
 import type { Storage } from '@kata-agent/protocol/agent';
 import { malformed, quoted, refused } from './not-alike.js';
-import { rootPlaces, trustHostHelp, trustsHostFiles } from './places.js';
+import { rootPaths, trustHostHelp, trustsHostFiles } from './shared-paths.js';
 import type { StorageReading } from './storage-reading.js';
 
 /** Options of layers (src/agent/src/storage/multi_layer_erofs.rs:51-77), with the values that both agents read alike. */
@@ -30,7 +30,7 @@ export function checkLayer({ storage, at, container, storages, context }: Storag
     throw refused(at, `driver ${driver} has no layers of a root here`);
   if (driverOptions.length > 0 || fsGroup !== undefined || shared)
     throw refused(at, 'a layer has no driver options and no fs_group, and is not shared');
-  if (!rootPlaces(container).has(mountPoint))
+  if (!rootPaths(container).has(mountPoint))
     throw refused(`${at}.mount_point`, `${quoted(mountPoint)} is not the root of container ${container}`);
   if (storages.some((each) => each.options.includes(layerMark) && each.mountPoint !== mountPoint))
     throw malformed(`${at}.mount_point`, 'the layers of a root have one mount point');

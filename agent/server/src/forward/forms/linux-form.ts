@@ -77,7 +77,7 @@ function numbersOf({ Devices }: Linux, devices: readonly Device[]): ReadonlySet<
 /** Cgroups of the guest's own programs: a signal to all processes of a container would end them. */
 const ofGuest = /^(?:init\.scope|system\.slice|user\.slice)$/;
 
-/** A unit of systemd that is no scope of a container (Kata: rustjail/src/cgroups/systemd/cgroups_path.rs:73-81). */
+/** A unit of systemd that is not a scope of a container (Kata: rustjail/src/cgroups/systemd/cgroups_path.rs:73-81). */
 const otherUnit = /\.(?:slice|service|scope|mount|socket|target|timer)$/;
 
 /**
@@ -153,7 +153,7 @@ function readSysctls(
       name === 'kernel.domainname' ? /^[A-Za-z0-9._-]{1,64}$|^\(none\)$/.test(value) : numbers.test(value)
     ) {
       if (!isRefusing || name === 'kernel.domainname' || safe.test(name)) continue;
-      throw refused(at, 'it is not one of the container, or safe', 'set it in the image of the guest');
+      throw refused(at, 'it is not one of the container, or safe', 'set it in the guest image');
     }
     if (isRefusing || hasControl(value)) throw malformed(at, `it does not take ${quoted(value)}`);
   }

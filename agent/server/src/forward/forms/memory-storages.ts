@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
 import type { FormContext } from './form-context.js';
 import { malformed, quoted, refused } from './not-alike.js';
-import { belowShared, nameIn, trustHostHelp, trustsHostFiles } from './places.js';
+import { belowShared, nameIn, trustHostHelp, trustsHostFiles } from './shared-paths.js';
 import { checkText, isName } from './values.js';
 import {
   type StorageReading,

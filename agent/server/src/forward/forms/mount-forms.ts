@@ -4,7 +4,7 @@ import { type Mount, MountSchema } from '@kata-agent/protocol/oci';
 import type { FormContext } from './form-context.js';
 import type { SharedUse } from './forwarded-sandbox.js';
 import { malformed, quoted, refused } from './not-alike.js';
-import { belowShared, nameIn, volumeNameOf } from './places.js';
+import { belowShared, nameIn, volumeNameOf } from './shared-paths.js';
 import { checkCleanPath, hasControl, isName } from './values.js';
 
 /** The request whose mounts are read. */

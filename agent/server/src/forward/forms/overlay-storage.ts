@@ -1,7 +1,7 @@
 // The root of a container that is an overlay of layers.
 import { kataDirectory } from '@kata-agent/catalogue';
 import { quoted, refused } from './not-alike.js';
-import { nameIn, trustHostHelp, trustsHostFiles } from './places.js';
+import { nameIn, trustHostHelp, trustsHostFiles } from './shared-paths.js';
 import {
   type StorageReading,
   type StorageParts,

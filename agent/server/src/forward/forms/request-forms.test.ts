@@ -99,7 +99,7 @@ test('what is remembered has a limit', () => {
     sandbox.add({ names });
   }
   assert.throws(() => sandbox.check({ names: new Map([['one-more', 'volume']]) }), /has had 16384/);
-  // Other calls go on.
+  // Other calls continue.
   sandbox.check({});
   sandbox.check({ exec: { container: 'c1', id: 'e1' } });
 });

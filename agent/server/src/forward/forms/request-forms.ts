@@ -253,7 +253,7 @@ export const methodForms: Readonly<Record<MethodName, MethodForm>> = {
   SetIPTables: unserved(
     'src/agent/src/rpc.rs:1386',
     'the text would go to iptables-restore as it is, which reads loopback and can start programs',
-    'set the packet filter in the image of the guest',
+    'set the packet filter in the guest image',
   ),
   OnlineCPUMem: alike(
     'onlineCPUMem',

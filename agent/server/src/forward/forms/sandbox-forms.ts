@@ -12,7 +12,7 @@ import type { ReadRequest } from './container-form.js';
 import type { FormContext } from './form-context.js';
 import type { SharedUse } from './forwarded-sandbox.js';
 import { malformed, NotAlike, quoted, refused } from './not-alike.js';
-import { belowShared } from './places.js';
+import { belowShared } from './shared-paths.js';
 import { readRemount } from './memory-storages.js';
 import { readStorages } from './storage-forms.js';
 import {
@@ -46,7 +46,7 @@ export function readCreateSandbox(
       'remove guest_hook_path from the runtime',
     );
   if (kernelModules.length > 0)
-    throw refused('kernel_modules', 'they would be loaded in the guest', "load them in the guest's image");
+    throw refused('kernel_modules', 'they would be loaded in the guest', 'load them in the guest image');
   checkCount('storages', request.storages);
   checkCount('dns', dns);
   const strange = dns.find((line) => hasControl(line) || line.length > 1_024);

@@ -1,7 +1,7 @@
 // Storages whose files are the host's: its share, and volumes in it that the guest watches.
 import { sharedDirectory } from '@kata-agent/catalogue';
 import { quoted, refused } from './not-alike.js';
-import { belowShared, trustHostHelp, trustsHostFiles, volumeNameOf } from './places.js';
+import { belowShared, trustHostHelp, trustsHostFiles, volumeNameOf } from './shared-paths.js';
 import { checkCleanPath, isName } from './values.js';
 import {
   type StorageReading,

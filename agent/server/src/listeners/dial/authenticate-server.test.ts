@@ -46,7 +46,7 @@ test('a server of the CA, with its name and key, is accepted', () => {
   assert.ok(authenticateServer({ ...handshake, alpnProtocol: false }, expected));
 });
 
-for (const [what, change, other, said, known] of [
+for (const [what, change, other, expectedText, known] of [
   ['that no CA has signed', { authorized: false }, {}, /no CA of server_ca/, false],
   ['without a certificate', { certificate: undefined }, {}, /no CA of server_ca/, false],
   ['with a certificate that is not DER', { certificate: certificate.subarray(1) }, {}, /not valid/, false],
@@ -79,7 +79,7 @@ for (const [what, change, other, said, known] of [
       (error: unknown) =>
         error instanceof DialFailure &&
         error.refused &&
-        said.test(error.message) &&
+        expectedText.test(error.message) &&
         (error.certificate !== undefined) === known,
     );
   });

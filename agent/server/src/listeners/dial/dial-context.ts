@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Turns } from '@kata-agent/admission';
+import type { Turns } from '@kata-agent/connection-limits';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Log } from '../../log.js';
 import type { Caller } from '../../caller/caller.js';
@@ -7,7 +7,7 @@ import type { ConnectionRecords } from '../connection-records.js';
 import type { OwnIdentity } from '../tls/own-identity.js';
 import type { Revocations } from '../tls/revocations.js';
 
-/** What all connections have in common that the agent makes for a listener. */
+/** The parts that all outgoing connections of a listener share. */
 export interface DialContext {
   /** The listener. */
   readonly name: string;

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { callAtEnd } from '@kata-agent/admission';
+import { callAtEnd } from '@kata-agent/connection-limits';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
 import type { Caller, Realm } from '../../caller/caller.js';
@@ -21,7 +21,7 @@ import { RelayedConnections } from './relayed-connections.js';
 const silenceMs = 75_000;
 
 /** A connection that lasted less counts as a failure: a server that closes each at once is not asked every second. */
-const usualSteadyMs = 60_000;
+const defaultSteadyMs = 60_000;
 
 /** A listener at an `https://` address. */
 export interface DialOutOptions
@@ -70,7 +70,7 @@ export class DialOut implements Listener {
   }
 
   async #run(): Promise<void> {
-    const { waitMs, steadyMs = usualSteadyMs } = this.#options.times ?? {};
+    const { waitMs, steadyMs = defaultSteadyMs } = this.#options.times ?? {};
     let lost = false;
     for (let failures = 0; !this.#closing.signal.aborted; failures += 1) {
       if ((await this.#connect()) >= steadyMs) {

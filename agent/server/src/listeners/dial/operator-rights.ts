@@ -6,7 +6,7 @@ import type { OperatorRights } from '../../caller/caller.js';
 /** Operators of a listener without `operators`: no method of the management service. */
 const withoutGrants: OperatorRights = { agent: true, management: new Set() };
 
-/** Returns a function that tells what the operator with a certificate may do: the sum of the grants that name it. */
+/** Returns a function from a certificate to the rights of its operator: the union of the grants that name it. */
 export function operatorRights(
   grants: readonly OperatorGrant[] | undefined,
 ): (certificate: Certificate) => OperatorRights {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { TokenBucket } from '@kata-agent/base';
-import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/admission';
-import { FairSlots } from '@kata-agent/admission/fair';
+import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/connection-limits';
+import { FairSlots } from '@kata-agent/connection-limits/fair';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
 import type { Caller } from '../../caller/caller.js';
 import { callerKey } from '../../caller/caller-key.js';
@@ -78,7 +78,7 @@ export class RelayedConnections {
    * Dials the server once more, for an operator. Resolves when the server has accepted the connection; the operator's handshake
    * follows. Rejects with TooManyConnections or a DialFailure.
    *
-   * @param operator what the server tells operators apart by; empty if it does not. Only turns depend on it.
+   * @param operator the server's identifier of the operator; empty if it has none. Only fairness depends on it.
    */
   async open(token: Uint8Array, operator: Uint8Array, signal: AbortSignal): Promise<void> {
     const { server, timeoutMs, connections, failures, closing } = this.#options;
@@ -118,7 +118,7 @@ export class RelayedConnections {
     // ttRPC has no ping, and an operator may wait for an event for hours.
     stream.setKeepAlive(true, keepAliveMs);
     this.#options.limitUnacknowledged(stream, unacknowledgedMs);
-    // Their addresses are that of the server: it alone tells whose a connection is before the handshake.
+    // They have the address of the server, which alone identifies the operator of a connection before the handshake.
     const isKnown = operator.length > 0;
     const name = isKnown ? `${this.#via} ${Buffer.from(operator).toString('hex')}` : this.#via;
     this.#engine.accept(stream, { name, remote: this.#via, isShared: !isKnown });
@@ -128,7 +128,7 @@ export class RelayedConnections {
   async #serve(stream: TLSSocket, caller: Caller): Promise<void> {
     const { records, serve, log, name, closing } = this.#options;
     const release = this.#places.take(callerKey(caller), () =>
-      this.#refuse(stream, caller, 'its place is given to another operator, who has fewer connections'),
+      this.#refuse(stream, caller, 'its slot is given to another operator, which has fewer connections'),
     );
     if (release === undefined) {
       const { connections } = this.#options;
@@ -148,7 +148,7 @@ export class RelayedConnections {
         'an operator, by TLS inside a connection to the server',
       );
     } catch (error) {
-      log('error', 'closed the connection of an operator, which cannot be recorded', {
+      log('error', 'closed the connection of an operator: it cannot be recorded', {
         listener: name,
         peer: caller.peer,
         error: (error as Error).message,

@@ -4,14 +4,14 @@ import type { ServerConnection } from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
 import { hostHeader } from './host-header.js';
 
-/** What the agent asks for in a connection. */
+/** The request of the agent in a connection. */
 export interface UpgradeRequest {
   /** `kata-agent-ttrpc/1`: ttRPC. `kata-agent-relay/1`: TLS of an operator. The agent is the server of both. */
   readonly protocol: 'kata-agent-ttrpc/1' | 'kata-agent-relay/1';
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The headers of an answer have no more bytes. Of a body none is read. */
+/** The maximum of bytes in the headers of an answer. A body is not read. */
 const maxHeaderBytes = 8_192;
 
 /**
@@ -33,7 +33,7 @@ export function upgrade(
     };
     signal.addEventListener('abort', abort);
     const asked = request({
-      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      // Without an HTTP agent: the connection is not shared, and no proxy of the environment is used.
       createConnection: () => stream,
       path: address.path,
       setHost: false,

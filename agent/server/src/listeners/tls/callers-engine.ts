@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Turns } from '@kata-agent/admission';
+import type { Turns } from '@kata-agent/connection-limits';
 import type { AuditLog } from '@kata-agent/audit';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import { type Certificate, parsePeerEntries, subjectWord } from '@kata-agent/x509';

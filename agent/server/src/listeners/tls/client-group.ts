@@ -1,4 +1,4 @@
-import { addressGroup } from '@kata-agent/admission';
+import { addressGroup } from '@kata-agent/connection-limits';
 
 const ofLoopback = addressGroup('::1');
 

@@ -88,7 +88,7 @@ describe('the bounds of handshakes', () => {
 });
 
 describe('a refused client that cost too much', () => {
-  it('closes all connections of its group, and turns it away; others go on', () => {
+  it('closes all connections of its group, and turns it away; others continue', () => {
     const handshakes = new Handshakes({ ...generous, handshakes: 3 });
     const flood = Array.from({ length: 4 }, () => new Connection('flood'));
     const [first, second, third, waiting] = flood;

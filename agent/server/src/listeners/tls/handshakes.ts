@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { TokenBucket } from '@kata-agent/base';
-import { Penalties } from '@kata-agent/admission';
+import { Penalties } from '@kata-agent/connection-limits';
 import { WaitingRoom } from './waiting-room.js';
 
 export interface HandshakeLimits {

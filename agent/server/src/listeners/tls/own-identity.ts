@@ -14,7 +14,7 @@ export interface OwnIdentity {
   readonly key: string;
   /** PEM. */
   readonly certificate: string;
-  /** What a client believes: `spki:sha256:HEX`. */
+  /** The pin that a client checks: `spki:sha256:HEX`. */
   readonly pin: string;
 }
 

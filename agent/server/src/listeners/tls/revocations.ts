@@ -10,11 +10,11 @@ export type Revocation =
 /**
  * More entries than these are refused: each costs time in every handshake. A caller cannot take the places of others, so that one
  * whose key is stolen is revoked by them; a server that the agent has dialled has its own, since it ends the connection of a guest that
- * does not accept what it was told elsewhere.
+ * does not accept revocations from elsewhere.
  */
 const max = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
 
-/** Who revokes: of a server the calls that it makes for itself. */
+/** The party that revokes: of a server the calls that it makes for itself. */
 export interface Revoker {
   readonly key: string;
   readonly isServer: boolean;

@@ -6,8 +6,8 @@ import {
   HandshakeServers,
   type MeasuredStream,
   PreAuthLimiter,
-  type StrangersOptions,
-} from '@kata-agent/admission';
+  type PreAuthOptions,
+} from '@kata-agent/connection-limits';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
 import { alpnProtocol, authenticate } from './authenticate.js';
 import { readCas, readClientCrls } from './client-ca.js';
@@ -27,7 +27,7 @@ export interface TlsPeer {
   readonly remote: string;
 }
 
-export interface TlsEngineOptions extends Pick<StrangersOptions, 'costlyMs' | 'turns'> {
+export interface TlsEngineOptions extends Pick<PreAuthOptions, 'costlyMs' | 'turns'> {
   /** PEM texts with the certificates of CAs. */
   readonly clientCa: readonly string[];
   /** PEM texts with certificate revocation lists; each CA needs one, if there are any. */
@@ -51,7 +51,7 @@ interface ConnectionGroup {
   readonly name: string;
   /** In records. */
   readonly remote: string;
-  /** Several clients have it, who cannot be told apart before their handshakes: none of them pays for another. */
+  /** Several clients share it, and are not distinguished before their handshakes: none is penalized for another. */
   readonly isShared: boolean;
 }
 
@@ -59,7 +59,7 @@ interface ConnectionGroup {
 export interface TlsEngine {
   /**
    * Takes over a connection: an accepted TCP connection, whose server has `pauseOnConnect`, or a TLS connection whose bytes are
-   * those of another TLS connection. Nothing of it has been read, or it was put back.
+   * those of another TLS connection. Nothing of it has been read, or it was unshifted.
    *
    * @param group absent: that of the remote address.
    */
@@ -80,7 +80,7 @@ interface Pending {
   readonly candidate: Candidate;
   readonly group: ConnectionGroup;
   readonly address: string;
-  /** What the socket had received before: the answer to an Upgrade. */
+  /** Bytes that the socket had received before: the answer to an Upgrade. */
   readonly receivedBefore: number;
   /** Absent: TLS reads the socket itself, or nothing yet. */
   stream?: MeasuredStream;
@@ -97,14 +97,14 @@ class Engine implements TlsEngine {
   readonly #options: TlsEngineOptions;
   readonly #servers: HandshakeServers;
   readonly #handshakes: Handshakes;
-  readonly #strangers: PreAuthLimiter;
+  readonly #preAuth: PreAuthLimiter;
   readonly #pending = new Map<Socket, Pending>();
   readonly #live = new Set<Live>();
   #closed = false;
 
   constructor(options: TlsEngineOptions) {
     this.#options = options;
-    this.#strangers = new PreAuthLimiter(options);
+    this.#preAuth = new PreAuthLimiter(options);
     this.#handshakes = new Handshakes(options.limits);
     this.#servers = new HandshakeServers(serverOptions(options));
     options.revocations.watch((revocation) => {
@@ -154,7 +154,7 @@ class Engine implements TlsEngine {
 
   #begin(socket: Socket, pending: Pending): void {
     const { candidate } = pending;
-    const stream = this.#strangers.begin(candidate.group, socket, () => candidate.drop('oversized'));
+    const stream = this.#preAuth.begin(candidate.group, socket, () => candidate.drop('oversized'));
     if (stream !== undefined) pending.stream = stream;
     // TLS below writes whole flights.
     socket.setNoDelay(true);
@@ -229,7 +229,7 @@ class Engine implements TlsEngine {
   /** Frees the place of a connection that is refused or has closed. */
   #forget(socket: Socket, { candidate, group, stream, receivedBefore }: Pending): void {
     const received = socket.bytesRead - receivedBefore;
-    const isCostly = this.#strangers.refused(candidate.group, received, stream);
+    const isCostly = this.#preAuth.refused(candidate.group, received, stream);
     this.#handshakes.remove(candidate, isCostly && !group.isShared);
   }
 

@@ -11,7 +11,7 @@ export interface TlsIdentity {
   readonly fingerprint: string;
 }
 
-/** Returns what rules see of a certificate. */
+/** Returns the fields of a certificate that rules can read. */
 export function identityOf({ subjectText, alternativeNames, fingerprint }: Certificate): TlsIdentity {
   return {
     kind: 'tls',

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { onDoublings } from '@kata-agent/base';
-import { Turns } from '@kata-agent/admission';
-import { FairSlots } from '@kata-agent/admission/fair';
+import { Turns } from '@kata-agent/connection-limits';
+import { FairSlots } from '@kata-agent/connection-limits/fair';
 import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../cannot-apply.js';
 import type { Caller } from '../../caller/caller.js';
@@ -109,7 +109,7 @@ export class TlsListeners {
   }
 }
 
-/** Returns what `make` makes. Throws CannotApply if a certificate or CRL of the listener is not valid. */
+/** Returns the result of `make`. Throws CannotApply if a certificate or CRL of the listener is not valid. */
 function applied<T>(listener: string, make: () => T): T {
   try {
     return make();

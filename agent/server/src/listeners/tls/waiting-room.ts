@@ -8,7 +8,7 @@
  */
 export class WaitingRoom<T> {
   readonly #places: number;
-  /** In order of their last turn. */
+  /** In the order in which they were last served. */
   readonly #groups = new Map<string, T[]>();
   #size = 0;
 
@@ -20,7 +20,7 @@ export class WaitingRoom<T> {
     return this.#size;
   }
 
-  /** Adds a connection. Returns the one that is dropped for it, if all places are taken. */
+  /** Adds a connection. Returns the one that is dropped for it, if the room is full. */
   add(group: string, item: T): T | undefined {
     const items = this.#groups.get(group);
     if (items === undefined) this.#groups.set(group, [item]);

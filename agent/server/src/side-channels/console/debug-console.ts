@@ -8,13 +8,13 @@ import type { Log } from '../../log.js';
 const devkit = '/run/kata-extensions/devkit/bin';
 
 /** The shells of Kata's agent (Kata 4.1, src/agent/src/console.rs). The first existing one is used. */
-const usualShells: readonly string[] = [`${devkit}/devkit-sh`, '/bin/bash', '/bin/sh'];
+const defaultShells: readonly string[] = [`${devkit}/devkit-sh`, '/bin/bash', '/bin/sh'];
 
 /** A program that puts a shell on its terminal, with its first arguments. */
 type Starter = readonly [program: string, ...args: string[]];
 
 /** An image without a shell has the one that the extension starts with. */
-const usualStarters: readonly Starter[] = [['/bin/sh'], [`${devkit}/busybox.static`, 'sh']];
+const defaultStarters: readonly Starter[] = [['/bin/sh'], [`${devkit}/busybox.static`, 'sh']];
 
 /** What to use if it exists, the first preferred. */
 interface Candidates {
@@ -53,7 +53,7 @@ export class DebugConsole {
   constructor(
     syscalls: Syscalls,
     log: Log,
-    { shells = usualShells, starters = usualStarters }: Candidates = {},
+    { shells = defaultShells, starters = defaultStarters }: Candidates = {},
   ) {
     this.#syscalls = syscalls;
     this.#log = log;

@@ -113,7 +113,7 @@ test('audit show limits the reports of lines that are not records', () => {
 });
 
 test('missing logs, files that are not logs, and invalid heads are rejected', () => {
-  writeFileSync(copy, 'this is no record\n');
+  writeFileSync(copy, 'this is not a record\n');
   for (const [command, gone, none] of [
     ['head', 3, 3],
     ['verify', 4, 4],

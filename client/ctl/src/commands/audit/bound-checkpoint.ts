@@ -19,11 +19,11 @@ export const evidenceOptions: readonly OptionRow[] = [
     description:
       'a bundle of attest, which binds the log’s key and a tree; without --checkpoint, its checkpoint',
   },
-  { flags: '--reference <file>', description: 'the values that the evidence is verified by: values.json' },
+  { flags: '--reference <file>', description: 'the reference values for the evidence: values.json' },
   ...collateralOptions,
 ];
 
-/** These links say who asked, when and in which connection: a log is bound the same whoever asked. */
+/** These links name the caller, the time and the connection: a log is bound the same for every caller. */
 const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
 
 /**
@@ -48,9 +48,9 @@ export async function readBoundCheckpoint(
     const waive = [...values.waive, ...aboutTheCall];
     return { bundle, verification: verifyEvidence(bundle, { ...values, waive }, {}, inputs) };
   });
-  const { verified, verdict, claims } = verification;
+  const { verified, result, claims } = verification;
   if (!verified || claims === undefined)
-    throw new CommandError(ExitCode.Mismatch, `${path}: ${verdict}`, {
+    throw new CommandError(ExitCode.Mismatch, `${path}: ${result}`, {
       help: [`kata-agent-ctl evidence verify ${path} --reference ${reference} prints each link`],
     });
   return {

@@ -50,7 +50,7 @@ test('a file without an end is refused, not read', () => {
     assert.match(runBinary(['audit', ...argv]).stderr, /\/dev\/zero is larger than 16 MiB/);
 });
 
-test('an origin that is no agent’s is not printed as it is', () => {
+test('an origin that is not an agent’s is not printed as it is', () => {
   const other = new LogSigner('\u009b31m\u202e', privateKey);
   const { code, stdout, stderr } = verified(signCheckpoint(other, parseCheckpoint(checkpoint).head));
   assert.equal(code, 2);
@@ -61,13 +61,13 @@ test('an origin that is no agent’s is not printed as it is', () => {
 test('a cosignature of any time is printed', () => {
   const witness = new WitnessSigner('witness.example/w', generateKeyPairSync('ed25519').privateKey);
   const text = checkpoint.slice(0, checkpoint.indexOf('\n\n') + 1);
-  for (const [time, said] of [
+  for (const [time, printed] of [
     [1_700_000_000, '2023-11-14T22:13:20.000Z'],
     [Number.MAX_SAFE_INTEGER, '9007199254740991 seconds after 1970'],
   ] as const) {
     const ended = verified(checkpoint + witness.cosign(text, time), '--witness', witness.verifier.toString());
     assert.equal(ended.code, 0, ended.stderr);
-    assert.ok(ended.stdout.includes(`cosigned by witness.example/w at ${said}\n`), ended.stdout);
+    assert.ok(ended.stdout.includes(`cosigned by witness.example/w at ${printed}\n`), ended.stdout);
   }
 });
 
@@ -113,13 +113,13 @@ test('what only a rotation after the checkpoint explains is not verified, and is
   }
   await log.close();
   const { removed } = await verify(file);
-  const said = ({ checkpoint: text }: SignedHead): ReturnType<typeof runBinary> => {
+  const printed = ({ checkpoint: text }: SignedHead): ReturnType<typeof runBinary> => {
     writeFileSync(at('checkpoint'), text);
     const keys = ['--key', other.verifier.toString()];
     return runBinary(['audit', 'verify', file, '--checkpoint', at('checkpoint'), ...keys]);
   };
   const oldest = heads.find(({ size }) => size > removed) ?? assert.fail();
-  const early = said(oldest);
+  const early = printed(oldest);
   assert.equal(early.code, 4);
   assert.match(
     early.stdout,
@@ -127,9 +127,9 @@ test('what only a rotation after the checkpoint explains is not verified, and is
       `^not ok: [^]*records 1 to ${removed} are gone, and only record \\d+ says that rotation removed them`,
     ),
   );
-  const newest = said(heads.at(-1) ?? assert.fail());
+  const newest = printed(heads.at(-1) ?? assert.fail());
   assert.equal(newest.code, 0);
-  assert.match(newest.stdout, /^ok: [^]*were retained/);
+  assert.match(newest.stdout, /^ok: [^]*were kept/);
   assert.doesNotMatch(newest.stdout, /does not cover/);
 });
 

@@ -57,7 +57,7 @@ export const auditCheckpoint: CommandDefinition = {
     const answer = await withAgent(invocation, (agent) =>
       agent.call(Management.method.getCheckpoint, request).catch((error: unknown) => {
         const isShorter = error instanceof CallError && error.code === Code.OutOfRange;
-        throw isShorter ? new CommandError(ExitCode.Mismatch, error.said) : error;
+        throw isShorter ? new CommandError(ExitCode.Mismatch, error.serverMessage) : error;
       }),
     );
     if (cosigned && answer.cosigned.length === 0)
@@ -66,7 +66,7 @@ export const auditCheckpoint: CommandDefinition = {
         'no quorum of witnesses has cosigned a checkpoint of this log',
         {
           help: [
-            'the log of the agent says what each [[audit.witness]] answers; without witnesses leave --cosigned out',
+            'see the agent log for the answer of each [[audit.witness]]; without witnesses omit --cosigned',
           ],
         },
       );
@@ -109,7 +109,7 @@ function checkContinues(
       ExitCode.Mismatch,
       `the log does not continue the older checkpoint: ${error.message}`,
       {
-        help: ['keep both checkpoints: together they show that the log was forked, cut or changed'],
+        help: ['keep both checkpoints: together they show that the log was forked, truncated or changed'],
       },
     );
   }

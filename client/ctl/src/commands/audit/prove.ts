@@ -15,7 +15,7 @@ export const auditProve: CommandDefinition = {
   path: 'audit prove',
   summary: 'prove that an audit log has a record',
   details: [
-    'Prints a proof (C2SP tlog-proof) that a checkpoint covers the record, with the checkpoint. Whoever has the record’s line can verify it with audit verify-proof, without the rest of the log.',
+    'Prints a proof (C2SP tlog-proof) that a checkpoint covers the record, with the checkpoint. Anyone who has the record’s line can verify it with audit verify-proof, without the rest of the log.',
   ],
   operands: [{ syntax: '<sequence>', description: 'the record’s sequence number' }, logOperand],
   options: [

@@ -1,4 +1,4 @@
-import { judgeTrust, leafOf, readRecord } from '@kata-agent/audit';
+import { evaluateTrust, leafOf, readRecord } from '@kata-agent/audit';
 import {
   type Checkpoint,
   NoteSignatureError,
@@ -61,7 +61,7 @@ export const auditVerifyProof: CommandDefinition = {
       if (!(error instanceof NoteSignatureError || error instanceof ProofError)) throw error;
       throw new CommandError(ExitCode.Mismatch, `not proved: ${error.message}`);
     }
-    const { trust, problem } = judgeTrust(checkpoint.witnesses.length, keys, checkpoint.head);
+    const { trust, problem } = evaluateTrust(checkpoint.witnesses.length, keys, checkpoint.head);
     if (problem !== undefined) throw new CommandError(ExitCode.Mismatch, `not proved: ${problem}`);
     const { origin, head } = checkpoint;
     const json = { origin, index: proof.index, size: head.size, trust };

@@ -28,7 +28,7 @@ export const auditVerify: CommandDefinition = {
   path: 'audit verify',
   summary: 'verify the hash chain of an audit log',
   details: [
-    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it retained. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
+    'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it kept. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
   options: [
@@ -102,9 +102,7 @@ function reportText(report: VerifyReport, anchored: boolean, style: Style): stri
     `${report.ok ? style.green('ok') : style.red('not ok')}: ${report.records} records${range}, in ${segments}`,
   ];
   if (report.removed > 0)
-    lines.push(
-      `records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were retained`,
-    );
+    lines.push(`records 1 to ${report.removed} were removed by rotation; ${report.kept} of them were kept`);
   if (report.unfinishedBytes > 0)
     lines.push(`the last line is incomplete (${report.unfinishedBytes} bytes): it is being written`);
   for (const problem of report.problems) lines.push(style.red(problemText(problem)));
@@ -135,7 +133,7 @@ function checkpointLines(checked: CheckedCheckpoint | undefined, style: Style): 
 const notBound =
   'not bound: that a key broker gave its secrets to this guest alone; what this guest asked for is in its records';
 
-/** A witness can say any time, also one that a Date cannot have. */
+/** A witness can state any time, also one out of the range of a Date. */
 function timeText(seconds: number): string {
   const time = new Date(seconds * 1_000);
   return Number.isNaN(time.getTime()) ? `${seconds} seconds after 1970` : time.toISOString();

@@ -158,7 +158,13 @@ test('config explain prints the source of each value, and why a method is served
 
 test('config explain prints which overrides of a kernel command line take effect', () => {
   const line = 'quiet agent.log=info';
-  const { code, stdout, stderr } = runBinary(['config', 'explain', document(pod), '--kernel-line', line]);
+  const { code, stdout, stderr } = runBinary([
+    'config',
+    'explain',
+    document(pod),
+    '--kernel-command-line',
+    line,
+  ]);
   assert.equal(code, 0);
   assert.match(stderr, /agent\.log: ignored/);
   assert.match(stdout, /locked by .*config\.toml:3/);

@@ -32,7 +32,7 @@ test('every delivery line has the whole document, and its digest matches', () =>
   assert.equal(document.sha256, sha256(text));
   assert.equal(lines.pin, `bind = "sha256:${sha256(text)}"`);
   const [, base64 = '', pin] =
-    /^agent\.config_b64=(\S+) agent\.config_digest=(\S+)$/.exec(lines.kernelLine) ?? [];
+    /^agent\.config_b64=(\S+) agent\.config_digest=(\S+)$/.exec(lines.kernelCommandLine) ?? [];
   assert.equal(pin, `sha256:${sha256(text)}`);
   const bytes = Buffer.from(base64, 'base64');
   assert.equal((bytes[0] === 0x1f ? gunzipSync(bytes) : bytes).toString(), text);

@@ -166,7 +166,7 @@ function textOf(file: string, values: ReferenceValues, lines: ReadyLines, note: 
     ]),
     section('configuration', configurationRows(configuration.asIs)),
     section('configuration, delivered as initdata', configurationRows(configuration.asInitdata)) + note,
-    line('kernel command line, measured', lines.kernelLineTooLong ?? lines.kernelLine),
+    line('kernel command line, measured', lines.kernelCommandLineTooLong ?? lines.kernelCommandLine),
     line('QEMU, fw_cfg', lines.fwCfg),
     line('QEMU, SNP guest with the initdata', lines.snp),
     line('QEMU, TDX guest with the initdata', lines.tdx),

@@ -9,7 +9,7 @@ import {
   type InitdataAlgorithm,
   type NamedFile,
   kernelDocumentWord,
-  kernelLineLimits,
+  kernelCommandLineLimits,
   measuredDigest,
   measuredEvent,
   type RegisterAlgorithm,
@@ -62,9 +62,9 @@ export interface ReferenceValues {
 export interface ReadyLines {
   readonly pin: string;
   readonly initdataPin: string;
-  readonly kernelLine: string;
+  readonly kernelCommandLine: string;
   /** Why the kernel command line cannot be used; absent if it can. */
-  readonly kernelLineTooLong?: string;
+  readonly kernelCommandLineTooLong?: string;
   /** The QEMU option, or why fw_cfg cannot be used. */
   readonly fwCfg: string;
   readonly snp: string;
@@ -112,16 +112,16 @@ export function readyLines(inputs: DigestInputs, values: ReferenceValues, file: 
   const pin = `sha256:${values.document.sha256}`;
   const packed = gzipSync(document, { level: 9 });
   const shorter = packed.length < document.length ? packed : Buffer.from(document);
-  const kernelLine = `${kernelDocumentWord}=${shorter.toString('base64')} agent.config_digest=${pin}`;
-  const [limit = 0] = kernelLineLimits;
+  const kernelCommandLine = `${kernelDocumentWord}=${shorter.toString('base64')} agent.config_digest=${pin}`;
+  const [limit = 0] = kernelCommandLineLimits;
   return {
     pin: `bind = "${pin}"`,
     initdataPin: `bind = "sha256:${values.initdata.sha256}"`,
-    kernelLine,
-    ...(kernelLine.length < limit
+    kernelCommandLine,
+    ...(kernelCommandLine.length < limit
       ? {}
       : {
-          kernelLineTooLong: `it has ${kernelLine.length} bytes; the kernel command line is limited to ${limit}`,
+          kernelCommandLineTooLong: `it has ${kernelCommandLine.length} bytes; the kernel command line is limited to ${limit}`,
         }),
     fwCfg:
       document.length <= fwCfgMaxBytes

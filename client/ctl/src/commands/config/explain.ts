@@ -10,20 +10,20 @@ export const configExplain: CommandDefinition = {
   path: 'config explain',
   summary: 'print every value and endpoint of a configuration, and what decided it',
   details: [
-    'Prints the source of each setting, whether each method is served and why, and what the other documents contain. With --kernel-line, also prints which overrides on that kernel command line take effect.',
+    'Prints the source of each setting, whether each method is served and why, and what the other documents contain. With --kernel-command-line, also prints which overrides on that kernel command line take effect.',
   ],
   operands: [
     { syntax: '<file>', description: 'a configuration in TOML' },
     { syntax: '[later...]', description: 'further documents, in the order of delivery' },
   ],
   options: [
-    { flags: '--kernel-line <text>', description: 'the kernel command line of the guest' },
+    { flags: '--kernel-command-line <text>', description: 'the kernel command line of the guest' },
     rootOption,
   ],
   examples: [
     { line: 'kata-agent-ctl config explain examples/minimal.toml', description: 'Prints a table.' },
     {
-      line: 'kata-agent-ctl config explain c.toml --kernel-line "agent.log=debug agent.debug_console"',
+      line: 'kata-agent-ctl config explain c.toml --kernel-command-line "agent.log=debug agent.debug_console"',
       description: 'Which of the two overrides the configuration allows.',
     },
   ],
@@ -31,7 +31,7 @@ export const configExplain: CommandDefinition = {
   run: async (invocation) => {
     const { io, options, operands } = invocation;
     const loaded = await loadFile(operands[0] ?? '', {
-      kernelLine: options.text('kernelLine'),
+      kernelCommandLine: options.text('kernelCommandLine'),
       later: operands.slice(1),
       root: options.text('root'),
     });

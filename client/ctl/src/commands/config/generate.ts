@@ -21,7 +21,7 @@ export const configGenerate: CommandDefinition = {
     {
       flags: '--puller <name>',
       description:
-        'what pulls images in the guest: with built-in, rules pin each image by its digest, and its process (needs --guest confidential or --runtime remote)',
+        'the puller of images in the guest: with built-in, rules pin each image by its digest, and its process (needs --guest confidential or --runtime remote)',
       choices: ['built-in'],
     },
     {
@@ -86,13 +86,9 @@ export const configGenerate: CommandDefinition = {
 function withPuller(pods: Pods, options: Options): Pods {
   if (options.text('puller') !== 'built-in') return pods;
   if (pods.setup.verifiedLayers !== undefined)
-    throw new CommandError(
-      ExitCode.Usage,
-      '--puller built-in: --layers says that the host brings the images',
-      {
-        help: ['pass one of the two'],
-      },
-    );
+    throw new CommandError(ExitCode.Usage, '--puller built-in: with --layers the host provides the images', {
+      help: ['pass one of the two'],
+    });
   if (!pullsImages(pods.setup))
     throw new CommandError(ExitCode.Usage, '--puller built-in: with this setup the guest pulls no images', {
       help: ['add --guest confidential, or --runtime remote'],

@@ -33,7 +33,7 @@ export const layerOptions: readonly OptionRow[] = [
 type LayersByImage = ReadonlyMap<string, readonly VerifiedLayer[]>;
 
 /**
- * Reads the layers that the options pin; undefined: they pin none. Throws a CommandError: a file is invalid (1), options do not
+ * Reads the layers that the options pin; undefined without such options. Throws a CommandError: a file is invalid (1), options do not
  * fit (2), or a file or program is missing (3).
  */
 export async function readLayers(

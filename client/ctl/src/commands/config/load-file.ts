@@ -12,7 +12,7 @@ const readAtMost = 256 * 1024 + 1;
 
 export interface FileOptions {
   /** The kernel command line to apply, which the host controls. */
-  readonly kernelLine?: string | undefined;
+  readonly kernelCommandLine?: string | undefined;
   /** Files of further documents, in the order in which they are merged. */
   readonly later?: readonly string[];
   /** The root of the guest's file system, for the files that the document names; undefined: they are not read. */
@@ -26,7 +26,7 @@ export interface FileOptions {
  * no delivery is awaited. Exit code 3 if a file cannot be read.
  */
 export async function loadFile(file: string, options: FileOptions = {}): Promise<Loaded> {
-  const { kernelLine, root, sense = 'warning' } = options;
+  const { kernelCommandLine, root, sense = 'warning' } = options;
   const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
   // Read only once: the path can be a pipe.
   const base = readPlainly(file);
@@ -54,7 +54,7 @@ export async function loadFile(file: string, options: FileOptions = {}): Promise
       sense,
       ...(root === undefined ? {} : { files: filesBelow(root) }),
     },
-    ...(kernelLine === undefined ? {} : { kernelLine }),
+    ...(kernelCommandLine === undefined ? {} : { kernelCommandLine }),
   });
 }
 

@@ -253,14 +253,14 @@ test('what the agent refuses with any configuration is named, and exits with 4',
 
 test('no pod is called sufficient whose containers the agent refuses, or whose requests are not known', () => {
   const open = file('served.toml', '[api]\nallowed_endpoints = ["*"]\n');
-  const verdict = (fields: string, inContainer = ''): readonly [number | null, string] => {
+  const reviewed = (fields: string, inContainer = ''): readonly [number | null, string] => {
     const container = `{ name: c, image: i, command: [a]${inContainer} }`;
     const text = `kind: Pod\nmetadata: { name: p }\nspec:\n${fields}  containers: [${container}]\n`;
     const { code, stdout } = runBinary(['config', 'check', open, '--pod', file('field.yaml', text)]);
     return [code, stdout];
   };
-  assert.equal(verdict('')[0], 0);
-  const refused: readonly (readonly [fields: string, inContainer: string, said: RegExp])[] = [
+  assert.equal(reviewed('')[0], 0);
+  const refused: readonly (readonly [fields: string, inContainer: string, expectedText: RegExp])[] = [
     ['  hostPID: true\n', '', /sandbox_pidns/],
     ['  shareProcessNamespace: true\n', '', /sandbox_pidns/],
     ['  hostIPC: true\n', '', /host-namespaces/],
@@ -272,10 +272,10 @@ test('no pod is called sufficient whose containers the agent refuses, or whose r
     ['  volumes: [{ name: v, emptyDir: { medium: HugePages } }]\n', '', /pod field medium/],
     ['', ', resources: { limits: { intel.com/sriov: 1 } }', /pod field intel\.com\/sriov/],
   ];
-  for (const [fields, inContainer, said] of refused) {
-    const [code, stdout] = verdict(fields, inContainer);
+  for (const [fields, inContainer, expectedText] of refused) {
+    const [code, stdout] = reviewed(fields, inContainer);
     assert.equal(code, 4, `${fields}${inContainer}: ${stdout}`);
-    assert.match(stdout, said);
+    assert.match(stdout, expectedText);
   }
 });
 
@@ -311,14 +311,14 @@ test('a configuration for peer pods has the network namespace of the forwarder',
 test('binary and endless files are rejected', () => {
   const bytes = join(directory, 'bytes.yaml');
   writeFileSync(bytes, Buffer.from([0x6b, 0xff, 0xfe, 0x0a]));
-  for (const [path, expected, said] of [
+  for (const [path, expected, expectedText] of [
     [bytes, 1, /is not a text file: it is not UTF-8/],
     ['/dev/zero', 1, /is larger than 16 MiB/],
     [join(directory, 'none.yaml'), 3, /no such file/],
   ] as const) {
     const { code, stderr } = runBinary(['config', 'generate', '--pod', path]);
     assert.equal(code, expected, stderr);
-    assert.match(stderr, said);
+    assert.match(stderr, expectedText);
   }
 });
 

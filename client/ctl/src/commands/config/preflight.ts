@@ -113,7 +113,7 @@ function resultText({ breaks, refusedFeature }: RuntimePreflight, style: Style):
 function stepRow({ call }: RefusedStep): readonly string[] {
   const consequence = {
     fails: 'the runtime fails',
-    'goes on': 'the runtime continues',
+    continues: 'the runtime continues',
     repeats: 'the runtime retries forever',
   };
   return [`    ${call.method}`, `${call.condition ?? 'every pod'}: ${consequence[call.refused]}`];

@@ -91,7 +91,7 @@ function plain({ test, passed, actual, decision, notEvaluated }: CaseResult): ob
     expect,
     rule,
     passed,
-    verdict: actual,
+    outcome: actual,
     notEvaluated,
     decision,
   };

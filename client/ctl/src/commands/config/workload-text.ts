@@ -4,7 +4,7 @@ import type { Style } from '@kata-agent/cli';
 
 /** Renders the result of checking one workload, for people. */
 export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style: Style): string {
-  const { workload, sufficient, refused, changes, unbuilt, chosenCode, unjudged } = report;
+  const { workload, sufficient, refused, changes, unbuilt, chosenCode, unchecked } = report;
   const result = sufficient ? style.green('sufficient') : style.red('not sufficient');
   const lines = (title: string, items: readonly string[]): string =>
     items.length === 0 ? '' : `  ${title}\n${items.map((item) => `    ${item}\n`).join('')}`;
@@ -27,7 +27,7 @@ export function workloadText(report: WorkloadReport, setup: RuntimeSetup, style:
       changes.map(({ text, place }) => (place === undefined ? text : `${place}: ${text}`)),
     ),
     lines('code that the source of a variable chooses, whatever the rules are', chosenCode),
-    lines('not checked', unjudged),
+    lines('not checked', unchecked),
   ].join('');
 }
 

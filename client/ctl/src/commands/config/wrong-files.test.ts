@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type DeliverySource, type Loaded, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
 
-const directory = fileURLToPath(new URL('../../../../config/wrong/', import.meta.url));
+const directory = fileURLToPath(new URL('../../../../../lib/config/wrong/', import.meta.url));
 const files = readdirSync(directory);
 const names = files.filter((name) => /^[^.]+\.toml$/.test(name)).map((name) => name.replace('.toml', ''));
 
@@ -14,7 +14,11 @@ function headerOf(text: string, key: string): string | undefined {
 }
 
 /** Loads the document as an agent would: with `NAME.base.toml` beside it, it is a drop-in. */
-async function loadWrong(name: string, document: string, kernelLine: string | undefined): Promise<Loaded> {
+async function loadWrong(
+  name: string,
+  document: string,
+  kernelCommandLine: string | undefined,
+): Promise<Loaded> {
   const base = files.includes(`${name}.base.toml`) ? read(`${name}.base.toml`) : undefined;
   const bytes = Buffer.from(document);
   const dropIn: DeliverySource = {
@@ -32,7 +36,7 @@ async function loadWrong(name: string, document: string, kernelLine: string | un
     rules: async () => (await import('@kata-agent/gate/rules')).createRuleChecker(),
     delivery: base === undefined ? [] : [dropIn],
     hostData: () => ({ ok: false, message: 'there is no report here', help: '' }),
-    ...(kernelLine === undefined ? {} : { kernelLine }),
+    ...(kernelCommandLine === undefined ? {} : { kernelCommandLine }),
     ...(base === undefined ? { offline: { later: [], sense: 'error' } } : {}),
   });
 }

@@ -1,7 +1,7 @@
 import { hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
 import { CommandError, ExitCode, readInput } from '@kata-agent/cli';
 
-/** Returns what the host must have passed to the hardware at launch for this initdata. Throws a CommandError. */
+/** Returns the value that the host must pass to the hardware at launch for this initdata. Throws a CommandError. */
 export function boundInitdata(path: string): {
   readonly hostData: Uint8Array;
   readonly mrConfigId: Uint8Array;

@@ -24,7 +24,7 @@ export const collateralOptions: readonly OptionRow[] = [
   },
 ];
 
-/** Reads what the signatures of evidence are verified with. Throws a CommandError. */
+/** Reads the collateral that signatures of evidence are verified with. Throws a CommandError. */
 export async function readCollateral(
   options: Options,
 ): Promise<Pick<VerifierInputs, 'collateral'> & { readonly at: number }> {

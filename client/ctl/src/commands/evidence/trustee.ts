@@ -17,10 +17,10 @@ export const evidenceTrustee: CommandDefinition = {
   summary: 'write reference values and a resource policy for Trustee',
   details: [
     `Writes two files. ${files.message} has the values of SNP and TDX in the values file, as a message of the kind "sample", by the names that Trustee's shipped policy for processors asks for. ${files.policy} gives resources to guests that Trustee affirms and that were started with this initdata; config digest makes initdata of a configuration.`,
-    'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out. Located from Trustee’s sources; not tried against its key broker.',
+    'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out. Written from Trustee’s sources; not tried against its key broker.',
   ],
   options: [
-    { flags: '--reference <file>', description: 'the values that you accept: values.json' },
+    { flags: '--reference <file>', description: 'the reference values: values.json' },
     {
       flags: '--initdata <file>',
       description: 'initdata of an accepted guest; may be repeated',

@@ -25,7 +25,7 @@ export const evidenceVerify: CommandDefinition = {
   ],
   operands: [{ syntax: '<file>', description: 'the bundle' }],
   options: [
-    { flags: '--reference <file>', description: 'the values that you accept: values.json' },
+    { flags: '--reference <file>', description: 'the reference values: values.json' },
     {
       flags: '--config <file>',
       description: 'a document of the configuration, the base document first; may be repeated',
@@ -41,7 +41,7 @@ export const evidenceVerify: CommandDefinition = {
   examples: [
     {
       line: 'kata-agent-ctl evidence verify bundle.json --reference values.json --config base.toml --nonce "$NONCE"',
-      description: 'Prints each link, and the verdict.',
+      description: 'Prints each link, and the result.',
     },
   ],
   formats: true,
@@ -106,7 +106,7 @@ function digestOf({ options }: Invocation): string | undefined {
 
 interface Verification {
   readonly verified: boolean;
-  readonly verdict: string;
+  readonly result: string;
   readonly links: readonly {
     readonly name: string;
     readonly state: string;
@@ -115,7 +115,7 @@ interface Verification {
   }[];
 }
 
-function textOf({ verified, verdict, links }: Verification, style: Style): string {
+function textOf({ verified, result, links }: Verification, style: Style): string {
   const colors: Readonly<Record<string, (text: string) => string>> = {
     ok: style.green,
     failed: style.red,
@@ -126,5 +126,5 @@ function textOf({ verified, verdict, links }: Verification, style: Style): strin
     const color = colors[state] ?? ((text: string) => text);
     return `${color(state.padEnd(11))}  ${name.padEnd(width)}  ${what}${waived ? ' (waived)' : ''}\n`;
   });
-  return `${lines.join('')}${verified ? style.green(verdict) : style.red(verdict)}\n`;
+  return `${lines.join('')}${verified ? style.green(result) : style.red(result)}\n`;
 }

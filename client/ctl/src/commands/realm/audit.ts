@@ -26,7 +26,7 @@ export const realmAudit: CommandDefinition = {
     },
     {
       line: 'kata-agent-ctl realm audit -f --from 1200 --format json -a realm://realm.example/web --cert me.pem --key me.key --realm-ca realm-ca.pem > more.log',
-      description: 'Copies the log from record 1200 on, and goes on.',
+      description: 'Copies the log from record 1200 on, and continues.',
     },
   ],
   connects: true,

@@ -26,7 +26,7 @@ export const realmGuests: CommandDefinition = {
   path: 'realm guests',
   summary: 'list the guests that are connected to a realm',
   details: [
-    'Lists the guests that you may list; with GUEST in the address, that one. NO under ATTESTED means that name, digest and version are only what the guest says of itself.',
+    'Lists the guests that this operator may list; with GUEST in the address, that guest. NO under ATTESTED means that name, digest and version are unverified.',
     'The ID of a guest is the hash of its public key: --format json prints all of it. Use it as --pin only if you believe the realm about it, or have compared it with evidence of the guest.',
   ],
   examples: [
@@ -66,7 +66,7 @@ function guestsOf(answer: unknown): readonly Fields[] {
   if (Array.isArray(guests) && guests.every((guest) => typeof guest === 'object' && guest !== null))
     return guests as readonly Fields[];
   throw new CommandError(ExitCode.CannotApply, 'the answer of the realm is not a list of guests', {
-    help: ['the realm has another version than this program'],
+    help: ['use a kata-agent-ctl of the same version as the realm'],
   });
 }
 

@@ -28,7 +28,7 @@ export const realmRevoke: CommandDefinition = {
     const { closed } = (answer ?? {}) as { closed?: unknown };
     if (typeof closed !== 'number')
       throw new CommandError(ExitCode.CannotApply, 'the answer of the realm does not say what was revoked', {
-        help: ['the realm has another version than this program'],
+        help: ['use a kata-agent-ctl of the same version as the realm'],
       });
     await print(invocation, answer, () => revokedText(closed));
     return ExitCode.Success;

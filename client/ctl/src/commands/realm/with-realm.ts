@@ -26,7 +26,7 @@ export function realmAddressOf(invocation: Invocation): RealmAddress {
   });
 }
 
-/** Returns the path of what concerns the guest of an address. Throws a CommandError if it has none. */
+/** Returns the HTTP path of the guest of an address. Throws a CommandError if the address names no guest. */
 export function guestPath(address: RealmAddress, rest: string): string {
   if (address.guest !== undefined) return `/v1/guests/${address.guest}${rest}`;
   throw new CommandError(ExitCode.Usage, `address '${formatAddress(address)}': the guest is missing`, {

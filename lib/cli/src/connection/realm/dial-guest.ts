@@ -10,7 +10,7 @@ import { askRealm } from './realm-request.js';
 
 /**
  * Connects to a guest through a realm. With `operator-tls` it speaks TLS to the guest itself, and believes it by its pin; the
- * realm's word counts only if `relay` says so. Rejects with the system's error or a CommandError; nothing was sent to the guest
+ * realm is trusted only if `relay` says so. Rejects with the system's error or a CommandError; nothing was sent to the guest
  * then.
  */
 export async function dialGuest(
@@ -40,7 +40,7 @@ export async function dialGuest(
     }
     // The guest is a server of TLS: it is silent until this client has spoken.
     if (head.length > 0 || socket.readableLength > 0)
-      throw new Error('the realm sent bytes that are not of the guest');
+      throw new Error('the realm sent bytes that do not come from the guest');
     return await dialTls({ socket }, address, { ...credentials, pin: relay.pin }, leave);
   } catch (error) {
     socket.destroy();
@@ -48,7 +48,7 @@ export async function dialGuest(
   }
 }
 
-/** Checks that the realm does what was asked for, and no less. Throws a CommandError. */
+/** Checks that the realm offers the requested kind of relay. Throws a CommandError. */
 function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepted: AcceptedRelay): void {
   const offered = headers['kata-agent-relay'];
   const id = headers['kata-agent-guest'];
@@ -60,9 +60,9 @@ function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepte
   )
     throw new CommandError(
       ExitCode.CannotApply,
-      `the realm at ${where} did not say how it relays to which guest`,
+      `the realm at ${where} did not name the guest and the kind of relay`,
       {
-        help: ['the realm has another version than this program'],
+        help: ['use a kata-agent-ctl of the same version as the realm'],
       },
     );
   if (offered === 'trusted' && accepted.kind === 'operator-tls')
@@ -71,7 +71,7 @@ function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepte
       `${where}: the realm would make the calls itself (relay = "trusted"), and --pin cannot be checked`,
       {
         help: [
-          'nothing was sent to the guest; to believe the realm instead, pass --relay trusted without --pin,',
+          'nothing was sent to the guest; to trust the realm instead, pass --relay trusted without --pin,',
           '  or set relay = "operator-tls" in the [[listener]] of the guest',
         ],
       },
@@ -82,7 +82,7 @@ function checkRelay(address: RealmAddress, { headers }: IncomingMessage, accepte
       `${where}: the guest answers itself (relay = "operator-tls"), and does not need --relay trusted`,
       { help: [`remove --relay trusted, and pass --pin spki:sha256:${id}, if that is the guest's key`] },
     );
-  // The realm's word, for a better error: the key itself is compared in the handshake.
+  // Unverified, for a better error: the key itself is compared in the handshake.
   if (accepted.kind === 'operator-tls' && accepted.pin !== undefined && accepted.pin !== id)
     throw wrongAgent(address, id, accepted.pin);
   if (address.guest?.length === 64 && address.guest !== id && /^[0-9a-f]*$/.test(address.guest))

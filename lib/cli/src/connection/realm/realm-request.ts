@@ -39,7 +39,7 @@ export function askRealm(
   const text = body === undefined ? '' : JSON.stringify(body);
   return new Promise<RealmAnswer>((resolve, reject) => {
     const sent: ClientRequest = request({
-      // Without an agent: nobody else uses the connection, and no proxy of the environment.
+      // Without an HTTP agent: the connection is not shared, and no proxy of the environment is used.
       createConnection: () => socket,
       method,
       path,
@@ -73,15 +73,15 @@ export function askRealm(
   });
 }
 
-/** Returns the error that an answer is. */
+/** Converts an answer to the error that it reports. */
 async function errorOf(address: RealmAddress, message: IncomingMessage): Promise<CommandError> {
   const { statusCode = 0 } = message;
   const known = statuses[statusCode];
-  const said = await messageOf(message);
-  if (known === undefined) return unexpected(address, `${statusCode}${said === '' ? '' : `: ${said}`}`);
+  const text = await messageOf(message);
+  if (known === undefined) return unexpected(address, `${statusCode}${text === '' ? '' : `: ${text}`}`);
   return new CommandError(
     known.exitCode,
-    `${formatAddress(address)}: ${said === '' ? known.text : `${known.text}: ${said}`}`,
+    `${formatAddress(address)}: ${text === '' ? known.text : `${known.text}: ${text}`}`,
     { help: known.help },
   );
 }
@@ -96,30 +96,30 @@ const statuses: Readonly<Record<number, KnownStatus>> = {
   400: {
     text: 'the realm does not accept the request',
     exitCode: ExitCode.Failed,
-    help: ['if it should, the realm has another version than this program'],
+    help: ['use a kata-agent-ctl of the same version as the realm'],
   },
   403: {
-    text: 'the realm denies this to you',
+    text: 'the realm denies this request',
     exitCode: ExitCode.Failed,
     help: [
       'an [[operator]] entry of its authorization file must name your certificate, the guest and the verb',
     ],
   },
   404: {
-    text: 'the realm has no such guest for you',
+    text: 'the realm has no such guest, or none that you may list',
     exitCode: ExitCode.CannotApply,
     help: ['kata-agent-ctl realm guests lists those that are connected, and that you may list'],
   },
   429: {
-    text: 'too many',
+    text: 'too many connections or requests',
     exitCode: ExitCode.CannotApply,
-    help: ['end some of your connections, then try again'],
+    help: ['close some connections, then try again'],
   },
   502: { text: 'the guest failed', exitCode: ExitCode.Failed, help: [] },
   503: {
     text: 'the guest cannot be reached',
     exitCode: ExitCode.CannotApply,
-    help: ['try again; the log of the realm has the reason'],
+    help: ['try again; see the log of the realm for the reason'],
   },
 };
 
@@ -143,7 +143,7 @@ async function messageOf(message: IncomingMessage): Promise<string> {
 function unexpected(address: RealmAddress, what: string): CommandError {
   return new CommandError(
     ExitCode.CannotApply,
-    `the server at ${formatAddress(address)} answered ${what}: it is no realm that this program knows`,
+    `the server at ${formatAddress(address)} answered ${what}: it is not a realm that this program knows`,
     { help: ['use the address at which the realm serves operators; redirects are not followed'] },
   );
 }
@@ -155,7 +155,7 @@ function noAnswer(address: RealmAddress, error: NodeJS.ErrnoException): CommandE
     `the realm at ${formatAddress(address)} closed the connection before it answered: ${alert ?? error.code ?? error.message}`,
     {
       help: [
-        'its log has the reason; mostly your certificate has expired, is not of a CA of its operators, or has not',
+        'see the log of the realm; common reasons: your certificate has expired, is not of a CA of its operators, or has not',
         '  clientAuth among its usages',
       ],
       cause: error,

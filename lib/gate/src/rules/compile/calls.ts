@@ -61,7 +61,7 @@ export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Co
   if (name === entrypointFunction.name) return entrypointCall(expr, node, context);
   const form = macroForms.get(name);
   if (form !== undefined)
-    return context.fault('KA1305', context.places.of(expr), `${name}() is written ${form}`);
+    return context.fault('KA1305', context.ranges.of(expr), `${name}() is written ${form}`);
   if (name !== 'matches' && !overloads.has(name)) return unknownFunction(expr, name, context);
   const parts = [...(target === undefined ? [] : [target]), ...args].map((part) => context.compile(part));
   if (name === 'matches') return matches(expr, target, parts, context);
@@ -102,13 +102,13 @@ function applied(expr: Expr, overload: Overload, parts: readonly Compiled[], con
   const weight = weightOf(parts);
   const run = runner(overload, parts);
   const divisor = /^_[/%]_$/.test(overload.name) ? parts[1]?.constant : undefined;
-  if (divisor === 0n) return context.fault('KA1310', context.places.of(expr), 'this divides by zero');
+  if (divisor === 0n) return context.fault('KA1310', context.ranges.of(expr), 'this divides by zero');
   if (parts.some((part) => part.constant === undefined)) return { type: overload.result, weight, run };
   try {
     return constant(overload.result, run(new Frame(0, ruleLimits.steps)));
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
-    return context.fault('KA1310', context.places.of(expr), `this cannot be computed: ${error.message}`);
+    return context.fault('KA1310', context.ranges.of(expr), `this cannot be computed: ${error.message}`);
   }
 }
 
@@ -174,7 +174,7 @@ function matches(
     patternNode === undefined ||
     parts.length !== 2
   )
-    return context.fault('KA1308', context.places.of(expr), 'matches() is written text.matches("pattern")');
+    return context.fault('KA1308', context.ranges.of(expr), 'matches() is written text.matches("pattern")');
   for (const [part, node] of [
     [text, target],
     [pattern, patternNode],
@@ -183,21 +183,21 @@ function matches(
     if (part.type.kind !== 'string')
       return context.fault(
         'KA1305',
-        context.places.of(node),
+        context.ranges.of(node),
         `matches() is for texts, and this is ${withArticle(part.type)}`,
       );
   }
-  const place = context.places.of(patternNode);
+  const range = context.ranges.of(patternNode);
   if (pattern.texts === undefined)
     return context.fault(
       'KA1308',
-      place,
+      range,
       'a pattern must be a literal in the rule, it cannot come from the request',
       'write it as a text',
     );
   for (const source of pattern.texts) {
     const read = context.patterns.get(source);
-    if ('fault' in read) return context.fault('KA1308', place, read.fault);
+    if ('fault' in read) return context.fault('KA1308', range, read.fault);
   }
   const { patterns } = context;
   const run: Compiled['run'] = (frame) => {
@@ -225,7 +225,7 @@ function noOverload(
         : undefined;
     return context.fault(
       'KA1305',
-      context.places.of(expr),
+      context.ranges.of(expr),
       `"${operator}" is not for ${types.join(' and ')}`,
       help,
     );
@@ -235,17 +235,17 @@ function noOverload(
     target === undefined
       ? `${name}(${types.join(', ')})`
       : `${types[0]}.${name}(${types.slice(1).join(', ')})`;
-  return context.fault('KA1305', context.places.of(expr), `there is no ${given}`, `it is written ${form}`);
+  return context.fault('KA1305', context.ranges.of(expr), `there is no ${given}`, `it is written ${form}`);
 }
 
 function unknownFunction(expr: Expr, name: string, context: Context): Compiled {
-  const place = context.places.operator(expr);
+  const range = context.ranges.operator(expr);
   const near = nearest(name, [...functionNames, ...macroForms.keys()]);
   if (['timestamp', 'duration', 'now'].includes(name))
-    return context.fault('KA1304', place, `a rule has no access to time, so there is no ${name}()`);
+    return context.fault('KA1304', range, `a rule has no access to time, so there is no ${name}()`);
   return context.fault(
     'KA1304',
-    place,
+    range,
     `there is no function "${name}"`,
     near === undefined ? `known are ${functionNames.join(', ')}` : `did you mean "${near}"?`,
   );

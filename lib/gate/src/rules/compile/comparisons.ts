@@ -15,18 +15,18 @@ export function equality(
 ): Compiled {
   const left = context.compile(sides[0]);
   const right = context.compile(sides[1]);
-  const place = context.places.of(expr);
+  const range = context.ranges.of(expr);
   if (!comparable(left.type, right.type))
     return context.fault(
       'KA1305',
-      place,
+      range,
       `${withArticle(left.type)} is never equal to ${withArticle(right.type)}`,
       conversion(left, right),
     );
   if (!hasEquality(left.type) || !hasEquality(right.type))
     return context.fault(
       'KA1305',
-      place,
+      range,
       `values of ${show(left.type)} cannot be compared as a whole`,
       'compare their fields',
     );
@@ -48,7 +48,7 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
   if (type.kind !== 'list' && type.kind !== 'map')
     return context.fault(
       'KA1305',
-      context.places.of(sides[1]),
+      context.ranges.of(sides[1]),
       `"in" looks into a list or a map, and this is ${withArticle(type)}`,
       type.kind === 'string' ? 'text.contains(part) looks into a text' : undefined,
     );
@@ -56,13 +56,13 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
   if (!comparable(item.type, element))
     return context.fault(
       'KA1305',
-      context.places.of(expr),
+      context.ranges.of(expr),
       `${withArticle(item.type)} is never in ${withArticle(type)}`,
     );
   if (!hasEquality(item.type))
     return context.fault(
       'KA1305',
-      context.places.of(sides[0]),
+      context.ranges.of(sides[0]),
       'messages cannot be compared as a whole',
       'use exists() and compare fields',
     );
@@ -108,7 +108,7 @@ function impossible(node: Expr, type: Type, texts: readonly string[] | undefined
   const near = nearest(wrong, among);
   context.fault(
     'KA1307',
-    context.places.of(node),
+    context.ranges.of(node),
     `it is never ${JSON.stringify(wrong)}`,
     near === undefined ? `it is one of ${among.join(', ')}` : `did you mean "${near}"?`,
   );

@@ -4,7 +4,7 @@ import type { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import type { Expr } from '../language/expression.js';
 import type { ParsedExpression } from '../language/parse-expression.js';
-import type { Place, Places } from '../language/places.js';
+import type { SourceRange, SourceRanges } from '../language/source-ranges.js';
 import type { RuleName } from '../names/rule-name.js';
 import { namesFor, ruleNames } from '../names/rule-names.js';
 import { call } from './calls.js';
@@ -18,7 +18,7 @@ import { faulty } from './parts.js';
 /** The compilation of one expression for one method. */
 export class Compilation implements Context {
   readonly method: MethodName;
-  readonly places: Places;
+  readonly ranges: SourceRanges;
   readonly patterns: Patterns;
   readonly #macros: ReadonlyMap<bigint, string>;
   readonly #coverage: Coverage;
@@ -30,12 +30,12 @@ export class Compilation implements Context {
   #slots = 0;
 
   constructor(
-    parsed: Pick<ParsedExpression, 'places' | 'macros'>,
+    parsed: Pick<ParsedExpression, 'ranges' | 'macros'>,
     method: MethodName,
     patterns: Patterns,
     coverage: Coverage,
   ) {
-    this.places = parsed.places;
+    this.ranges = parsed.ranges;
     this.#macros = parsed.macros;
     this.method = method;
     this.patterns = patterns;
@@ -79,11 +79,11 @@ export class Compilation implements Context {
       case 'comprehensionExpr':
         return comprehension(expr, exprKind.value, this);
       default:
-        return this.fault('KA1310', this.places.of(expr), 'this has no meaning in a rule');
+        return this.fault('KA1310', this.ranges.of(expr), 'this has no meaning in a rule');
     }
   }
 
-  fault(code: RuleFault['code'], { start, end }: Place, message: string, help?: string): Compiled {
+  fault(code: RuleFault['code'], { start, end }: SourceRange, message: string, help?: string): Compiled {
     this.#faults.push({
       severity: 'error',
       code,
@@ -95,7 +95,7 @@ export class Compilation implements Context {
     return faulty;
   }
 
-  useOfGuest(name: string, { start, end }: Place): void {
+  useOfGuest(name: string, { start, end }: SourceRange): void {
     this.#needsGuest.set(`${start} ${name}`, {
       severity: 'error',
       code: 'KA1315',

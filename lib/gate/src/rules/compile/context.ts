@@ -3,7 +3,7 @@ import type { RuleFault } from '@kata-agent/config';
 import type { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import type { Expr } from '../language/expression.js';
-import type { Place, Places } from '../language/places.js';
+import type { SourceRange, SourceRanges } from '../language/source-ranges.js';
 import type { Type } from '../language/type.js';
 
 /** A variable of the rule: its type, and its slot in the frame. */
@@ -16,17 +16,17 @@ export interface Variable {
 /** Shared state of the compiler's parts for one expression and method. */
 export interface Context {
   readonly method: MethodName;
-  readonly places: Places;
+  readonly ranges: SourceRanges;
   readonly patterns: Patterns;
   /** Compiles a node. Never throws: a faulty part is reported and becomes a placeholder that is never run. */
   compile(expr: Expr): Compiled;
   /** Reports a fault; returns the placeholder for the faulty part. */
-  fault(code: RuleFault['code'], place: Place, message: string, help?: string): Compiled;
+  fault(code: RuleFault['code'], range: SourceRange, message: string, help?: string): Compiled;
   variable(name: string): Variable | undefined;
   /** Reports whether a name is state of the guest for this method. */
   isOfGuest(name: string): boolean;
   /** Records that the expression uses state of the guest. */
-  useOfGuest(name: string, place: Place): void;
+  useOfGuest(name: string, range: SourceRange): void;
   /** Returns all names in scope. */
   names(): readonly string[];
   /** Reports whether any method defines the name, so that a macro's variable should not shadow it. */

@@ -31,14 +31,14 @@ export function entrypointCall(expr: Expr, node: NodeOf<'callExpr'>, context: Co
   if (variable === undefined)
     return context.fault(
       'KA1302',
-      context.places.operator(expr),
+      context.ranges.operator(expr),
       `${context.method} has no ${name}`,
       `${methods.join(' and ')} has it`,
     );
-  if (ofGuest.includes(context.method)) context.useOfGuest(name, context.places.of(expr));
+  if (ofGuest.includes(context.method)) context.useOfGuest(name, context.ranges.of(expr));
   const [argument, another] = node.args;
   if (node.target !== undefined || another !== undefined)
-    return context.fault('KA1305', context.places.of(expr), `it is written ${entrypointFunction.form}`);
+    return context.fault('KA1305', context.ranges.of(expr), `it is written ${entrypointFunction.form}`);
   const options = argument === undefined ? new Map<Key, Compiled>() : optionsOf(argument, context);
   if (!(options instanceof Map)) return options;
   const { slot } = variable;
@@ -76,22 +76,22 @@ function optionsOf(argument: Expr, context: Context): Map<Key, Compiled> | Compi
     if (keyKind.case !== 'mapKey' || value === undefined)
       return context.fault(
         'KA1310',
-        context.places.of(argument),
+        context.ranges.of(argument),
         'a map has a key and a value in each entry',
       );
-    const place = context.places.of(keyKind.value);
+    const range = context.ranges.of(keyKind.value);
     const written = context.compile(keyKind.value).constant;
     const key = keys.find((each) => each === written);
     if (key === undefined) {
       const near = typeof written === 'string' ? nearest(written, keys) : undefined;
       return context.fault(
         'KA1303',
-        place,
+        range,
         `${entrypointFunction.name} has no ${typeof written === 'string' ? JSON.stringify(written) : 'such key'}`,
         near === undefined ? `its keys are ${keys.join(', ')}` : `did you mean "${near}"?`,
       );
     }
-    if (options.has(key)) return context.fault('KA1310', place, 'the map has this key twice');
+    if (options.has(key)) return context.fault('KA1310', range, 'the map has this key twice');
     const compiled = texts(value, context);
     if (compiled.type.kind === 'nothing') return compiled;
     options.set(key, compiled);
@@ -106,7 +106,7 @@ function texts(expr: Expr, context: Context): Compiled {
   if (type.kind === 'nothing' || (type.kind === 'list' && isText(type.element))) return compiled;
   return context.fault(
     'KA1305',
-    context.places.of(expr),
+    context.ranges.of(expr),
     `${entrypointFunction.name} takes lists of texts, and this is ${withArticle(type)}`,
     `it is written ${entrypointFunction.form}`,
   );

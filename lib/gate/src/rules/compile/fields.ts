@@ -10,7 +10,7 @@ import { withArticle } from './parts.js';
 export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: Context): Compiled {
   const variable = context.variable(name);
   if (variable === undefined) return unknownName(expr, name, context);
-  if (context.isOfGuest(name)) context.useOfGuest(name, context.places.of(expr));
+  if (context.isOfGuest(name)) context.useOfGuest(name, context.ranges.of(expr));
   const { slot, type, texts } = variable;
   return {
     type,
@@ -23,7 +23,7 @@ export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: C
 /** `operand.field`, or `has(operand.field)`. */
 export function select(expr: Expr, node: NodeOf<'selectExpr'>, context: Context): Compiled {
   if (node.operand === undefined)
-    return context.fault('KA1301', context.places.of(expr), 'nothing is before the dot');
+    return context.fault('KA1301', context.ranges.of(expr), 'nothing is before the dot');
   return node.testOnly
     ? presence(expr, node.operand, node.field, context)
     : access(expr, node.operand, node.field, context);
@@ -54,10 +54,10 @@ function presence(expr: Expr, operand: Expr, name: string, context: Context): Co
   const { compiled: owner, faults } = context.attempt(operand);
   const field = faults.length === 0 ? fieldOf(owner.type, name) : undefined;
   if (field === undefined) {
-    const place = context.places.field(expr);
+    const range = context.ranges.field(expr);
     context.presence(
       expr,
-      faults[0] ?? { severity: 'error', code: 'KA1303', ...place, ...absence(owner.type, name) },
+      faults[0] ?? { severity: 'error', code: 'KA1303', ...range, ...absence(owner.type, name) },
     );
     return { ...constant(bool, false), known: false };
   }
@@ -72,12 +72,12 @@ function presence(expr: Expr, operand: Expr, name: string, context: Context): Co
 
 function noteUseOfGuest(expr: Expr, owner: Type, name: string, context: Context): void {
   if (owner.kind !== 'record' || !owner.fields.get(name)?.ofGuest?.includes(context.method)) return;
-  context.useOfGuest(`${owner.name}.${name}`, context.places.field(expr));
+  context.useOfGuest(`${owner.name}.${name}`, context.ranges.field(expr));
 }
 
 function unknownField(expr: Expr, owner: Type, name: string, context: Context): Compiled {
   const { message, help } = absence(owner, name);
-  return context.fault('KA1303', context.places.field(expr), message, help);
+  return context.fault('KA1303', context.ranges.field(expr), message, help);
 }
 
 function absence(owner: Type, name: string): { readonly message: string; readonly help?: string } {
@@ -91,19 +91,19 @@ function absence(owner: Type, name: string): { readonly message: string; readonl
 }
 
 function unknownName(expr: Expr, name: string, context: Context): Compiled {
-  const place = context.places.of(expr);
+  const range = context.ranges.of(expr);
   const elsewhere = ruleNames.find((known) => known.name === name);
   if (elsewhere !== undefined)
     return context.fault(
       'KA1302',
-      place,
+      range,
       `${context.method} has no "${name}"`,
       `${elsewhere.methods.join(' and ')} ${elsewhere.methods.length === 1 ? 'has' : 'have'} it; in a rule for both, has(${name}) asks`,
     );
   const near = nearest(name, context.names());
   return context.fault(
     'KA1302',
-    place,
+    range,
     `there is no "${name}" here`,
     near === undefined ? `known are ${context.names().join(', ')}` : `did you mean "${near}"?`,
   );

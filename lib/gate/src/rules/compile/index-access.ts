@@ -12,7 +12,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
   const at = context.compile(sides[1]);
   const { type } = whole;
   const weight = weightOf([whole, at]);
-  const place = context.places.of(sides[1]);
+  const range = context.ranges.of(sides[1]);
   switch (type.kind) {
     case 'nothing':
       return whole;
@@ -20,11 +20,11 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
       if (at.type.kind !== 'nothing' && !isNumber(at.type))
         return context.fault(
           'KA1305',
-          place,
+          range,
           `a list is indexed by a number, and this is ${withArticle(at.type)}`,
         );
       if (typeof at.constant === 'bigint' && at.constant < 0n)
-        return context.fault('KA1310', place, 'the first element of a list is [0]; none is before it');
+        return context.fault('KA1310', range, 'the first element of a list is [0]; none is before it');
       const run: Compiled['run'] = (frame) => element(whole.run(frame) as readonly Value[], at.run(frame));
       return { type: type.element, weight, run };
     }
@@ -32,7 +32,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
       if (!comparable(at.type, type.key))
         return context.fault(
           'KA1305',
-          place,
+          range,
           `the keys of this map are of the type ${show(type.key)}, and this is ${withArticle(at.type)}`,
         );
       const run: Compiled['run'] = (frame) =>
@@ -42,7 +42,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
     default:
       return context.fault(
         'KA1305',
-        context.places.of(sides[0]),
+        context.ranges.of(sides[0]),
         `[] reads a list or a map, and this is ${withArticle(type)}`,
       );
   }

@@ -19,7 +19,7 @@ import type { Context } from './context.js';
 import { weightOf, withArticle } from './parts.js';
 
 export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, context: Context): Compiled {
-  const place = context.places.of(expr);
+  const range = context.ranges.of(expr);
   switch (constantKind.case) {
     case 'boolValue':
       return constant(bool, constantKind.value);
@@ -32,16 +32,16 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
     case 'uint64Value':
       return number(uint, constantKind.value, checkedUint);
     case 'doubleValue':
-      return context.fault('KA1310', place, 'no request has fractions, so rules have only whole numbers');
+      return context.fault('KA1310', range, 'no request has fractions, so rules have only whole numbers');
     case 'nullValue':
       return context.fault(
         'KA1310',
-        place,
+        range,
         'nothing is ever null',
         'use has() to test whether a message is present',
       );
     default:
-      return context.fault('KA1310', place, 'this literal has no meaning in a rule');
+      return context.fault('KA1310', range, 'this literal has no meaning in a rule');
   }
 
   function number(type: Type, value: bigint, check: (value: bigint) => bigint): Compiled {
@@ -49,7 +49,7 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
       return constant(type, check(value));
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
-      return context.fault('KA1310', place, 'this number does not fit into 64 bits');
+      return context.fault('KA1310', range, 'this number does not fit into 64 bits');
     }
   }
 }
@@ -74,14 +74,14 @@ export function mapLiteral(
   if (messageName !== '')
     return context.fault(
       'KA1310',
-      context.places.of(expr),
+      context.ranges.of(expr),
       `a rule creates no messages, so ${messageName}{} is not allowed here`,
     );
   const keyNodes: Expr[] = [];
   const valueNodes: Expr[] = [];
   for (const { keyKind, value } of entries) {
     if (keyKind.case !== 'mapKey' || value === undefined)
-      return context.fault('KA1310', context.places.of(expr), 'a map has a key and a value in each entry');
+      return context.fault('KA1310', context.ranges.of(expr), 'a map has a key and a value in each entry');
     keyNodes.push(keyKind.value);
     valueNodes.push(value);
   }
@@ -92,7 +92,7 @@ export function mapLiteral(
   if (!['bool', 'int', 'uint', 'string', 'nothing'].includes(key.kind))
     return context.fault(
       'KA1305',
-      context.places.of(expr),
+      context.ranges.of(expr),
       `a key is a text, number or bool, not ${withArticle(key)}`,
     );
   const twice = keyNodes.findIndex(
@@ -101,7 +101,7 @@ export function mapLiteral(
       keys.findIndex((other) => other.constant === keys[index]?.constant) < index,
   );
   if (twice >= 0)
-    return context.fault('KA1310', context.places.of(keyNodes[twice] as Expr), 'the map has this key twice');
+    return context.fault('KA1310', context.ranges.of(keyNodes[twice] as Expr), 'the map has this key twice');
   const run: Compiled['run'] = (frame) => {
     const map = new Map<Value, Value>();
     for (const [index, compiled] of keys.entries()) {
@@ -127,7 +127,7 @@ function commonType(
     if (next === undefined) {
       context.fault(
         'KA1305',
-        context.places.of(nodes[index] as Expr),
+        context.ranges.of(nodes[index] as Expr),
         `${what} must be of one type: this is ${withArticle(part.type)}, the one before is ${withArticle(type)}`,
       );
       return nothing;

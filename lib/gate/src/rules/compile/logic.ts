@@ -51,7 +51,7 @@ export function choice(expr: Expr, parts: readonly [Expr, Expr, Expr], context: 
   if (type === undefined)
     return context.fault(
       'KA1305',
-      context.places.of(expr),
+      context.ranges.of(expr),
       `the two branches are of different types: ${show(yes.type)} and ${show(no.type)}`,
     );
   return {

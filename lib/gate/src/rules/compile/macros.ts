@@ -15,13 +15,13 @@ export function comprehension(expr: Expr, node: NodeOf<'comprehensionExpr'>, con
   if (element === undefined)
     return context.fault(
       'KA1305',
-      context.places.of(macro.items),
+      context.ranges.of(macro.items),
       `${macro.name}() walks through a list or the keys of a map, and this is ${withArticle(items.type)}`,
     );
   if (context.isTaken(macro.variable))
     return context.fault(
       'KA1302',
-      context.places.operator(expr),
+      context.ranges.operator(expr),
       `the variable "${macro.variable}" of ${macro.name}() hides a name with another meaning`,
       'choose another name',
     );

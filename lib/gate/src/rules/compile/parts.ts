@@ -25,7 +25,7 @@ export function condition(expr: Expr, context: Context): Compiled {
       : 'compare it with something';
   return context.fault(
     'KA1306',
-    context.places.of(expr),
+    context.ranges.of(expr),
     `a condition is true or false, and this is ${withArticle(compiled.type)}`,
     help,
   );

@@ -144,7 +144,7 @@ function characters(text: string): number {
 }
 
 function decimal(text: string, form: RegExp): bigint {
-  if (!form.test(text)) throw new RuleError('a text that is no decimal number');
+  if (!form.test(text)) throw new RuleError('a text that is not a decimal number');
   return BigInt(text);
 }
 
@@ -152,6 +152,6 @@ function utf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch (error) {
-    throw new RuleError('bytes that are no UTF-8', { cause: error });
+    throw new RuleError('bytes that are not UTF-8', { cause: error });
   }
 }

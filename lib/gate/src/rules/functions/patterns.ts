@@ -40,9 +40,9 @@ function compilePattern(source: string): Pattern | PatternFault {
   try {
     return patternOf(source);
   } catch (error) {
-    const said = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : '';
+    const message = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : '';
     // The message quotes the pattern, which may contain control characters.
-    return { fault: `the pattern cannot be read: ${said.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}` };
+    return { fault: `the pattern cannot be read: ${message.replaceAll(/[\x00-\x1f\x7f]/g, ' ')}` };
   }
 }
 

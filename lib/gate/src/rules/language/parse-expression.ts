@@ -1,13 +1,13 @@
 import { parse } from '@bufbuild/cel';
 import { type Expr, partsOf } from './expression.js';
 import { ruleLimits } from './limits.js';
-import { Places } from './places.js';
+import { SourceRanges } from './source-ranges.js';
 import { type ScanFault, scan, type Token } from './tokens.js';
 
 /** A syntactically valid expression. */
 export interface ParsedExpression {
   readonly root: Expr;
-  readonly places: Places;
+  readonly ranges: SourceRanges;
   /** The macro's name for each expanded loop, by the loop's id. */
   readonly macros: ReadonlyMap<bigint, string>;
 }
@@ -49,8 +49,8 @@ export function parseExpression(source: string): ExpressionRead {
       exprKind.case === 'callExpr' ? exprKind.value.function : '',
     ]),
   );
-  const places = new Places(source, parsed.sourceInfo?.positions ?? {}, tokens, closings);
-  return { ok: true, parsed: { root: parsed.expr, places, macros } };
+  const ranges = new SourceRanges(source, parsed.sourceInfo?.positions ?? {}, tokens, closings);
+  return { ok: true, parsed: { root: parsed.expr, ranges, macros } };
 }
 
 /** Iterative, because the depth is not known to be safe for recursion. */

@@ -113,7 +113,7 @@ const imageConfig = record('image.config', {
 const image = record('image', {
   from: {
     type: { kind: 'string', among: roots },
-    doc: 'host: the root comes from the host, and has no other field. pause_bundle: from the image of the guest. pulled: the guest pulled it. verified_layers: disks of the host under dm-verity.',
+    doc: 'host: the root comes from the host, and has no other field. pause_bundle: from the guest image. pulled: the guest pulled it. verified_layers: disks of the host under dm-verity.',
   },
   reference: { type: string, optional: true, doc: 'If it was pulled: the name, as in the request.' },
   digest: {

@@ -2,7 +2,7 @@ import { ImageProcess } from '../../entrypoint/image-process.js';
 import type { RuleName } from './rule-name.js';
 
 /**
- * What `runs_image_entrypoint()` compares. A rule cannot write this name: it is no identifier.
+ * What `runs_image_entrypoint()` compares. A rule cannot write this name: it is not an identifier.
  */
 export const imageProcessName: RuleName = {
   name: 'runs_image_entrypoint()',

@@ -86,7 +86,7 @@ test('a root that the guest would refuse denies whatever the rule says, and says
   }
 });
 
-test('the pause container comes from the image of the guest', () => {
+test('the pause container comes from the guest image', () => {
   const sandbox = { 'io.kubernetes.cri.container-type': 'sandbox' };
   const own = 'image.from == "pause_bundle" && verified_layers == []';
   assert.equal(decided(own, two, undefined, sandbox).outcome, 'allow');

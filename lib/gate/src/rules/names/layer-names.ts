@@ -40,7 +40,7 @@ export const verifiedLayers: RuleName = {
   doc:
     'With `[image] layers = "verified"`: the layers of the root, the base first, each as `ROOT_HASH/SALT/DATA_BLOCKS`. Comparing it with a list means: ' +
     'the root is exactly these layers, in this order, each under dm-verity, with nothing else below, and above them nothing but memory of the guest. ' +
-    "Empty for the pause container, whose root is in the guest's image, and with other values of `layers`. `kata-agent-ctl config generate --layers` writes it.",
+    'Empty for the pause container, whose root is in the guest image, and with other values of `layers`. `kata-agent-ctl config generate --layers` writes it.',
   example: 'image.from == "pause_bundle" || verified_layers == ["0b6f…/00ff…/4096", "5d41…/00ff…/16"]',
   typeFor: () => listOf(string),
   read: (request, context) => (context.image ?? requestedImage(request, context)).layers?.map(pinOf) ?? [],

@@ -32,7 +32,7 @@ export const shorthands: readonly RuleName[] = [
   shorthand('env', mapOf(string, string), processes, {
     doc:
       'The environment, from name to value. A request whose environment names a variable twice, or has an entry ' +
-      'that is no NAME=value, is denied before a rule that uses it is evaluated.',
+      'that is not NAME=value, is denied before a rule that uses it is evaluated.',
     example: 'env.all(name, !name.startsWith("LD_"))',
     read: (request) => environmentOf(processOf(request)?.Env ?? []),
   }),
@@ -126,7 +126,7 @@ function environmentOf(entries: readonly string[]): ReadonlyMap<string, string> 
   const variables = new Map<string, string>();
   for (const entry of entries) {
     const end = entry.indexOf('=');
-    if (end < 1) throw new RuleError('the environment has an entry that is no NAME=value');
+    if (end < 1) throw new RuleError('the environment has an entry that is not NAME=value');
     const name = entry.slice(0, end);
     if (variables.has(name)) throw new RuleError(`the environment names ${JSON.stringify(name)} twice`);
     variables.set(name, entry.slice(end + 1));

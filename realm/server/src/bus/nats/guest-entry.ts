@@ -45,7 +45,7 @@ function parseDescription(value: unknown): GuestDescription | undefined | 'none'
   return { version, bootId, configurationDigest };
 }
 
-/** Parses what is said of a guest's log. */
+/** Parses the notes on a guest's log. */
 export function parseLog(value: unknown): CollectedLog | undefined {
   const given = fieldsOf(value);
   const state = logStates.find((each) => each === given?.['state']);

@@ -43,7 +43,7 @@ export interface LeasesOptions {
   readonly onMoved: (guest: string, epoch: number) => void;
 }
 
-/** Who holds which guest: entries of a bucket, which are changed only by who knows their revision. */
+/** The replica that holds each guest: entries of a bucket. An entry is changed only with its revision. */
 export class Leases {
   readonly #kv: KV;
   readonly #replica: string;
@@ -124,8 +124,8 @@ export class Leases {
       if (this.#seen.delete(id)) onMoved(id, 0);
       return;
     }
-    const { replica, epoch: said, ...guest } = entry;
-    const epoch = said === 0 ? revision : said;
+    const { replica, epoch: givenEpoch, ...guest } = entry;
+    const epoch = givenEpoch === 0 ? revision : givenEpoch;
     onMoved(id, epoch);
     this.#seen.set(id, { guest: { ...guest, holder: { replica, epoch } }, seenAt: performance.now() });
     const own = this.#own.get(id);
@@ -191,7 +191,7 @@ export class Leases {
     });
   }
 
-  /** Replaces an entry, whoever wrote it; `value` decides from what is there. */
+  /** Replaces an entry of any replica; `value` decides from what is there. */
   async #change(key: string, value: (before: unknown) => object): Promise<number> {
     for (let attempt = 1; ; attempt += 1) {
       const before = await this.#kv.get(key);

@@ -94,7 +94,7 @@ export class NatsBus implements Bus {
     this.#logs = logs;
     this.shared = {
       revocations: this.#revocations,
-      keepRevocations: (copy) => this.#revocations.keep(copy),
+      persistRevocations: (copy) => this.#revocations.keep(copy),
       logs: (id) => logs.logs(id),
       known: () => logs.known(),
       logOf: (id) => this.#leases.remoteOf(id)?.log ?? logs.logOf(id),

@@ -183,7 +183,7 @@ class NatsLogStorage implements LogStorage {
   async report(log: CollectedLog): Promise<void> {
     const described = this.#described;
     if (described === undefined) return;
-    // It is said again by the next holder, and while the guest is connected by its lease.
+    // It is repeated by the next holder, and while the guest is connected by its lease.
     await this.#options.known
       .put(`g.${this.#id}`, JSON.stringify({ described, log }), { timeout: 2_000 })
       .catch(() => undefined);

@@ -76,12 +76,12 @@ export class ForwardedLogs implements LogStorage {
   async #log(origin: string): Promise<ForwardedLog> {
     const path = join(this.#directory, `${origin}.sent`);
     const file = await SentFile.open(path, this.#forwarder.keep);
-    const keepRejected = (lines: readonly SentLine[], why: string): Promise<string> =>
-      this.#keepRejected(origin, lines, why);
-    return new ForwardedLog(path, { agent: this.#agent, origin }, file, this.#forwarder, keepRejected);
+    const persistRejected = (lines: readonly SentLine[], why: string): Promise<string> =>
+      this.#persistRejected(origin, lines, why);
+    return new ForwardedLog(path, { agent: this.#agent, origin }, file, this.#forwarder, persistRejected);
   }
 
-  async #keepRejected(origin: string, lines: readonly SentLine[], why: string): Promise<string> {
+  async #persistRejected(origin: string, lines: readonly SentLine[], why: string): Promise<string> {
     const path = join(this.#directory, 'rejected');
     const size = await stat(path).then(
       (found) => found.size,
@@ -100,7 +100,7 @@ class ForwardedLog implements StoredLog, SentLog {
   readonly path: string;
   readonly size = 0;
   readonly identity: LogIdentity;
-  readonly keepRejected: SentLog['keepRejected'];
+  readonly persistRejected: SentLog['persistRejected'];
   readonly #file: SentFile;
   readonly #forwarder: Forwarder;
   readonly #detach: () => void;
@@ -111,11 +111,11 @@ class ForwardedLog implements StoredLog, SentLog {
     identity: LogIdentity,
     file: SentFile,
     forwarder: Forwarder,
-    keepRejected: SentLog['keepRejected'],
+    persistRejected: SentLog['persistRejected'],
   ) {
     this.path = path;
     this.identity = identity;
-    this.keepRejected = keepRejected;
+    this.persistRejected = persistRejected;
     this.#file = file;
     this.#forwarder = forwarder;
     this.#sent = file.lines.map((line) => ({ line, record: recordOf(line, path) }));
@@ -171,7 +171,7 @@ function recordOf(line: Buffer, path: string): SentLine['record'] {
   const read = readRecord(line);
   if (read.ok) return read.record;
   throw new StoreError(
-    `${path} has a line that is no record: ${read.what}`,
+    `${path} has a line that is not a record: ${read.what}`,
     'something else has written it: move it away; records that were sent are then sent again',
   );
 }

@@ -14,7 +14,7 @@ export interface SentLog {
   /** The last lines that were sent, oldest first. */
   readonly sent: readonly SentLine[];
   /** Keeps lines that the receiver has refused. Returns the path of their file. */
-  keepRejected(lines: readonly SentLine[], why: string): Promise<string>;
+  persistRejected(lines: readonly SentLine[], why: string): Promise<string>;
 }
 
 /** Sends records to a receiver that cannot be asked what it has. */

@@ -18,7 +18,7 @@ const inboxPrefix = '_INBOX_kata_audit';
 
 /**
  * Opens a stream of JetStream, and creates it if it is missing: one subject a log, each message accepted only after the one that
- * is known as the last. So the stream says where to go on, and each record is in it once. Throws a BusError.
+ * is known as the last. So the stream says where to continue, and each record is in it once. Throws a BusError.
  */
 export async function openJetStream(
   { servers, tls, stream }: JetStreamAddress,

@@ -13,7 +13,7 @@ export const sinkForms: string =
 
 const otlpPort = 4318;
 const syslogPort = 6514;
-const usualStream = 'kata-audit';
+const defaultStream = 'kata-audit';
 
 /** Parses `--to`. Throws an Error that says what is wrong. */
 export function parseSink(text: string): SinkAddress {
@@ -50,7 +50,7 @@ function otlp(rest: string, isTls: boolean): SinkAddress {
 function jetstream(rest: string, isTls: boolean): SinkAddress {
   const slash = rest.indexOf('/');
   const [servers, name] = slash < 0 ? [rest, ''] : [rest.slice(0, slash), rest.slice(slash + 1)];
-  const stream = name === '' ? usualStream : name;
+  const stream = name === '' ? defaultStream : name;
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(stream))
     throw new Error(`'${stream}' is not the name of a stream: letters, digits, - and _`);
   return { kind: 'jetstream', stream, ...parseBusServers(`${isTls ? 'tls' : 'nats'}://${servers}`) };

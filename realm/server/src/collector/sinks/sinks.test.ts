@@ -65,7 +65,7 @@ test('a message of RFC 5424 has its length before it, escaped parameters, and th
   assert.match(odd.toString(), /^\d+ <108>1 - a\?b\? kata-agent - x\?y\? \[/);
 });
 
-test('a member that is no text and no number, as a kind of a later version can have, has no field', () => {
+test('a member that is neither a text nor a number, as a kind of a later version can have, has no field', () => {
   const none = { toString: 1, valueOf: 1 };
   const later = lineOf({
     ...refusal,

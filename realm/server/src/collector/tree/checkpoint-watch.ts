@@ -1,4 +1,4 @@
-import { judgeTrust, type Trust } from '@kata-agent/audit';
+import { evaluateTrust, type Trust } from '@kata-agent/audit';
 import type { Management } from '@kata-agent/protocol/management';
 import {
   checkConsistency,
@@ -127,7 +127,7 @@ export class CheckpointWatch {
       }
       await logs.putBeside('checkpoint', cosigned?.text ?? text);
       await tree.save();
-      const { trust, problem } = judgeTrust(count, { key: undefined, witnesses, quorum }, head);
+      const { trust, problem } = evaluateTrust(count, { key: undefined, witnesses, quorum }, head);
       const size = cosigned?.checkpoint.head.size ?? 0;
       const late = this.#late(origin, head.size, size);
       onAgreed({

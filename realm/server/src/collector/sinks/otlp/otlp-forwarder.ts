@@ -112,7 +112,7 @@ export class OtlpForwarder implements Forwarder {
     this.#backoff.succeeded();
     if (rejected === undefined) return;
     const { count, why } = rejected;
-    const path = await log.keepRejected(lines, why);
+    const path = await log.persistRejected(lines, why);
     this.#options.onEvent({ kind: 'rejected', agent, count, why, path });
   }
 

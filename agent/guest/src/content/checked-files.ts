@@ -1,0 +1,148 @@
+import { networkInterfaces } from 'node:os';
+import { GuestError } from '../error/guest-error.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { OciMount } from '../request/oci-spec.js';
+import type { MemoryCopies } from '../source/memory-copies.js';
+import type { OpenSource } from '../source/open-source.js';
+import { writeContent } from '../source/write-content.js';
+import { isBind } from '../spec/mounts.js';
+import { maxContentBytes } from './believed-text.js';
+import type { HostAliases } from './host-aliases.js';
+import { checkHostnameFile } from './hostname-file.js';
+import { checkedHosts } from './hosts-file.js';
+import { canonicalAddress } from './ip-address.js';
+import { checkResolvConf } from './resolv-conf-file.js';
+
+/** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
+const contentChecks = {
+  '/etc/hosts': (bytes: Uint8Array, { hostname, aliases, addresses, own }: Believed): Uint8Array => {
+    const checked = checkedHosts(bytes, { hostname, aliases, addresses: addresses() });
+    for (const address of checked.ownAddresses) own.add(address);
+    return checked.bytes;
+  },
+  '/etc/resolv.conf': (bytes: Uint8Array): Uint8Array => {
+    checkResolvConf(bytes);
+    return bytes;
+  },
+  '/etc/hostname': (bytes: Uint8Array, { hostname }: Believed): Uint8Array => {
+    checkHostnameFile(bytes, hostname);
+    return bytes;
+  },
+} as const;
+
+type CheckedPath = keyof typeof contentChecks;
+const checkedPaths: readonly CheckedPath[] = ['/etc/hosts', '/etc/resolv.conf', '/etc/hostname'];
+
+/** What a pod's files may say. */
+interface Believed {
+  /** Of the sandbox. */
+  readonly hostname: string;
+  readonly aliases: ReadonlyMap<string, readonly string[]>;
+  readonly addresses: () => ReadonlySet<string>;
+  /** Receives the addresses of the pod's own name. */
+  readonly own: Set<string>;
+}
+
+interface Parts {
+  readonly hostname: string;
+  readonly aliases: HostAliases;
+  /** Returns the addresses of the interfaces that the container has. */
+  readonly addresses: () => ReadonlySet<string>;
+  readonly copies: MemoryCopies;
+  readonly media: HostMedia;
+}
+
+/**
+ * The mounts at /etc/hosts, /etc/resolv.conf and /etc/hostname of a container. Each is read once and checked, and the container gets a
+ * copy of these bytes: what the host changes in its file afterwards does not reach the container.
+ */
+export class CheckedFiles {
+  readonly #believed: Believed;
+  readonly #copies: MemoryCopies;
+  readonly #media: HostMedia;
+  readonly #places: ReadonlyMap<OciMount, CheckedPath>;
+
+  /**
+   * @param mounts with clean destinations, and bind mounts as such
+   * @param root of the container: its links may lead to one of the files, or from it elsewhere
+   */
+  static async find(parts: Parts, mounts: readonly OciMount[], root: string): Promise<CheckedFiles> {
+    return new CheckedFiles(parts, await placesOf(mounts, root, parts.media));
+  }
+
+  private constructor(
+    { hostname, aliases, addresses, copies, media }: Parts,
+    places: ReadonlyMap<OciMount, CheckedPath>,
+  ) {
+    this.#believed = {
+      hostname,
+      aliases: new Map(Object.entries(aliases).map(([name, list]) => [name.toLowerCase(), list])),
+      addresses,
+      own: new Set(),
+    };
+    this.#copies = copies;
+    this.#media = media;
+    this.#places = places;
+  }
+
+  /** The addresses, without loopback's, that the files have for the pod's own name. */
+  get ownAddresses(): readonly string[] {
+    return [...this.#believed.own];
+  }
+
+  /** Returns a source, or the copy that replaces it; then the source is closed. `named`: for errors. */
+  async replaced(source: OpenSource, mount: OciMount, named: string): Promise<OpenSource> {
+    const path = this.#places.get(mount);
+    // A path that the configuration lists is the guest's own file.
+    if (path === undefined || source.kind === 'listed') return source;
+    if (source.isDirectory || source.isDevice)
+      throw new GuestError('refused', `${named} is not a regular file; help: mount a file at ${path}`);
+    const content = await this.#media.run('readContent', { limit: maxContentBytes, named }, [
+      source.descriptor.fd,
+    ]);
+    const bytes = Buffer.from(contentChecks[path](content.bytes, this.#believed));
+    const descriptor = await this.#copies.add('256k', (copy) => {
+      writeContent(copy, 'file', { ...content, bytes });
+      return Promise.resolve('file');
+    });
+    source.descriptor.close();
+    return { ...source, descriptor };
+  }
+}
+
+/** Returns the mounts that are at one of the files, as the request has it or through links of the root. */
+async function placesOf(
+  mounts: readonly OciMount[],
+  root: string,
+  media: HostMedia,
+): Promise<ReadonlyMap<OciMount, CheckedPath>> {
+  const resolved = await media.run('resolveDestinations', { mounts, root });
+  const places = new Map<OciMount, CheckedPath>();
+  for (const path of checkedPaths) {
+    const real = await realPlace(path, root, media);
+    for (const [index, mount] of mounts.entries()) {
+      const at = [mount.destination, resolved[index]?.destination];
+      if (!at.includes(path) && !at.includes(real)) continue;
+      if (!isBind(mount))
+        throw new GuestError(
+          'refused',
+          `mount at ${path}: it is not a bind mount; help: bind mount a file there`,
+        );
+      places.set(mount, path);
+    }
+  }
+  return places;
+}
+
+/** Returns the addresses of the interfaces in the network namespace of this thread, in their one form. */
+export function interfaceAddresses(): ReadonlySet<string> {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return new Set(all.flatMap(({ address }) => canonicalAddress(address.split('%')[0] ?? '') ?? []));
+}
+
+/** Returns where a path leads through links of a root. */
+async function realPlace(path: string, root: string, media: HostMedia): Promise<string> {
+  const mounts = [{ destination: path, type: 'bind', options: [] }];
+  const [real] = await media.run('resolveDestinations', { mounts, root });
+  return real?.destination ?? path;
+}

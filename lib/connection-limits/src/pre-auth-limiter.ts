@@ -1,0 +1,84 @@
+import type { Socket } from 'node:net';
+import { KnownGroups } from './known-groups.js';
+import { MeasuredStream } from './measured-stream.js';
+import { Turns } from './turns.js';
+
+/**
+ * What a client may send before it is authenticated: enough for a chain of three certificates with RSA keys of 4,096 bits. The
+ * worst chain of this size costs the event loop 50 ms.
+ */
+const handshakeBytes = 10 * 1024;
+
+/** A client that was refused after more bytes has sent certificates: TLS reads no further client of its group by itself. */
+const helloBytes = 2 * 1024;
+
+/** One with a good certificate needs 3 ms. */
+const defaultCostlyMs = 15;
+
+export interface PreAuthOptions {
+  /** A refused handshake that has cost the process more is costly. Absent: 15. */
+  readonly costlyMs?: number;
+  /** Shared by the listeners of a process. Absent: its own. */
+  readonly turns?: Turns;
+  /** The number of groups that are remembered. */
+  readonly groups?: number;
+}
+
+/** Bounds what clients can make TLS do before they are authenticated, by groups of addresses. */
+export class PreAuthLimiter {
+  readonly #known: KnownGroups;
+  readonly #turns: Turns;
+  readonly #costlyMs: number;
+
+  constructor({ costlyMs = defaultCostlyMs, turns = new Turns(), groups }: PreAuthOptions = {}) {
+    this.#costlyMs = costlyMs;
+    this.#turns = turns;
+    this.#known = new KnownGroups(groups);
+  }
+
+  /**
+   * Returns the bytes of a connection, of which nothing has been read, for TLS: in turns and within a budget; undefined if TLS may
+   * read the socket itself, since a client of the group was authenticated. `onOversized` is called when more bytes arrive.
+   */
+  begin(group: string, socket: Socket, onOversized: () => void): MeasuredStream | undefined {
+    if (this.#known.has(group)) return undefined;
+    return new MeasuredStream(socket, { turns: this.#turns, budget: handshakeBytes, onOversized });
+  }
+
+  /** Notes that a client of the group was authenticated. */
+  authenticated(group: string): void {
+    this.#known.add(group);
+  }
+
+  /**
+   * Notes that a client of the group was refused. Returns whether its handshake was so costly that the group must be turned away.
+   *
+   * @param received its bytes.
+   * @param stream as `begin` has returned it.
+   */
+  refused(group: string, received: number, stream: MeasuredStream | undefined): boolean {
+    const isCostly = wasCostly(received, stream, this.#costlyMs);
+    if (isCostly || received > helloBytes) this.#known.bar(group);
+    return isCostly;
+  }
+
+  /**
+   * Notes that a client has shown a key, which nothing has verified. Returns whether its handshake was so costly that the group must be
+   * turned away.
+   *
+   * @param received its bytes.
+   * @param stream as `begin` has returned it.
+   */
+  shown(group: string, received: number, stream: MeasuredStream | undefined): boolean {
+    if (stream !== undefined) return wasCostly(received, stream, this.#costlyMs);
+    // TLS has read the socket itself, and perhaps a request that came with the end of the handshake: nobody knows what it cost.
+    if (received > handshakeBytes) this.#known.bar(group);
+    return false;
+  }
+}
+
+function wasCostly(received: number, stream: MeasuredStream | undefined, costlyMs: number): boolean {
+  if (stream === undefined) return received > handshakeBytes;
+  // Without certificates it is not the client: what other threads do counts too, such as the collection of garbage.
+  return received > helloBytes && stream.milliseconds > costlyMs;
+}
