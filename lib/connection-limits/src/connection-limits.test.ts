@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addressGroup } from './address-group.js';
-import { KnownGroups } from './known-groups.js';
+import { KnownGroups } from './pre-auth-limiter.js';
 import { Penalties } from './penalties.js';
 
 describe('a group of addresses that was turned away', () => {

@@ -1,4 +1,4 @@
-import { Command, type CommanderError, CommanderError as ParseFailure, Option } from 'commander';
+import { Command, CommanderError, CommanderError as ParseFailure, Option } from 'commander';
 import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
 import { ExitCode } from '../command/exit-code.js';
 import { plainIo } from '../output/plain-output.js';
@@ -7,7 +7,8 @@ import { CommandError } from '../command/command-error.js';
 import type { CommandDefinition, MovedCommand, OptionRow, Program } from '../command/definition.js';
 import type { Io } from '../command/io.js';
 import { Options } from '../command/options.js';
-import { reportFailure } from './report.js';
+import { CallError } from '../connection/call-error.js';
+import { explainFailure, renderRefusal } from './refusal.js';
 import { version } from './version.js';
 
 const formatOption: OptionRow = {
@@ -173,4 +174,57 @@ function exitAs(code: ExitCode): (error: CommanderError) => never {
   return (error) => {
     throw new ParseFailure(error.exitCode === 0 ? ExitCode.Success : code, error.code, error.message);
   };
+}
+
+/** Prints on standard error why a command of a program failed, in the requested format, and returns the exit code. */
+function reportFailure(program: string, error: unknown, io: Io, json: boolean): number {
+  if (error instanceof CommanderError) {
+    // Commander has already printed its message in text format; help is not a failure.
+    if (json && error.exitCode !== ExitCode.Success) {
+      const message =
+        error.code === 'commander.help' ? 'missing command' : error.message.replace(/^error: /, '').trim();
+      io.stderr.write(`${JSON.stringify({ error: { kind: 'command', message, help: [] } })}\n`);
+    }
+    return error.exitCode;
+  }
+  // EPIPE is not an error: the reader has enough (`… | head`).
+  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return ExitCode.Success;
+  const failure = describe(program, error);
+  if (json) io.stderr.write(`${JSON.stringify(failure.json)}\n`);
+  else io.stderr.write(text(program, failure.lines, io));
+  return failure.exitCode;
+}
+
+interface Failure {
+  readonly exitCode: ExitCode;
+  readonly lines: readonly string[];
+  readonly json: object;
+}
+
+function describe(program: string, error: unknown): Failure {
+  if (error instanceof CallError) {
+    const refusal = explainFailure(error);
+    return { exitCode: ExitCode.Failed, lines: renderRefusal(refusal), json: { error: refusal } };
+  }
+  if (error instanceof CommandError) {
+    const { exitCode, message, help, diagnostics } = error;
+    return {
+      exitCode,
+      lines: [message, ...help],
+      json: { error: { kind: 'command', message, help, diagnostics } },
+    };
+  }
+  const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return {
+    exitCode: ExitCode.Failed,
+    lines: [`this is a bug in ${program}:`, ...trace.split('\n')],
+    json: { error: { kind: 'internal', message: trace } },
+  };
+}
+
+function text(program: string, lines: readonly string[], io: Io): string {
+  const style = styleFor(io.stderr, io.environment);
+  const [headline = '', ...rest] = lines;
+  const name = style.bold(style.red(`${program}:`));
+  return [`${name} ${headline}\n`, ...rest.map((line) => `  ${line}\n`)].join('');
 }
