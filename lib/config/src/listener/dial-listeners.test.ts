@@ -144,7 +144,7 @@ test('explain says what the server can do', async () => {
   assert.match(believed, /\nlistener r, which dials https:\/\/realm\.example:8443\/guests\nmanagement/);
   assert.match(
     believed,
-    /relay = "trusted": the server is believed with each call, and so is the operator whom it/,
+    /relay = "trusted": the server is trusted with each call, and so is the operator that it names/,
   );
   const relayed = await explained({ tls: operators, relay: '', rest: `peers = ["cn:a"]\n${managed}` });
   assert.match(relayed, /\nlistener r, which dials https:\/\/realm\.example:8443\/guests for cn:a\n/);

@@ -130,7 +130,7 @@ for (const line of unused)
 
 const signature = (entry: string): string => builtIn(`signatures = [${entry}]`);
 const wrong: readonly (readonly [what: string, document: string, expectedText: RegExp])[] = [
-  ['a file of credentials', builtIn('credentials = "/auth.json"'), /KA1114.*each reader of the image/],
+  ['a file of credentials', builtIn('credentials = "/auth.json"'), /KA1114.*each reader of the guest image/],
   ['no file', builtIn('insecure_static_credentials = true'), /KA1114.*credentials is no file/],
   [
     'a resource without a data hub',
