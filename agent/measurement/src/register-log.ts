@@ -1,5 +1,6 @@
 import { closeSync, ftruncateSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { Semaphore } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
 import { type Banks, digestsFor, extended, sameBanks } from './algorithm.js';
 import { emptyEventLog, eventLogEntry } from './event-log.js';
@@ -28,7 +29,7 @@ export class RegisterLog {
   readonly #register: Register;
   readonly #path: string;
   #state: State;
-  #last: Promise<void> = Promise.resolve();
+  readonly #extends = new Semaphore(1);
 
   private constructor(register: Register, path: string, state: State) {
     this.#register = register;
@@ -63,9 +64,7 @@ export class RegisterLog {
 
   /** Extends an event and logs it, one after the other in the order of the calls. Throws a MeasurementError. */
   async extend(event: Uint8Array): Promise<void> {
-    const mine = this.#last.then(() => this.#extend(event));
-    this.#last = mine.catch(() => undefined);
-    await mine;
+    await this.#extends.run(() => this.#extend(event));
   }
 
   async #extend(event: Uint8Array): Promise<void> {

@@ -1,7 +1,8 @@
 export { Backoff, backoffMs, type BackoffOptions, type BackoffWindows } from './backoff.js';
 export { onDoublings, onDoublingsOfEach } from './doublings.js';
+export { inParallel } from './in-parallel.js';
 export { isRecord, type JsonRecord } from './is-record.js';
 export { readIfThere } from './read-if-there.js';
 export { replaceFile, type ReplaceOptions } from './replace-file.js';
-export { Semaphore } from './semaphore.js';
+export { Semaphore, type SemaphoreOptions } from './semaphore.js';
 export { type Rate, TokenBucket } from './token-bucket.js';

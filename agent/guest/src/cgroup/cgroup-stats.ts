@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Semaphore } from '@kata-agent/base';
 import { hasCode, KernelFiles } from '@kata-agent/linux';
 import type { CgroupPaths } from './cgroup-paths.js';
 import type { CgroupStats } from './container-stats.js';
@@ -31,7 +32,7 @@ export class CgroupStatsReader {
   readonly #kept: Map<string, Kept> = new Map();
   readonly #now: () => number;
   readonly #cpuTime: () => number;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #poolReads: Semaphore = new Semaphore(1);
 
   /** `now`, `cpuTime`: in ms. On a busy machine the time that passes says nothing about the work of the kernel. */
   constructor({
@@ -78,7 +79,7 @@ export class CgroupStatsReader {
 
   /** One container after another: a read that the kernel delays occupies one thread of the pool. */
   #readInPool(files: KernelFiles, paths: CgroupPaths): Promise<CgroupStats> {
-    const stats = this.#last.then(async () => {
+    return this.#poolReads.run(async () => {
       const wanted: { readonly directory: string; readonly name: string }[] = [];
       const names = (directory: string): ReadonlySet<string> => files.names(directory);
       statsOf(paths, { read: (directory, name) => void wanted.push({ directory, name }), names });
@@ -90,8 +91,6 @@ export class CgroupStatsReader {
       }
       return statsOf(paths, { read: (directory, name) => texts.get(join(directory, name)), names });
     });
-    this.#last = stats.catch(() => undefined);
-    return stats;
   }
 }
 

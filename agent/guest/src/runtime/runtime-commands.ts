@@ -1,3 +1,4 @@
+import { Semaphore } from '@kata-agent/base';
 import { GuestError } from '../error/guest-error.js';
 
 /** The runtime's command, and the container or exec that it is for. */
@@ -56,7 +57,7 @@ export class RuntimeCommands {
   readonly #program: string;
   readonly #running: Set<Running> = new Set();
   readonly #creates: Set<PlacedCreate> = new Set();
-  readonly #waitingCreates: Set<() => void> = new Set();
+  readonly #createSlots: Semaphore = new Semaphore(maxCreates);
   /** Containers that are being removed, with the reason for errors; `container` undefined: all. */
   readonly #ending: Map<object, { readonly container: string | undefined; readonly reason: string }> =
     new Map();
@@ -101,8 +102,12 @@ export class RuntimeCommands {
     controller: AbortController,
     task: () => Promise<T>,
   ): Promise<T> {
-    const { signal } = controller;
-    while (this.#creates.size >= maxCreates && !signal.aborted) await this.#aCreateEnds(signal);
+    const created = this.#createSlots.run(() => this.#inSlot(wanted, controller, task), controller);
+    this.#makeRoom();
+    return await created;
+  }
+
+  async #inSlot<T>(wanted: CommandFor, controller: AbortController, task: () => Promise<T>): Promise<T> {
     const create: PlacedCreate = {
       giveUp: () =>
         controller.abort(tookTooLong(this.#program, wanted, fairSeconds, ' while other creates waited')),
@@ -119,23 +124,7 @@ export class RuntimeCommands {
     } finally {
       clearTimeout(timer);
       this.#creates.delete(create);
-      const [next] = this.#waitingCreates;
-      next?.();
     }
-  }
-
-  /** Waits for a free slot. */
-  async #aCreateEnds(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        this.#waitingCreates.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.#waitingCreates.add(wake);
-      signal.addEventListener('abort', wake);
-      this.#makeRoom();
-    });
   }
 
   /** Ends creates that are over their guaranteed time, one for each that waits. */
@@ -143,7 +132,7 @@ export class RuntimeCommands {
     const placed = [...this.#creates];
     const leaving = placed.filter(({ givesUp }) => givesUp).length;
     const overdue = placed.filter(({ isOverdue, givesUp }) => isOverdue && !givesUp);
-    for (const create of overdue.slice(0, Math.max(0, this.#waitingCreates.size - leaving))) {
+    for (const create of overdue.slice(0, Math.max(0, this.#createSlots.waiting - leaving))) {
       create.givesUp = true;
       create.giveUp();
     }

@@ -1,3 +1,4 @@
+import { inParallel } from '@kata-agent/base';
 import { BlobDirectory } from '../blob/blob-directory.js';
 import { downloadBlob } from '../blob/download-blob.js';
 import { type LayerCipher, openLayerCipher } from '../encryption/layer-cipher.js';
@@ -14,7 +15,6 @@ import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
 import { checkReference } from './check-reference.js';
 import { FetchedDocuments } from '../manifest/image-documents.js';
-import { inParallel } from './in-parallel.js';
 import type {
   PulledImage,
   PulledLayer,

@@ -1,4 +1,4 @@
-import { onDoublings } from '@kata-agent/base';
+import { onDoublings, Semaphore } from '@kata-agent/base';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
 import { type Checkpoint, type LogVerifier, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
@@ -47,7 +47,7 @@ export class Witnesses {
   #roundSize = 0;
   #roundAt = Number.NEGATIVE_INFINITY;
   #round: Promise<void> | undefined;
-  #storing: Promise<void> = Promise.resolve();
+  readonly #stores = new Semaphore(1);
   #timer: NodeJS.Timeout | undefined;
   #isOverdue = false;
 
@@ -139,7 +139,7 @@ export class Witnesses {
     clearTimeout(timer);
     this.#ending.abort();
     await Promise.all(this.#clients.map((client) => client.end()));
-    await this.#storing;
+    await this.#stores.run(async () => undefined);
   }
 
   #begin(): void {
@@ -166,7 +166,7 @@ export class Witnesses {
     if (!this.#cosigned.add(checkpoint)) return;
     this.#coverage?.covered(checkpoint.head.size);
     this.isOverdue();
-    this.#storing = this.#storing.then(() => this.#store());
+    void this.#stores.run(() => this.#store());
   }
 
   async #store(): Promise<void> {

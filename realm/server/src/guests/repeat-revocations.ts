@@ -1,3 +1,4 @@
+import { inParallel } from '@kata-agent/base';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, createClient, TtrpcError, codeName } from '@kata-agent/ttrpc';
 import type { RevokedPeer } from '../store/revocations.js';
@@ -15,13 +16,10 @@ export async function repeatRevocations(
   timeoutMs: number,
 ): Promise<void> {
   const management = createClient(Management, channel);
-  for (let done = 0; done < revocations.length; done += atOnce) {
-    const calls = revocations
-      .slice(done, done + atOnce)
-      .map(({ peer, serial, issuer }) => management.revokePeer({ peer, serial, issuer }, { timeoutMs }));
-    await Promise.all(calls).catch((error: unknown) => {
-      const why = error instanceof TtrpcError ? codeName(error.code) : String(error);
-      throw new Error(`it does not accept the revocations of its entry (${why})`, { cause: error });
-    });
-  }
+  await inParallel(revocations, atOnce, async ({ peer, serial, issuer }) => {
+    await management.revokePeer({ peer, serial, issuer }, { timeoutMs });
+  }).catch((error: unknown) => {
+    const why = error instanceof TtrpcError ? codeName(error.code) : String(error);
+    throw new Error(`it does not accept the revocations of its entry (${why})`, { cause: error });
+  });
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Slots } from '@kata-agent/connection-limits';
 import { type HttpAnswer, maxAddCheckpointBytes } from '@kata-agent/tlog';
 import { rationed } from '../log/rationed.js';
 
@@ -28,7 +29,7 @@ export function isWitnessRequest({ url = '' }: Pick<IncomingMessage, 'url'>): bo
 export class WitnessRequests {
   readonly #options: WitnessRequestsOptions;
   readonly #paces = new Map<string, () => number | undefined>();
-  readonly #underWay = new Map<string, number>();
+  readonly #underWay = new Slots(ofGuest.atOnce);
 
   constructor(options: WitnessRequestsOptions) {
     this.#options = options;
@@ -63,18 +64,15 @@ export class WitnessRequests {
     if (request.method !== 'POST') return refused(405, 'the method is not POST');
     if (!isConnected(id))
       return refused(404, 'no guest with this key is connected: the control connection comes first');
-    const underWay = this.#underWay.get(id) ?? 0;
-    if (underWay >= ofGuest.atOnce) return refused(429, `${underWay} requests of this guest are under way`);
-    if (!this.#isPaced(id)) return refused(429, 'the guest has asked too often: ask again in a second');
-    this.#underWay.set(id, underWay + 1);
+    const release = this.#underWay.take(id);
+    if (release === undefined) return refused(429, `${ofGuest.atOnce} requests of this guest are under way`);
     try {
+      if (!this.#isPaced(id)) return refused(429, 'the guest has asked too often: ask again in a second');
       const body = await bodyOf(request);
       if (body === undefined) return refused(413, `the body has more than ${maxAddCheckpointBytes} bytes`);
       return await addCheckpoint(id, body);
     } finally {
-      const left = (this.#underWay.get(id) ?? 1) - 1;
-      if (left > 0) this.#underWay.set(id, left);
-      else this.#underWay.delete(id);
+      release();
     }
   }
 

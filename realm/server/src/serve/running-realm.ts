@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Semaphore } from '@kata-agent/base';
 import { renderDiagnostic } from '@kata-agent/config';
 import { GuestAlerts } from '../guests/guest-alerts.js';
 import { GuestConnections } from '../guests/guest-connections.js';
@@ -80,7 +81,7 @@ export class RunningRealm implements Realm {
   #ports: Realm['ports'] = { guests: 0, operators: 0, metrics: undefined };
   #isReady = false;
   #closed: Promise<void> | undefined;
-  #reloading: Promise<void> = Promise.resolve();
+  readonly #reloads = new Semaphore(1);
 
   constructor({ options, current, metrics, store, times, bus, live, decisions, witness }: Parts) {
     const { files } = current;
@@ -241,8 +242,7 @@ export class RunningRealm implements Realm {
   }
 
   reload(): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#reload());
-    return this.#reloading;
+    return this.#reloads.run(() => this.#reload());
   }
 
   close(): Promise<void> {

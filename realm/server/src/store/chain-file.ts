@@ -18,7 +18,7 @@ import type { StoreSpace } from './store-space.js';
 export interface ChainFileOptions {
   readonly files: FileLayer;
   /** Shared by all files: writes that a slow disk delays do not take all threads of the process. */
-  readonly turns: Semaphore;
+  readonly slots: Semaphore;
   readonly space: StoreSpace;
 }
 
@@ -26,7 +26,7 @@ export interface ChainFileOptions {
 export class ChainFile implements StoredLog {
   readonly path: string;
   readonly #file: SegmentFile;
-  readonly #turns: Semaphore;
+  readonly #slots: Semaphore;
   readonly #space: StoreSpace;
   #size: number;
   #first: number | undefined;
@@ -38,12 +38,12 @@ export class ChainFile implements StoredLog {
   private constructor(
     path: string,
     file: SegmentFile,
-    { turns, space }: Pick<ChainFileOptions, 'turns' | 'space'>,
+    { slots, space }: Pick<ChainFileOptions, 'slots' | 'space'>,
     found: Found,
   ) {
     this.path = path;
     this.#file = file;
-    this.#turns = turns;
+    this.#slots = slots;
     this.#space = space;
     this.#size = found.size;
     this.#first = found.first;
@@ -52,8 +52,8 @@ export class ChainFile implements StoredLog {
 
   /** Opens or creates a file, and cuts a torn last line. Throws a StoreError if its last line is not a record. */
   static async open(path: string, { files, ...shared }: ChainFileOptions): Promise<ChainFile> {
-    const { turns } = shared;
-    return await turns.run(async () => {
+    const { slots } = shared;
+    return await slots.run(async () => {
       const found = await find(path);
       const file = await files.append(path, { fresh: false });
       try {
@@ -94,7 +94,7 @@ export class ChainFile implements StoredLog {
   }
 
   async #append(bytes: Buffer, first: number, last: LastRecord): Promise<void> {
-    await this.#turns.run(async () => {
+    await this.#slots.run(async () => {
       await this.#repair();
       this.#torn = true;
       try {
@@ -113,11 +113,11 @@ export class ChainFile implements StoredLog {
   }
 
   async beside(name: BesideName): Promise<string | undefined> {
-    return await this.#turns.run(() => fileBeside(this.path, name).read());
+    return await this.#slots.run(() => fileBeside(this.path, name).read());
   }
 
   async putBeside(name: BesideName, text: string): Promise<void> {
-    await this.#turns.run(() => fileBeside(this.path, name).write(text));
+    await this.#slots.run(() => fileBeside(this.path, name).write(text));
   }
 
   /** Makes what is written durable. */
@@ -125,7 +125,7 @@ export class ChainFile implements StoredLog {
     if (!this.#dirty) return;
     this.#dirty = false;
     try {
-      await this.#turns.run(() => this.#file.datasync());
+      await this.#slots.run(() => this.#file.datasync());
     } catch (error) {
       this.#dirty = true;
       throw error;

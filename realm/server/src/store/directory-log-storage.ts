@@ -64,7 +64,7 @@ export class DirectoryLogStorage implements LogStorage {
   async note(note: LogNote): Promise<number> {
     await this.#makeDirectory();
     const text = `${JSON.stringify({ ...note, at: new Date().toISOString() })}\n`;
-    const { turns, space } = this.#options;
+    const { slots, space } = this.#options;
     const write = async (): Promise<void> => {
       const file = await openOwnFile(join(this.#directory, 'notes'), 'append');
       try {
@@ -75,7 +75,7 @@ export class DirectoryLogStorage implements LogStorage {
       }
     };
     // Without it the store would say less of a log than is known, and there are few.
-    await space.writeAnyway(Buffer.byteLength(text), () => turns.run(write));
+    await space.writeAnyway(Buffer.byteLength(text), () => slots.run(write));
     return text.length;
   }
 

@@ -50,7 +50,7 @@ function setUp(t: Pick<TestContext, 'after'>, change: Change = {}): Setup {
       storage: new DirectoryLogStorage(id, {
         directory,
         files: systemFiles(),
-        turns: new Semaphore(2),
+        slots: new Semaphore(2),
         space: anySpace,
         ...change,
         ...more,

@@ -24,7 +24,7 @@ export async function openLogDirectory(
   files: FileLayer = systemFiles(),
 ): Promise<LogDirectory> {
   const guests = join(directory, 'guests');
-  const turns = new Semaphore(writesAtOnce);
+  const slots = new Semaphore(writesAtOnce);
   const scan = (): Promise<readonly ScannedGuest[]> => scanGuests(guests);
   const used = new StoreSpace({
     ...space,
@@ -37,7 +37,7 @@ export async function openLogDirectory(
   await used.open();
   return {
     space: used,
-    storage: (id) => new DirectoryLogStorage(id, { directory: guests, files, turns, space: used }),
+    storage: (id) => new DirectoryLogStorage(id, { directory: guests, files, slots, space: used }),
     scan,
   };
 }

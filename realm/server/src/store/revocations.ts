@@ -1,3 +1,4 @@
+import { Semaphore } from '@kata-agent/base';
 import { StoreError } from './store-error.js';
 import { writeFileAtomically } from './write-file-atomically.js';
 import { readOwnFile } from './own-file.js';
@@ -67,7 +68,7 @@ export interface RevocationList {
 export class Revocations implements RevocationList {
   readonly #path: string;
   #all: readonly Revocation[];
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #writes = new Semaphore(1);
 
   private constructor(path: string, all: readonly Revocation[]) {
     this.#path = path;
@@ -95,7 +96,7 @@ export class Revocations implements RevocationList {
   }
 
   async add(revocation: Revocation): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#writes.run(async () => {
       if (this.#has(revocation)) return;
       this.check(revocation);
       await this.#write([...this.#all, revocation]);
@@ -104,7 +105,7 @@ export class Revocations implements RevocationList {
 
   /** Adds those that are new, in one write and without a limit: the acceptor has counted. */
   async addAll(revocations: readonly Revocation[]): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#writes.run(async () => {
       const known = new Set(this.#all.map(textOf));
       const added = revocations.filter((revocation) => !known.has(textOf(revocation)));
       if (added.length > 0) await this.#write([...this.#all, ...added]);
@@ -114,12 +115,6 @@ export class Revocations implements RevocationList {
   #has(revocation: Revocation): boolean {
     const text = textOf(revocation);
     return this.list(revocation.entry).some((each) => textOf(each) === text);
-  }
-
-  async #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#writing.then(work);
-    this.#writing = turn.catch(() => undefined);
-    await turn;
   }
 
   async #write(all: readonly Revocation[]): Promise<void> {

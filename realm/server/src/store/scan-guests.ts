@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inParallel } from '@kata-agent/base';
 
 /** The directory of a guest. */
 export interface ScannedGuest {
@@ -14,15 +15,12 @@ const atOnce = 16;
 
 /** Reads the sizes of all that is stored of guests. What is moved away meanwhile is left out. */
 export async function scanGuests(directory: string): Promise<readonly ScannedGuest[]> {
-  const names = (await namesIn(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name)).values();
+  const names = (await namesIn(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name));
   const found: ScannedGuest[] = [];
-  const scanNext = async (): Promise<void> => {
-    for (const id of names) {
-      const guest = await scan(id, join(directory, id));
-      if (guest !== undefined) found.push(guest);
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, scanNext));
+  await inParallel(names, atOnce, async (id) => {
+    const guest = await scan(id, join(directory, id));
+    if (guest !== undefined) found.push(guest);
+  });
   return found;
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inParallel } from '@kata-agent/base';
 import { type AuditLog, type FileLayer, followLines, LineReader, openAuditLog } from '@kata-agent/audit';
 import { type AwayGuest, AwayGuests } from './away-guests.js';
 import type { CollectedLog } from './collected-log.js';
@@ -237,14 +238,10 @@ export class Store {
 
   /** Reads what is stored of the guests that were here last. */
   async #loadLast(guests: readonly ScannedGuest[]): Promise<void> {
-    const last = [...guests]
-      .sort((a, b) => a.time - b.time)
-      .slice(-this.#away.max)
-      .values();
-    const loadNext = async (): Promise<void> => {
-      for (const { id } of last) await this.#load(id);
-    };
-    await Promise.all(Array.from({ length: loadsAtOnce }, loadNext));
+    const last = [...guests].sort((a, b) => a.time - b.time).slice(-this.#away.max);
+    await inParallel(last, loadsAtOnce, async ({ id }) => {
+      await this.#load(id);
+    });
   }
 
   /** Makes durable what was written in the last second, and looks whether a full store has room again. */

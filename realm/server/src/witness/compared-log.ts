@@ -1,4 +1,4 @@
-import type { Semaphore } from '@kata-agent/base';
+import { Semaphore } from '@kata-agent/base';
 import type { GuestLogs } from '../store/guest-logs.js';
 import { type LogIdentity, StoredTree } from '../store/stored-tree.js';
 import { type Contradiction, type SignedHead, SignedHeads } from './signed-heads.js';
@@ -6,7 +6,7 @@ import { type Contradiction, type SignedHead, SignedHeads } from './signed-heads
 export interface ComparedLogOptions {
   readonly logs: Pick<GuestLogs, 'id' | 'stored'>;
   /** Bounds how many logs are read at once. */
-  readonly turns: Semaphore;
+  readonly reads: Semaphore;
   /** The checkpoint is of the tree of the stored records. */
   readonly onSame: (identity: LogIdentity) => void;
   /** The checkpoint is not of the tree of the stored records. */
@@ -27,7 +27,7 @@ export class ComparedLog {
   #tree: StoredTree | undefined;
   #hasBefore = false;
   #isScheduled = false;
-  #work: Promise<unknown> = Promise.resolve();
+  readonly #own = new Semaphore(1);
 
   constructor(options: ComparedLogOptions) {
     this.#options = options;
@@ -110,8 +110,6 @@ export class ComparedLog {
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#work.then(() => this.#options.turns.run(work));
-    this.#work = done.catch(() => undefined);
-    return done;
+    return this.#own.run(() => this.#options.reads.run(work));
   }
 }

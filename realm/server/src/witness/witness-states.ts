@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Semaphore } from '@kata-agent/base';
 import { makeDirectory } from '@kata-agent/audit';
 import { parseCheckpoint, TextFormError, type TreeHead, type UnverifiedCheckpoint } from '@kata-agent/tlog';
 import { StoreError } from '../store/store-error.js';
@@ -30,7 +31,8 @@ export interface HeldState extends WitnessState {
 export class WitnessStates {
   readonly #directory: string;
   readonly #write: (path: string, text: string) => Promise<void>;
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Of the origins that have tasks. */
+  readonly #tasks = new Map<string, Semaphore>();
   #isClosed = false;
 
   private constructor(directory: string, write: (path: string, text: string) => Promise<void>) {
@@ -53,21 +55,19 @@ export class WitnessStates {
    */
   async with<T>(origin: string, work: (state: HeldState) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw new Error('the realm ends');
-    const turn = (this.#turns.get(origin) ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(async () => work(await this.#read(origin)));
-    this.#turns.set(origin, turn);
+    const tasks = this.#tasks.get(origin) ?? new Semaphore(1);
+    this.#tasks.set(origin, tasks);
     try {
-      return await turn;
+      return await tasks.run(async () => work(await this.#read(origin)));
     } finally {
-      if (this.#turns.get(origin) === turn) this.#turns.delete(origin);
+      if (!tasks.isFull) this.#tasks.delete(origin);
     }
   }
 
   /** Resolves when all tasks have ended. There are no more. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    while (this.#turns.size > 0) await Promise.allSettled(this.#turns.values());
+    await Promise.all([...this.#tasks.values()].map((tasks) => tasks.run(async () => undefined)));
   }
 
   async #read(origin: string): Promise<HeldState> {

@@ -42,7 +42,7 @@ export interface WitnessOptions {
  */
 export class Witness {
   readonly #options: WitnessOptions;
-  readonly #turns = new Semaphore(readsAtOnce);
+  readonly #reads = new Semaphore(readsAtOnce);
   readonly #logs = new WeakMap<GuestLogs, ComparedLog>();
   /** The guest that has sent the boot record of an origin, in this process. */
   readonly #owners = new Map<string, string>();
@@ -142,7 +142,7 @@ export class Witness {
     if (known !== undefined) return known;
     const log = new ComparedLog({
       logs,
-      turns: this.#turns,
+      reads: this.#reads,
       onDifference: ({ size, note }, { first }) => {
         const what = `its checkpoint of ${size} records is not of the records that it has sent`;
         return this.#report(logs, first + size - 1, what, note);

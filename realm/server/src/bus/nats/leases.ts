@@ -1,3 +1,4 @@
+import { inParallel, Semaphore } from '@kata-agent/base';
 import type { KV } from '@nats-io/kv';
 import type { RemoteGuest } from '../../guest.js';
 import { type GuestClaim, type Lease, NameTakenError } from '../bus.js';
@@ -29,7 +30,7 @@ interface Own {
   validUntil: number;
   over: boolean;
   /** One change at a time. */
-  work: Promise<void>;
+  readonly work: Semaphore;
 }
 
 export interface LeasesOptions {
@@ -88,11 +89,11 @@ export class Leases {
       nameRevision: 0,
       validUntil: 0,
       over: false,
-      work: Promise.resolve(),
+      work: new Semaphore(1),
     };
     const before = this.#own.get(claim.id);
     if (before !== undefined) before.over = true;
-    await before?.work;
+    await before?.work.run(async () => undefined);
     await this.#claim(own);
     this.#own.set(claim.id, own);
     const touch = (): void => void this.#renewSoon(own);
@@ -107,8 +108,7 @@ export class Leases {
       release: async () => {
         own.over = true;
         if (this.#own.get(claim.id) === own) this.#own.delete(claim.id);
-        await own.work;
-        await this.#release(own);
+        await own.work.run(() => this.#release(own));
       },
     };
   }
@@ -226,17 +226,14 @@ export class Leases {
     if (this.#renewing) return;
     this.#renewing = true;
     try {
-      const all = [...this.#own.values()];
-      for (let done = 0; done < all.length; done += atOnce)
-        await Promise.all(all.slice(done, done + atOnce).map((own) => this.#renewSoon(own)));
+      await inParallel([...this.#own.values()], atOnce, (own) => this.#renewSoon(own));
     } finally {
       this.#renewing = false;
     }
   }
 
-  #renewSoon(own: Own): Promise<void> {
-    own.work = own.work.then(() => this.#renew(own)).catch(() => undefined);
-    return own.work;
+  async #renewSoon(own: Own): Promise<void> {
+    await own.work.run(() => this.#renew(own)).catch(() => undefined);
   }
 
   /** Renews, or claims again what has lapsed. Throws if the bus cannot be used: then the lease lapses by itself. */

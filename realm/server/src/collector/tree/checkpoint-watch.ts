@@ -1,3 +1,4 @@
+import { Semaphore } from '@kata-agent/base';
 import { evaluateTrust, type Trust } from '@kata-agent/audit';
 import type { Management } from '@kata-agent/protocol/management';
 import {
@@ -79,7 +80,7 @@ export class CheckpointWatch {
   #isServed = true;
   /** Records of the last checkpoints that agreed, of one log: what witnesses have cosigned may be so far behind. */
   #sizes: { readonly origin: string; readonly last: number; readonly before: number } | undefined;
-  #asking: Promise<void> = Promise.resolve();
+  readonly #asks = new Semaphore(1);
 
   constructor(options: CheckpointWatchOptions) {
     this.#options = options;
@@ -189,9 +190,7 @@ export class CheckpointWatch {
 
   /** One after another: an answer is of a checkpoint that was asked for after `fold`. */
   async #ask(): Promise<void> {
-    const asking = this.#asking.then(() => this.#askOnce());
-    this.#asking = asking.catch(() => undefined);
-    await asking;
+    await this.#asks.run(() => this.#askOnce());
   }
 
   async #askOnce(): Promise<void> {

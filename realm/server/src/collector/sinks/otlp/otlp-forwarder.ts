@@ -38,7 +38,7 @@ export class OtlpForwarder implements Forwarder {
   /** Only the position. */
   readonly keep = { lines: 1, bytes: 1 };
   readonly #options: OtlpOptions;
-  readonly #turns = new Semaphore(exportsAtOnce);
+  readonly #exports = new Semaphore(exportsAtOnce);
   readonly #backoff = new Backoff({ firstMs: firstRetryMs, lastMs: lastRetryMs });
   readonly #common = new Map<string, OtlpCommon>();
   readonly #exporter: ReturnType<
@@ -90,7 +90,7 @@ export class OtlpForwarder implements Forwarder {
   }
 
   async send(log: SentLog, lines: readonly SentLine[]): Promise<void> {
-    await this.#turns.run(() => this.#send(log, lines));
+    await this.#exports.run(() => this.#send(log, lines));
   }
 
   async #send(log: SentLog, lines: readonly SentLine[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { Backoff } from '@kata-agent/base';
+import { Backoff, Semaphore } from '@kata-agent/base';
 import type { Forwarder, SentLine, SentLog } from '../forwarder.js';
 import type { SinkOptions } from '../sink.js';
 import type { SinkTls } from '../sink-tls.js';
@@ -38,7 +38,7 @@ export class SyslogForwarder implements Forwarder {
   #connection: SyslogConnection | undefined;
   #connecting: Promise<SyslogConnection> | undefined;
   /** Writes follow one another. */
-  #writes: Promise<unknown> = Promise.resolve();
+  readonly #writes = new Semaphore(1);
   #isClosed = false;
 
   constructor(options: SyslogOptions) {
@@ -67,7 +67,7 @@ export class SyslogForwarder implements Forwarder {
   async close(): Promise<void> {
     this.#isClosed = true;
     const late = new Promise((resolve) => setTimeout(resolve, 1_000).unref());
-    await Promise.race([this.#writes.catch(() => undefined), late]);
+    await Promise.race([this.#writes.run(async () => undefined), late]);
     await this.#connection?.end();
   }
 
@@ -141,12 +141,10 @@ export class SyslogForwarder implements Forwarder {
   }
 
   async #write(connection: SyslogConnection, work: () => Promise<void>): Promise<void> {
-    const turn = this.#writes.then(async () => {
+    await this.#writes.run(async () => {
       if (!connection.isOpen) throw new Error('the connection was closed');
       await work();
     });
-    this.#writes = turn.catch(() => undefined);
-    await turn;
   }
 }
 
