@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { processesOf } from './cgroup/kill-all.js';
+import { processesOf } from './cgroup/freeze-and-kill.js';
 import { createSandbox, destroySandbox } from './perform/sandbox.js';
 import { execProcess, signalProcess } from './perform/processes.js';
 import { listInterfaces } from './perform/network.js';

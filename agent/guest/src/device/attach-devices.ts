@@ -2,18 +2,22 @@ import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { AttachedDevice } from '../request/actions.js';
-import type { InjectedDevice } from './injected-device.js';
+import { type GuestDevices, infinibandDevices, type InjectedDevice } from './guest-devices.js';
 import { basename } from 'node:path';
 import type { DeviceNumber } from './device-number.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Disks } from './disks.js';
 import type { DeviceRoots, Wanted } from './find-device.js';
-import type { GuestDevices } from './guest-devices.js';
-import { infinibandDevices } from './infiniband.js';
+import {
+  type BlockDriver,
+  blockDriverOf,
+  isVfioType,
+  type VfioRequest,
+  vfioRequest,
+  wantedBlock,
+} from './requested-devices.js';
 import type { PciAddresses } from './pci-environment.js';
 import type { VfioDevices } from './vfio-devices.js';
-import { isVfioType, type VfioRequest, vfioRequest } from './vfio-request.js';
-import { type BlockDriver, blockDriverOf, wantedBlock } from './wanted-block.js';
 
 /** A disk or VFIO group that the host attached for a container, by the guest's numbers. */
 export interface GuestDevice extends DeviceNumber {

@@ -8,12 +8,10 @@ import * as fc from 'fast-check';
 import { directMedia } from '../media-thread/direct-media.js';
 import { settled } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
-import { DeviceWatch } from './device-watch.js';
+import { DeviceWaits, DeviceWatch } from './device-watch.js';
 import { blockAtPci, blockNameOf, linkAtPci, linkWithAddress } from './find-device.js';
+import { blockDriverOf, parseScsiAddress, wantedBlock } from './requested-devices.js';
 import { parsePciPath, pciDirectory } from './pci-path.js';
-import { DeviceWaits } from './device-waits.js';
-import { parseScsiAddress } from './scsi-bus.js';
-import { blockDriverOf, wantedBlock } from './wanted-block.js';
 
 const trees: string[] = [];
 afterEach(() => {

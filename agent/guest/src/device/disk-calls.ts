@@ -1,7 +1,9 @@
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { At, Descriptor, Open, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
+import { names } from './pci-path.js';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {
@@ -41,4 +43,21 @@ export function openDisk(path: string, syscalls: Syscalls): OpenedDisk {
  */
 export function openExclusively(node: Descriptor): void {
   closeSync(openSync(`/proc/self/fd/${node.fd}`, Open.ReadOnly | Open.Exclusive | Open.NonBlock));
+}
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Makes the kernel scan the bus for a plugged disk. `sys`: `/sys`. */
+    readonly scanScsi: (args: {
+      readonly target: number;
+      readonly lun: number;
+      readonly sys: string;
+    }) => void;
+  }
+}
+
+/** Makes the kernel scan the bus for a plugged disk: it asks the host what is there. `sys`: `/sys`. */
+export function scanScsi(target: number, lun: number, sys: string): void {
+  const hosts = join(sys, 'class/scsi_host');
+  for (const host of names(hosts)) writeFileSync(join(hosts, host, 'scan'), `0 ${target} ${lun}`);
 }

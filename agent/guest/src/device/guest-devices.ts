@@ -1,7 +1,17 @@
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
+import { contains } from '../paths/clean-path.js';
+import type { OciDevice } from '../request/oci-spec.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
+import type { DeviceRoots } from './find-device.js';
+import { names } from './pci-path.js';
+
+/** The connection manager, which all InfiniBand devices share. */
+const shared = 'rdma_cm';
+
+const permissions = 0o7777;
 
 /** The guest's character devices, from its kernel. */
 export interface GuestDevices {
@@ -57,4 +67,84 @@ export function isEvidence(
   const name = path.replace(/\/+/g, '/').replace(/^\/dev\//, '');
   if (evidence.test(name) || `${major}:${minor}` === firstTpm) return true;
   return evidence.test(guest.nameOf(device) ?? '');
+}
+
+/**
+ * Refuses devices of a container with a user namespace that the guest has not under the same path. Nobody creates
+ * devices there, so the OCI runtimes bind the guest's own node with the container's path, whatever number it has.
+ */
+export function checkBoundNodes(devices: readonly OciDevice[], dev: string): void {
+  for (const { path, major, minor, type } of devices) {
+    if (type !== 'c' && type !== 'u' && type !== 'b') continue;
+    const found = numberOf(join(dev, relative('/dev', path)));
+    if (found === `${type === 'b' ? 'b' : 'c'} ${major}:${minor}`) continue;
+    throw new GuestError(
+      'precondition',
+      `device ${path} (${type} ${major}:${minor}) cannot be passed to a container with a user namespace: the guest has ${found ?? 'no device'} at this path; help: request the device under the guest's own path, or remove the user namespace`,
+    );
+  }
+}
+
+function numberOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { bigint: true });
+    const { major, minor } = deviceNumber(stat.rdev);
+    if (stat.isCharacterDevice()) return `c ${major}:${minor}`;
+    return stat.isBlockDevice() ? `b ${major}:${minor}` : undefined;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** A character device that the agent adds, by the guest's number. */
+export interface InjectedDevice {
+  readonly node: OciDevice;
+  /** Some of `rwm`. */
+  readonly access: string;
+}
+
+/**
+ * Returns the InfiniBand nodes that the guest's kernel has for PCI devices (`/dev/infiniband/uverbs0`), and the connection
+ * manager's: a container whose network card the guest's kernel drives uses RDMA through them. Kata's agent gives each
+ * container with such a device all nodes in /dev/infiniband.
+ *
+ * @param directories the devices' directories in sysfs
+ */
+export function infinibandDevices(
+  directories: readonly string[],
+  { sys, dev }: DeviceRoots,
+): readonly InjectedDevice[] {
+  const parent = join(dev, 'infiniband');
+  const owned = directories.map((directory) => realpathSync(directory));
+  const nodes = names(parent).flatMap((name) => {
+    const stat = lstatSync(join(parent, name), { bigint: true });
+    if (!stat.isCharacterDevice()) return [];
+    const { major, minor } = deviceNumber(stat.rdev);
+    const place = realIfThere(join(sys, 'dev/char', `${major}:${minor}`));
+    const isOwn = place !== undefined && owned.some((directory) => contains(directory, place));
+    const node = {
+      path: `/dev/infiniband/${name}`,
+      type: 'c',
+      major,
+      minor,
+      fileMode: Number(stat.mode) & permissions,
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+    };
+    return [{ isOwn, device: { node, access: 'rwm' } }];
+  });
+  if (!nodes.some(({ isOwn }) => isOwn)) return [];
+  return nodes
+    .filter(({ isOwn, device }) => isOwn || device.node.path.endsWith(`/${shared}`))
+    .map(({ device }) => device);
+}
+
+function realIfThere(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }

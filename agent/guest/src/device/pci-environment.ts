@@ -1,4 +1,4 @@
-import { pciAddress } from './pci-address.js';
+import { pciAddress } from './pci-path.js';
 
 /** Addresses of PCI devices: on the host, and of the same device in the guest. */
 export type PciAddresses = ReadonlyMap<string, string>;

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 
+const format = /^([0-9a-f]{1,4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.([0-7]))?$/i;
+
 /** A slot and function on one bus. */
 interface PciSlot {
   readonly slot: number;
@@ -22,7 +24,7 @@ export interface PciPath {
 const firstExpander = 0x20;
 
 /** Domain and bus, then slot and function. */
-const pciAddress = /^([0-9a-f]{4}:[0-9a-f]{2}):[0-9a-f]{2}\.[0-7]$/;
+const addressPattern = /^([0-9a-f]{4}:[0-9a-f]{2}):[0-9a-f]{2}\.[0-7]$/;
 
 export function parsePciPath(text: string): PciPath {
   const parts = text.split('/');
@@ -73,7 +75,7 @@ export function pciDirectory({ rootComplex, slots }: PciPath, sys: string): stri
 function busBehind(bridge: string): string | undefined {
   const [bus] = names(join(bridge, 'pci_bus'));
   if (bus !== undefined) return bus;
-  const buses = new Set(names(bridge).flatMap((name) => pciAddress.exec(name)?.[1] ?? []));
+  const buses = new Set(names(bridge).flatMap((name) => addressPattern.exec(name)?.[1] ?? []));
   return buses.size === 1 ? [...buses][0] : undefined;
 }
 
@@ -91,4 +93,17 @@ function rootDirectory(rootComplex: string, sys: string): string | undefined {
 /** Returns the sorted entries of a directory; none if it does not exist. */
 export function names(directory: string): readonly string[] {
   return existsSync(directory) ? readdirSync(directory).sort() : [];
+}
+
+/**
+ * Returns a PCI address as the kernel writes it, `0000:1a:01.0`: domain, bus, slot and function in hexadecimal. Undefined:
+ * the text is no address.
+ */
+export function pciAddress(text: string): string | undefined {
+  const match = format.exec(text);
+  if (match === null) return undefined;
+  const [, domain = '', bus = '', slot = '', number = '0'] = match;
+  if (Number.parseInt(slot, 16) > 0x1f) return undefined;
+  const digits = (part: string, count: number): string => part.toLowerCase().padStart(count, '0');
+  return `${digits(domain, 4)}:${digits(bus, 2)}:${digits(slot, 2)}.${number}`;
 }

@@ -7,10 +7,10 @@ import { GuestError } from '../error/guest-error.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { makeTree } from '../testing/tree.js';
 import { attachments, wantedDevices } from './attach-devices.js';
-import { pciAddress } from './pci-address.js';
+import { pciAddress } from './pci-path.js';
 import { withGuestAddresses } from './pci-environment.js';
 import { VfioDevices } from './vfio-devices.js';
-import { vfioRequest } from './vfio-request.js';
+import { vfioRequest } from './requested-devices.js';
 
 const trees: string[] = [];
 afterEach(() => {

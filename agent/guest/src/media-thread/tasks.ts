@@ -20,8 +20,7 @@ import { refuseLinks } from '../container/refuse-links.js';
 import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
 import { openCrypt } from '../image/store/crypt-device.js';
-import { openDisk, openExclusively } from '../device/disk-calls.js';
-import { scanScsi } from '../device/scsi-bus.js';
+import { openDisk, openExclusively, scanScsi } from '../device/disk-calls.js';
 import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
@@ -43,10 +42,10 @@ import { grantFsGroup } from '../storage/fs-group-grant.js';
 import { openLayers } from '../storage/open-layers.js';
 import {
   bindPlace,
-  type MountedPlace,
-  type OpenedPlace,
   makeDirectories,
   mountDirectory,
+  type MountedPlace,
+  type OpenedPlace,
   removeIfEmptyPlace,
   removeMade,
   unmountPlaceNow,

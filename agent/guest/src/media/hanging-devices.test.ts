@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import { DeviceWatch } from '../device/device-watch.js';
-import { wantedBlock } from '../device/wanted-block.js';
+import { wantedBlock } from '../device/requested-devices.js';
 import { bringMemoryOnline, bringOnline } from '../resource/online.js';
 import { makeTree } from '../testing/tree.js';
 import { MediaThreads } from './media-threads.js';

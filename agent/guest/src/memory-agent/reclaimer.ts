@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { readTable } from '../cgroup/cgroup-files.js';
+import { readTable } from '../cgroup/cgroup-paths.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import type { Generations } from './generations.js';

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { keepLoopback } from './filter-loopback.js';
+import { checkedFilter, keepLoopback, withoutCounters } from './packet-filter.js';
 import { parseFilterText, writeFilterText } from './filter-text.js';
 import type { Family } from './network-values.js';
-import { checkedFilter, withoutCounters } from './packet-filter.js';
 
 const table = (name: string, ...lines: readonly string[]): string =>
   `*${name}\n${lines.join('\n')}\nCOMMIT\n`;

@@ -1,6 +1,10 @@
 import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { quotedWord } from '../quoted.js';
+import type { Family } from './network-values.js';
+
+/** Options of `ip` for one address family. */
+export const familyOption: Readonly<Record<Family, string>> = { v4: '-4', v6: '-6' };
 
 const iproute2 = { program: 'ip', package: 'iproute2' };
 
@@ -82,4 +86,27 @@ function ipError(args: readonly string[], stderr: string): GuestError {
     stderr,
   );
   return new GuestError(invalid ? 'invalid' : 'internal', `ip ${args.join(' ')}: ${message}`);
+}
+
+/**
+ * Makes a change of the network; if it fails half-way, restores the previous state (S30).
+ *
+ * @throws what `change` throws; `internal` with both messages if not all could be restored.
+ */
+export async function orRestore(change: () => Promise<void>, restore: () => Promise<void>): Promise<void> {
+  try {
+    await change();
+  } catch (error) {
+    try {
+      await restore();
+    } catch (second) {
+      const message = `${text(error)}; the previous state could not be restored: ${text(second)}`;
+      throw new GuestError('internal', message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

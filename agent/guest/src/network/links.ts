@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
-import { ip } from './ip.js';
+import { familyOption, ip, ipBatch } from './ip.js';
 import { refuseLoopbackLink } from './loopback.js';
 import type { InterfaceAddress } from './network-values.js';
 
@@ -74,4 +75,39 @@ export async function checkChangeable(tools: Tools, names: ReadonlySet<string>):
  */
 export function linkNotFound(how: string): GuestError {
   return new GuestError('not-found', `Link not found (${how})`);
+}
+
+/**
+ * Addresses of the guest whose traffic stays in the guest, also when the host takes away the interface that has them: /etc/hosts of a
+ * container has such an address for the pod's own name. Each has a route of the table `local` beside the kernel's own, which
+ * goes with the interface; the metric tells them apart. It stays until the guest ends.
+ */
+export class LocalAddresses {
+  readonly #tools: Tools;
+  /** Those that have their route: each container of a pod has the same ones in its file. */
+  readonly #kept = new Set<string>();
+
+  constructor(tools: Tools) {
+    this.#tools = tools;
+  }
+
+  async keep(addresses: readonly string[]): Promise<void> {
+    const missing = addresses.filter((address) => !this.#kept.has(address));
+    for (const [family, version] of [
+      ['v4', 4],
+      ['v6', 6],
+    ] as const) {
+      const own = missing.filter((address) => isIP(address) === version);
+      if (own.length === 0) continue;
+      const route = (address: string): readonly string[] =>
+        `route replace local ${address} dev lo table local metric 1`.split(' ');
+      // As the guest's init does; a route needs an interface that is up.
+      await ipBatch(
+        this.#tools,
+        [familyOption[family]],
+        ['link set dev lo up'.split(' '), ...own.map(route)],
+      );
+      for (const address of own) this.#kept.add(address);
+    }
+  }
 }

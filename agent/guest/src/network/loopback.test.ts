@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkInterface, checkNeighbour, checkRoute } from './check-network.js';
-import type { Neighbour, Route } from './network-values.js';
+import { checkInterface, checkNeighbour, checkRoute, type Neighbour, type Route } from './network-values.js';
 import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
 
 const eth0 = sampleInterface;

@@ -1,11 +1,10 @@
+import { isIP, SocketAddress } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { GuestError } from '../error/guest-error.js';
 import type { Tools } from '../tool/tools.js';
-import { checkCount, checkNeighbour } from './check-network.js';
-import { ipBatch } from './ip.js';
+import { checkCount, checkNeighbour, type Neighbour } from './network-values.js';
+import { ip, ipBatch, ipPutBack, orRestore } from './ip.js';
 import { checkChangeable } from './links.js';
-import type { Neighbour } from './network-values.js';
-import { orRestore } from './or-restore.js';
-import { SavedNeighbours } from './saved-neighbours.js';
 
 const NUD_PERMANENT = 0x80;
 const NTF_PROXY = 0x08;
@@ -70,4 +69,106 @@ function wordsOf(flags: number, address: string): readonly string[] {
   }
   if (rest !== 0) throw new GuestError('invalid', `flags ${flags} of neighbour ${address} are not all known`);
   return words;
+}
+
+/**
+ * The fields of `ip -json neighbour show` that are used (iproute2, ip/ipneigh.c). Flags are members without a value.
+ */
+interface ShownNeighbour {
+  readonly dst?: string;
+  readonly dev?: string;
+  readonly lladdr?: string;
+  readonly router?: null;
+  readonly extern_learn?: null;
+  readonly state?: readonly string[];
+}
+
+interface Key {
+  readonly address: string;
+  readonly device: string;
+  readonly proxy: boolean;
+}
+
+/** A snapshot of neighbours before a change. */
+export class SavedNeighbours {
+  readonly #tools: Tools;
+  readonly #neighbours: readonly ShownNeighbour[];
+  readonly #proxies: readonly ShownNeighbour[];
+
+  private constructor(
+    tools: Tools,
+    neighbours: readonly ShownNeighbour[],
+    proxies: readonly ShownNeighbour[],
+  ) {
+    this.#tools = tools;
+    this.#neighbours = neighbours;
+    this.#proxies = proxies;
+  }
+
+  static async of(tools: Tools): Promise<SavedNeighbours> {
+    return new SavedNeighbours(tools, await shown(tools, []), await shown(tools, ['proxy']));
+  }
+
+  /** Restores permanent entries: the kernel drops them when a link is set down. */
+  async restoreSet(): Promise<void> {
+    const set = this.#neighbours.filter(
+      ({ state = [] }) => state.includes('PERMANENT') || state.includes('NOARP'),
+    );
+    const keys = (all: readonly ShownNeighbour[], proxy: boolean): readonly Key[] =>
+      all.flatMap(({ dst, dev }) =>
+        dst === undefined || dev === undefined ? [] : [{ address: dst, device: dev, proxy }],
+      );
+    await this.restore([...keys(set, false), ...keys(this.#proxies, true)]);
+  }
+
+  /** Restores entries that have changed, and deletes new ones. */
+  async restore(keys: readonly Key[]): Promise<void> {
+    const now = await SavedNeighbours.of(this.#tools);
+    const commands = new Map<string, readonly string[]>();
+    for (const key of keys) {
+      const { proxy, device } = key;
+      const address = canonical(key.address);
+      const [before, after] = [this.#find(address, key), now.#find(address, key)];
+      if (isDeepStrictEqual(before, after)) continue;
+      const words = proxy ? ['proxy', address] : [address];
+      if (before === undefined)
+        commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'delete', ...words, 'dev', device]);
+      // Proxy entries of one address do not differ.
+      else if (proxy)
+        commands.set(`${proxy} ${address} ${device}`, ['neighbour', 'replace', ...words, 'dev', device]);
+      else commands.set(`${address} ${device}`, replacing(before, address, device));
+    }
+    await ipPutBack(this.#tools, [], [...commands.values()]);
+  }
+
+  #find(address: string, { device, proxy }: Key): ShownNeighbour | undefined {
+    const all = proxy ? this.#proxies : this.#neighbours;
+    return all.find(({ dst, dev }) => dst === address && dev === device);
+  }
+}
+
+/** Returns an address in the kernel's notation. */
+function canonical(address: string): string {
+  return new SocketAddress({ address, family: isIP(address) === 4 ? 'ipv4' : 'ipv6' }).address;
+}
+
+async function shown(tools: Tools, which: readonly string[]): Promise<readonly ShownNeighbour[]> {
+  const text = (await ip(tools, ['-json', 'neighbour', 'show', ...which])).toString();
+  return JSON.parse(text || '[]') as readonly ShownNeighbour[];
+}
+
+function replacing(before: ShownNeighbour, address: string, device: string): readonly string[] {
+  const { lladdr, state = [] } = before;
+  return [
+    'neighbour',
+    'replace',
+    address,
+    'dev',
+    device,
+    ...(lladdr === undefined ? [] : ['lladdr', lladdr]),
+    ...(before.router === undefined ? [] : ['router']),
+    ...(before.extern_learn === undefined ? [] : ['extern_learn']),
+    'nud',
+    (state[0] ?? 'stale').toLowerCase(),
+  ];
 }

@@ -1,7 +1,6 @@
 import type { CreateContainer, RemoveContainer, UpdateContainer } from '../request/actions.js';
-import { untilFrozen } from '../cgroup/freezer.js';
-import { networkStats } from '../cgroup/network-stats.js';
-import type { ContainerStats } from '../cgroup/container-stats.js';
+import { untilFrozen } from '../cgroup/freeze-and-kill.js';
+import { type ContainerStats, networkStats } from '../cgroup/container-stats.js';
 import type { Container } from '../container/container.js';
 import { createContainer as make } from '../create/create-container.js';
 import { removeContainer as remove } from '../container/remove-container.js';

@@ -1,5 +1,5 @@
-import { followCpus } from '../cgroup/follow-cpus.js';
-import { wantedBlock } from '../device/wanted-block.js';
+import { followCpus } from '../cgroup/cgroup-limits.js';
+import { wantedBlock } from '../device/requested-devices.js';
 import type { Guest } from '../guest.js';
 import { probeMemory as probe } from '../resource/memory-probe.js';
 import { bringOnline, onlineCpus, type OnlineRequest } from '../resource/online.js';

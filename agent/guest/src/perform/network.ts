@@ -1,10 +1,15 @@
 import { linkAtPci, linkWithAddress, type Wanted } from '../device/find-device.js';
 import { parsePciPath } from '../device/pci-path.js';
 import type { Guest } from '../guest.js';
-import { checkInterface } from '../network/check-network.js';
+import {
+  checkInterface,
+  type Family,
+  type Interface,
+  type Neighbour,
+  type Route,
+} from '../network/network-values.js';
 import { type Link, links } from '../network/links.js';
 import { addNeighbours as add } from '../network/neighbours.js';
-import type { Family, Interface, Neighbour, Route } from '../network/network-values.js';
 import { checkedFilter, readPacketFilter, replacePacketFilter } from '../network/packet-filter.js';
 import { listRoutes as routesOf, updateRoutes as replaceRoutes } from '../network/routes.js';
 import { updateInterface as change } from '../network/update-interface.js';

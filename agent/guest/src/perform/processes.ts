@@ -7,7 +7,7 @@ import type {
   SignalProcess,
   WriteStdin,
 } from '../request/actions.js';
-import { killAll } from '../cgroup/kill-all.js';
+import { killAll } from '../cgroup/freeze-and-kill.js';
 import { checkBoundingSet, checkLastCapability } from '../container/bounding-set.js';
 import type { ContainerProcess } from '../container/container-process.js';
 import { killIfThere, launchProcess } from '../container/launch-process.js';

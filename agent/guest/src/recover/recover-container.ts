@@ -1,8 +1,13 @@
-import { killAll, processesOf } from '../cgroup/kill-all.js';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { At, Descriptor, foreignExit, hasCode, Open } from '@kata-agent/linux';
+import { killAll, processesOf } from '../cgroup/freeze-and-kill.js';
 import { bundleOf } from '../container/bundle.js';
 import { cgroupNameOf } from '../cgroup/cgroup-names.js';
+import { ContainerProcess } from '../container/container-process.js';
 import { PinnedNamespaces } from '../container/pinned-namespaces.js';
 import { Container } from '../container/container.js';
+import { UNKNOWN_EXIT } from '../container/launch-process.js';
 import type {
   CgroupPart,
   GuestContext,
@@ -13,10 +18,12 @@ import type {
 import { persistContainer } from '../state/persist-container.js';
 import { UndoStack } from '../undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
-import { cgroupOf, type FinishedContainer, rlimitsOf } from '../state/saved-container.js';
+import { cgroupOf, type FinishedContainer, rlimitsOf, type SavedProcess } from '../state/saved-container.js';
 import { removeTree } from '../removal/remove-tree.js';
-import { recoverProcess } from './recover-process.js';
-import { openPipesOf } from './recover-streams.js';
+import type { ProcessRef } from '../request/actions.js';
+import { pipeStreams } from '../stdio/pipe-streams.js';
+import type { PipeInodes, StreamOptions } from '../stdio/prepared-streams.js';
+import type { ProcessStreams } from '../stdio/process-streams.js';
 
 /** The parts of the guest that restoring uses. */
 type RecoveryContext = Pick<SettingsPart, 'paths' | 'limits' | 'output' | 'pipeSize'> &
@@ -101,4 +108,116 @@ function pushSteps(
     await first.exit;
   });
   made.push('OOM watch', () => oom.remove(id));
+}
+
+/**
+ * Restores a process of an earlier agent: opens its pipes again, and waits for its exit though it is not a child of
+ * this agent.
+ */
+function recoverProcess(
+  containerId: string,
+  record: SavedProcess,
+  open: OpenPipes,
+  context: StreamOptions & Pick<GuestContext, 'oom' | 'log'>,
+): ContainerProcess {
+  const { execId, pid, startTime, pipes, waitedFor, signalled = false } = record;
+  const ref = { containerId, execId: execId === '' ? containerId : execId };
+  return new ContainerProcess({
+    pid,
+    startTime,
+    pipes,
+    waitedFor,
+    signalled,
+    streams: recoverStreams(ref, pipes, open, context),
+    exit: exitOf(record, ref, context),
+  });
+}
+
+/** Never rejects. An exit while no agent ran is reported as unknown, here and in the log. */
+async function exitOf(
+  { pid, startTime, exit }: SavedProcess,
+  { containerId, execId }: ProcessRef,
+  { syscalls, paths, oom, log }: Pick<GuestContext, 'syscalls' | 'paths' | 'oom' | 'log'>,
+): Promise<number> {
+  if (exit !== undefined) return exit;
+  let reason = 'it ended while no agent was running';
+  try {
+    const status = await foreignExit(syscalls, { pid, startTime }, { proc: paths.proc });
+    oom.check(containerId);
+    if (status !== undefined) return status.code;
+  } catch (error) {
+    reason = String(error);
+  }
+  log('warn', `the exit code of process ${pid} is lost, and reported as ${UNKNOWN_EXIT}: ${reason}`, {
+    container: containerId,
+    exec: execId,
+  });
+  return UNKNOWN_EXIT;
+}
+
+/** Paths of procfs at which pipes can be opened again, by inode. */
+type OpenPipes = ReadonlyMap<number, string>;
+
+/** Returns the pipes that these processes have open. */
+function openPipesOf(pids: Iterable<number>, proc: string): OpenPipes {
+  const found = new Map<number, string>();
+  for (const pid of pids) {
+    const directory = join(proc, String(pid), 'fd');
+    for (const name of entries(directory)) {
+      const path = join(directory, name);
+      const inode = /^pipe:\[(\d+)\]$/.exec(target(path))?.[1];
+      if (inode !== undefined && !found.has(Number(inode))) found.set(Number(inode), path);
+    }
+  }
+  return found;
+}
+
+/** Opens new ends of a process's pipes, as the killed agent had them. A pipe that no process has open has ended. */
+function recoverStreams(
+  ref: ProcessRef,
+  pipes: PipeInodes | undefined,
+  open: OpenPipes,
+  options: StreamOptions,
+): ProcessStreams {
+  const { syscalls } = options;
+  const end = (inode: number | undefined, flags: number): Descriptor | undefined => {
+    const path = inode === undefined ? undefined : open.get(inode);
+    if (path === undefined) return undefined;
+    try {
+      const found = new Descriptor(syscalls, syscalls.openat(At.Cwd, path, flags | Open.NonBlock));
+      if (fstatSync(found.fd).ino === inode) return found;
+      // The process has closed it since, and reused the number for another file.
+      found.close();
+      return undefined;
+    } catch (error) {
+      // It has ended since, or no process reads its stdin any more.
+      if (hasCode(error, 'ENOENT', 'ESRCH', 'ENXIO')) return undefined;
+      throw error;
+    }
+  };
+  const [stdin, stdout, stderr] = pipes ?? [];
+  return pipeStreams(
+    ref,
+    [end(stdin, Open.WriteOnly), end(stdout, Open.ReadOnly), end(stderr, Open.ReadOnly)],
+    options,
+  );
+}
+
+function entries(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return [];
+    throw error;
+  }
+}
+
+/** Empty: the descriptor is closed by now. */
+function target(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return '';
+    throw error;
+  }
 }

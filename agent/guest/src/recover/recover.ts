@@ -1,20 +1,26 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, processStat, SIGKILL, type Syscalls } from '@kata-agent/linux';
+import { killAll, processesOf } from '../cgroup/freeze-and-kill.js';
 import { clearMountDirectories } from '../confidential/mount-directory.js';
 import { claimSandbox } from '../sandbox/claim-sandbox.js';
-import { bundles } from '../container/bundle.js';
+import { bundleOf, bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { list } from '../runtime/commands.js';
+import { list, remove } from '../runtime/commands.js';
 import { containersIn } from '../runtime/state-directory.js';
-import type { SavedContainer, FinishedContainer } from '../state/saved-container.js';
+import { cgroupOf, type FinishedContainer, type SavedContainer } from '../state/saved-container.js';
 import { isSetAside } from '../removal/aside-name.js';
-import { removeLater } from '../removal/remove-tree.js';
-import { awaitEarlierRuntimes } from './earlier-runtimes.js';
-import { killStrays } from './kill-strays.js';
+import { type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
+import type { Runtime } from '../runtime/runtime.js';
 import { recoverContainer } from './recover-container.js';
-import { clearContainer, endContainer } from './end-container.js';
+
+/** Time after which a command that hangs is killed: ten times what one takes. */
+const TIMEOUT_MS = 10_000;
+
+const PAUSE_MS = 20;
 
 /** The parts of the guest to restore into. */
 interface Recovered {
@@ -104,4 +110,131 @@ function isEnded(record: SavedContainer): record is FinishedContainer {
 
 function isFinished(record: SavedContainer): record is FinishedContainer {
   return record.phase === 'made';
+}
+
+/**
+ * Waits for commands of the runtime that a killed agent had started: they are still running, and would change what is
+ * being restored. Kills one that does not end.
+ */
+async function awaitEarlierRuntimes(
+  runtime: Runtime,
+  { syscalls, proc }: { readonly syscalls: Syscalls; readonly proc: string },
+): Promise<void> {
+  for (let waited = 0; ; waited += PAUSE_MS) {
+    const running = runtimesAtWork(runtime.root, proc);
+    if (running.length === 0) return;
+    if (waited >= TIMEOUT_MS) for (const pid of running) kill(pid, syscalls);
+    await delay(PAUSE_MS);
+  }
+}
+
+/**
+ * Returns processes of this mount namespace that were started with `--root ROOT`. A guest has one agent; a test machine
+ * several.
+ */
+function runtimesAtWork(root: string, proc: string): readonly number[] {
+  const own = link(join(proc, 'self/ns/mnt'));
+  return readdirSync(proc)
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => read(join(proc, pid, 'cmdline')).includes(`\0--root\0${root}\0`))
+    .filter((pid) => link(join(proc, pid, 'ns/mnt')) === own)
+    .map(Number);
+}
+
+function kill(pid: number, syscalls: Syscalls): void {
+  try {
+    syscalls.kill(pid, SIGKILL);
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
+}
+
+function read(path: string): string {
+  return whileThere(() => readFileSync(path, 'utf8'));
+}
+
+function link(path: string): string {
+  return whileThere(() => readlinkSync(path));
+}
+
+/** Returns an empty string if the process has ended meanwhile. */
+function whileThere(readFile: () => string): string {
+  try {
+    return readFile();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES')) return '';
+    throw error;
+  }
+}
+
+/** Removes a container whose creation or removal was not finished, or whose state is unknown. */
+async function endContainer(
+  id: string,
+  record: SavedContainer | undefined,
+  { runtime, vfio, syscalls, log }: Pick<GuestContext, 'runtime' | 'vfio' | 'syscalls' | 'log'>,
+): Promise<void> {
+  try {
+    // Also thaws a cgroup that an agent had frozen in order to kill it.
+    if (record !== undefined && record.phase !== 'creating') await killAll(cgroupOf(record), syscalls);
+    await remove(runtime, id);
+    for (const address of record?.pciDevices ?? []) vfio.giveBack(address);
+  } catch (error) {
+    log('error', `container ${id} of an earlier agent cannot be ended: ${String(error)}`, { container: id });
+  }
+}
+
+/** Removes its bundle and its state file, once its storages are released. */
+async function clearContainer(
+  id: string,
+  context: Pick<GuestContext, 'paths' | 'records'> & RemovalContext,
+): Promise<void> {
+  const { paths, records, log } = context;
+  const bundle = bundleOf(id, paths);
+  try {
+    if (existsSync(bundle)) {
+      await context.media.run('unmountTree', { directory: bundle });
+      await removeTree(bundle, context);
+    }
+    records.removeContainer(id);
+  } catch (error) {
+    log('error', `the bundle of container ${id} of an earlier agent cannot be removed: ${String(error)}`, {
+      container: id,
+    });
+  }
+}
+
+/**
+ * Kills processes that an agent had started in a container but was killed before it saved them: execs whose caller got
+ * no response, and which no client can wait for. They are recognized by a parent outside the container: orphans of a
+ * container's own processes are reparented to the first process of its pid namespace.
+ */
+function killStrays(
+  containers: readonly Container[],
+  { syscalls, paths, log }: Pick<GuestContext, 'syscalls' | 'paths' | 'log'>,
+): void {
+  const inside = new Map(containers.map((container) => [container, processesOf(container.cgroup)]));
+  const all = new Set([...inside.values()].flat());
+  for (const [container, pids] of inside) {
+    const known = new Set(container.processes.map(({ pid }) => pid));
+    for (const pid of pids) {
+      const stat = known.has(pid) ? undefined : processStat(pid, paths.proc);
+      if (stat === undefined || stat.state === 'Z' || all.has(stat.parent)) continue;
+      log(
+        'warn',
+        `process ${pid} in container ${container.id} is an exec that no client can wait for: it is killed`,
+        {
+          container: container.id,
+        },
+      );
+      kill(pid);
+    }
+  }
+
+  function kill(pid: number): void {
+    try {
+      syscalls.kill(pid, SIGKILL);
+    } catch (error) {
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
+  }
 }

@@ -1,6 +1,5 @@
 import type { GuestDevice } from '../device/attach-devices.js';
-import type { InjectedDevice } from '../device/injected-device.js';
-import type { GuestDevices } from '../device/guest-devices.js';
+import type { GuestDevices, InjectedDevice } from '../device/guest-devices.js';
 import type { GuestAccess } from '../access/guest-access.js';
 import type { OciDevice } from '../request/oci-spec.js';
 

@@ -1,4 +1,4 @@
-import { blockDrivers } from '../device/wanted-block.js';
+import { blockDrivers } from '../device/requested-devices.js';
 import type { Storage } from '../request/actions.js';
 import { cleanPath } from '../paths/clean-path.js';
 import { KataOptions } from './kata-options.js';

@@ -1,5 +1,5 @@
 import { partitionOf, type Wanted } from '../device/find-device.js';
-import { type BlockDriver, wantedBlock } from '../device/wanted-block.js';
+import { type BlockDriver, wantedBlock } from '../device/requested-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';

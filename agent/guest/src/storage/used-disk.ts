@@ -1,4 +1,4 @@
-import { blockDrivers } from '../device/wanted-block.js';
+import { blockDrivers } from '../device/requested-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';

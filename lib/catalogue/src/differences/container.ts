@@ -194,7 +194,7 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It is refused unless path and number are the guest’s.',
     why: 'Another device would be passed.',
     noticedBy: 'pods with `hostUsers: false` and devices',
-    test: ['agent/guest/src/device/bound-nodes', 'in the guest is refused'],
+    test: ['agent/guest/src/device/guest-devices', 'in the guest is refused'],
   },
   'create-nodev': {
     of: ['CreateContainer'],

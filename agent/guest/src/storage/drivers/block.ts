@@ -1,7 +1,7 @@
 import type { Storage } from '../../request/actions.js';
 import { numberOfNode } from '../../device/device-number.js';
 import type { Wanted } from '../../device/find-device.js';
-import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/wanted-block.js';
+import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/requested-devices.js';
 import { rootPaths } from '../../source/root-paths.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup } from '../fs-group.js';

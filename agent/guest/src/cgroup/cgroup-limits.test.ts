@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { limitableHugePages } from './huge-pages.js';
+import { limitableHugePages } from './cgroup-limits.js';
 
 test('the sizes of huge pages are the kernel’s, if it has a hugetlb controller', () => {
   const directory = mkdtempSync(join(tmpdir(), 'huge-pages-'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkBoundNodes } from './bound-nodes.js';
+import { checkBoundNodes } from './guest-devices.js';
 
 test('a device that the guest has under the same path passes', () => {
   checkBoundNodes([{ path: '/dev/null', type: 'c', major: 1, minor: 3 }], '/dev');

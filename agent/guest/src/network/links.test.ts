@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tools } from '../tool/tools.js';
-import { LocalAddresses } from './local-addresses.js';
+import { LocalAddresses } from './links.js';
 
 test('an address gets its route once, and again after a failure', async () => {
   const batches: string[] = [];

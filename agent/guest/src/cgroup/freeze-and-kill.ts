@@ -1,10 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SIGKILL, hasCode, type Syscalls } from '@kata-agent/linux';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode, SIGKILL, type Syscalls } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import { writeCgroupFile } from './cgroup-files.js';
-import type { CgroupPaths } from './cgroup-paths.js';
-import { freezerOf, waitForFreeze } from './freezer.js';
+import { type CgroupPaths, writeCgroupFile } from './cgroup-paths.js';
+
+/** Limit the wait for a freeze to 200 ms. After that the kill continues unfrozen: its repeated passes find new processes. */
+const FREEZE_TRIES = 40;
+
+const FREEZE_WAIT_MS = 5;
 
 /**
  * Kills every process of a container, also of a paused one. Freezes the cgroup first, so that no process can fork and no pid
@@ -71,5 +75,54 @@ function kill(syscalls: Syscalls, pid: number): void {
     if (pid > 1) syscalls.kill(pid, SIGKILL);
   } catch (error) {
     if (!hasCode(error, 'ESRCH')) throw error;
+  }
+}
+
+/** The freezer of a cgroup: the file that changes its state, with the texts for both states. */
+interface Freezer {
+  readonly file: string;
+  readonly freeze: string;
+  readonly thaw: string;
+  readonly isFrozen: () => boolean;
+}
+
+/** Returns undefined if the hierarchies have no freezer. */
+function freezerOf(paths: CgroupPaths): Freezer | undefined {
+  if (paths.version === 2) {
+    const file = join(paths.directory, 'cgroup.freeze');
+    const events = join(paths.directory, 'cgroup.events');
+    return {
+      file,
+      freeze: '1',
+      thaw: '0',
+      isFrozen: () => readFileSync(events, 'utf8').includes('frozen 1'),
+    };
+  }
+  const directory = paths.controllers.get('freezer');
+  if (directory === undefined) return undefined;
+  const file = join(directory, 'freezer.state');
+  return {
+    file,
+    freeze: 'FROZEN',
+    thaw: 'THAWED',
+    isFrozen: () => readFileSync(file, 'utf8').trim() === 'FROZEN',
+  };
+}
+
+/** Waits until a cgroup that is being frozen has no running process, but not for long. */
+async function waitForFreeze(freezer: Freezer): Promise<void> {
+  for (let tries = 0; tries < FREEZE_TRIES && !freezer.isFrozen(); tries += 1) await delay(FREEZE_WAIT_MS);
+}
+
+/**
+ * Waits until a paused container's cgroup is frozen: crun returns while one of v1 is still FREEZING. Returns if the cgroup is
+ * gone; rejects when `signal` is aborted.
+ */
+export async function untilFrozen(paths: CgroupPaths, signal: AbortSignal): Promise<void> {
+  const freezer = freezerOf(paths);
+  try {
+    while (freezer?.isFrozen() === false) await delay(FREEZE_WAIT_MS, undefined, { signal });
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENODEV')) throw error;
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { RecordingSyscalls } from '@kata-agent/linux';
 import { makeTree } from '../testing/tree.js';
-import { killAll } from './kill-all.js';
+import { killAll } from './freeze-and-kill.js';
 
 test('v1: the cgroup is frozen, all processes in it and below it are killed, and it is thawed', async (t) => {
   const root = makeTree({
