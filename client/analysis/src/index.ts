@@ -1,22 +1,22 @@
-export type { Ask } from './write/ask.js';
+export type { Ask } from './write/plan.js';
 export type { Plan, PlannedRule, Unconstrained } from './write/plan.js';
-export type { Wanted } from './write/wanted.js';
+export type { Wanted } from './write/reasons.js';
 export { planConfiguration, type PlanOptions } from './write/plan-configuration.js';
 export { openLine, renderPlan } from './write/render-plan.js';
-export { writeConfiguration, type WriteOptions } from './write/write-configuration.js';
+export { writeConfiguration, type WriteOptions } from './write/render-plan.js';
 export { type Difference, type Effect } from './diff/difference.js';
 export { diffConfigurations, opensAnything } from './diff/diff-configurations.js';
-export { renderDifferences } from './diff/render-differences.js';
+export { renderDifferences } from './diff/difference.js';
 export { type Migrated, migrate, type OldFile } from './migrate/migrate.js';
-export { type Profile, type ProfileName, profiles } from './profiles/profiles.js';
+export { type Profile, type ProfileName, profiles } from './profiles.js';
 export { Evidence, type RefusedCalls, type ServedCalls, type Sighting } from './learn/evidence.js';
 export { learn, type LearnOptions, type Learnt } from './learn/learn.js';
-export { requestOfFacts } from './request-of-facts.js';
-export { requestSchema } from './request-schema.js';
+export { requestOfFacts } from './offline-requests.js';
+export { requestSchema } from './offline-requests.js';
 export { type ParsedSuite, parseSuite } from './suites/parse-suite.js';
 export { type CaseResult, runSuite } from './suites/run-suite.js';
-export type { TestCase, TestSuite, Expectation } from './suites/test-suite.js';
-export { configurationSchema, type JsonSchema } from './schema/configuration-schema.js';
+export type { TestCase, TestSuite, Expectation } from './suites/parse-suite.js';
+export { configurationSchema, type JsonSchema } from './configuration-schema.js';
 export { type GenerateOptions, generate } from './generate/generate.js';
 export {
   checkWorkload,
@@ -37,4 +37,4 @@ export {
   type RuntimePreflight,
 } from './preflight/preflight.js';
 export { RecordedCases } from './suites/recorded-cases.js';
-export { renderFailure } from './suites/render-result.js';
+export { renderFailure } from './suites/run-suite.js';

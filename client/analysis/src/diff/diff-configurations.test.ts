@@ -5,7 +5,7 @@ import type { Configuration, ListenerSettings, OperatorGrant, Rule } from '@kata
 import * as fc from 'fast-check';
 import { configurationOf } from '../testing/configuration-of.js';
 import { diffConfigurations, opensAnything } from './diff-configurations.js';
-import { renderDifferences } from './render-differences.js';
+import { renderDifferences } from './difference.js';
 
 const span = { file: 'config.toml', line: 1, column: 1, endColumn: 2 };
 

@@ -7,11 +7,9 @@ import {
   wrappedList,
 } from '@kata-agent/workloads';
 import type { Storage } from '@kata-agent/protocol/agent';
-import type { ExtraRule } from '../write/extra-rule.js';
+import type { ExtraRule } from '../write/plan.js';
 import { longestExpression } from '../write/rule-expression.js';
-import { eachContainer } from './each-container.js';
-import { asCreate, asProcess } from './expected-message.js';
-import { mountsTwice } from './mounts-twice.js';
+import { asCreate, asProcess, eachContainer, mountsTwice } from './each-container.js';
 
 /** Completeness rules: a container must have everything that its pod defines. Lists only limit what it can have. */
 export function completenessRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {

@@ -10,9 +10,8 @@ import {
   CreateContainerRequestSchema,
   CreateSandboxRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { type OfflineAuthorizer, offlineAuthorizer } from '../suites/offline-authorizer.js';
+import { type OfflineAuthorizer, offlineAuthorizer, ruleContextOf } from '../suites/offline-authorizer.js';
 import { SandboxView } from '../preflight/sandbox-view.js';
-import { ruleContextOf } from '../suites/rule-context-of.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { renderPlan } from '../write/render-plan.js';
 import { generate } from './generate.js';

@@ -1,18 +1,13 @@
 import type { ExpectedCall, ImageConfigs, RuntimeSetup, Workload } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
-import { containerRules } from './container-rules.js';
-import { gpuRules } from './gpu-rules.js';
+import type { ExtraRule } from '../write/plan.js';
+import { containerRules, gpuRules } from './container-rules.js';
 import { imageRules } from './image-rules.js';
 import { layerRules } from './layer-rules.js';
-import { mountRules } from './mount-rules.js';
-import { networkRules } from './network-rules.js';
+import { mountRules, sourceRules } from './mount-rules.js';
+import { networkRules, sandboxRules } from './sandbox-rules.js';
 import { identityRules } from './identity-rules.js';
 import { orderRules } from './order-rules.js';
-import { processRules } from './process-rules.js';
-import { ownRequestRules, requestRules } from './request-rules.js';
-import { sandboxRules } from './sandbox-rules.js';
-import { sourceRules } from './source-rules.js';
-import { streamRules } from './stream-rules.js';
+import { ownRequestRules, processRules, requestRules, streamRules } from './request-rules.js';
 import { volumeRules } from './volume-rules.js';
 import { completenessRules } from './completeness-rules.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { asCreate } from './expected-message.js';
+import { asCreate } from './each-container.js';
 import { describeRefusals, type Made } from './refusals.test.fixture.js';
 
 // What Kata's runtime-rs 4.1 sends with a shared file system. The names were written down from what it sent under

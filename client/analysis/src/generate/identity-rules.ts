@@ -7,9 +7,8 @@ import {
   imageNames,
   terminationAnnotation,
 } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
-import { asCreate } from './expected-message.js';
-import { eachContainer } from './each-container.js';
+import type { ExtraRule } from '../write/plan.js';
+import { asCreate, eachContainer } from './each-container.js';
 
 const claimed = 'container.claimed.annotations';
 

@@ -14,9 +14,8 @@ import {
   serviceNames,
   type Workload,
 } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
-import { eachContainer } from './each-container.js';
-import { asCreate } from './expected-message.js';
+import type { ExtraRule } from '../write/plan.js';
+import { asCreate, eachContainer } from './each-container.js';
 
 /** Reports whether rules can see the images of a setup: the built-in puller verifies them. */
 export function seesImages(setup: RuntimeSetup): boolean {

@@ -10,9 +10,8 @@ import {
   mayWriteToDisk,
   partitionOption,
 } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
-import { eachContainer } from './each-container.js';
-import { asCreate } from './expected-message.js';
+import type { ExtraRule } from '../write/plan.js';
+import { asCreate, eachContainer } from './each-container.js';
 
 /** As runtime-rs (`MAX_ROOTFS_LAYER_DEVICES`). */
 const maxLayers = 128;

@@ -1,5 +1,5 @@
 import { type Container, type Workload, celLiteral, wrappedList } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
+import type { ExtraRule } from '../write/plan.js';
 
 /**
  * Rules for the order of a pod's containers (S35): the pause container first, then init containers in sequence, each

@@ -18,7 +18,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { SandboxView } from '../preflight/sandbox-view.js';
-import { requestSchema } from '../request-schema.js';
+import { requestSchema } from '../offline-requests.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import { renderPlan } from '../write/render-plan.js';
 import { generate } from './generate.js';

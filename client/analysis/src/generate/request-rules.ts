@@ -1,12 +1,13 @@
-import { engineProfile } from './process-rules.js';
+import type { MethodName } from '@kata-agent/catalogue';
 import {
-  type Workload,
   celLiteral,
+  type ExpectedCall,
   maskedPaths,
   optionalMaskedPaths,
   readOnlyPaths,
+  type Workload,
 } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
+import type { ExtraRule } from '../write/plan.js';
 
 /** Rules for fields that are the same for every pod. */
 export const requestRules: readonly ExtraRule[] = [
@@ -145,4 +146,75 @@ export function ownRequestRules(workloads: readonly Workload[]): readonly ExtraR
       message: 'no container of the workload has this profile',
     },
   ];
+}
+
+/** containerd's default profile; the guest has it only if its kernel has AppArmor. */
+const engineProfile = 'cri-containerd.apparmor.d';
+
+/** Rules for the processes of containers of any pod. */
+export const processRules: readonly ExtraRule[] = [
+  ...rulesFor('CreateContainer', 'request.OCI.Process', ''),
+  ...rulesFor(
+    'ExecProcess',
+    'request.process',
+    ` &&\nrequest.process.ApparmorProfile in ["", "${engineProfile}"]`,
+  ),
+];
+
+function rulesFor(
+  method: 'CreateContainer' | 'ExecProcess',
+  process: string,
+  profiles: string,
+): readonly ExtraRule[] {
+  return [
+    {
+      name: 'labels',
+      method,
+      description: 'Users are numbers, and there are no SELinux labels. Every pod.',
+      expression:
+        `!has(request.string_user) && ${process}.User.Username == "" &&\n` +
+        `${process}.SelinuxLabel == ""${profiles}`,
+      message: 'the process has a label, or a user name, that the workload does not have',
+    },
+    {
+      name: 'gained-capabilities',
+      method,
+      description: 'Capabilities are not kept when the user changes, and are not inherited. Every pod.',
+      expression: `${process}.Capabilities.Ambient.size() == 0 && ${process}.Capabilities.Inheritable.size() == 0`,
+      message: 'the workload has no ambient or inheritable capabilities',
+    },
+  ];
+}
+
+const methods: ReadonlyMap<MethodName, string> = new Map<MethodName, string>([
+  ['ReadStdout', 'only the output of containers with stdin or tty is read here'],
+  ['ReadStderr', 'only the output of containers with stdin or tty is read here'],
+  ['WriteStdin', 'this process has no standard input'],
+  ['CloseStdin', 'this process has no standard input'],
+  ['TtyWinResize', 'this process has no terminal'],
+]);
+
+/**
+ * Streams are those of the first processes of the containers whose pod says so. Served for one container, these methods would
+ * tell the host what another one and the commands of probes print, and a shell without standard input would execute what the host writes.
+ */
+export function streamRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
+  const names = new Map<string, string>();
+  const owners = new Map<MethodName, Set<string>>();
+  for (const { method, request, container = '' } of calls) {
+    const { containerId = '' } = request as { readonly containerId?: string };
+    if (method === 'CreateContainer') names.set(containerId, container);
+    if (!methods.has(method)) continue;
+    const name = names.get(containerId);
+    if (name !== undefined) owners.set(method, (owners.get(method) ?? new Set()).add(name));
+  }
+  return [...methods].map(([method, message]) => ({
+    method,
+    name: 'streams',
+    description: 'Streams of first processes, by container. containers[].stdin, containers[].tty',
+    expression:
+      'request.exec_id in ["", request.container_id] &&\n' +
+      `container.claimed.name in ${celLiteral([...(owners.get(method) ?? [])])}`,
+    message,
+  }));
 }

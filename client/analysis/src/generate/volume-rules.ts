@@ -8,9 +8,8 @@ import {
   sharedMemory,
   wrappedList,
 } from '@kata-agent/workloads';
-import type { ExtraRule } from '../write/extra-rule.js';
-import { eachContainer } from './each-container.js';
-import { asCreate } from './expected-message.js';
+import type { ExtraRule } from '../write/plan.js';
+import { asCreate, eachContainer } from './each-container.js';
 
 const disks = `${kataDirectory}/sandbox/storage/`;
 

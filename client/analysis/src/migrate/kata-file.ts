@@ -8,8 +8,7 @@ import {
   type TomlEntry,
   type TomlValue,
 } from '@kata-agent/config';
-import { endpointsSection } from './endpoints-section.js';
-import type { MigratedSetting, ReadPart } from './migrated-part.js';
+import { endpointsSection, type MigratedSetting, type ReadPart } from './migrated-part.js';
 
 /** Keys of `[agent]` that are not Kata's: Kata's agent ignores them in its file. */
 const ours: ReadonlySet<string> = new Set([

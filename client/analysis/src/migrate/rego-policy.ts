@@ -7,8 +7,7 @@ import {
   type SourceText,
   type Span,
 } from '@kata-agent/config';
-import { isGone } from './endpoints-section.js';
-import type { ReadPart } from './migrated-part.js';
+import { isGone, type ReadPart } from './migrated-part.js';
 
 /** A run of unreadable lines. */
 interface Unread {

@@ -1,20 +1,28 @@
 import { openLine } from '../write/render-plan.js';
 import {
+  digestIn,
   type ExpectedCall,
+  expectedCalls,
   type Feature,
+  gpuNotes,
   type ImageConfigs,
   type RuntimeSetup,
   type Workload,
-  expectedCalls,
-  gpuNotes,
 } from '@kata-agent/workloads';
-import type { Message } from '@bufbuild/protobuf';
+import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
+import { guestPull } from '@kata-agent/catalogue/request-features';
 import type { ApiDocument, Configuration, Rule } from '@kata-agent/config';
-import { type Decision, PrivilegeGate, privilegedRule } from '@kata-agent/gate';
+import {
+  type Decision,
+  privilegedRule,
+  PrivilegeGate,
+  programWithoutRoot,
+  type RuleImage,
+} from '@kata-agent/gate';
 import type { RuleBook } from '@kata-agent/gate/rules';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { type Culprit, culpritsOf } from './culprits-of.js';
-import { imageOfRequest } from './image-of-request.js';
 import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { type Change, listChanges } from './list-changes.js';
 import { SandboxView } from './sandbox-view.js';
@@ -169,4 +177,41 @@ function ruleChanges({ method, culprits }: RefusedCall, { name, span }: Rule): r
     text: `change rule "${name}" to allow ${text} (${because})`,
     place,
   }));
+}
+
+/** What rules will see of the image of a request, as far as it is known without pulling. */
+interface KnownImage {
+  /** Undefined: the root comes from the host, or nothing is known. */
+  readonly image: RuleImage | undefined;
+  /** The image of which something is not known. */
+  readonly incomplete?: string;
+}
+
+/** Returns what rules will see of the image of a request. */
+function imageOfRequest(
+  request: Message,
+  images: ImageConfigs,
+  { puller }: Pick<Configuration['image'], 'puller'>,
+): KnownImage {
+  if (!isMessage(request, CreateContainerRequestSchema)) return { image: undefined };
+  const pull = request.storages.find(({ driver }) => driver === guestPull);
+  if (pull === undefined) return { image: undefined };
+  if (request.OCI?.Annotations['io.kubernetes.cri.container-type'] === 'sandbox')
+    return { image: { from: 'pause_bundle' } };
+  const reference = pull.source;
+  // Whether the data hub returns a digest is not known.
+  if (puller !== 'built-in') return { image: undefined, incomplete: reference };
+  const config = images.get(reference);
+  const digest = config?.digest ?? digestIn(reference);
+  const image: RuleImage = { from: 'pulled', reference, digest };
+  if (config === undefined) return { image, incomplete: reference };
+  return {
+    image: {
+      ...image,
+      config,
+      manifestDigest: config.manifestDigest,
+      program: programWithoutRoot(request, config),
+    },
+    ...(digest === undefined ? { incomplete: reference } : {}),
+  };
 }

@@ -14,8 +14,7 @@ import {
   CreateContainerRequestSchema,
   CreateSandboxRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { claimsOf } from '../suites/claims-of.js';
-import { ruleContextOf } from '../suites/rule-context-of.js';
+import { claimsOf, ruleContextOf } from '../suites/offline-authorizer.js';
 
 type Called = Pick<ExpectedCall, 'method' | 'request'>;
 

@@ -17,7 +17,7 @@ import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { generate } from '../generate/generate.js';
 import { configurationOf } from '../testing/configuration-of.js';
 import type { OwnValues, Plan, PlannedRule } from '../write/plan.js';
-import type { Wanted } from '../write/wanted.js';
+import type { Wanted } from '../write/reasons.js';
 import { renderPlan } from '../write/render-plan.js';
 import { ruleExpression } from '../write/rule-expression.js';
 import { checkWorkload, type WorkloadReport } from './check-workload.js';

@@ -7,9 +7,8 @@ import type { Configuration } from '@kata-agent/config';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { offlineAuthorizer } from '../suites/offline-authorizer.js';
 import { configurationOf } from '../testing/configuration-of.js';
-import { parseSuite } from './parse-suite.js';
+import { parseSuite, type TestSuite } from './parse-suite.js';
 import { type CaseResult, runSuite } from './run-suite.js';
-import type { TestSuite } from './test-suite.js';
 
 const examples = fileURLToPath(new URL('../../../../examples/', import.meta.url));
 const files = readdirSync(examples, { recursive: true, encoding: 'utf8' })

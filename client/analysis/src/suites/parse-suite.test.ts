@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ExecProcessRequest } from '@kata-agent/protocol/agent';
-import { parseSuite } from './parse-suite.js';
-import type { TestSuite } from './test-suite.js';
+import { parseSuite, type TestSuite } from './parse-suite.js';
 
 function suiteOf(text: string): TestSuite {
   const parsed = parseSuite(text, 'cases.test.yaml');

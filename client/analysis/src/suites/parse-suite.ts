@@ -1,13 +1,24 @@
-import { fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
+import { fromJson, isMessage, type JsonValue, type Message } from '@bufbuild/protobuf';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
-import type { Diagnostic } from '@kata-agent/config';
-import type { RuleContainer, RuleMember, RuleMemberMount, RulePeer } from '@kata-agent/gate';
+import type { Diagnostic, Span } from '@kata-agent/config';
+import {
+  programWithoutRoot,
+  type RuleContainer,
+  type RuleContext,
+  type RuleImage,
+  type RuleImageConfig,
+  type RuleMember,
+  type RuleMemberMount,
+  type RulePeer,
+} from '@kata-agent/gate';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Node } from 'yaml';
-import { requestSchema } from '../request-schema.js';
-import { asRuntimesSend } from '../as-runtimes-send.js';
-import type { TestCase, TestSuite } from './test-suite.js';
-import { parseImage, withProgram } from './parse-image.js';
+import { asRuntimesSend, requestSchema } from '../offline-requests.js';
 import { YamlText } from './yaml-text.js';
+
+const origins = ['host', 'pause_bundle', 'pulled'] as const;
+
+const configKeys = ['entrypoint', 'cmd', 'env', 'user', 'working_dir', 'volumes', 'stop_signal'];
 
 /** A suite, or all errors in the file. */
 export type ParsedSuite =
@@ -199,4 +210,80 @@ function parseMount(yaml: YamlText, node: Node): RuleMemberMount {
 
 function texts(yaml: YamlText, node: Node | undefined, what: string): readonly string[] {
   return yaml.entries(node, what).flatMap((entry) => yaml.text(entry, `an entry of ${what}`) ?? []);
+}
+
+/** Parses the image of a case, in the names that rules use; undefined if it is invalid. */
+function parseImage(yaml: YamlText, node: Node | undefined): RuleImage | undefined {
+  const members = yaml.members(node, 'image', ['from', 'reference', 'digest', 'manifest_digest', 'config']);
+  const from = members.has('from') ? yaml.oneOf(members.get('from'), 'from', origins) : 'pulled';
+  const reference = yaml.text(members.get('reference'), 'reference');
+  const digest = yaml.text(members.get('digest'), 'digest');
+  const manifestDigest = yaml.text(members.get('manifest_digest'), 'manifest_digest');
+  const config = members.has('config') ? parseConfig(yaml, members.get('config')) : undefined;
+  if (from === undefined) return undefined;
+  return {
+    from,
+    ...(reference === undefined ? {} : { reference }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(manifestDigest === undefined ? {} : { manifestDigest }),
+    ...(config === undefined ? {} : { config }),
+  };
+}
+
+function parseConfig(yaml: YamlText, node: Node | undefined): RuleImageConfig {
+  const members = yaml.members(node, 'config', configKeys);
+  const text = (key: string): string => yaml.text(members.get(key), key, true) ?? '';
+  const texts = (key: string): readonly string[] =>
+    yaml
+      .entries(members.get(key), key)
+      .flatMap((entry) => yaml.text(entry, `an entry of ${key}`, true) ?? []);
+  return {
+    entrypoint: texts('entrypoint'),
+    cmd: texts('cmd'),
+    env: texts('env'),
+    user: text('user'),
+    workingDir: text('working_dir'),
+    volumes: texts('volumes'),
+    stopSignal: text('stop_signal'),
+  };
+}
+
+/** Adds what is known of the program of the request without the root of the image. */
+function withProgram(image: RuleImage, request: Message): RuleImage {
+  if (image.config === undefined || !isMessage(request, CreateContainerRequestSchema)) return image;
+  return { ...image, program: programWithoutRoot(request, image.config) };
+}
+
+/** `audit`: the call is allowed, and the record names a rule that would have denied it. */
+export type Expectation = 'allow' | 'deny' | 'audit';
+
+/** One request and its expected decision. */
+export interface TestCase {
+  readonly name: string;
+  /** The position in the file. */
+  readonly span: Span;
+  readonly method: MethodName;
+  readonly request: Message;
+  /** Absent: the first listener of the configuration. */
+  readonly listener?: string;
+  /** Absent: the host. */
+  readonly peer?: RulePeer;
+  /** The state of the container in the request; absent: it runs, and claims nothing. */
+  readonly container?: Partial<RuleContainer>;
+  readonly sandbox?: RuleContext['sandbox'];
+  /** The image of the container; absent: the guest does not have it yet, or does not pull it. */
+  readonly image?: RuleImage;
+  readonly expect: Expectation;
+  /** The rule that must decide; absent: any rule, or the gate. */
+  readonly rule?: string;
+}
+
+/** A file of cases. */
+export interface TestSuite {
+  readonly file: string;
+  /** The configuration under test, relative to the file; absent: the caller names it. */
+  readonly configuration?: string;
+  /** `[api]` fragments that are applied in order, as by SetPolicy; relative to the file. */
+  readonly fragments: readonly string[];
+  readonly cases: readonly TestCase[];
 }

@@ -2,9 +2,8 @@ import { create, type JsonValue, toJson } from '@bufbuild/protobuf';
 import type { AuditRecord, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 import { stringify } from 'yaml';
-import { requestOfFacts } from '../request-of-facts.js';
-import { requestSchema } from '../request-schema.js';
-import type { Expectation } from './test-suite.js';
+import { requestOfFacts, requestSchema } from '../offline-requests.js';
+import type { Expectation } from './parse-suite.js';
 
 /** A record of a call or a denial. Fold records only count such records, and are ignored. */
 type Recorded = Extract<AuditRecord, { readonly kind: 'intent' | 'call' | 'refusal' }>;

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Decision, RuleContext } from '@kata-agent/gate';
 import { parseSuite } from './parse-suite.js';
-import { renderFailure } from './render-result.js';
-import { type CaseResult, runSuite } from './run-suite.js';
+import { type CaseResult, renderFailure, runSuite } from './run-suite.js';
 
 const allowed: Decision = {
   outcome: 'allow',

@@ -1,15 +1,15 @@
 import { inconsistencies, methodNames, type Release, releases } from '@kata-agent/catalogue';
-import type { Ask } from './ask.js';
-import type { ExtraRule } from './extra-rule.js';
+import type { Ask, ExtraRule, ListPart, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { facts } from './facts.js';
-import type { Plan, PlannedRule, Unconstrained } from './plan.js';
-import type { Wanted } from './wanted.js';
-import { noPlannedAccess, type PlannedAccess } from './planned-access.js';
-import type { PlannedAliases } from './planned-aliases.js';
-import type { PlannedSecret } from './planned-secret.js';
+import type { Wanted } from './reasons.js';
+import {
+  noPlannedAccess,
+  type PlannedAccess,
+  type PlannedAliases,
+  type PlannedSecret,
+} from './planned-settings.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
-import { splitRule } from './split-rule.js';
 
 /** The input of a configuration besides the asks. */
 export interface PlanOptions {
@@ -90,4 +90,53 @@ function faultOf(rule: PlannedRule): string | undefined {
   return length <= longestExpression
     ? undefined
     : `a list of ${valuesIn(rule)} value(s) is too long for one rule: ${length} characters, ${longestExpression} are allowed`;
+}
+
+/**
+ * Splits a rule into parts that each can be loaded: a part covers a range of keys, such as names of variables, and lets
+ * others pass. Returns the rule itself if it is short enough or has no key; a part can still be too long if a single
+ * value is.
+ */
+function splitRule(rule: PlannedRule): readonly PlannedRule[] {
+  const key = facts.get(rule.fact)?.key;
+  if (fits(rule) || key === undefined) return [rule];
+  const entries = [...rule.values, ...rule.own.flatMap(({ values }) => values)];
+  const excepted = rule.forms.flatMap(({ except }) => except.map(([, name]) => name));
+  const keys = [...new Set([...entries.map(({ value }) => key.of(value)), ...excepted])].sort();
+  return halves(rule, keys, {}).map((part, index) => ({
+    ...part,
+    part: { ...part.part, number: index + 1 },
+  }));
+}
+
+type Range = Omit<ListPart, 'number'>;
+
+function halves(rule: PlannedRule, keys: readonly string[], range: Range): readonly PlannedRule[] {
+  const part = within(rule, new Set(keys), range);
+  const middle = keys[Math.floor(keys.length / 2)];
+  if (fits(part) || keys.length < 2 || middle === undefined) return [part];
+  const at = Math.floor(keys.length / 2);
+  return [
+    ...halves(rule, keys.slice(0, at), { ...range, below: middle }),
+    ...halves(rule, keys.slice(at), { ...range, from: middle }),
+  ];
+}
+
+function within(rule: PlannedRule, keys: ReadonlySet<string>, range: Range): PlannedRule {
+  const key = facts.get(rule.fact)?.key;
+  const of = (values: PlannedRule['values']): PlannedRule['values'] =>
+    values.filter(({ value }) => key !== undefined && keys.has(key.of(value)));
+  // A variable outside the range passes this part anyway.
+  const forms = rule.forms.map((form) => ({
+    ...form,
+    except: form.except.filter(([, name]) => keys.has(name)),
+  }));
+  const own = rule.own
+    .map(({ container, values }) => ({ container, values: of(values) }))
+    .filter(({ values }) => values.length > 0);
+  return { ...rule, values: of(rule.values), forms, own, part: { number: 1, ...range } };
+}
+
+function fits(rule: PlannedRule): boolean {
+  return ruleExpression(rule).length <= longestExpression;
 }

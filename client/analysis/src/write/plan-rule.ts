@@ -1,8 +1,7 @@
 import { type Entry, type FactName, originKey, type ValueForm } from '@kata-agent/workloads';
-import type { Ask } from './ask.js';
+import type { Ask, OwnValues, PlannedForm, PlannedRule } from './plan.js';
 import { facts } from './facts.js';
-import type { OwnValues, PlannedForm, PlannedRule } from './plan.js';
-import type { Wanted } from './wanted.js';
+import type { Wanted } from './reasons.js';
 
 /** A planned rule of one fact, or why there is none. */
 export type RulePart = Pick<PlannedRule, 'values' | 'forms' | 'own'> | { readonly why: readonly string[] };

@@ -1,10 +1,40 @@
-import type { Entry, FactName } from '@kata-agent/workloads';
+import type { Entry, FactName, ValueForm } from '@kata-agent/workloads';
 import type { MethodName, Release } from '@kata-agent/catalogue';
-import type { ExtraRule } from './extra-rule.js';
-import type { PlannedAccess } from './planned-access.js';
-import type { PlannedAliases } from './planned-aliases.js';
-import type { PlannedSecret } from './planned-secret.js';
-import type { Wanted } from './wanted.js';
+import type { RequestFacts } from '@kata-agent/gate';
+import type { PlannedAccess, PlannedAliases, PlannedSecret } from './planned-settings.js';
+import type { Wanted } from './reasons.js';
+
+/** A configuration before it is rendered. */
+export interface Plan {
+  /** The Kata release of the API. */
+  readonly release: Release;
+  /** `[image] layers = "verified"`: a rule compares them. */
+  readonly verifiedLayers?: boolean;
+  /** The access of containers to the guest. */
+  readonly access: PlannedAccess;
+  /** Names of hosts files. */
+  readonly aliases: PlannedAliases;
+  /** Mounts of directories that the host shares as they are; absent: none. */
+  readonly live?: readonly string[];
+  /** Volumes that images declare and the guest fills; absent: none. */
+  readonly imageVolumes?: readonly string[];
+  /** Where sealed secrets are unsealed. */
+  readonly secrets: readonly PlannedSecret[];
+  /** Repositories of images that the built-in puller may pull; absent: there is no such section. */
+  readonly registries?: readonly string[] | undefined;
+  readonly endpoints: readonly Wanted<MethodName>[];
+  /** Why the list is inconsistent, one sentence each: asks from half of a log can be. */
+  readonly inconsistentSeverity: readonly string[];
+  readonly rules: readonly PlannedRule[];
+  /** Rendered after the others. */
+  readonly extra: readonly ExtraRule[];
+  /** Facts that no rule constrains. */
+  readonly unconstrained: readonly Unconstrained[];
+  /** Fields of containers that rules leave open; other fields and containers are not affected. */
+  readonly open: readonly OpenFields[];
+  /** Rules that the loader would reject, even when split. Nothing replaces them. */
+  readonly tooLong: readonly Unconstrained[];
+}
 
 /** Values that only some containers can have. */
 export interface OwnValues {
@@ -67,34 +97,33 @@ export interface OpenFields {
   readonly why: string;
 }
 
-/** A configuration before it is rendered. */
-export interface Plan {
-  /** The Kata release of the API. */
-  readonly release: Release;
-  /** `[image] layers = "verified"`: a rule compares them. */
-  readonly verifiedLayers?: boolean;
-  /** The access of containers to the guest. */
-  readonly access: PlannedAccess;
-  /** Names of hosts files. */
-  readonly aliases: PlannedAliases;
-  /** Mounts of directories that the host shares as they are; absent: none. */
-  readonly live?: readonly string[];
-  /** Volumes that images declare and the guest fills; absent: none. */
-  readonly imageVolumes?: readonly string[];
-  /** Where sealed secrets are unsealed. */
-  readonly secrets: readonly PlannedSecret[];
-  /** Repositories of images that the built-in puller may pull; absent: there is no such section. */
-  readonly registries?: readonly string[] | undefined;
-  readonly endpoints: readonly Wanted<MethodName>[];
-  /** Why the list is inconsistent, one sentence each: asks from half of a log can be. */
-  readonly inconsistentSeverity: readonly string[];
-  readonly rules: readonly PlannedRule[];
-  /** Rendered after the others. */
-  readonly extra: readonly ExtraRule[];
-  /** Facts that no rule constrains. */
-  readonly unconstrained: readonly Unconstrained[];
-  /** Fields of containers that rules leave open; other fields and containers are not affected. */
-  readonly open: readonly OpenFields[];
-  /** Rules that the loader would reject, even when split. Nothing replaces them. */
-  readonly tooLong: readonly Unconstrained[];
+/** A rule that is not about a fact, with its own expression. */
+export interface ExtraRule {
+  /** The rule's name after the method's prefix: `links`. */
+  readonly name: string;
+  readonly method: MethodName;
+  /** The rule's purpose, as a comment above it. */
+  readonly description: string;
+  /** CEL, without an apostrophe. */
+  readonly expression: string;
+  readonly message: string;
+}
+
+/** One call to allow: recorded, or expected for a workload. */
+export interface Ask {
+  readonly method: MethodName;
+  /** As recorded. Without this and `values`, the request is unknown, and no rule is made for the method. */
+  readonly facts?: RequestFacts;
+  /** Replaces `facts`: all that is known of the request, by fact. A pod has more than a log can hold. */
+  readonly values?: ReadonlyMap<FactName, readonly Entry[]>;
+  /** Values that cannot be listed in advance, such as addresses. */
+  readonly forms?: ReadonlyMap<FactName, readonly ValueForm[]>;
+  /** The name in its pod of the container that the request is about; empty: the pause container. */
+  readonly container?: string;
+  /** The origin: a field of the pod, or a record of the log. It becomes the comment. */
+  readonly because: readonly string[];
+  /** A more precise origin for single values; keys are made by `originKey`. */
+  readonly origins?: ReadonlyMap<string, string>;
+  /** Facts that this ask does not have, with the reason: no rule is made of them, and the text says so. */
+  readonly unknown?: ReadonlyMap<FactName, string>;
 }

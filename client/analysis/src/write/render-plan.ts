@@ -1,12 +1,15 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import { commentedLines, oneLine, reasonsText } from './commented-lines.js';
-import type { ExtraRule } from './extra-rule.js';
+import { commentedLines, oneLine, reasonsText } from './reasons.js';
+import type { Ask, ExtraRule, OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { facts } from './facts.js';
-import { imageVolumesText, liveVolumesText } from './live-volumes.js';
-import { aliasesText } from './planned-aliases.js';
-import { secretText } from './planned-secret.js';
-import { accessText } from './planned-access.js';
-import type { OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
+import { planConfiguration, type PlanOptions } from './plan-configuration.js';
+import {
+  accessText,
+  aliasesText,
+  imageVolumesText,
+  liveVolumesText,
+  secretText,
+} from './planned-settings.js';
 import { ruleExpression } from './rule-expression.js';
 
 /** Renders a plan as TOML, each line with its origins. `title` is the first comment. */
@@ -119,4 +122,20 @@ function ruleName(method: MethodName, word: string): string {
 
 function comment(lines: readonly string[]): string {
   return lines.map((line) => (line === '' ? '#\n' : `# ${oneLine(line)}\n`)).join('');
+}
+
+/** The head comment, and the release. */
+export interface WriteOptions extends PlanOptions {
+  /** Lines of the comment at the head. */
+  readonly title?: readonly string[];
+}
+
+/**
+ * Returns the smallest configuration that allows all asks, as TOML: the lists, the rules, each line with its origins.
+ */
+export function writeConfiguration(asks: readonly Ask[], options: WriteOptions = {}): string {
+  return renderPlan(
+    planConfiguration(asks, options),
+    options.title ?? ['Smallest configuration for the given calls.'],
+  );
 }

@@ -1,9 +1,8 @@
 import { type Entry, celLiteral } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
-import { commentedLines, reasonsText } from './commented-lines.js';
+import { commentedLines, reasonsText, type Wanted } from './reasons.js';
 import { type FactRow, facts } from './facts.js';
 import type { OwnValues, PlannedForm, PlannedRule } from './plan.js';
-import type { Wanted } from './wanted.js';
 
 /** UTF-16 units: the loader accepts 16,384 (`ruleLimits` of the gate), the last line feed included. */
 export const longestExpression = 16_383;

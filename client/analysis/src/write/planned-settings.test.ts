@@ -1,16 +1,61 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { readWorkloads } from '@kata-agent/workloads';
+import { readWorkloads, type RuntimeSetup } from '@kata-agent/workloads';
+import { generate } from '../generate/generate.js';
 import { configurationOf } from '../testing/configuration-of.js';
-import { renderPlan } from '../write/render-plan.js';
-import { generate } from './generate.js';
+import { renderPlan } from './render-plan.js';
+
+const pod = `
+apiVersion: v1
+kind: Pod
+metadata: { name: shop }
+spec:
+  containers:
+    - name: web
+      image: registry.example/web:1
+      volumeMounts:
+        - { name: data, mountPath: /data }
+        - { name: logs, mountPath: /logs }
+        - { name: cache, mountPath: /cache }
+        - { name: labels, mountPath: /labels }
+        - { name: settings, mountPath: /settings }
+  volumes:
+    - { name: data, persistentVolumeClaim: { claimName: data } }
+    - { name: logs, hostPath: { path: /var/log/web } }
+    - { name: cache, emptyDir: {} }
+    - { name: labels, downwardAPI: { items: [{ path: l, fieldRef: { fieldPath: metadata.labels } }] } }
+    - { name: settings, configMap: { name: settings } }
+`;
+
+function textOf(setup: RuntimeSetup): string {
+  return renderPlan(
+    generate(readWorkloads([{ file: 'pod.yaml', text: pod }]), { setup, images: new Map() }),
+    [],
+  );
+}
+
+test('volumes that the host shares as they are, and in which Kubernetes needs no links, are offered for nosymfollow', async () => {
+  const go = textOf({ runtime: 'go', guest: 'shared-fs' });
+  assert.match(go, /^# nosymfollow = \["web=\/data", "web=\/logs"\]$/m);
+  assert.match(
+    textOf({ runtime: 'rs', guest: 'shared-fs' }),
+    /^# nosymfollow = \["web=\/data", "web=\/logs", "web=\/cache"\]$/m,
+  );
+  assert.ok(!textOf({ runtime: 'go', guest: 'confidential' }).includes('nosymfollow'));
+  const { settings } = await configurationOf(go.replace('# nosymfollow', 'nosymfollow'));
+  assert.deepEqual(settings.nosymfollow, ['web=/data', 'web=/logs']);
+});
 
 const sealed = (payload: object): string =>
   `sealed.e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.c2ln`;
+
 const vault = (name: string): string => sealed({ version: '0.1.0', type: 'vault', provider: 'kbs', name });
+
 const [one, two, three] = ['kbs:///a/b/1', 'kbs:///a/b/2', 'kbs:///a/b/3'] as const;
+
 const envelope = sealed({ version: '0.1.0', type: 'envelope', provider: 'kbs', key_id: one });
+
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 const objects = `

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { factsOf, type RequestFacts } from '@kata-agent/gate';
 import * as fc from 'fast-check';
-import { requestOfFacts } from './request-of-facts.js';
-import { requestSchema } from './request-schema.js';
+import { requestOfFacts, requestSchema } from './offline-requests.js';
 import { factsArbitrary } from './testing/facts.js';
 
 const call: fc.Arbitrary<readonly [MethodName, RequestFacts]> = fc

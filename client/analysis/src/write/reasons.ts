@@ -1,5 +1,3 @@
-import type { Wanted } from './wanted.js';
-
 /** Limit of listed reasons; others are counted. */
 const reasonsShown = 3;
 const width = 100;
@@ -36,4 +34,11 @@ export function oneLine(text: string): string {
 
 function shortened(text: string): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
+}
+
+/** An entry of a list, and its reasons. */
+export interface Wanted<T> {
+  readonly value: T;
+  /** At least one, in order. */
+  readonly because: readonly string[];
 }

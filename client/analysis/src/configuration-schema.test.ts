@@ -16,7 +16,7 @@ import {
 } from '@kata-agent/config';
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
-import { profiles } from '../profiles/profiles.js';
+import { profiles } from './profiles.js';
 import { configurationSchema } from './configuration-schema.js';
 
 const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
@@ -54,7 +54,7 @@ function faults(text: string): readonly string[] {
   return [...new Set((validate.errors ?? []).map(({ instancePath }) => instancePath))];
 }
 
-const examples = fileURLToPath(new URL('../../../../examples/', import.meta.url));
+const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
 
 test('every example and profile is valid', () => {
   const files = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter((name) =>

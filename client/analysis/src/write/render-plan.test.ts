@@ -5,13 +5,11 @@ import { create } from '@bufbuild/protobuf';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { CreateContainerRequestSchema, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import * as fc from 'fast-check';
-import { offlineAuthorizer } from '../suites/offline-authorizer.js';
-import { ruleContextOf } from '../suites/rule-context-of.js';
+import { offlineAuthorizer, ruleContextOf } from '../suites/offline-authorizer.js';
 import { configurationOf } from '../testing/configuration-of.js';
-import type { Ask } from './ask.js';
+import type { Ask } from './plan.js';
 import { planConfiguration } from './plan-configuration.js';
-import { renderPlan } from './render-plan.js';
-import { writeConfiguration } from './write-configuration.js';
+import { renderPlan, writeConfiguration } from './render-plan.js';
 
 /** Strings from `fc.string` are well-formed; quotes and line ends are frequent. */
 const text = fc.oneof(
