@@ -1,5 +1,5 @@
-// `npm test [-- --times] [FILTER…]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
-// OCI_RUNTIME. With --times also prints the time of each file.
+// `npm test [-- [--times] [FILTER…]]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
+// OCI_RUNTIME. With --times also prints the time of each file. `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
 // With CI=true up to three files that fail are run once more, alone, and those that pass then are named as unstable.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -9,6 +9,14 @@ import { missingText, root } from '@kata-agent/setup/bootstrap';
 import { missingOf } from '@kata-agent/setup/prerequisites';
 import { packageDirectories } from '@kata-agent/setup/products';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
+import {
+  changeSince,
+  packageEntries,
+  reachedLines,
+  reachedTests,
+  readSources,
+  sourceOf,
+} from './changed-tests.js';
 import { readReport, reportFile } from './report-file.js';
 import { repeatedFiles } from './repeated-files.js';
 import { failedLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
@@ -36,22 +44,40 @@ if (missing.length > 0) {
     process.exit(1);
   }
 }
+const usage = 'npm test -- [--times] [FILTER…], or npm test -- [--times] --changed [--all] [BASE]';
 const words = process.argv.slice(2);
 const printsTimes = words.includes('--times');
-const filters = words.filter((word) => word !== '--times');
+const ofChange = words.includes('--changed');
+const all = words.includes('--all');
+const filters = words.filter((word) => !['--times', '--changed', '--all'].includes(word));
 const unknown = filters.find((word) => word.startsWith('-'));
-if (unknown !== undefined) {
-  console.error(`npm test: unknown option ${unknown}\nhelp: npm test -- [--times] [FILTER…]`);
+if (unknown !== undefined || (all && !ofChange) || (ofChange && filters.length > 1)) {
+  console.error(
+    `npm test: ${unknown === undefined ? 'too many words' : `unknown option ${unknown}`}\nhelp: ${usage}`,
+  );
   process.exit(2);
 }
 const packages = packageDirectories.map((directory) => join(root, directory, 'dist'));
-const files = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')]
-  .flatMap(testFiles)
-  .filter((path) => filters.length === 0 || filters.some((filter) => relative(root, path).includes(filter)));
+const compiled = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')].flatMap(testFiles);
+const files = ofChange ? changed(filters[0]) : compiled.filter(matches);
 if (files.length === 0) {
-  console.error(`no test file matches ${filters.join(' ')}`);
-  process.exit(2);
+  console.error(ofChange ? 'no test to run' : `no test file matches ${filters.join(' ')}`);
+  process.exit(ofChange ? 0 : 2);
 }
+
+function matches(path: string): boolean {
+  return filters.length === 0 || filters.some((filter) => relative(root, path).includes(filter));
+}
+
+/** Returns the compiled test files that the change since a commit reaches, and prints which. */
+function changed(base: string | undefined): readonly string[] {
+  const change = changeSince(base);
+  const reached = reachedTests(readSources(), packageEntries(), change.files, all);
+  print(reachedLines(change, reached));
+  const chosen = new Set(reached.chosen);
+  return compiled.filter((path) => chosen.has(sourceOf(relative(root, path))));
+}
+
 /** The time limit of a test. It does not measure speed: a test that takes this long hangs. */
 const timeoutMs = 20 * 60_000;
 
