@@ -19,7 +19,7 @@ import {
   settings,
 } from './index.js';
 import { inputsOf } from './loading.test.fixture.js';
-import { implicitListener } from './listener/implicit-listener.js';
+import { implicitListener } from './listener/listener-place.js';
 import { parseKernelCommandLine } from './kernel-command-line.js';
 import { isServed } from './api/served.js';
 

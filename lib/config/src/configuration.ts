@@ -2,8 +2,6 @@ import type { MethodName } from '@kata-agent/catalogue';
 import type { DeliverySource, DocumentReader, HostData, LoadedDocument, LoadedInitdata } from './delivery.js';
 import type { ImageConfiguration, ImageSignatures } from './image.js';
 import type { ListenerSettings, NamedFile } from './listener.js';
-import type { SecretSettings } from './secret/secret.js';
-import type { WitnessSettings } from './witness/witness.js';
 import type { AgentSettings } from './settings/agent-settings.js';
 import type { Diagnostic, Span } from './diagnostics/diagnostic.js';
 
@@ -268,3 +266,36 @@ export interface Inputs {
     readonly sense: 'error' | 'warning';
   };
 }
+
+/** A place of a container where the agent unseals a sealed secret, and which secrets it may be. */
+export interface SecretSettings {
+  /** The name of the container in the pod. */
+  readonly container: string;
+  readonly place: SecretPlace;
+  /** What the sealed secret must name; absent: `sha256` alone decides. */
+  readonly resource?: string;
+  /** SHA-256 of the sealed text in lower-case hex; absent: any sealed secret that names the resource. */
+  readonly sha256?: string;
+}
+
+export type SecretPlace =
+  /** A variable of the environment of the first process. */
+  | { readonly kind: 'env'; readonly name: string }
+  /** A file, by its absolute path in the container. */
+  | { readonly kind: 'file'; readonly path: string };
+
+/** A witness that is asked to cosign the checkpoints of the audit log. */
+export interface WitnessSettings {
+  /** The name of its key. */
+  readonly name: string;
+  /** A verifier key of C2SP signed-note, for cosignatures. */
+  readonly key: string;
+  readonly via: WitnessPlace;
+}
+
+/** Where a witness is asked: `add-checkpoint` is added to the path. */
+export type WitnessPlace =
+  /** At the address that this listener dials, as its server is dialled. */
+  | { readonly kind: 'listener'; readonly name: string }
+  /** At an `https://` address, whose server has a certificate of `ca`, a PEM text. It gets no certificate of the agent. */
+  | { readonly kind: 'url'; readonly url: string; readonly ca: string };

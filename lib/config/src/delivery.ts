@@ -1,5 +1,8 @@
 import type { Diagnostic } from './diagnostics/diagnostic.js';
 
+/** The source has no document. */
+export const nothing: DeliveryRead = { ok: true, documents: [] };
+
 /** How further documents are delivered (R8). Set in a base document only. */
 export interface DeliverySettings {
   /** The accepted sources, in the order in which they are read and merged. */
@@ -109,3 +112,18 @@ export interface DeliverySource {
 export type HostData =
   | { readonly ok: true; readonly kind: 'HOSTDATA' | 'MRCONFIGID'; readonly bytes: Uint8Array }
   | { readonly ok: false; readonly message: string; readonly help: string };
+
+/** The source's document cannot be used. */
+export function undelivered(code: Diagnostic['code'], message: string, help: string): DeliveryRead {
+  return { ok: false, diagnostics: [{ severity: 'error', code, message, help }] };
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Reports whether an error means that the file or device does not exist. */
+export function isAbsent(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENXIO';
+}

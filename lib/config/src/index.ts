@@ -1,13 +1,13 @@
-export { pathInRoot } from './listener/path-in-root.js';
+export { pathInRoot } from './merge/named-paths.js';
 export { namedPaths } from './merge/named-paths.js';
-export { type DialAddress, dialAddress } from './value-types/dial-address.js';
+export { type DialAddress, dialAddress } from './value-types/addresses.js';
 export type { SettableKey } from './value-types/may-set.js';
-export { type ProxyAddress, proxyAddress } from './value-types/proxy-address.js';
-export { tlsAddress } from './value-types/listener-address.js';
+export { type ProxyAddress, proxyAddress } from './value-types/addresses.js';
+export { tlsAddress } from './value-types/addresses.js';
 export { heartbeatBounds } from './settings/audit-settings.js';
 export type { AgentSettings, LogLevel } from './settings/agent-settings.js';
 export { type FragmentOptions, type ParsedFragment, parseApiFragment } from './api/api-fragment.js';
-export { type Checked, checkDocument, type CheckOptions } from './check-document.js';
+export { type Checked, checkDocument, type CheckOptions } from './load.js';
 export type {
   ApiDocument,
   ApiSettings,
@@ -59,15 +59,15 @@ export type {
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
-export { hostDataBytes, hostDataDigest } from './delivery/host-data-digest.js';
+export { hostDataBytes, hostDataDigest } from './delivery/initdata-envelope.js';
 export {
   type InitdataAlgorithm,
   parseInitdata,
   type ParsedInitdata,
   writeInitdata,
 } from './delivery/initdata-envelope.js';
-export { initdataKey, initdataPolicyKey } from './delivery/initdata-keys.js';
-export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-image.js';
+export { initdataKey, initdataPolicyKey } from './delivery/initdata-envelope.js';
+export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-device.js';
 export { kernelDocumentWord, kernelCommandLineLimits } from './delivery/kernel-command-line-source.js';
 export {
   configurationDigest,
@@ -88,30 +88,30 @@ export {
 export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
-export { isResource } from './value-types/resource-or-path.js';
+export { isResource } from './value-types/sources.js';
 export { secretKeys } from './secret/secret-keys.js';
-export type { SecretPlace, SecretSettings } from './secret/secret.js';
-export { describeBinding, describePlace } from './explain/explain-secret.js';
+export type { SecretPlace, SecretSettings } from './configuration.js';
+export { describeBinding, describePlace } from './explain/explain-configuration.js';
 export { witnessKeys } from './witness/witness-keys.js';
-export type { WitnessPlace, WitnessSettings } from './witness/witness.js';
+export type { WitnessPlace, WitnessSettings } from './configuration.js';
 export {
   type EntryKey,
   type EntryKeyRow,
   type EntryTable,
 } from './document/entry-key.js';
-export { implicitListener } from './listener/implicit-listener.js';
+export { implicitListener } from './listener/listener-place.js';
 export { loadConfiguration } from './load.js';
-export { nearest } from './diagnostics/nearest.js';
-export { hasEvidence } from './document/has-evidence.js';
+export { nearest } from './diagnostics/misspelled-name.js';
+export { hasEvidence } from './merge/named-paths.js';
 export { openDocument } from './delivery/open-document.js';
 export { type ParsedToml, parseToml } from './toml/parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';
-export { renderDiagnostic } from './diagnostics/render-diagnostic.js';
-export { methodsOfRequest } from './document/request-names.js';
+export { renderDiagnostic } from './diagnostics/report.js';
+export { methodsOfRequest } from './document/api-document.js';
 export { ruleKeys } from './rule/rule-keys.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
-export type { SourceText } from './diagnostics/source-text.js';
+export type { SourceText } from './diagnostics/diagnostic.js';
 export {
   describeToml,
   type TomlArray,

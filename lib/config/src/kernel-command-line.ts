@@ -1,5 +1,4 @@
-import type { Span } from './diagnostics/diagnostic.js';
-import { SourceText } from './diagnostics/source-text.js';
+import { SourceText, type Span } from './diagnostics/diagnostic.js';
 
 /** A word of the kernel command line: `name` or `name=value`. */
 export interface KernelWord {

@@ -1,6 +1,9 @@
 import type { ManagementMethod, OperatorVerb } from '@kata-agent/catalogue';
 import type { SettableKey } from './value-types/may-set.js';
 
+/** The stronger one: the weaker one must be written. */
+export const defaultRelay: Relay = 'operator-tls';
+
 /** A listener that the agent opens. */
 export interface ListenerSettings {
   /** `server_addr` when no document has a `[[listener]]`. */
@@ -104,3 +107,6 @@ export interface NamedFile {
   /** SHA-256 of its bytes; lower-case hex. */
   readonly sha256: string;
 }
+
+/** How calls of operators come through the server of an `https://` address. */
+export type Relay = 'operator-tls' | 'trusted';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { methodNames } from '@kata-agent/catalogue';
 import { parseApiFragment, renderDiagnostic, type RuleChecker } from '../index.js';
-import { methodsOfRequest } from '../document/request-names.js';
+import { methodsOfRequest } from '../document/api-document.js';
 
 async function allowed(text: string): Promise<readonly string[]> {
   const fragment = await parseApiFragment(text, 'SetPolicy');

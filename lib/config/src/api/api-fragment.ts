@@ -9,7 +9,7 @@ import { looksLikeRego, parseRegoDefaults } from './rego-defaults.js';
 import { Report } from '../diagnostics/report.js';
 import { readRules } from '../rule/read-rules.js';
 import type { TomlTable } from '../toml/toml-value.js';
-import { writeSize } from '../value-types/size.js';
+import { writeSize } from '../value-types/quantities.js';
 
 /** The restrictions in a SetPolicy request, or the errors in it. */
 export type ParsedFragment =

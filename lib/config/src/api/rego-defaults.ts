@@ -1,9 +1,8 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, ListEntry } from '../configuration.js';
-import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
+import type { Diagnostic, SourceText, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { methodsOfRequest } from '../document/request-names.js';
-import type { SourceText } from '../diagnostics/source-text.js';
+import { methodsOfRequest } from '../document/api-document.js';
 
 export type ParsedRego =
   | { readonly ok: true; readonly document: ApiDocument }

@@ -1,9 +1,17 @@
-import { type Inconsistency, inconsistencies, type MethodName, methodNames } from '@kata-agent/catalogue';
+import {
+  findRelease,
+  inconsistencies,
+  type Inconsistency,
+  type MethodName,
+  methodNames,
+} from '@kata-agent/catalogue';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { isServed } from '../api/served.js';
-import { checkPinned, checkRelease } from './check-strict.js';
-import { entriesWithoutEffect } from './entries-without-effect.js';
+import type { EndpointLists, ListEntry } from '../configuration.js';
+import { quote } from '../diagnostics/display-text.js';
+
+const pin = 'write the release of Kata Containers it was written for: release = "3.21"';
 
 export interface SenseOptions {
   /** The names of all listeners. */
@@ -141,4 +149,84 @@ function rulesWithoutUse(document: ParsedDocument, served: readonly MethodName[]
         `serve one of them, "${first}" for example, or remove the rule`,
       );
     });
+}
+
+/**
+ * Under `strict`, set by any document, lists that could grow with a later release must be pinned to a release (R16).
+ */
+function checkPinned(document: ParsedDocument): readonly Diagnostic[] {
+  const { api, listeners } = document;
+  if (api.release !== undefined) return [];
+  const faults = new Map<string, Diagnostic>();
+  const refuse = (span: Span, message: string): void => {
+    faults.set(`${span.line}:${span.column}`, diagnosticIn(document, 'error', 'KA1208', span, message, pin));
+  };
+  const checkLists = ({ allowed, blocked }: EndpointLists, owner: Span): void => {
+    for (const { entry, span } of allowed?.values() ?? [])
+      if (isOpen(entry))
+        refuse(span, `under strict, "${entry}" needs a release: it can include more methods later`);
+    if (blocked !== undefined)
+      refuse(
+        owner,
+        'under strict, blocked_endpoints needs a release: it can leave more methods served later',
+      );
+  };
+  for (const { lists, span } of listeners) checkLists(lists, span);
+  checkLists(api, document.sections.api.get('blocked_endpoints')?.span ?? document.apiSpan);
+  return Array.from(faults.values()).toSorted(
+    (a, b) => (a.span?.line ?? 0) - (b.span?.line ?? 0) || (a.span?.column ?? 0) - (b.span?.column ?? 0),
+  );
+}
+
+function isOpen(entry: ListEntry['entry']): boolean {
+  return entry === '*' || entry.startsWith('@');
+}
+
+/** A release that this agent does not know is not a reliable pin. */
+function checkRelease(document: ParsedDocument, strict: boolean): readonly Diagnostic[] {
+  const { release } = document.api;
+  const span = document.sections.api.get('release')?.span;
+  if (release === undefined || span === undefined || findRelease(release) !== undefined) return [];
+  const message = `release = "${release}" is not a release of Kata Containers that this agent knows`;
+  const help = 'write one that exists: release = "3.21"';
+  return [diagnosticIn(document, strict ? 'error' : 'warning', 'KA1209', span, message, help)];
+}
+
+/**
+ * Warns of entries of a listener that open nothing, because the list of `[api]` in the same document has none of their methods. Their
+ * author expects otherwise: `[api]` would be a default, and is a limit. A listener without any effective entry is reported elsewhere.
+ */
+function entriesWithoutEffect(base: ParsedDocument): readonly Diagnostic[] {
+  const limit = base.api.allowed;
+  if (limit === undefined) return [];
+  return base.listeners.flatMap(({ name, lists }) => {
+    const idle = idleEntries(lists, limit);
+    return idle.length === entriesOf(lists).length
+      ? []
+      : idle.map(({ entry, span }) =>
+          diagnosticIn(
+            base,
+            'warning',
+            'KA1125',
+            span,
+            `${quote(entry)} has no effect: allowed_endpoints of [api] is a limit for the listener ${quote(name)}, too, and has none of its methods`,
+            'move the list of [api] into the [[listener]] that it is meant for, or add the entry there',
+          ),
+        );
+  });
+}
+
+function idleEntries(
+  lists: EndpointLists,
+  limit: NonNullable<EndpointLists['allowed']>,
+): readonly ListEntry[] {
+  return entriesOf(lists).filter(
+    ({ entry }) =>
+      ![...(lists.allowed ?? [])].some(([method, each]) => each.entry === entry && limit.has(method)),
+  );
+}
+
+/** The entries of a list, each once. */
+function entriesOf({ allowed }: EndpointLists): readonly ListEntry[] {
+  return [...new Map([...(allowed?.values() ?? [])].map((each) => [each.entry, each])).values()];
 }

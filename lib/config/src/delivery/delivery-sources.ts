@@ -2,7 +2,7 @@ import type { DeliverySource } from '../delivery.js';
 import { openDocument } from './open-document.js';
 import { dropInSource } from './drop-in-source.js';
 import { fwCfgSource } from './fw-cfg-source.js';
-import { initdataSource } from './initdata-source.js';
+import { initdataSource } from './initdata-device.js';
 import { kernelCommandLineSource } from './kernel-command-line-source.js';
 
 /**

@@ -1,10 +1,17 @@
 import { readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveredDocument, DeliverySource, DocumentReader } from '../delivery.js';
+import {
+  type DeliveredDocument,
+  type DeliverySource,
+  type DocumentReader,
+  isAbsent,
+  nothing,
+  reasonOf,
+  undelivered,
+} from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { foreignFilesystem } from './foreign-filesystem.js';
-import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
+import { foreignFilesystem } from './open-document.js';
 
 /** How drop-ins are read; the reader applies the checks for documents to each file (S6). */
 interface DropInOptions {

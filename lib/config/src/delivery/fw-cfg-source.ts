@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DeliveryRead, DeliverySource } from '../delivery.js';
-import { isAbsent, nothing, reasonOf, undelivered } from './undelivered.js';
+import {
+  type DeliveryRead,
+  type DeliverySource,
+  isAbsent,
+  nothing,
+  reasonOf,
+  undelivered,
+} from '../delivery.js';
 
 /** The name to use with `-fw_cfg`; QEMU reserves `opt/` and a reversed domain for users. */
 export const fwCfgName: string = 'opt/io.katacontainers/kata-agent.toml';

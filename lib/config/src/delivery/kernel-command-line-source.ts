@@ -1,8 +1,7 @@
-import type { DeliveryRead, DeliverySource } from '../delivery.js';
+import { type DeliveryRead, type DeliverySource, nothing } from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { type KernelCommandLine, type KernelWord, parseKernelCommandLine } from '../kernel-command-line.js';
-import { nothing } from './undelivered.js';
-import { isGzip, unzip } from './unzip.js';
+import { isGzip, unzip } from '../document/decode-document.js';
 
 /** The word that contains a document in base64, plain or gzipped. */
 export const kernelDocumentWord: string = 'agent.config_b64';

@@ -14,7 +14,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { foreignFilesystem } from './foreign-filesystem.js';
+import { foreignFilesystem } from './open-document.js';
 import { openDocument } from '../index.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-agent-config-'));

@@ -1,6 +1,14 @@
 import type { DiagnosticCode } from '@kata-agent/catalogue/codes';
-import type { Diagnostic, Span } from './diagnostic.js';
-import type { SourceText } from './source-text.js';
+import type { Diagnostic, SourceText, Span } from './diagnostic.js';
+import { displayText, type Glyph, glyph } from './display-text.js';
+
+const widest = 100;
+
+const tones: { readonly [T in Parameters<Paint>[0]]: string } = {
+  error: '31;1',
+  warning: '33;1',
+  help: '36;1',
+};
 
 // Limit for hostile texts, which could cause thousands of diagnostics.
 const max = 100;
@@ -51,4 +59,64 @@ export class Report {
       });
     }
   }
+}
+
+/**
+ * Renders a diagnostic:
+ *
+ *     config.toml:3:14: error[KA1201]: message
+ *       allowed_endpoints = ["ExecProces"]
+ *                            ^^^^^^^^^^^^
+ *     help: did you mean "ExecProcess"?
+ *
+ * Without a final newline. Control characters of the document are escaped.
+ */
+export function renderDiagnostic(diagnostic: Diagnostic, options: { readonly color?: boolean } = {}): string {
+  const paint = options.color === true ? painted : plain;
+  const { severity, code, message, span, sourceLine, help } = diagnostic;
+  const place = span === undefined ? '' : `${displayText(span.file)}:${span.line}:${span.column}: `;
+  const lines = [paint(severity, `${place}${severity}[${code}]: `) + displayText(message)];
+  if (span !== undefined && sourceLine !== undefined) {
+    const excerpt = excerptOf(sourceLine, span);
+    lines.push(
+      `  ${excerpt.line}`,
+      `  ${' '.repeat(excerpt.before)}${paint(severity, '^'.repeat(excerpt.under))}`,
+    );
+  }
+  if (help !== undefined) lines.push(`${paint('help', 'help:')} ${displayText(help)}`);
+  return lines.join('\n');
+}
+
+interface Excerpt {
+  readonly line: string;
+  readonly before: number;
+  readonly under: number;
+}
+
+/** Returns the part of a line around its span, with the number of cells before the span and in it. */
+function excerptOf(sourceLine: string, span: Span): Excerpt {
+  const characters = Array.from(sourceLine);
+  const start = Math.min(span.column - 1, characters.length);
+  const end = Math.min(Math.max(span.endColumn - 1, start + 1), start + widest);
+  const from = end > widest ? Math.max(0, start - widest / 4) : 0;
+  const to = Math.min(characters.length, from + widest + widest / 4);
+  const shown = characters.slice(from, to).map(glyph);
+  const cells = (part: readonly Glyph[]): number => part.reduce((sum, glyph) => sum + glyph.cells, 0);
+  const lead = from > 0 ? '…' : '';
+  const tail = to < characters.length ? '…' : '';
+  return {
+    line: `${lead}${shown.map((glyph) => glyph.text).join('')}${tail}`,
+    before: lead.length + cells(shown.slice(0, start - from)),
+    under: Math.max(1, cells(shown.slice(start - from, end - from))),
+  };
+}
+
+type Paint = (tone: Diagnostic['severity'] | 'help', text: string) => string;
+
+function painted(tone: Parameters<Paint>[0], text: string): string {
+  return text === '' ? '' : `\u001b[${tones[tone]}m${text}\u001b[0m`;
+}
+
+function plain(_tone: Parameters<Paint>[0], text: string): string {
+  return text;
 }

@@ -1,6 +1,6 @@
 import { quote } from '../diagnostics/display-text.js';
 import type { Span } from '../diagnostics/diagnostic.js';
-import { nearest } from '../diagnostics/nearest.js';
+import { nearest } from '../diagnostics/misspelled-name.js';
 import { unknown } from '../settings/read-section.js';
 import type { Report } from '../diagnostics/report.js';
 import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
@@ -164,4 +164,10 @@ export function readNamed<T extends { readonly name: string; readonly span: Span
       );
   }
   return Array.from(found.values());
+}
+
+/** A value and its position. */
+export interface Located<T> {
+  readonly value: T;
+  readonly span: Span;
 }

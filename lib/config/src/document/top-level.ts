@@ -1,5 +1,5 @@
 import type { SectionName } from '../configuration.js';
-import { nearest } from '../diagnostics/nearest.js';
+import { nearest } from '../diagnostics/misspelled-name.js';
 import { unknown } from '../settings/read-section.js';
 import type { Report } from '../diagnostics/report.js';
 import { settings } from '../settings/settings.js';

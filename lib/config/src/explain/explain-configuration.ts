@@ -12,15 +12,20 @@ import type {
   IgnoredOverride,
   ListEntry,
   Rule,
+  SecretSettings,
 } from '../configuration.js';
 import type { LoadedDocument, LoadedInitdata } from '../delivery.js';
 import { place } from '../diagnostics/diagnostic.js';
 import { settings as rows } from '../settings/settings.js';
-import { type ExplainedEndpoint, type ExplainedRule, explainEndpoint } from './explain-endpoint.js';
+import {
+  type ExplainedEndpoint,
+  type ExplainedRule,
+  explainEndpoint,
+  listenerMatrix,
+  type MatrixRow,
+} from './explain-endpoint.js';
 import { type ExplainedListener, explainListeners } from './explain-listener.js';
-import type { SecretSettings } from '../secret/secret.js';
-import { type ExplainedWitness, explainWitnesses } from './explain-witness.js';
-import { listenerMatrix, type MatrixRow } from './listener-matrix.js';
+import { writeDuration } from '../value-types/quantities.js';
 
 /** An effective configuration as JSON. */
 export interface Explanation {
@@ -147,4 +152,70 @@ function expansionsOfList(
 function writtenForm({ section, key, value }: Effective): string {
   const row = rows.find((row) => row.section === section && row.key === key);
   return row === undefined || value === undefined ? '(not set)' : row.type.write(value);
+}
+
+/** A witness of the audit log, and where it is asked. */
+interface ExplainedWitness {
+  readonly name: string;
+  readonly key: string;
+  /** Absent: at an address of its own. */
+  readonly listener?: string;
+  /** `https://` alone if a delivered document sets the address of the listener. */
+  readonly url: string;
+}
+
+function explainWitnesses({
+  witnesses,
+  listeners,
+}: Pick<Configuration, 'witnesses' | 'listeners'>): readonly ExplainedWitness[] {
+  return witnesses.map(({ name, key, via }) =>
+    via.kind === 'url'
+      ? { name, key, url: via.url }
+      : {
+          name,
+          key,
+          listener: via.name,
+          url: listeners.find((listener) => listener.name === via.name)?.address ?? '',
+        },
+  );
+}
+
+/** Renders what the agent does with its witnesses. */
+export function renderWitnesses(
+  witnesses: readonly ExplainedWitness[],
+  { quorum, requiredWithin }: { readonly quorum: number; readonly requiredWithin: number | 'off' },
+): string {
+  return [
+    `witnesses of the audit log: ${quorum} of ${witnesses.length} must cosign a checkpoint`,
+    ...witnesses.map(
+      ({ name, listener, url }) =>
+        `  ${name}, asked at ${url}${listener === undefined ? '' : ` as the listener "${listener}" dials it`}`,
+    ),
+    requiredWithin === 'off'
+      ? '  no call depends on them: required_within = "off"'
+      : `  calls of the host that change something are refused once a record of ${writeDuration(requiredWithin)} is not covered`,
+  ].join('\n');
+}
+
+/** Renders where sealed secrets are unsealed; `isConfigured` false: there is no document. */
+export function renderSecrets(secrets: readonly SecretSettings[], isConfigured: boolean): string {
+  if (!isConfigured) return "sealed secrets: unsealed wherever the host puts them, as with Kata's agent";
+  if (secrets.length === 0) return 'sealed secrets: none is unsealed';
+  return [
+    'sealed secrets: unsealed only here',
+    ...secrets.map((secret) => `  ${describePlace(secret)}: ${describeBinding(secret)}`),
+  ].join('\n');
+}
+
+/** Describes a place: `env DB_PASSWORD of db`. */
+export function describePlace({ container, place }: SecretSettings): string {
+  return place.kind === 'env' ? `env ${place.name} of ${container}` : `file ${place.path} of ${container}`;
+}
+
+/** Describes which secrets a place may have. */
+export function describeBinding({ resource, sha256 }: SecretSettings): string {
+  return [
+    ...(resource === undefined ? [] : [resource]),
+    ...(sha256 === undefined ? [] : [`sha256 ${sha256}`]),
+  ].join(', ');
 }

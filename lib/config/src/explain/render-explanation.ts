@@ -1,18 +1,20 @@
 import { guestVerbs, managementOf, operatorVerbTable } from '@kata-agent/catalogue';
-import { listenerLimits } from '../listener/listener-limits.js';
-import { managementList } from '../value-types/management-list.js';
-import { pins } from '../value-types/pins.js';
+import { listenerLimits } from '../listener/listener-keys.js';
+import { managementList, pins } from '../value-types/peers.js';
 import type { SectionName, SettingValue } from '../configuration.js';
 import { auditSettings } from '../settings/audit-settings.js';
 import { displayText } from '../diagnostics/display-text.js';
 import { sectionNames } from '../document/top-level.js';
-import type { ExpandedRule, ExplainedSetting, Explanation } from './explain-configuration.js';
-import type { ExplainedEndpoint } from './explain-endpoint.js';
+import {
+  type ExpandedRule,
+  type ExplainedSetting,
+  type Explanation,
+  renderSecrets,
+  renderWitnesses,
+} from './explain-configuration.js';
+import { type ExplainedEndpoint, renderMatrix } from './explain-endpoint.js';
 import type { OperatorGrant } from '../listener.js';
 import type { ExplainedListener } from './explain-listener.js';
-import { renderSecrets } from './explain-secret.js';
-import { renderWitnesses } from './explain-witness.js';
-import { renderMatrix } from './listener-matrix.js';
 
 /** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {

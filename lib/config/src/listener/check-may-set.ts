@@ -1,8 +1,7 @@
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
-import type { GivenSection } from '../settings/read-section.js';
+import { type GivenSection, readDelivery } from '../settings/read-section.js';
 import { imageSettings } from '../settings/image-settings.js';
-import { readDelivery } from '../settings/read-delivery.js';
 import type { TomlTable } from '../toml/toml-value.js';
 import { parseSettable, type SettableKey, signaturesName } from '../value-types/may-set.js';
 import { dialledAddress, type ListenerPlace, listenerPlace } from './listener-place.js';

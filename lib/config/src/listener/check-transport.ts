@@ -1,14 +1,12 @@
-import type { OperatorGrant, PeerList } from '../listener.js';
+import { defaultRelay, type OperatorGrant, type PeerList, type Relay } from '../listener.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import type { Report } from '../diagnostics/report.js';
 import type { SettableKey } from '../value-types/may-set.js';
-import { limitsWithoutEffect, type OwnLimits } from './listener-limits.js';
+import { limitsWithoutEffect, type OwnLimits, type TlsKeys, tlsPemKeys } from './listener-keys.js';
 import { dialledAddress, listenerPlace } from './listener-place.js';
-import { peerThatNeverConnects } from './peer-that-never-connects.js';
-import { defaultRelay, type Relay } from './relay.js';
-import { type TlsKeys, tlsPemKeys } from './tls-keys.js';
-import type { Located } from './located.js';
+import { peerThatNeverConnects } from '../value-types/peers.js';
+import type { Located } from '../document/entry-key.js';
 
 /** The keys of a listener of the base document that depend on its address. */
 interface Transport {

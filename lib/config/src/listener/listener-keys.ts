@@ -1,17 +1,96 @@
 import type { ManagementMethod } from '@kata-agent/catalogue';
-import type { OperatorGrant } from '../listener.js';
+import type { LimitSettings } from '../configuration.js';
+import {
+  defaultRelay,
+  type HandshakeLimits,
+  type ListenerLimits,
+  type OperatorGrant,
+  type Relay,
+} from '../listener.js';
 import type { EntryKey } from '../document/entry-key.js';
-import { managementList } from '../value-types/management-list.js';
-import { entryName } from '../value-types/name.js';
-import { oneOf } from '../value-types/one-of.js';
-import { operatorGrants } from '../value-types/operator-grants.js';
-import { proxy } from '../value-types/proxy-address.js';
-import { peers } from '../value-types/peers.js';
-import { listenerAddress } from '../value-types/listener-address.js';
-import { endpointList } from '../value-types/text.js';
-import { listenerLimits, type OwnLimits } from './listener-limits.js';
-import { defaultRelay, type Relay } from './relay.js';
-import { type TlsKeys, tlsKeys } from './tls-keys.js';
+import { limitSettings } from '../settings/limit-settings.js';
+import { boolean, integer, oneOf } from '../value-types/scalars.js';
+import { duration } from '../value-types/quantities.js';
+import { managementList, operatorGrants, peers, pins } from '../value-types/peers.js';
+import { endpointList, entryName } from '../value-types/text.js';
+import { listenerAddress, proxy } from '../value-types/addresses.js';
+import { pemSource } from '../value-types/sources.js';
+import { tableOf } from '../value-types/collections.js';
+import type { ValueType } from '../value-types/value-type.js';
+import type { ListenerPlace } from './listener-place.js';
+
+/** The keys of a listener's `limits`. */
+export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = {
+  connections: {
+    key: limitSettings.connections.key,
+    type: limitSettings.connections.type,
+    default: limitSettings.connections.default,
+    shared: 'connections',
+  },
+  handshakes: {
+    key: 'handshakes',
+    type: integer({ min: 1, max: 1024, what: 'a number of handshakes' }),
+    default: 8,
+    at: ['tls', 'operator-tls'],
+  },
+  handshakesPerSecond: {
+    key: 'handshakes_per_second',
+    type: integer({ min: 1, max: 10_000, what: 'a number of handshakes' }),
+    default: 20,
+    at: ['tls', 'operator-tls'],
+  },
+  handshakeTimeoutMs: {
+    key: 'handshake_timeout',
+    type: duration({ minMs: 100, maxMs: 600_000 }),
+    default: 30_000,
+    at: ['tls', 'operator-tls', 'trusted'],
+  },
+};
+
+/** The limits of a listener, a table: those that are absent are as in `[limits]`, or have their own default. */
+export const listenerLimits: ValueType<Partial<OwnLimits>> = tableOf<OwnLimits>(
+  listenerLimitRows,
+  'limits = { connections = 16 }',
+);
+
+/** The properties that are PEM, and their keys. */
+export const tlsPemKeys = {
+  clientCa: 'client_ca',
+  clientCrl: 'client_crl',
+  certificate: 'certificate',
+  key: 'key',
+  serverCa: 'server_ca',
+} as const;
+
+/**
+ * How callers of a `tls://` listener authenticate, and how the agent does; or how the server of an `https://` address does, and
+ * its operators. Which keys have an effect also depends on the address and the relay.
+ */
+const tlsKeys: ValueType<Partial<TlsKeys>> = tableOf<TlsKeys>(
+  {
+    clientCa: { key: tlsPemKeys.clientCa, type: pemSource },
+    clientCrl: { key: tlsPemKeys.clientCrl, type: pemSource },
+    certificate: { key: tlsPemKeys.certificate, type: pemSource },
+    key: { key: tlsPemKeys.key, type: pemSource },
+    insecureStaticKey: { key: 'insecure_static_key', type: boolean },
+    serverCa: { key: tlsPemKeys.serverCa, type: pemSource },
+    pins: { key: 'pins', type: pins },
+  },
+  'tls = { client_ca = "/etc/kata-agent/tenant-ca.pem" }',
+  // What must not be missing depends on the address, and on what a delivered document sets: check-transport.ts.
+  ({ serverCa, pins, certificate, key, insecureStaticKey }) => {
+    const hasStaticKey = [certificate, key, insecureStaticKey].some((value) => value !== undefined);
+    if ((serverCa ?? pins) !== undefined && hasStaticKey)
+      return 'with server_ca or pins, which are for https://, and a static key, which is for tls://';
+    if ((certificate === undefined) !== (key === undefined)) return 'with only one of certificate and key';
+    // A key in a measured image is not a secret (S26).
+    if (key !== undefined && insecureStaticKey !== true)
+      return 'with a key that the host can read: by default a key is made at boot; to insist, set insecure_static_key = true';
+    return key === undefined && insecureStaticKey === true
+      ? 'with insecure_static_key, and without a key'
+      : undefined;
+  },
+);
 
 /** The keys of `[[listener]]` as written. */
 export interface ListenerKeys {
@@ -151,3 +230,36 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     later: false,
   },
 };
+
+/** The keys of `tls` as written: each PEM is a path or a text. */
+export interface TlsKeys {
+  readonly clientCa?: string;
+  readonly clientCrl?: string;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly insecureStaticKey?: boolean;
+  readonly serverCa?: string;
+  readonly pins?: readonly string[];
+}
+
+/** The limits that a listener can have of its own. */
+export type OwnLimits = ListenerLimits & HandshakeLimits;
+
+/** A limit that a listener can have of its own. */
+interface LimitRow {
+  readonly key: string;
+  readonly type: ValueType<number>;
+  readonly default: number;
+  /** The key of `[limits]` that applies without it. */
+  readonly shared?: keyof LimitSettings;
+  /** Where it applies. Absent: wherever callers connect. */
+  readonly at?: readonly ListenerPlace[];
+}
+
+/** Returns the keys of limits that have no effect at a place. A listener with a trusted relay has one connection. */
+export function limitsWithoutEffect(place: ListenerPlace, limits: Partial<OwnLimits>): readonly string[] {
+  return Object.entries<LimitRow>(listenerLimitRows).flatMap(([property, { key, at }]) => {
+    const applies = at === undefined ? place !== 'trusted' : at.includes(place);
+    return !applies && limits[property as keyof OwnLimits] !== undefined ? [key] : [];
+  });
+}

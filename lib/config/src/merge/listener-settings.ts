@@ -10,9 +10,8 @@ import type {
 import { place } from '../diagnostics/diagnostic.js';
 import type { ParsedDocument } from '../parse/parsed-document.js';
 import { limitSettings } from '../settings/limit-settings.js';
-import { implicitListener } from '../listener/implicit-listener.js';
-import { listenerLimitRows, type OwnLimits } from '../listener/listener-limits.js';
-import { dialledAddress, listenerPlace } from '../listener/listener-place.js';
+import { dialledAddress, implicitListener, listenerPlace } from '../listener/listener-place.js';
+import { listenerLimitRows, type OwnLimits } from '../listener/listener-keys.js';
 import { type PemTexts, pemKey } from './named-files.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
 

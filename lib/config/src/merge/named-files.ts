@@ -7,10 +7,8 @@ import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import { type GivenSection, textOf } from '../settings/read-section.js';
-import { isJsonText } from '../value-types/json-source.js';
-import { isPemText } from '../value-types/pem-source.js';
-import { isResource } from '../value-types/resource-or-path.js';
-import { tlsPemKeys } from '../listener/tls-keys.js';
+import { isJsonText, isPemText, isResource } from '../value-types/sources.js';
+import { tlsPemKeys } from '../listener/listener-keys.js';
 
 /** What a text must have; `credentials` are JSON, which the agent parses, and a trusted root is JSON of Sigstore. */
 type PemKind = keyof typeof tlsPemKeys | 'publicKey' | 'credentials' | 'trustedRoot';

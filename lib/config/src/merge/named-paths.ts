@@ -1,10 +1,10 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NamedFile } from '../listener.js';
 import { decodeDocument } from '../document/decode-document.js';
 import { parseToml } from '../toml/parse-toml.js';
 import type { TomlTable, TomlValue } from '../toml/toml-value.js';
-import { isJsonText } from '../value-types/json-source.js';
-import { isPemText } from '../value-types/pem-source.js';
-import { isResource } from '../value-types/resource-or-path.js';
+import { isJsonText, isPemText, isResource } from '../value-types/sources.js';
 import {
   credentialsKey,
   pemKey,
@@ -13,7 +13,7 @@ import {
   trustedRootKey,
   witnessCaKey,
 } from './named-files.js';
-import { tlsPemKeys } from '../listener/tls-keys.js';
+import { tlsPemKeys } from '../listener/listener-keys.js';
 
 /**
  * Returns the files that a base document names, sorted by key: they are measured with it. The document is not checked; one
@@ -85,4 +85,34 @@ function textOf(value: TomlValue | undefined): string | undefined {
 
 function isTable(value: TomlValue): value is TomlTable {
   return value.kind === 'table';
+}
+
+/**
+ * Returns the place of a guest's file below a root on this machine. Throws an Error if a part of it is a symbolic link, which
+ * would lead elsewhere here than in the guest, or if it does not exist.
+ *
+ * @param path absolute, without `.` and `..`, as the settings accept it.
+ */
+export function pathInRoot(root: string, path: string): string {
+  let place = root;
+  for (const part of path.split('/').filter((each) => each !== '')) {
+    place = join(place, part);
+    if (lstatSync(place).isSymbolicLink())
+      throw new Error(
+        `${place} is a symbolic link, which leads elsewhere than in the guest: name the file itself`,
+      );
+  }
+  return place;
+}
+
+/**
+ * Reports whether a base document has sources of evidence: the registers then get the keys of the start as well. The document is
+ * not checked; one that is not TOML has none.
+ */
+export function hasEvidence(bytes: Uint8Array): boolean {
+  const decoded = decodeDocument(bytes, '');
+  const toml = decoded.ok ? parseToml(decoded.source) : undefined;
+  const evidence = toml?.ok === true ? toml.root.entries.get('evidence')?.value : undefined;
+  const sources = evidence?.kind === 'table' ? evidence.entries.get('sources')?.value : undefined;
+  return sources?.kind === 'array' && sources.items.length > 0;
 }

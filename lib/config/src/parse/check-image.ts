@@ -2,7 +2,7 @@ import type { Report } from '../diagnostics/report.js';
 import { type GivenSection, textOf } from '../settings/read-section.js';
 import { agentSettings } from '../settings/agent-settings-table.js';
 import { imageSettings } from '../settings/image-settings.js';
-import { isResource } from '../value-types/resource-or-path.js';
+import { isResource } from '../value-types/sources.js';
 
 /** The levels of guest components that include the data hub. */
 const withDataHub: readonly unknown[] = ['confidential-data-hub', 'api-server-rest'];

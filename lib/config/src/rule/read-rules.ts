@@ -1,8 +1,7 @@
 import { isGroupName, type MethodName } from '@kata-agent/catalogue';
 import type { CheckedExpression, ListEntry, Rule, RuleChecker } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
-import type { ListOptions } from '../document/api-document.js';
-import { expandList } from '../document/endpoint-list.js';
+import { expandList, type ListOptions } from '../document/api-document.js';
 import {
   type DocumentRole,
   type EntryKeyRow,

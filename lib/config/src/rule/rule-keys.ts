@@ -1,9 +1,7 @@
 import type { Rule } from '../configuration.js';
 import type { EntryKey } from '../document/entry-key.js';
-import { entryName } from '../value-types/name.js';
-import { expressionText, messageText } from '../value-types/expression.js';
-import { oneOf } from '../value-types/one-of.js';
-import { endpointList } from '../value-types/text.js';
+import { endpointList, entryName, expressionText, messageText } from '../value-types/text.js';
+import { oneOf } from '../value-types/scalars.js';
 
 /** The keys of `[[api.rule]]` as written. */
 export interface RuleKeys {

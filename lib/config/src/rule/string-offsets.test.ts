@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseToml } from '../toml/parse-toml.js';
-import { SourceText } from '../diagnostics/source-text.js';
+import { SourceText } from '../diagnostics/diagnostic.js';
 import { stringOffsets } from './string-offsets.js';
 
 /** Parses a literal and returns each UTF-16 unit with the source that it comes from. */

@@ -5,7 +5,7 @@ import { agentSettings } from '../settings/agent-settings-table.js';
 import type { GivenSection } from '../settings/read-section.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
 import { secretKeys } from './secret-keys.js';
-import type { SecretPlace, SecretSettings } from './secret.js';
+import type { SecretPlace, SecretSettings } from '../configuration.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(secretKeys);
 

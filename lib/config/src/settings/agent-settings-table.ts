@@ -1,27 +1,20 @@
 import type { AgentSettings, LogLevel } from './agent-settings.js';
-import { boolean } from '../value-types/boolean.js';
+import { boolean, oneOf, port, seconds } from '../value-types/scalars.js';
 import {
+  containerMount,
   guestDevice,
+  guestExtension,
   guestPath,
   kernelModule,
   networkNamespace,
   sysctl,
 } from '../value-types/guest-access.js';
-import { containerMount } from '../value-types/container-mount.js';
-import { guestExtension } from '../value-types/guest-extension.js';
-import { port, seconds } from '../value-types/integer.js';
-import { hostAliasName, hostAliasAddress } from '../value-types/host-alias.js';
-import { listOf } from '../value-types/list-of.js';
-import { mapOf } from '../value-types/map-of.js';
-import { oneOf } from '../value-types/one-of.js';
-import { serverAddress } from '../value-types/server-address.js';
-import { size } from '../value-types/size.js';
-import { forwardAddress } from '../value-types/forward-address.js';
+import { forwardAddress, hostAliasAddress, hostAliasName, serverAddress } from '../value-types/addresses.js';
+import { listOf, mapOf } from '../value-types/collections.js';
+import { size, utcTime } from '../value-types/quantities.js';
 import { optional, path, textList, url, words } from '../value-types/text.js';
-import { utcTime } from '../value-types/utc-time.js';
-import { agentSetting } from './agent-setting.js';
+import { agentSetting, type Setting } from './setting.js';
 import { memoryAgentSettings } from './memory-agent-settings.js';
-import type { Setting } from './setting.js';
 
 const logLevel = oneOf<LogLevel>(
   ['trace', 'debug', 'info', 'warn', 'error', 'critical'],

@@ -1,9 +1,7 @@
 import type { ApiSettings } from '../configuration.js';
-import { boolean } from '../value-types/boolean.js';
-import { deniedOutput } from '../value-types/denied-output.js';
-import { oneOf } from '../value-types/one-of.js';
-import { release } from '../value-types/release.js';
-import { endpointList, optional } from '../value-types/text.js';
+import { boolean, oneOf } from '../value-types/scalars.js';
+import { deniedOutput } from '../value-types/quantities.js';
+import { endpointList, optional, release } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 
 /** The keys of `[api]` as written; the lists are expanded elsewhere. */

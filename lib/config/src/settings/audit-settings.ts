@@ -1,11 +1,7 @@
 import type { AuditSettings } from '../configuration.js';
-import { boolean } from '../value-types/boolean.js';
-import { duration } from '../value-types/duration.js';
-import { integer } from '../value-types/integer.js';
-import { oneOf } from '../value-types/one-of.js';
-import { size } from '../value-types/size.js';
+import { boolean, integer, oneOf } from '../value-types/scalars.js';
+import { duration, requiredWithin, size } from '../value-types/quantities.js';
 import { path } from '../value-types/text.js';
-import { requiredWithin } from '../value-types/required-within.js';
 import type { Setting } from './setting.js';
 
 const common = {

@@ -1,8 +1,7 @@
 import type { DeliverySettings } from '../delivery.js';
 import { settableNames } from '../value-types/may-set.js';
-import { boolean } from '../value-types/boolean.js';
+import { boolean, oneOf } from '../value-types/scalars.js';
 import { deliveryBinding, deliveryNames } from '../value-types/delivery.js';
-import { oneOf } from '../value-types/one-of.js';
 import { path } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 

@@ -1,6 +1,5 @@
 import type { EvidenceSettings } from '../configuration.js';
-import { evidenceSources } from '../value-types/evidence-sources.js';
-import { nvIndex } from '../value-types/nv-index.js';
+import { evidenceSources, nvIndex } from '../value-types/evidence.js';
 import type { Setting } from './setting.js';
 
 const common = {

@@ -1,14 +1,10 @@
 import type { ImageSettings } from '../image.js';
-import { boolean } from '../value-types/boolean.js';
-import { hostName, imagePattern, repository } from '../value-types/image-names.js';
-import { imageSignatures } from '../value-types/image-signatures.js';
-import { listOf } from '../value-types/list-of.js';
-import { mapOf } from '../value-types/map-of.js';
-import { oneOf } from '../value-types/one-of.js';
-import { pemSource } from '../value-types/pem-source.js';
-import { proxy } from '../value-types/proxy-address.js';
-import { resourceName, resourceOrPath } from '../value-types/resource-or-path.js';
-import { size } from '../value-types/size.js';
+import { boolean, oneOf } from '../value-types/scalars.js';
+import { hostName, imagePattern, imageSignatures, repository } from '../value-types/image-signatures.js';
+import { listOf, mapOf } from '../value-types/collections.js';
+import { pemSource, resourceName, resourceOrPath } from '../value-types/sources.js';
+import { proxy } from '../value-types/addresses.js';
+import { size } from '../value-types/quantities.js';
 import { optional } from '../value-types/text.js';
 import type { Setting } from './setting.js';
 

@@ -1,7 +1,6 @@
 import type { LimitSettings } from '../configuration.js';
-import { duration } from '../value-types/duration.js';
-import { integer } from '../value-types/integer.js';
-import { size } from '../value-types/size.js';
+import { duration, size } from '../value-types/quantities.js';
+import { integer } from '../value-types/scalars.js';
 import type { Setting } from './setting.js';
 
 const common = {

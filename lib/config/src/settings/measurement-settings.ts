@@ -1,7 +1,6 @@
 import type { MeasurementSettings } from '../configuration.js';
-import { oneOf } from '../value-types/one-of.js';
-import { checkpointRegister } from '../value-types/checkpoint-register.js';
-import { register } from '../value-types/register.js';
+import { oneOf } from '../value-types/scalars.js';
+import { checkpointRegister, register } from '../value-types/evidence.js';
 import type { Setting } from './setting.js';
 
 const common = {

@@ -1,8 +1,6 @@
 import type { AgentSettings } from './agent-settings.js';
-import { boolean } from '../value-types/boolean.js';
-import { countOrMax, integer } from '../value-types/integer.js';
-import { agentSetting } from './agent-setting.js';
-import type { Setting } from './setting.js';
+import { boolean, countOrMax, integer } from '../value-types/scalars.js';
+import { agentSetting, type Setting } from './setting.js';
 
 type MemoryAgentKey = Extract<keyof AgentSettings, `memAgent${string}`>;
 

@@ -1,12 +1,13 @@
 import type { SectionName, SettingValue } from '../configuration.js';
+import type { DeliverySettings } from '../delivery.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { foreignCharacter } from '../diagnostics/look-alike.js';
-import { nearest } from '../diagnostics/nearest.js';
+import { foreignCharacter, nearest } from '../diagnostics/misspelled-name.js';
 import type { Report } from '../diagnostics/report.js';
 import type { SettingRow } from './setting.js';
 import { settings } from './settings.js';
 import { describeToml, type TomlEntry, type TomlTable } from '../toml/toml-value.js';
+import { deliverySettings } from './delivery-settings.js';
 
 /** A document's value of a setting. */
 export interface Given {
@@ -115,4 +116,21 @@ function helpForKey(section: SectionName, key: string): string {
   if (near !== undefined) return `did you mean "${near}"?`;
   if (section === 'agent') return 'docs/reference/settings.md lists the keys of [agent]';
   return `[${section}] has ${here.join(', ')}`;
+}
+
+/** Reads `[delivery]`, completed with defaults. Only the base document can have it, so nothing is merged. */
+export function readDelivery(given: GivenSection): DeliverySettings {
+  const valueOf = <P extends keyof DeliverySettings>(property: P): DeliverySettings[P] => {
+    const row: SettingRow = deliverySettings[property];
+    // Parsed by the row's own type.
+    return (given.get(row.key)?.value ?? row.default) as DeliverySettings[P];
+  };
+  return {
+    accept: valueOf('accept'),
+    bind: valueOf('bind'),
+    required: valueOf('required'),
+    dropInDir: valueOf('dropInDir'),
+    unusedInitdata: valueOf('unusedInitdata'),
+    maySet: valueOf('maySet'),
+  };
 }

@@ -1,10 +1,24 @@
+import { createHash } from 'node:crypto';
+import { looksLikeRego, parseRegoDefaults } from '../api/rego-defaults.js';
 import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery.js';
-import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';
+import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { parsePolicyDocument } from '../parse/policy-document.js';
-import { envelopeDigest } from './bind-document.js';
-import type { BoundDocument } from './bound-document.js';
+import { decodeDocument } from '../document/decode-document.js';
+import type { DocumentRole } from '../document/entry-key.js';
+import type { DocumentOutcome, ParsedDocument } from '../parse/parsed-document.js';
+import { type BoundDocument, envelopeDigest } from './bind-document.js';
 import { failure } from './stacked-document.js';
+
+const noSections: ParsedDocument['sections'] = {
+  agent: new Map(),
+  api: new Map(),
+  delivery: new Map(),
+  measurement: new Map(),
+  image: new Map(),
+  evidence: new Map(),
+  audit: new Map(),
+  limits: new Map(),
+};
 
 /** What the files of an envelope are used for. */
 export interface AppliedInitdata {
@@ -150,4 +164,37 @@ function usedTexts(
   // The envelope was decoded as UTF-8 before: writing this text again gives its bytes.
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(envelope);
   return new Map([...used, ['initdata.toml', text]]);
+}
+
+/** Parses a Rego policy that is a plain list of defaults as a document with only an allow-list. */
+function parsePolicyDocument(bytes: Uint8Array, file: string, role: DocumentRole): DocumentOutcome {
+  const decoded = decodeDocument(bytes, file);
+  if (!decoded.ok) return { ok: false, diagnostics: [decoded.diagnostic] };
+  const { source } = decoded;
+  const start = source.span(0, 1);
+  if (!looksLikeRego(source.text)) {
+    const message = 'the first line is neither a package nor a default of Rego';
+    return {
+      ok: false,
+      diagnostics: [source.error('KA1802', start, message, 'begin with package agent_policy')],
+    };
+  }
+  const rego = parseRegoDefaults(source);
+  if (!rego.ok) return rego;
+  return {
+    ok: true,
+    document: {
+      file,
+      role,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      sections: noSections,
+      api: rego.document,
+      listeners: [],
+      witnesses: [],
+      secrets: [],
+      apiSpan: start,
+      lineOf: (span) => source.line(span.line),
+      warnings: [],
+    },
+  };
 }

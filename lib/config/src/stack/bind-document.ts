@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { DeliveredDocument, DeliveryName, HostData } from '../delivery.js';
-import { hostDataDigest } from '../delivery/host-data-digest.js';
+import { hostDataDigest } from '../delivery/initdata-envelope.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import type { ParsedDocument } from '../parse/parsed-document.js';
 import { failure } from './stacked-document.js';
 
 /** A delivered document, or an initdata envelope. */
@@ -94,4 +95,14 @@ function unbound({ file }: Bindable): Binding {
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
+}
+
+/** A delivered document after binding. */
+export interface BoundDocument {
+  readonly file: string;
+  readonly bytes: Uint8Array;
+  /** As in `LoadedDocument`. */
+  readonly binding: string;
+  /** Absent: it has not been parsed yet. */
+  readonly parsed?: ParsedDocument;
 }

@@ -1,9 +1,12 @@
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
+import type { ImageSignatures } from '../image.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
-import { implicitListener } from '../listener/implicit-listener.js';
-import { peerThatNeverConnects } from '../listener/peer-that-never-connects.js';
+import { implicitListener } from '../listener/listener-place.js';
+import { peerThatNeverConnects } from '../value-types/peers.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
+import { imageSettings } from '../settings/image-settings.js';
+import { isJsonText, isPemText } from '../value-types/sources.js';
 
 /** Checks documents together: duplicate rule names, and listeners that the base does not have. */
 export function checkStack(documents: readonly ParsedDocument[]): readonly Diagnostic[] {
@@ -64,4 +67,49 @@ function strangePeers(
   return strange === undefined
     ? []
     : [diagnosticIn(document, 'error', 'KA1401', peers.span, strange.message, strange.help)];
+}
+
+/**
+ * Reports `[image]` of further documents that nothing would enforce, and keys of signatures that they name by a path: files are
+ * those of the guest image, which the base document knows (S25).
+ */
+export function checkFurtherImage([base, ...later]: readonly ParsedDocument[]): readonly Diagnostic[] {
+  const puller = base?.sections.image.get(imageSettings.puller.key)?.value ?? imageSettings.puller.default;
+  return later.flatMap((document) => [
+    ...(puller === 'built-in' ? [] : withoutPuller(document)),
+    ...namedKeys(document),
+  ]);
+}
+
+function withoutPuller(document: ParsedDocument): readonly Diagnostic[] {
+  return [...document.sections.image].map(([key, { span }]) =>
+    diagnosticIn(
+      document,
+      'error',
+      'KA1113',
+      span,
+      `${key} has no effect: the base document does not have puller = "built-in"`,
+      'write puller = "built-in" into the base document, or remove it',
+    ),
+  );
+}
+
+function namedKeys(document: ParsedDocument): readonly Diagnostic[] {
+  const given = document.sections.image.get(imageSettings.signatures.key);
+  const entries = (given?.value ?? []) as readonly ImageSignatures[];
+  const path = entries
+    .flatMap(({ keys, keyless }) => (keyless === undefined ? keys : [...keys, keyless.trustedRoot]))
+    .find((value) => !isPemText(value) && !isJsonText(value));
+  if (given === undefined || path === undefined) return [];
+  const message = `signatures names the file ${JSON.stringify(path)}: only the base document names files`;
+  return [
+    diagnosticIn(
+      document,
+      'error',
+      'KA1716',
+      given.span,
+      message,
+      'write the key as PEM text, or the trusted root as JSON text',
+    ),
+  ];
 }

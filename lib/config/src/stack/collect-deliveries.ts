@@ -9,10 +9,9 @@ import type {
 } from '../delivery.js';
 import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { initdataKey, initdataPolicyKey } from '../delivery/initdata-keys.js';
+import { initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
 import type { AppliedInitdata } from './apply-initdata.js';
-import { bindDocument, byPin, envelopeDigest } from './bind-document.js';
-import type { BoundDocument } from './bound-document.js';
+import { bindDocument, type BoundDocument, byPin, envelopeDigest } from './bind-document.js';
 import { cannotApply, failure, type Refused, wayOf } from './stacked-document.js';
 
 export type Collected =

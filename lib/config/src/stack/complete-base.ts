@@ -1,13 +1,12 @@
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
-import { addressesOverlap } from '../listener/listener-addresses.js';
-import { settableOf } from '../listener/may-set.js';
+import { addressesOverlap } from '../listener/listener-place.js';
+import { type SettableKey, settableName, settableOf, signaturesName } from '../value-types/may-set.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
-import type { TlsKeys } from '../listener/tls-keys.js';
-import type { Located } from '../listener/located.js';
+import type { TlsKeys } from '../listener/listener-keys.js';
+import type { Located } from '../document/entry-key.js';
 import { imageSettings } from '../settings/image-settings.js';
-import { type SettableKey, settableName, signaturesName } from '../value-types/may-set.js';
 
 /** A further document, and whether it is bound strongly enough to set what `may_set` names. */
 export interface SettingDocument {

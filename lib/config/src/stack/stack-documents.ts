@@ -1,4 +1,4 @@
-import { type ChosenDocument, chooseBaseDocument } from '../parse/base-document.js';
+import { type ChosenDocument, chooseBaseDocument } from './base-document.js';
 import type { DeliverySettings, LoadedDocument, LoadedInitdata } from '../delivery.js';
 import type { Inputs, RuleChecker } from '../configuration.js';
 import { kernelDocumentWord } from '../delivery/kernel-command-line-source.js';
@@ -6,13 +6,11 @@ import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { parseDocument, ParseOptions } from '../parse/parse-document.js';
 import { diagnosticIn, type ParsedDocument } from '../parse/parsed-document.js';
 import type { KernelCommandLine, KernelWord } from '../kernel-command-line.js';
-import { envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
-import type { BoundDocument } from './bound-document.js';
+import { type BoundDocument, envelopeDigest, isStronglyBound, uncheckedBinding } from './bind-document.js';
 import { type Collected, collectDeliveries, readSource } from './collect-deliveries.js';
 import { completeBase, type SettingDocument } from './complete-base.js';
-import { kernelDocument } from './kernel-document.js';
-import { readKernelPin } from './kernel-pin.js';
-import { readDelivery } from '../settings/read-delivery.js';
+import { kernelDocument, readKernelPin } from './kernel-document.js';
+import { readDelivery } from '../settings/read-section.js';
 import { cannotApply, type Refused, type Stacked, wrong } from './stacked-document.js';
 
 /**

@@ -1,6 +1,5 @@
 import { type AST, ParseError, parseTOML } from 'toml-eslint-parser';
-import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
-import type { SourceText } from '../diagnostics/source-text.js';
+import type { Diagnostic, SourceText, Span } from '../diagnostics/diagnostic.js';
 import { syntaxError } from './toml-syntax.js';
 import type { TomlTable, TomlValue } from './toml-value.js';
 

@@ -1,8 +1,7 @@
 import type { ParseError } from 'toml-eslint-parser';
-import type { Diagnostic } from '../diagnostics/diagnostic.js';
+import type { Diagnostic, SourceText } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
-import { characterName } from '../diagnostics/look-alike.js';
-import type { SourceText } from '../diagnostics/source-text.js';
+import { characterName } from '../diagnostics/misspelled-name.js';
 
 interface Wording {
   /** The code, unless it is malformed TOML (KA1003). */

@@ -1,6 +1,6 @@
-import { sha256Hex } from './sha256-hex.js';
+import { sha256Hex } from './text.js';
 import type { DeliveryName } from '../delivery.js';
-import { nearest } from '../diagnostics/nearest.js';
+import { nearest } from '../diagnostics/misspelled-name.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
 /** All delivery sources, by their names in `accept`. */

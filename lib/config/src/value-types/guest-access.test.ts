@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { guestDevice, guestPath, kernelModule, sysctl } from './guest-access.js';
-import { listOf } from './list-of.js';
+import {
+  containerMount,
+  guestDevice,
+  guestExtension,
+  guestPath,
+  kernelModule,
+  sysctl,
+} from './guest-access.js';
+import { listOf } from './collections.js';
 import type { ValueType } from './value-type.js';
 
 function accepts(type: ValueType<string>, good: readonly string[], bad: readonly string[]): void {
@@ -71,4 +78,44 @@ test('the error for a list names the invalid entry', () => {
   assert.deepEqual(list.fromText(''), { ok: true, value: [] });
   assert.equal(list.fromText('net.a,net.*').ok, false);
   assert.equal(list.write(['net.a']), '["net.a"]');
+});
+
+test('a mount is the name of a container and a clean mount point', () => {
+  for (const good of ['web=/data', 'web-0.a_b=/srv/a=b', 'w=/..data', 'w=/a b'])
+    assert.deepEqual(containerMount.fromText(good), { ok: true, value: good });
+  for (const bad of [
+    '',
+    '/data',
+    '=/data',
+    'web',
+    'web=',
+    'web=/',
+    'web=data',
+    'web=/a/',
+    'web=/a//b',
+    'web=/a/../b',
+    'web=/.',
+    'a/b=/c',
+  ])
+    assert.equal(containerMount.fromText(bad).ok, false, bad);
+});
+
+test('an extension image has a name and a root hash', () => {
+  const hash = `sha256:${'0a'.repeat(32)}`;
+  for (const good of [`devkit=${hash}`, `a_b-1=${hash}`])
+    assert.deepEqual(guestExtension.fromText(good), { ok: true, value: good });
+  const wrong = [
+    '',
+    'devkit',
+    hash,
+    `=${hash}`,
+    `a.b=${hash}`,
+    `../x=${hash}`,
+    `devkit=${hash}0`,
+    `devkit=${hash.toUpperCase()}`,
+    'devkit=sha256:',
+    `devkit=${'0a'.repeat(32)}`,
+    `devkit=${hash} `,
+  ];
+  for (const bad of wrong) assert.equal(guestExtension.fromText(bad).ok, false, bad);
 });

@@ -1,5 +1,5 @@
-import { text } from './text.js';
-import type { ValueType } from './value-type.js';
+import { sha256Hex, text } from './text.js';
+import { printable, type ValueType } from './value-type.js';
 
 // Access of containers to the guest (docs/configuration.md, "What containers may have of the guest"): an entry of each
 // list.
@@ -63,4 +63,25 @@ export const sysctl: ValueType<string> = text({
   pattern: sysctlPattern,
   what: 'the name of a sysctl, such as "net.core.somaxconn"',
   accept: matching(sysctlPattern),
+});
+
+/** `CONTAINER=MOUNT POINT`: the name of a container in its pod, and a clean path in it. */
+const mountPattern = `^${printable('/=')}+=(/(?!\\.{1,2}(/|$))${printable('/')}+)+$`;
+
+export const containerMount: ValueType<string> = text({
+  name: '"CONTAINER=MOUNT POINT"',
+  pattern: mountPattern,
+  what: 'the name of a container in its pod and a mount point, such as "web=/data"',
+  accept: (value) => /^[^/=\p{Cc}]+=(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)+$/u.test(value),
+});
+
+/** `NAME=sha256:HEX`: an extension image, and the root hash of its dm-verity device. */
+const extensionPattern = `^[A-Za-z0-9_-]{1,64}=sha256:${sha256Hex}$`;
+
+/** A guest extension image of Kata, with the only content that it may have. */
+export const guestExtension: ValueType<string> = text({
+  name: '"NAME=sha256:ROOT_HASH"',
+  pattern: extensionPattern,
+  what: 'a guest extension image with its root hash, such as "devkit=sha256:" and 64 hexadecimal digits in lower case',
+  accept: (text) => new RegExp(extensionPattern).test(text),
 });

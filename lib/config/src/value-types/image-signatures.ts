@@ -1,13 +1,36 @@
 import type { ImageSignatures, SignerIdentity } from '../image.js';
-import { imagePattern } from './image-names.js';
-import { jsonSource } from './json-source.js';
-import { listOf } from './list-of.js';
-import { oneOf } from './one-of.js';
-import { pemSource } from './pem-source.js';
-import { tableOf } from './table-of.js';
-import { sha256Hex } from './sha256-hex.js';
-import { text } from './text.js';
-import { expected, type Reading, read, type ValueType } from './value-type.js';
+import { jsonSource, pemSource } from './sources.js';
+import { listOf, tableOf } from './collections.js';
+import { oneOf } from './scalars.js';
+import { sha256Hex, text } from './text.js';
+import { expected, read, type Reading, type ValueType } from './value-type.js';
+
+// The agent parses each name again, by the rules of @kata-agent/puller, when it starts.
+
+const host = String.raw`[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?`;
+
+const name = '[a-z0-9]([a-z0-9._-]*[a-z0-9])?';
+
+/** A host, with or without a port: `registry.example:5000`. */
+export const hostName: ValueType<string> = named(
+  'host',
+  'a host in lower case, "registry.example"',
+  `^${host}$`,
+);
+
+/** A registry, or a part of its repositories. */
+export const repository: ValueType<string> = named(
+  'registry or repository',
+  'a registry or repository in lower case, "registry.example/mirror"',
+  `^${host}(/${name})*$`,
+);
+
+/** A pattern of repositories. */
+export const imagePattern: ValueType<string> = named(
+  'pattern of repositories',
+  'a pattern of repositories, "registry.example/team/*", "registry.example/**" or "**"',
+  String.raw`^(\*\*|${host}(/(${name}|\*))*/(${name}|\*\*?))$`,
+);
 
 const example =
   '{ scope = "registry.example/**", keys = ["/etc/kata-agent/cosign.pub"], formats = ["bundle"] }';
@@ -138,4 +161,14 @@ function entryOf({
 function writtenOf({ scope, keys, formats, keyless, digests }: ImageSignatures): WrittenEntry {
   if (digests !== undefined) return { scope, digests };
   return keyless === undefined ? { scope, keys, formats } : { scope, ...keyless, formats };
+}
+
+function named(kind: string, what: string, pattern: string): ValueType<string> {
+  const form = new RegExp(pattern);
+  return text({
+    name: kind,
+    pattern,
+    what,
+    accept: (value) => form.test(value),
+  });
 }

@@ -1,11 +1,15 @@
 import { quote } from '../diagnostics/display-text.js';
-import { nearest } from '../diagnostics/nearest.js';
-import { listOfTexts } from './list-of-texts.js';
-import { entryName } from './name.js';
+import { nearest } from '../diagnostics/misspelled-name.js';
+import type { TomlTable, TomlValue } from '../toml/toml-value.js';
+import { listOfTexts } from './collections.js';
+import { entryName } from './text.js';
 import { expected, type Reading, read, type ValueType } from './value-type.js';
 
+/** For documents that set nothing. */
+export const nothingMaySet: MaySet = { names: new Set() };
+
 /** The keys of a listener that `may_set` can name. */
-export const settableKeys = [
+const settableKeys = [
   'address',
   'peers',
   'tls.client_ca',
@@ -66,3 +70,21 @@ export const settableNames: ValueType<readonly string[]> = listOfTexts({
   },
   fromTexts,
 });
+
+/** What `may_set` of the base document means for one document. */
+export interface MaySet {
+  readonly names: ReadonlySet<string>;
+  /** How a further document is bound, if that is too weak for it to set anything. */
+  readonly weaklyBound?: string;
+}
+
+/** Returns the keys of a listener that `may_set` names. */
+export function settableOf({ names }: MaySet, listener: string): ReadonlySet<SettableKey> {
+  return new Set(settableKeys.filter((key) => names.has(settableName(listener, key))));
+}
+
+/** Returns the keys of `may_set` for the listener of a table, whose name may be missing or wrong. */
+export function settableIn(maySet: MaySet, table: TomlTable): ReadonlySet<SettableKey> {
+  const name: TomlValue | undefined = table.entries.get('name')?.value;
+  return name?.kind === 'string' ? settableOf(maySet, name.value) : new Set();
+}

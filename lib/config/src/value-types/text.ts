@@ -1,6 +1,5 @@
 import { groups, methodNames } from '@kata-agent/catalogue';
-import { printable } from './value-schema.js';
-import { expected, type Reading, read, type ValueType } from './value-type.js';
+import { expected, printable, read, type Reading, type ValueType } from './value-type.js';
 
 /** A string that `accept` accepts. */
 export function text(form: {
@@ -86,4 +85,57 @@ export const endpointList: ValueType<readonly string[] | undefined> = {
     if (value.kind !== 'array') return expected(listOfTexts);
     return read(value.items.flatMap((item) => (item.kind === 'string' ? [item.value] : [])));
   },
+};
+
+/** A regular expression for the hexadecimal digits of a SHA-256 digest. */
+export const sha256Hex = '[0-9a-f]{64}';
+
+/** The name of a rule or a listener, as used in records and messages. */
+export const entryName: ValueType<string> = text({
+  name: 'name',
+  pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
+  what: 'a name of ASCII letters, digits, "_", "." and "-", at most 64, the first a letter or a digit',
+  accept: (text) => /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(text),
+});
+
+/** The text of a rule. The gate's checker, which knows CEL, checks it. */
+export const expressionText: ValueType<string> = text({
+  name: 'CEL expression',
+  pattern: '\\S',
+  what: 'an expression in CEL',
+  accept: (text) => text.trim() !== '',
+});
+
+/** The message for a denied peer: one line. */
+export const messageText: ValueType<string> = text({
+  name: 'text',
+  pattern: `^${printable()}{1,500}$`,
+  what: 'a text of one line, at most 500 characters',
+  accept: (text) => text.trim() !== '' && text.length <= 500 && !/\p{Cc}/u.test(text),
+});
+
+const expectedRelease = 'a release of Kata Containers such as "3.21" or "3.21.0", from "2.0" on';
+
+function releaseOf(text: string): Reading<string> {
+  const match = /^(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})(\.(0|[1-9]\d{0,3}))?$/.exec(text);
+  return match !== null && Number(match[1]) >= 2 ? read(text) : expected(expectedRelease);
+}
+
+/** A release of Kata Containers. 2.0.0 was the first with this API. */
+export const release: ValueType<string> = {
+  name: 'release',
+  schema: {
+    type: 'string',
+    pattern: '^([2-9]|[1-9]\\d{1,3})\\.(0|[1-9]\\d{0,3})(\\.(0|[1-9]\\d{0,3}))?$',
+  },
+  fromToml(value) {
+    if (value.kind === 'string') return releaseOf(value.value);
+    // 3.20 and 3.2 are the same number but different releases.
+    return expected(
+      expectedRelease,
+      value.kind === 'float' ? `write it in quotes: release = "${value.text}"` : undefined,
+    );
+  },
+  fromText: releaseOf,
+  write: (value) => JSON.stringify(value),
 };

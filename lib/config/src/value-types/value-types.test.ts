@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TomlValue } from '../toml/toml-value.js';
-import { boolean } from './boolean.js';
-import { deniedOutput } from './denied-output.js';
-import { duration, writeDuration } from './duration.js';
-import { countOrMax, integer, port, seconds } from './integer.js';
-import { register } from './register.js';
-import { oneOf } from './one-of.js';
-import { release } from './release.js';
-import { serverAddress } from './server-address.js';
-import { size, writeSize } from './size.js';
-import { endpointList, optional, path, textList, url, words } from './text.js';
-import { utcTime } from './utc-time.js';
+import { boolean, countOrMax, integer, oneOf, port, seconds } from './scalars.js';
+import { deniedOutput, duration, size, utcTime, writeDuration, writeSize } from './quantities.js';
+import { register } from './evidence.js';
+import { endpointList, optional, path, release, textList, url, words } from './text.js';
+import { serverAddress } from './addresses.js';
 import type { ValueType } from './value-type.js';
 
 const span = { file: 'f', line: 1, column: 1, endColumn: 2 };

@@ -5,16 +5,16 @@ import {
   type DocumentRole,
   type EntryKeyRow,
   entryTables,
+  type Located,
   readEntry,
   readNamed,
 } from '../document/entry-key.js';
 import type { Report } from '../diagnostics/report.js';
 import type { ListenerEntry } from '../listener/read-listeners.js';
-import type { Located } from '../listener/located.js';
 import { auditSettings } from '../settings/audit-settings.js';
 import type { GivenSection } from '../settings/read-section.js';
 import type { TomlEntry, TomlTable } from '../toml/toml-value.js';
-import { isAddress } from '../value-types/witness-via.js';
+import { isWitnessAddress } from '../value-types/addresses.js';
 import { witnessKeys } from './witness-keys.js';
 
 const rows: readonly EntryKeyRow[] = Object.values<EntryKeyRow>(witnessKeys);
@@ -87,14 +87,14 @@ function withoutSettings(table: TomlTable, report: Report): TomlTable {
 }
 
 function checkCa(via: Located<string>, ca: Located<string> | undefined, report: Report): void {
-  if (isAddress(via.value) && ca === undefined)
+  if (isWitnessAddress(via.value) && ca === undefined)
     report.error(
       'KA1407',
       via.span,
       'a witness at an https:// address must have ca',
       'name the CA of its server: ca = "/etc/kata-agent/witness-ca.pem"',
     );
-  if (!isAddress(via.value) && ca !== undefined)
+  if (!isWitnessAddress(via.value) && ca !== undefined)
     report.error(
       'KA1407',
       ca.span,
@@ -126,7 +126,7 @@ export function checkWitnesses(
   listeners: readonly ListenerEntry[],
   report: Report,
 ): void {
-  for (const { via } of witnesses) if (!isAddress(via.value)) checkListener(via, listeners, report);
+  for (const { via } of witnesses) if (!isWitnessAddress(via.value)) checkListener(via, listeners, report);
   const quorum = audit.get(auditSettings.witnessQuorum.key);
   // The default is accepted without a witness, too.
   if (quorum !== undefined && Number(quorum.value) > Math.max(1, witnesses.length))

@@ -1,7 +1,33 @@
+import { parseVerifier, TextFormError, WitnessVerifier } from '@kata-agent/tlog';
 import type { EntryKey } from '../document/entry-key.js';
-import { pemSource } from '../value-types/pem-source.js';
-import { witnessKey } from '../value-types/witness-key.js';
-import { witnessVia } from '../value-types/witness-via.js';
+import { pemSource } from '../value-types/sources.js';
+import { expected, read, type Reading, type ValueType } from '../value-types/value-type.js';
+import { witnessVia } from '../value-types/addresses.js';
+
+const what = 'the key of a witness for cosignatures, NAME+ID+BASE64 of C2SP signed-note with type 0x04';
+
+/** The verifier key of a witness. */
+const witnessKey: ValueType<string> = {
+  name: 'NAME+ID+BASE64',
+  schema: { type: 'string', pattern: '^[^+]+\\+[0-9a-f]{8}\\+.+$' },
+  fromToml: (value) => (value.kind === 'string' ? witnessKey.fromText(value.value) : expected(what)),
+  fromText(text): Reading<string> {
+    try {
+      if (parseVerifier(text) instanceof WitnessVerifier) return read(text);
+      const found = "a log's key, of type 0x01";
+      return { ok: false, expected: what, found, help: 'write the key that the witness cosigns with' };
+    } catch (error) {
+      if (!(error instanceof TextFormError)) throw error;
+      return {
+        ok: false,
+        expected: what,
+        found: 'another text',
+        help: `copy the key from the operator of the witness: ${error.message}`,
+      };
+    }
+  },
+  write: (value) => JSON.stringify(value),
+};
 
 /** The keys of `[[audit.witness]]` as written. */
 export interface WitnessKeys {
