@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/catalogue';
 import type { ConsistencyProof } from '@kata-agent/tlog';
 
 /** A call and its peer. The log keeps references to objects in it until their batch is written: do not modify them. */

@@ -1,5 +1,5 @@
 import type { ConsistencyProof, LogSigner } from '@kata-agent/tlog';
-import type { Decision } from '@kata-agent/gate';
+import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, AuditLog, CallResult, SignedHead, TreeFollower } from './audit-log.js';
 import { AuditUnavailable } from './audit-unavailable.js';
 import { CallFold } from './coalesce/call-fold.js';

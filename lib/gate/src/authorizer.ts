@@ -1,7 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
-import type { MethodName } from '@kata-agent/catalogue';
+import type { Decision, MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration, ImageConfiguration, Rule } from '@kata-agent/config';
-import type { Decision } from './decision.js';
 import { compileGate, type Gate } from './gate.js';
 import type { PrivilegeAccess } from './privileged/privilege-access.js';
 import { PrivilegeGate, type PrivilegeSettings } from './privileged/refuse-privileged.js';

@@ -1,7 +1,6 @@
-import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import { allow, type Decision, deny, type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration } from '@kata-agent/config';
 import { type Finding, findingsIn, findingsOn, servedBy } from '@kata-agent/config/served';
-import { allow, type Decision, deny } from './decision.js';
 
 /** Decides which listener may call which method. Immutable; `tighten` returns another gate. */
 export interface Gate {

@@ -1,3 +1,4 @@
+import type { RequestSummary } from '@kata-agent/catalogue';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import {
   AddARPNeighborsRequestSchema,
@@ -19,64 +20,10 @@ import {
 import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
 import { noAccess, type PrivilegeAccess } from './privileged/privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
-import type { PrivilegedReason } from './privileged/reason.js';
 import { defaultCapabilities } from './privileged/runtime-defaults.js';
 import { claimedImage } from './facts/claimed-image.js';
-import {
-  type NetworkSummary,
-  neighbours,
-  networkInterface,
-  packetFilter,
-  routes,
-} from './facts/network-summary.js';
+import { neighbours, networkInterface, packetFilter, routes } from './facts/network-summary.js';
 import { capabilitiesOf } from './facts/process-of.js';
-
-/**
- * What is always recorded of a request that creates or changes something: names, paths and addresses, never contents,
- * options or values of the environment (S18). Absent parts are omitted.
- */
-export interface RequestSummary extends NetworkSummary {
-  /** The image that the host claims for the container. */
-  readonly image?: string;
-  /** `uid:gid`. */
-  readonly user?: string;
-  /** Capabilities beyond the defaults of container engines. */
-  readonly capabilities?: readonly string[];
-  /** The types of the namespaces, with the path of each that is joined. */
-  readonly namespaces?: readonly string[];
-  readonly mounts?: readonly {
-    readonly type: string;
-    readonly source: string;
-    readonly destination: string;
-  }[];
-  readonly storages?: readonly {
-    readonly driver: string;
-    readonly source: string;
-    readonly mountPoint: string;
-  }[];
-  readonly sharedMounts?: readonly { readonly source: string; readonly destination: string }[];
-  readonly devices?: readonly { readonly type: string; readonly path: string }[];
-  /** Why the container or exec counts as privileged. */
-  readonly privileges?: readonly PrivilegedReason[];
-  readonly kernelModules?: readonly string[];
-  /** The file, directory or link that CopyFile writes, or a piece of it. Numbers are text. */
-  readonly file?: FileSummary;
-  /** The requested time of the guest's clock, as RFC 3339 in UTC. */
-  readonly time?: string;
-  /** The peer that RevokePeer revokes, as in `peers`. */
-  readonly revoked?: string;
-}
-
-/** `mode` is octal, with the type: `100644`. `offset` is absent for a first piece. */
-interface FileSummary {
-  readonly path: string;
-  readonly mode: string;
-  /** Bytes of the whole file, of a link's target; of a directory 0. */
-  readonly size: string;
-  /** `uid:gid`. */
-  readonly owner: string;
-  readonly offset?: string;
-}
 
 /** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */
 export function summaryOf(request: Message, access: PrivilegeAccess = noAccess): RequestSummary {
@@ -152,7 +99,14 @@ function storageSummary(storages: readonly Storage[]): RequestSummary {
   return listed('storages', storages, ({ driver, source, mountPoint }) => ({ driver, source, mountPoint }));
 }
 
-function fileSummary({ path, fileMode, fileSize, uid, gid, offset }: CopyFileRequest): FileSummary {
+function fileSummary({
+  path,
+  fileMode,
+  fileSize,
+  uid,
+  gid,
+  offset,
+}: CopyFileRequest): NonNullable<RequestSummary['file']> {
   return {
     path,
     mode: (fileMode >>> 0).toString(8),

@@ -12,7 +12,7 @@ export const productsMayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** The packages that each package imports. */
 export const imports: Readonly<Record<string, readonly string[]>> = {
-  'lib/audit': ['lib/base', 'lib/gate', 'lib/tlog'],
+  'lib/audit': ['lib/base', 'lib/catalogue', 'lib/tlog'],
   'lib/base': [],
   'lib/catalogue': ['lib/protocol'],
   'lib/cli': [

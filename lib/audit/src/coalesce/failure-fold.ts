@@ -1,4 +1,4 @@
-import type { Decision } from '@kata-agent/gate';
+import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, CallResult } from '../audit-log.js';
 import { RationedFold } from './rationed-fold.js';
 import type { RecordBody } from '../record/record.js';

@@ -1,4 +1,4 @@
-import type { Decision } from '@kata-agent/gate';
+import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, CallResult, RecordedImage, RecordedSecrets, Subject } from '../audit-log.js';
 import { clip } from './clip.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';

@@ -1,4 +1,4 @@
-import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/gate';
+import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/catalogue';
 import type { CallResult, Subject } from '../audit-log.js';
 import type { Cut } from './bounded.js';
 

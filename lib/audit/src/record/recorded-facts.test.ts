@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { RequestFacts } from '@kata-agent/gate';
+import type { RequestFacts } from '@kata-agent/catalogue';
 import { only, openSample, recordsOf, sampleCall, allowed, denied, ok } from '../testing/sample.js';
 import { recordedFacts } from './recorded-facts.js';
 

@@ -1,4 +1,4 @@
-import type { RequestFacts } from '@kata-agent/gate';
+import type { RequestFacts } from '@kata-agent/catalogue';
 import { type Bounds, bounded } from './bounded.js';
 import type { RecordedFacts } from './record.js';
 

@@ -1,4 +1,4 @@
-import type { RequestSummary } from '@kata-agent/gate';
+import type { RequestSummary } from '@kata-agent/catalogue';
 import { type Bounds, bounded } from './bounded.js';
 import type { RecordedRequest } from './record.js';
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Decision } from '@kata-agent/gate';
+import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, AuditLog, CallResult } from '../audit-log.js';
 import { type AuditLogOptions, openAuditLog } from '../open-audit-log.js';
 import { readLog } from '../read/follow.js';

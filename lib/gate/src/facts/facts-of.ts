@@ -1,5 +1,5 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import type { MethodName } from '@kata-agent/catalogue';
+import type { MethodName, RequestFacts } from '@kata-agent/catalogue';
 import {
   CopyFileRequestSchema,
   type CreateContainerRequest,
@@ -12,7 +12,6 @@ import {
 import type { Process } from '@kata-agent/protocol/oci';
 import { claimedImage } from './claimed-image.js';
 import { capabilitiesOf, directoryOf, processOf } from './process-of.js';
-import type { RequestFacts } from './request-facts.js';
 
 /**
  * Returns what may be recorded of a decoded request (S18): names and kinds, never values. Absent parts are omitted; a

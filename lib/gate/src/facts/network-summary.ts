@@ -1,31 +1,7 @@
+import type { NetworkSummary } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
 import type { SetIPTablesRequest } from '@kata-agent/protocol/agent';
 import type { ARPNeighbor, Interface, IPAddress, Route } from '@kata-agent/protocol/types';
-
-/**
- * The summary of a change of the pod's network: the whole request, but of a packet filter only its digest.
- */
-export interface NetworkSummary {
-  readonly interface?: {
-    readonly name: string;
-    readonly device: string;
-    readonly hardwareAddress: string;
-    readonly mtu: string;
-    readonly addresses: readonly string[];
-  };
-  readonly routes?: readonly {
-    readonly destination: string;
-    readonly gateway: string;
-    readonly device: string;
-    readonly source: string;
-  }[];
-  readonly neighbours?: readonly {
-    readonly address: string;
-    readonly device: string;
-    readonly hardwareAddress: string;
-  }[];
-  readonly packetFilter?: { readonly family: string; readonly bytes: string; readonly sha256: string };
-}
 
 export function networkInterface(wanted: Interface | undefined): NetworkSummary {
   if (wanted === undefined) return {};

@@ -4,8 +4,7 @@ import { CreateContainerRequestSchema, UpdateContainerRequestSchema } from '@kat
 import type { Mount, Spec } from '@kata-agent/protocol/oci';
 import { rulePrivileges } from './device-privileges.js';
 import { isBind } from './mount-privileges.js';
-import { isWithin, opensPath, type PrivilegeAccess } from './privilege-access.js';
-import type { Privilege } from './reason.js';
+import { isWithin, opensPath, type Privilege, type PrivilegeAccess } from './privilege-access.js';
 
 /** The file systems that container engines mount. Others, such as overlay and ext4, can have any file or disk of the guest. */
 const engineTypes: ReadonlySet<string> = new Set([

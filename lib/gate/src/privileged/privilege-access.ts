@@ -1,3 +1,4 @@
+import type { PrivilegedReason } from '@kata-agent/catalogue';
 import { posix } from 'node:path';
 
 /** What the configuration opens of the guest beyond every container's access, as written there. */
@@ -24,4 +25,10 @@ export function opensPath({ guestPaths }: PrivilegeAccess, path: string, writabl
 export function isWithin(path: string, directory: string): boolean {
   const clean = posix.normalize(path);
   return clean === directory || clean.startsWith(directory === '/' ? '/' : `${directory}/`);
+}
+
+/** A reason, with the part of the request that causes it: `CAP_SYS_ADMIN`. */
+export interface Privilege {
+  readonly reason: PrivilegedReason;
+  readonly detail: string;
 }

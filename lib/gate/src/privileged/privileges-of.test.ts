@@ -1,3 +1,4 @@
+import { allow, deny, type PrivilegedReason, privilegedReasons } from '@kata-agent/catalogue';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -18,10 +19,8 @@ import {
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceCgroupSchema, LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import type { Configuration } from '@kata-agent/config';
-import { allow, deny } from '../decision.js';
 import { type PrivilegeAccess, noAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
-import { type PrivilegedReason, privilegedReasons } from './reason.js';
 import { PrivilegeGate, privilegedContainers } from './refuse-privileged.js';
 
 // The request of containerd and Kata for a web server.

@@ -1,11 +1,11 @@
+import { type PrivilegedReason, privilegedReasons } from '@kata-agent/catalogue';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Linux, Process } from '@kata-agent/protocol/oci';
 import { capabilitiesOf, processOf } from '../facts/process-of.js';
 import { devicePrivileges } from './device-privileges.js';
 import { mountPrivileges } from './mount-privileges.js';
-import { noAccess, type PrivilegeAccess } from './privilege-access.js';
-import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
+import { noAccess, type Privilege, type PrivilegeAccess } from './privilege-access.js';
 import { alwaysNamespaces, defaultCapabilities } from './runtime-defaults.js';
 
 /** The kubelet's value for a pod's pause container; the agent has -999 (S20). */

@@ -1,10 +1,9 @@
+import { type Decision, type PrivilegedReason, privilegedReasons } from '@kata-agent/catalogue';
 import type { Message } from '@bufbuild/protobuf';
 import type { Configuration } from '@kata-agent/config';
-import type { Decision } from '../decision.js';
 import { forwardedPrivileges } from './forwarded-privileges.js';
-import type { PrivilegeAccess } from './privilege-access.js';
+import type { Privilege, PrivilegeAccess } from './privilege-access.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
-import { type Privilege, type PrivilegedReason, privilegedReasons } from './reason.js';
 
 /** The rule name in decisions that deny a privileged container. */
 export const privilegedRule = 'privileged_containers';

@@ -1,7 +1,7 @@
+import type { Decision } from '@kata-agent/catalogue';
 import type { Message } from '@bufbuild/protobuf';
 import type { RefusalCode } from '@kata-agent/catalogue/codes';
 import type { Rule } from '@kata-agent/config';
-import type { Decision } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 import { CallValues } from './call-values.js';
 import { CompiledRule, compileRule, type Plan } from './compile/compile-rule.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
-import { isMethodName, type MethodName } from '@kata-agent/catalogue';
+import { allow, isMethodName, type MethodName } from '@kata-agent/catalogue';
 import {
   CopyFileRequestSchema,
   CreateContainerRequestSchema,
@@ -11,7 +11,6 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { loadConfiguration } from '@kata-agent/config';
-import { allow } from '../decision.js';
 import { compileGate } from '../gate.js';
 import { alwaysMasked, alwaysNamespaces, alwaysReadOnly } from '../privileged/runtime-defaults.js';
 import type { RuleContext } from '../rule-context.js';

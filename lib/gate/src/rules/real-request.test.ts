@@ -1,9 +1,9 @@
+import { allow } from '@kata-agent/catalogue';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { create, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { allow } from '../decision.js';
 import { factsOf } from '../facts/facts-of.js';
 import { compileRule } from './compile/compile-rule.js';
 import { CallValues } from './call-values.js';

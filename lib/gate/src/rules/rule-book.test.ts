@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
-import { methodNames } from '@kata-agent/catalogue';
+import { allow, deny, methodNames } from '@kata-agent/catalogue';
 import {
   CreateContainerRequestSchema,
   ExecProcessRequestSchema,
@@ -10,7 +10,6 @@ import {
   SignalProcessRequestSchema,
   StartContainerRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { allow, deny } from '../decision.js';
 import type { Rule } from '@kata-agent/config';
 import type { RuleContext } from '../rule-context.js';
 import { CompiledRule } from './compile/compile-rule.js';

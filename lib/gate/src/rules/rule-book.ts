@@ -1,6 +1,6 @@
+import type { Decision } from '@kata-agent/catalogue';
 import type { Message } from '@bufbuild/protobuf';
 import type { Rule } from '@kata-agent/config';
-import type { Decision } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 
 /** Compiled rules. Immutable; adding rules returns another book. */

@@ -1,8 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
-import type { MethodName } from '@kata-agent/catalogue';
+import { allow, type Decision, type MethodName } from '@kata-agent/catalogue';
 import type { Rule, RuleFault } from '@kata-agent/config';
-import type { Decision } from '../decision.js';
-import { allow } from '../decision.js';
 import type { RuleContext } from '../rule-context.js';
 import { compileRules } from './compile-rules.js';
 import { createRuleChecker } from './rule-checker.js';

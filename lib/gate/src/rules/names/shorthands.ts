@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { isMessage, type Message } from '@bufbuild/protobuf';
-import type { MethodName } from '@kata-agent/catalogue';
+import { type MethodName, privilegedReasons } from '@kata-agent/catalogue';
 import {
   CopyFileRequestSchema,
   CreateContainerRequestSchema,
@@ -11,7 +11,6 @@ import { LinuxDeviceSchema, MountSchema, UserSchema } from '@kata-agent/protocol
 import { serviceVariables } from '../../facts/service-variables.js';
 import { capabilitiesOf, directoryOf, processOf } from '../../facts/process-of.js';
 import { privilegesOf, reasonsOf } from '../../privileged/privileges-of.js';
-import { privilegedReasons } from '../../privileged/reason.js';
 import { RuleError } from '../language/frame.js';
 import { bool, int, listOf, mapOf, string, type Type } from '../language/type.js';
 import type { RuleName } from './rule-name.js';

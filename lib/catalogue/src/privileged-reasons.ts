@@ -93,9 +93,3 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
     pods: 'none',
   },
 };
-
-/** A reason, with the part of the request that causes it: `CAP_SYS_ADMIN`. */
-export interface Privilege {
-  readonly reason: PrivilegedReason;
-  readonly detail: string;
-}

@@ -1,4 +1,4 @@
-import type { RefusalCode } from '@kata-agent/catalogue/codes';
+import type { RefusalCode } from './codes/refusal-codes.js';
 
 /** The decision on a call. It is recorded in the audit log, and rendered in the error of a denied call. */
 export type Decision = DecidedCall & (Allowed | Denied);
