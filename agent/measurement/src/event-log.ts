@@ -1,4 +1,4 @@
-import { type Banks, rowsOf } from './algorithm.js';
+import { type Banks, rowsOf } from './register.js';
 
 const evNoAction = 3;
 const evEventTag = 6;

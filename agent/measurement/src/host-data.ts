@@ -2,10 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { type KernelFiles, kernelFiles } from './kernel-files.js';
-import { MeasurementError, reasonOf } from './measurement-error.js';
+import { MeasurementError, reasonOf } from './register.js';
 import { tdxMeasurements } from './rtmr-register.js';
-import { snpHostData } from './snp-report.js';
 import { withTsmReport } from './tsm-report.js';
+
+// ATTESTATION_REPORT of the SEV-SNP Firmware ABI Specification (56860), table 23.
+const reportBytes = 0x4a0;
+const reportDataField = { at: 0x50, bytes: 64 } as const;
+const hostDataField = { at: 0xc0, bytes: 32 } as const;
 
 /** Data that the host fixed at launch and the hardware attests. */
 export type HostDataReading =
@@ -61,4 +65,20 @@ function readIfThere(path: string, files: KernelFiles): Uint8Array | undefined {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return undefined;
     throw new MeasurementError(`${path}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** Returns HOSTDATA of an SNP report with this nonce. Throws a MeasurementError. */
+function snpHostData(report: Uint8Array, nonce: Uint8Array): Uint8Array {
+  if (report.length < reportBytes) {
+    throw new MeasurementError(`the SNP report has ${report.length} bytes, not ${reportBytes}`);
+  }
+  const version = Buffer.from(report).readUInt32LE(0);
+  // These fields have the same offsets in versions 2 to 5.
+  if (version < 2 || version > 5)
+    throw new MeasurementError(`the SNP report has version ${version}, not 2 to 5`);
+  const answered = Buffer.from(
+    report.subarray(reportDataField.at, reportDataField.at + reportDataField.bytes),
+  );
+  if (!answered.equals(nonce)) throw new MeasurementError('the SNP report belongs to another request');
+  return report.slice(hostDataField.at, hostDataField.at + hostDataField.bytes);
 }

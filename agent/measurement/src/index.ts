@@ -1,8 +1,8 @@
-export type { Banks } from './algorithm.js';
+export type { Banks } from './register.js';
 export { type HostDataReading, readHostData } from './host-data.js';
 export type { KernelFiles } from './kernel-files.js';
 export { measure, type Measurement, type MeasurementPlace, type RegisterReport } from './measure.js';
-export { MeasurementError } from './measurement-error.js';
+export { MeasurementError } from './register.js';
 export type { Register } from './register.js';
 export { RegisterLog } from './register-log.js';
 export { rtmrRegister } from './rtmr-register.js';

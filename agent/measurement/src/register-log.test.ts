@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { digestsFor, extended } from './algorithm.js';
+import { digestsFor, extended } from './register.js';
 import { writeEventLog } from './event-log.js';
 import { MeasurementError, RegisterLog } from './index.js';
 import { SoftRegister } from './soft-register.test.fixture.js';

@@ -2,11 +2,17 @@ import { closeSync, ftruncateSync, fsyncSync, openSync, readFileSync, writeSync 
 import { join } from 'node:path';
 import { Semaphore } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
-import { type Banks, digestsFor, extended, sameBanks } from './algorithm.js';
+import {
+  type Banks,
+  digestsFor,
+  extended,
+  MeasurementError,
+  reasonOf,
+  type Register,
+  sameBanks,
+} from './register.js';
 import { emptyEventLog, eventLogEntry } from './event-log.js';
-import { writeMeasured } from './measured-boot.js';
-import { MeasurementError, reasonOf } from './measurement-error.js';
-import type { Register } from './register.js';
+import { writeMeasured } from './measure.js';
 
 /** What a boot has extended into the register. Written before an extend, so that a start after a crash can finish it. */
 interface State {

@@ -1,8 +1,6 @@
 import { join } from 'node:path';
-import type { Banks } from './algorithm.js';
+import { type Banks, MeasurementError, reasonOf, type Register } from './register.js';
 import { type KernelFiles, kernelFiles } from './kernel-files.js';
-import { MeasurementError, reasonOf } from './measurement-error.js';
-import type { Register } from './register.js';
 
 /** RTMR 3 is meant for applications above the operating system (td-shim specification, "TD Measurement"). */
 const rtmr = 3;

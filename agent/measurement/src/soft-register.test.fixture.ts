@@ -1,6 +1,4 @@
-import { type Banks, digestsFor, extended } from './algorithm.js';
-import { MeasurementError } from './measurement-error.js';
-import type { Register } from './register.js';
+import { type Banks, digestsFor, extended, MeasurementError, type Register } from './register.js';
 
 /** A register in memory that can be made to fail at its next extend, before or after the value changes. */
 export class SoftRegister implements Register {

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MeasurementError, reasonOf } from './measurement-error.js';
+import { MeasurementError, reasonOf } from './register.js';
 
 /** Sends a command to a TPM and returns its response. Throws a MeasurementError when there is no TPM or no response. */
 export type TpmTransport = (command: Uint8Array) => Promise<Uint8Array>;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { type KernelFiles, kernelFiles } from './kernel-files.js';
-import { MeasurementError, reasonOf } from './measurement-error.js';
+import { MeasurementError, reasonOf } from './register.js';
 
 const reports = 'sys/kernel/config/tsm/report';
 

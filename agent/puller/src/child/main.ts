@@ -1,7 +1,7 @@
 // The program that pulls an image, or unpacks one. The agent starts it as root; it gives up its rights and executes itself, and only
 // then reads anything that others have written.
 import { writeSync } from 'node:fs';
-import { agentSocket, confineAndExecute } from './confine-and-execute.js';
+import { agentSocket, confineAndExecute } from './confine.js';
 import type { ChildOptions } from './options.js';
 
 const [, entry = '', step, options = ''] = process.argv;

@@ -2,13 +2,13 @@ import { isRecord } from '@kata-agent/base';
 import type { NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
-import { maxDocumentBytes, maxDocumentsBytes } from '../registry/document-limits.js';
+import { maxDocumentBytes, maxDocumentsBytes } from '../registry/registry.js';
 import type { Digest } from '../reference/digest.js';
-import type { WrappedKey } from '../encryption/wrapped-keys.js';
+import type { WrappedKey } from '../encryption/layer-cipher.js';
 import type { SentDocument } from '../manifest/image-documents.js';
 import type { PullSettings } from '../pull/pull-request.js';
 import { LayerError } from '../unpack/layer-error.js';
-import type { ChildOutcome } from './converse.js';
+import type { ChildOutcome } from './run-child.js';
 
 /** What the agent sends to the process that pulls, as one line of JSON. */
 export interface PullChildRequest {

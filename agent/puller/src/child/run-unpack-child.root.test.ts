@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { createGzip } from 'node:zlib';
 import { buildEntry, buildTar, type BuiltLayer, layerOf } from '../testing/tar-builder.js';
 import { confinementMounts, whyNotRoot, Workplace } from '../testing/unpacking.js';
-import { defaultLimits, type UnpackLimits } from '../unpack/limits.js';
-import type { UnpackProgress, UnpackResult } from './protocol.js';
+import { defaultLimits, type UnpackLimits } from '../unpack/budget.js';
+import type { UnpackProgress, UnpackResult } from './unpack-protocol.js';
 import { runUnpackChild, type UnpackChildSettings } from './run-unpack-child.js';
 
 const MiB = 1024 * 1024;

@@ -6,7 +6,7 @@ import {
   type UnpackProgress,
   type UnpackRequest,
   type UnpackResult,
-} from './protocol.js';
+} from './unpack-protocol.js';
 import { type ChildSettings, runChild } from './run-child.js';
 
 /** An image to unpack in a process of its own. */

@@ -4,7 +4,7 @@ import { Budget } from '../unpack/budget.js';
 import { LayerError } from '../unpack/layer-error.js';
 import { LayerTree } from '../unpack/layer-tree.js';
 import { unpackLayer } from '../unpack/unpack-layer.js';
-import { lineLength, type UnpackRequest, type UnpackResult } from './protocol.js';
+import { lineLength, type UnpackRequest, type UnpackResult } from './unpack-protocol.js';
 import { filterCalls, openAgentSocket, readRequest } from './serve.js';
 
 const progressInterval = 100;

@@ -9,8 +9,7 @@ import {
   privateDecrypt,
 } from 'node:crypto';
 import { ImageError } from '../errors/image-error.js';
-import { Fields } from '../json/fields.js';
-import { isJsonObject, type JsonObject } from '../json/parse-json.js';
+import { Fields, isJsonObject, type JsonObject } from '../untrusted-json.js';
 
 const maxRecipients = 32;
 /** Of RFC 3394: a wrapped key begins with it. */

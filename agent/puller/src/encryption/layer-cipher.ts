@@ -1,15 +1,16 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { type Readable, Transform } from 'node:stream';
 import { ImageError } from '../errors/image-error.js';
-import { Fields } from '../json/fields.js';
-import type { Descriptor } from '../manifest/descriptor.js';
+import { Fields } from '../untrusted-json.js';
+import type { Descriptor } from '../manifest/manifest.js';
 import { type Digest, Digester, digestAlgorithm, isDigest } from '../reference/digest.js';
-import { unwrapLayerKey, type KeySources } from './unwrap-layer-key.js';
+import { decryptJwe, parseDecryptionKey } from './jwe.js';
 
+const keysPrefix = 'org.opencontainers.image.enc.keys.';
+const maxPackets = 32;
 const publicOptionsAnnotation = 'org.opencontainers.image.enc.pubopts';
 /** The only cipher of ocicrypt: AES-256-CTR, and an HMAC-SHA256 over what it gives, by the same key. */
 const cipherName = 'AES_256_CTR_HMAC_SHA256';
-
 const failed = (text: string): ImageError => new ImageError('decryption-failed', text);
 
 interface CipherOptions {
@@ -89,4 +90,52 @@ function publicHmac({ annotations, digest }: Descriptor): Uint8Array {
   const hmac = fields.base64('hmac');
   if (hmac.length !== 32) throw fields.error('hmac', 'does not have 32 bytes');
   return hmac;
+}
+
+/** The recipients that can unwrap the key of a layer. */
+interface KeySources {
+  /** Private keys in PEM. */
+  readonly decryptionKeys: readonly string[];
+  /** Opens keys that are wrapped in another way. */
+  readonly unwrapKey?: (key: WrappedKey) => Promise<Uint8Array | undefined>;
+}
+
+/**
+ * Returns the options of a layer's cipher, in JSON: each recipient has them in an annotation, wrapped for its key. Throws
+ * an ImageError.
+ */
+async function unwrapLayerKey(
+  layer: Descriptor,
+  { decryptionKeys, unwrapKey }: KeySources,
+): Promise<Uint8Array> {
+  const keys = decryptionKeys.map(parseDecryptionKey);
+  for (const wrapped of wrappedKeys(layer)) {
+    const own = wrapped.scheme === 'jwe' ? decryptJwe(wrapped.packet, keys) : undefined;
+    const options = own ?? (await unwrapKey?.(wrapped));
+    if (options !== undefined) return options;
+  }
+  throw new ImageError(
+    'decryption-key-missing',
+    `layer ${layer.digest} is encrypted for other keys than decryption_keys has`,
+  );
+}
+
+/** A layer's key as its manifest has it: wrapped for a recipient. */
+export interface WrappedKey {
+  /** The end of the annotation's name: `jwe`, `provider.attestation-agent`. */
+  readonly scheme: string;
+  /** The annotation, decoded. */
+  readonly packet: Uint8Array;
+}
+
+/** Returns the keys that the annotations of a layer have, one for each recipient. */
+export function wrappedKeys({ annotations }: Pick<Descriptor, 'annotations'>): readonly WrappedKey[] {
+  return [...annotations]
+    .filter(([name]) => name.startsWith(keysPrefix))
+    .flatMap(([name, text]) =>
+      text
+        .split(',')
+        .map((part) => ({ scheme: name.slice(keysPrefix.length), packet: Buffer.from(part, 'base64') })),
+    )
+    .slice(0, maxPackets);
 }

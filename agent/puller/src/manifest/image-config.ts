@@ -1,6 +1,5 @@
 import { type Digest, isDigest } from '../reference/digest.js';
-import { parseDocument } from './descriptor.js';
-import type { Platform } from './platform.js';
+import { parseDocument, type Platform } from './manifest.js';
 
 /** The configuration of an image: what it is for, and the process that it declares. */
 export interface ImageConfig {

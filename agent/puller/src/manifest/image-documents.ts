@@ -1,10 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import { downloadBlob } from '../blob/download-blob.js';
-import type { BlobDirectory } from '../blob/blob-directory.js';
+import { type BlobDirectory, downloadBlob } from '../registry/download-blob.js';
 import { ImageError } from '../errors/image-error.js';
-import { maxDocumentBytes, maxDocumentsBytes } from '../registry/document-limits.js';
+import {
+  type FetchedManifest,
+  maxDocumentBytes,
+  maxDocumentsBytes,
+  type Registry,
+} from '../registry/registry.js';
 import { type Digest, digestAlgorithm, digestOf, isDigest } from '../reference/digest.js';
-import type { FetchedManifest, Registry } from '../registry/registry.js';
 import { LayerError } from '../unpack/layer-error.js';
 
 /** The size and digest of a blob. */

@@ -1,27 +1,23 @@
 import { inParallel } from '@kata-agent/base';
-import { BlobDirectory } from '../blob/blob-directory.js';
-import { downloadBlob } from '../blob/download-blob.js';
-import { type LayerCipher, openLayerCipher } from '../encryption/layer-cipher.js';
-import type { WrappedKey } from '../encryption/wrapped-keys.js';
+import { BlobDirectory, downloadBlob } from '../registry/download-blob.js';
+import { type LayerCipher, openLayerCipher, type WrappedKey } from '../encryption/layer-cipher.js';
 import { ImageError } from '../errors/image-error.js';
-import { Transport } from '../http/transport.js';
-import { defaultTransportLimits } from '../http/transport-limits.js';
+import { defaultTransportLimits, Transport } from '../http/transport.js';
 import type { ImageConfig } from '../manifest/image-config.js';
-import type { LayerDescriptor } from '../manifest/parse-manifest.js';
-import { ownPlatform } from '../manifest/platform.js';
+import { type LayerDescriptor, ownPlatform } from '../manifest/manifest.js';
 import { type ImageReference, parseReference } from '../reference/reference.js';
 import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
-import { checkReference } from './check-reference.js';
-import { FetchedDocuments } from '../manifest/image-documents.js';
-import type {
-  PulledImage,
-  PulledLayer,
-  PullDependencies,
-  PullRequest,
-  PullSettings,
+import {
+  checkReference,
+  type PullDependencies,
+  type PulledImage,
+  type PulledLayer,
+  type PullRequest,
+  type PullSettings,
 } from './pull-request.js';
+import { FetchedDocuments } from '../manifest/image-documents.js';
 import { verifyImage } from './verify-image.js';
 
 const defaultTotalMs = 20 * 60_000;

@@ -3,13 +3,13 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
 import { assert as assertProperty, asyncProperty, constantFrom, integer, nat } from 'fast-check';
 import { ImageError } from '../errors/image-error.js';
-import { maxDocumentBytes } from '../registry/document-limits.js';
-import { ownPlatform } from '../manifest/platform.js';
+import { maxDocumentBytes } from '../registry/registry.js';
+import { ownPlatform } from '../manifest/manifest.js';
 import { digestOf } from '../reference/digest.js';
 import { parseReference } from '../reference/reference.js';
 import type { SignatureSettings } from '../signature/signature-policy.js';
 import { LayerError } from '../unpack/layer-error.js';
-import { checkReference } from './check-reference.js';
+import { checkReference } from './pull-request.js';
 import { ReceivedDocuments, type SentDocument } from '../manifest/image-documents.js';
 import { type VerifiedImage, verifyImage } from './verify-image.js';
 

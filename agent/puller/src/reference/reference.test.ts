@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasImageCode } from '../errors/image-error.js';
-import { formatReference, parseReference } from './reference.js';
-import { matchesPattern, parseReferencePattern } from './reference-pattern.js';
+import { formatReference, matchesPattern, parseReference, parseReferencePattern } from './reference.js';
 
 const digest = `sha256:${'0a'.repeat(32)}`;
 const sha512 = `sha512:${'0a'.repeat(64)}`;

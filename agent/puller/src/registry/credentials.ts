@@ -1,6 +1,5 @@
-import { ImageError } from '../errors/image-error.js';
-import { quoted } from '../errors/quoted.js';
-import { Fields } from '../json/fields.js';
+import { ImageError, quoted } from '../errors/image-error.js';
+import { Fields } from '../untrusted-json.js';
 import { type ImageReference, isRegistry, isRepository, repositoryName } from '../reference/reference.js';
 
 /** User and password for a registry, or for a part of its repositories. */

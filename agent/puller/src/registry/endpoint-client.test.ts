@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import { test } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { hasImageCode } from '../errors/image-error.js';
-import { Answer } from '../http/answer.js';
-import { Transport } from '../http/transport.js';
-import { defaultTransportLimits } from '../http/transport-limits.js';
-import { EndpointClient } from './endpoint-client.js';
+import { Answer, defaultTransportLimits, Transport } from '../http/transport.js';
+import { EndpointClient, parseChallenges } from './endpoint-client.js';
 
 /** A registry at an address that redirects a blob; what follows is a real connection. */
 function clientOf(address: string | undefined, location: string): EndpointClient {
@@ -52,4 +50,46 @@ test('a registry in the guest may have its blobs there, too', async () => {
   await assert.rejects(blob(clientOf('127.0.0.1', 'https://127.0.0.1:1/')), (error: unknown) =>
     hasImageCode(error, 'registry-unreachable'),
   );
+});
+
+describe('parseChallenges', () => {
+  it('reads what registries send', () => {
+    assert.deepEqual(
+      parseChallenges([
+        'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"',
+      ]),
+      { scheme: 'bearer', realm: 'https://auth.docker.io/token', service: 'registry.docker.io' },
+    );
+    assert.deepEqual(parseChallenges(['Basic realm="Registry Realm"']), { scheme: 'basic' });
+    assert.deepEqual(parseChallenges(['basic']), { scheme: 'basic' });
+    assert.deepEqual(parseChallenges(['bearer REALM = https://r.example/token']), {
+      scheme: 'bearer',
+      realm: 'https://r.example/token',
+      service: undefined,
+    });
+    // A comma and a scheme in a quoted text are no other challenge.
+    assert.deepEqual(
+      parseChallenges([String.raw`Bearer realm="https://r.example/t?a=\"1\",Basic realm=x", service=s`]),
+      {
+        scheme: 'bearer',
+        realm: 'https://r.example/t?a="1",Basic realm=x',
+        service: 's',
+      },
+    );
+  });
+
+  it('prefers Bearer, and ignores what is not supported', () => {
+    const bearer = { scheme: 'bearer', realm: 'https://r.example/', service: undefined };
+    assert.deepEqual(parseChallenges(['Basic realm="x", Bearer realm="https://r.example/"']), bearer);
+    assert.deepEqual(parseChallenges(['Basic realm="x"', 'Bearer realm="https://r.example/"']), bearer);
+    assert.deepEqual(parseChallenges(['Negotiate', 'NTLM', 'Basic realm="x"']), { scheme: 'basic' });
+    for (const values of [
+      [],
+      [''],
+      ['Digest realm="x"'],
+      ['Bearer service="x"'],
+      [`Basic ${'x'.repeat(5_000)}`],
+    ])
+      assert.equal(parseChallenges(values), undefined);
+  });
 });

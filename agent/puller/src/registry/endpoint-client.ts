@@ -1,12 +1,10 @@
-import { ImageError } from '../errors/image-error.js';
-import { quoted } from '../errors/quoted.js';
-import type { Answer } from '../http/answer.js';
+import { ImageError, quoted } from '../errors/image-error.js';
+import type { Answer, Transport } from '../http/transport.js';
 import { isLocalAddress } from '../http/local-addresses.js';
-import type { Transport } from '../http/transport.js';
-import { Fields } from '../json/fields.js';
-import { type Challenge, parseChallenges } from './challenge.js';
+import { Fields } from '../untrusted-json.js';
 import type { Endpoint } from './endpoint.js';
 
+const maxLength = 4_096;
 const maxRedirects = 5;
 const maxTokenBytes = 65_536;
 
@@ -166,4 +164,33 @@ export class EndpointClient {
 
 function isRedirect({ status }: Answer): boolean {
   return [301, 302, 303, 307, 308].includes(status);
+}
+
+/** What a registry asks for in WWW-Authenticate. */
+type Challenge =
+  | { readonly scheme: 'basic' }
+  | { readonly scheme: 'bearer'; readonly realm: string; readonly service: string | undefined };
+
+/** Reads the challenges of a 401 (RFC 9110, Section 11.6.1). Returns the first that is supported; bearer before basic. */
+export function parseChallenges(values: readonly string[]): Challenge | undefined {
+  const found = values.filter((value) => value.length <= maxLength).flatMap(challengesOf);
+  return found.find(({ scheme }) => scheme === 'bearer') ?? found[0];
+}
+
+function challengesOf(value: string): readonly Challenge[] {
+  // A scheme is a token before white space, or alone; a parameter has "=" after its name.
+  const parts = value.matchAll(/([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))|([\w-]+)/g);
+  const schemes: { readonly name: string; readonly parameters: Map<string, string> }[] = [];
+  for (const [, name, text, token, scheme] of parts) {
+    if (scheme !== undefined) schemes.push({ name: scheme.toLowerCase(), parameters: new Map() });
+    else if (name !== undefined)
+      schemes.at(-1)?.parameters.set(name.toLowerCase(), text?.replaceAll(/\\(.)/g, '$1') ?? token ?? '');
+  }
+  return schemes.flatMap(({ name, parameters }): readonly Challenge[] => {
+    if (name === 'basic') return [{ scheme: 'basic' }];
+    const realm = parameters.get('realm');
+    return name === 'bearer' && realm !== undefined
+      ? [{ scheme: 'bearer', realm, service: parameters.get('service') }]
+      : [];
+  });
 }

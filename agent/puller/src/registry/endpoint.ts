@@ -1,5 +1,4 @@
-import { ImageError } from '../errors/image-error.js';
-import { quoted } from '../errors/quoted.js';
+import { ImageError, quoted } from '../errors/image-error.js';
 import { type ImageReference, isRegistry, isRepository, repositoryName } from '../reference/reference.js';
 import { type Credential, credentialFor } from './credentials.js';
 

@@ -1,8 +1,16 @@
 import { hasImageCode, ImageError } from '../errors/image-error.js';
-import type { Answer } from '../http/answer.js';
-import { maxDocumentBytes } from './document-limits.js';
+import type { Answer } from '../http/transport.js';
 import { type Digest, digestAlgorithm, digestHex, digestOf, isDigest } from '../reference/digest.js';
 import type { EndpointClient } from './endpoint-client.js';
+
+/**
+ * Of a manifest, an index or a configuration, in bytes. The agent parses them between other calls: half a MiB is 50 ms at worst, and
+ * more than ten times what images have.
+ */
+export const maxDocumentBytes: number = 512 * 1024;
+
+/** Of all documents of an image, with its signatures, in bytes. */
+export const maxDocumentsBytes: number = 4 * 1024 * 1024;
 
 /** A manifest as it was sent. Its digest is computed, never read from a header. */
 export interface FetchedManifest {

@@ -1,4 +1,4 @@
-import { Fields } from '../json/fields.js';
+import { Fields } from '../untrusted-json.js';
 import { type Digest, digestAlgorithm, digestHex } from '../reference/digest.js';
 import type { PublicKey } from './public-key.js';
 
@@ -12,7 +12,6 @@ const inTotoType = 'application/vnd.in-toto+json';
  * vulnerability, for example.
  */
 export const signPredicate = 'https://sigstore.dev/cosign/sign/v1';
-
 const maxSignatures = 16;
 const maxSubjects = 256;
 

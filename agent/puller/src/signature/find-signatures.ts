@@ -1,8 +1,12 @@
 import { ImageError } from '../errors/image-error.js';
-import type { Fields } from '../json/fields.js';
-import { parseDescriptor, parseDocument, type Descriptor } from '../manifest/descriptor.js';
-import { MediaType } from '../manifest/media-types.js';
-import { checkEnvelope } from '../manifest/parse-manifest.js';
+import type { Fields } from '../untrusted-json.js';
+import {
+  checkEnvelope,
+  type Descriptor,
+  MediaType,
+  parseDescriptor,
+  parseDocument,
+} from '../manifest/manifest.js';
 import type { Digest } from '../reference/digest.js';
 import type { FetchedManifest } from '../registry/registry.js';
 import type { ImageDocuments } from '../manifest/image-documents.js';

@@ -1,5 +1,7 @@
 import type { Digest } from '../reference/digest.js';
-import type { KeylessAnnotations } from './keyless/attachment-bundle.js';
+import type { ImageReference } from '../reference/reference.js';
+import type { SignedObject } from './bundle.js';
+import type { KeylessAnnotations } from './keyless/check-keyless.js';
 
 /** A signature that the registry has. Nothing of it is verified, but that it belongs to the digest by its place. */
 export type SignatureCandidate =
@@ -19,3 +21,16 @@ export type SignatureCandidate =
       /** The JSON text of a Sigstore bundle. */
       readonly bundle: Uint8Array;
     };
+
+/** The signer of a verified signature. */
+export interface SignerName {
+  /** Of a key `sha256:` and the hash of its SubjectPublicKeyInfo, of an identity `SUBJECT by ISSUER`. */
+  readonly id: string;
+}
+
+/** Returns the signer of a signature, or why it does not count. */
+export type SignatureCheck = (
+  candidate: SignatureCandidate,
+  object: SignedObject,
+  reference: ImageReference,
+) => SignerName | string;

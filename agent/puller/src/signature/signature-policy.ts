@@ -1,13 +1,13 @@
-import { ImageError } from '../errors/image-error.js';
-import { quoted } from '../errors/quoted.js';
+import { ImageError, quoted } from '../errors/image-error.js';
 import { type Digest, isDigest } from '../reference/digest.js';
-import { formatReference, type ImageReference } from '../reference/reference.js';
 import {
+  formatReference,
+  type ImageReference,
   matchesPattern,
   parseReferencePattern,
   type ReferencePattern,
-} from '../reference/reference-pattern.js';
-import type { KeylessSettings } from './keyless/keyless-settings.js';
+} from '../reference/reference.js';
+import type { KeylessSettings } from './keyless/keyless-verifier.js';
 import { keylessCheck } from './keyless/load-keyless.js';
 import { type PublicKey, parsePublicKey } from './public-key.js';
 

@@ -1,4 +1,4 @@
-import { Fields } from '../json/fields.js';
+import { Fields } from '../untrusted-json.js';
 import type { Digest } from '../reference/digest.js';
 import { type ImageReference, parseReference, repositoryName } from '../reference/reference.js';
 import type { SignatureCandidate } from './signature-candidate.js';

@@ -3,7 +3,7 @@ import { formatReference, type ImageReference } from '../reference/reference.js'
 import { checkBundle, type SignedObject } from './bundle.js';
 import { findSignatures, type SignatureDocuments } from './find-signatures.js';
 import { keylessCheck } from './keyless/load-keyless.js';
-import type { SignatureCheck } from './signature-check.js';
+import type { SignatureCheck } from './signature-candidate.js';
 import { checkSimpleSigning } from './simple-signing.js';
 import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
 

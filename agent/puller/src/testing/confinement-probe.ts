@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { At, loadSyscalls } from '@kata-agent/linux';
-import { agentSocket, confineAndExecute } from '../child/confine-and-execute.js';
+import { agentSocket, confineAndExecute } from '../child/confine.js';
 import type { ChildOptions } from '../child/options.js';
 import { filterCalls } from '../child/serve.js';
 

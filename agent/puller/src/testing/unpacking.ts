@@ -11,9 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { At, loadSyscalls, Open } from '@kata-agent/linux';
-import { Budget } from '../unpack/budget.js';
+import { Budget, defaultLimits, type UnpackLimits } from '../unpack/budget.js';
 import { LayerTree } from '../unpack/layer-tree.js';
-import { defaultLimits, type UnpackLimits } from '../unpack/limits.js';
 import { type UnpackedLayer, unpackLayer } from '../unpack/unpack-layer.js';
 import type { BuiltLayer } from './tar-builder.js';
 

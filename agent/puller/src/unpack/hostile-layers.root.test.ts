@@ -13,7 +13,7 @@ import {
 } from '../testing/tar-builder.js';
 import { whyNotRoot, Workplace } from '../testing/unpacking.js';
 import { LayerError, type LayerErrorCode } from './layer-error.js';
-import type { UnpackLimits } from './limits.js';
+import type { UnpackLimits } from './budget.js';
 
 /** What is wrong with a layer, the code of its refusal, and the layers: the last is refused. */
 type Row = readonly [

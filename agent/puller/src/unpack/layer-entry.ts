@@ -1,9 +1,22 @@
 import type { FileTime } from '@kata-agent/linux';
-import { decideAttribute } from './attributes.js';
-import { type EntryName, entryName } from './entry-name.js';
 import { LayerError, quoted } from './layer-error.js';
-import type { UnpackLimits } from './limits.js';
+import type { UnpackLimits } from './budget.js';
 import type { TarEntry } from './tar-reader.js';
+
+/** NAME_MAX. */
+const componentLength = 255;
+
+/** struct vfs_cap_data: version 2 has 20 bytes; version 3 has a root user too. */
+const capabilityForms: ReadonlyMap<number, number> = new Map([
+  [20, 0x02000000],
+  [24, 0x03000000],
+]);
+
+const capabilityRevisionMask = 0xff000000;
+
+/** XATTR_SIZE_MAX, XATTR_NAME_MAX. */
+const attributeValueLength = 65_536;
+const attributeNameLength = 255;
 
 /** Owner, permissions, time and attributes of a file that is created. */
 export interface Metadata {
@@ -139,4 +152,62 @@ function metadataOf(
     else dropped.push(name);
   }
   return { metadata: { uid, gid, mode: entry.mode & permissions, modified, attributes }, dropped };
+}
+
+/** What becomes of an extended attribute. */
+type AttributeDecision = 'keep' | 'drop';
+
+/**
+ * Decides about an attribute of an entry. File capabilities of regular files are kept, `user.*` too; overlayfs' own are
+ * refused, because they would redirect or hide files below a later overlay; others (labels of the build machine, access
+ * control lists) are dropped.
+ */
+export function decideAttribute(
+  name: string,
+  value: Buffer,
+  entry: { readonly name: Buffer; readonly isFile: boolean; readonly isDirectory: boolean },
+): AttributeDecision {
+  const refuse = (reason: string): never => {
+    throw new LayerError(
+      'attribute',
+      `${quoted(entry.name)}: attribute ${quoted(name)} ${reason}\nhelp: do not use this image`,
+    );
+  };
+  if (/^(trusted|user)\.overlay\./.test(name)) refuse("is overlayfs' own");
+  if (name.includes('\0') || Buffer.byteLength(name) > attributeNameLength) refuse('has no valid name');
+  if (value.length > attributeValueLength) refuse(`has more than ${attributeValueLength} bytes`);
+  if (name === 'security.capability') {
+    if (!entry.isFile) refuse('belongs to regular files only');
+    const revision = value.length < 4 ? -1 : (value.readUInt32LE(0) & capabilityRevisionMask) >>> 0;
+    if (capabilityForms.get(value.length) !== revision) refuse('is no set of capabilities');
+    return 'keep';
+  }
+  return name.startsWith('user.') && name.length > 'user.'.length && (entry.isFile || entry.isDirectory)
+    ? 'keep'
+    : 'drop';
+}
+
+/** A name below the root: its components, as Latin-1 text, which keeps each byte. Empty for the root itself. */
+export type EntryName = readonly string[];
+
+/**
+ * Cleans a name: a leading `/`, `.` and empty components are dropped. Refuses `..`, NUL, a newline, and what is longer or
+ * deeper than allowed.
+ */
+export function entryName(name: Buffer, limits: Pick<UnpackLimits, 'depth' | 'nameLength'>): EntryName {
+  const refuse = (reason: string): never => {
+    throw new LayerError('name', `${quoted(name)} ${reason}\nhelp: do not use this image`);
+  };
+  if (name.length === 0) refuse('is no name');
+  if (name.length > limits.nameLength) refuse(`has more than ${limits.nameLength} bytes`);
+  if (name.includes(0) || name.includes(0x0a)) refuse('contains a NUL or a newline');
+  const components = name
+    .toString('latin1')
+    .split('/')
+    .filter((component) => component !== '' && component !== '.');
+  if (components.includes('..')) refuse('contains ".."');
+  if (components.length > limits.depth) refuse(`has more than ${limits.depth} components`);
+  if (components.some((component) => component.length > componentLength))
+    refuse(`has a component of more than ${componentLength} bytes`);
+  return components;
 }

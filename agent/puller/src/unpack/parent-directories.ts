@@ -1,6 +1,6 @@
 import { fchmodSync, fchownSync } from 'node:fs';
 import { hasCode, Open, Resolve, type Syscalls } from '@kata-agent/linux';
-import type { EntryName } from './entry-name.js';
+import type { EntryName } from './layer-entry.js';
 import { LayerError, quoted } from './layer-error.js';
 
 /** As in a container: links are followed, absolute ones and `..` from the root, so that no link leads out of it. */

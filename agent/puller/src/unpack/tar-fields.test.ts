@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decideAttribute } from './attributes.js';
-import { entryName } from './entry-name.js';
-import { defaultLimits } from './limits.js';
-import { paxTime } from './pax-records.js';
-import { tarNumber } from './tar-number.js';
+import { decideAttribute, entryName } from './layer-entry.js';
+import { defaultLimits } from './budget.js';
+import { paxTime, tarNumber } from './tar-fields.js';
 
 test('numbers in octal and in base 256', () => {
   const number = (field: string | readonly number[]): number => tarNumber(Buffer.from(field), 'size');

@@ -1,7 +1,14 @@
 import type { FileTime } from '@kata-agent/linux';
 import { LayerError, quoted } from './layer-error.js';
-import { type PaxRecords, paxInteger, paxRecords, paxTime } from './pax-records.js';
-import { blockSize, type TarHeader, tarHeader } from './tar-header.js';
+import {
+  blockSize,
+  paxInteger,
+  type PaxRecords,
+  paxRecords,
+  paxTime,
+  type TarHeader,
+  tarHeader,
+} from './tar-fields.js';
 
 /** An entry, with what its extended headers say. Names are as written: neither cleaned nor checked. */
 export interface TarEntry {

@@ -1,5 +1,5 @@
-import type { SignatureCheck } from '../signature-check.js';
-import type { KeylessSettings } from './keyless-settings.js';
+import type { SignatureCheck } from '../signature-candidate.js';
+import type { KeylessSettings } from './keyless-verifier.js';
 
 let parts: ReturnType<typeof importParts> | undefined;
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { converse } from './converse.js';
+import { converse } from './run-child.js';
 import { parsePullMessage } from './pull-protocol.js';
 
 let directory: string;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { WrappedKey } from '../encryption/wrapped-keys.js';
-import { ownPlatform } from '../manifest/platform.js';
+import type { WrappedKey } from '../encryption/layer-cipher.js';
+import { ownPlatform } from '../manifest/manifest.js';
 import { digestOf } from '../reference/digest.js';
 import { parseReference } from '../reference/reference.js';
-import { KeyAnswers } from './key-answers.js';
+import { KeyAnswers } from './run-pull-child.js';
 import type { SentManifest } from './pull-protocol.js';
 
 const types = {

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import {
   Capability,
   confine,
@@ -5,12 +6,14 @@ import {
   leaveOpen,
   loadSyscalls,
   missingCallsFilter,
+  MountAttribute,
   programFilter,
   programPlaces,
   type VisiblePath,
 } from '@kata-agent/linux';
 import { type ChildOptions, type ChildTask, packedFile } from './options.js';
-import { packPaths, pullPaths, unpackPaths } from './visible-paths.js';
+
+const resolverFiles: readonly string[] = ['/etc/resolv.conf', '/etc/hosts', '/etc/nsswitch.conf'];
 
 /** Changes owners and permissions of what it creates, also for other owners. */
 const unpackCapabilities: readonly number[] = [
@@ -86,4 +89,40 @@ function rightsOf(
         // Another program installs no filter of its own.
         filter: programFilter(),
       };
+}
+
+/** Gives the layers' blobs, read-only, and the root file system that is filled. */
+function unpackPaths(blobs: string, target: string): readonly VisiblePath[] {
+  const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
+  return [
+    { from: blobs, to: '/blobs', attributes: NoSuid | NoDev | NoExec | ReadOnly },
+    // Set-user-ID bits are written, but have no effect on this mount.
+    { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
+  ];
+}
+
+/** Gives the root file system, read-only, and the directory for its image. */
+function packPaths(source: string, target: string): readonly VisiblePath[] {
+  const { NoSuid, NoDev, NoExec, ReadOnly } = MountAttribute;
+  return [
+    { from: source, to: '/source', attributes: NoSuid | NoDev | NoExec | ReadOnly },
+    { from: target, to: '/target', attributes: NoSuid | NoDev | NoExec },
+  ];
+}
+
+/** Gives the directory for blobs, and the files with which the C library resolves names. */
+function pullPaths(blobs: string): readonly VisiblePath[] {
+  const { NoSuid, NoDev, NoExec } = MountAttribute;
+  const attributes = NoSuid | NoDev | NoExec;
+  return [
+    { from: blobs, to: '/blobs', attributes },
+    ...resolverFiles
+      .filter((path) => existsSync(path))
+      // The target of a link, such as that of systemd-resolved, is not visible.
+      .map((path) => ({
+        from: realpathSync(path),
+        to: path,
+        attributes: attributes | MountAttribute.ReadOnly,
+      })),
+  ];
 }

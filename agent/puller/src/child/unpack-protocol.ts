@@ -1,6 +1,6 @@
 import { isRecord } from '@kata-agent/base';
 import { LayerError, type LayerErrorCode } from '../unpack/layer-error.js';
-import type { UnpackLimits } from '../unpack/limits.js';
+import type { UnpackLimits } from '../unpack/budget.js';
 import type { LayerDescription } from '../unpack/unpack-layer.js';
 
 /** A layer whose verified blob is a file of the blob directory. */
