@@ -76,7 +76,7 @@ export function tpmRead(pcr: number, banks: readonly string[]): TpmCommand<Banks
 }
 
 /** Extends a register in several banks at once. */
-export function tpmExtend(pcr: number, digests: Banks): TpmCommand<void> {
+function tpmExtend(pcr: number, digests: Banks): TpmCommand<void> {
   const rows = rowsOf(Object.keys(digests));
   const values = rows.map(({ id, name }) =>
     Buffer.concat([u16(id), Buffer.from(digests[name] ?? '', 'hex')]),

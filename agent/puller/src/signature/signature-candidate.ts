@@ -1,7 +1,6 @@
 import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
 import type { SignedObject } from './bundle.js';
-import type { KeylessAnnotations } from './keyless/check-keyless.js';
 
 /** A signature that the registry has. Nothing of it is verified, but that it belongs to the digest by its place. */
 export type SignatureCandidate =
@@ -21,6 +20,12 @@ export type SignatureCandidate =
       /** The JSON text of a Sigstore bundle. */
       readonly bundle: Uint8Array;
     };
+
+/** What cosign's attachments have beside the signature: PEM, and the answer of Rekor. */
+export interface KeylessAnnotations {
+  readonly certificate: string;
+  readonly bundle: string;
+}
 
 /** The signer of a verified signature. */
 export interface SignerName {

@@ -3,7 +3,7 @@ import { Fields } from '../../untrusted-json.js';
 import type { ImageReference } from '../../reference/reference.js';
 import { type SignedObject, statementFault } from '../bundle.js';
 import { payloadFault } from '../simple-signing.js';
-import type { SignatureCandidate, SignerName } from '../signature-candidate.js';
+import type { KeylessAnnotations, SignatureCandidate, SignerName } from '../signature-candidate.js';
 import type { KeylessVerifier } from './keyless-verifier.js';
 
 /** Checks a signature without a key. Returns its signer, or why it does not count. */
@@ -49,12 +49,6 @@ function nameOf({ issuer, subject }: { readonly issuer: string; readonly subject
 }
 
 class AttachmentError extends Error {}
-
-/** What cosign's attachments have beside the signature: PEM, and the answer of Rekor. */
-export interface KeylessAnnotations {
-  readonly certificate: string;
-  readonly bundle: string;
-}
 
 /**
  * Returns a signature of cosign's attachments as the JSON text of a bundle (v0.1, which has the log's promise and no proof); undefined:
