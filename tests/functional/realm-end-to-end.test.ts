@@ -119,7 +119,7 @@ describe('an operator, a realm and an agent: three programs', () => {
       assert.match(denied.stderr, /UNIMPLEMENTED|not served|KA\d{4}/);
       const lister = await ctl('bob', guest, 'guest', ...options);
       assert.equal(lister.code, 1, lister.stderr);
-      assert.match(lister.stderr, /denies this to you: you lack the verb connect/);
+      assert.match(lister.stderr, /denies this request: you lack the verb connect/);
       const records = readFileSync(agents.get(relay)?.auditLog ?? '', 'utf8');
       assert.match(records, relay === 'trusted' ? /claimedOperator[^\n]*ops\/alice/ : /ops\/alice/);
     });

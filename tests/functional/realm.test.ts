@@ -90,7 +90,7 @@ it('needs --reference or --allow-unattested', () => {
   assert.equal(status, 2);
   assert.match(
     stderr,
-    /no guest can be attested without values[^]*add --reference[^]*add --allow-unattested/,
+    /no guest would be accepted: without --reference none can be attested[^]*add --reference[^]*add --allow-unattested/,
   );
   home.remove();
 });

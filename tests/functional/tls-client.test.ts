@@ -150,7 +150,7 @@ describe('kata-agent-ctl -a tls://', () => {
       );
       assert.equal(code, 3);
       assert.match(stderr, /closed the connection before it answered/);
-      assert.match(stderr, /its audit log has the reason; .*\n.*client_ca, or has not clientAuth/);
+      assert.match(stderr, /see its audit log; .*\n.*client_ca, or has not clientAuth/);
     }
     assert.equal(calls(), 0);
   });

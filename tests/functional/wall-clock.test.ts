@@ -33,5 +33,5 @@ test('no timeout is measured by the wall clock (S16)', () => {
   const found = inGuest.filter((path) =>
     /\bDate\.now\b|\bnew Date\(\)/.test(readFileSync(join(repository, path), 'utf8')),
   );
-  assert.deepEqual(found, Object.keys(readers));
+  assert.deepEqual([...found].sort(), Object.keys(readers).sort());
 });

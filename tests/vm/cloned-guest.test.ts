@@ -363,7 +363,8 @@ via = "realm"
     const began = performance.now();
     await until(
       'it is reported',
-      () => realm.log.some(({ msg = '' }) => msg.startsWith('ALERT: another guest says the configuration')),
+      () =>
+        realm.log.some(({ msg = '' }) => msg.startsWith('ALERT: another guest reports the configuration')),
       patienceMs,
     );
     const twin = performance.now();
