@@ -23,7 +23,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/witnesses/witness-servers.ts': 'the same',
   'client/ctl/src/commands/evidence/collateral.ts':
     'when certificates and collateral are checked; not in the guest',
-  'client/ctl/src/connection/require-attested.ts': 'the same',
+  'lib/cli/src/connection/with-agent.ts': 'the same',
   'lib/audit/src/clock.ts': 'the wall time of an audit record',
 };
 
