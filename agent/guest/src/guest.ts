@@ -5,13 +5,12 @@ import type { GuestContext } from './context/guest-context.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
 import { PendingContainers } from './container/pending-containers.js';
 import type { Wanted } from './device/find-device.js';
-import { GuestError } from './error/guest-error.js';
+import { GuestError, translated } from './error/guest-error.js';
 import type { GuestOptions } from './context/guest-options.js';
 import { openContext } from './context/open-context.js';
 import { claimSandbox } from './sandbox/claim-sandbox.js';
 import { recover } from './recover/recover.js';
 import { Sandbox } from './sandbox/sandbox.js';
-import { translated } from './error/translate-error.js';
 import { quotedName } from './quoted.js';
 
 interface Parts {

@@ -1,5 +1,5 @@
 export type { DataHub, SecureMount } from './confidential/data-hub.js';
-export type { ImageConfig, PulledImage } from './request/pulled-image.js';
+export type { ImageConfig, PulledImage } from './request/actions.js';
 export type { ImagePuller, SharedStoreUse, PackRequest, PullRequest } from './image/image-puller.js';
 export type * from './request/actions.js';
 export { isHybrid } from './cgroup/cgroup-paths.js';
@@ -17,14 +17,14 @@ export type { ContainerNames, NamesOf } from './container/container-names.js';
 export type { GuestLimits, GuestOptions, SandboxClaim } from './context/guest-options.js';
 export type { GuestLog, LogLevel } from './guest-log.js';
 export type { GuestPaths } from './paths/guest-paths.js';
-export type { OutputPolicy } from './stdio/output-policy.js';
+export type { OutputPolicy } from './stdio/prepare-streams.js';
 export type { MemoryAgent, MemoryAgentSettings } from './memory-agent/memory-agent.js';
 export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-agent-settings.js';
 export type * from './network/network-values.js';
 export type * from './request/oci-spec.js';
 export { type KnownRuntime, knownRuntime, knownRuntimes } from './runtime/known-runtimes.js';
-export { containersIn } from './runtime/state-directory.js';
-export { closePassed, type PassedStdio } from './request/passed-stdio.js';
+export { containersIn } from './runtime/runtime.js';
+export { closePassed, type PassedStdio } from './request/actions.js';
 export {
   addNeighbours,
   getPacketFilter,
@@ -74,4 +74,4 @@ export { getMetrics, terminationMessage } from './perform/observation.js';
 export { quotedName, quotedWord } from './quoted.js';
 export { buildSpec } from './create/build-spec.js';
 export { encodeSpec } from './spec/encode-spec.js';
-export { defaultDevices } from './spec/default-devices.js';
+export { defaultDevices } from './spec/device-rules.js';

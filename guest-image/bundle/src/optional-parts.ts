@@ -31,7 +31,6 @@ export const optionalParts: readonly OptionalPart[] = [
       'agent/server/dist/components/running-component.js',
       'agent/server/dist/components/data-hub-client.js',
       'agent/guest/dist/confidential/secret-volumes.js',
-      'agent/guest/dist/confidential/unsealed-copy.js',
       'agent/guest/dist/confidential/unseal-environment.js',
       'lib/ttrpc/dist/client/',
     ],

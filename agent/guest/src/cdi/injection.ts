@@ -4,15 +4,14 @@ import type { AllowedPath } from '../access/guest-access.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { type GuestDevices, type InjectedDevice, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
-import { reasonToIgnore } from '../hooks/guest-hooks.js';
+import { type HookSetting, reasonToIgnore } from '../hooks/guest-hooks.js';
 import { quotedName, quotedPath } from '../quoted.js';
 import type { OciHook, OciHooks, OciMount, OciProcess, OciSpec, OciUser } from '../request/oci-spec.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';
-import { checkDeviceNumber, isGuestMemory } from '../spec/default-devices.js';
+import { checkDeviceNumber, isGuestMemory } from '../spec/device-rules.js';
 import type { NamedEdits } from './cdi-devices.js';
-import type { CdiDeviceNode, CdiHook, CdiMount } from './container-edits.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
+import type { CdiDeviceNode, CdiHook, CdiMount } from './cdi-spec.js';
 
 /** What a container gets for its CDI devices. */
 export interface CdiInjection {

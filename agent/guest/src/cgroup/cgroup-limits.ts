@@ -4,8 +4,7 @@ import { readIfThere } from '@kata-agent/base';
 import { attachDeviceFilter, deviceFilter, hasCode, type Syscalls } from '@kata-agent/linux';
 import type { OciDeviceRule } from '../request/oci-spec.js';
 import { type CgroupPaths, readCgroupFile, writeCgroupFile } from './cgroup-paths.js';
-import { formatCpuList, parseCpuList } from '../spec/cpu-list.js';
-import { usableCpus } from '../spec/resources.js';
+import { formatCpuList, parseCpuList, usableCpus } from '../spec/resources.js';
 
 /** Character devices that a runtime opens for every container: both /dev/net/tun, crun also the console of the guest. */
 const opened = [

@@ -4,7 +4,7 @@ import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { type RemovalContext, removeTree } from '../removal/remove-tree.js';
-import type { MappedRoot } from '../spec/user-namespace.js';
+import type { MappedRoot } from '../spec/namespaces.js';
 import type { UndoStack } from '../undo-stack.js';
 
 /** Name of the directory of bundles, below the state directory. */

@@ -1,5 +1,5 @@
 import { GuestError } from '../error/guest-error.js';
-import type { PipeInodes } from '../stdio/prepared-streams.js';
+import type { PipeInodes } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
 interface Parts {

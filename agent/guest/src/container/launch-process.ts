@@ -1,9 +1,7 @@
-import { SIGKILL, hasCode, processStat, type Reaper } from '@kata-agent/linux';
+import { hasCode, processStat, type Reaper, SIGKILL } from '@kata-agent/linux';
 import type { ProcessRef } from '../request/actions.js';
 import type { Stdio } from '../runtime/runtime.js';
-import { preparePipes } from '../stdio/prepare-pipes.js';
-import { prepareTerminal } from '../stdio/prepare-terminal.js';
-import type { StreamOptions } from '../stdio/prepared-streams.js';
+import { preparePipes, prepareTerminal, type StreamOptions } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 import { ContainerProcess } from './container-process.js';
 import type { GuestLog } from '../guest-log.js';

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import { sysctlPath } from '../spec/sysctl-name.js';
+import { sysctlPath } from '../spec/sysctls.js';
 
 /** The namespaces whose sysctls are changed. */
 export interface SysctlNamespaces {

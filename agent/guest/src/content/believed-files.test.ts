@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkHostnameFile } from './hostname-file.js';
-import { checkedHosts, type HostsRules } from './hosts-file.js';
-import { checkResolvConf } from './resolv-conf-file.js';
+import { checkedHosts, checkHostnameFile, checkResolvConf, type HostsRules } from './believed-files.js';
 
 const rules: HostsRules = {
   hostname: 'web-0',

@@ -6,12 +6,13 @@ import type { MemoryCopies } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
 import { writeContent } from '../source/write-content.js';
 import { isBind } from '../spec/mounts.js';
-import { maxContentBytes } from './believed-text.js';
-import type { HostAliases } from './host-aliases.js';
-import { checkHostnameFile } from './hostname-file.js';
-import { checkedHosts } from './hosts-file.js';
-import { canonicalAddress } from './ip-address.js';
-import { checkResolvConf } from './resolv-conf-file.js';
+import {
+  canonicalAddress,
+  checkedHosts,
+  checkHostnameFile,
+  checkResolvConf,
+  maxContentBytes,
+} from './believed-files.js';
 
 /** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
 const contentChecks = {
@@ -146,3 +147,6 @@ async function realPlace(path: string, root: string, media: HostMedia): Promise<
   const [real] = await media.run('resolveDestinations', { mounts, root });
   return real?.destination ?? path;
 }
+
+/** Names and addresses that hosts files may have beside those of localhost and of the pod, as the configuration lists them. */
+export type HostAliases = Readonly<Record<string, readonly string[]>>;

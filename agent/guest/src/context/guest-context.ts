@@ -5,7 +5,7 @@ import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import type { CgroupNames } from '../cgroup/cgroup-names.js';
 import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
 import type { OomWatch } from '../cgroup/oom-watch.js';
-import type { HostAliases } from '../content/host-aliases.js';
+import type { HostAliases } from '../content/checked-files.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { DeviceWaits, DeviceWatch } from '../device/device-watch.js';
@@ -16,15 +16,15 @@ import type { GuestLimits, SandboxClaim } from './guest-options.js';
 import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { NamesOf } from '../container/container-names.js';
-import type { OutputPolicy } from '../stdio/output-policy.js';
+import type { OutputPolicy } from '../stdio/prepare-streams.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { ImageStore } from '../image/image-store.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
-import type { Capabilities } from '../spec/capabilities.js';
+import type { Capabilities } from '../spec/security-labels.js';
 import type { LocalAddresses } from '../network/links.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { MemoryWatch } from '../resource/memory-watch.js';
+import type { MemoryWatch } from '../resource/online.js';
 import type { GuestClock } from '../resource/set-clock.js';
 import type { SwapDevices } from '../resource/swap.js';
 import type { PathReservations } from '../container/path-reservations.js';
@@ -33,7 +33,7 @@ import type { SavedState } from '../state/saved-state.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { Tools } from '../tool/tools.js';
 import type { StorageTable } from '../storage/storage-table.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
+import type { HookSetting } from '../hooks/guest-hooks.js';
 
 /** The options with defaults applied. */
 export interface SettingsPart {

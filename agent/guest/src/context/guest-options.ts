@@ -1,12 +1,11 @@
 import type { NamedMount } from '../container/named-mount.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
+import type { HookSetting } from '../hooks/guest-hooks.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { NamesOf } from '../container/container-names.js';
 import type { GuestLog } from '../guest-log.js';
-import type { StreamLimits } from '../stdio/prepared-streams.js';
-import type { OutputPolicy } from '../stdio/output-policy.js';
-import type { HostAliases } from '../content/host-aliases.js';
+import type { OutputPolicy, StreamLimits } from '../stdio/prepare-streams.js';
+import type { HostAliases } from '../content/checked-files.js';
 import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';

@@ -4,7 +4,7 @@ import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import { pulledRootOf } from '../image/pulled-root.js';
 import { checkVerifiedRoot } from '../image/verified-root.js';
-import { refuseHooks } from '../hooks/refuse-hooks.js';
+import { type HookSetting, refuseHooks } from '../hooks/guest-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
 import { checkCgroupPath } from '../spec/cgroup-path.js';
@@ -18,23 +18,25 @@ import {
   checkUser,
   checkWorkingDirectory,
 } from '../spec/check-process.js';
-import type { Capabilities } from '../spec/capabilities.js';
-import type { DeviceContext } from '../spec/device-context.js';
-import { checkDeviceRules } from '../spec/device-rules.js';
+import { type Capabilities, checkSelinuxLabel } from '../spec/security-labels.js';
+import { checkDeviceRules, type DeviceContext } from '../spec/device-rules.js';
 import { checkDevice, translateDevices } from '../spec/devices.js';
-import { checkHiddenPaths } from '../spec/hidden-paths.js';
-import { checkMount, cleanMount, type MountRules, mountRules, refuseSecond } from '../spec/mounts.js';
-import { checkNamespaces, requestedNetwork } from '../spec/namespaces.js';
+import {
+  checkHiddenPaths,
+  checkMount,
+  cleanMount,
+  type MountRules,
+  mountRules,
+  refuseSecond,
+} from '../spec/mounts.js';
+import { checkNamespaces, mappedRoot, requestedNetwork } from '../spec/namespaces.js';
 import { checkSeccomp } from '../spec/seccomp.js';
-import { checkSelinuxLabel } from '../spec/security-labels.js';
-import { mappedRoot } from '../spec/user-namespace.js';
 import {
   checkSysctlNames,
   checkSysctlNamespaces,
   checkSysctlValues,
   refuseSysctls,
 } from '../spec/sysctls.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
 
 // The checks of a request to create a container or an exec, in order. Not here: storages and the sources of mounts, which
 // are checked when they are opened (storage/storage-mounts.ts, source/source-place.ts), and what only the created

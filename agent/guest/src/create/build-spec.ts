@@ -1,16 +1,15 @@
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { contains } from '../paths/clean-path.js';
 import { admitProcess, admitSpec } from './admission.js';
-import type { Capabilities } from '../spec/capabilities.js';
+import { type Capabilities, enforceableProfile, ignoredLabels } from '../spec/security-labels.js';
 import { type ContainerCgroup, containerCgroup } from '../spec/cgroup-path.js';
-import type { DeviceContext } from '../spec/device-context.js';
+import type { DeviceContext } from '../spec/device-rules.js';
 import { containerDevices } from '../spec/devices.js';
 import { cleanMount } from '../spec/mounts.js';
 import { containerNamespaces, type SharedNamespaces } from '../spec/namespaces.js';
 import { missingCpus, settableResources } from '../spec/resources.js';
-import { enforceableProfile, ignoredLabels } from '../spec/security-labels.js';
 import { splitSysctls } from '../spec/sysctls.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
+import type { HookSetting } from '../hooks/guest-hooks.js';
 
 export interface SpecContext extends DeviceContext {
   readonly containerId: string;

@@ -5,7 +5,7 @@ import type { GuestAccess } from '../access/guest-access.js';
 import type { ImageVolumes } from '../container/image-volumes.js';
 import type { UndoStack } from '../undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
-import type { BoundDevice } from '../spec/device-context.js';
+import type { BoundDevice } from '../spec/device-rules.js';
 import { isBind } from '../spec/mounts.js';
 import type { HostMedia } from '../media/host-media.js';
 import { type OpenSource, usedSource } from '../source/open-source.js';

@@ -10,18 +10,17 @@ import { narrowDevices } from '../cgroup/cgroup-limits.js';
 import { checkBoundNodes, guestDevices } from '../device/guest-devices.js';
 import { attachDevices, vfioAddresses } from '../device/attach-devices.js';
 import { type PciAddresses, withGuestAddresses } from '../device/pci-environment.js';
-import { mergeHooks } from '../hooks/guest-hooks.js';
+import { type HookSetting, mergeHooks } from '../hooks/guest-hooks.js';
 import type { OciHooks, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { onlineCpus } from '../resource/online.js';
 import { create, remove } from '../runtime/commands.js';
-import { checkSystemdBus } from '../runtime/systemd-bus.js';
+import { checkSystemdBus } from '../runtime/runtime-features.js';
 import { admitMounts } from './admission.js';
 import { buildSpec } from './build-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import { bindLocalVolumes } from '../storage/local-volumes.js';
 import { cleanMount, isBind, mountRules } from '../spec/mounts.js';
-import { requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
-import { mappedRoot } from '../spec/user-namespace.js';
+import { mappedRoot, requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
 import { ContainerSources } from './container-sources.js';
 import { MemoryCopies } from '../source/memory-copies.js';
 import { NestedMounts } from '../source/nested-mounts.js';
@@ -30,7 +29,7 @@ import { CheckedFiles, interfaceAddresses } from '../content/checked-files.js';
 import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
 import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
 import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
-import { notingHub } from '../confidential/noting-hub.js';
+import { notingHub } from '../confidential/data-hub.js';
 import { checkPauseMounts } from '../image/check-pause-mounts.js';
 import { loadAndMountOwnRoot } from '../image/load-own-root.js';
 import { withPauseProcess } from '../image/pause-bundle.js';
@@ -38,7 +37,7 @@ import { pulledRootOf } from '../image/pulled-root.js';
 import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
 import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
 import { bundleOf, makeBundle } from '../container/bundle.js';
-import { checkBoundingSet } from '../container/bounding-set.js';
+import { checkBoundingSet } from '../container/process-status.js';
 import { Container } from '../container/container.js';
 import { reservedPathsOf } from '../container/reserved-paths.js';
 import type {
@@ -50,7 +49,7 @@ import type {
   SystemPart,
 } from '../context/guest-context.js';
 import { ImageVolumes } from '../container/image-volumes.js';
-import { persistContainer } from '../state/persist-container.js';
+import { persistContainer } from '../state/saved-state.js';
 import { mountsOf } from '../container/mounts-of.js';
 import { launchProcess } from '../container/launch-process.js';
 import { placeRootfs, resolvConfFor } from './rootfs.js';
@@ -60,7 +59,6 @@ import { type FindContainer, shareMounts } from '../container/share-mounts.js';
 import { refusedDestinations } from '../container/refuse-links.js';
 import { podNetwork, SysctlChanges, wholeGuest } from '../container/sysctl-changes.js';
 import { UndoStack } from '../undo-stack.js';
-import type { HookSetting } from '../hooks/hook-setting.js';
 
 /** The parts of the guest that creation uses. */
 type CreationContext = SettingsPart &

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, Open } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import type { HostMedia } from '../media/host-media.js';
-import { lateEnd } from '../media/late-end.js';
+import { type HostMedia, lateEnd } from '../media/host-media.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 import type { HeldDisk } from './held-disk.js';
 

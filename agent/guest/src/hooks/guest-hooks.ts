@@ -75,3 +75,23 @@ export function mergeHooks(own: OciHooks | undefined, guest: OciHooks | undefine
   const merged = kinds.map((kind) => [kind, [...(own?.[kind] ?? []), ...(guest[kind] ?? [])]]);
   return { ...own, ...(Object.fromEntries(merged) as OciHooks) };
 }
+
+/**
+ * Which OCI hooks run: none, those of the guest's CDI specifications, or also those that the host chooses, in requests and
+ * by `guest_hook_path`.
+ */
+export type HookSetting = 'refuse' | 'cdi' | 'allow';
+
+/**
+ * Refuses the hooks of a request. The host chooses their programs, and hooks run in the guest, some of them outside the
+ * container (S10).
+ *
+ * @throws GuestError `refused`
+ */
+export function refuseHooks(hooks: OciHooks | undefined): void {
+  for (const [kind, list] of Object.entries(hooks ?? {})) {
+    if (list !== undefined && list.length > 0) {
+      throw new GuestError('refused', `OCI hooks (${kind}) are refused; help: set hooks = "allow"`);
+    }
+  }
+}

@@ -1,4 +1,4 @@
-import type { PulledImage } from '../request/pulled-image.js';
+import type { PulledImage } from '../request/actions.js';
 
 export interface PullRequest {
   readonly reference: string;

@@ -24,10 +24,8 @@ import { openDisk, openExclusively, scanScsi } from '../device/disk-calls.js';
 import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
-import { growFileSystem } from '../resource/grow-file-system.js';
-import { atMountedVolume, atVolume } from '../resource/volume-place.js';
+import { atMountedVolume, atVolume, growFileSystem, volumeStats } from '../resource/volume-calls.js';
 import { switchOn, switchOnAll } from '../resource/switch-on.js';
-import { volumeStats } from '../resource/volume-stats.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
 import { resolveDestinations } from '../source/destinations.js';
 import { openSource } from '../source/open-source.js';
@@ -53,8 +51,7 @@ import {
 import { parentPath } from '../paths/parent-path.js';
 import { removeAt, renameAt } from '../removal/remove-at.js';
 import { touchMounts } from '../storage/touch-mounts.js';
-import { withLentPaths } from '../media/lent-path.js';
-import type { MediaTaskTable } from '../media/host-media.js';
+import { type MediaTaskTable, withLentPaths } from '../media/host-media.js';
 
 /**
  * All that the guest does with files, mounts and disks that the host serves (S42). The functions that they call are imported by no

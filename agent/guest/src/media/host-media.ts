@@ -1,4 +1,5 @@
-import type { Task } from '@kata-agent/linux';
+import { type Descriptor, type Task, TaskFailure } from '@kata-agent/linux';
+import { GuestError } from '../error/guest-error.js';
 
 /**
  * What may wait for the host, by name. Each module declares the tasks whose work it has, beside its functions, and `tasks.ts` of
@@ -37,4 +38,27 @@ export interface HostMedia {
   prepare(): Promise<void>;
   /** The number of calls that wait for the host longer than usual. */
   readonly hanging: number;
+}
+
+/**
+ * Returns the path by which the arguments of a task name what is lent to it: the descriptor that the task has, since the caller may close
+ * its own while the task hangs, and another file gets that number.
+ */
+export function lentPath(index: number): string {
+  return `/proc/self/fd/lent-${index}`;
+}
+
+/** Returns a text with the paths of `lentPath` replaced by those of descriptors. */
+export function withLentPaths(text: string, lent: readonly Descriptor[]): string {
+  return text.replaceAll(/\/proc\/self\/fd\/lent-(\d+)/g, (path, index: string) => {
+    const descriptor = lent[Number(index)];
+    if (descriptor === undefined) throw new Error(`the task was lent nothing for ${path}`);
+    return `/proc/self/fd/${descriptor.fd}`;
+  });
+}
+
+/** Returns when a task that failed by its time limit has ended, in the thread that was left to it; undefined: nothing runs any more. */
+export function lateEnd(error: unknown): Promise<void> | undefined {
+  const failure = error instanceof GuestError ? error.cause : undefined;
+  return failure instanceof TaskFailure ? failure.ended : undefined;
 }

@@ -1,9 +1,14 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia, MediaTasks } from './host-media.js';
-import { mediaProgram } from './media-program.js';
 import { decodeError, type SentError } from './task-errors.js';
+
+/** The name of the program in a bundle, beside the agent. */
+const bundledProgram = 'kata-agent-media.mjs';
 
 /**
  * A call that the host does not answer fails after 20 seconds: later than a slow disk answers, and before the runtimes give up on
@@ -98,4 +103,16 @@ function explained(error: TaskFailure): GuestError {
       : 'help: repeat the call when the host answers again';
   const kind = reason === 'late' ? 'deadline' : reason === 'full' ? 'exhausted' : 'internal';
   return new GuestError(kind, `${message}; ${help}`, { cause: error });
+}
+
+/** Returns the program of threads and processes for media of the host: in the package, or in a bundle beside the agent. */
+export function mediaProgram(): URL {
+  const ofPackage = new URL('../media-thread/thread.js', import.meta.url);
+  if (existsSync(fileURLToPath(ofPackage))) return ofPackage;
+  for (let path = dirname(fileURLToPath(import.meta.url)); ; path = dirname(path)) {
+    const bundled = join(path, bundledProgram);
+    if (existsSync(bundled)) return pathToFileURL(bundled);
+    if (path === '/')
+      throw new Error(`${bundledProgram} is missing beside the agent; help: install the agent again`);
+  }
 }

@@ -7,11 +7,10 @@ import { RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
 import { makeTree } from '../testing/tree.js';
 import { Compactor, isWorthWhile, scatteredPages } from './compactor.js';
-import { MemoryAgent } from './memory-agent.js';
+import { MemoryAgent, Rounds } from './memory-agent.js';
 import type { CompactSettings, ReclaimSettings } from './memory-agent-settings.js';
 import { Pressure } from './pressure.js';
 import { Reclaimer } from './reclaimer.js';
-import { Rounds } from './rounds.js';
 
 const trees: string[] = [];
 afterEach(() => {

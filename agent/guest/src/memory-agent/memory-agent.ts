@@ -6,16 +6,17 @@ import { GuestError } from '../error/guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { Compactor } from './compactor.js';
-import { Generations, type GenerationsFile } from './generations.js';
-import { openGenerationsFile } from './generations-file.js';
+import { Generations, type GenerationsFile, openGenerationsFile } from './generations.js';
 import {
-  type CompactSettings,
   checkCompactChange,
   checkReclaimChange,
+  type CompactSettings,
   type ReclaimSettings,
 } from './memory-agent-settings.js';
 import { Reclaimer } from './reclaimer.js';
-import { Rounds } from './rounds.js';
+
+/** The maximum delay of setTimeout; a longer one fires at once. */
+const longestMs = 2 ** 31 - 1;
 
 export interface MemoryAgentSettings {
   readonly reclaim: ReclaimSettings;
@@ -110,4 +111,41 @@ function periodOf(settings: {
   readonly periodSeconds: number;
 }): number | undefined {
   return settings.disabled ? undefined : Math.max(settings.periodSeconds, 1);
+}
+
+/** Runs a function repeatedly, with a pause between the end of one round and the start of the next. */
+export class Rounds {
+  readonly #round: () => Promise<void>;
+  readonly #fault: (error: unknown) => void;
+  #pauseMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #busy = false;
+
+  constructor(round: () => Promise<void>, fault: (error: unknown) => void) {
+    this.#round = round;
+    this.#fault = fault;
+  }
+
+  /** Sets the pause and starts it over; undefined stops. A round that runs is not interrupted. */
+  every(seconds: number | undefined): void {
+    this.#pauseMs = seconds === undefined ? undefined : Math.min(seconds * 1000, longestMs);
+    if (!this.#busy) this.#wait();
+  }
+
+  #wait(): void {
+    clearTimeout(this.#timer);
+    if (this.#pauseMs !== undefined) this.#timer = setTimeout(() => void this.#run(), this.#pauseMs).unref();
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    try {
+      await this.#round();
+    } catch (error) {
+      this.#fault(error);
+    } finally {
+      this.#busy = false;
+      this.#wait();
+    }
+  }
 }

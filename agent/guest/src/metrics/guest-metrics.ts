@@ -1,7 +1,95 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Metric, Sample } from './metric.js';
-import { fields, memoryItem, namedNumbers, pairs } from './proc-text.js';
+import type { FileSystem } from './file-systems.js';
+
+const unusualNames: ReadonlyMap<string, string> = new Map([
+  ['Percpu', 'per_cpu'],
+  ['AnonHugePages', 'anon_hugepages'],
+  ['ShmemHugePages', 'shmem_hugepages'],
+  ['Hugepagesize', 'hugepagesize'],
+  ['HugePages_Total', 'hugepages_total'],
+  ['HugePages_Free', 'hugepages_free'],
+  ['HugePages_Rsvd', 'hugepages_rsvd'],
+  ['HugePages_Surp', 'hugepages_surp'],
+  ['NFS_Unstable', 'nfs_unstable'],
+  ['Committed_AS', 'committed_as'],
+  ['DirectMap4k', 'direct_map_4k'],
+  ['DirectMap4M', 'direct_map_4M'],
+  ['DirectMap2M', 'direct_map_2M'],
+  ['DirectMap1G', 'direct_map_1G'],
+]);
+
+/** USER_HZ, the same on all supported architectures. */
+const ticksPerSecond = 100;
+
+const pageSize = 4096;
+
+/** Indexes of fields in /proc/self/stat, from its third field (proc_pid_stat(5)). */
+const stat = { utime: 11, stime: 12, cutime: 13, cstime: 14, threads: 17, vsize: 20, rss: 21 } as const;
+
+const statusItems = [
+  'VmPeak',
+  'VmSize',
+  'VmLck',
+  'VmPin',
+  'VmHWM',
+  'VmRSS',
+  'RssAnon',
+  'RssFile',
+  'RssShmem',
+  'VmData',
+  'VmStk',
+  'VmExe',
+  'VmLib',
+  'VmPTE',
+  'VmSwap',
+  'HugetlbPages',
+  'voluntary_ctxt_switches',
+  'nonvoluntary_ctxt_switches',
+] as const;
+
+/** Metrics of the agent's own process, with the names of Kata's agent (docs/records/kata-facts.md, "Metrics and log"). */
+export const agentMetrics: readonly Metric[] = [
+  single('kata_agent_threads', 'Threads of the agent.', (proc) => statField(proc, stat.threads)),
+  single('kata_agent_total_time', 'CPU time of the agent, in seconds.', (proc) => {
+    return (statField(proc, stat.utime) + statField(proc, stat.stime)) / ticksPerSecond;
+  }),
+  single('kata_agent_total_vm', 'Virtual memory of the agent, in bytes.', (proc) =>
+    statField(proc, stat.vsize),
+  ),
+  single(
+    'kata_agent_total_rss',
+    'Resident memory of the agent, in bytes.',
+    (proc) => statField(proc, stat.rss) * pageSize,
+  ),
+  {
+    name: 'kata_agent_proc_status',
+    help: 'Values of /proc/self/status; sizes in KiB.',
+    labels: ['item'],
+    read: (proc) => {
+      const values = namedNumbers(readFileSync(join(proc, 'self/status'), 'utf8'));
+      return statusItems.map((name) => item(name.toLowerCase(), values.get(name) ?? 0));
+    },
+  },
+  {
+    name: 'kata_agent_io_stat',
+    help: 'Values of /proc/self/io.',
+    labels: ['item'],
+    read: (proc) => {
+      const values = namedNumbers(readFileSync(join(proc, 'self/io'), 'utf8'));
+      return Array.from(values, ([name, value]) => item(name, value));
+    },
+  },
+  {
+    name: 'kata_agent_proc_stat',
+    help: 'CPU time of the agent and its children, in ticks.',
+    labels: ['item'],
+    read: (proc) =>
+      (['utime', 'stime', 'cutime', 'cstime'] as const).map((name) =>
+        item(name, statField(proc, stat[name])),
+      ),
+  },
+];
 
 const cpuItems = [
   'user',
@@ -179,4 +267,78 @@ function items(
 function usage(mount: string, device: string, total: number, free: number): readonly Sample[] {
   const values = { total, used: Math.max(0, total - free), available: free };
   return Object.entries(values).map(([item, value]) => ({ labels: { mount, device, item }, value }));
+}
+
+function single(name: string, help: string, read: (proc: string) => number): Metric {
+  return { name, help, labels: [], read: (proc) => [{ labels: {}, value: read(proc) }] };
+}
+
+function statField(proc: string, field: number): number {
+  return processStat(readFileSync(join(proc, 'self/stat'), 'utf8'))[field] ?? 0;
+}
+
+function item(name: string, value: number): Sample {
+  return { labels: { item: name }, value };
+}
+
+/**
+ * Parses lines of `Name:  number unit`, as in /proc/meminfo, /proc/self/status and /proc/self/io; ignores other lines. Numbers
+ * stay in the kernel's unit.
+ */
+export function namedNumbers(text: string): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const match = /^([^:]+):\s*(\d+)(?: [a-zA-Z]+)?$/.exec(line.trim());
+    if (match !== null) found.set(match[1] ?? '', Number(match[2]));
+  }
+  return found;
+}
+
+/** Parses lines of `name number`, as in /proc/vmstat. */
+function pairs(text: string): ReadonlyMap<string, number> {
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const [name = '', value = ''] = line.split(' ');
+      return /^\d+$/.test(value) ? [[name, Number(value)] as const] : [];
+    }),
+  );
+}
+
+/** Parses the fields of a line as numbers; other text becomes 0. */
+function fields(line: string): readonly number[] {
+  return line
+    .trim()
+    .split(/\s+/)
+    .map((field) => (/^\d+(\.\d+)?$/.test(field) ? Number(field) : 0));
+}
+
+/** Parses the fields of /proc/<pid>/stat from the third on: the command name before them may have spaces and parentheses. */
+export function processStat(text: string): readonly number[] {
+  return fields(text.slice(text.lastIndexOf(')') + 1));
+}
+
+/** Returns the label of Kata's agent for a name of /proc/meminfo: `active_anon` for `Active(anon)`. */
+export function memoryItem(name: string): string {
+  const unusual = unusualNames.get(name);
+  if (unusual !== undefined) return unusual;
+  return name
+    .replace(/\((.*)\)/, '_$1')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .replace(/^([SK])([A-Z])/, '$1_$2')
+    .toLowerCase();
+}
+
+/** One value of a metric. */
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A metric; `read` returns its current samples and runs at each scrape. */
+export interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** `proc`: `/proc`; `fileSystems`: those that can run full. */
+  readonly read: (proc: string, fileSystems: readonly FileSystem[]) => readonly Sample[];
 }

@@ -1,8 +1,6 @@
-import { agentMetrics } from './agent-metrics.js';
+import { agentMetrics, guestMetrics, type Metric } from './guest-metrics.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { FileSystem } from './file-systems.js';
-import { guestMetrics } from './guest-metrics.js';
-import type { Metric } from './metric.js';
 import type { Registry } from './metrics.js';
 
 /** Returns a registry of all metrics, in Prometheus' text format. Loads the library. */

@@ -6,7 +6,7 @@ import { createContainer as make } from '../create/create-container.js';
 import { removeContainer as remove } from '../container/remove-container.js';
 import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { wantedDevices } from '../device/attach-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError, translated } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
 import { usedStorages } from '../image/verified-root.js';
 import { passStdio } from '../stdio/pass-stdio.js';
@@ -16,7 +16,6 @@ import { admitRequest } from '../create/admission.js';
 import { onlineCpus } from '../resource/online.js';
 import { missingCpus, settableResources } from '../spec/resources.js';
 import { cleanStorages } from '../storage/clean-storages.js';
-import { translated } from '../error/translate-error.js';
 
 export async function createContainer(guest: Guest, requested: CreateContainer): Promise<void> {
   const action = { ...requested, storages: cleanStorages(requested.storages) };

@@ -1,8 +1,7 @@
 import { followCpus } from '../cgroup/cgroup-limits.js';
 import { wantedBlock } from '../device/requested-devices.js';
 import type { Guest } from '../guest.js';
-import { probeMemory as probe } from '../resource/memory-probe.js';
-import { bringOnline, onlineCpus, type OnlineRequest } from '../resource/online.js';
+import { bringOnline, onlineCpus, type OnlineRequest, probeMemory as probe } from '../resource/online.js';
 
 /**
  * Onlines plugged CPUs and memory, and extends the containers' cpusets. From then on, memory that is plugged later is

@@ -8,18 +8,21 @@ import type {
   WriteStdin,
 } from '../request/actions.js';
 import { killAll } from '../cgroup/freeze-and-kill.js';
-import { checkBoundingSet, checkLastCapability } from '../container/bounding-set.js';
+import {
+  checkBoundingSet,
+  checkLastCapability,
+  effectiveSignal,
+  readStatus,
+} from '../container/process-status.js';
 import type { ContainerProcess } from '../container/container-process.js';
 import { killIfThere, launchProcess } from '../container/launch-process.js';
-import { effectiveSignal, readStatus } from '../container/signal-rule.js';
 import { withGuestAddresses } from '../device/pci-environment.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError, translated } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
 import { passStdio } from '../stdio/pass-stdio.js';
 import { exec } from '../runtime/commands.js';
 import { runnableProcess } from '../create/build-spec.js';
 import { ignoredLabels } from '../spec/security-labels.js';
-import { translated } from '../error/translate-error.js';
 
 export function execProcess(
   guest: Guest,

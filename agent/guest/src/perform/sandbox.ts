@@ -1,12 +1,11 @@
 import type { CreateSandbox, GuestDetails, GuestDetailsQuery } from '../request/actions.js';
 import { guestDetails } from '../sandbox/details.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError, translated } from '../error/guest-error.js';
 import type { Guest } from '../guest.js';
 import { checkKernelModules } from '../sandbox/kernel-modules.js';
 import { reseedRandom as reseed } from '../resource/reseed-random.js';
 import { type ClockChange, type DateTime, setClock as set } from '../resource/set-clock.js';
 import { cleanStorages } from '../storage/clean-storages.js';
-import { translated } from '../error/translate-error.js';
 import { takeDown } from './containers.js';
 
 export async function createSandbox(guest: Guest, requested: CreateSandbox): Promise<void> {

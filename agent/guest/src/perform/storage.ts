@@ -1,14 +1,13 @@
 import type { CopyFile, Storage } from '../request/actions.js';
-import { type AdmittedCopy, admitCopy, copiedPath } from '../storage/copy-admission.js';
+import { admitCopy, type AdmittedCopy, copiedPath } from '../storage/copy-admission.js';
 import { copyFile as place } from '../storage/copy-file.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError, translated } from '../error/guest-error.js';
 import { rulesOf } from '../source/source-place.js';
 import type { Guest } from '../guest.js';
 import { quotedPath } from '../quoted.js';
 import { grownDisk, resizeVolume as resize } from '../resource/resize-volume.js';
-import type { VolumeUsage } from '../resource/volume-stats.js';
+import type { VolumeUsage } from '../resource/volume-calls.js';
 import { cleanStorages } from '../storage/clean-storages.js';
-import { translated } from '../error/translate-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 
 export function copyFile(guest: Guest, action: CopyFile): Promise<void> {

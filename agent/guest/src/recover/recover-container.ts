@@ -15,14 +15,13 @@ import type {
   StoragePart,
   SystemPart,
 } from '../context/guest-context.js';
-import { persistContainer } from '../state/persist-container.js';
+import { persistContainer } from '../state/saved-state.js';
 import { UndoStack } from '../undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
 import { cgroupOf, type FinishedContainer, rlimitsOf, type SavedProcess } from '../state/saved-container.js';
 import { removeTree } from '../removal/remove-tree.js';
 import type { ProcessRef } from '../request/actions.js';
-import { pipeStreams } from '../stdio/pipe-streams.js';
-import type { PipeInodes, StreamOptions } from '../stdio/prepared-streams.js';
+import { type PipeInodes, pipeStreams, type StreamOptions } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
 /** The parts of the guest that restoring uses. */

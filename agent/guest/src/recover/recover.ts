@@ -10,11 +10,10 @@ import type { Container } from '../container/container.js';
 import type { GuestContext } from '../context/guest-context.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { list, remove } from '../runtime/commands.js';
-import { containersIn } from '../runtime/state-directory.js';
+import { containersIn, type Runtime } from '../runtime/runtime.js';
 import { cgroupOf, type FinishedContainer, type SavedContainer } from '../state/saved-container.js';
 import { isSetAside } from '../removal/aside-name.js';
 import { type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
-import type { Runtime } from '../runtime/runtime.js';
 import { recoverContainer } from './recover-container.js';
 
 /** Time after which a command that hangs is killed: ten times what one takes. */

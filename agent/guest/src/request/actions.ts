@@ -1,7 +1,6 @@
+import type { Duplex } from 'node:stream';
 import type { ImageProgram } from '@kata-agent/catalogue';
 import type { OciCapabilities, OciProcess, OciResources, OciRlimit, OciSpec } from './oci-spec.js';
-import type { PassedStdio } from './passed-stdio.js';
-import type { PulledImage } from './pulled-image.js';
 
 /**
  * The requests to the guest as plain values. The agent's services make them from protocol messages; nothing here
@@ -216,4 +215,46 @@ export interface ExecDefaults {
   readonly rlimits: readonly OciRlimit[];
   /** Whether it cannot gain privileges; no exec can be without it. */
   readonly noNewPrivileges: boolean;
+}
+
+/**
+ * A process's standard streams over vsock connections instead of calls (Kata's `passfd_io`). An absent one uses calls.
+ */
+export interface PassedStdio {
+  readonly stdin?: Duplex | undefined;
+  readonly stdout?: Duplex | undefined;
+  readonly stderr?: Duplex | undefined;
+  /** Reports whether the host may still have them; called when the rights to read have changed. */
+  readonly admitted: () => boolean;
+}
+
+/** Closes connections for which no process was started, or which the host may not have any more. */
+export function closePassed({ stdin, stdout, stderr }: PassedStdio): void {
+  for (const connection of [stdin, stdout, stderr]) connection?.destroy();
+}
+
+/** What an image declares of its process (OCI image configuration, `config`). */
+export interface ImageConfig {
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  readonly env: readonly string[];
+  /** As in the image: `user`, `uid:gid`; may be empty. */
+  readonly user: string;
+  /** May be empty. */
+  readonly workingDir: string;
+  readonly volumes: readonly string[];
+  readonly stopSignal: string;
+}
+
+/** An image that the guest pulled. What the puller did not verify is undefined. */
+export interface PulledImage {
+  /** As the request names it. */
+  readonly reference: string;
+  /** Digest of what the reference names, an index or a manifest: `sha256:` and 64 hex digits. */
+  readonly digest: string | undefined;
+  /** Digest of this platform's manifest. */
+  readonly manifestDigest: string | undefined;
+  readonly config: ImageConfig | undefined;
+  /** The signatures that the puller verified, for records: key, format, what is signed. */
+  readonly signatures?: readonly string[];
 }

@@ -1,10 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import { readIfThere } from '@kata-agent/base';
-import { parseCpuList } from '../spec/cpu-list.js';
+import type { UeventListener, UeventReceiver } from '@kata-agent/linux';
+import type { GuestLog } from '../guest-log.js';
+import { parseCpuList } from '../spec/resources.js';
 
 /** How long a plugged CPU may take to come online, and the interval of the checks. */
 const waitMs = 5_000;
@@ -71,4 +73,72 @@ function checkPossibleCpus(cpus: number, sys: string): void {
 /** Returns the numbers of the online CPUs. */
 export function onlineCpus(sys: string): readonly number[] {
   return parseCpuList(readFileSync(join(sys, 'devices/system/cpu/online'), 'utf8'));
+}
+
+interface MemoryWatchOptions {
+  /** `/sys`. */
+  readonly sys: string;
+  readonly media: HostMedia;
+  readonly listen: (to: UeventReceiver) => UeventListener;
+  readonly log: GuestLog;
+}
+
+/**
+ * Brings memory blocks online as their uevents arrive. The host calls OnlineCPUMem right after it has plugged memory, while
+ * the kernel is still adding blocks: listing the blocks at that moment would miss some (Kata 4.1, src/agent/src/uevent.rs).
+ */
+export class MemoryWatch {
+  readonly #options: MemoryWatchOptions;
+  #listener: UeventListener | undefined;
+
+  constructor(options: MemoryWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { listen, media, sys } = this.#options;
+    if (this.#listener !== undefined) return;
+    try {
+      this.#listener = listen({
+        event: ({ action, devicePath }) => {
+          if (action !== 'add' || !/^\/devices\/system\/memory\/memory\d+$/.test(devicePath)) return;
+          this.#orWarn(media.run('switchOn', { file: join(sys, devicePath, 'online') }));
+        },
+        lost: () => this.#orWarn(bringMemoryOnline({ media, sys })),
+        fault: (error) => this.#warn(error),
+      });
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  stop(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  #orWarn(action: Promise<unknown>): void {
+    action.catch((error: unknown) => this.#warn(error));
+  }
+
+  #warn(error: unknown): void {
+    this.#options.log(
+      'warn',
+      `plugged memory may stay offline until the host calls OnlineCPUMem: ${String(error)}`,
+    );
+  }
+}
+
+/** Adds memory at these physical addresses, on machines whose firmware does not announce plugged memory. `sys`: `/sys`. */
+export function probeMemory(addresses: readonly bigint[], sys: string): void {
+  // As with Kata's agent: without addresses the kernel needs no support.
+  if (addresses.length === 0) return;
+  const probe = join(sys, 'devices/system/memory/probe');
+  if (!existsSync(probe)) {
+    throw new GuestError(
+      'precondition',
+      `memory cannot be added by address: this kernel has no ${probe}; help: use a kernel with CONFIG_ARCH_MEMORY_PROBE`,
+    );
+  }
+  for (const address of addresses) writeFileSync(probe, `0x${address.toString(16)}`);
 }

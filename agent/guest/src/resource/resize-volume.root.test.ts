@@ -9,7 +9,7 @@ import { closedAccess } from '../access/guest-access.js';
 import { directMedia } from '../media-thread/direct-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';
-import { atMountedVolume } from './volume-place.js';
+import { atMountedVolume } from './volume-calls.js';
 import { grownDisk, resizeVolume as resize } from './resize-volume.js';
 
 const mebibyte = 1024 * 1024;

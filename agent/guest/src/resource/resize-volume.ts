@@ -6,7 +6,7 @@ import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
-import type { GrowingType } from './grow-file-system.js';
+import type { GrowingType } from './volume-calls.js';
 
 const sectorBytes = 512n;
 

@@ -9,14 +9,12 @@ import type { Guest } from '../guest.js';
 import { onlineCpuMem } from '../perform/memory.js';
 import { settled } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';
-import { formatCpuList, parseCpuList } from '../spec/cpu-list.js';
-import { probeMemory } from './memory-probe.js';
-import { MemoryWatch } from './memory-watch.js';
-import { bringOnline, onlineCpus } from './online.js';
+import { formatCpuList, parseCpuList } from '../spec/resources.js';
+import { bringOnline, MemoryWatch, onlineCpus, probeMemory } from './online.js';
 import { reseedRandom } from './reseed-random.js';
 import { setClock } from './set-clock.js';
 import { SwapDevices } from './swap.js';
-import { volumeStats } from './volume-stats.js';
+import { volumeStats } from './volume-calls.js';
 import { directMedia } from '../media-thread/direct-media.js';
 
 const trees: string[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { knownRuntime } from './known-runtimes.js';
-import { knownFlaws, parseFeatures, parseVersionText } from './runtime-features.js';
+import { checkSystemdBus, knownFlaws, parseFeatures, parseVersionText } from './runtime-features.js';
 
 const flawsOf = (name: string, version: string): readonly string[] =>
   knownFlaws({ runtime: knownRuntime(name), version, seccomp: true });
@@ -61,4 +61,16 @@ test('features are parsed from the version of a release without `features`', () 
     seccomp: true,
   });
   assert.equal(parseVersionText(text.replace(' +SECCOMP', '')).seccomp, false);
+});
+
+test('runc asks systemd through its private socket as well, crun only through the system bus', () => {
+  const only = (path: string) => (socket: string) => socket === path;
+  const [runc, crun] = [knownRuntime('runc'), knownRuntime('crun')];
+  checkSystemdBus(runc, only('/run/systemd/private'));
+  checkSystemdBus(runc, only('/run/dbus/system_bus_socket'));
+  checkSystemdBus(crun, only('/run/dbus/system_bus_socket'));
+  assert.throws(() => checkSystemdBus(crun, only('/run/systemd/private')), {
+    kind: 'precondition',
+    message: /^crun cannot ask systemd for the container's cgroup: .*\/system_bus_socket; help: install dbus/,
+  });
 });

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { GuestError } from '../error/guest-error.js';
 import { type KnownRuntime, knownRuntimes } from './known-runtimes.js';
 
 /** The fields of `features` that the agent uses. */
@@ -56,4 +58,22 @@ function isFixed(own: Version, releases: readonly string[]): boolean {
 function numbers(version: string): Version | undefined {
   const match = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+}
+
+/**
+ * Refuses a container whose cgroup the runtime could not ask systemd for. Like Kata's agent, which needs D-Bus for it, this
+ * one does not create it in the file system instead: systemd would not know of it.
+ *
+ * @throws GuestError `precondition`
+ */
+export function checkSystemdBus(
+  { name, systemdBuses }: Pick<KnownRuntime, 'name' | 'systemdBuses'>,
+  exists: (socket: string) => boolean = existsSync,
+): void {
+  if (systemdBuses.some((socket) => exists(socket))) return;
+  throw new GuestError(
+    'precondition',
+    `${name} cannot ask systemd for the container's cgroup: there is no ${systemdBuses.join(' or ')}; ` +
+      'help: install dbus in the guest, or configure the host with the cgroup driver cgroupfs',
+  );
 }

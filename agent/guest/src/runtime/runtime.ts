@@ -1,14 +1,19 @@
-import { searchPath } from '@kata-agent/linux';
+import { hasCode, processStat, searchPath } from '@kata-agent/linux';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { GuestError } from '../error/guest-error.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GuestError, type GuestErrorKind } from '../error/guest-error.js';
 import { readIfThere } from '@kata-agent/base';
-import { endCommand } from './end-command.js';
-import { type KnownRuntime, knownRuntime } from './known-runtimes.js';
-import { runtimeError } from './runtime-error.js';
+import { type KnownRuntime, knownRuntime, knownRuntimes } from './known-runtimes.js';
+
+/** The runtime cleans up after a killed child, unless it is stuck itself. */
+const cleanUpMs = 500;
+
+/** A process in uninterruptible sleep, as when a file system does not respond, is left behind after that. */
+const dyingMs = 2_000;
 
 /** Descriptors for a process's stdin, stdout and stderr; none with a terminal, which the runtime creates. */
 export type Stdio =
@@ -160,4 +165,155 @@ async function text(stream: Readable | null): Promise<string> {
   const chunks: Buffer[] = [];
   if (stream !== null) for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks).toString();
+}
+
+/**
+ * Kills a command of the runtime that hangs: first its children, then, if it still runs, the command. Most often a
+ * child hangs that is in the container already, and it would otherwise stay there. With crun it is a child of this process:
+ * the one between it and the command has ended.
+ */
+async function endCommand(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || isOver(child)) return;
+  const exited = once(child, 'exit');
+  const commandLine = commandLineOf(child.pid);
+  if (killDescendants(child.pid, commandLine) && (await isWithin(exited, cleanUpMs))) return;
+  killDescendants(child.pid, commandLine);
+  child.kill('SIGKILL');
+  if (!(await isWithin(exited, dyingMs))) child.unref();
+}
+
+function isOver({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function isWithin(exited: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const over = new AbortController();
+  const late = delay(milliseconds, false, { signal: over.signal }).catch(() => false);
+  const ended = await Promise.race([exited.then(() => true), late]);
+  over.abort();
+  return ended;
+}
+
+/**
+ * Reports whether there were any. A process is killed right after it is listed: its pid can be reused only if its parent waits
+ * for it in between.
+ */
+function killDescendants(pid: number, commandLine: string): boolean {
+  const orphans = childrenOf(process.pid).filter(
+    (each) => each !== pid && isOwn(commandLine) && commandLineOf(each) === commandLine,
+  );
+  const found = [...orphans, ...[pid, ...orphans].flatMap(descendantsOf)];
+  for (const each of found) {
+    try {
+      process.kill(each, 'SIGKILL');
+    } catch (error) {
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
+  }
+  return found.length > 0;
+}
+
+/**
+ * A fork without an exec keeps the command line. That of create and exec has a pid file that no other command has; another
+ * command may run twice at the same time.
+ */
+function isOwn(commandLine: string): boolean {
+  return commandLine.includes('\0--pid-file\0');
+}
+
+/** Empty: the process has ended. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+    return '';
+  }
+}
+
+function descendantsOf(pid: number): readonly number[] {
+  const found: number[] = [];
+  for (let above: readonly number[] = [pid]; above.length > 0; ) {
+    above = above.flatMap(childrenOf);
+    found.push(...above);
+  }
+  return found;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    const tasks = readdirSync(`/proc/${pid}/task`);
+    const lists = tasks.map((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8'));
+    return lists.flatMap((list) => list.split(' ').filter(Boolean).map(Number));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ESRCH')) throw error;
+    // The process has ended, or the kernel has no such list (CONFIG_PROC_CHILDREN).
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((each) => Number.isInteger(each) && processStat(each)?.parent === pid);
+  }
+}
+
+/**
+ * Converts a failure of the runtime to a GuestError: its message, and the kind that follows from it. No other code
+ * parses a runtime's messages. A process that has ended, or a program that does not exist, is reported in the words of
+ * Kata's agent.
+ */
+export function runtimeError(
+  runtime: KnownRuntime,
+  command: string,
+  output: string,
+  status: string,
+): GuestError {
+  const message = lastError(output) ?? status;
+  // The others' messages too: a program of another name may be any of them.
+  const known = [runtime, ...knownRuntimes].flatMap(({ messages }) => messages);
+  const [, kind, remedy] = known.find(([pattern]) => pattern.test(message)) ?? [undefined, 'internal'];
+  const help = remedy === undefined ? '' : `; help: ${remedy}`;
+  return new GuestError(kind, `${wordsOfKata(kind, message)}${runtime.name} ${command}: ${message}${help}`);
+}
+
+/** Returns the words with which Kata's agent reports the same failure, for its clients and tests; empty: none. */
+function wordsOfKata(kind: GuestErrorKind, message: string): string {
+  if (kind === 'not-found') return 'ESRCH: No such process: ';
+  for (const { missingProgram } of knownRuntimes) {
+    const program = missingProgram.exec(message)?.[1];
+    if (program !== undefined) return `the file ${program} was not found: `;
+  }
+  return '';
+}
+
+/** Returns the last entry of level error or fatal in the runtime's JSON log; else its last line of plain text. */
+function lastError(output: string): string | undefined {
+  const lines = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  const entries = lines.map(logEntry).filter((entry) => entry !== undefined);
+  const worst = entries.findLast(({ level }) => level === 'error' || level === 'fatal') ?? entries.at(-1);
+  return worst?.msg ?? lines.at(-1);
+}
+
+function logEntry(line: string): { readonly level: string; readonly msg: string } | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const { level, msg }: { level?: unknown; msg?: unknown } = JSON.parse(line);
+    return typeof level === 'string' && typeof msg === 'string' ? { level, msg } : undefined;
+  } catch {
+    // An incomplete line: its text is still the best message available.
+    return undefined;
+  }
+}
+
+/**
+ * Returns the ids of the containers in a runtime's state directory; none if it does not exist. crun has a cache of seccomp
+ * filters beside them, `.cache`; no id begins with a dot.
+ */
+export function containersIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MountFlag, mounts, Unmount } from '@kata-agent/linux';
 import type { GuestContext } from '../context/guest-context.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
-import { mappingsOfProcess } from '../container/process-mappings.js';
+import { mappingsOfProcess } from '../container/process-status.js';
 
 type Context = Pick<GuestContext, 'syscalls' | 'paths'>;
 

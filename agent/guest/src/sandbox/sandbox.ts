@@ -12,7 +12,7 @@ import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
 import { PersistentNamespaces } from './persistent-namespaces.js';
 import { loadKernelModules } from './kernel-modules.js';
-import { checkResolvConf } from '../content/resolv-conf-file.js';
+import { checkResolvConf } from '../content/believed-files.js';
 import { removeResolvConf, resolvConfText, writeResolvConf } from './resolv-conf.js';
 import type { OciHooks } from '../request/oci-spec.js';
 import {
@@ -20,12 +20,12 @@ import {
   remembered,
   type RemovedContainer,
   type RemovedPlaces,
+  type SavedSandbox,
   withPlaces,
-} from '../state/removed-containers.js';
+} from '../state/saved-state.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
-import { mappingsOfProcess } from '../container/process-mappings.js';
+import { mappingsOfProcess } from '../container/process-status.js';
 import type { FinishedContainer } from '../state/saved-container.js';
-import type { SavedSandbox } from '../state/saved-state.js';
 
 /** Values that all containers of the pod share. */
 type PodPart = Pick<FromSandbox, 'hostname' | 'resolvConf' | 'shared' | 'hooks'>;

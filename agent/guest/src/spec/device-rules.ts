@@ -1,10 +1,37 @@
-import { isEvidence } from '../device/guest-devices.js';
+import type { GuestAccess } from '../access/guest-access.js';
+import { type GuestDevices, type InjectedDevice, isEvidence } from '../device/guest-devices.js';
 import type { GuestDevice } from '../device/attach-devices.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
-import type { BoundDevice, DeviceContext, TranslatedDevice } from './device-context.js';
-import { checkRule, isGuestMemory, isDefaultDeviceRule, defaultDeviceRules } from './default-devices.js';
+
+/** The character devices that every container gets. */
+export const defaultDevices: ReadonlyMap<string, DeviceNumber> = new Map([
+  ['/dev/null', { major: 1, minor: 3 }],
+  ['/dev/zero', { major: 1, minor: 5 }],
+  ['/dev/full', { major: 1, minor: 7 }],
+  ['/dev/random', { major: 1, minor: 8 }],
+  ['/dev/urandom', { major: 1, minor: 9 }],
+  ['/dev/tty', { major: 5, minor: 0 }],
+  ['/dev/ptmx', { major: 5, minor: 2 }],
+]);
+
+/** Major number of the terminals below /dev/pts; they exist in the container's own devpts instance only. */
+const terminals = 136;
+
+/** Character devices for memory and I/O ports: /dev/mem, /dev/kmem, /dev/port. */
+const guestMemory: ReadonlySet<string> = new Set(['1:1', '1:2', '1:4']);
+
+/** Rules that allow the default devices only. */
+export const defaultDeviceRules: readonly OciDeviceRule[] = [
+  ...[...defaultDevices.values()].map((number) => ({ allow: true, type: 'c', ...number, access: 'rwm' })),
+  { allow: true, type: 'c', major: terminals, access: 'rwm' },
+];
+
+/** Sizes of device numbers in the kernel (linux/kdev_t.h). Larger numbers are truncated, and name another device. */
+const maxMajor = 2 ** 12 - 1;
+
+const maxMinor = 2 ** 20 - 1;
 
 /**
  * Returns device cgroup rules that deny all, then allow what the container may have. A rule for all devices, as a
@@ -173,4 +200,68 @@ function attachedRule(
   const asked = own.map(({ access = 'rw' }) => access).join('');
   const access = own.length === 0 ? 'rw' : ['r', 'w'].filter((letter) => asked.includes(letter)).join('');
   return [{ allow: true, type: 'b', major, minor, access }];
+}
+
+/** A character device of the guest that is the source of a bind mount. */
+export interface BoundDevice {
+  readonly major: number;
+  readonly minor: number;
+  readonly writable: boolean;
+}
+
+/** The guest's devices, and those that containers may have. */
+export interface DeviceContext {
+  /** The disks and VFIO groups that the request attached. */
+  readonly attached: readonly GuestDevice[];
+  /** Sources of the container's bind mounts. */
+  readonly bound: readonly BoundDevice[];
+  /** Devices that belong to what the request attaches or names; they replace nodes of the request. */
+  readonly injected: readonly InjectedDevice[];
+  readonly access: Pick<GuestAccess, 'privileged' | 'devices' | 'sysctls'>;
+  readonly guest: GuestDevices;
+}
+
+/** A device of a request with the one that the container gets for it. */
+export interface TranslatedDevice {
+  readonly requested: OciDevice;
+  readonly own: OciDevice;
+}
+
+/**
+ * Reports whether a node is a default device, by both path and number: /dev/null with another number is another device.
+ */
+export function isDefaultDevice(path: string, { major, minor }: DeviceNumber): boolean {
+  const usual = defaultDevices.get(path);
+  return usual !== undefined && usual.major === major && usual.minor === minor;
+}
+
+/** Reports whether a rule is for a default device, or for terminals. */
+function isDefaultDeviceRule({ type, major, minor }: OciDeviceRule): boolean {
+  if (type !== 'c') return false;
+  if (major === terminals) return true;
+  return [...defaultDevices.values()].some((usual) => usual.major === major && usual.minor === minor);
+}
+
+/** Reports whether a character device gives access to the guest's memory or I/O ports. */
+export function isGuestMemory({ major, minor }: DeviceNumber): boolean {
+  return guestMemory.has(`${major}:${minor}`);
+}
+
+export function checkDeviceNumber({ major, minor }: DeviceNumber, named: string): void {
+  if (isNumber(major, maxMajor) && isNumber(minor, maxMinor)) return;
+  throw new GuestError('invalid', `${named}: the device number is out of range`);
+}
+
+/** Checks a device rule. A number of -1 means all. */
+function checkRule({ type = 'a', major = -1, minor = -1, access }: OciDeviceRule): void {
+  const named = `device rule (${type} ${major}:${minor})`;
+  checkDeviceNumber({ major: major === -1 ? 0 : major, minor: minor === -1 ? 0 : minor }, named);
+  if (!['a', '', 'c', 'b', 'u'].includes(type))
+    throw new GuestError('invalid', `${named}: the type must be a, b or c`);
+  if (access !== undefined && !/^[rwm]{0,3}$/.test(access))
+    throw new GuestError('invalid', `${named}: access ${JSON.stringify(access)} is not made of r, w and m`);
+}
+
+function isNumber(value: number, max: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= max;
 }

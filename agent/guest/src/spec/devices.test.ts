@@ -3,10 +3,8 @@ import { test } from 'node:test';
 import type { GuestDevices } from '../device/guest-devices.js';
 import type { GuestAccess } from '../access/guest-access.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
-import type { BoundDevice } from './device-context.js';
-import { checkDeviceRules } from './device-rules.js';
+import { type BoundDevice, checkDeviceRules, defaultDeviceRules } from './device-rules.js';
 import { checkDevice, type ContainerDevices, containerDevices, translateDevices } from './devices.js';
-import { defaultDeviceRules } from './default-devices.js';
 
 /** A guest with a TPM, whose device numbers differ from the host's. */
 const names: Readonly<Record<string, string>> = {

@@ -1,9 +1,14 @@
 import { isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
-import type { DeviceContext, TranslatedDevice } from './device-context.js';
-import { deviceRules } from './device-rules.js';
-import { checkDeviceNumber, isGuestMemory, isDefaultDevice } from './default-devices.js';
+import {
+  checkDeviceNumber,
+  type DeviceContext,
+  deviceRules,
+  isDefaultDevice,
+  isGuestMemory,
+  type TranslatedDevice,
+} from './device-rules.js';
 
 const types: ReadonlySet<string> = new Set(['c', 'u', 'p']);
 

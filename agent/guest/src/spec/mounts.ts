@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OciLinux, OciMount } from '../request/oci-spec.js';
@@ -196,4 +197,17 @@ export function isBind(mount: OciMount): boolean {
   return (
     mount.type === 'bind' || (mount.options ?? []).some((option) => option === 'bind' || option === 'rbind')
   );
+}
+
+/**
+ * Checks `maskedPaths` or `readonlyPaths`: runc resolves `..` in such a path, so that it could name another directory
+ * than it seems.
+ */
+export function checkHiddenPaths(
+  name: 'maskedPaths' | 'readonlyPaths',
+  paths: readonly string[] | undefined,
+): void {
+  const strange = paths?.find((path) => !path.startsWith('/') || posix.normalize(path) !== path);
+  if (strange !== undefined)
+    throw new GuestError('invalid', `linux.${name}: ${JSON.stringify(strange)} is not a clean absolute path`);
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type GuestAccess, openAccess } from '../access/guest-access.js';
-import { sysctlName, sysctlPath } from './sysctl-name.js';
-import { checkSysctlNames, checkSysctlValues, refuseSysctls } from './sysctls.js';
+import { checkSysctlNames, checkSysctlValues, refuseSysctls, sysctlName, sysctlPath } from './sysctls.js';
 
 function checkSysctls(sysctls: Readonly<Record<string, string>>, access: GuestAccess): void {
   checkSysctlNames(sysctls);

@@ -5,7 +5,7 @@ import type { DeviceNumber } from '../device/device-number.js';
 import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { ContainerProcess } from '../container/container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
-import type { PipeInodes } from '../stdio/prepared-streams.js';
+import type { PipeInodes } from '../stdio/prepare-streams.js';
 
 /**
  * The content of a container's state file, which exists as long as anything of the container is in the guest. Before the

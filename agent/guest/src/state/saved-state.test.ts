@@ -3,7 +3,29 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { SavedState } from './saved-state.js';
+import { remembered, type RemovedContainer, SavedState } from './saved-state.js';
+
+test('the last container of each name and the last that exited with 0 are remembered', () => {
+  const codes = recordsAfter(['init', 1], ['init', 0], ['web', 137], ['init', 2], ['init', 3]);
+  assert.deepEqual(
+    codes.map(({ name, exitCode }) => [name, exitCode]),
+    [
+      ['init', 0],
+      ['web', 137],
+      ['init', 3],
+    ],
+  );
+  assert.deepEqual(
+    recordsAfter(['init', 3], ['init', 0]).map(({ exitCode }) => exitCode),
+    [0],
+  );
+});
+
+test('no more than 256 are kept', () => {
+  const many = recordsAfter(...Array.from({ length: 300 }, (_, index) => [`c${index}`, 0] as const));
+  assert.equal(many.length, 256);
+  assert.equal(many.at(-1)?.name, 'c299');
+});
 
 let state = '';
 before(() => {
@@ -62,3 +84,12 @@ test('the sandbox and storages are saved, replaced and removed', () => {
   records.saveStorages([]);
   assert.deepEqual(readdirSync(state), ['containers']);
 });
+
+function recordsAfter(
+  ...ends: readonly (readonly [string, number | undefined])[]
+): readonly RemovedContainer[] {
+  return ends.reduce<readonly RemovedContainer[]>(
+    (removed, [name, exitCode]) => remembered(removed, { name, exitCode, mounts: [] }),
+    [],
+  );
+}

@@ -1,10 +1,21 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '@kata-agent/base';
+import { hasCode } from '@kata-agent/linux';
+import type { Container } from '../container/container.js';
+import type { GuestLog } from '../guest-log.js';
+import type { MountStatus } from '../request/actions.js';
+import { contains } from '../paths/clean-path.js';
 import type { OciHooks } from '../request/oci-spec.js';
-import type { RemovedContainer, RemovedPlaces } from './removed-containers.js';
+import type { UsedSource } from '../source/other-containers.js';
 import type { SavedStorage } from '../storage/saved-storage.js';
-import type { SavedContainer } from './saved-container.js';
-import { StateFile } from './state-file.js';
+import { type SavedContainer, savedContainer } from './saved-container.js';
+
+/** Maximum number of records: far more than a pod needs, with at most two of each name. */
+const maxRecords = 256;
+
+/** Version of the content's format. A file of another version is not read. */
+const format = 4;
 
 /** The sandbox, from the first step of its creation to the last of its removal. */
 export interface SavedSandbox {
@@ -104,3 +115,113 @@ export class SavedState {
 
 /** Suffix of complete files; others were being written when the agent was killed. */
 const suffix = '.json';
+
+interface Envelope<T> {
+  readonly format: number;
+  readonly value: T;
+}
+
+/**
+ * A value of the agent's state, for its successor after a kill. Replaced atomically, so that the file always has the
+ * old text or the new one. It survives the process, not the machine: nothing is synced to disk.
+ */
+class StateFile<T> {
+  readonly #file: string;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /**
+   * Undefined: there is no file, or it has another version. Only the agent writes below the state directory (S10), so content of the right version has the
+   * type that was saved.
+   */
+  load(): T | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.#file, 'utf8');
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    const envelope = JSON.parse(text) as Envelope<T>;
+    return envelope.format === format ? envelope.value : undefined;
+  }
+
+  save(value: T): void {
+    const envelope: Envelope<T> = { format, value };
+    replaceFile(this.#file, JSON.stringify(envelope), { mode: 0o600, survives: 'process' });
+  }
+
+  remove(): void {
+    rmSync(this.#file, { force: true });
+  }
+}
+
+/** The record of a removed container, for rules about the order of containers (S35). */
+export interface RemovedContainer {
+  /** Its name in the pod, from the host; empty: the pause container, or unnamed. */
+  readonly name: string;
+  /** Exit code of its first process; absent: unknown. */
+  readonly exitCode: number | undefined;
+  /** Its mounts of storages that the sandbox keeps (S38). */
+  readonly mounts: readonly MountStatus[];
+}
+
+/**
+ * Adds a container to the records: of each name the last that was removed is kept, and the last that exited with 0.
+ * Pure.
+ */
+export function remembered(
+  removed: readonly RemovedContainer[],
+  container: RemovedContainer,
+): readonly RemovedContainer[] {
+  const { name, exitCode } = container;
+  const others = removed.filter((each) => each.name !== name || (each.exitCode === 0 && exitCode !== 0));
+  return [...others, container].slice(-maxRecords);
+}
+
+/** Returns the mounts of storages that outlive their container. `kept`: the mount points of these storages. Pure. */
+export function mountsOfKept(
+  mounts: readonly MountStatus[],
+  kept: readonly string[],
+): readonly MountStatus[] {
+  return mounts.filter(({ source }) => kept.some((place) => contains(place, source)));
+}
+
+/** The places of a removed container: files that it wrote may still be there (S29). */
+export interface RemovedPlaces {
+  readonly id: string;
+  readonly sources: readonly UsedSource[];
+}
+
+/** Adds the places that only this container had; replaces those of an earlier one with the same id. Pure. */
+export function withPlaces(
+  removed: readonly RemovedPlaces[],
+  { id, sources }: RemovedPlaces,
+): readonly RemovedPlaces[] {
+  const own = sources.filter(({ use }) => use === 'own');
+  const others = removed.filter((each) => each.id !== id);
+  return own.length === 0 ? others : [...others, { id, sources: own }];
+}
+
+/**
+ * Saves the state that a restarted agent needs to resume a container, at once and on each change. Throws if the first
+ * save fails: a container that a restart would lose is not created. Later failures are logged as errors.
+ */
+export function persistContainer(
+  container: Container,
+  { records, log }: { readonly records: SavedState; readonly log: GuestLog },
+): void {
+  const save = (): void => records.saveContainer(savedContainer(container));
+  save();
+  container.changed = () => {
+    try {
+      save();
+    } catch (error) {
+      log('error', `the state file of container ${container.id} cannot be written: ${String(error)}`, {
+        container: container.id,
+      });
+    }
+  };
+}

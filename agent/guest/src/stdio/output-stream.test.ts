@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import * as fc from 'fast-check';
-import { OutputStream, type Overflow } from './output-stream.js';
+import { OutputLog, OutputStream, type Overflow } from './output-stream.js';
 
 const keep: Overflow = { drained: () => false, take: () => assert.fail('no output may be discarded') };
 const never = new AbortController().signal;
@@ -151,4 +154,30 @@ test('a source that closes or fails ends the stream at once', async () => {
     assert.equal((await read).length, 0);
     await stream.processEnded();
   }
+});
+
+const directory = mkdtempSync(join(tmpdir(), 'guest-log-'));
+
+after(() => rmSync(directory, { recursive: true }));
+
+test('a log has the last bytes of the output, within its limit', () => {
+  let n = 0;
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 30 }), (pieces) => {
+      const file = join(directory, `log-${(n += 1)}`);
+      const log = new OutputLog(file, 64);
+      for (const piece of pieces) log.append(piece);
+      const parts = [`${file}.1`, file].map((name) =>
+        existsSync(name) ? readFileSync(name) : Buffer.alloc(0),
+      );
+      const kept = Buffer.concat(parts);
+      const all = Buffer.concat(pieces);
+      assert.ok(kept.length <= 64);
+      assert.ok(kept.length >= Math.min(32, all.length));
+      assert.deepEqual(kept, all.subarray(all.length - kept.length));
+      log.remove();
+      assert.ok(!existsSync(file) && !existsSync(`${file}.1`));
+    }),
+    { numRuns: 50 },
+  );
 });

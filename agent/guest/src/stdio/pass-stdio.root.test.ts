@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { CreateContainer } from '../request/actions.js';
+import type { CreateContainer, PassedStdio } from '../request/actions.js';
 import { createContainer } from '../perform/containers.js';
 import { execProcess } from '../perform/processes.js';
 import { RealGuest, settled, skip } from '../testing/real-guest.js';
-import type { PassedStdio } from '../request/passed-stdio.js';
 
 let real: RealGuest;
 let server: Server;

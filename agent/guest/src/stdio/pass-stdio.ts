@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream';
-import type { StreamName } from '../request/actions.js';
+import { closePassed, type PassedStdio, type StreamName } from '../request/actions.js';
 import type { Passing, ProcessStreams } from './process-streams.js';
-import { closePassed, type PassedStdio } from '../request/passed-stdio.js';
 
 const maxAtOnce = 64 * 1024;
 

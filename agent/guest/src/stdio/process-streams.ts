@@ -1,8 +1,7 @@
 import { GuestError } from '../error/guest-error.js';
 import type { StreamName } from '../request/actions.js';
 import type { InputStream } from './input-stream.js';
-import type { OutputLog } from './output-log.js';
-import type { OutputStream } from './output-stream.js';
+import type { OutputLog, OutputStream } from './output-stream.js';
 
 const nothing = new Uint8Array(0);
 

@@ -22,7 +22,7 @@ import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
 import { copyFileHere } from './copy-file-here.js';
 import { isSetAside } from '../removal/aside-name.js';
-import { translated } from '../error/translate-error.js';
+import { translated } from '../error/guest-error.js';
 import { directMedia } from '../media-thread/direct-media.js';
 
 const syscalls = loadSyscalls();

@@ -1,8 +1,7 @@
 import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { mount, type Syscalls } from '@kata-agent/linux';
-import type { HostMedia } from '../media/host-media.js';
-import { lentPath } from '../media/lent-path.js';
+import { type HostMedia, lentPath } from '../media/host-media.js';
 import { unmount } from '../removal/unmount.js';
 import type { UndoStack } from '../undo-stack.js';
 

@@ -31,7 +31,7 @@ const exceptions: ReadonlyMap<string, readonly string[]> = new Map([
   ['source/pod-sources.ts', ['unmountTree']],
   ['removal/unmount.ts', ['detachMount']],
   // debugfs.
-  ['memory-agent/generations-file.ts', ['mount']],
+  ['memory-agent/generations.ts', ['mount']],
   // The agent's own directories.
   ['removal/remove-tree.ts', ['removeAt', 'renameAt']],
 ]);

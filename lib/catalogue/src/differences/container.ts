@@ -119,10 +119,10 @@ export const containerDifferences: DifferenceRows = {
     ours: 'It is a scope of systemd if systemd is the guest’s init and the guest has cgroup v2 only ([decision](../adr/oci-runtime.md#scopes-of-systemd)); in all other guests each `:` becomes `/`. With an empty prefix it is `-name.scope`. A name that is empty or ends with `.slice`, and a scope whose name a unit or another container has, are refused.',
     why: 'A pod starts in a guest with any init, and no unit of the guest is stopped.',
     noticedBy: 'guests without systemd',
-    test: ['agent/guest/src/spec/systemd-scope', 'slice:prefix:name is a scope in the slice'],
+    test: ['agent/guest/src/spec/cgroup-path', 'slice:prefix:name is a scope in the slice'],
     also: [
-      ['agent/guest/src/spec/systemd-scope', 'other forms are paths of the file system'],
-      ['agent/guest/src/spec/systemd-scope', 'a scope that systemd cannot have is refused'],
+      ['agent/guest/src/spec/cgroup-path', 'other forms are paths of the file system'],
+      ['agent/guest/src/spec/cgroup-path', 'a scope that systemd cannot have is refused'],
       [
         'agent/guest/src/cgroup/cgroup-names',
         'a scope has a name that no other unit and no other container has',

@@ -1,9 +1,8 @@
 import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
-import { encryptDisk } from '../../confidential/encrypt-disk.js';
+import { type DataHub, encryptDisk } from '../../confidential/data-hub.js';
 import { refuseSwap } from '../../confidential/refuse-swap.js';
-import type { DataHub } from '../../confidential/data-hub.js';
 import type { DeviceWatch } from '../../device/device-watch.js';
 import type { Disks } from '../../device/disks.js';
 import type { GuestLog } from '../../guest-log.js';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { encryptDisk } from '../../confidential/encrypt-disk.js';
+import { encryptDisk } from '../../confidential/data-hub.js';
 import { openMounted, withMountDirectory } from '../../confidential/mount-directory.js';
 import type { Storage } from '../../request/actions.js';
 import { numberOfNode } from '../../device/device-number.js';

@@ -1,6 +1,6 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { Descriptor, type MountRequest } from '@kata-agent/linux';
-import { lentPath } from '../../media/lent-path.js';
+import { lentPath } from '../../media/host-media.js';
 import type { MountedLayers } from '../open-layers.js';
 import type { StorageContext } from './storage-driver.js';
 

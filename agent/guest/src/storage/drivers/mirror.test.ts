@@ -16,10 +16,10 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { Mirror } from './mirror.js';
-import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
+import { TooLargeToMirror } from '../../error/guest-error.js';
 
 function place(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'guest-mirror-'));

@@ -1,7 +1,7 @@
-import { readSync, writeSync, fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs';
+import { fchmodSync, fchownSync, fstatSync, readSync, type Stats, writeSync } from 'node:fs';
 import { type Directory, hasCode, Open } from '@kata-agent/linux';
 import { grownLimits, kataLimits, type MirrorLimits } from './mirror-limits.js';
-import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
+import { TooLargeToMirror } from '../../error/guest-error.js';
 
 declare module '../../media/host-media.js' {
   interface MediaTasks {

@@ -11,7 +11,7 @@ import {
 import type { Descriptor } from '@kata-agent/linux';
 import { type FileState, stateOf } from './mirror.js';
 import { kataLimits, type MirrorLimits } from './mirror-limits.js';
-import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
+import { TooLargeToMirror } from '../../error/guest-error.js';
 
 declare module '../../media/host-media.js' {
   interface MediaTasks {

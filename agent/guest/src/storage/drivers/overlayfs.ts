@@ -1,4 +1,4 @@
-import { lentPath } from '../../media/lent-path.js';
+import { lentPath } from '../../media/host-media.js';
 import { makeWritableLayer } from '../writable-layer.js';
 import { rootPaths } from '../../source/root-paths.js';
 import { GuestError } from '../../error/guest-error.js';

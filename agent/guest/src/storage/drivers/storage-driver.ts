@@ -11,7 +11,7 @@ import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { OpenSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/other-containers.js';
 import type { HostMedia } from '../../media/host-media.js';
-import type { Capabilities } from '../../spec/capabilities.js';
+import type { Capabilities } from '../../spec/security-labels.js';
 import type { DiskPrograms } from '../../tool/disk-programs.js';
 
 /** The owner of a storage: the whole sandbox, or one container with its bundle. */

@@ -1,10 +1,9 @@
 import { basename, dirname, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError, TooLargeToMirror } from '../../error/guest-error.js';
 import { type FileState, isGone, isLargeMirror, type MirrorState } from './mirror.js';
 import { grownLimits, kataLimits, type MirrorLimits } from './mirror-limits.js';
-import { TooLargeToMirror } from '../../error/too-large-to-mirror.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { bindAt, openFilePlace, openPlace } from '../mount-point.js';
 import { removeAside } from '../../removal/remove-tree.js';

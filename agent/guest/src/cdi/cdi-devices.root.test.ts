@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { OciSpec } from '../request/oci-spec.js';
 import { skip } from '../testing/real-guest.js';
-import { CdiDevices } from './cdi-devices.js';
-import { CdiSpecFiles } from './spec-files.js';
+import { CdiDevices, CdiSpecFiles } from './cdi-devices.js';
 
 let root = '';
 let specs = '';

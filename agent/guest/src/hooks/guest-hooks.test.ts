@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refuseHooks } from './refuse-hooks.js';
+import { refuseHooks } from './guest-hooks.js';
 
 test('hooks of all six kinds are refused; empty lists pass', () => {
   for (const kind of [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { effectiveSignal, readStatus } from './signal-rule.js';
+import { effectiveSignal, readStatus } from './process-status.js';
 
 const status = (masks: { blk?: string; ign?: string; cgt?: string }): string =>
   `Name:\tx\nSigBlk:\t${masks.blk ?? '0000000000000000'}\nSigIgn:\t${masks.ign ?? '0000000000000000'}\nSigCgt:\t${masks.cgt ?? '0000000000000000'}\n`;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { DataHub } from './data-hub.js';
-import { notingHub } from './noting-hub.js';
+import { type DataHub, notingHub } from './data-hub.js';
 
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');
 const sealed = (payload: object): string =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkSystemdScope, parseSystemdScope, scopePath } from './systemd-scope.js';
+import { checkSystemdScope, parseSystemdScope, scopePath } from './cgroup-path.js';
 
 const pathOf = (cgroupsPath: string): string | undefined => {
   const scope = parseSystemdScope(cgroupsPath, 'c1');
