@@ -2,6 +2,15 @@ export { Backoff, backoffMs, type BackoffOptions, type BackoffWindows } from './
 export { onDoublings, onDoublingsOfEach } from './doublings.js';
 export { inParallel } from './in-parallel.js';
 export { isRecord, type JsonRecord } from './is-record.js';
+export { type JsonFail, type JsonFault, JsonFields } from './json-fields.js';
+export {
+  isJsonArray,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  JsonSyntaxError,
+  parseJson,
+} from './parse-json.js';
 export { readIfThere } from './read-if-there.js';
 export { replaceFile, type ReplaceOptions } from './replace-file.js';
 export { Semaphore, type SemaphoreOptions } from './semaphore.js';

@@ -1,3 +1,5 @@
+import { isJsonObject, type JsonObject, JsonSyntaxError, parseJson } from '@kata-agent/base';
+
 /** What a sealed secret begins with (docs/records/coco-facts.md, "Sealed secrets"). */
 export const sealedPrefix = 'sealed.';
 
@@ -29,35 +31,20 @@ export function parseSealed(text: string): SealedPayload | string {
   if (bytes.toString('base64url') !== payload) return 'its payload is not base64url without padding';
   const json = readJson(bytes);
   if (json === undefined) return 'its payload is not JSON whose names occur once';
-  const { type, provider, name } = json;
+  const [type, provider, name] = ['type', 'provider', 'name'].map((each) => json.get(each));
   if (type === 'envelope') return { type };
   if (type !== 'vault') return 'its type is neither "vault" nor "envelope"';
   if (typeof provider !== 'string' || typeof name !== 'string') return 'it names no provider and resource';
   return { type, provider, name };
 }
 
-/** Undefined: not UTF-8, no object, or one in which a name occurs twice, so that readers differ in the value that they take. */
-function readJson(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
-  let text: string;
-  let value: unknown;
+/** Undefined: no object, or a text in which a name occurs twice, so that readers differ in the value that they take. */
+function readJson(bytes: Buffer): JsonObject | undefined {
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    value = JSON.parse(text);
+    const value = parseJson(bytes);
+    return isJsonObject(value) ? value : undefined;
   } catch (error) {
-    if (error instanceof TypeError || error instanceof SyntaxError) return undefined;
+    if (error instanceof JsonSyntaxError) return undefined;
     throw error;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  // In valid JSON each member has exactly one colon outside of strings.
-  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').split(':').length - 1;
-  return colons === membersOf(value) ? (value as Readonly<Record<string, unknown>>) : undefined;
-}
-
-function membersOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  const values = Object.values(value);
-  return (
-    (Array.isArray(value) ? 0 : values.length) +
-    values.reduce<number>((sum, each) => sum + membersOf(each), 0)
-  );
 }

@@ -8,8 +8,8 @@ import {
   type KeyObject,
   privateDecrypt,
 } from 'node:crypto';
+import { JsonFields } from '@kata-agent/base';
 import { ImageError } from '../errors/image-error.js';
-import { Fields, isJsonObject, type JsonObject } from '../untrusted-json.js';
 
 const maxRecipients = 32;
 /** Of RFC 3394: a wrapped key begins with it. */
@@ -64,23 +64,18 @@ class JweError extends Error {}
  */
 export function decryptJwe(packet: Uint8Array, keys: readonly KeyObject[]): Uint8Array | undefined {
   try {
-    const fields = Fields.parse(packet, 'the key', (text) => new JweError(text));
+    const fields = JsonFields.parse(packet, 'the key', (text) => new JweError(text));
     const protectedText = fields.string('protected');
-    const protectedHeader = Fields.parse(
+    const protectedHeader = JsonFields.parse(
       base64url(protectedText),
       'the header',
       (text) => new JweError(text),
     );
     const recipients = fields.has('recipients') ? fields.objects('recipients', maxRecipients) : [fields];
     for (const recipient of recipients) {
-      const own = recipient.get('header');
-      const header = Fields.of(
-        new Map([
-          ...membersOf(recipient.get('header')),
-          ...membersOf(fields.get('unprotected')),
-          ...headerMembers(protectedHeader),
-          ...(isJsonObject(own) ? own : []),
-        ]),
+      const own = membersOf(recipient.get('header'));
+      const header = JsonFields.of(
+        new Map([...own, ...membersOf(fields.get('unprotected')), ...headerMembers(protectedHeader), ...own]),
         'the header',
         (text) => new JweError(text),
       );
@@ -99,16 +94,18 @@ export function decryptJwe(packet: Uint8Array, keys: readonly KeyObject[]): Uint
   }
 }
 
-function membersOf(value: unknown): JsonObject {
-  return isJsonObject(value as JsonObject | undefined) ? (value as JsonObject) : new Map();
+type Members = ReadonlyMap<string, unknown>;
+
+function membersOf(value: unknown): Members {
+  return value instanceof Map ? (value as Members) : new Map();
 }
 
-function headerMembers(fields: Fields): JsonObject {
-  return new Map(fields.names().map((name) => [name, fields.get(name) ?? null]));
+function headerMembers(fields: JsonFields): Members {
+  return new Map(fields.names().map((name) => [name, fields.get(name)]));
 }
 
 /** Returns the key of the content. Undefined when it is wrapped for another key. */
-function unwrap(header: Fields, encryptedKey: Buffer, key: KeyObject): Buffer | undefined {
+function unwrap(header: JsonFields, encryptedKey: Buffer, key: KeyObject): Buffer | undefined {
   const algorithm = header.string('alg');
   try {
     switch (algorithm) {
@@ -136,7 +133,7 @@ function unwrap(header: Fields, encryptedKey: Buffer, key: KeyObject): Buffer | 
   }
 }
 
-function agree(epk: Fields, privateKey: KeyObject): Buffer | undefined {
+function agree(epk: JsonFields, privateKey: KeyObject): Buffer | undefined {
   const { namedCurve = '' } = privateKey.asymmetricKeyDetails ?? {};
   if (privateKey.asymmetricKeyType !== 'ec' || epk.string('crv') !== curves[namedCurve]) return undefined;
   const jwk = { kty: 'EC', crv: epk.string('crv'), x: epk.string('x'), y: epk.string('y') };
@@ -146,7 +143,7 @@ function agree(epk: Fields, privateKey: KeyObject): Buffer | undefined {
 }
 
 /** The Concat KDF of RFC 7518, Section 4.6.2. */
-function deriveKey(shared: Buffer, algorithm: string, bits: number, header: Fields): Buffer {
+function deriveKey(shared: Buffer, algorithm: string, bits: number, header: JsonFields): Buffer {
   const prefixed = (bytes: Uint8Array): Buffer => Buffer.concat([uint32(bytes.length), bytes]);
   const info = Buffer.concat([
     prefixed(Buffer.from(algorithm)),
@@ -170,8 +167,8 @@ function unwrapAes(key: Buffer, wrapped: Buffer, bits: number): Buffer {
 
 /** Undefined when the key is not that of the content. */
 function decryptContent(
-  fields: Fields,
-  header: Fields,
+  fields: JsonFields,
+  header: JsonFields,
   protectedText: string,
   key: Buffer,
 ): Buffer | undefined {

@@ -1,7 +1,7 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { type Readable, Transform } from 'node:stream';
+import { JsonFields } from '@kata-agent/base';
 import { ImageError } from '../errors/image-error.js';
-import { Fields } from '../untrusted-json.js';
 import type { Descriptor } from '../manifest/manifest.js';
 import { type Digest, Digester, digestAlgorithm, isDigest } from '../reference/digest.js';
 import { decryptJwe, parseDecryptionKey } from './jwe.js';
@@ -69,7 +69,7 @@ export class LayerCipher {
 export async function openLayerCipher(layer: Descriptor, sources: KeySources): Promise<LayerCipher> {
   const hmac = publicHmac(layer);
   const what = `the key of layer ${layer.digest}`;
-  const fields = Fields.parse(await unwrapLayerKey(layer, sources), what, failed);
+  const fields = JsonFields.parse(await unwrapLayerKey(layer, sources), what, failed);
   const key = fields.base64('symkey');
   const nonce = fields.object('cipheroptions').base64('nonce');
   const plainDigest = fields.string('digest');
@@ -82,7 +82,7 @@ function publicHmac({ annotations, digest }: Descriptor): Uint8Array {
   const text = annotations.get(publicOptionsAnnotation);
   if (text === undefined) throw failed(`layer ${digest} has no annotation ${publicOptionsAnnotation}`);
   const what = `${publicOptionsAnnotation} of layer ${digest}`;
-  const fields = Fields.parse(Buffer.from(text, 'base64'), what, failed);
+  const fields = JsonFields.parse(Buffer.from(text, 'base64'), what, failed);
   if (fields.string('cipher') !== cipherName) throw fields.error('cipher', `is not ${cipherName}`);
   // ocicrypt prefers a nonce from here, where nobody has signed it.
   if (fields.optionalObject('cipheroptions')?.has('nonce') === true)

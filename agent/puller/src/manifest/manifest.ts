@@ -1,5 +1,5 @@
+import { JsonFields } from '@kata-agent/base';
 import { ImageError } from '../errors/image-error.js';
-import { Fields } from '../untrusted-json.js';
 import { type Digest, isDigest } from '../reference/digest.js';
 import type { FetchedManifest } from '../registry/registry.js';
 
@@ -67,7 +67,7 @@ export function parseManifest({ bytes, mediaType, digest }: FetchedManifest): Im
 }
 
 /** Checks what tells an index from a manifest. */
-export function checkEnvelope(fields: Fields, mediaType: string): void {
+export function checkEnvelope(fields: JsonFields, mediaType: string): void {
   if (fields.size('schemaVersion') !== 2) throw fields.error('schemaVersion', 'is not 2');
   // Docker requires it; OCI recommends it.
   const own = fields.optionalString('mediaType');
@@ -79,7 +79,7 @@ export function checkEnvelope(fields: Fields, mediaType: string): void {
   if (found !== undefined) throw fields.error(found, `cannot stand in a document of the type ${mediaType}`);
 }
 
-function parseIndex(fields: Fields): ImageIndex {
+function parseIndex(fields: JsonFields): ImageIndex {
   const manifests = fields.objects('manifests', maxIndexEntries).map((entry) => {
     const platform = entry.optionalObject('platform');
     const variant = platform?.optionalString('variant');
@@ -99,7 +99,7 @@ function parseIndex(fields: Fields): ImageIndex {
   return { kind: 'index', manifests };
 }
 
-function parseImage(fields: Fields): ImageManifest {
+function parseImage(fields: JsonFields): ImageManifest {
   const config = parseDescriptor(fields.object('config'));
   if (!configTypes.includes(config.mediaType))
     throw new ImageError(
@@ -130,12 +130,12 @@ export interface Descriptor {
 }
 
 /** Parses a document of an image, with the error of what is malformed in it. */
-export function parseDocument(bytes: Uint8Array, what: string): Fields {
-  return Fields.parse(bytes, what, (text) => new ImageError('manifest-invalid', text));
+export function parseDocument(bytes: Uint8Array, what: string): JsonFields {
+  return JsonFields.parse(bytes, what, (text) => new ImageError('manifest-invalid', text));
 }
 
 /** Throws an ImageError. */
-export function parseDescriptor(fields: Fields): Descriptor {
+export function parseDescriptor(fields: JsonFields): Descriptor {
   const digest = fields.string('digest');
   if (!isDigest(digest)) throw fields.error('digest', 'is not a sha256 or sha512 digest');
   // The bytes would come from another server, and be of the host's choice in all but the digest.

@@ -1,5 +1,5 @@
+import { JsonFields } from '@kata-agent/base';
 import { ImageError, quoted } from '../errors/image-error.js';
-import { Fields } from '../untrusted-json.js';
 import { type ImageReference, isRegistry, isRepository, repositoryName } from '../reference/reference.js';
 
 /** User and password for a registry, or for a part of its repositories. */
@@ -19,7 +19,7 @@ const invalid = (text: string): ImageError => new ImageError('settings-invalid',
  * a secret. Throws an ImageError.
  */
 export function parseCredentials(bytes: Uint8Array): readonly Credential[] {
-  const document = Fields.parse(bytes, 'credentials', invalid);
+  const document = JsonFields.parse(bytes, 'credentials', invalid);
   const other = document.names().find((name) => ['credHelpers', 'credsStore'].includes(name));
   if (other !== undefined) throw invalid(`credentials.${other} is not supported: only auths`);
   const auths = document.object('auths');
@@ -49,7 +49,7 @@ function scopeOf(name: string): string {
   return [host.toLowerCase(), ...path].join('/');
 }
 
-function credentialOf(scope: string, entry: Fields): Credential {
+function credentialOf(scope: string, entry: JsonFields): Credential {
   const text = Buffer.from(entry.base64('auth')).toString('utf8');
   const colon = text.indexOf(':');
   if (colon < 1 || /[\0-\x1f\x7f]/.test(text))

@@ -1,7 +1,7 @@
+import { JsonFields } from '@kata-agent/base';
 import { ImageError, quoted } from '../errors/image-error.js';
 import type { Answer, Transport } from '../http/transport.js';
 import { isLocalAddress } from '../http/local-addresses.js';
-import { Fields } from '../untrusted-json.js';
 import type { Endpoint } from './endpoint.js';
 
 const maxLength = 4_096;
@@ -143,7 +143,7 @@ export class EndpointClient {
       );
     }
     const what = `the token of ${url.host}`;
-    const fields = Fields.parse(
+    const fields = JsonFields.parse(
       await answer.bytes(maxTokenBytes, what),
       what,
       (text) => new ImageError('answer-invalid', text),

@@ -1,4 +1,4 @@
-import { Fields } from '../untrusted-json.js';
+import { JsonFields } from '@kata-agent/base';
 import { type Digest, digestAlgorithm, digestHex } from '../reference/digest.js';
 import type { PublicKey } from './public-key.js';
 
@@ -34,7 +34,7 @@ export function checkBundle(
   keys: readonly PublicKey[],
 ): PublicKey | string {
   try {
-    const fields = Fields.parse(bundle, 'the bundle', (text) => new BundleError(text));
+    const fields = JsonFields.parse(bundle, 'the bundle', (text) => new BundleError(text));
     const type = fields.string('mediaType');
     if (type !== bundleType && type !== otherBundleType) return 'a bundle of another version than 0.3';
     const material = fields.object('verificationMaterial');
@@ -51,7 +51,7 @@ export function checkBundle(
 
 /** The digest in it is a hint, which the bytes replace. */
 function checkMessage(
-  message: Fields,
+  message: JsonFields,
   { bytes }: SignedObject,
   keys: readonly PublicKey[],
 ): PublicKey | string {
@@ -59,7 +59,7 @@ function checkMessage(
   return keys.find((key) => key.verify(bytes, signature)) ?? 'made by another key, or for other bytes';
 }
 
-function checkEnvelope(envelope: Fields, digest: Digest, keys: readonly PublicKey[]): PublicKey | string {
+function checkEnvelope(envelope: JsonFields, digest: Digest, keys: readonly PublicKey[]): PublicKey | string {
   const payloadType = envelope.string('payloadType');
   const payload = envelope.base64('payload');
   const message = preAuthenticationEncoding(payloadType, payload);
@@ -74,7 +74,7 @@ function checkEnvelope(envelope: Fields, digest: Digest, keys: readonly PublicKe
 export function statementFault(payloadType: string, payload: Uint8Array, digest: Digest): string | undefined {
   if (payloadType !== inTotoType) return 'of another payload than an in-toto statement';
   try {
-    const statement = Fields.parse(payload, 'the statement', (text) => new BundleError(text));
+    const statement = JsonFields.parse(payload, 'the statement', (text) => new BundleError(text));
     if (!statementTypes.includes(statement.string('_type'))) return 'of another statement than in-toto v1';
     if (statement.string('predicateType') !== signPredicate)
       return 'an attestation, which is not a signature of the image';

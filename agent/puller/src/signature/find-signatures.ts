@@ -1,5 +1,5 @@
+import type { JsonFields } from '@kata-agent/base';
 import { ImageError } from '../errors/image-error.js';
-import type { Fields } from '../untrusted-json.js';
 import {
   checkEnvelope,
   type Descriptor,
@@ -87,11 +87,11 @@ async function* bundles(documents: SignatureDocuments, digest: Digest): AsyncGen
 }
 
 /** Reports whether an entry says to be a signature. Only the order follows from it: attestations can be many. */
-function saysSignature(entry: Fields): boolean {
+function saysSignature(entry: JsonFields): boolean {
   return entry.optionalObject('annotations')?.get('dev.sigstore.bundle.predicateType') === signPredicate;
 }
 
-function artifactOf(manifest: FetchedManifest): Fields {
+function artifactOf(manifest: FetchedManifest): JsonFields {
   const fields = parseDocument(manifest.bytes, `the manifest of a signature, ${manifest.digest}`);
   if (manifest.mediaType !== MediaType.ociManifest)
     throw new ImageError('manifest-unsupported', `${manifest.digest}, a signature's, is not an OCI manifest`);

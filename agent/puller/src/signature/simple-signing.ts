@@ -1,4 +1,4 @@
-import { Fields } from '../untrusted-json.js';
+import { JsonFields } from '@kata-agent/base';
 import type { Digest } from '../reference/digest.js';
 import { type ImageReference, parseReference, repositoryName } from '../reference/reference.js';
 import type { SignatureCandidate } from './signature-candidate.js';
@@ -31,7 +31,7 @@ export function payloadFault(
   reference: ImageReference,
 ): string | undefined {
   try {
-    const critical = Fields.parse(payload, 'the signed text', (text) => new PayloadError(text)).object(
+    const critical = JsonFields.parse(payload, 'the signed text', (text) => new PayloadError(text)).object(
       'critical',
     );
     if (critical.string('type') !== payloadType) return 'of another type';

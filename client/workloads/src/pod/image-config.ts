@@ -1,3 +1,5 @@
+import { JsonFields } from '@kata-agent/base';
+
 /** The `config` of an OCI image configuration. */
 export interface ImageConfig {
   readonly user: string;
@@ -33,25 +35,25 @@ export type ImageConfigs = ReadonlyMap<string, ImageConfig>;
  * Source: OCI image-spec v1, config.md.
  */
 export function parseImageConfig(text: string): ImageConfig {
-  const document: unknown = JSON.parse(text);
-  const config = record(record(document, 'the image configuration')['config'] ?? {}, 'config');
+  const document = fieldsOf(JSON.parse(text), 'the image configuration');
+  const config = fieldsOf(document.get('config') ?? {}, 'config');
   return {
-    user: word(config, 'User'),
+    user: config.optionalString('User') ?? '',
     env: words(config, 'Env'),
     entrypoint: words(config, 'Entrypoint'),
     cmd: words(config, 'Cmd'),
-    workingDir: word(config, 'WorkingDir'),
-    volumes: Object.keys(record(config['Volumes'] ?? {}, 'config.Volumes')),
-    stopSignal: word(config, 'StopSignal'),
+    workingDir: config.optionalString('WorkingDir') ?? '',
+    volumes: config.optionalObject('Volumes')?.names() ?? [],
+    stopSignal: config.optionalString('StopSignal') ?? '',
     groups: groupsOf(document),
-    ...layersOf(record(document, 'the image configuration')),
+    ...layersOf(document),
   };
 }
 
-function layersOf(document: Json): Pick<ImageConfig, 'layers' | 'rootHashes'> {
-  const rootfs = record(document['rootfs'] ?? {}, 'rootfs');
-  const layers = rootfs['diff_ids'] === undefined ? undefined : words(rootfs, 'diff_ids', 'rootfs.').length;
-  const rootHashes = words(document, 'roothashes', '');
+function layersOf(document: JsonFields): Pick<ImageConfig, 'layers' | 'rootHashes'> {
+  const rootfs = fieldsOf(document.get('rootfs') ?? {}, 'rootfs');
+  const layers = rootfs.get('diff_ids') === undefined ? undefined : words(rootfs, 'diff_ids').length;
+  const rootHashes = words(document, 'roothashes');
   if (!rootHashes.every((hash) => /^[0-9a-f]{64}$/.test(hash)))
     throw new TypeError('roothashes must be SHA-256 hashes: 64 hexadecimal digits');
   if (rootHashes.length === 1)
@@ -63,32 +65,24 @@ function layersOf(document: Json): Pick<ImageConfig, 'layers' | 'rootHashes'> {
   return { ...(layers === undefined ? {} : { layers }), rootHashes };
 }
 
-function groupsOf(document: unknown): readonly number[] {
-  const value = record(document, 'the image configuration')['groups'] ?? [];
+function groupsOf(document: JsonFields): readonly number[] {
+  const value = document.get('groups') ?? [];
   const isGroup = (each: unknown): boolean => Number.isSafeInteger(each) && Number(each) >= 0;
   if (!Array.isArray(value) || !value.every(isGroup)) throw new TypeError('groups must be a list of numbers');
   return value.map(Number);
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
-function record(value: unknown, name: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name} must be an object`);
-  }
-  return value as Json;
+function words(owner: JsonFields, key: string): readonly string[] {
+  const value = owner.get(key) ?? [];
+  if (Array.isArray(value) && value.every((element) => typeof element === 'string')) return value;
+  throw owner.wrong(key, 'a list of strings');
 }
 
-function word(config: Json, key: string): string {
-  const value = config[key] ?? '';
-  if (typeof value !== 'string') throw new TypeError(`config.${key} must be a string`);
-  return value;
-}
-
-function words(owner: Json, key: string, inside = 'config.'): readonly string[] {
-  const value = owner[key] ?? [];
-  if (!Array.isArray(value) || !value.every((element) => typeof element === 'string')) {
-    throw new TypeError(`${inside}${key} must be a list of strings`);
-  }
-  return value;
+function fieldsOf(value: unknown, name: string): JsonFields {
+  return JsonFields.of(value, name, (text, { owner, member, wanted }) => {
+    const of = owner === 'the image configuration' ? member : `${owner}.${member}`;
+    return new TypeError(
+      wanted === undefined ? text : `${member === undefined ? owner : of} must be ${wanted}`,
+    );
+  });
 }

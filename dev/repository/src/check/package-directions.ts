@@ -14,7 +14,7 @@ export const productsMayImport: Readonly<Record<string, readonly string[]>> = {
 export const imports: Readonly<Record<string, readonly string[]>> = {
   'lib/audit': ['lib/base', 'lib/catalogue', 'lib/tlog'],
   'lib/base': [],
-  'lib/catalogue': ['lib/protocol'],
+  'lib/catalogue': ['lib/base', 'lib/protocol'],
   'lib/cli': [
     'lib/audit',
     'lib/catalogue',
@@ -27,7 +27,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   ],
   'lib/config': ['lib/catalogue', 'lib/tlog', 'lib/x509'],
   'lib/connection-limits': [],
-  'lib/evidence': ['lib/tlog', 'lib/x509'],
+  'lib/evidence': ['lib/base', 'lib/tlog', 'lib/x509'],
   'lib/gate': ['lib/catalogue', 'lib/config', 'lib/protocol'],
   'lib/linux': ['lib/base'],
   'lib/protocol': [],

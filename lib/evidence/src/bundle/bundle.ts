@@ -1,8 +1,9 @@
+import type { JsonFields } from '@kata-agent/base';
 import { celRecords, parseCelRecords } from '../events/cel-json.js';
 import type { LoggedEvent } from '../events/logged-event.js';
 import { parseTcgLog } from '../events/tcg-log.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { Form, parseJson } from '../form.js';
+import { formOf, parseJson } from '../form.js';
 
 /** What a TPM answers. */
 export interface TpmBundle {
@@ -110,23 +111,27 @@ function encodeKind(one: KindBundle): object {
 
 /** Parses a bundle. Nothing of it is believed yet. Throws an EvidenceFormError. */
 export function parseBundle(bytes: Uint8Array): Bundle {
-  const form = new Form(parseJson(bytes, 'the bundle'), 'the bundle');
+  const form = formOf(parseJson(bytes, 'the bundle'), 'the bundle');
   form.integer('v', formVersion, formVersion);
-  const logs = new Form(form.value('event_logs'), 'event_logs');
+  const logs = formOf(form.get('event_logs'), 'event_logs');
   const bundle: Bundle = {
-    claims: form.bytes('claims'),
-    evidence: form.list('evidence').map(parseKind),
-    checkpoint: form.text('checkpoint'),
-    documents: form.list('documents').map((document) => {
-      const one = new Form(document, 'documents');
-      const parsed = { file: one.text('file'), source: one.text('source'), sha256: one.hex('sha256', 32) };
+    claims: form.base64('claims'),
+    evidence: form.array('evidence').map(parseKind),
+    checkpoint: form.string('checkpoint'),
+    documents: form.array('documents').map((document) => {
+      const one = formOf(document, 'documents');
+      const parsed = {
+        file: one.string('file'),
+        source: one.string('source'),
+        sha256: one.hex('sha256', 32),
+      };
       one.end();
       return parsed;
     }),
     eventLogs: {
-      tpm: parseCelRecords(logs.list('tpm'), 'event_logs, tpm'),
-      rtmr: parseCelRecords(logs.list('rtmr'), 'event_logs, rtmr'),
-      ...(logs.has('firmware') ? { firmware: logs.bytes('firmware') } : {}),
+      tpm: parseCelRecords(logs.array('tpm'), 'event_logs, tpm'),
+      rtmr: parseCelRecords(logs.array('rtmr'), 'event_logs, rtmr'),
+      ...(logs.has('firmware') ? { firmware: logs.base64('firmware') } : {}),
     },
   };
   logs.end();
@@ -138,34 +143,34 @@ export function parseBundle(bytes: Uint8Array): Bundle {
 }
 
 function parseKind(value: unknown): KindBundle {
-  const form = new Form(value, 'evidence');
+  const form = formOf(value, 'evidence');
   const kind = form.oneOf('kind', evidenceKinds);
   const parsed = kindOf(kind, form);
   form.end();
   return parsed;
 }
 
-function kindOf(kind: EvidenceKind, form: Form): KindBundle {
+function kindOf(kind: EvidenceKind, form: JsonFields): KindBundle {
   switch (kind) {
     case 'tpm':
       return {
         kind,
-        attest: form.bytes('attest'),
-        signature: form.bytes('signature'),
-        publicArea: form.bytes('public'),
+        attest: form.base64('attest'),
+        signature: form.base64('signature'),
+        publicArea: form.base64('public'),
         bank: form.oneOf('bank', ['sha256', 'sha384', 'sha512']),
         values: parseRegisters(form, 'registers'),
-        certificates: form.has('certificates') ? form.listOfBytes('certificates') : [],
+        certificates: form.has('certificates') ? form.listOfBase64('certificates') : [],
       };
     case 'snp':
-      return { kind, report: form.bytes('report'), certificates: form.bytes('certificates') };
+      return { kind, report: form.base64('report'), certificates: form.base64('certificates') };
     case 'tdx':
-      return { kind, quote: form.bytes('quote') };
+      return { kind, quote: form.base64('quote') };
   }
 }
 
 /** Reads register values in hex, by number. */
-export function parseRegisters(form: Form, key: string): ReadonlyMap<number, string> {
+export function parseRegisters(form: JsonFields, key: string): ReadonlyMap<number, string> {
   return new Map(
     form.entries(key).map(([register, value]) => {
       if (
@@ -173,7 +178,7 @@ export function parseRegisters(form: Form, key: string): ReadonlyMap<number, str
         typeof value !== 'string' ||
         !/^(?:[0-9a-f]{2})+$/.test(value)
       )
-        throw form.fault(key, 'numbers from 0 to 23 with values in hex, lower case');
+        throw form.wrong(key, 'numbers from 0 to 23 with values in hex, lower case');
       return [Number(register), value];
     }),
   );

@@ -4,7 +4,7 @@
 
 import { canonicalJson, parseCanonicalJson } from '../claims/canonical-json.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { Form } from '../form.js';
+import { formOf } from '../form.js';
 
 const domain = 'urn:kata-agent';
 
@@ -44,14 +44,14 @@ export function parseAgentEvent(data: Uint8Array): AgentEvent {
   if (entry === null) return { kind: 'unknown' };
   const [, operation, content = ''] = entry;
   try {
-    const form = new Form(parseCanonicalJson(Buffer.from(content), 'event'), 'event');
+    const form = formOf(parseCanonicalJson(Buffer.from(content), 'event'), 'event');
     if (operation === 'Separator') {
-      const bootId = form.text('boot_id');
+      const bootId = form.string('boot_id');
       form.end();
       return { kind: 'separator', bootId };
     }
-    if (operation === 'Configuration') return { kind: 'configuration', digest: form.text('digest') };
-    const keys = { tlsSpki: form.text('tls_spki'), logKey: form.text('log_key') };
+    if (operation === 'Configuration') return { kind: 'configuration', digest: form.string('digest') };
+    const keys = { tlsSpki: form.string('tls_spki'), logKey: form.string('log_key') };
     form.end();
     return { kind: 'keys', ...keys };
   } catch (error) {

@@ -1,5 +1,5 @@
 import { EvidenceFormError } from '../evidence-error.js';
-import { Form } from '../form.js';
+import { formOf } from '../form.js';
 import { eventType, type LoggedEvent } from './logged-event.js';
 
 /**
@@ -32,17 +32,17 @@ export function celRecords(events: readonly LoggedEvent[]): readonly CelRecord[]
 export function parseCelRecords(records: readonly unknown[], name: string): readonly LoggedEvent[] {
   return records.map((record, index) => {
     const where = `${name}, record ${index}`;
-    const form = new Form(record, where);
+    const form = formOf(record, where);
     form.integer('recnum', index, index);
     form.oneOf('content_type', ['pcclient_std']);
-    const content = new Form(form.value('content'), `${where}, content`);
+    const content = formOf(form.get('content'), `${where}, content`);
     content.oneOf('event_type', ['EV_EVENT_TAG']);
     const data = content.hex('event_data');
     content.end();
     const register = form.integer('pcr', 0, 23);
-    const digests = form.list('digests').map((digest): readonly [string, string] => {
-      const one = new Form(digest, `${where}, digests`);
-      const entry = [one.text('hashAlg'), one.hex('digest')] as const;
+    const digests = form.array('digests').map((digest): readonly [string, string] => {
+      const one = formOf(digest, `${where}, digests`);
+      const entry = [one.string('hashAlg'), one.hex('digest')] as const;
       one.end();
       return entry;
     });

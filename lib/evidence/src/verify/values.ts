@@ -1,8 +1,9 @@
+import type { JsonFields } from '@kata-agent/base';
 import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle/bundle.js';
 import { type ChainCertificate, mayIssue, parseChainCertificate } from '../chain/chain-certificate.js';
 import { parsePemChain } from '../chain/pem-chain.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { Form, parseJson } from '../form.js';
+import { formOf, parseJson } from '../form.js';
 import { parseSnpValues, type SnpValues } from '../snp/values.js';
 import { parseTdxValues, type TdxValues } from '../tdx/values.js';
 
@@ -46,12 +47,12 @@ const defaultRegister = 13;
 
 /** Parses values.json. Throws an EvidenceFormError. */
 export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
-  const form = new Form(parseJson(bytes, 'the values file'), 'the values file');
+  const form = formOf(parseJson(bytes, 'the values file'), 'the values file');
   form.integer('v', 1, 1);
   const kinds = (key: string): readonly EvidenceKind[] =>
     texts(form, key).map((text) => {
       const kind = evidenceKinds.find((one) => one === text);
-      if (kind === undefined) throw form.fault(key, `a list of ${evidenceKinds.join(', ')}`);
+      if (kind === undefined) throw form.wrong(key, `a list of ${evidenceKinds.join(', ')}`);
       return kind;
     });
   const optional = <T>(key: string, read: (key: string) => readonly T[]): readonly T[] =>
@@ -62,35 +63,35 @@ export function parseReferenceValues(bytes: Uint8Array): ReferenceValues {
     configurations: optional('configurations', (key) =>
       texts(form, key).map((text) => {
         const digest = /^(?:sha256:)?([0-9a-f]{64})$/.exec(text)?.[1];
-        if (digest === undefined) throw form.fault(key, 'a list of digests as config digest prints them');
+        if (digest === undefined) throw form.wrong(key, 'a list of digests as config digest prints them');
         return digest;
       }),
     ),
     register: form.has('register') ? form.integer('register', 0, 15) : defaultRegister,
     waive: optional('waive', (key) => texts(form, key)),
-    tpm: optional('tpm', (key) => form.list(key).map(parseTpmTuple)),
+    tpm: optional('tpm', (key) => form.array(key).map(parseTpmTuple)),
     tpmRoots: form.has('tpm_roots')
-      ? parseTpmRoots(form.value('tpm_roots'))
+      ? parseTpmRoots(form.get('tpm_roots'))
       : { certificates: [], reports: false },
-    snp: optional('snp', (key) => parseSnpValues(form.value(key))),
-    tdx: optional('tdx', (key) => parseTdxValues(form.value(key))),
+    snp: optional('snp', (key) => parseSnpValues(form.get(key))),
+    tdx: optional('tdx', (key) => parseTdxValues(form.get(key))),
   };
   form.end();
   const foreign = values.require.find((kind) => !values.accept.includes(kind));
   if (foreign !== undefined)
     throw new EvidenceFormError(`the values file, require: ${foreign} is not in accept`);
-  if (values.accept.length === 0) throw form.fault('accept', 'a list of at least one kind');
+  if (values.accept.length === 0) throw form.wrong('accept', 'a list of at least one kind');
   return values;
 }
 
 function parseTpmRoots(value: unknown): TpmRoots {
   const name = 'the values file, tpm_roots';
-  const form = new Form(value, name);
+  const form = formOf(value, name);
   const certificates = form.has('certificates')
-    ? parsePemChain(Buffer.from(form.text('certificates')), `${name}, certificates`).map((bytes) => {
+    ? parsePemChain(Buffer.from(form.string('certificates')), `${name}, certificates`).map((bytes) => {
         const certificate = parseChainCertificate(bytes);
         if (!mayIssue(certificate, 'certificates'))
-          throw form.fault('certificates', `CAs: ${certificate.commonName} may not issue certificates`);
+          throw form.wrong('certificates', `CAs: ${certificate.commonName} may not issue certificates`);
         return certificate;
       })
     : [];
@@ -100,7 +101,7 @@ function parseTpmRoots(value: unknown): TpmRoots {
 }
 
 function parseTpmTuple(value: unknown): TpmTuple {
-  const form = new Form(value, 'the values file, tpm');
+  const form = formOf(value, 'the values file, tpm');
   const ak = form.has('ak') ? form.hex('ak', 34) : undefined;
   const bank = form.oneOf('bank', ['sha256', 'sha384', 'sha512']);
   const registers = parseRegisters(form, 'registers');
@@ -113,9 +114,9 @@ function parseTpmTuple(value: unknown): TpmTuple {
   return { ...(ak === undefined ? {} : { ak }), bank, registers };
 }
 
-function texts(form: Form, key: string): readonly string[] {
-  return form.list(key).map((one) => {
-    if (typeof one !== 'string') throw form.fault(key, 'a list of text');
+function texts(form: JsonFields, key: string): readonly string[] {
+  return form.array(key).map((one) => {
+    if (typeof one !== 'string') throw form.wrong(key, 'a list of text');
     return one;
   });
 }

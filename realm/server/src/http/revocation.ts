@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isRecord, type JsonRecord } from '@kata-agent/base';
 import { canonicalName, NameSyntaxError, parsePeerEntry, PeerEntryError } from '@kata-agent/x509';
 import type { RevokedPeer } from '../store/revocations.js';
 import { badRequest, HttpError } from './http-error.js';
@@ -71,11 +72,10 @@ function checkSerial(serial: string, issuer: string): void {
   checkIssuer(issuer);
 }
 
-function fieldsOf(body: Buffer): Readonly<Record<string, unknown>> {
+function fieldsOf(body: Buffer): JsonRecord {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
-      return value as Readonly<Record<string, unknown>>;
+    if (isRecord(value)) return value;
   } catch {
     throw badRequest('the body is not JSON in UTF-8');
   }

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { Fields } from '../../untrusted-json.js';
+import { JsonFields } from '@kata-agent/base';
 import type { ImageReference } from '../../reference/reference.js';
 import { type SignedObject, statementFault } from '../bundle.js';
 import { payloadFault } from '../simple-signing.js';
@@ -60,7 +60,7 @@ function bundleOfAttachment(
   { certificate, bundle }: KeylessAnnotations,
 ): string | undefined {
   try {
-    const fields = Fields.parse(Buffer.from(bundle), 'the answer', (text) => new AttachmentError(text));
+    const fields = JsonFields.parse(Buffer.from(bundle), 'the answer', (text) => new AttachmentError(text));
     const entry = fields.object('Payload');
     const keyId = entry.string('logID');
     if (!/^[0-9a-f]{64}$/.test(keyId)) return undefined;

@@ -1,4 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
+import { JsonFields } from '@kata-agent/base';
 import { contextTag, der, objectIdentifier, sequence, Tag } from '@kata-agent/x509';
 import { type Bundle, bundleFromJSON, ValidationError } from '@sigstore/bundle';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
@@ -12,7 +13,6 @@ import {
   Verifier,
 } from '@sigstore/verify';
 import { ImageError, quoted } from '../../errors/image-error.js';
-import { Fields } from '../../untrusted-json.js';
 
 const oids = {
   subjectAltName: '2.5.29.17',
@@ -25,7 +25,7 @@ const oids = {
 const generalName = { email: 1, uri: 6 } as const;
 
 /** Where each kind of an entry has the certificate of its signature: PEM in base64, or DER. */
-const certificateByEntryKind: Readonly<Record<string, (spec: Fields) => Uint8Array>> = {
+const certificateByEntryKind: Readonly<Record<string, (spec: JsonFields) => Uint8Array>> = {
   'hashedrekord 0.0.1': (spec) => pem(spec.object('signature').object('publicKey').base64('content')),
   'dsse 0.0.1': (spec) => pem(only(spec.objects('signatures', 1)).base64('verifier')),
   'intoto 0.0.2': (spec) =>
@@ -88,7 +88,7 @@ export class KeylessVerifier {
   verify(bundle: Uint8Array, artifact: Uint8Array): KeylessSignature | string {
     let parsed: Bundle;
     try {
-      const fields = Fields.parse(bundle, 'the bundle', (text) => new FormError(text));
+      const fields = JsonFields.parse(bundle, 'the bundle', (text) => new FormError(text));
       const fault = faultOfForm(fields.object('verificationMaterial'));
       if (fault !== undefined) return fault;
       parsed = bundleFromJSON(JSON.parse(Buffer.from(bundle).toString()));
@@ -170,7 +170,7 @@ function unexpected(error: unknown): string {
  * anything: it compares the name of each signature of a checkpoint with a log's as a regular expression (a name of 50 characters keeps
  * it busy for minutes), and takes any number of entries, timestamps and digits. Members of another type throw the error of the fields.
  */
-function faultOfForm(material: Fields): string | undefined {
+function faultOfForm(material: JsonFields): string | undefined {
   const entries = material.has('tlogEntries') ? material.objects('tlogEntries', maxEntries) : [];
   if (entries.length === 0) return 'without an entry of a transparency log';
   for (const entry of entries) {
@@ -200,7 +200,7 @@ function isPlainCheckpoint(envelope: string): boolean {
 /** Parses a trusted root, which is a part of the configuration. Throws an ImageError. */
 function parseTrustedRoot(text: string): TrustMaterial {
   const invalid = (why: string): ImageError => new ImageError('settings-invalid', `trusted_root ${why}`);
-  const fields = Fields.parse(
+  const fields = JsonFields.parse(
     Buffer.from(text),
     'trusted_root',
     (why) => new ImageError('settings-invalid', why),
@@ -224,7 +224,7 @@ class EntryError extends Error {}
  */
 function entryNames(body: Uint8Array, certificate: Uint8Array): boolean {
   try {
-    const fields = Fields.parse(body, 'the entry', (text) => new EntryError(text));
+    const fields = JsonFields.parse(body, 'the entry', (text) => new EntryError(text));
     const certificateIn = certificateByEntryKind[`${fields.string('kind')} ${fields.string('apiVersion')}`];
     return (
       certificateIn !== undefined && Buffer.from(certificateIn(fields.object('spec'))).equals(certificate)
@@ -235,13 +235,13 @@ function entryNames(body: Uint8Array, certificate: Uint8Array): boolean {
   }
 }
 
-function only(items: readonly Fields[]): Fields {
+function only(items: readonly JsonFields[]): JsonFields {
   const [first] = items;
   if (first === undefined) throw new EntryError('the entry has no signature');
   return first;
 }
 
-function rawBytes(signature: Fields): Uint8Array {
+function rawBytes(signature: JsonFields): Uint8Array {
   return signature.object('verifier').object('x509Certificate').base64('rawBytes');
 }
 

@@ -1,8 +1,8 @@
+import { isRecord, type JsonRecord } from '@kata-agent/base';
+
 /** Returns the members of a JSON object; undefined for any other value. */
-export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
+export function fieldsOf(value: unknown): JsonRecord | undefined {
+  return isRecord(value) ? value : undefined;
 }
 
 /** Returns a text of this form; undefined for any other value. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { type Json, JsonSyntaxError, parseJson } from './untrusted-json.js';
+import { type Json, JsonSyntaxError, parseJson } from './parse-json.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
 
