@@ -1,13 +1,12 @@
 import type * as actions from './request/actions.js';
 import type { Container } from './container/container.js';
 import type { ContainerProcess } from './container/container-process.js';
-import type { GuestContext } from './context/guest-context.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
 import { PendingContainers } from './container/pending-containers.js';
 import type { Wanted } from './device/find-device.js';
 import { GuestError, translated } from './error/guest-error.js';
 import type { GuestOptions } from './context/guest-options.js';
-import { openContext } from './context/open-context.js';
+import { type GuestContext, openContext } from './context/guest-context.js';
 import { claimSandbox } from './sandbox/claim-sandbox.js';
 import { recover } from './recover/recover.js';
 import { Sandbox } from './sandbox/sandbox.js';

@@ -14,7 +14,8 @@ export {
 } from './access/guest-access.js';
 export { GuestError, type GuestErrorKind } from './error/guest-error.js';
 export type { ContainerNames, NamesOf } from './container/container-names.js';
-export type { GuestLimits, GuestOptions, SandboxClaim } from './context/guest-options.js';
+export type { GuestLimits, GuestOptions } from './context/guest-options.js';
+export type { SandboxClaim } from './sandbox/claim-sandbox.js';
 export type { GuestLog, LogLevel } from './guest-log.js';
 export type { GuestPaths } from './paths/guest-paths.js';
 export type { OutputPolicy } from './stdio/prepare-streams.js';

@@ -11,6 +11,7 @@ export {
   JsonSyntaxError,
   parseJson,
 } from './parse-json.js';
+export { Phases } from './phases.js';
 export { readIfThere } from './read-if-there.js';
 export { replaceFile, type ReplaceOptions } from './replace-file.js';
 export { Semaphore, type SemaphoreOptions } from './semaphore.js';

@@ -1,131 +1,245 @@
-import type { NamedMount } from '../container/named-mount.js';
-import type { Reaper, Syscalls } from '@kata-agent/linux';
-import type { CdiDevices } from '../cdi/cdi-devices.js';
-import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
-import type { CgroupNames } from '../cgroup/cgroup-names.js';
-import type { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
-import type { OomWatch } from '../cgroup/oom-watch.js';
-import type { HostAliases } from '../content/checked-files.js';
-import type { DataHub } from '../confidential/data-hub.js';
-import type { PermittedSecret } from '../confidential/secret-permits.js';
-import type { DeviceWaits, DeviceWatch } from '../device/device-watch.js';
-import type { VfioDevices } from '../device/vfio-devices.js';
-import type { Disks } from '../device/disks.js';
-import type { GuestAccess } from '../access/guest-access.js';
-import type { GuestLimits, SandboxClaim } from './guest-options.js';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { listenUevents, Reaper } from '@kata-agent/linux';
+import { CdiDevices, type CdiOptions } from '../cdi/cdi-devices.js';
+import { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import { agentCgroups, CgroupNames } from '../cgroup/cgroup-names.js';
+import { cgroupVersion } from '../cgroup/cgroup-paths.js';
+import { limitableHugePages, defaultPidsLimit } from '../cgroup/cgroup-limits.js';
+import { CgroupStatsReader } from '../cgroup/cgroup-stats.js';
+import { OomWatch } from '../cgroup/oom-watch.js';
+import { PathReservations } from '../container/path-reservations.js';
+import { openAccess } from '../access/guest-access.js';
 import type { GuestLog } from '../guest-log.js';
+import type { GuestLimits, GuestOptions } from './guest-options.js';
+import type { SandboxClaim } from '../sandbox/claim-sandbox.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
-import type { NamesOf } from '../container/container-names.js';
-import type { OutputPolicy } from '../stdio/prepare-streams.js';
-import type { ImagePuller } from '../image/image-puller.js';
-import type { ImageStore } from '../image/image-store.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { RuntimeCommands } from '../runtime/runtime-commands.js';
+import { DeviceWaits, DeviceWatch } from '../device/device-watch.js';
+import { MediaThreads } from '../media/media-threads.js';
+import { VfioDevices } from '../device/vfio-devices.js';
+import { Disks } from '../device/disks.js';
+import { MemoryWatch } from '../resource/online.js';
+import { type GuestSecrets, SwapDevices } from '../resource/swap.js';
+import { PodSources } from '../source/pod-sources.js';
+import { askFeatures } from '../runtime/commands.js';
+import { SharedStore } from '../image/store/shared-store.js';
+import { mountingIn } from '../confidential/mount-directory.js';
+import { bundles } from '../container/bundle.js';
+import { Runtime } from '../runtime/runtime.js';
+import { RuntimeCommands } from '../runtime/runtime-commands.js';
+import { knownFlaws, type RuntimeFeatures } from '../runtime/runtime-features.js';
+import { sealDescriptors } from '../runtime/seal-descriptors.js';
 import type { Capabilities } from '../spec/security-labels.js';
-import type { LocalAddresses } from '../network/links.js';
-import type { Metrics } from '../metrics/metrics.js';
-import type { MemoryWatch } from '../resource/online.js';
+import { SavedState } from '../state/saved-state.js';
+import { Metrics } from '../metrics/metrics.js';
+import { LocalAddresses } from '../network/links.js';
+import { StorageTable } from '../storage/storage-table.js';
+import { DiskPrograms } from '../tool/disk-programs.js';
+import { SystemTools, type Tools } from '../tool/tools.js';
+import type { CreationServices } from '../create/create-container.js';
+import type { RecoveryServices } from '../recover/recover.js';
 import type { GuestClock } from '../resource/set-clock.js';
-import type { SwapDevices } from '../resource/swap.js';
-import type { PathReservations } from '../container/path-reservations.js';
-import type { PodSources } from '../source/pod-sources.js';
-import type { SavedState } from '../state/saved-state.js';
-import type { HostMedia } from '../media/host-media.js';
-import type { Tools } from '../tool/tools.js';
-import type { StorageTable } from '../storage/storage-table.js';
-import type { HookSetting } from '../hooks/guest-hooks.js';
+import type { SandboxServices } from '../sandbox/sandbox.js';
+import { readIfThere } from '@kata-agent/base';
 
-/** The options with defaults applied. */
-export interface SettingsPart {
-  readonly paths: GuestPaths;
+const defaultPaths: GuestPaths = {
+  kata: '/run/kata-containers',
+  state: '/run/kata-agent',
+  cgroup: '/sys/fs/cgroup',
+  proc: '/proc',
+  sys: '/sys',
+  dev: '/dev',
+};
+
+/** The limits of S17. */
+const defaultLimits = { containers: 64, execsPerContainer: 32, streamBuffer: 1024 * 1024 };
+
+const unshared: SandboxClaim = { held: true, take: () => undefined };
+
+const defaultHotplugTimeout = 3;
+
+const defaultCdi: CdiOptions = {
+  directories: ['/etc/cdi', '/var/run/cdi'],
+  timeoutSeconds: 100,
+  visibleDevices: false,
+};
+
+/**
+ * The parts of the guest: what its services use. Each service declares its own, and its phases and functions theirs.
+ * `openContext` creates them once.
+ */
+export type GuestContext = CreationServices & SandboxServices & RecoveryServices & CallServices;
+
+/** What only calls use, beside the services that they call (`perform/`, `guest.ts`). */
+interface CallServices {
   readonly limits: GuestLimits;
-  readonly hooks: HookSetting;
-  readonly access: GuestAccess;
-  readonly output: OutputPolicy;
-  readonly namesOf: NamesOf;
-  /** Undefined: there is none. */
-  readonly dataHub: DataHub | undefined;
-  /** Undefined: all that the host puts into a container are unsealed. */
-  readonly secrets: readonly PermittedSecret[] | undefined;
-  /** Undefined: the content of hosts files, resolv.conf and hostname files is not checked. */
-  readonly hostAliases: HostAliases | undefined;
-  readonly mountsWithoutLinks: readonly NamedMount[];
-  readonly imageVolumes: readonly NamedMount[];
+  /** Whether the id of a removed container is given to no other one. */
   readonly idsOnce: boolean;
-  /** Undefined: it pulls none. */
-  readonly images: ImagePuller | undefined;
-  /** Undefined: the images have no disk that they share. */
-  readonly imageStore: ImageStore | undefined;
-  readonly pauseBundle: string;
-  readonly verifiedLayers: boolean;
-  readonly pipeSize: number;
-}
-
-/** Access to the kernel, to external programs, and to the log. */
-export interface SystemPart {
-  readonly syscalls: Syscalls;
-  /** What may wait for the host. */
-  readonly media: HostMedia;
-  readonly tools: Tools;
-  readonly localAddresses: LocalAddresses;
-  readonly clock: GuestClock;
-  readonly log: GuestLog;
-}
-
-/** The OCI runtime, and the processes that it starts. */
-export interface RuntimePart {
-  readonly runtime: Runtime;
-  readonly commands: RuntimeCommands;
-  /** Queries the runtime's features on first use. */
-  readonly capabilities: () => Promise<Capabilities>;
-  readonly reaper: Reaper;
-}
-
-/** The containers' cgroups, their events and statistics. */
-export interface CgroupPart {
-  readonly ancestors: CgroupAncestors;
-  readonly cgroups: CgroupNames;
-  readonly oom: OomWatch;
-  readonly statistics: CgroupStatsReader;
-}
-
-/** The guest's devices, and the changes that wait for devices. */
-interface DevicePart {
-  readonly devices: DeviceWatch;
-  readonly disks: Disks;
-  readonly vfio: VfioDevices;
+  /** The changes that wait for devices or mounts. */
   readonly waits: DeviceWaits;
-  readonly cdi: CdiDevices;
-  readonly memory: MemoryWatch;
-  readonly swap: SwapDevices;
-}
-
-/** Storages and sources of containers. */
-export interface StoragePart {
-  readonly storages: StorageTable;
-  readonly podSources: PodSources;
-  readonly reservations: PathReservations;
-}
-
-/** Values that are observed. */
-interface ObservationPart {
+  readonly reaper: Reaper;
+  readonly statistics: CgroupStatsReader;
   readonly metrics: Metrics;
+  readonly tools: Tools;
+  readonly clock: GuestClock;
 }
 
-/** State that outlives the agent. */
-interface StatePart {
-  readonly records: SavedState;
-  /** Lock on `paths.kata`: taken before the first change, and before an earlier agent's state is restored. */
-  readonly claim: SandboxClaim;
+/** Applies defaults to the options, creates the directories, and starts the reaper. */
+export function openContext(options: GuestOptions): GuestContext {
+  const paths: GuestPaths = { ...defaultPaths, ...options.paths };
+  const log: GuestLog = options.log ?? (() => undefined);
+  const { syscalls } = options;
+  const access = options.access ?? openAccess;
+  sealDescriptors(syscalls);
+  mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
+  const runtime = new Runtime(options.runtime, paths.state);
+  mkdirSync(mountingIn(paths), { recursive: true, mode: 0o700 });
+  // Others can search the two above a bundle, as `makeBundle` needs it, and not list them.
+  for (const directory of [paths.state, join(paths.state, bundles)]) {
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    chmodSync(directory, 0o711);
+  }
+  const reaper = new Reaper(syscalls, {
+    proc: paths.proc,
+    onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
+  });
+  try {
+    const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
+    const records = new SavedState(paths.state);
+    const media = options.media ?? new MediaThreads({ syscalls, log });
+    const devices = new DeviceWatch({
+      roots: paths,
+      media,
+      syscalls,
+      log,
+      timeoutSeconds: options.hotplugTimeout ?? defaultHotplugTimeout,
+    });
+    const verifiedLayers = options.verifiedLayers ?? false;
+    const tools = new SystemTools();
+    const sharedStore = options.images?.sharedStore;
+    const disks = new Disks(paths.sys, media);
+    const parts = { syscalls, media, paths, devices, disks, dataHub: options.dataHub, log };
+    let read: Promise<Capabilities> | undefined;
+    const capabilities = (): Promise<Capabilities> =>
+      (read ??= readCapabilities(runtime, paths, options.systemd ?? false, log));
+    return {
+      syscalls,
+      media,
+      paths,
+      claim: options.claim ?? unshared,
+      limits: { ...defaultLimits, ...options.limits },
+      hooks: options.hooks ?? 'refuse',
+      access,
+      output: options.output ?? { readable: () => true, unreadable: 'discard' },
+      namesOf: options.namesOf ?? (() => ({ inPod: '', ofEngine: '' })),
+      pipeSize: options.pipeSize ?? 0,
+      dataHub: options.dataHub,
+      secrets: options.secrets,
+      hostAliases: options.hostAliases,
+      mountsWithoutLinks: options.mountsWithoutLinks ?? [],
+      imageVolumes: options.imageVolumes ?? [],
+      idsOnce: options.idsOnce ?? false,
+      images: options.images,
+      imageStore: sharedStore === undefined ? undefined : new SharedStore(parts, sharedStore),
+      pauseBundle: options.pauseBundle ?? '/pause_bundle',
+      verifiedLayers,
+      clock: { floor: options.clockFloor, now: Date.now },
+      log,
+      reaper,
+      runtime,
+      commands: new RuntimeCommands(runtime.known.name),
+      capabilities,
+      ancestors,
+      cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
+      oom: new OomWatch(syscalls),
+      statistics: new CgroupStatsReader(),
+      devices,
+      disks,
+      vfio: new VfioDevices(paths, disks),
+      waits: new DeviceWaits(devices, log),
+      cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
+      tools,
+      localAddresses: new LocalAddresses(tools),
+      memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
+      swap: new SwapDevices(media, disks, secretsOf(options)),
+      podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),
+      reservations: new PathReservations(),
+      storages: new StorageTable(
+        {
+          syscalls,
+          media,
+          paths,
+          access,
+          capabilities,
+          devices,
+          disks,
+          diskPrograms: new DiskPrograms(),
+          log,
+          dataHub: options.dataHub,
+          verifiedLayers,
+        },
+        records,
+      ),
+      metrics: new Metrics(),
+      records,
+    };
+  } catch (error) {
+    reaper.stop();
+    throw error;
+  }
 }
 
-/** All parts of the guest; created once, by `Guest.open`. Each function declares the parts that it uses. */
-export interface GuestContext
-  extends SettingsPart,
-    SystemPart,
-    RuntimePart,
-    CgroupPart,
-    DevicePart,
-    StoragePart,
-    ObservationPart,
-    StatePart {}
+function secretsOf({ dataHub, images }: GuestOptions): GuestSecrets | undefined {
+  if (dataHub !== undefined) return 'sealed';
+  return images?.pack === undefined ? undefined : 'keys of disks';
+}
+
+async function readFeatures(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatures | undefined> {
+  if (runtime.program === undefined) {
+    log(
+      'warn',
+      'no OCI runtime was found: containers cannot be created; help: install one (apt-get install runc)',
+    );
+    return undefined;
+  }
+  try {
+    const features = await askFeatures(runtime);
+    log('info', `OCI runtime ${runtime.program}, version ${features.version || 'unknown'}`);
+    for (const flaws of knownFlaws(features)) {
+      log('warn', `OCI runtime version ${features.version} is older than the fixes for ${flaws}`);
+    }
+    return features;
+  } catch (error) {
+    log('error', `the features of the OCI runtime ${runtime.program} cannot be read: ${String(error)}`);
+    return undefined;
+  }
+}
+
+async function readCapabilities(
+  runtime: Runtime,
+  paths: GuestPaths,
+  systemd: boolean,
+  log: GuestLog,
+): Promise<Capabilities> {
+  const features = await readFeatures(runtime, log);
+  const version = cgroupVersion(paths.cgroup);
+  return {
+    seccomp: features?.seccomp ?? false,
+    hasAppArmorProfile: (name) => hasAppArmorProfile(name, paths.sys),
+    selinux: existsSync(join(paths.sys, 'fs/selinux/enforce')),
+    cgroupVersion: version,
+    systemd: systemd && version === 2,
+    hugePages: limitableHugePages(paths),
+    flaws: features === undefined ? [] : knownFlaws(features),
+    processes: defaultPidsLimit(paths),
+  };
+}
+
+/**
+ * Reports whether the kernel has loaded an AppArmor profile. The list has one `NAME (MODE)` per line (Linux,
+ * security/apparmor/apparmorfs.c), and is read at each call: profiles can be loaded at any time.
+ */
+function hasAppArmorProfile(name: string, sys: string): boolean {
+  const loaded = readIfThere(join(sys, 'kernel/security/apparmor/profiles'))?.toString() ?? '';
+  return loaded.split('\n').some((line) => line.replace(/ \([a-z]+\)$/, '') === name);
+}

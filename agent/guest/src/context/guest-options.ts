@@ -11,6 +11,7 @@ import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestAccess } from '../access/guest-access.js';
+import type { SandboxClaim } from '../sandbox/claim-sandbox.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 
 export interface GuestOptions {
@@ -62,13 +63,6 @@ export interface GuestOptions {
   readonly pauseBundle?: string | undefined;
   readonly output?: OutputPolicy | undefined;
   readonly log?: GuestLog | undefined;
-}
-
-/** The claim to Kata's directory when several agents run on a machine. A guest keeps it until its process ends. */
-export interface SandboxClaim {
-  readonly held: boolean;
-  /** Claims the directory. Undefined: the guest has it; otherwise a message that names the process that has it and a remedy. */
-  take(directory: string): string | undefined;
 }
 
 export interface GuestLimits extends StreamLimits {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
 import type { CheckedFiles } from '../content/checked-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
@@ -6,7 +7,14 @@ import type { ImageVolumes } from '../container/image-volumes.js';
 import type { UndoStack } from '../undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { BoundDevice } from '../spec/device-rules.js';
-import { isBind } from '../spec/mounts.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
+import { type PermittedSecret, type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
+import { MemoryCopies } from '../source/memory-copies.js';
+import type { StorageTable } from '../storage/storage-table.js';
+import { cleanMount, isBind } from '../spec/mounts.js';
+import type { Creation } from './creation.js';
+import type { Decided } from './decide.js';
 import type { HostMedia } from '../media/host-media.js';
 import { type OpenSource, usedSource } from '../source/open-source.js';
 import { openSourceOf } from '../source/open-source-of.js';
@@ -14,6 +22,58 @@ import type { OwnPlaces, UsedSource } from '../source/other-containers.js';
 import type { PodSources } from '../source/pod-sources.js';
 import type { SourceRules } from '../source/source-place.js';
 import { StagedMounts } from '../source/staged-mounts.js';
+
+export interface SourceServices {
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
+  readonly paths: GuestPaths;
+  readonly access: GuestAccess;
+  readonly podSources: PodSources;
+  readonly storages: StorageTable;
+  /** Undefined: all that the host puts into a container are unsealed. */
+  readonly secrets: readonly PermittedSecret[] | undefined;
+}
+
+export interface OpenedSources {
+  /** Nothing is opened yet: each phase opens what it uses. */
+  readonly sources: ContainerSources;
+  /** Of the sources. */
+  readonly directory: string;
+  readonly copies: MemoryCopies;
+  readonly permits: SecretPermits;
+}
+
+/** Prepares the table that opens each source once, checks it and copies it. */
+export async function openSources({
+  sandbox: { signal },
+  decided: { id, bundle, spec, root, nameInPod, places, dataHub },
+  services: { syscalls, media, paths, access, podSources, storages, secrets },
+  made,
+}: Creation<SourceServices> & {
+  readonly decided: Decided;
+  /** A source in a storage is what the storage has there. */
+  readonly used: readonly string[];
+}): Promise<OpenedSources> {
+  const directory = join(bundle, 'mounts');
+  const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
+  const mountPlaces = (spec.mounts ?? []).map((mount) => cleanMount(mount).destination);
+  const permits = secretPermits(secrets, nameInPod, mountPlaces);
+  const sources = new ContainerSources({
+    container: id,
+    directory,
+    paths,
+    access,
+    syscalls,
+    media,
+    podSources,
+    ownUsers: root !== undefined,
+    made,
+    places,
+    throughStorages: (source) => storages.throughStorages(source),
+    secrets: await loadSecretVolumes(dataHub, { permits, copies, paths, media, signal }),
+  });
+  return { sources, directory, copies, permits };
+}
 
 interface Parts extends SourceRules {
   readonly container: string;
@@ -34,7 +94,7 @@ interface Parts extends SourceRules {
 }
 
 /** The sources of one container that is being created: each is opened once, and the runtime mounts a copy of it. */
-export class ContainerSources {
+class ContainerSources {
   readonly #parts: Parts;
   readonly #staged: StagedMounts;
   readonly #devices: BoundDevice[] = [];

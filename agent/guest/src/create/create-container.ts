@@ -1,341 +1,202 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { visitNamespace } from '@kata-agent/linux';
-import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
-import { cdiInjection, withEdits } from '../cdi/injection.js';
-import type { CreateContainer, Storage } from '../request/actions.js';
-import { cgroupPathsOf } from '../cgroup/cgroup-paths.js';
-import { killAll } from '../cgroup/freeze-and-kill.js';
-import { narrowDevices } from '../cgroup/cgroup-limits.js';
-import { checkBoundNodes, guestDevices } from '../device/guest-devices.js';
-import { attachDevices, vfioAddresses } from '../device/attach-devices.js';
-import { type PciAddresses, withGuestAddresses } from '../device/pci-environment.js';
-import { type HookSetting, mergeHooks } from '../hooks/guest-hooks.js';
-import type { OciHooks, OciProcess, OciSpec } from '../request/oci-spec.js';
-import { onlineCpus } from '../resource/online.js';
-import { create, remove } from '../runtime/commands.js';
-import { checkSystemdBus } from '../runtime/runtime-features.js';
-import { admitMounts } from './admission.js';
-import { buildSpec } from './build-spec.js';
-import { encodeSpec } from '../spec/encode-spec.js';
-import { bindLocalVolumes } from '../storage/local-volumes.js';
-import { cleanMount, isBind, mountRules } from '../spec/mounts.js';
-import { mappedRoot, requestedNetwork, type SharedNamespaces } from '../spec/namespaces.js';
-import { ContainerSources } from './container-sources.js';
-import { MemoryCopies } from '../source/memory-copies.js';
-import { NestedMounts } from '../source/nested-mounts.js';
-import { openNetworkNamespace, sysctlsOfNetwork } from '../container/network-namespace.js';
-import { CheckedFiles, interfaceAddresses } from '../content/checked-files.js';
-import { OwnPlaces, type PlaceOwner, type UsedSource } from '../source/other-containers.js';
-import { type SecretPermits, secretPermits } from '../confidential/secret-permits.js';
-import { loadSecretVolumes } from '../confidential/load-secret-volumes.js';
-import { notingHub } from '../confidential/data-hub.js';
-import { checkPauseMounts } from '../image/check-pause-mounts.js';
-import { loadAndMountOwnRoot } from '../image/load-own-root.js';
-import { withPauseProcess } from '../image/pause-bundle.js';
-import { pulledRootOf } from '../image/pulled-root.js';
-import { refuseScratch, type WithoutScratch, withoutScratch } from '../image/store/scratch-disk.js';
-import { pauseRootOf, placeVerifiedRoot, usedStorages } from '../image/verified-root.js';
-import { bundleOf, makeBundle } from '../container/bundle.js';
-import { checkBoundingSet } from '../container/process-status.js';
+import { Phases } from '@kata-agent/base';
+import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import { Container } from '../container/container.js';
-import { reservedPathsOf } from '../container/reserved-paths.js';
-import type {
-  CgroupPart,
-  GuestContext,
-  RuntimePart,
-  SettingsPart,
-  StoragePart,
-  SystemPart,
-} from '../context/guest-context.js';
-import { ImageVolumes } from '../container/image-volumes.js';
-import { persistContainer } from '../state/saved-state.js';
+import type { ContainerProcess } from '../container/container-process.js';
 import { mountsOf } from '../container/mounts-of.js';
-import { launchProcess } from '../container/launch-process.js';
-import { placeRootfs, resolvConfFor } from './rootfs.js';
-import { namespacesOf } from '../container/namespace-sysctls.js';
-import { PinnedNamespaces } from '../container/pinned-namespaces.js';
-import { type FindContainer, shareMounts } from '../container/share-mounts.js';
-import { refusedDestinations } from '../container/refuse-links.js';
-import { podNetwork, SysctlChanges, wholeGuest } from '../container/sysctl-changes.js';
+import type { NetworkNamespace } from '../container/network-namespace.js';
+import type { SysctlChanges } from '../container/sysctl-changes.js';
+import type { AttachedDevices } from '../device/attach-devices.js';
+import type { GuestLog } from '../guest-log.js';
+import type { OwnRootContext } from '../image/own-root.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { CreateContainer } from '../request/actions.js';
+import type { OciSpec } from '../request/oci-spec.js';
+import { isBind } from '../spec/mounts.js';
+import { persistContainer, type SavedState } from '../state/saved-state.js';
+import type { StorageTable } from '../storage/storage-table.js';
 import { UndoStack } from '../undo-stack.js';
+import type { BuiltSpec } from './build-spec.js';
+import {
+  completeSpec,
+  type SpecServices,
+  type SysctlServices,
+  writeConfig,
+  writeSysctls,
+  type WrittenSysctls,
+} from './configure.js';
+import { openSources, type SourceServices } from './container-sources.js';
+import type { Creation, FromSandbox } from './creation.js';
+import { decide, type Decided, type DecisionServices } from './decide.js';
+import {
+  attachSharedMounts,
+  type CgroupServices,
+  confine,
+  launch,
+  type LaunchServices,
+  type LinkServices,
+  pin,
+  type PinnedContainer,
+  refuseLinks,
+  reserveCgroup,
+  type SharingServices,
+  watchMemory,
+} from './launch.js';
+import { type MountServices, nestMounts, type ResolvedMounts, stageMounts } from './mounts.js';
+import {
+  type BundleServices,
+  type DeviceServices,
+  openNetwork,
+  prepareBundle,
+  type Recorded,
+  type RecordServices,
+  type ReservedBundle,
+  saveRecord,
+  takeDevices,
+} from './prepare.js';
+import { mountOwnRoot, mountStorages, placeRoot, type RootServices } from './rootfs.js';
 
-/** The parts of the guest that creation uses. */
-type CreationContext = SettingsPart &
-  SystemPart &
-  RuntimePart &
-  CgroupPart &
-  StoragePart &
-  Pick<GuestContext, 'devices' | 'disks' | 'vfio' | 'cdi' | 'records'>;
+/** The parts of the guest that creation uses: what its phases use. */
+export type CreationServices = DecisionServices &
+  RecordServices &
+  DeviceServices &
+  BundleServices &
+  OwnRootContext &
+  SourceServices &
+  RootServices &
+  MountServices &
+  SpecServices &
+  SysctlServices &
+  CgroupServices &
+  LaunchServices &
+  LinkServices &
+  SharingServices &
+  CompletionServices;
 
-/** Values that a container gets from its sandbox. */
-export interface FromSandbox {
-  readonly hostname: string;
-  readonly resolvConf: string | undefined;
-  readonly shared: SharedNamespaces;
-  /** The OCI hooks of the guest image, for all containers. */
-  readonly hooks: OciHooks | undefined;
-  /** Its other containers. */
-  readonly find: FindContainer;
-  /** Its other containers, including those being created, with their opened sources. */
-  readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
-  /** Places of removed containers that no other container has. */
-  readonly removed: () => readonly PlaceOwner[];
-  /** Receives each opened source. */
-  readonly opened: UsedSource[];
-  /** Aborted when the call is cancelled or its deadline has passed. */
-  readonly signal: AbortSignal | undefined;
-}
+/**
+ * The phases of a creation. What a phase pushes to the undo stack is undone after a failure, and at removal, in reverse order.
+ * The comments say why a phase is where it is; docs/request-lifecycle.md, "Creating a container", has the list for readers.
+ */
+const creation = Phases.from<Creation<CreationServices>>()
+  // Before all effects: a request that is refused here has changed nothing.
+  .add('decided', decide)
+  // All later phases use this descriptor: the path may lead to another namespace by then.
+  .add('network', openNetwork)
+  // From the first change that outlives the agent on, its successor finds what to undo.
+  .add('recorded', saveRecord)
+  // Before anything of the host is mounted: no disk of another owner, or of the guest, is opened by a later phase.
+  .add('attached', takeDevices)
+  // Before a source is opened: CopyFile could change it between its check and its use.
+  .add('reserved', prepareBundle)
+  // Before the storages: the image's rules decide before any of them is mounted.
+  .add('ownRoot', mountOwnRoot)
+  // Before the sources: these can be in storages.
+  .add('used', mountStorages)
+  // Before root and mounts, whose sources it opens and compares with those of other containers.
+  .add('opened', openSources)
+  // Before the mounts: destinations are looked up in the root, and image volumes are filled from it.
+  .add('rootfs', placeRoot)
+  // Before destinations are resolved: a mount whose source is refused gets no place.
+  .add('staged', stageMounts)
+  // Before the spec: its checks see the destinations without links of the root.
+  .add('resolved', nestMounts)
+  // After devices and sources: device rules are checked against what the guest has, not what the request says.
+  .add('built', completeSpec)
+  // After all checks of the request: other containers see these changes.
+  .add('sysctls', writeSysctls)
+  // Last before the runtime: only this file has the plain text of secrets.
+  .add('configured', writeConfig)
+  // Before the runtime creates the cgroup: none of another container's is joined.
+  .add('ancestors', reserveCgroup)
+  // The first process now exists, and runs nothing before `start`.
+  .add('first', launch)
+  // Before all that looks at the process by its pid.
+  .add('pinned', pin)
+  // Before anything else is given to the container: the runtime may have left devices or capabilities wider.
+  .add('ownSysctls', confine)
+  // Before mounts of other containers are attached, in which links are theirs.
+  .add('linksRefused', refuseLinks)
+  // After all checks: it gives the container what is not its own.
+  .add('shared', attachSharedMounts)
+  // Last effect: a container whose creation failed reports no out-of-memory event.
+  .add('watched', watchMemory)
+  // Nothing after it can fail: what it keeps is undone at removal only.
+  .add('container', complete);
 
 /**
  * Creates a container up to the point where its first process waits for `start`. Each step with a side effect pushes
  * its undo, so that a failure at any step leaves nothing behind (S13), and removal runs the same steps.
  */
 export async function createContainer(
-  action: CreateContainer,
+  request: CreateContainer,
   sandbox: FromSandbox,
-  context: CreationContext,
+  services: CreationServices,
 ): Promise<Container> {
   const made = new UndoStack();
   try {
-    return await build(action, sandbox, context, made);
+    return (await creation.run({ request, sandbox, services, made })).container;
   } catch (error) {
     for (const failure of await made.unwind()) {
-      context.log('error', `after a failed create: ${failure.message}`, { container: action.id });
+      services.log('error', `after a failed create: ${failure.message}`, { container: request.id });
     }
     throw error;
   }
 }
 
-/** Returns the root that the guest gets itself, if it does, and the other storages. */
-function rootAndStorages(
-  action: Pick<CreateContainer, 'id' | 'spec' | 'storages' | 'sharedMounts'>,
-  context: Pick<GuestContext, 'paths' | 'verifiedLayers'>,
-): { readonly pulled: Storage | undefined; readonly storages: readonly Storage[] } {
-  const { spec, sharedMounts } = action;
-  const pulled = pulledRootOf(action, context.paths);
-  const own = pulled ?? (context.verifiedLayers ? pauseRootOf(action, context.paths) : undefined);
-  if (own !== undefined && isOfSandbox(spec.annotations ?? {}))
-    checkPauseMounts(spec.mounts ?? [], sharedMounts);
-  const storages = usedStorages(action, context).filter((storage) => storage !== pulled);
-  return { pulled: own, storages };
+interface CompletionServices {
+  readonly paths: GuestPaths;
+  readonly ancestors: CgroupAncestors;
+  readonly records: SavedState;
+  readonly storages: StorageTable;
+  readonly log: GuestLog;
 }
 
-/** Separates the disk for images. In a guest that keeps images in memory it is an ordinary device. */
-function scratchOf(
-  request: Pick<CreateContainer, 'spec' | 'devices'>,
-  { images, imageStore }: Pick<GuestContext, 'images' | 'imageStore'>,
-): WithoutScratch {
-  if (images?.pack !== undefined || imageStore !== undefined) return withoutScratch(request);
-  return { spec: request.spec, devices: request.devices ?? [], scratch: undefined };
-}
-
-async function build(
-  { id, storages: all, sharedMounts, authorizeRoot, noteSecret, ...request }: CreateContainer,
-  sandbox: FromSandbox,
-  context: CreationContext,
-  made: UndoStack,
-): Promise<Container> {
-  const { paths, access, runtime, commands, oom, ancestors, log, podSources, syscalls, media } = context;
-  const dataHub =
-    context.dataHub === undefined || noteSecret === undefined
-      ? context.dataHub
-      : notingHub(context.dataHub, noteSecret);
-  const { opened, signal } = sandbox;
-  const { spec: given, devices, scratch } = scratchOf(request, context);
-  const { pulled, storages } = rootAndStorages({ id, spec: given, storages: all, sharedMounts }, context);
-  // Nothing of the pause container's process comes from the host in a guest with its own images.
-  const requested = pulled === undefined ? given : withPauseProcess(given, context.pauseBundle);
-  if (pulled === undefined) refuseScratch(scratch, id);
-  const places = new OwnPlaces({
-    id,
-    sources: opened,
-    others: () => [...sandbox.others(), ...sandbox.removed(), ...context.storages.owners({ butOf: id })],
-    podPlaces: () => context.storages.podPlaces(),
-  });
-  const guest = guestDevices(paths);
-  const edits = cdiInjection(context.cdi.edits(requested), {
-    hooks: context.hooks,
-    paths,
-    guest,
-    user: requested.process?.user,
-  });
-  const networkPath = requestedNetwork(requested.linux?.namespaces, access);
-  const network = networkPath === undefined ? undefined : openNetworkNamespace(networkPath, syscalls);
-  if (network !== undefined) made.push('network namespace', () => network.descriptor.close());
-  const bundle = bundleOf(id, paths);
-  const order = context.records.nextOrder();
-  const mountPoints = storages.map(({ mountPoint }) => mountPoint);
-  made.push('record', () => context.records.removeContainer(id));
-  const pciDevices = vfioAddresses(devices, context);
-  context.records.saveContainer({ phase: 'creating', id, order, storages: mountPoints, pciDevices });
-  const attached = await attachDevices(devices, id, { ...context, guest, roots: paths }, made);
-  const root = mappedRoot(requested.linux);
-  makeBundle(bundle, root, made, context);
-  const held = reservedPathsOf({ id, spec: requested, storages: all }, context.storages.inPlace, paths.kata);
-  const freeSources = await context.reservations.reserve(id, held, made);
-  const ownRoot =
-    pulled &&
-    (await loadAndMountOwnRoot(
-      pulled,
-      { id, spec: requested, sharedMounts, scratch, signal, authorizeRoot },
-      context,
-      made,
-    ));
-  const owner = { kind: 'container', id, bundle, others: sandbox.others().map((each) => each.id) } as const;
-  for (const storage of storages) await context.storages.add(storage, owner, made, places);
-  // runtime-rs sends a storage once, with the first container that mounts it.
-  const used = context.storages.useBelow(requested.mounts ?? [], mountPoints, made);
-  const directory = join(bundle, 'mounts');
-  const copies = new MemoryCopies({ directory: join(bundle, 'copies'), syscalls, made });
-  // The name that rules saw: of the same annotations, read by the same function.
-  const nameInPod = context.namesOf(given.annotations ?? {}).inPod;
-  const mountPlaces = (requested.mounts ?? []).map((mount) => cleanMount(mount).destination);
-  const permits = secretPermits(context.secrets, nameInPod, mountPlaces);
-  const sources = new ContainerSources({
-    container: id,
-    directory,
-    paths,
-    access,
-    syscalls,
-    media,
-    podSources,
-    ownUsers: root !== undefined,
-    made,
-    places,
-    throughStorages: (source) => context.storages.throughStorages(source),
-    secrets: await loadSecretVolumes(dataHub, { permits, copies, paths, media, signal }),
-  });
-
-  const rootfs =
-    ownRoot ??
-    (context.verifiedLayers
-      ? await placeVerifiedRoot(bundle, context, made)
-      : await placeRootfs({ id, bundle, root: requested.root, storages }, sources, context, made));
-  const bound = bindLocalVolumes(withEdits(requested, edits), storages);
-  const capabilities = await context.capabilities();
-  const rules = mountRules(requested.linux, access, capabilities.cgroupVersion);
-  const allowed = admitMounts(bound.mounts ?? [], rules);
-  const ofDevices = { ...access, privileged: 'refuse', paths: edits.paths } as const;
-  const files =
-    context.hostAliases &&
-    (await CheckedFiles.find(
-      {
-        hostname: sandbox.hostname,
-        aliases: context.hostAliases,
-        addresses: () =>
-          network === undefined
-            ? interfaceAddresses()
-            : visitNamespace(syscalls, 'net', network.descriptor.fd, interfaceAddresses),
-        copies,
-        media,
-      },
-      allowed,
-      rootfs,
-    ));
-  const ofImage = context.imageVolumes.filter(({ container }) => container === nameInPod);
-  const volumes = await ImageVolumes.find(
-    ofImage.map(({ path }) => path),
-    allowed,
-    { rootfs, bundle, syscalls, media, made },
-  );
-  const staged = [
-    ...(await sources.stageAll(allowed, { files, volumes })),
-    ...(await sources.stageAll(admitMounts(edits.mounts, rules), { access: ofDevices })),
-  ];
-  // The network of a joined namespace is its maker's.
-  if (network === undefined) await context.localAddresses.keep(files?.ownAddresses ?? []);
-  const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
-  made.push('mounts within mounts', () => nested.rollBack());
-  const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });
-  const destinations = resolved.map(({ destination }) => destination);
-  const mounts = await nested.attach(resolved);
-  const { spec, networkSysctls, namespaceSysctls, guestSysctls, cgroup, warnings } = buildSpec(
-    translatedPci(withHooks({ ...bound, mounts }, sandbox, context.hooks), attached.pciAddresses),
-    {
-      containerId: id,
-      rootfs,
-      shared: { ...sandbox.shared, network: network?.path },
-      capabilities,
-      onlineCpus: onlineCpus(paths.sys),
-      hooks: context.hooks,
-      hostname: sandbox.hostname,
-      resolvConf: await resolvConfFor(rootfs, sandbox.resolvConf, media),
-      attached: attached.devices,
-      bound: sources.devices,
-      injected: [...attached.injected, ...edits.devices],
-      access: context.access,
-      guest,
-    },
-  );
-  if (root !== undefined) checkBoundNodes(spec.linux?.devices ?? [], paths.dev);
-  for (const warning of warnings) log('warn', warning, { container: id });
-  await media.run('checkAccountFiles', { rootfs, mounts: spec.mounts ?? [] });
-  const ofNetwork = network === undefined ? podNetwork : sysctlsOfNetwork(syscalls, network);
-  const sysctls = new SysctlChanges(ofNetwork, paths.proc);
-  made.push('sysctls', () => sysctls.rollBack());
-  const leftOut = (names: readonly string[]): void => {
-    for (const name of names)
-      log('warn', `sysctl ${name} is left out: this kernel does not have it`, { container: id });
-  };
-  leftOut(sysctls.write(networkSysctls));
-  const ofGuest = new SysctlChanges(wholeGuest, paths.proc);
-  made.push('sysctls of the guest', () => ofGuest.rollBack());
-  leftOut(ofGuest.write(guestSysctls));
-  const unsealed = await withSecrets(spec, permits, { dataHub, paths }, signal);
-  writeFileSync(join(bundle, 'config.json'), encodeSpec(unsealed), { mode: 0o600 });
-
-  if (cgroup.isScope) checkSystemdBus(runtime.known);
-  made.push('name of the cgroup', context.cgroups.take(cgroup));
-  // The slices of a scope are systemd's.
-  const expected = cgroup.isScope ? [] : ancestors.expect(cgroup.path);
-  made.push('cgroups above the container', () => ancestors.sweep(expected));
-  made.push('what the runtime made', () => remove(runtime, id));
-  const first = await launchProcess(
-    { containerId: id, execId: id },
-    spec.process.terminal ?? false,
-    (stdio) =>
-      commands.run({ container: id, command: 'create', call: sandbox.signal }, (signal) =>
-        create(runtime, { id, bundle, isScope: cgroup.isScope }, stdio, signal),
-      ),
-    context,
-  );
-  made.push('streams of the first process', () => first.streams.end());
-  const pinned = PinnedNamespaces.open(first.pid, paths.proc);
-  made.push('pinned namespaces', () => pinned.close());
-  const cgroups = cgroupPathsOf(first.pid, cgroup.path, paths);
-  made.push('processes', async () => {
-    if (first.ended) return;
-    await killAll(cgroups, context.syscalls);
-    await first.exit;
-  });
-  narrowDevices(cgroups, spec.linux?.resources?.devices ?? [], syscalls);
-  checkBoundingSet(first.pid, spec.process.capabilities ?? {}, paths.proc, id);
-  const ownSysctls = new SysctlChanges(namespacesOf(syscalls, pinned), paths.proc);
-  made.push('sysctls of its namespaces', () => ownSysctls.rollBack());
-  leftOut(ownSysctls.write(namespaceSysctls));
-  const refused = refusedDestinations(context.mountsWithoutLinks, nameInPod, {
-    requested: staged.map(({ destination }) => destination),
-    resolved: destinations,
-  });
-  if (refused.length > 0)
-    await media.run('refuseLinks', { pid: first.pid, proc: paths.proc, destinations, refused });
-  await shareMounts(sharedMounts ?? [], pinned.mounts, sandbox.find, context);
-  oom.add(id, cgroups, () => first.noteKill());
-  made.push('OOM watch', () => oom.remove(id));
+/** Replaces the record by that of a created container, and keeps what has been changed until its removal. */
+function complete({
+  sandbox,
+  decided: { id, bundle, spec: requested, storages, mountPoints },
+  network,
+  recorded: { order, pciDevices },
+  attached,
+  reserved: { held, freeSources },
+  used,
+  resolved: { nested },
+  built: { spec },
+  sysctls,
+  ancestors,
+  first,
+  pinned: { pinned, cgroups },
+  ownSysctls,
+  services,
+  made,
+}: Creation<CompletionServices> & {
+  readonly decided: Decided;
+  readonly network: NetworkNamespace | undefined;
+  readonly recorded: Recorded;
+  readonly attached: AttachedDevices;
+  readonly reserved: ReservedBundle;
+  readonly used: readonly string[];
+  readonly resolved: ResolvedMounts;
+  readonly built: BuiltSpec;
+  readonly sysctls: WrittenSysctls;
+  readonly ancestors: readonly string[];
+  readonly first: ContainerProcess;
+  readonly pinned: PinnedContainer;
+  readonly ownSysctls: SysctlChanges;
+  readonly watched: void;
+}): Container {
   const own = (spec.linux?.namespaces ?? []).filter(({ path }) => path === undefined);
   const container = new Container({
     id,
     order,
     storages: [...mountPoints, ...used],
-    sources: opened,
+    sources: sandbox.opened,
     roots: held.roots,
     first,
     cgroup: cgroups,
     namespaces: new Set(own.map(({ type }) => type)),
     made,
     annotations: requested.annotations ?? {},
-    mounts: mountsOf(requested.mounts ?? [], paths.kata),
+    mounts: mountsOf(requested.mounts ?? [], services.paths.kata),
     cpus: requested.linux?.resources?.cpu?.cpus ?? '',
     terminationLog: terminationLogOf(requested),
     noNewPrivileges: spec.process.noNewPrivileges ?? false,
@@ -346,44 +207,16 @@ async function build(
     pciDevices,
     pciAddresses: attached.pciAddresses,
   });
-  ancestors.arrived(expected);
-  persistContainer(container, context);
-  context.storages.keep(storages, bundle);
-  sysctls.keep();
-  ofGuest.keep();
+  services.ancestors.arrived(ancestors);
+  persistContainer(container, services);
+  services.storages.keep(storages, bundle);
+  sysctls.ofNetwork.keep();
+  sysctls.ofGuest.keep();
   ownSysctls.keep();
   nested.keep();
   network?.descriptor.close();
   freeSources();
   return container;
-}
-
-function translatedPci({ process, ...spec }: OciSpec, addresses: PciAddresses): OciSpec {
-  if (process === undefined) return spec;
-  return { ...spec, process: { ...process, env: withGuestAddresses(process.env ?? [], addresses) } };
-}
-
-/** Only the file for the runtime has the plain text of sealed secrets. */
-async function withSecrets<Spec extends { readonly process: OciProcess }>(
-  spec: Spec,
-  permits: SecretPermits,
-  { dataHub, paths }: Pick<CreationContext, 'dataHub' | 'paths'>,
-  signal: AbortSignal | undefined,
-): Promise<Spec> {
-  if (dataHub === undefined) return spec;
-  const { unsealEnvironment } = await import('../confidential/unseal-environment.js');
-  const env = await unsealEnvironment(spec.process.env ?? [], dataHub, {
-    permits,
-    proc: paths.proc,
-    signal,
-  });
-  return { ...spec, process: { ...spec.process, env } };
-}
-
-/** An earlier agent may have saved hooks of the guest image that the settings of this one refuse. */
-function withHooks(spec: OciSpec, { hooks }: FromSandbox, setting: HookSetting): OciSpec {
-  if (setting !== 'allow') return spec;
-  return { ...spec, hooks: mergeHooks(spec.hooks, hooks) };
 }
 
 /** Returns the guest's path of the termination message: Kubernetes names a path in the container, where a bind mount is. */

@@ -24,7 +24,7 @@ import type { RequestedProgram } from './program/read-program.js';
 import { refuseScratch, takeScratch } from './store/scratch-disk.js';
 import { storeImage } from './store/stored-image.js';
 
-interface OwnRootContext {
+export interface OwnRootContext {
   readonly syscalls: Syscalls;
   readonly media: HostMedia;
   readonly paths: GuestPaths;

@@ -3,19 +3,21 @@ import { join } from 'node:path';
 import { At, Descriptor, foreignExit, hasCode, Open } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/freeze-and-kill.js';
 import { bundleOf } from '../container/bundle.js';
-import { cgroupNameOf } from '../cgroup/cgroup-names.js';
+import { cgroupNameOf, type CgroupNames } from '../cgroup/cgroup-names.js';
 import { ContainerProcess } from '../container/container-process.js';
 import { PinnedNamespaces } from '../container/pinned-namespaces.js';
 import { Container } from '../container/container.js';
 import { UNKNOWN_EXIT } from '../container/launch-process.js';
-import type {
-  CgroupPart,
-  GuestContext,
-  SettingsPart,
-  StoragePart,
-  SystemPart,
-} from '../context/guest-context.js';
-import { persistContainer } from '../state/saved-state.js';
+import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
+import type { OomWatch } from '../cgroup/oom-watch.js';
+import type { PathReservations } from '../container/path-reservations.js';
+import type { Disks } from '../device/disks.js';
+import type { VfioDevices } from '../device/vfio-devices.js';
+import type { GuestLog } from '../guest-log.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { type SavedState, persistContainer } from '../state/saved-state.js';
+import type { StorageTable } from '../storage/storage-table.js';
 import { UndoStack } from '../undo-stack.js';
 import { remove, type RuntimeStatus } from '../runtime/commands.js';
 import { cgroupOf, type FinishedContainer, rlimitsOf, type SavedProcess } from '../state/saved-container.js';
@@ -24,18 +26,29 @@ import type { ProcessRef } from '../request/actions.js';
 import { type PipeInodes, pipeStreams, type StreamOptions } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
-/** The parts of the guest that restoring uses. */
-type RecoveryContext = Pick<SettingsPart, 'paths' | 'limits' | 'output' | 'pipeSize'> &
-  Pick<SystemPart, 'syscalls' | 'media' | 'log'> &
-  CgroupPart &
-  StoragePart &
-  Pick<GuestContext, 'runtime' | 'disks' | 'vfio' | 'records'>;
+interface ProcessServices extends StreamOptions {
+  readonly oom: OomWatch;
+  readonly log: GuestLog;
+}
+
+/** The parts of the guest that restoring a container uses. */
+export interface RestoreServices extends ProcessServices {
+  readonly media: HostMedia;
+  readonly runtime: Runtime;
+  readonly ancestors: CgroupAncestors;
+  readonly cgroups: CgroupNames;
+  readonly disks: Disks;
+  readonly vfio: VfioDevices;
+  readonly storages: StorageTable;
+  readonly reservations: PathReservations;
+  readonly records: SavedState;
+}
 
 /** Restores a container of an earlier agent, with the steps that undo its creation. */
 export function recoverContainer(
   record: FinishedContainer,
   status: RuntimeStatus,
-  context: RecoveryContext,
+  context: RestoreServices,
 ): Container {
   const { id, order, storages, sources, roots, namespaces, annotations } = record;
   const { cpus, terminationLog, noNewPrivileges, capabilities, disks, pciDevices } = record;
@@ -80,10 +93,10 @@ function stateOf(status: RuntimeStatus): Container['state'] {
   return 'started';
 }
 
-/** The undo steps of create-container.ts, in its order. */
+/** The undo steps of the phases in create/create-container.ts, in their order. */
 function pushSteps(
   { id, first, storages, roots, cgroup, pinned, disks, pciDevices, made }: Container,
-  context: RecoveryContext,
+  context: RestoreServices,
 ): void {
   const { paths, runtime, ancestors, records, syscalls, oom } = context;
   const bundle = bundleOf(id, paths);
@@ -117,7 +130,7 @@ function recoverProcess(
   containerId: string,
   record: SavedProcess,
   open: OpenPipes,
-  context: StreamOptions & Pick<GuestContext, 'oom' | 'log'>,
+  context: ProcessServices,
 ): ContainerProcess {
   const { execId, pid, startTime, pipes, waitedFor, signalled = false } = record;
   const ref = { containerId, execId: execId === '' ? containerId : execId };
@@ -136,7 +149,7 @@ function recoverProcess(
 async function exitOf(
   { pid, startTime, exit }: SavedProcess,
   { containerId, execId }: ProcessRef,
-  { syscalls, paths, oom, log }: Pick<GuestContext, 'syscalls' | 'paths' | 'oom' | 'log'>,
+  { syscalls, paths, oom, log }: ProcessServices,
 ): Promise<number> {
   if (exit !== undefined) return exit;
   let reason = 'it ended while no agent was running';

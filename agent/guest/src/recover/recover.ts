@@ -4,26 +4,50 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, processStat, SIGKILL, type Syscalls } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/freeze-and-kill.js';
 import { clearMountDirectories } from '../confidential/mount-directory.js';
-import { claimSandbox } from '../sandbox/claim-sandbox.js';
+import { claimSandbox, type ClaimServices } from '../sandbox/claim-sandbox.js';
+import type { VfioDevices } from '../device/vfio-devices.js';
+import type { GuestLog } from '../guest-log.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { SavedState } from '../state/saved-state.js';
 import { bundleOf, bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
-import type { GuestContext } from '../context/guest-context.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
 import { list, remove } from '../runtime/commands.js';
 import { containersIn, type Runtime } from '../runtime/runtime.js';
 import { cgroupOf, type FinishedContainer, type SavedContainer } from '../state/saved-container.js';
 import { isSetAside } from '../removal/aside-name.js';
 import { type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
-import { recoverContainer } from './recover-container.js';
+import { recoverContainer, type RestoreServices } from './recover-container.js';
 
 /** Time after which a command that hangs is killed: ten times what one takes. */
 const TIMEOUT_MS = 10_000;
 
 const PAUSE_MS = 20;
 
+interface EndServices {
+  readonly runtime: Runtime;
+  readonly vfio: VfioDevices;
+  readonly syscalls: Syscalls;
+  readonly log: GuestLog;
+}
+
+interface ClearServices extends RemovalContext {
+  readonly paths: GuestPaths;
+  readonly records: SavedState;
+}
+
+interface StrayServices {
+  readonly syscalls: Syscalls;
+  readonly paths: GuestPaths;
+  readonly log: GuestLog;
+}
+
+/** The parts of the guest that recovery uses. */
+export type RecoveryServices = ClaimServices & RestoreServices & EndServices & ClearServices & StrayServices;
+
 /** The parts of the guest to restore into. */
 interface Recovered {
-  readonly context: GuestContext;
+  readonly context: RecoveryServices;
   readonly sandbox: Sandbox;
   /** By id; initially empty. */
   readonly containers: Map<string, Container>;
@@ -93,7 +117,7 @@ export async function recover({ context, sandbox: pod, containers: found }: Reco
 }
 
 /** Removes temporary files of the killed agent's commands, all of which have ended. */
-function clearScratch({ runtime }: Pick<GuestContext, 'runtime'>): void {
+function clearScratch({ runtime }: EndServices): void {
   for (const name of readdirSync(runtime.scratch)) rmSync(join(runtime.scratch, name), { recursive: true });
 }
 
@@ -170,7 +194,7 @@ function whileThere(readFile: () => string): string {
 async function endContainer(
   id: string,
   record: SavedContainer | undefined,
-  { runtime, vfio, syscalls, log }: Pick<GuestContext, 'runtime' | 'vfio' | 'syscalls' | 'log'>,
+  { runtime, vfio, syscalls, log }: EndServices,
 ): Promise<void> {
   try {
     // Also thaws a cgroup that an agent had frozen in order to kill it.
@@ -183,10 +207,7 @@ async function endContainer(
 }
 
 /** Removes its bundle and its state file, once its storages are released. */
-async function clearContainer(
-  id: string,
-  context: Pick<GuestContext, 'paths' | 'records'> & RemovalContext,
-): Promise<void> {
+async function clearContainer(id: string, context: ClearServices): Promise<void> {
   const { paths, records, log } = context;
   const bundle = bundleOf(id, paths);
   try {
@@ -207,10 +228,7 @@ async function clearContainer(
  * no response, and which no client can wait for. They are recognized by a parent outside the container: orphans of a
  * container's own processes are reparented to the first process of its pid namespace.
  */
-function killStrays(
-  containers: readonly Container[],
-  { syscalls, paths, log }: Pick<GuestContext, 'syscalls' | 'paths' | 'log'>,
-): void {
+function killStrays(containers: readonly Container[], { syscalls, paths, log }: StrayServices): void {
   const inside = new Map(containers.map((container) => [container, processesOf(container.cgroup)]));
   const all = new Set([...inside.values()].flat());
   for (const [container, pids] of inside) {

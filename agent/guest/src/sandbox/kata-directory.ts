@@ -1,16 +1,12 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GuestContext } from '../context/guest-context.js';
-import { removeTree } from '../removal/remove-tree.js';
+import { type RemovalContext, removeTree } from '../removal/remove-tree.js';
 
 /**
  * Removes the content of Kata's directory, except `keep`: files that CopyFile wrote to `shared` before the sandbox was
  * created. Mounts of other programs, such as a shared file system, are left alone.
  */
-export async function clearKataDirectory(
-  context: Pick<GuestContext, 'paths' | 'log' | 'syscalls' | 'media'>,
-  keep?: string,
-): Promise<void> {
+export async function clearKataDirectory(context: RemovalContext, keep?: string): Promise<void> {
   const { paths, log } = context;
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
   for (const name of readdirSync(paths.kata)) {

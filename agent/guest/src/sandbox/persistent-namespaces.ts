@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MountFlag, mounts, Unmount } from '@kata-agent/linux';
-import type { GuestContext } from '../context/guest-context.js';
+import { MountFlag, mounts, type Syscalls, Unmount } from '@kata-agent/linux';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 import { mappingsOfProcess } from '../container/process-status.js';
 
-type Context = Pick<GuestContext, 'syscalls' | 'paths'>;
+interface NamespaceServices {
+  readonly syscalls: Syscalls;
+  readonly paths: GuestPaths;
+}
 
 /** Types of the namespaces that the containers of a pod share, and that a mount keeps. The kernel keeps no empty pid namespace. */
 const types = ['ipc', 'uts', 'user'] as const;
@@ -19,11 +22,11 @@ type KeptType = (typeof types)[number];
  * it mount the file systems of that namespace.
  */
 export class PersistentNamespaces {
-  readonly #context: Context;
+  readonly #context: NamespaceServices;
   readonly #directory: string;
   readonly #kept: Set<KeptType> = new Set();
 
-  constructor(context: Context) {
+  constructor(context: NamespaceServices) {
     this.#context = context;
     this.#directory = join(context.paths.state, 'namespaces');
   }

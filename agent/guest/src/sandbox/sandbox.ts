@@ -1,14 +1,22 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { hasCode, type Syscalls } from '@kata-agent/linux';
 import type { CreateSandbox } from '../request/actions.js';
 import type { Container } from '../container/container.js';
-import type { FromSandbox } from '../create/create-container.js';
-import type { GuestContext } from '../context/guest-context.js';
+import type { NamesOf } from '../container/container-names.js';
+import type { HostAliases } from '../content/checked-files.js';
+import type { GuestLog } from '../guest-log.js';
+import { type HookSetting, findGuestHooks } from '../hooks/guest-hooks.js';
+import type { HostMedia } from '../media/host-media.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
+import type { MemoryWatch } from '../resource/online.js';
+import type { SwapDevices } from '../resource/swap.js';
+import type { PodSources } from '../source/pod-sources.js';
+import type { StorageTable } from '../storage/storage-table.js';
+import type { FromSandbox } from '../create/creation.js';
 import { checkContainerId, checkHostname } from '../request/identifiers.js';
 import { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
-import { findGuestHooks } from '../hooks/guest-hooks.js';
 import { clearKataDirectory } from './kata-directory.js';
 import { PersistentNamespaces } from './persistent-namespaces.js';
 import { loadKernelModules } from './kernel-modules.js';
@@ -22,6 +30,7 @@ import {
   type RemovedPlaces,
   type SavedSandbox,
   withPlaces,
+  type SavedState,
 } from '../state/saved-state.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
 import { mappingsOfProcess } from '../container/process-status.js';
@@ -31,25 +40,25 @@ import type { FinishedContainer } from '../state/saved-container.js';
 type PodPart = Pick<FromSandbox, 'hostname' | 'resolvConf' | 'shared' | 'hooks'>;
 
 /** The parts of the guest that the sandbox uses. */
-type SandboxContext = Pick<
-  GuestContext,
-  | 'paths'
-  | 'hooks'
-  | 'hostAliases'
-  | 'namesOf'
-  | 'syscalls'
-  | 'media'
-  | 'log'
-  | 'memory'
-  | 'swap'
-  | 'storages'
-  | 'podSources'
-  | 'records'
->;
+export interface SandboxServices {
+  readonly paths: GuestPaths;
+  readonly hooks: HookSetting;
+  /** Undefined: the content of resolv.conf is not checked. */
+  readonly hostAliases: HostAliases | undefined;
+  readonly namesOf: NamesOf;
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
+  readonly log: GuestLog;
+  readonly memory: MemoryWatch;
+  readonly swap: SwapDevices;
+  readonly storages: StorageTable;
+  readonly podSources: PodSources;
+  readonly records: SavedState;
+}
 
 /** The pod: the state that its containers share. A guest has one. */
 export class Sandbox {
-  readonly #context: SandboxContext;
+  readonly #context: SandboxServices;
   readonly #made: UndoStack = new UndoStack();
   readonly #namespaces: PersistentNamespaces;
   #created = false;
@@ -68,7 +77,7 @@ export class Sandbox {
   /** Resolves when the creation of the first container has succeeded or failed. */
   #firstInTheMaking: Promise<void> | undefined;
 
-  constructor(context: SandboxContext) {
+  constructor(context: SandboxServices) {
     this.#context = context;
     this.#namespaces = new PersistentNamespaces(context);
   }

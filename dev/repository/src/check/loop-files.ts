@@ -58,7 +58,7 @@ const reasons: readonly { readonly reason: string; readonly modules: readonly st
     modules: [
       'confidential/mount-directory.ts',
       'container/bundle.ts',
-      'create/create-container.ts',
+      'create/configure.ts',
       'container/image-volumes.ts',
       'create/rootfs.ts',
       'storage/writable-layer.ts',

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls, type ScriptedCalls, SyscallError } from '@kata-agent/linux';
-import type { GuestContext } from '../../context/guest-context.js';
+import type { Disks } from '../../device/disks.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
 import { blockSize, HashTree } from './hash-tree.js';
@@ -34,7 +34,7 @@ class FakeGuest {
   readonly events: string[] = [];
   readonly tables: string[] = [];
   readonly syscalls: RecordingSyscalls;
-  readonly context: Pick<GuestContext, 'syscalls' | 'media' | 'paths' | 'disks' | 'log'>;
+  readonly context: Parameters<typeof storeImage>[1];
   readonly image: Buffer = Buffer.alloc(5 * blockSize + 100, 'image ');
   #devices = 0;
   /** Whether other calls were served since a device was taken. */
@@ -75,7 +75,7 @@ class FakeGuest {
     ) as unknown as GuestPaths;
     const duringMapping = <T>(task: () => Promise<T>): Promise<T> => task();
     const takeHeld = ({ named }: Pick<HeldDisk, 'named'>): Promise<() => void> => take(named);
-    const disks = { take, takeHeld, duringMapping } as unknown as GuestContext['disks'];
+    const disks = { take, takeHeld, duringMapping } as unknown as Disks;
     this.context = {
       syscalls: this.syscalls,
       media: directMedia(this.syscalls),
