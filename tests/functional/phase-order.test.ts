@@ -62,7 +62,7 @@ for (const { package: directory, file, section, security } of lists) {
     }
   });
 
-  test(`docs/request-lifecycle.md, "${section}", has the phases in order`, () => {
+  test(`docs/request-lifecycle.md has the phases in order: ${section}`, () => {
     const page = readFileSync(join(root, 'docs/request-lifecycle.md'), 'utf8');
     const [, part = ''] = page.split(new RegExp(`^## ${section}$`, 'm'));
     const [before = ''] = part.split(/^## /m);
