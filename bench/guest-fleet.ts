@@ -16,7 +16,7 @@ import { Health, HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/
 import { Management } from '@kata-agent/protocol/management';
 import { createServer, type Server, service } from '@kata-agent/ttrpc';
 
-import type * as recordsModule from '../agent/server/src/listeners/connection-records.js';
+import type * as recordsModule from '../agent/server/src/listeners/connections.js';
 import type * as backoffModule from '../agent/server/src/listeners/dial/backoff.js';
 import { agentModule } from './agent-module.js';
 
@@ -24,7 +24,7 @@ import { agentModule } from './agent-module.js';
 const followMs = 4_000;
 
 const [directory = '', count = '0', address = '', ca = '', steady = '0'] = process.argv.slice(2);
-const { ConnectionRecords } = await agentModule<typeof recordsModule>('listeners/connection-records.js');
+const { ConnectionRecords } = await agentModule<typeof recordsModule>('listeners/connections.js');
 const { dialBackoffMs } = await agentModule<typeof backoffModule>('listeners/dial/backoff.js');
 const serverCa = readFileSync(ca, 'utf8');
 const steadyMs = Number(steady) === 0 ? {} : { steadyMs: Number(steady) };

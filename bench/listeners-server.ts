@@ -7,9 +7,9 @@ import { parseArgs } from 'node:util';
 
 import { openAuditLog } from '@kata-agent/audit';
 
-import type * as loadTlsModule from '../agent/server/src/listeners/load-tls.js';
-import type { Caller } from '../agent/server/src/caller/caller.js';
-import type * as recordsModule from '../agent/server/src/listeners/connection-records.js';
+import type * as optionalPartsModule from '../agent/server/src/optional-parts.js';
+import type { Caller } from '../agent/server/src/caller.js';
+import type * as recordsModule from '../agent/server/src/listeners/connections.js';
 import { agentModule } from './agent-module.js';
 import { answeringServer } from './answering-server.js';
 import { configurationOf } from './configuration.js';
@@ -17,8 +17,8 @@ import { configurationOf } from './configuration.js';
 const { values } = parseArgs({
   options: { config: { type: 'string', short: 'c' }, 'state-dir': { type: 'string' } },
 });
-const { loadTls } = await agentModule<typeof loadTlsModule>('listeners/load-tls.js');
-const { ConnectionRecords } = await agentModule<typeof recordsModule>('listeners/connection-records.js');
+const { loadTls } = await agentModule<typeof optionalPartsModule>('optional-parts.js');
+const { ConnectionRecords } = await agentModule<typeof recordsModule>('listeners/connections.js');
 const loaded = await configurationOf(values.config ?? '');
 const audit = await openAuditLog({ ...loaded.audit, bootId: 'bench' });
 const tls = await loadTls(loaded, Date.UTC(2026, 0));

@@ -11,7 +11,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/guest/src/removal/aside-name.ts': 'a file name',
   'agent/server/src/listeners/dial/dial-out.ts':
     'whether the certificate of a server is valid at connect; the end of the connection is a timer',
-  'agent/server/src/listeners/dial/dialled-server.ts':
+  'agent/server/src/listeners/dial/connect-server.ts':
     'whether the certificate of a witness is valid at connect',
   'agent/server/src/listeners/dial/relayed-connections.ts':
     'when the certificate of the server expires; the end of the connection is a timer',
@@ -20,7 +20,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
   'agent/server/src/start.ts': 'whether the clock is below its floor, once',
   'agent/server/src/log.ts': 'the time in a line of the agent log',
-  'agent/server/src/witnesses/witness-servers.ts': 'the same',
+  'agent/server/src/witnesses/witnesses.ts': 'the same',
   'client/ctl/src/commands/evidence/collateral.ts':
     'when certificates and collateral are checked; not in the guest',
   'lib/cli/src/connection/with-agent.ts': 'the same',

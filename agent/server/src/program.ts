@@ -5,7 +5,7 @@ import { CannotApply } from './cannot-apply.js';
 import { type CommandLine, CommandLineEnd, parseCommandLine } from './startup/command-line.js';
 import type { DevelopmentFlags } from './startup/development-flags.js';
 import { notifyReady } from './init/notify.js';
-import { powerOff } from './init/power-off.js';
+import { powerOff } from './init/first-process.js';
 import { load } from './startup/load.js';
 import { createLog, type Log, logLevel } from './log.js';
 import { LogStream } from './side-channels/log-stream.js';

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import type { ListenerSettings } from '@kata-agent/config';
 import type { StreamName, StreamRef } from '@kata-agent/guest';
 import { ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
-import type { Caller } from './caller/caller.js';
+import type { Caller } from './caller.js';
 import { expectedPeers } from './listeners/peer.js';
 import type { Policy } from './policy/policy.js';
 import { type GuestStatus, ruleContext } from './policy/rule-context.js';

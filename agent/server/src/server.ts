@@ -7,26 +7,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from './backend/backend.js';
 import type { Policy } from './policy/policy.js';
 import { faultLog } from './startup/fault-log.js';
-import { gateCheck } from './interceptors/gate-check.js';
-import { demandWitnesses } from './interceptors/demand-witnesses.js';
+import {
+  authorizeManagement,
+  authorizeRelay,
+  demandWitnesses,
+  gateCheck,
+  managementGate,
+} from './interceptors/gate-check.js';
 import { auditing } from './interceptors/auditing.js';
-import { recordOfRequest } from './interceptors/record-of-request.js';
-import { authorizeCalls } from './interceptors/authorize.js';
-import { evaluateRules } from './interceptors/evaluate-rules.js';
-import { rootlessPaths } from './interceptors/rootless-paths.js';
+import { recordOfRequest } from './interceptors/audited-call.js';
+import { authorizeCalls, evaluateRules } from './interceptors/evaluate-rules.js';
+import { rootlessPaths, specNames } from './interceptors/normalize-requests.js';
 import type { OnDeniedRead } from './interceptors/refusal.js';
-import { specNames } from './interceptors/spec-names.js';
-import type { Caller } from './caller/caller.js';
-import { callerKey } from './caller/caller-key.js';
+import { type Caller, callerKey } from './caller.js';
 import { Connections } from './listeners/connections.js';
 import { management } from './management/management.js';
 import type { ManagementContext } from './management/management-context.js';
-import { authorizeManagement, managementGate } from './interceptors/management-gate.js';
-import { OneAtATime } from './management/one-at-a-time.js';
-import { Watchers } from './management/watchers.js';
+import { OneAtATime, Watchers } from './management/call-limits.js';
 import type { Readers } from './readers.js';
-import { relay } from './relay/relay.js';
-import { authorizeRelay } from './interceptors/relay-gate.js';
+import { relay } from './relay.js';
 import type { Log } from './log.js';
 import type { Witnesses } from './witnesses/witnesses.js';
 

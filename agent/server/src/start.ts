@@ -4,25 +4,27 @@ import { limitUnacknowledged, type Syscalls } from '@kata-agent/linux';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Backend } from './backend/backend.js';
-import { loadBackend } from './backend/load-backend.js';
+import { type Backend, loadBackend } from './backend/backend.js';
 import { buildFacts } from './build-facts.js';
 import { CannotApply } from './cannot-apply.js';
-import { loadCheckpointRegister } from './measurement/load-checkpoint-register.js';
+import {
+  loadAttester,
+  loadBuiltInPuller,
+  loadCheckpointRegister,
+  loadTls,
+  loadWitnesses,
+} from './optional-parts.js';
 import { clockFloor, raiseClock } from './startup/clock-floor.js';
 import { checkDevelopmentFlags, type DevelopmentFlags } from './startup/development-flags.js';
 import { SideChannels } from './side-channels/side-channels.js';
 import { Shutdown, Stopped } from './startup/shutdown.js';
 import { type GuestComponents, loadGuestComponents } from './components/load-guest-components.js';
-import { loadBuiltInPuller } from './image/load-built-in-puller.js';
 import { harden, ownsKernel } from './init/harden.js';
-import type { Caller } from './caller/caller.js';
-import { SavedPolicies } from './policy/saved-policies.js';
+import type { Caller } from './caller.js';
+import { persistInitdataPolicy, restorePolicies, SavedPolicies } from './policy/set-policy.js';
 import { writeInitdata, policyOfInitdata } from './startup/write-initdata.js';
 import { listen } from './listeners/listen.js';
-import { ConnectionRecords } from './listeners/connection-records.js';
-import { loadAttester } from './evidence/load-attester.js';
-import { loadTls } from './listeners/load-tls.js';
+import { ConnectionRecords } from './listeners/connections.js';
 import type { Log } from './log.js';
 import { createLogSigner } from './startup/log-signer.js';
 import type { LogStream } from './side-channels/log-stream.js';
@@ -32,13 +34,11 @@ import { protectFromOomKiller } from './startup/oom-score.js';
 import { Policy } from './policy/policy.js';
 import { makeMountsPrivate } from './startup/private-mounts.js';
 import { Readers } from './readers.js';
-import { persistInitdataPolicy, restorePolicies } from './policy/restore-policies.js';
 import { agentServer } from './server.js';
 import { persistDeliveredDocuments } from './state/delivered-documents.js';
 import { defaultStateDirectory, takeStateDirectory } from './state/state-directory.js';
 import { largestAuditLog, mountStateFileSystem } from './state/state-file-system.js';
 import { version } from './version.js';
-import { loadWitnesses } from './witnesses/load-witnesses.js';
 import type { Witnesses } from './witnesses/witnesses.js';
 
 /** The time after which what only the start needed has been freed, in ms. */

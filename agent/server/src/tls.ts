@@ -5,7 +5,7 @@ export { DialOut, type DialOutOptions } from './listeners/dial/dial-out.js';
 export { serverContext, type ServerOptions } from './listeners/dial/connect-server.js';
 export { postCheckpoint } from './witnesses/post-checkpoint.js';
 export { WitnessClient, type WitnessClientOptions } from './witnesses/witness-client.js';
-export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/own-identity.js';
+export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/tls-identity.js';
 export { Revocations, TooManyRevocations } from './listeners/tls/revocations.js';
 export {
   createTlsEngine,
@@ -13,4 +13,4 @@ export {
   type TlsEngineOptions,
   type TlsPeer,
 } from './listeners/tls/tls-engine.js';
-export type { TlsRefusal, TlsRefusalReason } from './listeners/tls/tls-refusal.js';
+export type { TlsRefusal, TlsRefusalReason } from './listeners/tls/authenticate.js';

@@ -35,7 +35,7 @@ export const optionalParts: readonly OptionalPart[] = [
       'lib/ttrpc/dist/client/',
     ],
   },
-  { for: '[evidence]', modules: ['lib/evidence/', 'agent/server/dist/evidence/open-attester.js'] },
+  { for: '[evidence]', modules: ['lib/evidence/', 'agent/server/dist/evidence/attester.js'] },
   {
     for: '[measurement]',
     modules: [

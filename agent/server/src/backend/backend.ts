@@ -4,10 +4,10 @@ import type { Guest, ImagePuller } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { ServerInterceptor, ServiceRegistration } from '@kata-agent/ttrpc';
 import type { GuestComponents } from '../components/load-guest-components.js';
-import type { Authorize } from '../interceptors/authorize.js';
-import type { Caller } from '../caller/caller.js';
-import type { ConnectionRecords } from '../listeners/connection-records.js';
-import type { SavedPolicies } from '../policy/saved-policies.js';
+import type { Authorize } from '../interceptors/evaluate-rules.js';
+import type { Caller } from '../caller.js';
+import type { ConnectionRecords } from '../listeners/connections.js';
+import type { SavedPolicies } from '../policy/set-policy.js';
 import type { Policy } from '../policy/policy.js';
 import type { GuestStatus } from '../policy/rule-context.js';
 import type { Readers } from '../readers.js';
@@ -75,4 +75,20 @@ export interface PreparedBackend {
   readonly facts: Readonly<Record<string, unknown>>;
   /** @throws CannotApply if it is not available. */
   open(surroundings: BackendDependencies): Promise<Backend>;
+}
+
+/**
+ * Prepares the backend of a configuration. The code of the other one is not loaded: with `forward` the agent needs nothing of
+ * the guest's.
+ *
+ * @throws CannotApply if it cannot work here.
+ */
+export async function loadBackend(settings: BackendSettings): Promise<PreparedBackend> {
+  const { forward } = settings.configuration.settings;
+  if (forward !== undefined) {
+    const { prepareForward } = await import('../forward/forward-backend.js');
+    return prepareForward(forward, settings);
+  }
+  const { prepareGuest } = await import('./guest-backend.js');
+  return prepareGuest(settings);
 }

@@ -1,9 +1,13 @@
 import type { Configuration } from '@kata-agent/config';
-import type { Guest } from '@kata-agent/guest';
-import { MemoryAgent } from '@kata-agent/guest/memory-agent';
+import type { Guest, MemoryAgent } from '@kata-agent/guest';
 
-/** Starts the memory agent of a configuration. */
-export function startMemoryAgent({ settings }: Pick<Configuration, 'settings'>, guest: Guest): MemoryAgent {
+/** Starts the memory agent, whose code is loaded only if the configuration enables it. */
+export async function loadMemoryAgent(
+  { settings }: Pick<Configuration, 'settings'>,
+  guest: Guest,
+): Promise<MemoryAgent | undefined> {
+  if (!settings.memAgentEnable) return undefined;
+  const { MemoryAgent } = await import('@kata-agent/guest/memory-agent');
   const agent = MemoryAgent.of(guest, {
     reclaim: {
       disabled: settings.memAgentMemcgDisable,

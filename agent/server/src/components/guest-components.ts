@@ -2,13 +2,11 @@ import type { Configuration } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
-import type { Component } from './component.js';
+import { type Component, type GuestComponents, warnOfMissing } from './load-guest-components.js';
 import type { DataHubClient } from './data-hub-client.js';
-import { readExtension } from './extension.js';
-import type { GuestComponents } from './load-guest-components.js';
+import { readExtension } from './manifest.js';
 import { planOf } from './plan.js';
 import { RunningComponent } from './running-component.js';
-import { warnOfMissing } from './warn-of-missing.js';
 
 /** As in Kata's plan, and in its extension image. */
 const dataHubId = 'confidential-data-hub';

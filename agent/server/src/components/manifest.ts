@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import {
   describeToml,
   parseToml,
@@ -8,8 +9,7 @@ import {
 import { decodeDocument } from '@kata-agent/config/entries';
 import { join } from 'node:path';
 import { CannotApply } from '../cannot-apply.js';
-import type { Component } from './component.js';
-import { substitute, type Variables } from './substitute.js';
+import { type Component, extensionRoot } from './load-guest-components.js';
 
 /** The components that an extension image brings, and paths in it. */
 export interface Manifest {
@@ -26,7 +26,7 @@ export interface Manifest {
  * @param root where the image is mounted: paths are below it.
  * @throws CannotApply
  */
-export function parseManifest(bytes: Uint8Array, file: string, root: string): Manifest {
+function parseManifest(bytes: Uint8Array, file: string, root: string): Manifest {
   const table = tableOf(bytes, file);
   const version = table.entries.get('schema_version')?.value;
   if (version?.kind !== 'integer' || version.value !== 1n)
@@ -177,4 +177,45 @@ function tables(value: TomlValue | undefined, where: string): readonly TomlTable
 
 function describe(value: TomlValue | undefined): string {
   return value === undefined ? 'missing' : describeToml(value);
+}
+
+/** Values that a manifest can name as `${NAME}`. */
+type Variables = Readonly<Record<string, string>>;
+
+/** Replaces each `${NAME}`. @throws CannotApply for a name that is not known, or without its end. */
+function substitute(template: string, variables: Variables, where: string): string {
+  return template.replaceAll(/\$\{([^}]*)(\}?)/g, (_, name: string, end: string) => {
+    const value = Object.hasOwn(variables, name) ? variables[name] : undefined;
+    if (end === '' || value === undefined) {
+      const known = Object.keys(variables).join(', ');
+      throw new CannotApply(`${where}: ${JSON.stringify(`\${${name}${end}`)} is not a variable`, {
+        help: `use one of ${known}`,
+      });
+    }
+    return value;
+  });
+}
+
+/**
+ * Reads the manifest of the extension image; undefined: there is none, and the components are those of the guest image.
+ *
+ * @throws CannotApply if the image has no manifest, or a wrong one: other programs would be started than it brings.
+ */
+export function readExtension(): Manifest | undefined {
+  const root = extensionRoot;
+  if (!existsSync(root)) return undefined;
+  const file = join(root, 'etc/kata-extensions/components.toml');
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new CannotApply(
+      `the extension image at ${root} has no readable manifest: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+        help: 'remove it from guest_extension_images, or build it with etc/kata-extensions/components.toml',
+      },
+    );
+  }
+  return parseManifest(bytes, file, root);
 }

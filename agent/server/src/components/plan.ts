@@ -1,10 +1,11 @@
 import { attestationAgentSocket, dataHubSocket, initdataDirectory } from '@kata-agent/catalogue';
 import type { AgentSettings } from '@kata-agent/config';
 import { existsSync } from 'node:fs';
-import { builtInPlan, ocicryptConfig } from './built-in-plan.js';
-import { levelOf } from './built-in-programs.js';
-import { type Component, extensionRoot } from './component.js';
+import { builtInProgram, type Component, extensionRoot, levelOf } from './load-guest-components.js';
 import type { Manifest } from './manifest.js';
+
+/** Where the data hub's key provider is configured, without an extension. */
+const ocicryptConfig: string = '/etc/ocicrypt_config.json';
 
 type PlanSettings = Pick<
   AgentSettings,
@@ -51,4 +52,52 @@ export function planOf(
     extension_root: extensionRoot,
     attester_variant: guest.attesterVariant || 'default',
   });
+}
+
+/** What the plan depends on, besides the level. */
+interface BuiltInPlanSettings {
+  readonly restApi: AgentSettings['guestComponentsRestApi'];
+  readonly launchTimeoutMs: number;
+  /** Initdata was written for the components. */
+  readonly initdata: boolean;
+  /** The image has `ocicryptConfig`. A data hub without a file writes its own. */
+  readonly hasOcicryptConfig: boolean;
+}
+
+/** Returns the components of an image without an extension, as Kata's agent starts them (4.1, src/agent/src/main.rs). */
+function builtInPlan(
+  level: number,
+  { restApi, launchTimeoutMs, initdata, hasOcicryptConfig }: BuiltInPlanSettings,
+): readonly Component[] {
+  const initdataArgs = initdata ? ['--initdata-toml', `${initdataDirectory}/initdata.toml`] : [];
+  const plan: readonly Component[] = [
+    {
+      id: 'attestation-agent',
+      path: builtInProgram('attestation-agent'),
+      args: ['--attestation_sock', `unix://${attestationAgentSocket}`, ...initdataArgs],
+      config: `${initdataDirectory}/aa.toml`,
+      env: {},
+      waitSocket: attestationAgentSocket,
+      timeoutMs: launchTimeoutMs,
+    },
+    {
+      id: 'confidential-data-hub',
+      path: builtInProgram('confidential-data-hub'),
+      args: [],
+      config: `${initdataDirectory}/cdh.toml`,
+      env: hasOcicryptConfig ? { OCICRYPT_KEYPROVIDER_CONFIG: ocicryptConfig } : {},
+      waitSocket: dataHubSocket,
+      timeoutMs: launchTimeoutMs,
+    },
+    {
+      id: 'api-server-rest',
+      path: builtInProgram('api-server-rest'),
+      args: ['--features', restApi],
+      config: undefined,
+      env: {},
+      waitSocket: undefined,
+      timeoutMs: 0,
+    },
+  ];
+  return plan.slice(0, level);
 }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
-import type { Component } from './component.js';
+import type { Component } from './load-guest-components.js';
 import { logLines } from './component-lines.js';
 
 /** How often the socket of a component is looked for, in ms. */

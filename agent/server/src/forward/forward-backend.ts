@@ -1,16 +1,15 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { unclaimedWithForward } from '@kata-agent/catalogue';
 import { PrivilegeGate } from '@kata-agent/gate';
+import { hasCode } from '@kata-agent/linux';
 import type { Backend, BackendSettings, BackendDependencies, PreparedBackend } from '../backend/backend.js';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import { CannotApply } from '../cannot-apply.js';
-import { ByteBudget } from './byte-budget.js';
-import { ForwardedSandbox } from './forms/forwarded-sandbox.js';
-import type { FormContext } from './forms/form-context.js';
-import { aroundForwarded, Changing, forwardedServices } from './forwarded-calls.js';
-import { guestNodes } from './guest-nodes.js';
-import { InnerAgent } from './inner-agent.js';
-import { InnerLinks } from './inner-links.js';
+import { aroundForwarded, ByteBudget, Changing, forwardedServices } from './forwarded-calls.js';
+import { type FormContext, ForwardedSandbox, type GuestNodes } from './forms/forwarded-sandbox.js';
+import { InnerAgent, InnerLinks } from './inner-agent.js';
 import { InnerWatch } from './inner-watch.js';
 
 /** Bytes of requests in flight, in all connections: 16 of the largest frames. */
@@ -85,4 +84,31 @@ function backendOf(
       },
     ],
   };
+}
+
+/** Reads /dev and /sys on every call: devices can be plugged and unplugged. Both are the kernel's, and never wait for the host. */
+export function guestNodes(dev = '/dev', sys = '/sys'): GuestNodes {
+  return {
+    numberOf(path) {
+      const node = join(dev, path.replace(/^\/dev\//, ''));
+      const stat = lstatSync(node, { bigint: true, throwIfNoEntry: false });
+      return stat?.isCharacterDevice() === true ? numberOf(stat.rdev) : undefined;
+    },
+    nameOf(number) {
+      try {
+        const uevent = readFileSync(join(sys, 'dev/char', number, 'uevent'), 'utf8');
+        return /^DEVNAME=(.+)$/m.exec(uevent)?.[1];
+      } catch (error) {
+        if (hasCode(error, 'ENOENT', 'ENODEV')) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Decodes a device number as glibc encodes it (gnu_dev_major, gnu_dev_minor). */
+function numberOf(device: bigint): string {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
+  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
 }

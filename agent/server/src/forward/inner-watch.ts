@@ -2,11 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Backoff } from '@kata-agent/base';
 import { HealthCheckResponse_ServingStatus as Status, Health } from '@kata-agent/protocol/health';
 import { createClient } from '@kata-agent/ttrpc';
-import type { ConnectionRecords } from '../listeners/connection-records.js';
+import type { ConnectionRecords } from '../listeners/connections.js';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
-import { type InnerAgent, InnerFault } from './inner-agent.js';
-import type { InnerLink } from './inner-link.js';
+import { type InnerAgent, InnerFault, type InnerLink } from './inner-agent.js';
 
 /** The name of its connection in audit records, in place of a listener. */
 const recordedAs = 'forward';

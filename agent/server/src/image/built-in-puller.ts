@@ -1,7 +1,15 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ImagePuller, PackRequest, PulledImage, PullRequest } from '@kata-agent/guest';
+import { Semaphore } from '@kata-agent/base';
+import {
+  GuestError,
+  type GuestErrorKind,
+  type ImagePuller,
+  type PackRequest,
+  type PulledImage,
+  type PullRequest,
+} from '@kata-agent/guest';
 import {
   checkReference,
   type ChildPulledImage,
@@ -10,6 +18,10 @@ import {
   credentialFor,
   decryptJwe,
   defaultLimits,
+  ImageError,
+  type ImageErrorCode,
+  LayerError,
+  type LayerErrorCode,
   parseReference,
   type PullSettings,
   runPackChild,
@@ -18,9 +30,45 @@ import {
 } from '@kata-agent/puller';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../log.js';
-import { imageFailure, pullFailure } from './image-failure.js';
-import { PullDeadline } from './pull-deadline.js';
-import { PullQueue } from './pull-queue.js';
+
+export interface PullQueueLimits {
+  readonly atOnce: number;
+  readonly waiting: number;
+}
+
+/**
+ * Two pulls use the network and the processors of a guest. Each has processes with up to 1 GiB of memory, and two file systems in
+ * memory.
+ */
+const limitsByDefault: PullQueueLimits = { atOnce: 2, waiting: 16 };
+
+/** Codes of a pull whose kind is not `precondition`. */
+const imageKinds: Readonly<Partial<Record<ImageErrorCode, GuestErrorKind>>> = {
+  'reference-invalid': 'invalid',
+  'registry-not-allowed': 'refused',
+  'digest-required': 'refused',
+  'signature-scope-missing': 'refused',
+  'signature-missing': 'refused',
+  'signature-invalid': 'refused',
+  'digest-mismatch': 'refused',
+  'size-mismatch': 'refused',
+  'token-host-not-listed': 'refused',
+  'redirect-refused': 'refused',
+  'not-found': 'not-found',
+  'platform-missing': 'not-found',
+  'image-too-large': 'exhausted',
+  'disk-full': 'exhausted',
+  'too-slow': 'deadline',
+  'storage-failed': 'internal',
+};
+
+/** Codes of layers whose kind is not `refused`. */
+const layerKinds: Readonly<Partial<Record<LayerErrorCode, GuestErrorKind>>> = {
+  limit: 'exhausted',
+  space: 'exhausted',
+  system: 'internal',
+  child: 'internal',
+};
 
 export interface PullerOptions {
   readonly syscalls: Syscalls;
@@ -222,4 +270,99 @@ function resultOf(
       stopSignal,
     },
   };
+}
+
+/** Returns the error of an image that is not pulled. */
+function pullFailure(
+  kind: GuestErrorKind,
+  reference: string,
+  why: string,
+  cause?: unknown,
+): GuestError {
+  return new GuestError(
+    kind,
+    `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled: ${why}`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+/** Converts an error of a pull; another one is returned as it is. */
+function imageFailure(reference: string, error: unknown): unknown {
+  const failed = (kind: GuestErrorKind, code: string, why: string): GuestError =>
+    pullFailure(kind, reference, `${why} (${code})`, error);
+  if (error instanceof ImageError)
+    return failed(
+      imageKinds[error.code] ?? 'precondition',
+      error.code,
+      `${error.message}; help: ${error.remedy}`,
+    );
+  if (error instanceof LayerError)
+    return failed(layerKinds[error.code] ?? 'refused', error.code, error.message.replaceAll('\n', '; '));
+  return error;
+}
+
+/** The end of the time for an image, which begins with its request (`image_pull_timeout`). */
+class PullDeadline {
+  readonly #failure: GuestError;
+  readonly #end: number;
+  readonly #late = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(reference: string, milliseconds: number) {
+    this.#failure = pullFailure(
+      'deadline',
+      reference,
+      `it took more than ${milliseconds / 1000} s (image_pull_timeout)`,
+    );
+    this.#end = performance.now() + milliseconds;
+    this.#timer = setTimeout(() => this.#late.abort(this.#failure), milliseconds);
+  }
+
+  /** Aborts at the end, with a GuestError `deadline`. */
+  get signal(): AbortSignal {
+    return this.#late.signal;
+  }
+
+  /** Returns the milliseconds that are left. @throws GuestError `deadline` */
+  left(): number {
+    const left = this.#end - performance.now();
+    if (left <= 0) throw this.#failure;
+    return left;
+  }
+
+  /** Stops the timer. */
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Pulls a few images at once. Further pulls wait in the order of their calls, up to a number. */
+export class PullQueue {
+  readonly #limits: PullQueueLimits;
+  readonly #pulls: Semaphore;
+
+  constructor(limits: PullQueueLimits = limitsByDefault) {
+    this.#limits = limits;
+    this.#pulls = new Semaphore(limits.atOnce);
+  }
+
+  /**
+   * Runs `work` when its turn has come. Rejects with the signal's reason if that aborts before, and with `refusal` if too many
+   * wait.
+   */
+  async run<T>(
+    work: () => Promise<T>,
+    {
+      signal,
+      refusal,
+    }: { readonly signal: AbortSignal; readonly refusal: (limits: PullQueueLimits) => Error },
+  ): Promise<T> {
+    if (this.#pulls.isFull && this.#pulls.waiting >= this.#limits.waiting) throw refusal(this.#limits);
+    return await this.#pulls.run(work, { signal });
+  }
+
+  /** Runs further work for a pull that had its turn, before those that wait for theirs: its image is in memory. */
+  async resume<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return await this.#pulls.run(work, { signal, isFirst: true });
+  }
 }

@@ -1,13 +1,22 @@
-import { loadSyscalls, type Syscalls } from '@kata-agent/linux';
-import { imageHostname } from './image-hostname.js';
+import { mkdirSync, readFileSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
+import { hasCode, loadSyscalls, MountFlag, Reboot, SyscallError, type Syscalls } from '@kata-agent/linux';
 import { mountGuest } from './guest-mounts.js';
 import { startLoadingModules, wantedModules } from './modules.js';
-import { raiseLoopback } from './loopback.js';
-import { endOnPanic } from './panic.js';
-import { powerOff } from './power-off.js';
-import { isInitramfs, leaveInitramfs } from './root.js';
 import type { Complaint } from './run-tool.js';
 import { onStopSignal } from '../stop-signals.js';
+
+const stderr = 2;
+
+/** File systems that the kernel unpacks an initramfs into (include/uapi/linux/magic.h). */
+const initramfsTypes: ReadonlySet<number> = new Set([0x858458f6, 0x01021994]);
+const newRoot = '/.root';
+const setting = '/proc/sys/kernel/panic';
+
+/** IFF_UP (include/uapi/linux/if.h). */
+const up = 1;
+
+/** HOST_NAME_MAX of the kernel. */
+const maxLength = 64;
 
 /** Operations on the guest; tests replace them. */
 export interface FirstProcess {
@@ -66,4 +75,87 @@ function realGuest(): FirstProcess {
       process.on('SIGUSR1', () => undefined);
     },
   };
+}
+
+/**
+ * Returns the hostname of the guest image, the first word of /etc/hostname; `localhost` if there is none that the
+ * kernel accepts. Kata's agent does the same (Kata 4.1, src/agent/src/main.rs).
+ */
+export function imageHostname(file: string = '/etc/hostname'): string {
+  const name = firstWord(file);
+  return name === '' || Buffer.byteLength(name) > maxLength ? 'localhost' : name;
+}
+
+function firstWord(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim().split(/\s/)[0] ?? '';
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return '';
+    throw error;
+  }
+}
+
+/**
+ * Sets `lo` up: containers of a pod use it, and no runtime configures it. Writes the kernel's flags file, since
+ * starting a program would take longer than the rest of the guest's setup.
+ */
+export function raiseLoopback(flags = '/sys/class/net/lo/flags'): Complaint {
+  try {
+    writeFileSync(flags, `0x${(Number(readFileSync(flags, 'utf8')) | up).toString(16)}\n`);
+    return undefined;
+  } catch (error) {
+    return `the loopback interface is down: ${(error as Error).message}`;
+  }
+}
+
+/**
+ * Sets a reboot one second after a panic, if the kernel command line does not: by default the kernel hangs forever. A
+ * crash of Node itself (V8 out of memory, a fault in native code) ends PID 1 and is such a panic. Returns the error, or
+ * undefined.
+ */
+export function endOnPanic(path: string = setting): string | undefined {
+  try {
+    if (readFileSync(path, 'utf8').trim() === '0') writeFileSync(path, '1\n');
+    return undefined;
+  } catch (error) {
+    return `a crash of this program would hang the machine: ${(error as Error).message}`;
+  }
+}
+
+function isInitramfs(): boolean {
+  return initramfsTypes.has(statfsSync('/').type);
+}
+
+/**
+ * Moves this process, and its children, to a root that is a mount of its own. An initramfs is the root of the mount
+ * tree, which cannot be replaced: pivot_root(2), which the OCI runtime uses, fails there with EINVAL. A bind mount of
+ * it, moved on top, is an ordinary root, and nothing is copied. Must precede any other mount.
+ */
+function leaveInitramfs(syscalls: Syscalls): void {
+  mkdirSync(newRoot, { recursive: true });
+  syscalls.mount('/', newRoot, '', MountFlag.Bind, '');
+  process.chdir(newRoot);
+  syscalls.mount('.', '/', '', MountFlag.Move, '');
+  syscalls.chroot('.');
+  process.chdir('/');
+}
+
+/**
+ * Prints a last message on the console, drains it, syncs the disks, and powers the machine off. Returns only if the
+ * kernel refuses.
+ */
+export function powerOff(syscalls: Syscalls, message: string): void {
+  print(syscalls, `kata-agent: ${message}; the machine is powered off\n`);
+  syscalls.sync();
+  syscalls.reboot(Reboot.PowerOff);
+}
+
+/** An unwritable console, or one that is not a terminal, does not delay the power-off. */
+function print(syscalls: Syscalls, text: string): void {
+  try {
+    writeSync(stderr, text);
+    syscalls.drain(stderr);
+  } catch (error) {
+    if (!(error instanceof SyscallError) && (error as NodeJS.ErrnoException).code === undefined) throw error;
+  }
 }

@@ -8,7 +8,7 @@ import { guestMounts } from './guest-mounts.js';
 import { harden, ownsKernel } from './harden.js';
 import { hardenedSysctls } from './hardened-sysctls.js';
 import { hardeningPage } from './hardening-page.js';
-import { ModuleLock } from './module-lock.js';
+import { ModuleLock } from './modules.js';
 
 let proc = '';
 let lines: string[] = [];

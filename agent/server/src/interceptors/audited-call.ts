@@ -1,8 +1,12 @@
-import type { Message } from '@bufbuild/protobuf';
+import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { AuditedCall, Subject } from '@kata-agent/audit';
+import { endpoints, isMethodName } from '@kata-agent/catalogue';
+import { type RevokePeerRequest, RevokePeerRequestSchema } from '@kata-agent/protocol/management';
+import { factsOf, type PrivilegeAccess, summaryOf } from '@kata-agent/gate';
 import type { HandlerContext } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
-import { callerOf } from '../caller/caller-of.js';
+import { type Caller, callerOf } from '../caller.js';
+
+const nothing = {};
 
 /** The recorded parts of a request. A message has only some of them. */
 interface Recorded extends Message {
@@ -58,4 +62,31 @@ function subjectOf(request: Recorded): Subject | undefined {
     ...(request.execId === undefined ? {} : { execId: request.execId }),
     ...(argv0 === undefined ? {} : { argv0 }),
   };
+}
+
+/** Recorded facts of a request besides its subject. */
+export type RecordOf = (method: string, request: Message) => Pick<AuditedCall, 'request' | 'facts'>;
+
+/**
+ * Returns the names in a request that changes something, and with `wanted` (`[audit] facts`) the facts of any request.
+ */
+export function recordOfRequest(wanted: boolean, access: PrivilegeAccess): RecordOf {
+  return (method, message) => {
+    if (isMessage(message, RevokePeerRequestSchema)) return { request: { revoked: revokedText(message) } };
+    if (!isMethodName(method)) return nothing;
+    const { changes, fold } = endpoints[method];
+    const request =
+      changes && (fold === undefined || fold === 'repeat') ? present(summaryOf(message, access)) : undefined;
+    const facts = wanted ? present(factsOf(method, message)) : undefined;
+    if (request === undefined && facts === undefined) return nothing;
+    return { ...(request !== undefined && { request }), ...(facts !== undefined && { facts }) };
+  };
+}
+
+function revokedText({ peer, serial, issuer }: RevokePeerRequest): string {
+  return peer === '' ? `serial ${serial} of ${issuer}` : peer;
+}
+
+function present<T extends object>(facts: T): T | undefined {
+  return Object.keys(facts).length === 0 ? undefined : facts;
 }

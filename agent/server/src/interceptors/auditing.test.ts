@@ -4,11 +4,9 @@ import { create, type Message } from '@bufbuild/protobuf';
 import { type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { PauseContainerRequestSchema, SignalProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import { auditing } from './auditing.js';
-import { beginOf } from './begin-of.js';
-import { clockKey } from './clock-of.js';
-import { decisionKey } from './decision-of.js';
+import { beginOf, clockKey, decisionKey } from './call-values.js';
 
 /** Runs calls of one method, in order; a handler gets a function that requests the intent record. */
 function recorded(

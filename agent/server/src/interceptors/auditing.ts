@@ -1,21 +1,25 @@
-import { beginKey } from './begin-of.js';
-import { clockOf } from './clock-of.js';
-import { imageOf } from './image-of.js';
-import { secretsOf } from './secrets-of.js';
-import { decisionOf } from './decision-of.js';
+import {
+  beginKey,
+  clockOf,
+  decisionOf,
+  healthService,
+  imageOf,
+  managementService,
+  movedBytesKey,
+  secretsOf,
+} from './call-values.js';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { type CopyFileRequest, CopyFileRequestSchema } from '@kata-agent/protocol/agent';
 import { type AuditedCall, type AuditLog, AuditUnavailable, type CallResult } from '@kata-agent/audit';
 import { endpoints, isMethodName, type ManagementMethod, type MethodName } from '@kata-agent/catalogue';
 import type { Decision } from '@kata-agent/gate';
 import { Code, codeName, type HandlerContext, type ServerInterceptor, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
-import { healthService, managementService } from './service-names.js';
+import type { Caller } from '../caller.js';
 import { auditFailure } from './gate-check.js';
-import { auditedCall } from './audited-call.js';
-import { movedBytesKey } from './moved-bytes.js';
-import type { RecordOf } from './record-of-request.js';
-import { RecentFailures } from './recent-failures.js';
+import { auditedCall, type RecordOf } from './audited-call.js';
+
+/** How long a failure counts, in ms. */
+const recentMs = 10_000;
 
 /** A request or reply that can carry a workload's bytes. */
 interface Moving extends Message {
@@ -210,4 +214,22 @@ function failure(error: unknown): { readonly code: string; readonly message: str
   return error instanceof TtrpcError
     ? { code: codeName(error.code), message: error.message }
     : { code: codeName(Code.Internal), message: error instanceof Error ? error.message : String(error) };
+}
+
+/**
+ * Methods with recent failures. A caller that provokes failures must not fill the log: the intents of their next calls
+ * are recorded only when a change begins. For other methods the intents precede the queue, so that concurrent calls
+ * share one disk write.
+ */
+class RecentFailures {
+  readonly #until = new Map<string, number>();
+
+  /** `now` in ms, on a monotonic clock. */
+  add(listener: string, method: string, now: number): void {
+    this.#until.set(`${listener}\0${method}`, now + recentMs);
+  }
+
+  has(listener: string, method: string, now: number): boolean {
+    return (this.#until.get(`${listener}\0${method}`) ?? 0) > now;
+  }
 }

@@ -5,11 +5,10 @@ import type { AuditedCall } from '@kata-agent/audit';
 import { Authorizer, type Decision, type Gate, PrivilegeGate } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import { Policy } from '../policy/policy.js';
-import { decisionOf } from './decision-of.js';
-import { authorizeCalls } from './authorize.js';
-import { evaluateRules } from './evaluate-rules.js';
+import { decisionOf } from './call-values.js';
+import { authorizeCalls, evaluateRules } from './evaluate-rules.js';
 
 interface Rule {
   readonly method: string;

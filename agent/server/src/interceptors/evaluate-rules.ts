@@ -5,14 +5,12 @@ import type { Decision } from '@kata-agent/gate';
 import type { Guest } from '@kata-agent/guest';
 import { AgentService, ReadStreamRequestSchema } from '@kata-agent/protocol/agent';
 import type { HandlerContext, Refusal, ServerInterceptor } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import { type Caller, callerOf } from '../caller.js';
 import type { Policy } from '../policy/policy.js';
+import { type GuestStatus, ruleContext } from '../policy/rule-context.js';
 import { readerName, streamOf } from '../readers.js';
-import { auditedCall } from './audited-call.js';
-import { callerOf } from '../caller/caller-of.js';
-import { decisionKey } from './decision-of.js';
-import type { RecordOf } from './record-of-request.js';
-import type { Authorize } from './authorize.js';
+import { auditedCall, type RecordOf } from './audited-call.js';
+import { decisionKey } from './call-values.js';
 import { type OnDeniedRead, refusal } from './refusal.js';
 
 /**
@@ -73,4 +71,15 @@ function onlyReads(method: string): boolean {
 function answer(refused: Refusal): Message {
   if ('error' in refused) throw refused.error;
   return refused.reply;
+}
+
+/** The current decision of lists and rules about a call. */
+export type Authorize = (request: Message, context: HandlerContext<Caller>) => Decision;
+
+/** Authorizes all calls: before a call begins, and again if the call had to wait. */
+export function authorizeCalls(policy: Policy, guest: GuestStatus): Authorize {
+  return (request, context) =>
+    policy.authorize(context.connection.listener, context.method, request, () =>
+      ruleContext(request, callerOf(context), guest),
+    );
 }

@@ -1,7 +1,7 @@
 import type { ListenerSettings, PeerList } from '@kata-agent/config';
 import type { RulePeer } from '@kata-agent/gate';
 import { Cid, type PeerCredentials, type VsockAddress } from '@kata-agent/linux';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 
 /** The peer of a unix socket, for records and for rules. */
 export function unixPeer({ pid, uid }: PeerCredentials): Pick<Caller, 'peer' | 'identity'> {

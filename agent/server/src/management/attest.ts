@@ -4,8 +4,7 @@ import { MeasurementError } from '@kata-agent/measurement';
 import type { AttestRequest, AttestResponseSchema } from '@kata-agent/protocol/management';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { TooManyAttestations } from '../evidence/too-many-attestations.js';
-import type { Caller } from '../caller/caller.js';
-import { callerKey } from '../caller/caller-key.js';
+import { type Caller, callerKey } from '../caller.js';
 import type { ManagementContext } from './management-context.js';
 
 const nonceBytes = { min: 32, max: 64 } as const;

@@ -6,10 +6,9 @@ import type { Revocations } from '../listeners/tls/revocations.js';
 import type { Attester } from '../evidence/attester.js';
 import type { Policy } from '../policy/policy.js';
 import type { Log } from '../log.js';
-import type { ManagementGate } from '../interceptors/management-gate.js';
-import type { OneAtATime } from './one-at-a-time.js';
+import type { ManagementGate } from '../interceptors/gate-check.js';
+import type { OneAtATime, Watchers } from './call-limits.js';
 import type { Witnesses } from '../witnesses/witnesses.js';
-import type { Watchers } from './watchers.js';
 
 /** The context of the management handlers. */
 export interface ManagementContext {

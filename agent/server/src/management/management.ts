@@ -1,10 +1,17 @@
-import type { Management } from '@kata-agent/protocol/management';
-import type { ServiceImplementation } from '@kata-agent/ttrpc';
-import { callerOf } from '../caller/caller-of.js';
-import type { Caller } from '../caller/caller.js';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { AuditUnavailable, CannotProve } from '@kata-agent/audit';
+import type { ListenerSettings } from '@kata-agent/config';
+import type {
+  DescribeResponseSchema,
+  GetCheckpointRequest,
+  GetCheckpointResponseSchema,
+  ListenerSchema,
+  Management,
+} from '@kata-agent/protocol/management';
+import { Code, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
+import { type Caller, callerOf } from '../caller.js';
+import { version } from '../version.js';
 import { attest } from './attest.js';
-import { describe } from './describe.js';
-import { getCheckpoint } from './get-checkpoint.js';
 import type { ManagementContext } from './management-context.js';
 import { revokePeer } from './revoke-peer.js';
 import { watchAudit } from './watch-audit.js';
@@ -18,4 +25,75 @@ export function management(context: ManagementContext): ServiceImplementation<ty
     getCheckpoint: async (request, { connection }) => await getCheckpoint(context, request, connection),
     attest: async (request, { connection }) => await attest(context, request, connection),
   };
+}
+
+/** Describes the agent to a caller. Other listeners are described to those who may read their records. */
+function describe(
+  { configuration, bootId, policy, backend, audit, connections, gate }: ManagementContext,
+  caller: Pick<Caller, 'listener' | 'rights'>,
+): MessageInitShape<typeof DescribeResponseSchema> {
+  const own = configuration.listeners.filter(({ name }) => name === caller.listener);
+  const readsAll = gate(caller, 'WatchAudit').outcome === 'allow';
+  const described = ({
+    name,
+    address,
+    management,
+  }: ListenerSettings): MessageInitShape<typeof ListenerSchema> => ({
+    name,
+    address,
+    methods: [...policy.served(name)],
+    management: [...management],
+    connections: connections.count(name),
+  });
+  return {
+    version,
+    bootId,
+    configurationDigest: configuration.digest,
+    documents: configuration.documents.map(({ file, source, sha256, binding = '' }) => ({
+      file,
+      source,
+      sha256,
+      binding,
+    })),
+    listeners: (readsAll ? configuration.listeners : own).map(described),
+    containers: backend.containers() ?? 0,
+    auditWritable: audit.writable,
+  };
+}
+
+type Context = Pick<ManagementContext, 'audit' | 'witnesses' | 'proofs'>;
+
+/**
+ * Signs the audit log as it is on disk, with the proof that it begins with the first `oldSize` records.
+ *
+ * @throws TtrpcError UNAVAILABLE if the log cannot be written: then its end is unknown; OUT_OF_RANGE if it has fewer records,
+ * FAILED_PRECONDITION if rotation has removed records that the proof needs, RESOURCE_EXHAUSTED if too many proofs are asked for.
+ */
+async function getCheckpoint(
+  { audit, witnesses, proofs }: Context,
+  { oldSize }: Pick<GetCheckpointRequest, 'oldSize'>,
+  caller: Parameters<ManagementContext['proofs']['run']>[0],
+): Promise<MessageInitShape<typeof GetCheckpointResponseSchema>> {
+  try {
+    const signed = await audit.checkpoint();
+    const { checkpoint, first, size } = signed;
+    if (oldSize !== undefined && oldSize > BigInt(size))
+      throw new TtrpcError(
+        Code.OutOfRange,
+        `old_size is ${oldSize}, and this start of the agent has written ${size} records: its log is another one`,
+      );
+    const consistency =
+      oldSize === undefined ? [] : await proofs.run(caller, () => audit.proveSince(Number(oldSize), signed));
+    const cosigned = witnesses?.cosigned ?? '';
+    return {
+      checkpoint: Buffer.from(checkpoint),
+      first: BigInt(first),
+      cosigned: Buffer.from(cosigned),
+      consistency: consistency.map((hash) => Buffer.from(hash, 'hex')),
+    };
+  } catch (error) {
+    if (error instanceof AuditUnavailable) throw new TtrpcError(Code.Unavailable, error.message);
+    if (error instanceof CannotProve) throw new TtrpcError(Code.FailedPrecondition, error.message);
+    throw error;
+  }
 }

@@ -2,8 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { RevokePeerRequest, RevokePeerResponseSchema } from '@kata-agent/protocol/management';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { canonicalName, NameSyntaxError, PeerEntryError, parsePeerEntry } from '@kata-agent/x509';
-import type { Caller } from '../caller/caller.js';
-import { callerKey } from '../caller/caller-key.js';
+import { type Caller, callerKey } from '../caller.js';
 import { type Revocation, type Revoker, TooManyRevocations } from '../listeners/tls/revocations.js';
 import type { ManagementContext } from './management-context.js';
 

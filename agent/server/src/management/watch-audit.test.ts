@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import { Connections } from '../listeners/connections.js';
 import { PassThrough } from 'node:stream';
 import { watchAudit } from './watch-audit.js';
-import { maxWatchers, Watchers } from './watchers.js';
+import { maxWatchers, Watchers } from './call-limits.js';
 
 const caller: Caller = { listener: 'tenant', peer: 'pid 1 uid 0', identity: { kind: 'unix', uid: 0 } };
 

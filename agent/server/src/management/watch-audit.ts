@@ -2,7 +2,7 @@ import { followLines } from '@kata-agent/audit';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { AuditRecordsSchema, WatchAuditRequest } from '@kata-agent/protocol/management';
 import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import type { ManagementContext } from './management-context.js';
 
 /**

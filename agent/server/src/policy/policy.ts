@@ -1,6 +1,12 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
-import { type ApiDocument, type Configuration, type Rule, renderDiagnostic } from '@kata-agent/config';
+import {
+  type ApiDocument,
+  type Configuration,
+  renderDiagnostic,
+  type Rule,
+  type RuleChecker,
+} from '@kata-agent/config';
 import {
   type Authorizer,
   authorizerOf,
@@ -8,9 +14,9 @@ import {
   type PrivilegeAccess,
   type RuleContext,
 } from '@kata-agent/gate';
+import type * as gateRules from '@kata-agent/gate/rules';
 import type { RuleBook } from '@kata-agent/gate/rules';
 import { builtInMethods } from '../build.js';
-import { loadRules } from './rules.js';
 
 /** The authorizer in force. It is only replaced by narrower ones, and only by `narrow` (S4). */
 export class Policy {
@@ -93,4 +99,18 @@ function nameIsTaken({ name, span }: Rule): string {
     span,
     help: 'choose another name',
   });
+}
+
+/**
+ * Loads CEL. It costs time and memory, so it is loaded with the first rule and not before (docs/records/measurements.md, "Start
+ * and memory").
+ */
+export function loadRules(): Promise<typeof gateRules> {
+  return import('@kata-agent/gate/rules');
+}
+
+/** Checks the rules of a document when it is loaded. */
+export async function ruleChecker(): Promise<RuleChecker> {
+  const { createRuleChecker } = await loadRules();
+  return createRuleChecker();
 }

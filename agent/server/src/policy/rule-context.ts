@@ -2,7 +2,7 @@ import { isMessage, type Message } from '@bufbuild/protobuf';
 import { claimedImage, type RuleContainer, type RuleMember, type RuleContext } from '@kata-agent/gate';
 import type { Guest, MemberStatus } from '@kata-agent/guest';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 
 /** The guest's state for rules. */
 export type GuestStatus = Pick<Guest, 'containerStatus' | 'sandboxStatus'>;

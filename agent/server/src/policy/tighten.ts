@@ -1,7 +1,6 @@
 import { parseApiFragment, renderDiagnostic } from '@kata-agent/config';
 import type { RuleBook } from '@kata-agent/gate/rules';
-import type { Policy } from './policy.js';
-import { loadRules, ruleChecker } from './rules.js';
+import { loadRules, type Policy, ruleChecker } from './policy.js';
 
 /**
  * Narrows a policy by a text: a TOML `[api]` fragment or a list of Rego defaults. Returns the error in the text, and

@@ -2,12 +2,17 @@ import type { Message } from '@bufbuild/protobuf';
 import { endpoints, isMethodName } from '@kata-agent/catalogue';
 import { GuestError } from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { Code, type HandlerContext, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
-import { beginOf } from '../interceptors/begin-of.js';
-import type { Authorize } from '../interceptors/authorize.js';
-import { refusedInTurn } from '../interceptors/refused-in-turn.js';
-import { sharingCaller } from '../interceptors/sharing-caller.js';
-import type { Caller } from '../caller/caller.js';
+import {
+  type CallInfo,
+  Code,
+  type HandlerContext,
+  type ServiceImplementation,
+  TtrpcError,
+} from '@kata-agent/ttrpc';
+import { beginOf } from '../interceptors/call-values.js';
+import type { Authorize } from '../interceptors/evaluate-rules.js';
+import { refusedInTurn } from './refused-in-turn.js';
+import { type Caller, callerKey, callerOf } from '../caller.js';
 import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
 
@@ -61,4 +66,19 @@ function isLate({ aborted, reason }: AbortSignal): boolean {
 function begunTooLate(method: string): GuestError {
   const text = 'was not started: the deadline of its caller passed before its turn came';
   return new GuestError('precondition', `${method} ${text}`);
+}
+
+/**
+ * Returns the key by which slots that several callers share are counted. Undefined for Kata's runtime, which calls on the first
+ * listener without TLS: it does not share them.
+ */
+export function sharingCaller(
+  call: Pick<CallInfo<Caller>, 'connection' | 'metadata'>,
+  runtimeListener: string | undefined,
+): string | undefined {
+  const caller = callerOf(call);
+  const { listener, identity } = caller;
+  if (listener === runtimeListener && identity.kind !== 'tls') return undefined;
+  // A server whose relay is trusted calls for many operators.
+  return JSON.stringify([listener, callerKey(caller), identity.claimedOperator ?? '']);
 }

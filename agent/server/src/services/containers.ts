@@ -1,16 +1,23 @@
+import type { ImageProgram } from '@kata-agent/catalogue';
+import type { RuleImage } from '@kata-agent/gate';
 import * as perform from '@kata-agent/guest';
+import type { PulledImage } from '@kata-agent/guest';
 import { quotedName } from '@kata-agent/guest';
 import type { AttachedDevice, SharedMount } from '@kata-agent/guest';
-import type { Device, SharedMount as WireSharedMount } from '@kata-agent/protocol/agent';
-import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import { noteImage } from '../interceptors/image-of.js';
-import { noteSecret } from '../interceptors/secrets-of.js';
-import { authorizeRoot } from './authorize-root.js';
-import { ociResources } from '../wire/oci-linux.js';
-import { ociSpec } from '../wire/oci-spec.js';
+import type {
+  CreateContainerRequest,
+  Device,
+  SharedMount as WireSharedMount,
+} from '@kata-agent/protocol/agent';
+import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
+import { type Caller, callerOf } from '../caller.js';
+import { noteImage, noteSecret } from '../interceptors/call-values.js';
+import { refusedInTurn } from './refused-in-turn.js';
+import { ruleContext } from '../policy/rule-context.js';
+import { ociResources, ociSpec } from '../wire/oci-spec.js';
 import { wireStats } from '../wire/stats.js';
 import { storage } from '../wire/storage.js';
-import type { Handler } from './handler.js';
+import type { Handler, Services } from './handler.js';
 import { withStdio } from './stdio-ports.js';
 
 export const createContainer: Handler<'createContainer'> = async (services, request, context) => {
@@ -89,5 +96,51 @@ function sharedMount(mount: WireSharedMount): SharedMount {
     sourcePath: mount.srcPath,
     destinationContainer: mount.dstCtr,
     destinationPath: mount.dstPath,
+  };
+}
+
+/** A root that the guest has got itself. */
+interface OwnRoot {
+  /** Undefined: the pause container of the guest image. */
+  readonly image: PulledImage | undefined;
+  /** Reads what the root has of the program that the request starts. */
+  readonly program: () => ImageProgram | undefined;
+}
+
+/**
+ * Decides again about a container when the guest has its root, and rules can see its image. All rules are evaluated: those without
+ * the image may have become stricter during a pull.
+ *
+ * @throws GuestError `refused` or `unimplemented`
+ */
+function authorizeRoot(
+  { image, program }: OwnRoot,
+  { policy, guest }: Pick<Services, 'policy' | 'guest'>,
+  request: CreateContainerRequest,
+  context: HandlerContext<Caller>,
+): void {
+  const { listener } = context.connection;
+  // As at the call itself, the container does not exist yet: rules such as "a name once" would find it.
+  const status = {
+    containerStatus: (id: string) => guest.containerStatus(id),
+    sandboxStatus: guest.sandboxStatusWithout(request.containerId),
+  };
+  const decision = policy.authorize(listener, context.method, request, () => ({
+    ...ruleContext(request, callerOf(context), status),
+    image: image === undefined ? { from: 'pause_bundle' } : pulledImage(image, program),
+  }));
+  if (decision.outcome === 'deny') throw refusedInTurn(decision);
+}
+
+/** Its program is read once, and only if a rule compares it. */
+function pulledImage(image: PulledImage, read: OwnRoot['program']): RuleImage {
+  let program: { readonly found: ImageProgram | undefined } | undefined;
+  return {
+    from: 'pulled',
+    ...image,
+    get program() {
+      program ??= { found: read() };
+      return program.found;
+    },
   };
 }

@@ -3,9 +3,9 @@ import type { Guest, MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { StdioPorts } from '../side-channels/stdio-ports.js';
-import type { ModuleLock } from '../init/module-lock.js';
-import type { Caller } from '../caller/caller.js';
-import type { SavedPolicies } from '../policy/saved-policies.js';
+import type { ModuleLock } from '../init/modules.js';
+import type { Caller } from '../caller.js';
+import type { SavedPolicies } from '../policy/set-policy.js';
 import type { Policy } from '../policy/policy.js';
 
 type Methods = typeof AgentService.method;

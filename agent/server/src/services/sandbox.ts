@@ -1,6 +1,6 @@
 import * as perform from '@kata-agent/guest';
-import { clockKey } from '../interceptors/clock-of.js';
-import { acceptPolicy } from '../policy/accept-policy.js';
+import { clockKey } from '../interceptors/call-values.js';
+import { acceptPolicy } from '../policy/set-policy.js';
 import { version } from '../version.js';
 import { storage } from '../wire/storage.js';
 import type { Handler } from './handler.js';

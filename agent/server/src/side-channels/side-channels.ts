@@ -2,15 +2,13 @@ import type { Socket } from 'node:net';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration, ListenerSettings } from '@kata-agent/config';
 import type { Syscalls } from '@kata-agent/linux';
-import { DebugConsole } from './console/debug-console.js';
-import { guestConsole } from './console/guest-console.js';
-import type { Caller } from '../caller/caller.js';
+import { DebugConsole, guestConsole } from './debug-console.js';
+import type { Caller } from '../caller.js';
 import { listen } from '../listeners/listen.js';
 import { describePeers } from '../listeners/peer.js';
 import type { Log } from '../log.js';
 import type { LogStream } from './log-stream.js';
-import { sideChannelAddress } from './side-channel-address.js';
-import { ConnectionRecords } from '../listeners/connection-records.js';
+import { ConnectionRecords } from '../listeners/connections.js';
 import { StdioPorts } from './stdio-ports.js';
 
 export interface SideChannelOptions {
@@ -151,4 +149,13 @@ export class SideChannels {
 /** Without one there are no side channels. */
 function localListener(listeners: readonly ListenerSettings[]): ListenerSettings | undefined {
   return listeners.find(({ tls, dial }) => tls === undefined && dial === undefined);
+}
+
+/**
+ * Returns the address of a side channel: on vsock another port of the same CID, on a unix socket a path with the port
+ * appended, as Firecracker names the ports of its guest (`PATH_PORT`).
+ */
+export function sideChannelAddress(serverAddress: string, port: number): string {
+  const vsock = /^vsock:\/\/(-?\d+):\d+$/.exec(serverAddress);
+  return vsock === null ? `${serverAddress}_${port}` : `vsock://${vsock[1]}:${port}`;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Syscalls, vsockPeerOf } from '@kata-agent/linux';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import type { Log } from '../log.js';
 
 /** How long a call waits for its connection: the two arrive independently. */

@@ -1,7 +1,7 @@
 import type { AuditLog } from '@kata-agent/audit';
 import type { Decision } from '@kata-agent/gate';
 import type { Fault } from '@kata-agent/ttrpc';
-import type { Caller } from '../caller/caller.js';
+import type { Caller } from '../caller.js';
 import type { Log } from '../log.js';
 
 /**

@@ -4,7 +4,7 @@ import { builtInDocument, builtInMethods } from '../build.js';
 import { buildFacts } from '../build-facts.js';
 import type { CommandLine } from './command-line.js';
 import { delivery } from './delivery.js';
-import { ruleChecker } from '../policy/rules.js';
+import { ruleChecker } from '../policy/policy.js';
 
 /** The default path of the configuration (R2). */
 const defaultPath = '/etc/kata-agent/config.toml';

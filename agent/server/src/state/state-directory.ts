@@ -7,15 +7,18 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readSync,
   type Stats,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasCode, type Syscalls } from '@kata-agent/linux';
+import type { SandboxClaim } from '@kata-agent/guest';
+import { hasCode, lockHolder, processStat, type Syscalls } from '@kata-agent/linux';
 import { CannotApply } from '../cannot-apply.js';
-import { commandOf, lockOwner } from './lock-owner.js';
+
+const longestCommandLine = 200;
 
 /** Lost with the boot, and no request can mount it (S10). */
 export const defaultStateDirectory = '/run/kata-agent';
@@ -132,4 +135,76 @@ function cannotUse(name: string, reason: string, help: string, cause?: unknown):
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The process that holds a lock. `dying`: it was not found, so that the lock may be free soon. */
+interface LockOwner {
+  readonly text: string;
+  readonly dying: boolean;
+}
+
+/**
+ * Names the holder of the lock on an open file. `written`: the holder's own note in the file, for a process that is not
+ * visible.
+ */
+function lockOwner(fd: number, written = ''): LockOwner {
+  const pid = lockHolder(fstatSync(fd));
+  if (pid === undefined) {
+    const note = printable(written);
+    const text = `a process in another PID namespace${note === '' ? '' : ` (there: process ${note})`}`;
+    return { text, dying: true };
+  }
+  const state = processStat(pid)?.state;
+  const dying = state === undefined || state === 'Z' || state === 'X';
+  return { text: `process ${pid} (${commandOf(pid)})`, dying };
+}
+
+/** Returns the command line of a process, or its name if it has none (any more). */
+function commandOf(pid: number | 'self'): string {
+  const command = printable(read(pid, 'cmdline').replaceAll('\0', ' '));
+  return command === '' ? printable(read(pid, 'comm')) || 'unknown' : command;
+}
+
+function read(pid: number | 'self', name: 'cmdline' | 'comm'): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES')) return '';
+    throw error;
+  }
+}
+
+/** Returns one line for a message: a process can write anything into its command line. */
+function printable(text: string): string {
+  const line = text.replaceAll(/[\p{C}\s]+/gu, ' ').trim();
+  return line.length > longestCommandLine ? `${line.slice(0, longestCommandLine)}…` : line;
+}
+
+/**
+ * Locks Kata's directory until the process ends. Agents with different state directories still share it, since its
+ * paths are part of the wire contract: the first agent that changes anything locks it, and the others serve only calls
+ * that change nothing.
+ */
+export function sandboxClaim(syscalls: Syscalls): SandboxClaim {
+  let held = false;
+  return {
+    get held() {
+      return held;
+    },
+    take(directory) {
+      if (held) return undefined;
+      mkdirSync(directory, { recursive: true, mode: 0o755 });
+      const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        held = syscalls.tryLock(fd);
+        if (held) return undefined;
+        return (
+          `another agent on this machine has its sandbox in ${directory}: ${lockOwner(fd).text}; ` +
+          'stop it first, or start this agent in a mount namespace with its own directory there'
+        );
+      } finally {
+        if (!held) closeSync(fd);
+      }
+    },
+  };
 }

@@ -1,6 +1,5 @@
 import { request } from 'node:http';
-import { connectServer, type ServerOptions } from '../listeners/dial/connect-server.js';
-import { hostHeader } from '../listeners/dial/host-header.js';
+import { connectServer, hostHeader, type ServerOptions } from '../listeners/dial/connect-server.js';
 import type { WitnessAnswer } from './decide-answer.js';
 
 /** From the first packet to the last byte of the answer. */

@@ -1,15 +1,16 @@
 import { onDoublings, Semaphore } from '@kata-agent/base';
 import { type AuditLog, AuditUnavailable } from '@kata-agent/audit';
-import type { Configuration } from '@kata-agent/config';
+import { type Configuration, dialAddress, type WitnessSettings } from '@kata-agent/config';
 import { type Checkpoint, type LogVerifier, parseVerifier, WitnessVerifier } from '@kata-agent/tlog';
+import { serverContext, type ServerOptions } from '../listeners/dial/connect-server.js';
+import { readCas, TlsSettingError } from '../listeners/tls/client-ca.js';
+import { CannotApply } from '../cannot-apply.js';
 import type { TlsListeners } from '../listeners/tls/tls-listeners.js';
 import type { Log } from '../log.js';
 import { CosignedCheckpoints } from './cosigned-checkpoints.js';
 import { Coverage } from './coverage.js';
 import { postCheckpoint } from './post-checkpoint.js';
-import { WitnessClient } from './witness-client.js';
-import { WitnessReports } from './witness-reports.js';
-import { witnessServer } from './witness-servers.js';
+import { WitnessClient, WitnessReports } from './witness-client.js';
 
 /** A round begins early when so many records have been written since the last one. */
 const earlyRecords = 1_000;
@@ -180,4 +181,36 @@ function verifierOf(key: string): WitnessVerifier {
   const verifier = parseVerifier(key);
   if (verifier instanceof WitnessVerifier) return verifier;
   throw new TypeError(`${key} is not the key of a witness`);
+}
+
+/**
+ * Returns where a witness is asked, and how its server is authenticated.
+ *
+ * @throws CannotApply if the CA of its server is not valid.
+ */
+function witnessServer(
+  { name, via }: WitnessSettings,
+  { listeners }: Pick<Configuration, 'listeners'>,
+  tls: TlsListeners | undefined,
+): ServerOptions {
+  if (via.kind === 'url') return serverAt(name, via.url, via.ca);
+  const listener = listeners.find((each) => each.name === via.name);
+  if (listener === undefined || tls === undefined) throw new TypeError(`no listener ${via.name} dials`);
+  return tls.dialledServer(listener);
+}
+
+function serverAt(name: string, url: string, ca: string): ServerOptions {
+  const address = dialAddress(url);
+  if (address === undefined) throw new TypeError(`${url} is not an https:// address`);
+  try {
+    return {
+      address,
+      context: serverContext(readCas('ca', [ca])),
+      pins: [],
+      now: Date.now,
+    };
+  } catch (error) {
+    if (!(error instanceof TlsSettingError)) throw error;
+    throw new CannotApply(`witness ${name}: ${error.message}`, { cause: error, help: error.help });
+  }
 }

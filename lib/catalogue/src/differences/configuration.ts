@@ -152,7 +152,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'Messages reach terminals and logs.',
     noticedBy: 'nobody',
     test: [
-      'agent/server/src/interceptors/reply-message',
+      'agent/server/src/interceptors/translate-failures',
       'a message is returned unchanged, unless it is long or has control characters',
     ],
   },

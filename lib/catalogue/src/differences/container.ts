@@ -17,7 +17,7 @@ export const containerDifferences: DifferenceRows = {
     why: 'The request is what rules saw.',
     noticedBy: 'nobody: runtimes send those of the container',
     test: [
-      'agent/server/src/interceptors/exec-defaults',
+      'agent/server/src/interceptors/normalize-requests-exec',
       'an exec without resource limits gets those of its container',
     ],
   },

@@ -184,7 +184,7 @@ export const processDifferences: DifferenceRows = {
     why: 'It can quote what it has read.',
     noticedBy: 'readers of errors; the agent log has the component’s own lines',
     test: [
-      'agent/server/src/components/component-error',
+      'agent/server/src/components/data-hub-client',
       'a chain of causes is one sentence: the first and the last',
     ],
   },

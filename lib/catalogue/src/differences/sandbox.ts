@@ -200,14 +200,14 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It mounts cgroup v2 only, loads the modules in `/etc/modules-load.d` as well, and powers the machine off when it exits for any reason.',
     why: 'A guest without its agent is of no use.',
     noticedBy: 'guests with cgroup v1',
-    test: ['agent/server/src/init/init', 'powers off however the process ends'],
+    test: ['agent/server/src/init/first-process', 'powers off however the process ends'],
     also: [
       [
-        'agent/server/src/init/init',
+        'agent/server/src/init/first-process',
         'have cgroups that a container cannot change beyond its namespace, as with Kata’s agent',
       ],
-      ['agent/server/src/init/init', 'are listed in the format of systemd'],
-      ['agent/server/src/init/init', 'powers off when a mount fails'],
+      ['agent/server/src/init/first-process', 'are listed in the format of systemd'],
+      ['agent/server/src/init/first-process', 'powers off when a mount fails'],
       ['tests/vm/guest', 'has the mounts, the loopback interface and the cgroups of a guest'],
       ['tests/vm/endings', 'continues after an uncaught fault, and powers off when its program exits'],
     ],

@@ -8,22 +8,23 @@ import {
 } from '@kata-agent/protocol/agent';
 import { type Hooks, HooksSchema, type Root, SpecSchema } from '@kata-agent/protocol/oci';
 import { readDevices } from './device-forms.js';
-import type { FormContext } from './form-context.js';
-import type { Claims, SharedUse } from './forwarded-sandbox.js';
+import type { Claims, FormContext, SharedUse } from './forwarded-sandbox.js';
 import { cgroupIdentity, readLinux } from './linux-form.js';
 import { type MountForm, readMounts, usesOf } from './mount-forms.js';
-import { malformed, quoted, refused } from './not-alike.js';
-import { belowShared, rootPaths, trustHostHelp, trustsHostFiles } from './shared-paths.js';
-import { readProcess } from './process-form.js';
-import { readStorages, type StorageForm } from './storage-forms.js';
 import {
-  checkContainerId,
   checkCleanPath,
+  checkContainerId,
   checkCount,
   checkExecId,
   checkHostname,
   checkText,
+  malformed,
+  quoted,
+  refused,
 } from './values.js';
+import { belowShared, rootPaths, trustHostHelp, trustsHostFiles } from './shared-paths.js';
+import { readProcess } from './process-form.js';
+import { readStorages, type StorageForm } from './storage-forms.js';
 
 /** A request that was read, and what it adds to the sandbox. */
 export interface ReadRequest<M> {

@@ -7,10 +7,17 @@ import {
   LinuxDeviceSchema,
 } from '@kata-agent/protocol/oci';
 import { defaultDevices } from '@kata-agent/gate';
-import type { FormContext } from './form-context.js';
-import { malformed, quoted, refused } from './not-alike.js';
+import type { FormContext } from './forwarded-sandbox.js';
+import {
+  checkCleanPath,
+  checkDistinct,
+  checkRange,
+  isPciPath,
+  malformed,
+  quoted,
+  refused,
+} from './values.js';
 import { checkDiskAddress } from './disk-storages.js';
-import { checkCleanPath, checkDistinct, checkRange, isPciPath } from './values.js';
 
 /** Types of attached disks. Kata's agent replaces the number of their node (block_device_handler.rs:52-112). */
 const disks: ReadonlySet<string> = new Set(['blk', 'scsi', 'blk-ccw', 'mmioblk', 'nvdimm']);
@@ -24,7 +31,6 @@ const evidence = /^(?:tpm\d*|tpmrm\d+|vtpmx|sev|sev-guest|tdx_guest|tdx-guest|td
 const firstTpm = '10:224';
 /** /dev/mem, /dev/kmem and /dev/port. */
 const guestMemory: ReadonlySet<string> = new Set(['1:1', '1:2', '1:4']);
-
 const hostAddress = /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 
 /** Reads the devices that a request attaches. @throws NotAlike */

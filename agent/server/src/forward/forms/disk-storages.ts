@@ -2,10 +2,9 @@
 import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
 import type { Storage } from '@kata-agent/protocol/agent';
 import { FSGroupChangePolicy } from '@kata-agent/protocol/types';
-import type { FormContext } from './form-context.js';
-import { malformed, quoted, refused } from './not-alike.js';
+import type { FormContext } from './forwarded-sandbox.js';
+import { checkId, isName, isPciPath, malformed, quoted, refused } from './values.js';
 import { nameIn, rootPaths, trustHostHelp, trustsHostFiles, volumeNameOf } from './shared-paths.js';
-import { checkId, isName, isPciPath } from './values.js';
 import {
   type StorageReading,
   type StorageParts,
@@ -13,7 +12,7 @@ import {
   wrongPlace,
   checkOptions,
 } from './storage-reading.js';
-import { layerOptions, layerMark, checkLayer } from './layer-storages.js';
+import { layerOptions, layerMark, checkLayer } from './root-storages.js';
 
 /** Source: Kata, src/agent/src/storage/block_handler.rs:63-160; kata_agent.go:1887-2045, block_rootfs.rs:77-107. */
 export function diskForm(reading: StorageReading): StorageParts {

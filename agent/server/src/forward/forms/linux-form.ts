@@ -12,14 +12,20 @@ import {
 } from '@kata-agent/protocol/oci';
 import type { Device } from '@kata-agent/protocol/agent';
 import { readDeviceRules, readNodes } from './device-forms.js';
-import type { FormContext } from './form-context.js';
-import { malformed, quoted, refused } from './not-alike.js';
+import type { FormContext } from './forwarded-sandbox.js';
+import {
+  checkCleanPath,
+  checkDistinct,
+  checkRange,
+  hasControl,
+  malformed,
+  quoted,
+  refused,
+} from './values.js';
 import { checkLabel } from './process-form.js';
-import { checkCleanPath, checkDistinct, checkRange, hasControl } from './values.js';
 
 /** Kata's agent takes any other name for the first of an enumeration (Kata: src/libs/protocols/src/trans.rs:911). */
 const namespaces: ReadonlySet<string> = new Set('pid network mount ipc uts user cgroup time'.split(' '));
-
 const quietPropagation: ReadonlySet<string> = new Set(['', 'private', 'rprivate', 'slave', 'rslave']);
 const loudPropagation: ReadonlySet<string> = new Set(['shared', 'rshared', 'unbindable', 'runbindable']);
 

@@ -1,11 +1,9 @@
 import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
 import { create } from '@bufbuild/protobuf';
 import { type Mount, MountSchema } from '@kata-agent/protocol/oci';
-import type { FormContext } from './form-context.js';
-import type { SharedUse } from './forwarded-sandbox.js';
-import { malformed, quoted, refused } from './not-alike.js';
+import type { FormContext, SharedUse } from './forwarded-sandbox.js';
+import { checkCleanPath, hasControl, isName, malformed, quoted, refused } from './values.js';
 import { belowShared, nameIn, volumeNameOf } from './shared-paths.js';
-import { checkCleanPath, hasControl, isName } from './values.js';
 
 /** The request whose mounts are read. */
 export interface MountOwner {

@@ -9,8 +9,7 @@ import {
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { type IPAddress, IPFamily } from '@kata-agent/protocol/types';
-import { malformed, quoted, refused } from './not-alike.js';
-import { checkRange, isPciPath } from './values.js';
+import { checkRange, isPciPath, malformed, quoted, refused } from './values.js';
 
 const interfaceName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 /** Files of the kernel for all interfaces, and loopback, which belongs to the pod (S34). */
@@ -22,7 +21,6 @@ const ccw = /^[0-9a-f]\.[0-3]\.[0-9a-f]{4}$/;
 const minMtu = 68;
 const maxMtu = 65_536;
 const maxParts = 1_024;
-
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');

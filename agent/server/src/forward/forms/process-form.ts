@@ -1,9 +1,8 @@
 import { posix } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { type LinuxCapabilities, type Process, ProcessSchema } from '@kata-agent/protocol/oci';
-import type { FormContext } from './form-context.js';
-import { malformed, quoted, refused } from './not-alike.js';
-import { checkDistinct, checkId, checkRange, checkText } from './values.js';
+import type { FormContext } from './forwarded-sandbox.js';
+import { checkDistinct, checkId, checkRange, checkText, malformed, quoted, refused } from './values.js';
 
 /**
  * The capabilities of Linux. Kata's agent also accepts them without `CAP_`, which is completed before rules see them

@@ -20,10 +20,9 @@ import {
   type LinuxSyscallSchema,
 } from '@kata-agent/protocol/oci';
 import { readNodes } from './device-forms.js';
-import { ForwardedSandbox } from './forwarded-sandbox.js';
-import type { FormContext } from './form-context.js';
+import { type FormContext, ForwardedSandbox } from './forwarded-sandbox.js';
 import { readLinux } from './linux-form.js';
-import { NotAlike } from './not-alike.js';
+import { NotAlike } from './values.js';
 import { methodForms, readRequest, type Forwarding } from './request-forms.js';
 
 const words: Readonly<Record<Forwarding, string>> = {

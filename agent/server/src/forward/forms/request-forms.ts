@@ -7,14 +7,12 @@ import {
 } from '@kata-agent/protocol/agent';
 import { readCreateContainer, readExecProcess, type ReadRequest } from './container-form.js';
 import { difference } from './difference.js';
-import type { FormContext } from './form-context.js';
-import type { Claims } from './forwarded-sandbox.js';
+import type { Claims, FormContext } from './forwarded-sandbox.js';
 import { readResources } from './linux-form.js';
 import { readAddNeighbors, readUpdateInterface, readUpdateRoutes } from './network-forms.js';
-import { malformed, NotAlike, quoted, refused } from './not-alike.js';
+import { checkCleanPath, checkCount, checkRange, malformed, NotAlike, quoted, refused } from './values.js';
 import { readCopyFile, readCreateSandbox, readUpdateEphemeralMounts } from './sandbox-forms.js';
 import { checkDiskAddress } from './disk-storages.js';
-import { checkCleanPath, checkCount, checkRange } from './values.js';
 
 const methods = AgentService.method;
 

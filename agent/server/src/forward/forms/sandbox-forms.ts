@@ -9,12 +9,7 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { ReadRequest } from './container-form.js';
-import type { FormContext } from './form-context.js';
-import type { SharedUse } from './forwarded-sandbox.js';
-import { malformed, NotAlike, quoted, refused } from './not-alike.js';
-import { belowShared } from './shared-paths.js';
-import { readRemount } from './memory-storages.js';
-import { readStorages } from './storage-forms.js';
+import type { FormContext, SharedUse } from './forwarded-sandbox.js';
 import {
   checkCleanPath,
   checkContainerId,
@@ -23,7 +18,14 @@ import {
   checkRange,
   hasControl,
   isName,
+  malformed,
+  NotAlike,
+  quoted,
+  refused,
 } from './values.js';
+import { belowShared } from './shared-paths.js';
+import { readRemount } from './volume-storages.js';
+import { readStorages } from './storage-forms.js';
 
 /** @throws NotAlike */
 export function readCreateSandbox(

@@ -1,5 +1,5 @@
 import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
-import type { FormContext } from './form-context.js';
+import type { FormContext } from './forwarded-sandbox.js';
 import { isName } from './values.js';
 
 /** The directory of runtime-rs in the shared one. */

@@ -1,16 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
-import type { FormContext } from './form-context.js';
-import type { ForwardedStorage } from './forwarded-sandbox.js';
-import { quoted, refused } from './not-alike.js';
-import { checkCleanPath, checkDistinct } from './values.js';
+import type { FormContext, ForwardedStorage } from './forwarded-sandbox.js';
+import { checkCleanPath, checkDistinct, quoted, refused } from './values.js';
 import type { StorageOwner, StorageReading, StorageParts } from './storage-reading.js';
-import { virtioFsForm, watchableBindForm } from './shared-storages.js';
-import { ephemeralForm, localForm } from './memory-storages.js';
-import { imageForm } from './image-storage.js';
-import { overlayForm } from './overlay-storage.js';
+import { ephemeralForm, localForm, virtioFsForm, watchableBindForm } from './volume-storages.js';
+import { imageForm, layerMark, overlayForm } from './root-storages.js';
 import { diskForm } from './disk-storages.js';
-import { layerMark } from './layer-storages.js';
 
 /** A storage that both agents read alike. */
 export interface StorageForm extends ForwardedStorage {

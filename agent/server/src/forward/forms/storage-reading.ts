@@ -1,8 +1,7 @@
 // What the readers of all storage drivers have in common.
 import type { Storage } from '@kata-agent/protocol/agent';
-import type { FormContext } from './form-context.js';
-import { quoted, refused } from './not-alike.js';
-import { hasControl } from './values.js';
+import type { FormContext } from './forwarded-sandbox.js';
+import { hasControl, quoted, refused } from './values.js';
 
 /** The request that a storage is part of. */
 export interface StorageOwner {

@@ -1,5 +1,3 @@
-import { malformed, quoted, refused } from './not-alike.js';
-
 /** A name that the runtimes give to a file, a volume or a container: one component of a path (S8). */
 const name = /^[A-Za-z0-9_][A-Za-z0-9_.=@:~+-]{0,254}$/;
 
@@ -8,7 +6,6 @@ const containerId = /^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/;
 
 /** An exec id. */
 const execId = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
-
 const hostname = /^[A-Za-z0-9_.-]{0,255}$/;
 
 /** A PCI path of Kata: slots of bridges and a function, `02/01`, with the root bus before it: `10/02/01.1`. */
@@ -102,4 +99,37 @@ const maxParts = 256;
 export function checkCount(field: string, all: readonly unknown[]): void {
   if (all.length > maxParts)
     throw malformed(field, `it has ${all.length} entries, and the limit is ${maxParts}`);
+}
+
+/**
+ * Why a request is not forwarded: a part of it is not one that Kata's runtimes send, or Kata's agent reads it otherwise than the
+ * rules did. `malformed` becomes INVALID_ARGUMENT: no agent could carry it out as written. `refused` becomes PERMISSION_DENIED,
+ * and `unserved` UNIMPLEMENTED.
+ */
+export class NotAlike extends Error {
+  override readonly name = 'NotAlike';
+  readonly kind: 'malformed' | 'refused' | 'unserved';
+
+  constructor(kind: NotAlike['kind'], message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** @param field the field of the request: `OCI.Mounts[2].options` */
+export function malformed(field: string, why: string, help?: string): NotAlike {
+  return new NotAlike('malformed', sentence(field, why, help));
+}
+
+export function refused(field: string, why: string, help?: string): NotAlike {
+  return new NotAlike('refused', sentence(field, why, help));
+}
+
+function sentence(field: string, why: string, help: string | undefined): string {
+  return `${field}: ${why}${help === undefined ? '' : `; help: ${help}`}`;
+}
+
+/** Returns a text in quotes, cut at 100 characters. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 }

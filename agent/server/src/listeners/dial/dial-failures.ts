@@ -2,7 +2,7 @@ import { onDoublings } from '@kata-agent/base';
 import type { AuditLog } from '@kata-agent/audit';
 import { type Certificate, formatPin } from '@kata-agent/x509';
 import type { Log } from '../../log.js';
-import { recordConnectionRefusal } from '../connection-refusal.js';
+import { recordConnectionRefusal } from '../connections.js';
 import type { DialFailure } from './dial-failure.js';
 
 /** The server of a listener. */

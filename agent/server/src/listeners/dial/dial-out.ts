@@ -2,20 +2,24 @@ import type { TLSSocket } from 'node:tls';
 import { callAtEnd } from '@kata-agent/connection-limits';
 import { AuditUnavailable } from '@kata-agent/audit';
 import { type DialSettings, dialAddress, type ListenerSettings } from '@kata-agent/config';
-import type { Caller, Realm } from '../../caller/caller.js';
-import { recordUntilClosed } from '../connection-records.js';
+import type { Caller, Realm } from '../../caller.js';
+import { recordUntilClosed } from '../connections.js';
 import type { Listener } from '../listen.js';
-import { identityOf } from '../tls/tls-identity.js';
+import { channelBinding, identityOf } from '../tls/tls-identity.js';
 import { dialBackoffMs } from './backoff.js';
-import type { ServerConnection, ServerOptions } from './connect-server.js';
-import { channelBinding } from '../tls/channel-binding.js';
-import type { DialContext } from './dial-context.js';
+import {
+  type DialContext,
+  dialledServer,
+  type ServerConnection,
+  type ServerOptions,
+} from './connect-server.js';
 import { DialFailure } from './dial-failure.js';
 import { DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
-import { dialledServer } from './dialled-server.js';
-import { endAfterSilence } from './end-after-silence.js';
 import { RelayedConnections } from './relayed-connections.js';
+
+/** How often the received bytes are compared, in parts of the silence. */
+const parts = 15;
 
 /** The server calls Health each 30 s (docs/configuration.md, "Dialling out"): two of them can be late. */
 const silenceMs = 75_000;
@@ -189,4 +193,24 @@ export class DialOut implements Listener {
           });
     this.#failures.add(failure);
   }
+}
+
+/**
+ * Calls `work` once nothing was received for a time. Bytes that we send do not count: they can lie in buffers while the
+ * other end is gone. Returns a function that cancels it.
+ *
+ * @param received returns the number of bytes received so far.
+ */
+function endAfterSilence(silenceMs: number, received: () => number, work: () => void): () => void {
+  let before = received();
+  let quiet = 0;
+  const timer = setInterval(() => {
+    const now = received();
+    quiet = now === before ? quiet + 1 : 0;
+    before = now;
+    if (quiet < parts) return;
+    clearInterval(timer);
+    work();
+  }, silenceMs / parts);
+  return () => clearInterval(timer);
 }

@@ -1,17 +1,16 @@
 import type { TLSSocket } from 'node:tls';
 import type { Turns } from '@kata-agent/connection-limits';
 import type { AuditLog } from '@kata-agent/audit';
+import { onDoublings } from '@kata-agent/base';
 import type { CallerSettings, PeerList } from '@kata-agent/config';
 import { type Certificate, parsePeerEntries, subjectWord } from '@kata-agent/x509';
 import type { Log } from '../../log.js';
-import type { Caller, OperatorRights } from '../../caller/caller.js';
-import { recordConnectionRefusal } from '../connection-refusal.js';
-import type { OwnIdentity } from './own-identity.js';
-import { RefusalLog } from './refusal-log.js';
+import type { Caller, OperatorRights } from '../../caller.js';
+import { recordConnectionRefusal } from '../connections.js';
+import type { TlsRefusalReason } from './authenticate.js';
+import { channelBinding, type OwnIdentity, type TlsIdentity } from './tls-identity.js';
 import type { Revocations } from './revocations.js';
-import { channelBinding } from './channel-binding.js';
 import { createTlsEngine, type TlsEngine } from './tls-engine.js';
-import type { TlsIdentity } from './tls-identity.js';
 
 export interface CallersOptions {
   /** The listener. */
@@ -81,4 +80,44 @@ function peerText({
   sans = [],
 }: Pick<TlsIdentity, 'fingerprint' | 'subject'> & Partial<TlsIdentity>): string {
   return ['tls', fingerprint, ...sans, subjectWord(subject)].filter((part) => part !== '').join(' ');
+}
+
+/**
+ * Logs why TLS connections were closed before they were served, as the audit log has it: the first of each reason, and then each doubling.
+ * A flood for one reason hides no other.
+ */
+export class RefusalLog {
+  readonly #listener: string;
+  readonly #log: Log;
+  readonly #reports = new Map<TlsRefusalReason, (why: string, peer: string) => void>();
+
+  constructor(listener: string, log: Log) {
+    this.#listener = listener;
+    this.#log = log;
+  }
+
+  /** `why`: the text of the reason, without what the client chose. */
+  add(reason: TlsRefusalReason, why: string, peer: string): void {
+    const report = this.#reports.get(reason) ?? this.#reporter(reason);
+    this.#reports.set(reason, report);
+    report(why, peer);
+  }
+
+  #reporter(reason: TlsRefusalReason): (why: string, peer: string) => void {
+    let last = '';
+    const report = onDoublings<string>((times, peer) =>
+      this.#log('warn', 'closed a TLS connection before it was served', {
+        code: 'KA3203',
+        listener: this.#listener,
+        reason,
+        why: last,
+        peer,
+        times,
+      }),
+    );
+    return (why, peer) => {
+      last = why;
+      report(peer);
+    };
+  }
 }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clientGroup } from './client-group.js';
-import { type Candidate, Handshakes } from './handshakes.js';
-import { WaitingRoom } from './waiting-room.js';
+import { clientGroup } from './tls-engine.js';
+import { type Candidate, Handshakes, WaitingRoom } from './handshakes.js';
 
 class Connection implements Candidate {
   readonly group: string;

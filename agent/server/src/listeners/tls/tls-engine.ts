@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TlsOptions, TLSSocket } from 'node:tls';
 import {
+  addressGroup,
   callAtEnd,
   HandshakeServers,
   type MeasuredStream,
@@ -9,14 +10,20 @@ import {
   type PreAuthOptions,
 } from '@kata-agent/connection-limits';
 import type { Certificate, PeerEntry } from '@kata-agent/x509';
-import { alpnProtocol, authenticate } from './authenticate.js';
+import {
+  alpnProtocol,
+  authenticate,
+  handshakeCause,
+  type RefusalCause,
+  refusalCause,
+  type TlsRefusal,
+} from './authenticate.js';
 import { readCas, readClientCrls } from './client-ca.js';
-import { clientGroup } from './client-group.js';
 import { type Candidate, type HandshakeLimits, Handshakes } from './handshakes.js';
-import type { OwnIdentity } from './own-identity.js';
+import { identityOf, type OwnIdentity, type TlsIdentity } from './tls-identity.js';
 import { type Revocations, revokes } from './revocations.js';
-import { identityOf, type TlsIdentity } from './tls-identity.js';
-import { handshakeCause, type RefusalCause, refusalCause, type TlsRefusal } from './tls-refusal.js';
+
+const ofLoopback = addressGroup('::1');
 
 /** An authenticated client. */
 export interface TlsPeer {
@@ -281,4 +288,10 @@ function serverOptions({ clientCa, clientCrl = [], own, limits }: TlsEngineOptio
 /** Errors of a connection are followed by its close, which is handled. */
 function ignored(): void {
   // Nothing to do.
+}
+
+/** Returns the group of a client's address. Containers choose their addresses freely on loopback: it is one group. */
+export function clientGroup(address: string): string {
+  const group = addressGroup(address);
+  return group === ofLoopback || group.startsWith('127.') ? 'loopback' : group;
 }

@@ -5,15 +5,13 @@ import { Turns } from '@kata-agent/connection-limits';
 import { FairSlots } from '@kata-agent/connection-limits/fair';
 import { dialAddress, type ListenerSettings, type TlsSettings, tlsAddress } from '@kata-agent/config';
 import { CannotApply } from '../../cannot-apply.js';
-import type { Caller } from '../../caller/caller.js';
-import { callerKey } from '../../caller/caller-key.js';
+import { type Caller, callerKey } from '../../caller.js';
 import type { Listener, ListenerOptions } from '../listen.js';
-import type { ServerOptions } from '../dial/connect-server.js';
-import { dialledServer } from '../dial/dialled-server.js';
+import { dialledServer, type ServerOptions } from '../dial/connect-server.js';
 import type { DialOut, DialOutOptions } from '../dial/dial-out.js';
 import { createCallersEngine } from './callers-engine.js';
 import { TlsSettingError } from './client-ca.js';
-import { makeOwnIdentity, type OwnIdentity } from './own-identity.js';
+import { makeOwnIdentity, type OwnIdentity } from './tls-identity.js';
 import { Revocations } from './revocations.js';
 import type { TlsEngine } from './tls-engine.js';
 

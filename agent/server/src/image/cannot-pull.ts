@@ -1,9 +1,0 @@
-import { CannotApply } from '../cannot-apply.js';
-
-/** Returns the error of a configuration that chooses the built-in puller, for an agent that does not have it. */
-export function cannotPull(why: string, options?: ErrorOptions): CannotApply {
-  return new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
-    ...options,
-    help: 'use an agent of npm run bundle, or an image with --with image-pull',
-  });
-}
