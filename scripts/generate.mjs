@@ -75,7 +75,7 @@ async function generateReference() {
   /** @type {{ referencePages: () => Promise<Readonly<Record<string, string>>> }} */
   const { referencePages } = await import(module);
   for (const [path, text] of Object.entries(await referencePages())) emit(path, text);
-  const realm = join(root, 'realm', 'program', 'dist', 'reference-page.js');
+  const realm = join(root, 'realm', 'program', 'dist', 'program.js');
   /** @type {{ referencePage: () => string }} */
   const { referencePage } = await import(realm);
   emit('docs/reference/kata-realm.md', referencePage());

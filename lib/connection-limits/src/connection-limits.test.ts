@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addressGroup } from './address-group.js';
-import { KnownGroups } from './pre-auth-limiter.js';
-import { Penalties } from './penalties.js';
+import { addressGroup, KnownGroups, Penalties } from './pre-auth-limiter.js';
 
 describe('a group of addresses that was turned away', () => {
   it('may return after a minute', () => {

@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
-import { MeasuredStream } from './measured-stream.js';
-import { Turns } from './turns.js';
+import { MeasuredStream, Turns } from './measured-stream.js';
 
 /** A record of TLS with so many bytes after its header. */
 function record(bytes: number, type = 22): Buffer {

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { Turns } from './turns.js';
 
 interface MeasuredStreamOptions {
   readonly turns: Turns;
@@ -158,4 +157,29 @@ function wholeRecords(bytes: Buffer, max: number): number {
 function cpuMilliseconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
+}
+
+/** Runs work one piece a turn of the event loop, so that other connections are served in between. */
+export class Turns {
+  readonly #waiting = new Set<() => void>();
+
+  /** Adds work, once. It runs in a later turn. */
+  add(work: () => void): void {
+    this.#waiting.add(work);
+    if (this.#waiting.size === 1) setImmediate(this.#next);
+  }
+
+  /** Removes work that has not run. */
+  remove(work: () => void): void {
+    this.#waiting.delete(work);
+  }
+
+  readonly #next = (): void => {
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    this.#waiting.delete(first);
+    // Scheduled first: work may throw.
+    if (this.#waiting.size > 0) setImmediate(this.#next);
+    first();
+  };
 }

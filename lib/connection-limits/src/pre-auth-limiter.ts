@@ -1,6 +1,11 @@
-import type { Socket } from 'node:net';
-import { MeasuredStream } from './measured-stream.js';
-import { Turns } from './turns.js';
+import { isIPv6, type Socket } from 'node:net';
+import { MeasuredStream, Turns } from './measured-stream.js';
+
+/** How long a group of addresses is turned away. */
+const penaltyMs = 60_000;
+
+/** More groups than this are forgotten, the first ones first. */
+const maxPenalties = 1024;
 
 /** More groups than this are forgotten, the first ones first. */
 const defaultMost = 256;
@@ -115,4 +120,43 @@ function addBounded(groups: Set<string>, group: string, max: number): void {
   groups.add(group);
   const [first] = groups;
   if (groups.size > max && first !== undefined) groups.delete(first);
+}
+
+/**
+ * Returns the group of a remote address: connections of one group count as those of one client, which must not keep
+ * others out. The owner of an IPv6 address mostly has its /64.
+ */
+export function addressGroup(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIPv6(plain) ? firstGroups(plain) : plain;
+}
+
+/** The first four groups of an IPv6 address, which may be abbreviated by `::`. */
+function firstGroups(address: string): string {
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
+  const leading = head === '' ? [] : head.split(':');
+  const trailing = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros =
+    tail === undefined ? [] : Array<string>(Math.max(0, 8 - leading.length - trailing.length)).fill('0');
+  return `${[...leading, ...zeros, ...trailing].slice(0, 4).join(':')}::/64`;
+}
+
+/** Groups of addresses whose clients cost too much before they were authenticated. Time is monotonic, in milliseconds. */
+export class Penalties {
+  readonly #until = new Map<string, number>();
+
+  add(group: string, now: number): void {
+    this.#until.delete(group);
+    this.#until.set(group, now + penaltyMs);
+    const [first] = this.#until.keys();
+    if (this.#until.size > maxPenalties && first !== undefined) this.#until.delete(first);
+  }
+
+  has(group: string, now: number): boolean {
+    const until = this.#until.get(group);
+    if (until === undefined) return false;
+    if (now < until) return true;
+    this.#until.delete(group);
+    return false;
+  }
 }

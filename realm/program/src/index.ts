@@ -1,3 +1,2 @@
-export { parseAgents } from './collect/agents-file.js';
-export { program } from './program.js';
-export { referencePage } from './reference-page.js';
+export { parseAgents } from './collected-agents.js';
+export { program, referencePage } from './program.js';

@@ -1,5 +1,5 @@
 import type { Channel } from '@kata-agent/ttrpc';
-import type { CollectedLog } from './store/collected-log.js';
+import type { CollectedLog } from './store/log-storage.js';
 
 /** How operators reach a guest (docs/adr/realm.md). */
 export type Relay = 'operator-tls' | 'trusted';

@@ -13,7 +13,7 @@ import {
   subjectAltName,
 } from '@kata-agent/x509';
 import * as fc from 'fast-check';
-import type { Authorization, LiveGuest } from './authorization.js';
+import type { Authorization, LiveGuest } from './guest-acceptance.js';
 import { parseAuthorization } from './parse-authorization.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -14,11 +14,9 @@ import {
   unknown,
 } from '@kata-agent/config/entries';
 import { parsePeerEntries, parsePeerEntry, parsePin } from '@kata-agent/x509';
-import type { Authorization } from './authorization.js';
+import { accept, type Authorization, type GuestEntry, nameFault } from './guest-acceptance.js';
 import { guestKeys, operatorKeys } from './authorization-keys.js';
-import { accept, type GuestEntry, nameFault } from './guest-entry.js';
-import { knownName, type OperatorEntry, operatorOf } from './operator-entry.js';
-import { operatorNameFault } from './operator-name.js';
+import { knownName, type OperatorEntry, operatorNameFault, operatorOf } from './operator-rights.js';
 
 export type ParsedAuthorization =
   | { readonly ok: true; readonly authorization: Authorization; readonly warnings: readonly Diagnostic[] }

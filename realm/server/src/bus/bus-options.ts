@@ -39,3 +39,14 @@ function isLoopback(host: string): boolean {
   // Anything that is not an address would be looked up, also 127.0.0.999.
   return (isIPv4(host) && host.startsWith('127.')) || host === '::1';
 }
+
+/** The bus cannot be used; `help` are remedies. */
+export class BusError extends Error {
+  readonly help: readonly string[];
+
+  constructor(message: string, help: readonly string[]) {
+    super(message);
+    this.name = 'BusError';
+    this.help = help;
+  }
+}

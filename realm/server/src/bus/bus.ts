@@ -1,8 +1,31 @@
 import type { Duplex } from 'node:stream';
 import type { GuestDescription, Relay, RemoteGuest } from '../guest.js';
-import type { CollectedLog } from '../store/collected-log.js';
+import type { CollectedLog } from '../store/log-storage.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { SharedStore } from '../store/store.js';
+
+/** The bus of a realm that is one process: there are no others. */
+export const oneProcess: Bus = {
+  replica: '',
+  counts: undefined,
+  ready: true,
+  shared: undefined,
+  remote: () => [],
+  claim: async () => ({
+    epoch: 0,
+    isValid: true,
+    touch: () => undefined,
+    release: async () => undefined,
+  }),
+  connect: async () => none(),
+  revoke: async () => none(),
+  makePipe: () => none(),
+  offerToken: async () => () => undefined,
+  findToken: async () => undefined,
+  serve: () => undefined,
+  stop: () => undefined,
+  close: async () => undefined,
+};
 
 /** What a replica says of a guest that it holds. */
 export interface GuestClaim {
@@ -146,4 +169,8 @@ export interface Bus {
   /** Ends what waits for the bus. */
   stop(): void;
   close(): Promise<void>;
+}
+
+function none(): never {
+  throw new Error('a realm of one process has no other replicas');
 }

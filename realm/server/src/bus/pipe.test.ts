@@ -2,8 +2,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Pipe, type PipeEnd, type PipeLimits, type PipeTransport } from './pipe.js';
-import { decodeFrame, encodeFrame } from './pipe-frame.js';
+import {
+  decodeFrame,
+  encodeFrame,
+  Pipe,
+  type PipeEnd,
+  type PipeLimits,
+  type PipeTransport,
+  UnreadBytes,
+} from './pipe.js';
 
 const limits: PipeLimits = { chunkBytes: 1_000, windowBytes: 4_000, aliveMs: 20, deadMs: 60_000 };
 /** For what is about silence: elsewhere a machine that pauses the process so long would end the pipes. */
@@ -151,4 +158,39 @@ test('invalid frames, and bytes beyond the window, end the pipe', async () => {
   const first = encodeFrame({ kind: 'data', index: 0, bytes: Buffer.from('x') });
   assert.match(await send([first, first]), /were lost/);
   assert.match(await send([after]), /were lost/);
+});
+
+function read(unread: UnreadBytes): Buffer {
+  const chunks: Buffer[] = [];
+  for (let chunk = unread.take(); chunk !== undefined; chunk = unread.take()) chunks.push(chunk);
+  assert.equal(unread.size, 0);
+  return Buffer.concat(chunks);
+}
+
+test('single bytes take few chunks, and all bytes keep their order', () => {
+  const unread = new UnreadBytes();
+  for (let index = 0; index < 262_144; index += 1) unread.add(Buffer.from([index % 251]));
+  assert.equal(unread.size, 262_144);
+  assert.ok(unread.chunks < 40, String(unread.chunks));
+  assert.deepEqual(read(unread), Buffer.from(Array.from({ length: 262_144 }, (_, index) => index % 251)));
+});
+
+test('chunks of any sizes are few, and none is larger than it must be', () => {
+  for (const size of [
+    (index: number) => 1 + (index % 7),
+    // Each smaller than the one before.
+    (index: number) => 700 - (index % 700),
+    (index: number) => (index % 2 === 0 ? 1 : 65_536),
+    (index: number) => 1 + ((index * 7_919) % 4_096),
+  ]) {
+    const unread = new UnreadBytes();
+    const all: Buffer[] = [];
+    for (let index = 0; unread.size < 262_144 - 65_536; index += 1) {
+      const bytes = Buffer.alloc(size(index), index % 253);
+      all.push(bytes);
+      unread.add(bytes);
+    }
+    assert.ok(unread.chunks < 800, String(unread.chunks));
+    assert.deepEqual(read(unread), Buffer.concat(all));
+  }
 });

@@ -1,6 +1,13 @@
 import { Duplex } from 'node:stream';
-import { UnreadBytes } from './unread-bytes.js';
-import { decodeFrame, encodeFrame, type PipeFrame } from './pipe-frame.js';
+
+/** Larger chunks are not joined. */
+const chunkBytes = 64 * 1024;
+
+const kinds = ['data', 'end', 'credit', 'alive', 'abort'] as const;
+
+const headBytes = 9;
+
+const longestWhy = 1_024;
 
 /** Messages between the ends of pipes. They arrive in order, or not at all. */
 export interface PipeTransport {
@@ -200,5 +207,94 @@ export class Pipe extends Duplex {
 
   #send(frame: PipeFrame): void {
     this.#transport.send(this.id, this.#end === 'a' ? 'b' : 'a', encodeFrame(frame));
+  }
+}
+
+/** What one end of a pipe sends to the other. */
+type PipeFrame =
+  /** `index` counts data and end of one direction from 0. */
+  | { readonly kind: 'data'; readonly index: number; readonly bytes: Buffer }
+  | { readonly kind: 'end'; readonly index: number }
+  /** `consumed`: all bytes of data that were taken since the start. */
+  | { readonly kind: 'credit'; readonly consumed: number }
+  /** `index` of the next data: so that a lost frame is noticed, though none follows. */
+  | { readonly kind: 'alive'; readonly index: number }
+  | { readonly kind: 'abort'; readonly why: string };
+
+/** One byte of kind, eight of a number, then data or text. */
+export function encodeFrame(frame: PipeFrame): Buffer {
+  const rest =
+    frame.kind === 'data'
+      ? frame.bytes
+      : Buffer.from(frame.kind === 'abort' ? frame.why.slice(0, longestWhy) : '');
+  const bytes = Buffer.allocUnsafe(headBytes + rest.length);
+  bytes[0] = kinds.indexOf(frame.kind);
+  const number = 'index' in frame ? frame.index : frame.kind === 'credit' ? frame.consumed : 0;
+  bytes.writeBigUInt64BE(BigInt(number), 1);
+  rest.copy(bytes, headBytes);
+  return bytes;
+}
+
+/** Returns undefined if the bytes are no frame. */
+export function decodeFrame(data: Uint8Array): PipeFrame | undefined {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
+  if (bytes.length < headBytes) return undefined;
+  const kind = kinds[bytes[0] ?? kinds.length];
+  const number = Number(bytes.readBigUInt64BE(1));
+  if (kind === undefined || !Number.isSafeInteger(number)) return undefined;
+  switch (kind) {
+    case 'data':
+      return { kind, index: number, bytes: bytes.subarray(headBytes) };
+    case 'end':
+    case 'alive':
+      return { kind, index: number };
+    case 'credit':
+      return { kind, consumed: number };
+    case 'abort':
+      return { kind, why: bytes.toString('utf8', headBytes, headBytes + longestWhy) };
+  }
+}
+
+/**
+ * Bytes that have arrived and were not read. A sender that sends single bytes makes no more chunks than the logarithm of their
+ * number: else each would take fifty times its size.
+ */
+export class UnreadBytes {
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get chunks(): number {
+    return this.#chunks.length;
+  }
+
+  /** Copies: the bytes can be a part of something large, which they would keep in memory. */
+  add(bytes: Uint8Array): void {
+    this.#size += bytes.length;
+    const joined: Uint8Array[] = [bytes];
+    let length = bytes.length;
+    for (let before = this.#chunks.at(-1); before !== undefined; before = this.#chunks.at(-1)) {
+      if (before.length > length || before.length + length > chunkBytes) break;
+      this.#chunks.pop();
+      joined.unshift(before);
+      length += before.length;
+    }
+    const chunk = Buffer.allocUnsafe(length);
+    let at = 0;
+    for (const part of joined) {
+      chunk.set(part, at);
+      at += part.length;
+    }
+    this.#chunks.push(chunk);
+  }
+
+  /** Returns the first chunk; undefined if there is none. */
+  take(): Buffer | undefined {
+    const chunk = this.#chunks.shift();
+    this.#size -= chunk?.length ?? 0;
+    return chunk;
   }
 }

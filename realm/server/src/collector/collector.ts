@@ -4,16 +4,18 @@ import { Backoff } from '@kata-agent/base';
 import { Management } from '@kata-agent/protocol/management';
 import { connect, createClient } from '@kata-agent/ttrpc';
 import { collect, collectFrom } from '../store/collect.js';
-import type { CollectedLog } from '../store/collected-log.js';
+import type { CollectedLog, LogFault } from '../store/log-storage.js';
 import { GuestLogs } from '../store/guest-logs.js';
-import type { LogFault } from '../store/log-note.js';
-import type { CollectorEvent } from './collector-event.js';
-import { rationed } from '../log/rationed.js';
-import { Silence } from './silence.js';
-import type { Sink } from './sinks/sink.js';
+import { rationed } from '../realm-log.js';
+import { StoreSpace } from '../store/store-space.js';
+import { Silence } from '../guests/silence-watch.js';
+import { openSink, type OpenSinkOptions, type Sink, type SinkEvent } from './sinks/open-sink.js';
 import { type AskRealm, StoredRecords } from './stored-records.js';
-import { type CheckpointOptions, CheckpointWatch } from './tree/checkpoint-watch.js';
-import { TreeLogs } from './tree/tree-logs.js';
+import { type AgreedCheckpoint, type CheckpointOptions, CheckpointWatch } from './checkpoint-watch.js';
+import { TreeLogs } from './collected-tree.js';
+
+/** For what waits for the receiver when the collectors end. */
+const graceMs = 4_000;
 
 /** Between attempts to connect. */
 const retries = { firstMs: 1_000, lastMs: 30_000 };
@@ -44,7 +46,7 @@ type RecordSource =
     }
   | { readonly kind: 'realm'; readonly ask: AskRealm };
 
-export interface CollectorOptions {
+interface CollectorOptions {
   readonly sink: Sink;
   /** Limit of bytes of the logs of one agent. */
   readonly maxBytes: number;
@@ -67,7 +69,7 @@ export interface Collected {
 }
 
 /** Collects the audit log of one agent, until the signal aborts or nothing more can be collected. */
-export class Collector {
+class Collector {
   readonly #agent: CollectedAgent;
   readonly #options: CollectorOptions;
   readonly #logs: GuestLogs;
@@ -275,5 +277,67 @@ async function unlessAborted(connecting: Promise<Duplex>, signal: AbortSignal): 
     return await Promise.race([connecting, aborted]);
   } finally {
     signal.removeEventListener('abort', leave);
+  }
+}
+
+/** What a collector tells its operator about an agent. */
+export type CollectorEvent =
+  /** The agent's log is read from the record `from` on. */
+  | { readonly kind: 'connected'; readonly from: number }
+  | { readonly kind: 'disconnected'; readonly why: string; readonly retryMs: number }
+  /** `omitted`: how many faults and boots before it were not told, since there were so many. */
+  | { readonly kind: 'fault'; readonly fault: LogFault; readonly omitted: number }
+  /** The agent has started again: a record of a further boot. */
+  | { readonly kind: 'boot'; readonly sequence: number; readonly omitted: number }
+  /** Its logs have all the bytes that one agent can have: nothing more is stored. */
+  | { readonly kind: 'full'; readonly maxBytes: number }
+  /** No record has come for so long, though each agent writes heartbeats. */
+  | { readonly kind: 'silent'; readonly ms: number }
+  /** Records come again. */
+  | { readonly kind: 'heard' }
+  /** A checkpoint agrees with what was collected. */
+  | { readonly kind: 'checkpoint'; readonly agreed: AgreedCheckpoint }
+  /** What has come could not be stored; it is asked for again. */
+  | { readonly kind: 'not-stored'; readonly why: string };
+
+export interface CollectLogsOptions extends Omit<CollectorOptions, 'sink'> {
+  /** Limit of bytes of all logs in a directory, in equal shares of the agents; of another receiver: of each agent. */
+  readonly maxBytes: number;
+  /** Of different names. */
+  readonly agents: readonly CollectedAgent[];
+  readonly sink: Omit<OpenSinkOptions, 'onEvent' | 'signal' | 'maxBytes'>;
+  readonly onSinkEvent: (event: SinkEvent) => void;
+}
+
+/**
+ * Collects the audit logs of agents into a sink until the signal aborts: each verified as it comes, and from where the sink has it.
+ * An agent that fails does not stop the others. Ends by itself if nothing more can be collected of any. Throws a StoreError, a
+ * BusError, or the system's error if the sink cannot be used at first.
+ */
+export async function collectLogs(options: CollectLogsOptions): Promise<readonly Collected[]> {
+  const { agents, onSinkEvent, signal, maxBytes } = options;
+  const over = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  // The collectors wait for a last checkpoint and its records first.
+  const stop = (): void => {
+    timer = setTimeout(() => over.abort(), graceMs);
+  };
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const onEvent = onSinkEvent;
+    const sink = await openSink({ ...options.sink, onEvent, signal: over.signal, maxBytes });
+    try {
+      // One that sends without end would leave no space for what others have to record.
+      const room = maxBytes - StoreSpace.of(agents.length, 0);
+      const share = options.sink.to.kind === 'directory' ? Math.floor(room / agents.length) : maxBytes;
+      const each = { ...options, sink, maxBytes: share };
+      return await Promise.all(agents.map((agent) => new Collector(agent, each).run()));
+    } finally {
+      await sink.close();
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
   }
 }

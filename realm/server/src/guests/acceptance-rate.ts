@@ -1,4 +1,4 @@
-import { rationed } from '../log/rationed.js';
+import { rationed } from '../realm-log.js';
 
 /** What one guest may do: an agent dials again ever more slowly. */
 const ofGuest = { burst: 10, perSecond: 1 / 30 };

@@ -1,29 +1,24 @@
-import { connect, type Channel } from '@kata-agent/ttrpc';
-import type { Authorization } from '../authorization/authorization.js';
+import { type Channel, connect } from '@kata-agent/ttrpc';
+import type { Authorization } from '../authorization/guest-acceptance.js';
 import { type Bus, type Lease, NameTakenError } from '../bus/bus.js';
 import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { RealmLog } from '../log/realm-log.js';
-import type { CollectOptions } from '../store/collect.js';
+import type { RealmLog } from '../realm-log.js';
+import { collect, type CollectOptions } from '../store/collect.js';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { Revocation, RevokedPeer } from '../store/revocations.js';
 import type { Store } from '../store/store.js';
 import { AcceptanceRate } from './acceptance-rate.js';
-import { briefText } from './brief-text.js';
-import { collectGuest } from './collect-guest.js';
-import type { GuestAlerts } from './guest-alerts.js';
-import { GuestRevocations } from './guest-revocations.js';
-import { guestText } from './guest-text.js';
+import { briefText, guestText, RefusedGuests } from './refused-guests.js';
+import { DuplicateGuestDetector, type GuestAlerts } from './guest-alerts.js';
+import { GuestRevocations, type RevocationFilter } from './guest-revocations.js';
 import { type Identified, type IdentityDemand, identifyGuest, UnattestedError } from './identify-guest.js';
 import type { Guest } from '../guest.js';
+import type { DescribedGuest } from '../store/log-storage.js';
 import type { ControlConnection } from './guests-server.js';
-import type { RevocationFilter } from './revocation-filter.js';
 import type { Held, LiveGuests } from './live-guests.js';
-import { RefusedGuests } from './refused-guests.js';
 import type { SilenceWatch } from './silence-watch.js';
-import { isResponsive } from './is-responsive.js';
-import { DuplicateGuestDetector } from './duplicate-guest-detector.js';
-import { type HealthTimes, watchHealth } from './watch-health.js';
+import { type HealthTimes, isResponsive, watchHealth } from './guest-health.js';
 
 /** Limits of what a guest may send: see docs/realm.md. */
 const limits = {
@@ -322,5 +317,48 @@ export class GuestConnections {
   #refuse(...refused: Parameters<RefusedGuests['add']>): void {
     // The realm ends, and so do all connections.
     if (!this.#closed) this.#refused.add(...refused);
+  }
+}
+
+interface CollectGuestOptions {
+  readonly store: Pick<Store, 'space'>;
+  readonly guests: Pick<LiveGuests, 'touch'>;
+  readonly metrics: Metrics;
+  readonly log: RealmLog;
+  readonly collect: Omit<CollectOptions, 'onFailure'>;
+}
+
+/** Collects the log of a connected guest until `signal` aborts, and closes its files. Never rejects. */
+async function collectGuest(
+  described: DescribedGuest,
+  channel: Channel,
+  logs: GuestLogs,
+  { store, guests, metrics, log, collect: options }: CollectGuestOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id, name } = described;
+  const failed = (error: Error): void => {
+    metrics.add('kata_realm_log_faults_total', 1, { kind: 'failed' });
+    // A full store is logged once, and not for each guest.
+    if (!store.space.isFull)
+      log('error', 'the log of a guest cannot be stored', { guest: name, id, error: error.message });
+  };
+  try {
+    await logs.describe(described).catch(failed);
+    await collect(channel, logs, { ...options, onFailure: failed }, signal);
+    guests.touch(id);
+    if (logs.log.state === 'full') {
+      metrics.add('kata_realm_log_faults_total', 1, { kind: 'full' });
+      log('error', 'the log of a guest is no longer stored: it has reached --max-log-per-guest', {
+        guest: name,
+        id,
+      });
+    }
+    if (!signal.aborted)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  } catch (error) {
+    failed(error as Error);
+  } finally {
+    await logs.close().catch(failed);
   }
 }

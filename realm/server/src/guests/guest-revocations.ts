@@ -1,10 +1,23 @@
+import { inParallel } from '@kata-agent/base';
 import { createHash } from 'node:crypto';
 import { Management } from '@kata-agent/protocol/management';
-import { type Channel, createClient } from '@kata-agent/ttrpc';
-import type { RealmLog } from '../log/realm-log.js';
+import { type Channel, codeName, createClient, TtrpcError } from '@kata-agent/ttrpc';
+import {
+  canonicalName,
+  canonicalSerial,
+  CertificateError,
+  certificatesOfPem,
+  namesPeer,
+  NameSyntaxError,
+  parseCertificate,
+  parsePeerEntry,
+  PeerEntryError,
+} from '@kata-agent/x509';
+import type { RealmLog } from '../realm-log.js';
 import type { Revocation, RevocationList, RevokedPeer } from '../store/revocations.js';
-import type { RevocationFilter } from './revocation-filter.js';
-import { repeatRevocations } from './repeat-revocations.js';
+
+/** Calls under way at once. */
+const atOnce = 64;
 
 /** A connected guest. */
 interface Connected {
@@ -78,5 +91,91 @@ export class GuestRevocations<Guest extends Connected> {
     await revocations.settled();
     const own = revocations.list(entry).filter((each) => filter.allows(each));
     await repeatRevocations(channel, own, callMs);
+  }
+}
+
+/**
+ * Says revocations to a guest, which has forgotten them with its last boot. Throws an Error if the guest does not accept
+ * one: a revoked operator could call it.
+ */
+async function repeatRevocations(
+  channel: Channel,
+  revocations: readonly RevokedPeer[],
+  timeoutMs: number,
+): Promise<void> {
+  const management = createClient(Management, channel);
+  await inParallel(revocations, atOnce, async ({ peer, serial, issuer }) => {
+    await management.revokePeer({ peer, serial, issuer }, { timeoutMs });
+  }).catch((error: unknown) => {
+    const why = error instanceof TtrpcError ? codeName(error.code) : String(error);
+    throw new Error(`it does not accept the revocations of its entry (${why})`, { cause: error });
+  });
+}
+
+/** What RevokePeer names; what it does not name is empty. */
+interface Named {
+  readonly peer?: string;
+  readonly serial?: string;
+  readonly issuer?: string;
+}
+
+/**
+ * Reports whether a revocation names the certificate of the realm: a guest that obeys it loses its only connection, and a
+ * realm that says it again to each guest has lost all of them.
+ *
+ * @param pem The realm's certificate, and those of intermediate CAs.
+ */
+export function revokesRealm({ peer = '', serial = '', issuer = '' }: Named, pem: string): boolean {
+  try {
+    const [bytes] = certificatesOfPem(pem);
+    if (bytes === undefined) return false;
+    const certificate = parseCertificate(bytes);
+    return peer === ''
+      ? canonicalSerial(serial) === certificate.serial && canonicalName(issuer) === certificate.issuerText
+      : namesPeer(parsePeerEntry(peer), certificate);
+  } catch (error) {
+    // A guest accepts neither such a certificate nor such a revocation.
+    if ([CertificateError, NameSyntaxError, PeerEntryError].some((kind) => error instanceof kind))
+      return false;
+    throw error;
+  }
+}
+
+interface RevocationFilterOptions {
+  /** Returns the realm's certificate, as PEM. */
+  readonly certificate: () => string;
+  /** Reports whether a revocation names this certificate. */
+  readonly names: (revoked: RevokedPeer, certificate: string) => boolean;
+  /** Called once for each revocation that is not sent to guests. */
+  readonly onOwn: () => void;
+}
+
+/**
+ * Selects the revocations that are sent to guests: those that do not name the realm itself. An operator cannot ask for one, but a
+ * bus or a file can contain one, and each guest that applies it loses its only connection until its next boot.
+ */
+export class RevocationFilter {
+  readonly #options: RevocationFilterOptions;
+  #certificate = '';
+  /** Answers for this certificate: a certificate is parsed for each. */
+  #known = new WeakMap<RevokedPeer, boolean>();
+
+  constructor(options: RevocationFilterOptions) {
+    this.#options = options;
+  }
+
+  /** Reports whether a revocation is sent to guests. */
+  allows(revoked: RevokedPeer): boolean {
+    const certificate = this.#options.certificate();
+    if (certificate !== this.#certificate) {
+      this.#certificate = certificate;
+      this.#known = new WeakMap();
+    }
+    const known = this.#known.get(revoked);
+    if (known !== undefined) return known;
+    const isOwn = this.#options.names(revoked, certificate);
+    this.#known.set(revoked, !isOwn);
+    if (isOwn) this.#options.onOwn();
+    return !isOwn;
   }
 }

@@ -1,18 +1,24 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, STATUS_CODES } from 'node:http';
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Bus } from '../bus/bus.js';
-import { acceptUpgrade, refuseUpgrade } from '../listener/answer.js';
 import { type Bounds, dropTexts } from '../listener/connection-bounds.js';
 import { guestTlsOptions, httpOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
-import { TlsAcceptor } from '../listener/tls-acceptor.js';
-import { peerOf } from '../listener/tls-peer.js';
+import { peerOf, TlsAcceptor } from '../listener/tls-acceptor.js';
 import type { Relay } from '../guest.js';
 import type { Rendezvous } from './rendezvous.js';
-import { controlProtocol, relayProtocol, upgradeRequest } from './upgrade-request.js';
 import { isWitnessRequest, type WitnessRequests } from './witness-requests.js';
+
+/** How long a client that is refused may take to read the answer. */
+const patienceMs = 2_000;
+
+/** The protocol of a control connection: ttRPC, of which the guest is the server. */
+const controlProtocol = 'kata-agent-ttrpc/1';
+
+/** The protocol of a connection for one operator: TLS, of which the guest is the server. */
+const relayProtocol = 'kata-agent-relay/1';
 
 /** A connection that a guest has opened for calls. The guest is not accepted yet. */
 export interface ControlConnection {
@@ -177,4 +183,50 @@ export class GuestsServer {
   #refuse(from: string, why: string): void {
     this.#options.onRefusal(from, why);
   }
+}
+
+/** What a guest asks for by HTTP Upgrade, or the status that refuses it. */
+type UpgradeRequest =
+  | { readonly kind: 'control'; readonly relay: Relay }
+  /** 64 hex digits. */
+  | { readonly kind: 'relay'; readonly token: string }
+  | { readonly kind: 'refused'; readonly status: number; readonly why: string };
+
+/** Parses the head of a request. */
+function upgradeRequest({ method, headers }: Pick<IncomingMessage, 'method' | 'headers'>): UpgradeRequest {
+  if (method !== 'GET') return refused(405, 'the method is not GET');
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+    return refused(400, 'the request has a body');
+  if (headers.upgrade === controlProtocol) {
+    const relay = headers['kata-agent-relay'];
+    if (relay === 'operator-tls' || relay === 'trusted') return { kind: 'control', relay };
+    return refused(400, 'Kata-Agent-Relay is neither operator-tls nor trusted');
+  }
+  if (headers.upgrade !== relayProtocol) return refused(400, 'Upgrade names another protocol');
+  const token = headers['kata-agent-connection'];
+  if (typeof token !== 'string' || !/^[0-9a-f]{64}$/.test(token))
+    return refused(404, 'Kata-Agent-Connection has no token of this realm');
+  return { kind: 'relay', token };
+}
+
+function refused(status: number, why: string): UpgradeRequest {
+  return { kind: 'refused', status, why };
+}
+
+/** Refuses an Upgrade with a status, and closes the connection. */
+function refuseUpgrade(socket: Duplex, status: number): void {
+  socket.on('error', () => undefined);
+  const reason = STATUS_CODES[status] ?? '';
+  const head = `HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+  socket.end(head, () => socket.destroy());
+  setTimeout(() => socket.destroy(), patienceMs).unref();
+}
+
+/** Accepts an Upgrade. What has arrived with the request remains to be read. */
+function acceptUpgrade(socket: Duplex, protocol: string, head: Uint8Array): void {
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${protocol}\r\nConnection: Upgrade\r\n\r\n`,
+    'latin1',
+  );
+  if (head.length > 0) socket.unshift(head);
 }

@@ -1,10 +1,10 @@
 import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { rationed } from '../log/rationed.js';
-import type { RealmLog } from '../log/realm-log.js';
-import { briefText } from './brief-text.js';
+import { rationed, type RealmLog } from '../realm-log.js';
 import type { ControlConnection } from './guests-server.js';
-import { guestText } from './guest-text.js';
+
+/** The longest text of a guest that is logged. */
+const longestText = 300;
 
 interface Options {
   readonly decisions: Pick<DecisionLog, 'refuse'>;
@@ -34,4 +34,15 @@ export class RefusedGuests {
     const omitted = this.#mayLog();
     if (omitted !== undefined) log('warn', 'guest refused', { code: 'KA3301', id, from, why, omitted });
   }
+}
+
+/** Returns text that a guest may have chosen, such as an error, without control characters of terminals, on one line and not long. */
+export function briefText(text: string): string {
+  const plain = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+  return plain.length > longestText ? `${plain.slice(0, longestText)}…` : plain;
+}
+
+/** Returns how a guest is named in records. */
+export function guestText(id: string): string {
+  return `guest ${id}`;
 }

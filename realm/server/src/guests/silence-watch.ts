@@ -1,5 +1,4 @@
 import { heartbeatBounds } from '@kata-agent/config';
-import { Silence } from '../collector/silence.js';
 
 /** An agent without another setting has a record in this time at least (`[audit] heartbeat`). */
 const defaultHeartbeatMs = 60_000;
@@ -84,4 +83,37 @@ export class SilenceWatch {
 /** Reports whether an agent can have it: silence after less would be one alert for each record, and no timer has much more. */
 function isHeartbeat(ms: number | undefined): ms is number {
   return ms !== undefined && ms >= heartbeatBounds.minMs && ms <= heartbeatBounds.maxMs;
+}
+
+/** Notices that nothing is heard for a time, by the monotonic clock. */
+export class Silence {
+  readonly #limitMs: number;
+  readonly #onChange: (isSilent: boolean) => void;
+  #timer: NodeJS.Timeout;
+  #isSilent = false;
+
+  constructor(limitMs: number, onChange: (isSilent: boolean) => void) {
+    this.#limitMs = limitMs;
+    this.#onChange = onChange;
+    this.#timer = this.#start();
+  }
+
+  heard(): void {
+    clearTimeout(this.#timer);
+    this.#timer = this.#start();
+    if (this.#isSilent) this.#change(false);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #start(): NodeJS.Timeout {
+    return setTimeout(() => this.#change(true), this.#limitMs);
+  }
+
+  #change(isSilent: boolean): void {
+    this.#isSilent = isSilent;
+    this.#onChange(isSilent);
+  }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Slots } from '@kata-agent/connection-limits';
 import { type HttpAnswer, maxAddCheckpointBytes } from '@kata-agent/tlog';
-import { rationed } from '../log/rationed.js';
+import { rationed } from '../realm-log.js';
 
 /** Of one guest: an agent asks after each heartbeat, or each second while there are changes, and again after a conflict. */
 const ofGuest = { burst: 30, perSecond: 2, atOnce: 4 };

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isRecord, type JsonRecord } from '@kata-agent/base';
 import { canonicalName, NameSyntaxError, parsePeerEntry, PeerEntryError } from '@kata-agent/x509';
 import type { RevokedPeer } from '../store/revocations.js';
-import { badRequest, HttpError } from './http-error.js';
+import { badRequest, HttpError } from './http-answers.js';
 
 /** What RevokePeer revokes: each certificate with a name, or one certificate. */
 export type Revocation =

@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import type { ServerOptions } from 'node:http';
 import type { ServerOptions as HttpsOptions } from 'node:https';
 import type { TlsOptions } from 'node:tls';
-import type { OperatorCa } from './operator-ca.js';
+import type { OperatorCa } from './operator-chain.js';
 
 /** A key and its certificates, as PEM. */
 export interface ServerIdentity {

@@ -1,8 +1,17 @@
 import { X509Certificate } from 'node:crypto';
-import { type Certificate, pathFault } from '@kata-agent/x509';
-import { operatorFault } from './authenticate-operator.js';
-import type { OperatorCa } from './operator-ca.js';
-import { certificateOf } from './tls-peer.js';
+import { createSecureContext } from 'node:tls';
+import {
+  type Certificate,
+  certificatePem,
+  certificatesOfPem,
+  Oid,
+  parseCertificate,
+  parseRevocationList,
+  pathFault,
+  revocationListsOfPem,
+  svidFault,
+} from '@kata-agent/x509';
+import { certificateOf } from './tls-acceptor.js';
 
 /** Certificates between an operator's and a CA. */
 const maxBetween = 8;
@@ -80,4 +89,67 @@ function chainFault(
     });
   };
   return leads([own]) ? undefined : (first ?? noChain);
+}
+
+/** Returns why a certificate that OpenSSL has verified is not accepted from an operator; undefined if it is. */
+export function operatorFault(
+  { notBefore, notAfter, extendedKeyUsage, ...rest }: Certificate,
+  now: number,
+): string | undefined {
+  if (now < notBefore) return "the operator's certificate is not yet valid";
+  if (now >= notAfter) return "the operator's certificate has expired";
+  // OpenSSL accepts a certificate without this extension for any usage.
+  if (extendedKeyUsage?.includes(Oid.ClientAuth) !== true)
+    return "clientAuth is not among the usages of the operator's certificate";
+  const fault = svidFault({ notBefore, notAfter, extendedKeyUsage, ...rest });
+  return fault === undefined ? undefined : `the operator's certificate is not valid: ${fault}`;
+}
+
+/** The CAs of operators and their revocation lists, each as PEM. */
+export interface OperatorCa {
+  readonly ca: readonly string[];
+  readonly crl: readonly string[];
+  /** Reports whether one of the lists revokes a certificate. */
+  readonly revokes: (certificate: Pick<Certificate, 'issuerText' | 'serial'>) => boolean;
+}
+
+/**
+ * Reads the CAs of operators, and their revocation lists. Throws an Error that names the option, also for no certificate at
+ * all: without one Node.js would trust all CAs of the web.
+ */
+export function readOperatorCa(caText: string, crlText: string | undefined): OperatorCa {
+  const certificates = read('--operator-ca', () => certificatesOfPem(caText));
+  if (certificates.length === 0) throw new Error('--operator-ca has no PEM certificate');
+  const ca = certificates.map((bytes, index) => {
+    const which = `certificate ${index + 1} of --operator-ca`;
+    return read(which, () => {
+      parseCertificate(bytes);
+      if (!new X509Certificate(bytes).ca) throw new Error('it is not that of a CA');
+      return certificatePem(bytes);
+    });
+  });
+  if (crlText === undefined) return { ca, crl: [], revokes: () => false };
+  const crl = read('--operator-crl', () => revocationListsOfPem(crlText));
+  if (crl.length === 0) throw new Error('--operator-crl has no PEM certificate revocation list');
+  const lists = crl.map((list, index) =>
+    read(`list ${index + 1} of --operator-crl`, () => {
+      createSecureContext({ crl: list });
+      return parseRevocationList(derOf(list));
+    }),
+  );
+  const revokes: OperatorCa['revokes'] = ({ issuerText, serial }) =>
+    lists.some((list) => list.issuerText === issuerText && list.serials.has(serial));
+  return { ca, crl, revokes };
+}
+
+function derOf(pem: string): Buffer {
+  return Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ''), 'base64');
+}
+
+function read<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`${what} is not valid: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -1,9 +1,8 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
 import { Slots } from '@kata-agent/connection-limits';
-import type { Operator } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator-rights.js';
 import type { OperatorChecks } from './operator-checks.js';
-import type { OperatorSource, StoredGuest } from './operator-context.js';
-import type { OperatorLimits } from './operator-limits.js';
+import type { OperatorLimits, OperatorSource, StoredGuest } from './operator-context.js';
 
 /** Something that lasts: a connection to a guest, by its relay, or a reader of an audit log. */
 export interface OpenUse {

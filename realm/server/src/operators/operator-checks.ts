@@ -1,10 +1,12 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
-import { entryNames } from '../authorization/guest-entry.js';
-import type { Operator } from '../authorization/operator.js';
-import { operatorNameFault } from '../authorization/operator-name.js';
-import { badRequest, HttpError, noSuchGuest } from '../http/http-error.js';
+import { codeName, TtrpcError } from '@kata-agent/ttrpc';
+import { entryNames } from '../authorization/guest-acceptance.js';
+import { type Operator, operatorNameFault } from '../authorization/operator-rights.js';
+import { badRequest, HttpError, noSuchGuest } from '../http/http-answers.js';
 import type { OperatorContext, OperatorSource, StoredGuest } from './operator-context.js';
 import type { Revocation } from '../http/revocation.js';
+import { RemoteRefusedError } from '../bus/bus.js';
+import { TooManyRevocations } from '../store/revocations.js';
 
 /** Decides what operators may do, and records it. Refusals are thrown as HttpErrors, after they have been recorded. */
 export class OperatorChecks {
@@ -101,4 +103,19 @@ export class OperatorChecks {
       reason,
     });
   }
+}
+
+/** Returns the answer for an error. One that is not meant for operators is reported, and its text stays here. */
+export function httpErrorOf(error: unknown, report: OperatorContext['report']): HttpError {
+  if (error instanceof HttpError) return error;
+  if (error instanceof RemoteRefusedError) {
+    const { status, code, message } = error.refusal;
+    return new HttpError(status, code, message);
+  }
+  if (error instanceof TooManyRevocations)
+    return new HttpError(429, 'too_many', `${error.message}: ${error.help}`);
+  if (error instanceof TtrpcError)
+    return new HttpError(502, 'guest_error', `the guest answered ${codeName(error.code)}: ${error.message}`);
+  report('a request of an operator failed', error);
+  return new HttpError(500, 'internal', 'the realm failed; its log has the reason');
 }

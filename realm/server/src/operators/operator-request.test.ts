@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { HttpError } from '../http/http-error.js';
+import { HttpError } from '../http/http-answers.js';
 import { isGuestName, parseOperatorRequest } from './operator-request.js';
 
 test('each request', () => {

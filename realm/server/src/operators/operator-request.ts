@@ -1,4 +1,4 @@
-import { badRequest, HttpError } from '../http/http-error.js';
+import { badRequest, HttpError } from '../http/http-answers.js';
 
 /** What an operator asks for. `guest` is a name, or an ID or its first 12 or more digits. */
 export type OperatorRequest =

@@ -1,24 +1,32 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Operator } from '../authorization/operator.js';
+import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { Operator } from '../authorization/operator-rights.js';
 import { RemoteRefusedError } from '../bus/bus.js';
 import type { AnyGuest, Guest } from '../guest.js';
-import { certificatesOf } from './certificates-of.js';
-import { guestJson } from './guest-json.js';
-import { refuseUpgrade, sendError, sendJson, switchingTo, withoutBody } from './http-answer.js';
-import { badRequest, HttpError, upgradeToken } from '../http/http-error.js';
-import { httpErrorOf } from './http-error-of.js';
+import { guestJson, OperatorLeft, streamLog, waitForGuest } from './guest-answers.js';
+import {
+  badRequest,
+  HttpError,
+  refuseUpgrade,
+  sendError,
+  sendJson,
+  switchingTo,
+  upgradeToken,
+  withoutBody,
+} from '../http/http-answers.js';
 import { type BegunUse, type NamedGuest, OpenUses } from './open-uses.js';
-import { OperatorChecks } from './operator-checks.js';
+import { httpErrorOf, OperatorChecks } from './operator-checks.js';
 import type { OperatorContext, OperatorSource } from './operator-context.js';
 import { type OperatorRequest, parseOperatorRequest } from './operator-request.js';
 import { RemoteOperators } from './remote-operators.js';
 import { readRevocation } from '../http/revocation.js';
 import { keepAlive, splice, type SplicedBytes } from './splice.js';
-import { streamLog } from './stream-log.js';
 import { TrustedRelay } from './trusted-relay.js';
-import { OperatorLeft, waitForGuest } from './wait-for-guest.js';
+
+/** Certificates of an operator that another replica gets. */
+const maxCertificates = 8;
 
 /** What operators have open, and what was passed on since the start. */
 export interface OperatorCounts {
@@ -256,3 +264,15 @@ export class OperatorService {
 export type OperatorHandler = Pick<OperatorService, Exclude<keyof OperatorService, 'remote'>> & {
   readonly remote: Pick<RemoteOperators, keyof RemoteOperators>;
 };
+
+/** Returns the certificate of the other end of a connection, and those that it sent with it, as DER. */
+function certificatesOf(stream: Duplex): readonly Buffer[] {
+  const socket = stream as Partial<TLSSocket>;
+  const certificates: Buffer[] = [];
+  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate?.(true);
+  while (next?.raw !== undefined && certificates.length < maxCertificates) {
+    certificates.push(next.raw);
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  }
+  return certificates;
+}

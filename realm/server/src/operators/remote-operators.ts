@@ -1,12 +1,12 @@
 import type { OperatorVerb } from '@kata-agent/catalogue';
 import type { Duplex } from 'node:stream';
 import { callAtEnd } from '@kata-agent/connection-limits';
-import type { Operator } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator-rights.js';
 import { type OfferedPipe, RemoteRefusedError } from '../bus/bus.js';
 import type { Guest } from '../guest.js';
-import { httpErrorOf } from './http-error-of.js';
+
 import type { OpenUses } from './open-uses.js';
-import type { OperatorChecks } from './operator-checks.js';
+import { httpErrorOf, type OperatorChecks } from './operator-checks.js';
 import type {
   OperatorContext,
   OperatorSource,

@@ -11,16 +11,29 @@ import {
   createServer,
   type Fault,
   forwardedService,
+  type Metadata,
   type Refusal,
   type Server,
   type ServerInterceptor,
   TtrpcError,
 } from '@kata-agent/ttrpc';
-import type { Operator } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator-rights.js';
 import type { Guest } from '../guest.js';
-import type { OperatorDecisions, OperatorContext, OperatorSource } from './operator-context.js';
-import type { OperatorLimits } from './operator-limits.js';
-import { relayedMetadata } from './relayed-metadata.js';
+import type {
+  OperatorContext,
+  OperatorDecisions,
+  OperatorLimits,
+  OperatorSource,
+} from './operator-context.js';
+
+/** The name of the operator, as the realm says it. Rules of the guest see it as `peer.claimed_operator`. */
+const operatorKey = 'kata-agent-operator';
+
+/** Kata's runtime sends the context of a trace with each call: https://www.w3.org/TR/trace-context/ and baggage. */
+const passedOn = ['traceparent', 'tracestate', 'baggage'] as const;
+
+/** The longest value that is passed on: what the specification of `baggage` requires. */
+const longestValue = 8_192;
 
 /** An operator's connection to a guest whose relay is trusted. */
 export interface TrustedConnection {
@@ -228,4 +241,14 @@ function nextTurn(): Promise<false> {
 
 function faultText({ message, method, connection }: Fault<TrustedConnection>): string {
   return `${method ?? 'a call'} of ${connection.operator} in ${connection.guest.name}: ${message}`;
+}
+
+/** Returns the metadata of a call that the realm makes for an operator. Of the operator's own, only listed keys remain. */
+export function relayedMetadata(metadata: Metadata, operator: string): Readonly<Record<string, string>> {
+  const relayed: Record<string, string> = {};
+  for (const key of passedOn) {
+    const [value] = metadata.get(key) ?? [];
+    if (value !== undefined && value.length <= longestValue) relayed[key] = value;
+  }
+  return { ...relayed, [operatorKey]: operator };
 }

@@ -1,16 +1,14 @@
 import type { Bus } from '../bus/bus.js';
 import type { GuestConnections } from '../guests/guest-connections.js';
 import type { LiveGuests } from '../guests/live-guests.js';
-import { openConnection } from '../guests/open-connection.js';
-import type { Rendezvous } from '../guests/rendezvous.js';
-import type { OperatorContext } from '../operators/operator-context.js';
-import { operatorLimits } from '../operators/operator-limits.js';
-import { revokesRealm } from '../operators/own-certificate.js';
+import { openConnection, type Rendezvous } from '../guests/rendezvous.js';
+import { type OperatorContext, operatorLimits } from '../operators/operator-context.js';
+import { revokesRealm } from '../guests/guest-revocations.js';
 import { revokedPeer } from '../http/revocation.js';
 import type { Store } from '../store/store.js';
 import type { DecisionLog } from '../operators/decision-log.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { RealmLog } from '../log/realm-log.js';
+import type { RealmLog } from '../realm-log.js';
 
 interface Parts {
   readonly guests: LiveGuests;

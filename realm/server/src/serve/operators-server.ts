@@ -3,17 +3,14 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { callAtEnd, Slots } from '@kata-agent/connection-limits';
-import type { Authorization } from '../authorization/authorization.js';
-import type { Operator } from '../authorization/operator.js';
-import { operatorFault } from '../listener/authenticate-operator.js';
+import type { Authorization } from '../authorization/guest-acceptance.js';
+import type { Operator } from '../authorization/operator-rights.js';
+import { type OperatorCa, operatorFault } from '../listener/operator-chain.js';
 import { type Bounds, dropTexts } from '../listener/connection-bounds.js';
 import { operatorHttpOptions, operatorTlsOptions, type ServerIdentity } from '../listener/https-options.js';
 import { type HostPort, listen } from '../listener/listen.js';
-import type { OperatorCa } from '../listener/operator-ca.js';
-import { TlsAcceptor } from '../listener/tls-acceptor.js';
-import { peerOf } from '../listener/tls-peer.js';
-import { refuseUpgrade, sendError } from '../operators/http-answer.js';
-import { HttpError } from '../http/http-error.js';
+import { peerOf, TlsAcceptor } from '../listener/tls-acceptor.js';
+import { HttpError, refuseUpgrade, sendError } from '../http/http-answers.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
 
 export interface OperatorsServerOptions {

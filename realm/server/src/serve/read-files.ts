@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { type Diagnostic, renderDiagnostic } from '@kata-agent/config';
 import { EvidenceFormError, noCollateral, parseCollateral, parseReferenceValues } from '@kata-agent/evidence';
-import type { Authorization } from '../authorization/authorization.js';
+import type { Authorization } from '../authorization/guest-acceptance.js';
 import { parseAuthorization } from '../authorization/parse-authorization.js';
-import type { EvidenceDemand } from '../guests/attest-guest.js';
+import type { EvidenceDemand } from '../guests/identify-guest.js';
 import type { ServerIdentity } from '../listener/https-options.js';
-import { type OperatorCa, readOperatorCa } from '../listener/operator-ca.js';
+import { type OperatorCa, readOperatorCa } from '../listener/operator-chain.js';
 import type { RealmFiles } from './realm-options.js';
 
 /** A file of a realm that cannot be used. */

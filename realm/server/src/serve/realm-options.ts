@@ -4,8 +4,8 @@ import type { BusOptions } from '../bus/bus-options.js';
 import type { HostPort } from '../listener/listen.js';
 import type { OperatorContext } from '../operators/operator-context.js';
 import type { OperatorHandler } from '../operators/operator-service.js';
-import type { TryLock } from '../store/store-directory.js';
-import type { RealmLog } from '../log/realm-log.js';
+import type { TryLock } from '../store/log-directory.js';
+import type { RealmLog } from '../realm-log.js';
 
 /** Files of a realm, by path. Each is read at start and at each reload. */
 export interface RealmFiles {

@@ -1,4 +1,4 @@
-import type { Operator } from '../authorization/operator.js';
+import type { Operator } from '../authorization/operator-rights.js';
 import { type RemoteConnect, type RemoteHandlers, RemoteRefusedError } from '../bus/bus.js';
 import type { GuestConnections } from '../guests/guest-connections.js';
 import type { LiveGuests } from '../guests/live-guests.js';

@@ -1,29 +1,27 @@
 import type { Socket } from 'node:net';
-import { Semaphore } from '@kata-agent/base';
+import { onDoublingsOfEach, Semaphore } from '@kata-agent/base';
 import { renderDiagnostic } from '@kata-agent/config';
 import { GuestAlerts } from '../guests/guest-alerts.js';
 import { GuestConnections } from '../guests/guest-connections.js';
 import { GuestsServer } from '../guests/guests-server.js';
 import { LiveGuests } from '../guests/live-guests.js';
-import { RevocationFilter } from '../guests/revocation-filter.js';
+import { RevocationFilter, revokesRealm } from '../guests/guest-revocations.js';
 import { Rendezvous } from '../guests/rendezvous.js';
 import { SilenceWatch } from '../guests/silence-watch.js';
 import type { HostPort } from '../listener/listen.js';
-import { revokesRealm } from '../operators/own-certificate.js';
 import { type OperatorHandler, OperatorService } from '../operators/operator-service.js';
 import { Store } from '../store/store.js';
 import type { Bus } from '../bus/bus.js';
+import type { RealmLog } from '../realm-log.js';
 import { type OpenedWitness, witnessRequests } from './open-witness.js';
 import { DecisionLog } from '../operators/decision-log.js';
 import { type Metrics } from '../metrics/metrics.js';
 import { operatorContextOf } from './operator-context-of.js';
-import { measureRealm } from './measure-realm.js';
+import { measureRealm, StatusServer } from './status-server.js';
 import { OperatorsServer } from './operators-server.js';
 import { type ReadFiles, readFiles } from './read-files.js';
 import { type Realm, type RealmOptions, type RealmTimes } from './realm-options.js';
 import { remoteHandlers } from './remote-handlers.js';
-import { reportRefusals } from './report-refusals.js';
-import { StatusServer } from './status-server.js';
 
 const guestBounds = {
   connections: 8_192,
@@ -327,4 +325,20 @@ async function opened(
       cause: error,
     });
   }
+}
+
+/** Returns a function that records refused connections, and logs the first, second, fourth … of each address. */
+function reportRefusals(
+  listener: 'guests' | 'operators',
+  decisions: DecisionLog,
+  log: RealmLog,
+): (peer: string, why: string) => void {
+  const code = listener === 'guests' ? 'KA3301' : 'KA3302';
+  const report = onDoublingsOfEach<string>((peer, times, why) =>
+    log('warn', 'closed a connection before it was served', { code, listener, peer, why, times }),
+  );
+  return (peer, why) => {
+    decisions.refuse(listener, peer, code, why);
+    report(peer, why);
+  };
 }

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { onDoublingsOfEach } from '@kata-agent/base';
 import { renderDiagnostic } from '@kata-agent/config';
-import { AcceptedRemotes } from '../guests/accepted-remotes.js';
-import { LiveGuests } from '../guests/live-guests.js';
-import type { LogFault } from '../store/log-note.js';
+import { type Bus, oneProcess } from '../bus/bus.js';
+import { AcceptedRemotes, LiveGuests } from '../guests/live-guests.js';
+import type { RealmLog } from '../realm-log.js';
+import type { LogFault } from '../store/log-storage.js';
 import { Store } from '../store/store.js';
-import { openBus } from './open-bus.js';
 import { openWitness } from './open-witness.js';
 import { DecisionLog } from '../operators/decision-log.js';
-import { createMetrics } from '../metrics/metrics.js';
+import { createMetrics, type Metrics } from '../metrics/metrics.js';
 import { readFiles } from './read-files.js';
-import { type Realm, type RealmOptions, defaultTimes } from './realm-options.js';
-import { reportFaults } from './report-faults.js';
-import { reportSpace } from './report-space.js';
+import { defaultTimes, type Realm, type RealmOptions } from './realm-options.js';
 import { type CurrentFiles, RunningRealm } from './running-realm.js';
 
 /**
@@ -90,4 +89,41 @@ export async function startRealm(options: RealmOptions): Promise<Realm> {
 function attestationOf({ files, allowUnattested }: RealmOptions): 'none' | 'optional' | 'required' {
   if (files.reference === undefined) return allowUnattested ? 'none' : 'required';
   return allowUnattested ? 'optional' : 'required';
+}
+
+/** Returns a function that counts the faults of logs, and logs the first, second, fourth … of each guest and kind. */
+function reportFaults(log: RealmLog, metrics: Metrics): (id: string, fault: LogFault) => void {
+  const report = onDoublingsOfEach<{ readonly id: string; readonly fault: LogFault }>(
+    (_key, times, { id, fault }) =>
+      log('error', 'ALERT: the audit log of a guest is not intact', {
+        id,
+        fault: fault.kind,
+        what: fault.what,
+        times,
+      }),
+  );
+  return (id, fault) => {
+    metrics.add('kata_realm_log_faults_total', 1, { kind: fault.kind });
+    report(`${id} ${fault.kind}`, { id, fault });
+  };
+}
+
+/** Returns a function that logs that the store has become full, and that it has room again. */
+function reportSpace(log: RealmLog): (why: string | undefined) => void {
+  return (why) => {
+    if (why === undefined)
+      log('info', 'the store has room again: logs of guests are collected from where they were');
+    else
+      log('error', 'ALERT: the store is full: no records of guests are stored, and none is removed', { why });
+  };
+}
+
+/** Opens the bus of a realm. What NATS needs is loaded only if there is one. Throws a BusError. */
+async function openBus({ bus, log }: RealmOptions): Promise<Bus> {
+  if (bus === undefined) return oneProcess;
+  const { NatsBus } = await import('../bus/nats/nats-bus.js');
+  return await NatsBus.open({
+    ...bus,
+    log: (message, error) => log('warn', message, error === undefined ? {} : { why: error.message }),
+  });
 }

@@ -9,9 +9,8 @@ import {
   readRecord,
   type SegmentFile,
 } from '@kata-agent/audit';
-import { fileBeside } from './file-beside.js';
+import { fileBeside, StoreError } from './own-file.js';
 import { type BesideName, joinLines, type LastRecord, type StoredLog } from './log-storage.js';
-import { StoreError } from './store-error.js';
 import type { StoreSpace } from './store-space.js';
 
 /** How a chain file is written. */

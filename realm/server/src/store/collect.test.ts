@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connect } from '@kata-agent/ttrpc';
 import { FakeAgent, temporaryDirectory, WrittenLog } from '../collector/fake-agent.test.fixture.js';
-import { collect, collectFrom, type CollectTarget } from './collect.js';
+import { collect, collectFrom, type CollectTarget, readAhead } from './collect.js';
 import { GuestLogs } from './guest-logs.js';
 import { openLogDirectory } from './log-directory.js';
-import type { LogFault } from './log-note.js';
-import { readAhead } from './read-ahead.js';
+import type { LogFault } from './log-storage.js';
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 

@@ -15,8 +15,8 @@ import { test, type TestContext } from 'node:test';
 import { openAuditLog, systemFiles, verify } from '@kata-agent/audit';
 import * as fc from 'fast-check';
 import { Semaphore } from '@kata-agent/base';
-import type { LogFault } from './log-note.js';
-import { DirectoryLogStorage, type DirectoryLogStorageOptions } from './directory-log-storage.js';
+import type { LogFault } from './log-storage.js';
+import { DirectoryLogStorage, type DirectoryLogStorageOptions } from './log-directory.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import { StoreSpace } from './store-space.js';
 

@@ -1,10 +1,17 @@
 import { createHash } from 'node:crypto';
 import { type AuditRecord, LinkCheck, type Position, positionOf } from '@kata-agent/audit';
-import type { CollectedLog, LogState } from './collected-log.js';
-import type { LogFault, LogNote } from './log-note.js';
-import { LogNotes } from './log-notes.js';
-import type { BesideName, DescribedGuest, LastRecord, LogStorage, StoredLog } from './log-storage.js';
-import { notesOfBoot } from './notes-of-boot.js';
+import type {
+  BesideName,
+  CollectedLog,
+  DescribedGuest,
+  LastRecord,
+  LogState,
+  LogStorage,
+  StoredLog,
+  LogFault,
+  LogNote,
+} from './log-storage.js';
+import { LogNotes, notesOfBoot } from './log-notes.js';
 import type { StoredRecords } from './stored-tree.js';
 
 /** A longer line is no record: with facts one has less than 32 KiB, at boot 64. */

@@ -1,6 +1,6 @@
-import type { LogState } from './collected-log.js';
-import { isSameNote, type LogFault, type LogNote } from './log-note.js';
-import type { LogStorage } from './log-storage.js';
+import type { AuditRecord } from '@kata-agent/audit';
+import { formatPin } from '@kata-agent/x509';
+import type { LogFault, LogNote, LogState, LogStorage } from './log-storage.js';
 
 const maxNotes = 256;
 
@@ -55,4 +55,73 @@ export class LogNotes {
       0,
     );
   }
+}
+
+/** Parses the notes of a file; a torn last line is left out. */
+export function parseNotes(text: string): readonly LogNote[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      const note: unknown = JSON.parse(line);
+      return isNote(note) ? [note] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Returns the notes of a list; undefined if something else is in it. */
+export function notesOf(value: unknown): readonly LogNote[] | undefined {
+  return Array.isArray(value) && value.every(isNote) ? value : undefined;
+}
+
+function isNote(value: unknown): value is LogNote {
+  const { kind, sequence } = (value ?? {}) as Partial<Record<keyof LogNote, unknown>>;
+  return typeof kind === 'string' && typeof sequence === 'number';
+}
+
+/** Reports whether two notes say the same: a guest can connect again and again with the same fault. */
+function isSameNote(a: LogNote, b: LogNote): boolean {
+  return (
+    a.kind === b.kind &&
+    a.sequence === b.sequence &&
+    ('sha256' in a ? a.sha256 : undefined) === ('sha256' in b ? b.sha256 : undefined)
+  );
+}
+
+/** What is known of a guest before a record of a boot. */
+interface KnownGuest {
+  readonly id: string;
+  /** The sequence number of the boot that made its key; undefined: its record has not arrived. */
+  readonly ownBoot: number | undefined;
+  /** The log key that its evidence binds; undefined: it is not attested. */
+  readonly attestedKey: string | undefined;
+}
+
+/** Returns what a record of a boot says about the log. A guest's key is made at boot, and its log names it: no further boot can follow. */
+export function notesOfBoot(
+  { sequence, facts, logKey }: Extract<AuditRecord, { kind: 'boot' }>,
+  { id, ownBoot, attestedKey }: KnownGuest,
+): readonly LogNote[] {
+  const secondLog = (what: string): LogNote => ({ kind: 'second-log', sequence, what });
+  if (ownBoot !== undefined)
+    return sequence > ownBoot
+      ? [
+          secondLog(
+            `record ${sequence} is of a second boot: the guest's key was made at the boot of record ${ownBoot}`,
+          ),
+        ]
+      : [];
+  const { pin } = (facts['tls'] ?? {}) as { readonly pin?: unknown };
+  if (pin !== formatPin(id)) return [];
+  const { heartbeatMs } = facts;
+  const heartbeat = typeof heartbeatMs === 'number' && heartbeatMs > 0 ? { heartbeatMs } : {};
+  const own: LogNote = { kind: 'own-boot', sequence, ...heartbeat };
+  return attestedKey === undefined || logKey === attestedKey
+    ? [own]
+    : [
+        secondLog(
+          `record ${sequence} names the log key ${logKey ?? 'none'}, and the guest's evidence ${attestedKey}`,
+        ),
+        own,
+      ];
 }

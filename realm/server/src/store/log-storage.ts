@@ -1,6 +1,31 @@
 import type { Position } from '@kata-agent/audit';
-import type { CollectedLog } from './collected-log.js';
-import type { LogNote } from './log-note.js';
+
+/**
+ * The state of the log of a guest in the store:
+ *
+ * - `none`: no record has arrived yet.
+ * - `not-served`: the guest's listener does not serve WatchAudit.
+ * - `verified`: each record follows the one before, from record 1 on.
+ * - `gap`: the same, but records are missing. Rotation removed them before they were collected, or they were withheld.
+ * - `second-log`: the guest has sent another log than before, or the record of a second boot.
+ * - `clone`: two guests with its key are there at once.
+ * - `broken`: a line is no record, or does not follow. It is not stored.
+ * - `fork`: its key has signed two trees that are not one log, or another tree than that of the records that it sent.
+ * - `full`: the store has as many bytes of this guest as it may have; no more are collected.
+ * - `failed`: the store is full, cannot be written, or was changed by something else; it is tried again.
+ */
+export const logStates = [
+  'none',
+  'not-served',
+  'verified',
+  'gap',
+  'second-log',
+  'clone',
+  'broken',
+  'fork',
+  'full',
+  'failed',
+] as const;
 
 /** The last record of a log. */
 export interface LastRecord {
@@ -78,3 +103,55 @@ export interface LogStorage {
 
 /** Logs of one guest that are stored. */
 export const maxLogs = 8;
+
+export type LogState = (typeof logStates)[number];
+
+/** What is stored of a guest's log. */
+export interface CollectedLog {
+  readonly state: LogState;
+  readonly records: number;
+  /** 0: none. */
+  readonly lastSequence: number;
+  /** No record has come for three heartbeats. */
+  readonly isSilent?: boolean;
+}
+
+/** Lines are stored only if they begin with their sequence number. */
+export function sequenceOf(line: Buffer): number {
+  return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1] ?? 0);
+}
+
+/** Returns the lines of bytes that end with a newline, without it. */
+export function completeLines(bytes: Buffer): readonly Buffer[] {
+  const lines: Buffer[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, start);
+    if (end < 0) break;
+    lines.push(bytes.subarray(start, end));
+    start = end + 1;
+  }
+  return lines;
+}
+
+/** What a realm notes about a log beside it: what its records do not say themselves. */
+export type LogNote =
+  /** The record of the boot that made the guest's key. `heartbeatMs`: how often there is a record at least, if it says so. */
+  { readonly kind: 'own-boot'; readonly sequence: number; readonly heartbeatMs?: number } | LogFault;
+
+/** A fault of a log. None is forgotten: it decides about the log's state from then on. */
+export interface LogFault {
+  /**
+   * `gap`: records are missing before this one. `broken`: a line is no record, or does not follow; it is not stored.
+   * `second-log`: the guest has another log than the one that it sent before. `clone`: two guests with its key are there at once.
+   * `fork`: its key has signed two trees that are not one log, or another tree than that of the records that it sent.
+   */
+  readonly kind: 'gap' | 'broken' | 'second-log' | 'clone' | 'fork';
+  /** Of the record; 0 if it is not known. */
+  readonly sequence: number;
+  readonly what: string;
+  /** Of a gap: how many records are missing. */
+  readonly missing?: number;
+  /** Of a line that is not stored, or a checkpoint that contradicts the log: its SHA-256, and its begin. */
+  readonly sha256?: string;
+  readonly line?: string;
+}

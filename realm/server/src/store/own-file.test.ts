@@ -4,12 +4,9 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../collector/fake-agent.test.fixture.js';
-import { fileBeside } from './file-beside.js';
+import { fileBeside, openOwnFile, readOwnFile, StoreError, writeFileAtomically } from './own-file.js';
 import { openLogDirectory } from './log-directory.js';
-import { openOwnFile, readOwnFile } from './own-file.js';
 import { Revocations } from './revocations.js';
-import { StoreError } from './store-error.js';
-import { writeFileAtomically } from './write-file-atomically.js';
 
 const id = 'ab'.repeat(32);
 const space = { max: 2 ** 30, everyMs: 1_000, onChange: () => undefined };

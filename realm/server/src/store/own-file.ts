@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { StoreError } from './store-error.js';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { BesideName } from './log-storage.js';
 
 // O_NONBLOCK: opening a named pipe in place of a file must fail instead of waiting for its other end.
 const flags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -49,4 +50,50 @@ function notOwn(path: string, cause: unknown): StoreError {
     'something else has put it there: move it away, and check the permissions of the directory',
     { cause },
   );
+}
+
+/** The store cannot be used, or a value that it is given is not valid; `help` is the remedy. */
+export class StoreError extends Error {
+  readonly help: string;
+
+  constructor(message: string, help: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.help = help;
+  }
+}
+
+/** Replaces a file so that after a crash it has either the old or the new content. */
+export async function writeFileAtomically(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await openOwnFile(temporary, 'replace');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  await syncDirectory(dirname(path));
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** A file beside the file of a log: `HASH.checkpoint`, `HASH.tree`. */
+export function fileBeside(
+  path: string,
+  name: BesideName,
+): { read: () => Promise<string | undefined>; write: (text: string) => Promise<void> } {
+  const beside = path.replace(/\.[a-z]+$/, `.${name}`);
+  return {
+    read: async () => (await readOwnFile(beside))?.toString(),
+    write: async (text) => await writeFileAtomically(beside, text),
+  };
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Revocation, Revocations } from './revocations.js';
-import { StoreError } from './store-error.js';
+import { StoreError } from './own-file.js';
 
 const revocationOf = (peer: string, entry = 'web'): Revocation => ({
   entry,

@@ -1,7 +1,5 @@
 import { Semaphore } from '@kata-agent/base';
-import { StoreError } from './store-error.js';
-import { writeFileAtomically } from './write-file-atomically.js';
-import { readOwnFile } from './own-file.js';
+import { readOwnFile, StoreError, writeFileAtomically } from './own-file.js';
 
 /** A revocation as `RevokePeer` takes it: either a peer, or the serial number and issuer of one certificate. */
 export interface RevokedPeer {

@@ -1,4 +1,4 @@
-import { StoreError } from './store-error.js';
+import { StoreError } from './own-file.js';
 
 export interface StoreSpaceOptions {
   /** Limit of bytes. */

@@ -3,16 +3,17 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inParallel } from '@kata-agent/base';
 import { type AuditLog, type FileLayer, followLines, LineReader, openAuditLog } from '@kata-agent/audit';
-import { type AwayGuest, AwayGuests } from './away-guests.js';
-import type { CollectedLog } from './collected-log.js';
-import { openLogDirectory } from './log-directory.js';
+import { type CollectedLog, type DescribedGuest, type LogStorage, sequenceOf } from './log-storage.js';
+import { openLogDirectory, type ScannedGuest, takeStoreDirectory, type TryLock } from './log-directory.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
-import type { DescribedGuest, LogStorage } from './log-storage.js';
 import { type RevocationList, Revocations } from './revocations.js';
-import type { ScannedGuest } from './scan-guests.js';
-import { sequenceOf } from './sequence-of.js';
 import type { StoreSpace, StoreSpaceOptions } from './store-space.js';
-import { takeStoreDirectory, type TryLock } from './store-directory.js';
+
+/**
+ * Of about 600 bytes each. Guests have a new key with each boot, and a guest that is accepted with any configuration can come with new ones
+ * without end, so that memory must not grow with them. The store has those that are forgotten.
+ */
+const defaultMost = 16_384;
 
 /** Guests whose files are read at once at start. Guests wait for it, and their attempts fail meanwhile. */
 const loadsAtOnce = 16;
@@ -261,5 +262,44 @@ export class Store {
     await this.#unlock();
     const failed = closed.find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
+  }
+}
+
+/** What is known of a guest that is not connected here. */
+interface AwayGuest extends Pick<DescribedGuest, 'id' | 'name' | 'connectedAt'> {
+  readonly log: CollectedLog;
+  /** Of its newest log; undefined: it has none. */
+  readonly path: string | undefined;
+}
+
+/** Guests that have been connected, those that left last. */
+class AwayGuests {
+  readonly #max: number;
+  /** The one that left first is first. */
+  readonly #guests = new Map<string, AwayGuest>();
+
+  constructor(max: number = defaultMost) {
+    this.#max = max;
+  }
+
+  /** The number of guests that are remembered at most. */
+  get max(): number {
+    return this.#max;
+  }
+
+  get(id: string): AwayGuest | undefined {
+    return this.#guests.get(id);
+  }
+
+  all(): Iterable<AwayGuest> {
+    return this.#guests.values();
+  }
+
+  /** Adds a guest that has just left, or that was asked for. */
+  add(guest: AwayGuest): void {
+    this.#guests.delete(guest.id);
+    this.#guests.set(guest.id, guest);
+    const [first] = this.#guests.keys();
+    if (this.#guests.size > this.#max && first !== undefined) this.#guests.delete(first);
   }
 }

@@ -12,7 +12,7 @@ import {
   type TreeHead,
 } from '@kata-agent/tlog';
 import { formatPin } from '@kata-agent/x509';
-import { sequenceOf } from './sequence-of.js';
+import { sequenceOf } from './log-storage.js';
 
 /** Hashes of subtrees from this level on stay in memory, about 160 bytes for 256 records; others are computed from the file. */
 const keptLevel = 8;

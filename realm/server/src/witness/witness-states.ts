@@ -2,9 +2,7 @@ import { join } from 'node:path';
 import { Semaphore } from '@kata-agent/base';
 import { makeDirectory } from '@kata-agent/audit';
 import { parseCheckpoint, TextFormError, type TreeHead, type UnverifiedCheckpoint } from '@kata-agent/tlog';
-import { StoreError } from '../store/store-error.js';
-import { writeFileAtomically } from '../store/write-file-atomically.js';
-import { readOwnFile } from '../store/own-file.js';
+import { readOwnFile, StoreError, writeFileAtomically } from '../store/own-file.js';
 
 /** What a witness has cosigned last of an origin. */
 interface WitnessState {

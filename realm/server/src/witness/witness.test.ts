@@ -22,8 +22,8 @@ import {
 import { formatPin } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import type { GuestLogs } from '../store/guest-logs.js';
-import type { LogFault } from '../store/log-note.js';
-import { writeFileAtomically } from '../store/write-file-atomically.js';
+import type { LogFault } from '../store/log-storage.js';
+import { writeFileAtomically } from '../store/own-file.js';
 import { Witness } from './witness.js';
 import { WitnessStates } from './witness-states.js';
 

@@ -16,8 +16,7 @@ import {
 } from '@kata-agent/tlog';
 import type { GuestLogs } from '../store/guest-logs.js';
 import type { LogIdentity } from '../store/stored-tree.js';
-import { ComparedLog } from './compared-log.js';
-import type { Contradiction, SignedHead } from './signed-heads.js';
+import { ComparedLog, type Contradiction, type SignedHead } from './compared-log.js';
 import type { HeldState, WitnessStates } from './witness-states.js';
 
 /** Logs that are read at once. */

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { connect, credsAuthenticator, type NatsConnection, nkeyAuthenticator } from '@nats-io/transport-node';
-import type { BusOptions } from '../bus-options.js';
-import { BusError } from '../bus-error.js';
-import { serverIdentity } from './server-identity.js';
+import { BusError, type BusOptions } from '../bus-options.js';
 import { inboxPrefix as realmInbox } from './subjects.js';
+
+/** Node.js compares a certificate with this name if it is given none. */
+const nameOfNone = 'localhost';
 
 /** The options that errors name, and the prefix of the subjects of answers. */
 export interface NatsUse {
@@ -78,4 +81,87 @@ function seed(option: string, bytes: Buffer): Uint8Array {
   if (line === undefined)
     throw new BusError(`${option}-nkey has no seed of a user, which begins with SU`, []);
   return Buffer.from(line);
+}
+
+/**
+ * Returns how the certificate of a server of NATS is compared with what `--bus` names. The client gives TLS no name for an IP
+ * address, so that any certificate of `localhost` would be accepted for it, and none of the address. Which of several addresses
+ * was dialled is not known there: a certificate of one of them is accepted.
+ */
+export function serverIdentity(
+  hosts: readonly string[],
+): (name: string, certificate: PeerCertificate) => Error | undefined {
+  return (name, certificate) => {
+    const addresses = hosts.filter((host) => isIP(host) !== 0);
+    const expected =
+      name === nameOfNone
+        ? [...addresses, ...(hosts.includes(nameOfNone) ? [nameOfNone] : [])]
+        : [name].filter((each) => hosts.includes(each));
+    const errors = expected.map((each) => checkServerIdentity(each, certificate));
+    if (errors.includes(undefined)) return undefined;
+    return errors[0] ?? new Error(`--bus does not name ${name}`);
+  };
+}
+
+/** Whether NATS is connected, and work that depends on it. The client itself connects again. */
+export class ConnectionState {
+  readonly #onChange: (isConnected: boolean) => void;
+  readonly #onDisconnect = new Set<() => void>();
+  #waiting: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
+  #isConnected = true;
+  #reconnects = 0;
+  #stopped = false;
+
+  constructor(nc: Pick<NatsConnection, 'status'>, onChange: (isConnected: boolean) => void) {
+    this.#onChange = onChange;
+    void this.#follow(nc);
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** How often the connection was made again. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
+
+  /** Resolves when NATS is connected. Rejects when the realm ends. */
+  connected(): Promise<void> {
+    if (this.#stopped) return Promise.reject(new Error('the realm ends'));
+    if (this.#isConnected) return Promise.resolve();
+    return new Promise((resolve, reject) => this.#waiting.push({ done: resolve, fail: reject }));
+  }
+
+  /** Rejects when NATS is not connected, or is disconnected before the work has ended. */
+  async whileConnected<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#isConnected) throw new Error('the bus is not connected');
+    let leave: () => void = () => undefined;
+    const lost = new Promise<never>((_resolve, reject) => {
+      leave = () => reject(new Error('the bus was disconnected'));
+    });
+    this.#onDisconnect.add(leave);
+    try {
+      return await Promise.race([work(), lost]);
+    } finally {
+      this.#onDisconnect.delete(leave);
+    }
+  }
+
+  /** Ends what waits. */
+  stop(): void {
+    this.#stopped = true;
+    for (const { fail } of this.#waiting.splice(0)) fail(new Error('the realm ends'));
+  }
+
+  async #follow(nc: Pick<NatsConnection, 'status'>): Promise<void> {
+    for await (const { type } of nc.status()) {
+      if (type !== 'disconnect' && type !== 'reconnect') continue;
+      this.#isConnected = type === 'reconnect';
+      if (this.#isConnected) this.#reconnects += 1;
+      if (this.#isConnected) for (const { done } of this.#waiting.splice(0)) done();
+      else for (const leave of this.#onDisconnect) leave();
+      this.#onChange(this.#isConnected);
+    }
+  }
 }

@@ -2,8 +2,7 @@ import { inParallel, Semaphore } from '@kata-agent/base';
 import type { KV } from '@nats-io/kv';
 import type { RemoteGuest } from '../../guest.js';
 import { type GuestClaim, type Lease, NameTakenError } from '../bus.js';
-import { type GuestEntry, parseGuestEntry, parseNameEntry } from './guest-entry.js';
-import type { Malformed } from './malformed.js';
+import { type GuestEntry, type Malformed, parseGuestEntry, parseNameEntry } from './bus-messages.js';
 import { hex, hexOf } from './subjects.js';
 import { type Change, isConflict, parseJson } from './watched-bucket.js';
 

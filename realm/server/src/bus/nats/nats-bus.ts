@@ -6,21 +6,22 @@ import type { RemoteGuest } from '../../guest.js';
 import type { RevokedPeer } from '../../store/revocations.js';
 import type { SharedStore } from '../../store/store.js';
 import type { Bus, BusCounts, GuestClaim, Lease, RemoteHandlers, TokenOffer } from '../bus.js';
-import { BusError } from '../bus-error.js';
-import type { BusOptions } from '../bus-options.js';
+import { BusError, type BusOptions } from '../bus-options.js';
 import { Pipe } from '../pipe.js';
-import { connectNats } from './connect-nats.js';
-import { ConnectionState } from './connection-state.js';
+import { ConnectionState, connectNats } from './connect-nats.js';
 import { Leases, type LeaseTimes, leaseTimes } from './leases.js';
-import { Malformed } from './malformed.js';
+import { encoded, Malformed } from './bus-messages.js';
 import { NatsLogs } from './nats-logs.js';
 import { NatsRevocations } from './nats-revocations.js';
 import { openParts, type Parts } from './open-parts.js';
-import { type NatsPipeTransport, openedInTime, pipeTransport } from './pipe-transport.js';
-import { encoded } from './replica-messages.js';
-import { ReplicaRequests } from './replica-requests.js';
+import {
+  type NatsPipeTransport,
+  openedInTime,
+  pipeTransport,
+  ReplicaRequests,
+  TokenOffers,
+} from './replica-requests.js';
 import { realmLogs } from './subjects.js';
-import { TokenOffers } from './token-offers.js';
 import { WatchedBucket } from './watched-bucket.js';
 
 export interface NatsBusOptions extends BusOptions {

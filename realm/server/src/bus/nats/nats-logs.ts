@@ -1,4 +1,16 @@
-import { completeLines } from '../../store/complete-lines.js';
+import {
+  type BesideName,
+  type CollectedLog,
+  completeLines,
+  type DescribedGuest,
+  joinLines,
+  type LastRecord,
+  type LogStorage,
+  maxLogs,
+  sequenceOf,
+  type StoredLog,
+  type LogNote,
+} from '../../store/log-storage.js';
 import { randomBytes } from 'node:crypto';
 import { positionOf, readRecord } from '@kata-agent/audit';
 import {
@@ -9,22 +21,10 @@ import {
 } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { headers } from '@nats-io/transport-node';
-import type { CollectedLog } from '../../store/collected-log.js';
-import { type LogNote, notesOf } from '../../store/log-note.js';
-import {
-  type BesideName,
-  type DescribedGuest,
-  joinLines,
-  type LastRecord,
-  type LogStorage,
-  maxLogs,
-  type StoredLog,
-} from '../../store/log-storage.js';
-import { sequenceOf } from '../../store/sequence-of.js';
+import { notesOf } from '../../store/log-notes.js';
 import type { ReadOptions } from '../../store/store.js';
-import { StoreError } from '../../store/store-error.js';
-import { type KnownGuest, parseKnownGuest } from './known-guest.js';
-import type { Malformed } from './malformed.js';
+import { StoreError } from '../../store/own-file.js';
+import { type KnownGuest, type Malformed, parseKnownGuest } from './bus-messages.js';
 import { hex, type LogNames } from './subjects.js';
 import { type Change, isConflict, parseJson, WatchedBucket } from './watched-bucket.js';
 

@@ -8,9 +8,7 @@ import {
   TooManyRevocations,
 } from '../../store/revocations.js';
 import type { KV } from '@nats-io/kv';
-import { fieldsOf, forms, textOf } from './fields.js';
-import type { Malformed } from './malformed.js';
-import { revokedOf } from './replica-messages.js';
+import { fieldsOf, forms, type Malformed, revokedOf, textOf } from './bus-messages.js';
 import { type Change, isConflict, WatchedBucket } from './watched-bucket.js';
 
 /** Of all entries together: names of entries on the bus need not be those of the authorization file. */

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { jetstream } from '@nats-io/jetstream';
-import type { BusOptions } from '../../bus/bus-options.js';
-import { BusError } from '../../bus/bus-error.js';
-import { connectNats } from '../../bus/nats/connect-nats.js';
-import { ConnectionState } from '../../bus/nats/connection-state.js';
-import { Malformed } from '../../bus/nats/malformed.js';
+import { BusError, type BusOptions } from '../../bus/bus-options.js';
+import { ConnectionState, connectNats } from '../../bus/nats/connect-nats.js';
+import { Malformed } from '../../bus/nats/bus-messages.js';
 import { NatsLogs } from '../../bus/nats/nats-logs.js';
 import { openLogParts } from '../../bus/nats/open-parts.js';
 import { collectorLogs } from '../../bus/nats/subjects.js';
-import type { OpenSinkOptions } from './open-sink.js';
-import type { Sink, SinkOptions } from './sink.js';
+import type { OpenSinkOptions, Sink, SinkOptions } from './open-sink.js';
 import type { SinkAddress } from './sink-address.js';
 
 type JetStreamAddress = Extract<SinkAddress, { kind: 'jetstream' }>;

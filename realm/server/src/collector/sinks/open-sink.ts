@@ -1,12 +1,9 @@
 import { join } from 'node:path';
-import { openLogDirectory } from '../../store/log-directory.js';
-import { StoreError } from '../../store/store-error.js';
-import { takeStoreDirectory, type TryLock } from '../../store/store-directory.js';
-import { ForwardedLogs } from './forwarded-logs.js';
-import type { Forwarder } from './forwarder.js';
-import type { Sink, SinkOptions } from './sink.js';
-import type { SinkAddress } from './sink-address.js';
-import { readSinkTls } from './sink-tls.js';
+import { openLogDirectory, takeStoreDirectory, type TryLock } from '../../store/log-directory.js';
+import type { LogStorage } from '../../store/log-storage.js';
+import { StoreError } from '../../store/own-file.js';
+import { ForwardedLogs, type Forwarder } from './forwarded-logs.js';
+import { readSinkTls, type SinkAddress } from './sink-address.js';
 
 export interface OpenSinkOptions extends SinkOptions {
   readonly to: SinkAddress;
@@ -37,12 +34,12 @@ export async function openSink(options: OpenSinkOptions): Promise<Sink> {
       return await openJetStream(to, options.files, options);
     }
     case 'otlp': {
-      const { OtlpForwarder } = await import('./otlp/otlp-forwarder.js');
+      const { OtlpForwarder } = await import('./otlp.js');
       const tls = await readSinkTls(options.files);
       return await openForwarder(options, new OtlpForwarder({ ...options, url: to.url, tls }));
     }
     case 'syslog': {
-      const { SyslogForwarder } = await import('./syslog/syslog-forwarder.js');
+      const { SyslogForwarder } = await import('./syslog.js');
       const tls = await readSinkTls(options.files);
       return await openForwarder(options, new SyslogForwarder({ ...options, address: to, tls }));
     }
@@ -80,4 +77,33 @@ async function openForwarder({ state, tryLock }: OpenSinkOptions, forwarder: For
       await lock.close();
     },
   };
+}
+
+/** Where a collector puts the logs of agents. */
+export interface Sink {
+  /** The logs of an agent; `id` is the SHA-256 of its name. */
+  storage(id: string, agent: string): LogStorage;
+  close(): Promise<void>;
+}
+
+/** What a sink tells: `agent` is undefined if it is about all. */
+export type SinkEvent =
+  /** Records cannot be stored or sent now; they are asked for again. */
+  | { readonly kind: 'not-stored'; readonly why: string; readonly retryMs?: number }
+  /** The receiver has refused records for good. They are in the file. */
+  | {
+      readonly kind: 'rejected';
+      readonly agent: string;
+      readonly count: number;
+      readonly why: string;
+      readonly path: string;
+    }
+  /** Records were sent again, since nobody knows which of them have arrived. */
+  | { readonly kind: 'repeated'; readonly agent: string; readonly count: number };
+
+/** What every sink is opened with. */
+export interface SinkOptions {
+  readonly onEvent: (event: SinkEvent) => void;
+  /** Ends what waits for the receiver. */
+  readonly signal: AbortSignal;
 }

@@ -1,5 +1,12 @@
 import type { AuditRecord } from '@kata-agent/audit';
-import type { LogIdentity } from './log-identity.js';
+
+/** What a record's log is, outside its guest. */
+export interface LogIdentity {
+  /** The name of the agent, as its operator gave it to the collector. */
+  readonly agent: string;
+  /** The beginning of the hash of the first record that was collected, 32 hex digits: the name of the log in every sink. */
+  readonly origin: string;
+}
 
 /** A record as it arrived. */
 interface CollectedRecord {
@@ -46,7 +53,7 @@ interface AnyMembers {
   readonly count?: number;
 }
 
-export function membersOf(record: AuditRecord): AnyMembers {
+function membersOf(record: AuditRecord): AnyMembers {
   return record as AnyMembers;
 }
 
@@ -276,4 +283,30 @@ export const recordFields: readonly FieldRow[] = rows.map((each) => ({
 
 function scalarOf(value: unknown): FieldValue | undefined {
   return typeof value === 'string' || typeof value === 'number' ? value : undefined;
+}
+
+/** How much a record matters: RFC 5424's severities, and their names in OpenTelemetry. */
+interface Severity {
+  readonly syslog: number;
+  readonly otel: 'ERROR' | 'WARN' | 'INFO2' | 'INFO' | 'DEBUG';
+}
+
+const severities = {
+  /** Records or bytes of the log are lost. */
+  error: { syslog: 3, otel: 'ERROR' },
+  /** A call was denied. */
+  warning: { syslog: 4, otel: 'WARN' },
+  /** A start; a call that has failed, or that a rule would have denied. */
+  notice: { syslog: 5, otel: 'INFO2' },
+  info: { syslog: 6, otel: 'INFO' },
+  debug: { syslog: 7, otel: 'DEBUG' },
+} as const satisfies Readonly<Record<string, Severity>>;
+
+export function severityOf(record: AuditRecord): Severity {
+  const { decision, result, code = result?.code } = membersOf(record);
+  if (record.kind === 'lost' || record.kind === 'repaired') return severities.error;
+  if (decision?.outcome === 'deny') return severities.warning;
+  if (record.kind === 'boot' || decision?.rule !== undefined) return severities.notice;
+  if (code !== undefined && code !== 'OK') return severities.notice;
+  return record.kind === 'heartbeat' ? severities.debug : severities.info;
 }

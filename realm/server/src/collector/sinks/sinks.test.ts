@@ -4,13 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readRecord } from '@kata-agent/audit';
 import { temporaryDirectory, WrittenLog } from '../fake-agent.test.fixture.js';
-import type { SentLine } from './forwarder.js';
-import { otlpCommon, otlpRecord } from './otlp/otlp-record.js';
-import { recordFields } from './record-fields.js';
-import { SentFile } from './sent-file.js';
-import { severityOf } from './severity.js';
+import { SentFile, type SentLine } from './forwarded-logs.js';
+import { otlpCommon, otlpRecord } from './otlp.js';
+import { recordFields, severityOf } from './record-fields.js';
 import { parseSink } from './sink-address.js';
-import { syslogMessage } from './syslog/syslog-message.js';
+import { syslogMessage } from './syslog.js';
 
 const identity = { agent: 'node-1', origin: 'a1'.repeat(16) };
 
