@@ -3,17 +3,17 @@
  */
 export { checkExecId, checkHostname } from './request/identifiers.js';
 export { admitRequest } from './create/admission.js';
-export { pulledRootOf } from './image/pulled-root.js';
+export { pulledRootOf } from './image/guest-pull.js';
 export { buildSpec, runnableProcess } from './create/build-spec.js';
-export { bindLocalVolumes } from './storage/local-volumes.js';
+export { bindLocalVolumes } from './storage/drivers/local.js';
 export { isBind } from './spec/mounts.js';
 export { OwnPlaces } from './source/other-containers.js';
 export { sourcePlace } from './source/source-place.js';
 export { cleanStorages } from './storage/clean-storages.js';
 export { layersDriver, rootLayersOf } from './storage/root-layers.js';
-export { bindOptions, unknownMountOption } from './storage/known-options.js';
-export { refuseOtherRequest } from './storage/same-request.js';
-export { refuseUsedDisk } from './storage/used-disk.js';
+export { bindOptions, unknownMountOption } from './storage/storage-options.js';
+export { refuseOtherRequest } from './storage/storage-conflicts.js';
+export { refuseUsedDisk } from './storage/storage-conflicts.js';
 export { mountPlace } from './storage/mount-place.js';
 export { storageDriver } from './storage/drivers/storage-drivers.js';
 export { groupOption } from './storage/storage-options.js';

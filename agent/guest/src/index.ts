@@ -13,7 +13,7 @@ export {
   openAccess,
 } from './access/guest-access.js';
 export { GuestError, type GuestErrorKind } from './error/guest-error.js';
-export type { ContainerNames, NamesOf } from './container/container-names.js';
+export type { ContainerNames, NamesOf } from './container/share-mounts.js';
 export type { GuestLimits, GuestOptions } from './context/guest-options.js';
 export type { SandboxClaim } from './sandbox/claim-sandbox.js';
 export type { GuestLog, LogLevel } from './guest-log.js';

@@ -4,8 +4,7 @@ import { type Descriptor, Directory, type Syscalls, unmountTree } from '@kata-ag
 import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
-import { asideName } from '../removal/aside-name.js';
-import { removeTree } from '../removal/remove-tree.js';
+import { asideName, removeTree } from '../removal/remove-tree.js';
 
 interface MountDirectoryContext {
   readonly syscalls: Syscalls;

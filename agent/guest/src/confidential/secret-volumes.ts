@@ -1,8 +1,7 @@
 import type { HostMedia } from '../media/host-media.js';
-import type { MemoryCopies } from '../source/memory-copies.js';
+import { type MemoryCopies, writeContent } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
 import { sharedPath } from '../source/shared-directory.js';
-import { writeContent } from '../source/write-content.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
 import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';

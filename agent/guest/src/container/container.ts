@@ -6,11 +6,13 @@ import type { DeviceNumber } from '../device/device-number.js';
 import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
 import type { UsedSource } from '../source/other-containers.js';
-import { hasShare } from './exec-slots.js';
 import { checkExecId } from '../request/identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from '../undo-stack.js';
 import { quotedName } from '../quoted.js';
+
+/** Of the places, this part is for callers whose share does not count: Kata's runtime. */
+const reservedPart = 8;
 
 /** The container's status. Whether its first process has ended is recorded in the process. */
 type ContainerState = 'created' | 'started' | 'paused';
@@ -198,4 +200,21 @@ export class Container {
     process.streams.end();
     this.#execs.delete(execId);
   }
+}
+
+/** The places of a container for processes of ExecProcess. */
+interface ExecSlots {
+  readonly limit: number;
+  /** Of all callers. */
+  readonly taken: number;
+  /** Of the caller that wants one more. */
+  readonly own: number;
+}
+
+/**
+ * Reports whether one of several callers may take a place more. It must have fewer than are free, so that each next caller finds some
+ * whatever the others take: of 32 the first has up to 14, and the next one 7. Nobody loses a process that it has.
+ */
+export function hasShare({ limit, taken, own }: ExecSlots): boolean {
+  return own < limit - taken - Math.floor(limit / reservedPart);
 }

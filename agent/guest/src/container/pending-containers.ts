@@ -1,6 +1,7 @@
-import type { ContainerStatus, CreateContainer } from '../request/actions.js';
+import { contains } from '../paths/clean-path.js';
+import type { ContainerStatus, CreateContainer, MountStatus } from '../request/actions.js';
+import type { OciMount } from '../request/oci-spec.js';
 import type { UsedSource } from '../source/other-containers.js';
-import { mountsOf } from './mounts-of.js';
 
 interface Pending {
   readonly action: CreateContainer;
@@ -47,4 +48,14 @@ export class PendingContainers {
       this.#creating.delete(action.id);
     }
   }
+}
+
+/**
+ * Returns the mounts whose source is in Kata's directory, as the request has them: rules compare them with those of other
+ * containers (S38). Pure.
+ */
+export function mountsOf(mounts: readonly OciMount[], kata: string): readonly MountStatus[] {
+  return mounts.flatMap(({ destination, source = '' }) =>
+    contains(kata, source) ? [{ destination, source }] : [],
+  );
 }

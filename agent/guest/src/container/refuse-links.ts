@@ -10,7 +10,6 @@ import {
 import { GuestError } from '../error/guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { contains } from '../paths/clean-path.js';
-import type { NamedMount } from './named-mount.js';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {
@@ -73,4 +72,12 @@ export function refuseLinks({ pid, proc, destinations, refused }: LinkRefusal, s
       `the mount at ${quotedPath(path)} follows symbolic links, which nosymfollow of the configuration denies`,
     );
   }
+}
+
+/** A mount of a container, as the configuration names it: `CONTAINER=MOUNT POINT`. */
+export interface NamedMount {
+  /** The name of the container in the pod. */
+  readonly container: string;
+  /** The mount point. */
+  readonly path: string;
 }

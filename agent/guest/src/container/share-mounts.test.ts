@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { GuestError } from '../error/guest-error.js';
-import type { NamesOf } from './container-names.js';
-import { containerNamed, sourceMounts } from './share-mounts.js';
+import { containerNamed, type NamesOf, sourceMounts } from './share-mounts.js';
 import type { Container } from './container.js';
 
 const namesOf: NamesOf = ({ pod = '', engine = '' }) => ({ inPod: pod, ofEngine: engine });

@@ -5,7 +5,6 @@ import type { SharedMount } from '../request/actions.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
-import type { NamesOf } from './container-names.js';
 import type { Container } from './container.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { HostMedia } from '../media/host-media.js';
@@ -117,3 +116,14 @@ function isMounted(table: string, path: string): boolean {
 function topOf(path: string): string {
   return path.split('/').find((name) => name !== '' && name !== '.') ?? '';
 }
+
+/** The names of a container on the host. */
+export interface ContainerNames {
+  /** Its name in the pod; empty: the pause container, or no name. */
+  readonly inPod: string;
+  /** Its name in the host's engine (such as Docker); empty: no name. */
+  readonly ofEngine: string;
+}
+
+/** Reads the names from the annotations of a container. */
+export type NamesOf = (annotations: Readonly<Record<string, string>>) => ContainerNames;

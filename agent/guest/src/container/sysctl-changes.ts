@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@kata-agent/linux';
+import { hasCode, type Syscalls, type ThreadNamespace } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
-import { sysctlPath } from '../spec/sysctls.js';
+import { namespaceOf, sysctlPath } from '../spec/sysctls.js';
+import type { PinnedNamespaces } from './pinned-namespaces.js';
 
 /** The namespaces whose sysctls are changed. */
 export interface SysctlNamespaces {
@@ -150,4 +151,30 @@ function readable(file: string): string | undefined {
     if (hasCode(error, 'EACCES', 'EPERM')) return undefined;
     throw error;
   }
+}
+
+/**
+ * Returns a container's IPC and UTS namespaces, for sysctls that `namespaceOf` knows. The OCI runtime does not get
+ * these: it would write them below the container's /proc, among mounts that other parties may control. A thread of the
+ * agent writes them in its own /proc, in the namespaces of the container's first process, before any code of the
+ * container runs.
+ */
+export function namespacesOf(syscalls: Syscalls, pinned: PinnedNamespaces): SysctlNamespaces {
+  return {
+    identity: (sysctl) => pinned.identity(typeOf(sysctl)),
+    within: (sysctl, task) => {
+      const type = typeOf(sysctl);
+      if (!pinned.visit(syscalls, type, task))
+        throw new GuestError(
+          'invalid',
+          `sysctl ${sysctl} would be the guest's: the container has no ${type} namespace of its own`,
+        );
+    },
+  };
+}
+
+function typeOf(sysctl: string): ThreadNamespace {
+  const type = namespaceOf(sysctl);
+  if (type === undefined) throw new Error(`sysctl ${sysctl} is of no namespace of a container`);
+  return type;
 }

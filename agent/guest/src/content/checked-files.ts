@@ -2,9 +2,8 @@ import { networkInterfaces } from 'node:os';
 import { GuestError } from '../error/guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { OciMount } from '../request/oci-spec.js';
-import type { MemoryCopies } from '../source/memory-copies.js';
+import { type MemoryCopies, writeContent } from '../source/memory-copies.js';
 import type { OpenSource } from '../source/open-source.js';
-import { writeContent } from '../source/write-content.js';
 import { isBind } from '../spec/mounts.js';
 import {
   canonicalAddress,

@@ -1,8 +1,8 @@
-import type { NamedMount } from '../container/named-mount.js';
+import type { NamedMount } from '../container/refuse-links.js';
 import type { HookSetting } from '../hooks/guest-hooks.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
-import type { NamesOf } from '../container/container-names.js';
+import type { NamesOf } from '../container/share-mounts.js';
 import type { GuestLog } from '../guest-log.js';
 import type { OutputPolicy, StreamLimits } from '../stdio/prepare-streams.js';
 import type { HostAliases } from '../content/checked-files.js';

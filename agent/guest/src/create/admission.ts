@@ -2,7 +2,7 @@ import type { CreateContainer } from '../request/actions.js';
 import { checkContainerId, checkHostname } from '../request/identifiers.js';
 import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
-import { pulledRootOf } from '../image/pulled-root.js';
+import { pulledRootOf } from '../image/guest-pull.js';
 import { checkVerifiedRoot } from '../image/verified-root.js';
 import { type HookSetting, refuseHooks } from '../hooks/guest-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';

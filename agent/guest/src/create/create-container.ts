@@ -2,7 +2,7 @@ import { Phases } from '@kata-agent/base';
 import type { CgroupAncestors } from '../cgroup/cgroup-ancestors.js';
 import { Container } from '../container/container.js';
 import type { ContainerProcess } from '../container/container-process.js';
-import { mountsOf } from '../container/mounts-of.js';
+import { mountsOf } from '../container/pending-containers.js';
 import type { NetworkNamespace } from '../container/network-namespace.js';
 import type { SysctlChanges } from '../container/sysctl-changes.js';
 import type { AttachedDevices } from '../device/attach-devices.js';

@@ -1,8 +1,11 @@
 import type { Syscalls } from '@kata-agent/linux';
 import { makeBundle } from '../container/bundle.js';
 import { type NetworkNamespace, openNetworkNamespace } from '../container/network-namespace.js';
-import type { PathReservations, ReservedPaths } from '../container/path-reservations.js';
-import { reservedPathsOf } from '../container/reserved-paths.js';
+import {
+  type PathReservations,
+  type ReservedPaths,
+  reservedPathsOf,
+} from '../container/path-reservations.js';
 import { attachDevices, type AttachedDevices, vfioAddresses } from '../device/attach-devices.js';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { Disks } from '../device/disks.js';

@@ -1,4 +1,4 @@
-import type { PulledImage } from '../request/actions.js';
+import type { AttachedDevice, PulledImage } from '../request/actions.js';
 
 export interface PullRequest {
   readonly reference: string;
@@ -28,4 +28,25 @@ export interface ImagePuller {
   readonly pack?: ((request: PackRequest) => Promise<string>) | undefined;
   /** One disk for all images, which the guest mounts before the pull (store/shared-store.ts). Absent: there is none. */
   readonly sharedStore?: SharedStoreUse | undefined;
+}
+
+/** A container whose image is about to be pulled. */
+export interface StoreRequest {
+  /** The disk that the container brings; undefined: none. */
+  readonly scratch: AttachedDevice | undefined;
+  readonly container: string;
+  readonly signal: AbortSignal;
+}
+
+/** Where the images of all containers are. */
+export interface ImageStore {
+  /**
+   * Mounts the store, unless it is mounted. Calls wait for each other.
+   *
+   * @throws GuestError `precondition`: it is not mounted, and the container has no disk, or the data hub fails; `refused`: the container
+   *   brings another disk than that of the store, or one that is in use
+   */
+  prepare(request: StoreRequest): Promise<void>;
+  /** Warns if the data hub has pulled an image and stored nothing: its own configuration names the directory. */
+  warnIfUnused(container: string): Promise<void>;
 }

@@ -6,11 +6,11 @@ import type { UndoStack } from '../undo-stack.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
-import { isRootPath } from '../source/root-paths.js';
+import { isRootPath } from '../source/source-place.js';
 import { copyMount, type StagingContext } from '../source/staged-mounts.js';
 import { layersDirectory, verifiedRootName } from '../storage/drivers/multi-layer-erofs.js';
 import { rootLayersOf } from '../storage/root-layers.js';
-import { guestPullDriver } from '../storage/drivers/image-guest-pull.js';
+import { guestPullDriver } from '../storage/drivers/storage-drivers.js';
 
 type Requested = Pick<CreateContainer, 'id' | 'spec' | 'storages'>;
 

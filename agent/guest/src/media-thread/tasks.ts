@@ -15,13 +15,11 @@ import {
   unmountTree,
 } from '@kata-agent/linux';
 import { hasSealedFile, readVolume } from '../confidential/sealed-files.js';
-import { checkAccountFiles } from '../container/account-files.js';
+import { checkAccountFiles, checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { refuseLinks } from '../container/refuse-links.js';
-import { checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { readTerminationMessage } from '../container/termination-message.js';
-import { openCrypt } from '../image/store/crypt-device.js';
+import { hasImages, openCrypt } from '../image/store/store-calls.js';
 import { openDisk, openExclusively, scanScsi } from '../device/disk-calls.js';
-import { hasImages } from '../image/store/has-images.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
 import { atMountedVolume, atVolume, growFileSystem, volumeStats } from '../resource/volume-calls.js';
@@ -32,8 +30,7 @@ import { openSource } from '../source/open-source.js';
 import { copyPodSource } from '../source/pod-source-copy.js';
 import { readContent } from '../source/read-content.js';
 import { copyFileHere } from '../storage/copy-file-here.js';
-import { Mirror, stateOf } from '../storage/drivers/mirror.js';
-import { MirroredFile } from '../storage/drivers/mirrored-file.js';
+import { Mirror, MirroredFile, stateOf } from '../storage/drivers/mirror.js';
 import { refuseSecondDevice } from '../storage/drivers/second-device.js';
 import { verityTable } from '../storage/drivers/verity-table.js';
 import { grantFsGroup } from '../storage/fs-group-grant.js';
@@ -44,13 +41,13 @@ import {
   mountDirectory,
   type MountedPlace,
   type OpenedPlace,
+  parentPath,
   removeIfEmptyPlace,
   removeMade,
+  touchMounts,
   unmountPlaceNow,
 } from '../storage/place-calls.js';
-import { parentPath } from '../paths/parent-path.js';
 import { removeAt, renameAt } from '../removal/remove-at.js';
-import { touchMounts } from '../storage/touch-mounts.js';
 import { type MediaTaskTable, withLentPaths } from '../media/host-media.js';
 
 /**

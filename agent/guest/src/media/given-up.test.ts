@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Descriptor, loadSyscalls, RecordingSyscalls, type TaskTools } from '@kata-agent/linux';
-import { kataLimits } from '../storage/drivers/mirror-limits.js';
+import { kataLimits } from '../storage/drivers/mirror.js';
 import { mediaTasks } from '../media-thread/tasks.js';
 
 /** Tools of a task that has been given up, with files that are lent. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
 import * as fc from 'fast-check';
 import { filterTexts } from '../testing/filter-lines.js';
-import { NetworkNamespace } from '../testing/network-namespace.js';
+import { NetworkNamespace, sampleRoute } from '../testing/network-namespace.js';
 import { skip } from '../testing/real-guest.js';
 import { links } from './links.js';
 import { addNeighbours } from './neighbours.js';
@@ -12,7 +12,6 @@ import type { Interface } from './network-values.js';
 import { checkedFilter, readPacketFilter, replacePacketFilter } from './packet-filter.js';
 import { updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
-import { sampleRoute } from '../testing/network-samples.js';
 
 /** S34: a server of the pod at 127.0.0.1 and ::1, one of the host at the same port, and a client in the pod. */
 let pod: NetworkNamespace;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkInterface, checkNeighbour, checkRoute, type Neighbour, type Route } from './network-values.js';
-import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
+import { sampleInterface, sampleRoute } from '../testing/network-namespace.js';
 
 const eth0 = sampleInterface;
 const route = sampleRoute;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
-import { NetworkNamespace } from '../testing/network-namespace.js';
+import { NetworkNamespace, sampleRoute } from '../testing/network-namespace.js';
 import { skipWithout } from '../testing/real-guest.js';
 import { SystemTools } from '../tool/tools.js';
 import { links } from './links.js';
@@ -11,7 +11,6 @@ import type { Interface, Route } from './network-values.js';
 import { readPacketFilter, replacePacketFilter } from './packet-filter.js';
 import { listRoutes, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
-import { sampleRoute } from '../testing/network-samples.js';
 
 const skip = skipWithout('ip', 'iptables');
 

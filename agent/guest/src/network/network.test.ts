@@ -7,7 +7,7 @@ import type { Interface, Route } from './network-values.js';
 import { replacePacketFilter } from './packet-filter.js';
 import { routeArguments, updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
-import { sampleInterface, sampleRoute } from '../testing/network-samples.js';
+import { sampleInterface, sampleRoute } from '../testing/network-namespace.js';
 
 /** Answers from a table of programs, and records the commands. */
 class ScriptedTools implements Tools {

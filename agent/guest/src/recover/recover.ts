@@ -15,8 +15,7 @@ import type { Sandbox } from '../sandbox/sandbox.js';
 import { list, remove } from '../runtime/commands.js';
 import { containersIn, type Runtime } from '../runtime/runtime.js';
 import { cgroupOf, type FinishedContainer, type SavedContainer } from '../state/saved-container.js';
-import { isSetAside } from '../removal/aside-name.js';
-import { type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
+import { isSetAside, type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
 import { recoverContainer, type RestoreServices } from './recover-container.js';
 
 /** Time after which a command that hangs is killed: ten times what one takes. */

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
-import { isSetAside } from './aside-name.js';
-import { removeAside, removeTree } from './remove-tree.js';
+import { isSetAside, removeAside, removeTree } from './remove-tree.js';
 import { directMedia } from '../media-thread/direct-media.js';
 
 function place(context: TestContext) {

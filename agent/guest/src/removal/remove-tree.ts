@@ -1,10 +1,20 @@
 import { basename, dirname, join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { hasCode, mounts, mountsBelow, type Syscalls } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
-import { asideName, momentMs } from './aside-name.js';
 import { removeAt, renameAt } from './remove-at.js';
+
+/**
+ * Prefix of the name that a directory is renamed to if it could not be removed. No container id or storage begins so.
+ */
+const asidePrefix = '.removed-';
+
+/** A removal that takes longer continues in the background. */
+export const momentMs = 20;
+
+let count = 0;
 
 /** Dependencies of a removal. */
 export interface RemovalContext {
@@ -114,4 +124,15 @@ function placeOf(
 ): { readonly top: string; readonly place: string } {
   const top = isOfHost(directory, paths) ? paths.kata : dirname(directory);
   return { top, place: directory.slice(top.length + 1) };
+}
+
+/** Returns a unique name. */
+export function asideName(): string {
+  count += 1;
+  return `${asidePrefix}${process.pid}-${threadId}-${Date.now()}-${count}`;
+}
+
+/** Reports whether a name is that of a directory which an earlier agent renamed for removal. */
+export function isSetAside(name: string): boolean {
+  return name.startsWith(asidePrefix);
 }

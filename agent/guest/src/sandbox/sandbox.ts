@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { hasCode, type Syscalls } from '@kata-agent/linux';
 import type { CreateSandbox } from '../request/actions.js';
 import type { Container } from '../container/container.js';
-import type { NamesOf } from '../container/container-names.js';
+import type { NamesOf } from '../container/share-mounts.js';
 import type { HostAliases } from '../content/checked-files.js';
 import type { GuestLog } from '../guest-log.js';
-import { type HookSetting, findGuestHooks } from '../hooks/guest-hooks.js';
+import { findGuestHooks, type HookSetting } from '../hooks/guest-hooks.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { MemoryWatch } from '../resource/online.js';
@@ -29,8 +29,8 @@ import {
   type RemovedContainer,
   type RemovedPlaces,
   type SavedSandbox,
-  withPlaces,
   type SavedState,
+  withPlaces,
 } from '../state/saved-state.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
 import { mappingsOfProcess } from '../container/process-status.js';

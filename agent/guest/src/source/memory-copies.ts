@@ -1,8 +1,9 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { fchmodSync, fchownSync, mkdirSync, rmdirSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Descriptor, Directory, mount, type Syscalls } from '@kata-agent/linux';
+import { type Descriptor, Directory, mount, Open, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../undo-stack.js';
 import { unmount } from '../removal/unmount.js';
+import type { Content } from './read-content.js';
 
 interface Parts {
   /** A directory of the agent; created with the first copy. */
@@ -56,5 +57,17 @@ export class MemoryCopies {
     } finally {
       parent.close();
     }
+  }
+}
+
+/** Writes a new file of a directory of the agent. */
+export function writeContent(directory: Directory, name: string, { bytes, uid, gid, mode }: Content): void {
+  const file = directory.file(name, Open.WriteOnly | Open.Create | Open.Exclusive, 0o600);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at);
+    fchownSync(file.fd, uid, gid);
+    fchmodSync(file.fd, mode);
+  } finally {
+    file.close();
   }
 }

@@ -1,13 +1,13 @@
 import { fstatSync, readlinkSync, realpathSync, statfsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { attestationAgentDirectory } from '@kata-agent/catalogue';
 import { Descriptor, Directory, hasCode, mounts, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
 import { guestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
-import { givesEvidence } from './evidence-sources.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
-import { type RequestedSource, type SourcePlace, type SourceRules, sourcePlace } from './source-place.js';
+import { type RequestedSource, type SourcePlace, sourcePlace, type SourceRules } from './source-place.js';
 import { quotedPath } from '../quoted.js';
 
 /** A source whose descriptor is a number: the receiver owns it. */
@@ -154,5 +154,31 @@ function refuseKernelInterface(descriptor: Descriptor, { named, path }: Requeste
   throw new GuestError(
     'refused',
     `${named} ${quotedPath(path)} is on a file system of type 0x${type.toString(16)}, which is not one for data`,
+  );
+}
+
+/** An entry of the mount table. */
+interface GuestMount {
+  readonly target: string;
+  readonly type: string;
+}
+
+/**
+ * Reports whether a container with this source could get evidence in the guest's name: from the attestation agent, from configfs
+ * (configfs-tsm makes reports over any bytes), or from a device of /dev. A directory counts if it has one of them below it, now or
+ * later. Nodes of attestation devices are known by `isEvidence`.
+ *
+ * @param path absolute and clean.
+ * @param mounts the mount table: configfs and devtmpfs may have other mount points than the usual ones.
+ */
+export function givesEvidence(path: string, mounts: readonly GuestMount[]): boolean {
+  const mountPoints = (type: string): readonly string[] =>
+    mounts.filter((mount) => mount.type === type).map(({ target }) => target);
+  const whole = ['/sys/kernel/config', attestationAgentDirectory, ...mountPoints('configfs')];
+  // Most files of /dev give no evidence: /dev/shm, /dev/fuse.
+  const parents = ['/dev', ...mountPoints('devtmpfs')];
+  return (
+    whole.some((place) => contains(path, place) || contains(place, path)) ||
+    parents.some((place) => contains(path, place))
   );
 }

@@ -2,8 +2,27 @@ import type { GuestAccess } from '../access/guest-access.js';
 import { GuestError } from '../error/guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
-import { holdsManyContainers, isRootPath, rootOwnerOf, rootPaths } from './root-paths.js';
 import { quotedPath } from '../quoted.js';
+
+/**
+ * Where Kata's runtimes put the root of a container, below Kata's directory; `CID` is the container's id. Sources, of Kata 4.1:
+ * `ShareRootFilesystem` in src/runtime/virtcontainers/fs_share_linux.go; src/runtime-rs/crates/resource/src/rootfs and
+ * `do_get_guest_path` in src/runtime-rs/crates/resource/src/share_fs/utils.rs.
+ */
+export const rootPaths: readonly string[] = [
+  'CID/rootfs',
+  'shared/containers/CID',
+  'shared/containers/CID/rootfs',
+  'shared/containers/passthrough/CID/rootfs',
+];
+
+/** Directories with the files of many containers: as a source, such a directory would expose all of them. */
+const common: ReadonlySet<string> = new Set([
+  'shared/containers/passthrough',
+  'shared/containers/passthrough/watchable',
+  'shared/containers/rafs',
+  'shared/containers/watchable',
+]);
 
 /** The configuration that sources are checked against. */
 export interface SourceRules {
@@ -122,4 +141,22 @@ function isOfRuntimes(names: readonly string[], container: string | undefined): 
 /** Returns the rules alone, which a thread can receive. */
 export function rulesOf({ paths: { kata, state, dev, sys }, access }: SourceRules): SourceRules {
   return { paths: { kata, state, dev, sys }, access };
+}
+
+/** Reports whether a path below Kata's directory is one where the runtimes put this container's root. */
+export function isRootPath(below: string, container: string): boolean {
+  return rootPaths.some((place) => place.replace('CID', container) === below);
+}
+
+/** Reports whether a path below Kata's directory has the files of many containers. */
+function holdsManyContainers(below: string): boolean {
+  return common.has(below);
+}
+
+/**
+ * Returns the id of the container whose root has this path, from the path alone: the container need not exist. A pod's
+ * local volumes lie in such a directory as well.
+ */
+function rootOwnerOf(below: string): string | undefined {
+  return /^(?:shared\/containers\/(?:passthrough\/)?)?([^/]+)\/rootfs(?:\/|$)/.exec(below)?.[1];
 }

@@ -8,7 +8,7 @@ import type { MountStatus } from '../request/actions.js';
 import { contains } from '../paths/clean-path.js';
 import type { OciHooks } from '../request/oci-spec.js';
 import type { UsedSource } from '../source/other-containers.js';
-import type { SavedStorage } from '../storage/saved-storage.js';
+import type { SavedStorage } from '../storage/storage-entries.js';
 import { type SavedContainer, savedContainer } from './saved-container.js';
 
 /** Maximum number of records: far more than a pod needs, with at most two of each name. */

@@ -3,9 +3,9 @@ import { fchmodSync, fchownSync, fstatSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Directory, mounts, Open, type Syscalls } from '@kata-agent/linux';
 import { openShared, sharedPath } from '../source/shared-directory.js';
-import { type AdmittedCopy, admitPiece, admitReplacement } from './copy-admission.js';
-import { asideName, momentMs } from '../removal/aside-name.js';
-import { parentPath } from '../paths/parent-path.js';
+import { admitPiece, admitReplacement, type AdmittedCopy } from './copy-admission.js';
+import { asideName, momentMs } from '../removal/remove-tree.js';
+import { parentPath } from './place-calls.js';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {

@@ -21,7 +21,7 @@ import type { CopyFile } from '../request/actions.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
 import { copyFileHere } from './copy-file-here.js';
-import { isSetAside } from '../removal/aside-name.js';
+import { isSetAside } from '../removal/remove-tree.js';
 import { translated } from '../error/guest-error.js';
 import { directMedia } from '../media-thread/direct-media.js';
 

@@ -1,6 +1,6 @@
 import { commonMountOptions, containerMountOptions } from '../spec/mounts.js';
 import { kataOptions } from './kata-options.js';
-import { diskFileSystems, documentedDiskOptions, fstabOptions } from './disk-options.js';
+import { diskFileSystems, documentedDiskOptions, fstabOptions } from './storage-options.js';
 
 /** Returns the reference page of mount options, from the tables that requests are checked against. */
 export function mountOptionsPage(): string {

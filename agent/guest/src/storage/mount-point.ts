@@ -2,15 +2,14 @@ import {
   Descriptor,
   Directory,
   MountAttribute,
-  MountFlag,
   mountCalls,
+  MountFlag,
   parseMountOptions,
 } from '@kata-agent/linux';
 import { GuestError } from '../error/guest-error.js';
 import type { OpenSource } from '../source/open-source.js';
-import { fstabOptions } from './disk-options.js';
+import { bindOptions, fstabOptions, unknownMountOption } from './storage-options.js';
 import { isKataOption } from './kata-options.js';
-import { bindOptions, unknownMountOption } from './known-options.js';
 import type { StorageContext } from './drivers/storage-driver.js';
 import type { Made } from './place-calls.js';
 

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import {
   type Descriptor,
   detachMountHere,
@@ -5,11 +6,12 @@ import {
   hasCode,
   type MountCall,
   MountFlag,
+  mounts,
   MountTree,
   Open,
   type Syscalls,
 } from '@kata-agent/linux';
-import { parentPath } from '../paths/parent-path.js';
+import type { GuestPaths } from '../paths/guest-paths.js';
 
 /** A place that was opened: the receiver owns the descriptor. */
 export interface OpenedPlace {
@@ -235,4 +237,35 @@ export function removeIfEmptyPlace(base: Directory, path: string): void {
     // Not empty, or removed with the bundle.
     if (!hasCode(error, 'ENOTEMPTY', 'EBUSY', 'ENOENT', 'ENOTDIR')) throw error;
   }
+}
+
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    readonly touchMounts: (args: { readonly kata: string }) => void;
+  }
+}
+
+/**
+ * Calls stat on each mount of the shared directory: virtiofsd releases files that the host has removed once the guest
+ * asks for them and gets an error (kata-containers issue 6455). Errors are expected.
+ */
+export function touchMounts({ kata }: Pick<GuestPaths, 'kata'>): void {
+  const shared = `${kata}/shared/containers/`;
+  const places = mounts().filter(({ target }) => `${target}/`.startsWith(shared));
+  for (const { target } of places) {
+    try {
+      statfsSync(target);
+    } catch (error) {
+      ignoreGone(error);
+    }
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!hasCode(error, 'ENOENT', 'ESTALE', 'ENOTCONN', 'EIO', 'EACCES', 'ENOTDIR')) throw error;
+}
+
+/** Returns the directory above a path that is relative to a base; empty: the base. */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }

@@ -3,7 +3,7 @@ import { type BlockDriver, wantedBlock } from '../device/requested-devices.js';
 import { GuestError } from '../error/guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';
-import { isDiskOption } from './disk-options.js';
+import { isDiskOption } from './storage-options.js';
 import { verityOf } from './drivers/verity.js';
 import type { Verity } from './drivers/verity-table.js';
 import { KataOptions } from './kata-options.js';

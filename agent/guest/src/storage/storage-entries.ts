@@ -1,8 +1,9 @@
 import { GuestError } from '../error/guest-error.js';
+import { contains } from '../paths/clean-path.js';
+import type { Storage } from '../request/actions.js';
 import type { UndoStack } from '../undo-stack.js';
 import type { UsedSource } from '../source/other-containers.js';
-import type { SavedStorage } from './saved-storage.js';
-import { throughStorages } from './through-storages.js';
+import type { StorageOwner } from './drivers/storage-driver.js';
 
 /** A storage that is mounted, or being mounted. */
 export interface StorageEntry {
@@ -82,4 +83,47 @@ export class StorageEntries {
   save(): void {
     this.#saved.saveStorages(this.records);
   }
+}
+
+/**
+ * Returns a source and, if it is in a storage, the corresponding path in each source of that storage. Pure.
+ *
+ * @param kata Kata's directory.
+ * @param sourcesAt the sources of the storage with this mount point, a path below Kata's directory; none: there is no
+ * storage.
+ */
+export function throughStorages(
+  source: UsedSource,
+  kata: string,
+  sourcesAt: (place: string) => readonly UsedSource[],
+): readonly UsedSource[] {
+  if (!contains(kata, source.path)) return [source];
+  const names = source.path.slice(kata.length + 1).split('/');
+  const shown = names.flatMap((_, index) => {
+    const rest = names.slice(index + 1).map((name) => `/${name}`);
+    return sourcesAt(names.slice(0, index + 1).join('/')).map(({ path, use, isDirectory }) => ({
+      path: path + rest.join(''),
+      use: use === 'volume' ? source.use : use,
+      isDirectory: rest.length === 0 ? isDirectory : source.isDirectory,
+    }));
+  });
+  return [source, ...shown];
+}
+
+/** A storage in the state file, from before the first step of mounting until after the last step of its release. */
+export interface SavedStorage {
+  /** Below Kata's directory. */
+  readonly place: string;
+  readonly storage: Storage;
+  readonly owner: StorageOwner;
+  /** Directories of the path, and the mount point itself, that did not exist before. Outermost first. */
+  readonly missing: readonly string[];
+  /** Its sources, with the sources of the storages that these lie in. */
+  readonly sources: readonly UsedSource[];
+  /** Mount points of other storages that this one needs. */
+  readonly needs: readonly string[];
+  /** False: the mount was not finished. */
+  readonly ready: boolean;
+  /** Released with the sandbox, however many containers use it. */
+  readonly kept: boolean;
 }

@@ -1,16 +1,23 @@
-import { Directory } from '@kata-agent/linux';
+import { join } from 'node:path';
+import { Directory, mounts } from '@kata-agent/linux';
+import { removeAside } from '../removal/remove-tree.js';
 import type { Storage } from '../request/actions.js';
+import { type OpenSource, usedSource } from '../source/open-source.js';
+import { openSourceOf } from '../source/open-source-of.js';
 import { UndoStack } from '../undo-stack.js';
-import type { OwnPlaces } from '../source/other-containers.js';
+import type { OwnPlaces, SourceUse, UsedSource } from '../source/other-containers.js';
+import { ephemeral, hugePageFileSystem, hugePagesOf, removeHugePages } from './drivers/ephemeral.js';
+import { layersDirectory, multiLayerErofs } from './drivers/multi-layer-erofs.js';
 import { PlaceLocks } from './place-locks.js';
 import { storageDriver } from './drivers/storage-drivers.js';
 import type { StorageContext, StorageEnvironment, StorageOwner } from './drivers/storage-driver.js';
-import { refuseOtherRequest } from './same-request.js';
-import type { SavedStorage } from './saved-storage.js';
-import { storageContext } from './storage-context.js';
-import type { StorageEntries, StorageEntry } from './storage-entries.js';
-import { rollBackStorage } from './roll-back-storage.js';
-import { refuseUsedDisk } from './used-disk.js';
+import { KataOptions } from './kata-options.js';
+import { unmountPlace } from './mount-point.js';
+import { rootLayersOf } from './root-layers.js';
+import { closeVerity, verityName, verityOf } from './drivers/verity.js';
+import { watchableBind } from './drivers/watchable-bind.js';
+import { refuseOtherRequest, refuseUsedDisk } from './storage-conflicts.js';
+import type { SavedStorage, StorageEntries, StorageEntry } from './storage-entries.js';
 
 /** The user that a storage is mounted for, or reused by. */
 interface StorageUser {
@@ -156,4 +163,80 @@ export class StorageMounts {
 function placesTo(place: string): readonly string[] {
   const names = place.split('/');
   return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
+interface Parts {
+  readonly environment: StorageEnvironment;
+  readonly entry: StorageEntry;
+  /** Kata's directory, open. */
+  readonly base: Directory;
+  /** Undefined: an earlier agent mounted the storage, and its record has the sources. */
+  readonly user: { readonly places?: OwnPlaces | undefined } | undefined;
+  readonly need: (storage: Storage) => Promise<void>;
+  /** Returns a source with the sources of the storages that it lies in. */
+  readonly throughStorages: (source: UsedSource) => readonly UsedSource[];
+}
+
+/** Returns what a driver gets to mount the storage of an entry: each source that it opens is added to the record. */
+function storageContext(parts: Parts): StorageContext {
+  const { environment, entry, base, user, need, throughStorages } = parts;
+  const { owner, place } = entry.record;
+  const container = owner.kind === 'container' ? owner.id : undefined;
+  return {
+    ...environment,
+    owner,
+    base,
+    place,
+    need,
+    made: entry.made,
+    open: async (path: string, named: string, use: SourceUse = 'volume'): Promise<OpenSource> => {
+      const source = await openSourceOf({ path, named, container }, environment);
+      try {
+        if (user === undefined) return source;
+        const used = throughStorages(usedSource(source, use));
+        entry.record = { ...entry.record, sources: [...entry.record.sources, ...used] };
+        user.places?.add(used);
+        return source;
+      } catch (error) {
+        source.descriptor.close();
+        throw error;
+      }
+    },
+    refuseOthers: (path: string): void => {
+      const used = throughStorages({ path, use: 'own', isDirectory: true });
+      for (const source of used) user?.places?.refuseOthers(source);
+    },
+  };
+}
+
+/**
+ * Releases a storage that an earlier agent mounted, or began to: undoes each step in reverse order, whether or not it
+ * was reached.
+ */
+export async function rollBackStorage(record: SavedStorage, environment: StorageEnvironment): Promise<void> {
+  const { place, storage, missing } = record;
+  const { media, paths } = environment;
+  const target = join(paths.kata, place);
+  // Stacked mounts, if a release was interrupted or the same path was mounted twice: each is unmounted with its own
+  // record.
+  const mounted = mounts().findLast((mount) => mount.target === target);
+  if (mounted !== undefined) await unmountPlace({ media, paths, place });
+  if (storage.driver === ephemeral.name && mounted?.type === hugePageFileSystem)
+    await removeHugePages(hugePagesOf(storage.options), paths);
+  const { owner } = record;
+  if (storage.driver === multiLayerErofs.name && owner.kind === 'container')
+    await media.run('unmountTree', { directory: join(owner.bundle, layersDirectory) });
+  for (const name of verityNames(storage, place)) await closeVerity(name, environment);
+  if (storage.driver === watchableBind.name) await removeAside(target, environment);
+  await media.run('removeIfEmpty', { kata: paths.kata, places: missing.toReversed() });
+}
+
+/** Returns the names of the verity devices that a storage may have. */
+function verityNames(storage: SavedStorage['storage'], place: string): readonly string[] {
+  if (storage.driver === multiLayerErofs.name)
+    return rootLayersOf(storage).lowers.flatMap(({ verity }, index) =>
+      verity === undefined ? [] : [verityName(verity, place, index)],
+    );
+  const verity = verityOf(KataOptions.parse(storage.options, 'layer'));
+  return verity === undefined ? [] : [verityName(verity, place)];
 }

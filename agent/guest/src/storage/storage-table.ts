@@ -4,19 +4,14 @@ import type { UndoStack } from '../undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
 import { GuestError } from '../error/guest-error.js';
 import type { OwnPlaces, PlaceOwner, UsedSource } from '../source/other-containers.js';
-import { ephemeral } from './drivers/ephemeral.js';
+import { ephemeral, resizeMemory } from './drivers/ephemeral.js';
 import { mountPlace, type MountPlaceOwner } from './mount-place.js';
-import { outlivesContainer } from './outlives-container.js';
-import { resizeMemory } from './drivers/resize-memory.js';
 import { storageDriver } from './drivers/storage-drivers.js';
 import { virtioFs } from './drivers/virtio-fs.js';
 import { contains } from '../paths/clean-path.js';
 import type { StorageEnvironment, StorageOwner } from './drivers/storage-driver.js';
-import type { SavedStorage } from './saved-storage.js';
-import { type SavedStorages, StorageEntries } from './storage-entries.js';
-import { StorageMounts } from './storage-mounts.js';
-import { rollBackStorage } from './roll-back-storage.js';
-import { usedStorages } from './used-storages.js';
+import { type SavedStorage, type SavedStorages, StorageEntries } from './storage-entries.js';
+import { rollBackStorage, StorageMounts } from './storage-mounts.js';
 
 /**
  * The mounted storages, by mount point. A second container that names the same one shares it; the last user unmounts
@@ -191,4 +186,37 @@ function placeOwner(owner: StorageOwner): MountPlaceOwner {
   if (owner.kind === 'sandbox') return { container: undefined, pod: undefined, others: [] };
   const [first] = owner.others;
   return { container: owner.id, pod: first ?? owner.id, others: owner.others };
+}
+
+/**
+ * Reports whether a storage is kept until the sandbox ends: it is shared, or holds a pod's data outside of the
+ * container's own bundle. Pure.
+ */
+function outlivesContainer({ shared, driver, mountPoint }: Storage, bundle: string): boolean {
+  return shared || (storageDriver(driver).ofPod && !mountPoint.startsWith(`${bundle}/`));
+}
+
+/** The storages of an earlier agent. */
+interface UsedStorages {
+  /** In use, or kept until the sandbox ends: to be restored, in the order in which they were mounted. */
+  readonly used: readonly SavedStorage[];
+  /** To be released, in this order: those that were not finished, and those that nothing needs. */
+  readonly unused: readonly SavedStorage[];
+}
+
+/**
+ * Separates the storages that an earlier agent's containers and sandbox need, directly or through another storage, from
+ * the others. Pure.
+ *
+ * @param records in the order in which they were mounted: a storage that another one needs comes before it.
+ * @param mounted the places of the storages that containers and the sandbox name.
+ */
+export function usedStorages(records: readonly SavedStorage[], mounted: readonly string[]): UsedStorages {
+  const wanted = new Set(mounted);
+  const unused: SavedStorage[] = records.filter(({ ready }) => !ready);
+  for (const record of records.filter(({ ready }) => ready).reverse()) {
+    if (!record.kept && !wanted.has(record.place)) unused.push(record);
+    else for (const place of record.needs) wanted.add(place);
+  }
+  return { used: records.filter((record) => !unused.includes(record)), unused };
 }

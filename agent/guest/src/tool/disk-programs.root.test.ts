@@ -20,7 +20,7 @@ import { arch } from 'node:process';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
-import { makeFileSystem } from '../storage/drivers/make-file-system.js';
+import { makeFileSystem } from '../storage/drivers/blank-disk.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { skipWithout } from '../testing/real-guest.js';
 import { DiskPrograms, type DiskTool } from './disk-programs.js';

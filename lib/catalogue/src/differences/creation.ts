@@ -203,7 +203,7 @@ export const creationDifferences: DifferenceRows = {
       ['agent/guest/src/spec/sysctls', 'values of sysctls with a known syntax are checked'],
       ['agent/guest/src/container/sysctl-changes', 'a failed create restores its sysctls'],
       [
-        'agent/guest/src/container/namespace-sysctls.root',
+        'agent/guest/src/container/sysctl-changes.root',
         'one that the kernel does not have is left out, with a warning',
       ],
       ['agent/guest/src/sandbox/kernel-modules', 'only modules of the configuration pass'],

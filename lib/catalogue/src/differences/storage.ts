@@ -33,7 +33,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'A volume must not fill the file system of the agent.',
     noticedBy: 'pods that fill a volume',
     test: ['agent/guest/src/hostile-host.root', 'a container can fill only its own space'],
-    also: [['agent/guest/src/storage/local-volumes', 'a mount of type local becomes a bind mount']],
+    also: [['agent/guest/src/storage/drivers/local', 'a mount of type local becomes a bind mount']],
   },
   'storage-huge-pages': {
     of: ['CreateContainer'],
@@ -42,7 +42,7 @@ export const storageDifferences: DifferenceRows = {
     why: 'Two storages need both.',
     noticedBy: 'pods with huge pages',
     test: [
-      'agent/guest/src/storage/drivers/huge-pages',
+      'agent/guest/src/storage/drivers/ephemeral',
       'huge pages of storages are added to those of the guest, and released',
     ],
     also: [['tests/root/guest-resources', 'a failed CreateContainer reserves no huge pages']],
@@ -83,7 +83,7 @@ export const storageDifferences: DifferenceRows = {
       ],
       ['agent/guest/src/storage/storage.root', 'a disk whose journal is on another disk is refused'],
       ['agent/guest/src/storage/storage.root', 'is mounted with the options of storage classes'],
-      ['agent/guest/src/storage/disk-options', 'each file system has the options that storage classes'],
+      ['agent/guest/src/storage/storage-options', 'each file system has the options that storage classes'],
       [
         'agent/guest/src/storage/storage.root',
         'paths that are not disks, and disks without a file system, are refused and leave nothing',
@@ -243,7 +243,7 @@ export const storageDifferences: DifferenceRows = {
     ours: 'The second is refused.',
     why: 'One emptyDir is one volume.',
     noticedBy: 'nobody',
-    test: ['agent/guest/src/storage/used-disk', 'a disk that the guest formats is one volume'],
+    test: ['agent/guest/src/storage/storage-conflicts', 'a disk that the guest formats is one volume'],
   },
   'storage-watched-shared': {
     of: ['CreateContainer', 'RemoveContainer'],

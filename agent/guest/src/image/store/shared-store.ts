@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, rmdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type MountPoint, mounts } from '@kata-agent/linux';
 import { type DataHub, encryptDisk } from '../../confidential/data-hub.js';
@@ -9,12 +9,13 @@ import type { GuestLog } from '../../guest-log.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
-import { isOnDisk } from '../../device/is-on-disk.js';
 import { GuestError } from '../../error/guest-error.js';
 import { untilAborted } from '../../until-aborted.js';
-import type { SharedStoreUse } from '../image-puller.js';
-import type { ImageStore, StoreRequest } from '../image-store.js';
+import type { ImageStore, SharedStoreUse, StoreRequest } from '../image-puller.js';
 import { openScratch } from './scratch-disk.js';
+
+/** dm-crypt is on dm-integrity, and that on the disk. */
+const maxLevels = 4;
 
 interface StoreContext {
   readonly media: HostMedia;
@@ -148,4 +149,24 @@ export class SharedStore implements ImageStore {
 
 function numberOf({ number }: HeldDisk): string {
   return `${number.major}:${number.minor}`;
+}
+
+/**
+ * Reports whether a block device is a disk, or a mapped device that is on it, directly or through others. Both are `MAJOR:MINOR`.
+ *
+ * @param sys `/sys`
+ */
+export function isOnDisk(device: string, disk: string, sys: string, levels: number = maxLevels): boolean {
+  if (device === disk) return true;
+  if (levels === 0) return false;
+  const below = join(sys, 'dev/block', device, 'slaves');
+  try {
+    return readdirSync(below).some((name) =>
+      isOnDisk(readFileSync(join(below, name, 'dev'), 'utf8').trim(), disk, sys, levels - 1),
+    );
+  } catch (error) {
+    // A partition, or the device of a file system that has no disk.
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
 }

@@ -15,14 +15,13 @@ import {
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { after, describe, it, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls, type ScriptedCalls, SyscallError } from '@kata-agent/linux';
 import type { Disks } from '../../device/disks.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
-import { blockSize, HashTree } from './hash-tree.js';
-import { storeImage } from './stored-image.js';
+import { blockSize, HashTree, storeImage, treeBlocks } from './stored-image.js';
 import { directMedia } from '../../media-thread/direct-media.js';
 
 const Command = { Create: 3, Remove: 4, LoadTable: 9 } as const;
@@ -281,4 +280,51 @@ test('a kernel without dm-crypt is named, with the remedy', async (context) => {
     throw SyscallError.named('ioctl', 'EINVAL');
   });
   await assert.rejects(guest.store(), { kind: 'precondition', message: /load the modules dm_crypt and xts/ });
+});
+
+const salt = '00ff'.repeat(16);
+
+function hasVeritysetup(): boolean {
+  try {
+    execFileSync('veritysetup', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const skip = process.env['CI'] === 'true' || hasVeritysetup() ? false : 'needs veritysetup (cryptsetup-bin)';
+
+/** Blocks that differ. */
+function blocksOf(count: number): Buffer {
+  const data = Buffer.alloc(count * blockSize);
+  for (let index = 0; index < count; index += 1) data.writeUInt32LE(index + 1, index * blockSize);
+  return data;
+}
+
+describe('a hash tree is the one that veritysetup makes', { skip }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-tree-'));
+  after(() => rmSync(directory, { recursive: true }));
+
+  // A tree has one level more from 129 and 16,385 blocks on.
+  for (const count of [1, 2, 127, 128, 129, 300, 16_384, 16_385, 16_513])
+    it(`of ${count} blocks`, () => {
+      const data = blocksOf(count);
+      const [file, hashes] = [join(directory, 'data'), join(directory, 'hashes')];
+      writeFileSync(file, data);
+      writeFileSync(hashes, '');
+      const printed = execFileSync(
+        'veritysetup',
+        ['format', '--no-superblock', `--salt=${salt}`, file, hashes],
+        { encoding: 'utf8' },
+      );
+      const tree = new HashTree(Buffer.from(salt, 'hex'));
+      // In pieces, as an image is written.
+      for (let at = 0; at < data.length; at += 100 * blockSize)
+        tree.add(data.subarray(at, at + 100 * blockSize));
+      const { rootHash, blocks } = tree.finish();
+      assert.equal(rootHash, /^Root hash:\s+([0-9a-f]+)$/m.exec(printed)?.[1]);
+      assert.ok(blocks.equals(readFileSync(hashes)), 'the blocks of the tree');
+      assert.equal(blocks.length, treeBlocks(count) * blockSize);
+    });
 });

@@ -1,5 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { fstatSync, rmdirSync } from 'node:fs';
+import { createHash, type Hash, randomBytes, randomUUID } from 'node:crypto';
+import { fstatSync, readFileSync, rmdirSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasCode, Open, type Syscalls, unmountTree } from '@kata-agent/linux';
@@ -10,16 +10,24 @@ import type { Disks } from '../../device/disks.js';
 import type { GuestLog } from '../../guest-log.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
-import { deviceNumber } from '../../device/device-number.js';
-import { diskSize } from '../../device/disk-size.js';
+import { deviceNumber, type DeviceNumber } from '../../device/device-number.js';
 import { HeldDisk } from '../../device/held-disk.js';
 import { GuestError } from '../../error/guest-error.js';
-import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/layer-mounts.js';
+import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/multi-layer-erofs.js';
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
 import type { Verity } from '../../storage/drivers/verity-table.js';
 import { untilAborted } from '../../until-aborted.js';
-import type { OpenedCrypt } from './crypt-device.js';
-import { blockSize, HashTree, treeBlocks } from './hash-tree.js';
+import type { OpenedCrypt } from './store-calls.js';
+
+/** The unit of the kernel's numbers, whatever the disk has. */
+const sectorSize = 512;
+
+/** Bytes of a block of data, and of one of the tree. */
+export const blockSize = 4096;
+
+const digestSize = 32;
+
+const digestsInBlock = blockSize / digestSize;
 
 /** The parts of the guest that the image's disk needs. */
 interface StoreContext {
@@ -284,4 +292,71 @@ async function mountRoot(directory: string, mounts: LayerMounts): Promise<void> 
     asTop: true,
   };
   await withOverlay(layers, mounts, (overlay) => mountOverlay(rootfs, overlay, mounts));
+}
+
+/** The hash tree of a dm-verity device, and its root hash in hex. */
+interface FinishedTree {
+  readonly rootHash: string;
+  /** The blocks of the tree, in the order of the device: the highest level first. */
+  readonly blocks: Buffer;
+}
+
+/**
+ * The hash tree of a dm-verity device with format 1, SHA-256 and blocks of 4096 bytes, made from blocks as they are written
+ * (Linux, Documentation/admin-guide/device-mapper/verity.rst).
+ */
+export class HashTree {
+  readonly #start: Hash;
+  #digests: Buffer[] = [];
+
+  constructor(salt: Uint8Array) {
+    this.#start = createHash('sha256').update(salt);
+  }
+
+  /** Adds whole blocks of data. */
+  add(data: Uint8Array): void {
+    this.#digests.push(this.#digestsOf(data));
+  }
+
+  finish(): FinishedTree {
+    let digests = Buffer.concat(this.#digests);
+    this.#digests = [];
+    const levels: Buffer[] = [];
+    // A single digest is the root hash: one block of data has no tree.
+    while (digests.length > digestSize) {
+      const level = Buffer.alloc(Math.ceil(digests.length / blockSize) * blockSize);
+      digests.copy(level);
+      levels.unshift(level);
+      digests = this.#digestsOf(level);
+    }
+    return { rootHash: digests.toString('hex'), blocks: Buffer.concat(levels) };
+  }
+
+  #digestsOf(blocks: Uint8Array): Buffer<ArrayBuffer> {
+    const digests = Buffer.alloc((blocks.length / blockSize) * digestSize);
+    for (let index = 0; index * blockSize < blocks.length; index += 1) {
+      const block = blocks.subarray(index * blockSize, (index + 1) * blockSize);
+      this.#start
+        .copy()
+        .update(block)
+        .digest()
+        .copy(digests, index * digestSize);
+    }
+    return digests;
+  }
+}
+
+/** Returns the number of blocks of a tree. */
+export function treeBlocks(dataBlocks: number): number {
+  let blocks = 0;
+  for (let left = dataBlocks; left > 1; ) {
+    left = Math.ceil(left / digestsInBlock);
+    blocks += left;
+  }
+  return blocks;
+}
+
+/** Returns the size of a disk in bytes. `sys`: `/sys`. */
+function diskSize({ major, minor }: DeviceNumber, sys: string): number {
+  return sectorSize * Number(readFileSync(join(sys, 'dev/block', `${major}:${minor}`, 'size'), 'utf8'));
 }

@@ -1,4 +1,5 @@
 import { GuestError } from '../../error/guest-error.js';
+import type { OciMount, OciSpec } from '../../request/oci-spec.js';
 import { mountAt } from '../mount-point.js';
 import { groupOption, option } from '../storage-options.js';
 import type { StorageDriver } from './storage-driver.js';
@@ -26,4 +27,22 @@ export const local: StorageDriver = {
 function octal(text: string): number {
   if (/^[0-7]{1,5}$/.test(text)) return Number.parseInt(text, 8);
   throw new GuestError('invalid', `mode=${text} of a local storage is not an octal mode`);
+}
+
+/** The fields of a storage that mounts depend on. */
+interface Made {
+  readonly driver: string;
+  readonly mountPoint: string;
+}
+
+/**
+ * Returns a spec whose mounts of type `local` are bind mounts. Kata's runtime in Go gives an emptyDir's mount the type
+ * of the storage that creates its directory (`handleLocalStorage` in `virtcontainers/kata_agent.go`). Done only for a
+ * directory which a storage of the same request creates: a rule may have checked bind mounts alone.
+ */
+export function bindLocalVolumes(spec: OciSpec, storages: readonly Made[]): OciSpec {
+  const places = storages.filter(({ driver }) => driver === local.name).map(({ mountPoint }) => mountPoint);
+  const bound = (mount: OciMount): OciMount =>
+    mount.type === local.name && places.includes(mount.source ?? '') ? { ...mount, type: 'bind' } : mount;
+  return { ...spec, mounts: spec.mounts?.map(bound) };
 }

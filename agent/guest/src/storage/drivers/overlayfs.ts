@@ -1,12 +1,11 @@
 import { lentPath } from '../../media/host-media.js';
 import { makeWritableLayer } from '../writable-layer.js';
-import { rootPaths } from '../../source/root-paths.js';
+import { rootPaths, sourcePlace } from '../../source/source-place.js';
 import { GuestError } from '../../error/guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
 import { closedAccess } from '../../access/guest-access.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { refuseFlawedRuntime } from '../../source/refuse-flawed-runtime.js';
-import { sourcePlace } from '../../source/source-place.js';
 import type { Storage } from '../../request/actions.js';
 import { kernelOptions, makeParents, mountAt, removeBelow } from '../mount-point.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';

@@ -2,8 +2,15 @@ import { basename, dirname, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
 import { GuestError, TooLargeToMirror } from '../../error/guest-error.js';
-import { type FileState, isGone, isLargeMirror, type MirrorState } from './mirror.js';
-import { grownLimits, kataLimits, type MirrorLimits } from './mirror-limits.js';
+import {
+  type FileState,
+  grownLimits,
+  isGone,
+  isLargeMirror,
+  kataLimits,
+  type MirrorLimits,
+  type MirrorState,
+} from './mirror.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { bindAt, openFilePlace, openPlace } from '../mount-point.js';
 import { removeAside } from '../../removal/remove-tree.js';

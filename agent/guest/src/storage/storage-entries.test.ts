@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UsedSource } from '../source/other-containers.js';
-import { throughStorages } from './through-storages.js';
+import { throughStorages } from './storage-entries.js';
 
 const sources: ReadonlyMap<string, readonly UsedSource[]> = new Map([
   ['sandbox/storage/x', [{ path: '/kata/shared/containers/x', use: 'volume', isDirectory: true }]],

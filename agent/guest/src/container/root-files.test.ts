@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import type { OciMount } from '../request/oci-spec.js';
-import { checkAccountFiles } from './account-files.js';
+import { checkAccountFiles } from './root-files.js';
 
 const syscalls = loadSyscalls();
 let directory: string;

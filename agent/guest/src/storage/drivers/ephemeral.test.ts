@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { makeTree } from '../../testing/tree.js';
-import { addHugePages, hugePagesOf, removeHugePages } from './huge-pages.js';
+import { addHugePages, hugePagesOf, removeHugePages } from './ephemeral.js';
 
 const size = 'sys/kernel/mm/hugepages/hugepages-2048kB';
 

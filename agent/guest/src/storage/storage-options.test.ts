@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isDiskOption } from './disk-options.js';
+import { isDiskOption } from './storage-options.js';
 
 test('each file system has the options that storage classes and CSI drivers set, and no others', () => {
   const known: Readonly<Record<string, readonly string[]>> = {

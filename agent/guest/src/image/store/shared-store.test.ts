@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { isOnDisk } from './is-on-disk.js';
+import { isOnDisk } from './shared-store.js';
 
 test('a mapped device is on a disk through others, and on no other disk', (context) => {
   const sys = mkdtempSync(join(tmpdir(), 'kata-agent-sys-'));

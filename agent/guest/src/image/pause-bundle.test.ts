@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OciMount } from '../request/oci-spec.js';
-import { checkPauseMounts } from './check-pause-mounts.js';
+import { checkPauseMounts } from './pause-bundle.js';
 
 const bind = (destination: string): OciMount => ({ destination, type: 'bind', source: '/x', options: [] });
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OciSpec } from '../request/oci-spec.js';
-import { bindLocalVolumes } from './local-volumes.js';
-import { admitMounts } from '../create/admission.js';
+import type { OciSpec } from '../../request/oci-spec.js';
+import { bindLocalVolumes } from './local.js';
+import { admitMounts } from '../../create/admission.js';
 
 const rules = { privileged: 'refuse', cgroupNamespace: false } as const;
 const source = '/run/kata-containers/shared/containers/pod/rootfs/local/scratch';

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   At,
@@ -53,4 +54,16 @@ export function openCrypt({ control, name, disk, size, dev }: CryptDevice, sysca
   } finally {
     key.fill(0);
   }
+}
+
+declare module '../../media/host-media.js' {
+  interface MediaTasks {
+    /** Reports whether the disk that is mounted at a directory has images. */
+    readonly hasImages: (args: { readonly directory: string }) => boolean;
+  }
+}
+
+/** Reports whether there is more on a disk than what making its file system left. */
+export function hasImages(directory: string): boolean {
+  return readdirSync(directory).some((name) => name !== 'lost+found');
 }

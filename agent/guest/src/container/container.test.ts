@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { hasShare } from './exec-slots.js';
+import { hasShare } from './container.js';
 
 /** Lets callers take all that they can, one after the other. Returns how many each has. */
 function greedy(limit: number, callers: number): readonly number[] {

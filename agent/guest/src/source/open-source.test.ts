@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { givesEvidence } from './evidence-sources.js';
+import { givesEvidence } from './open-source.js';
 
 const usual = [
   { target: '/sys', type: 'sysfs' },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Storage } from '../request/actions.js';
-import { refuseUsedDisk } from './used-disk.js';
+import { refuseOtherRequest, refuseUsedDisk } from './storage-conflicts.js';
 
 const volume: Storage = {
   driver: 'blk',
@@ -42,4 +42,37 @@ test('other disks, and layers of one disk, are not refused', () => {
   refuseUsedDisk({ ...volume, driver: 'ephemeral', source: 'tmpfs' }, [
     { ...volume, driver: 'ephemeral', source: 'tmpfs' },
   ]);
+});
+
+const mounted: Storage = {
+  driver: 'blk',
+  driverOptions: ['a'],
+  source: '02/01',
+  fstype: 'ext4',
+  options: ['ro'],
+  mountPoint: '/kata/sandbox/storage/x',
+  shared: false,
+};
+
+test('an equal request shares a storage', () => {
+  refuseOtherRequest({ ...mounted, options: ['ro'] }, mounted);
+  refuseOtherRequest({ ...mounted, mountPoint: '/kata/sandbox/storage/x/' }, mounted);
+});
+
+test('a request that differs in any field does not', () => {
+  const differences: readonly Partial<Storage>[] = [
+    { driver: 'scsi' },
+    { driverOptions: [] },
+    { source: '02/02' },
+    { fstype: 'xfs' },
+    { options: ['rw'] },
+    { options: ['ro', 'ro'] },
+    { shared: true },
+    { fsGroup: { groupId: 1, changePolicy: 'always' } },
+  ];
+  for (const difference of differences)
+    assert.throws(() => refuseOtherRequest({ ...mounted, ...difference }, mounted), {
+      kind: 'exists',
+      message: 'another storage is mounted at /kata/sandbox/storage/x: blk of "02/01"',
+    });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MountAttribute } from '@kata-agent/linux';
-import { bindAttributes, withoutRecursion } from './mount-attributes.js';
+import { bindAttributes, withoutRecursion } from './nested-mounts.js';
 
 const { ReadOnly, NoSuid, NoExec, NoAccessTime, StrictAccessTime, AccessTime } = MountAttribute;
 const nothing = { set: 0, clear: 0 };
