@@ -2,7 +2,7 @@
 // OCI_RUNTIME. With --times also prints the time of each file. `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
 // With CI=true up to three files that fail are run once more, alone, and those that pass then are named as unstable.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingText, root } from '@kata-agent/setup/bootstrap';
@@ -21,6 +21,7 @@ import { readReport, reportFile } from './report-file.js';
 import { repeatedFiles } from './repeated-files.js';
 import { failedLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
 import type { TestReport } from './reporter.js';
+import { withSharedProcesses } from './shared-processes.js';
 
 /** Returns the compiled test files below a directory, sorted. */
 function testFiles(directory: string): readonly string[] {
@@ -78,10 +79,7 @@ function changed(base: string | undefined): readonly string[] {
   return compiled.filter((path) => chosen.has(sourceOf(relative(root, path))));
 }
 
-/** The time limit of a test. It does not measure speed: a test that takes this long hangs. */
-const timeoutMs = 20 * 60_000;
-
-const reporter = fileURLToPath(new URL('reporter.js', import.meta.url));
+const program = fileURLToPath(new URL('run-files.js', import.meta.url));
 mkdirSync(dirname(reportFile), { recursive: true });
 
 interface TestRun {
@@ -92,24 +90,31 @@ interface TestRun {
 
 function runTests(run: readonly string[], concurrency: number): TestRun {
   rmSync(reportFile, { force: true });
-  const tests = [
-    [process.execPath, '--enable-source-maps', '--test'],
-    [`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
-    // The same choice as the default of Node.js, which does not apply with two reporters.
-    [`--test-reporter=${process.stdout.isTTY ? 'spec' : 'tap'}`, '--test-reporter-destination=stdout'],
-    [`--test-reporter=${reporter}`, `--test-reporter-destination=${reportFile}`],
-    run,
-  ].flat();
-  const [program = '', ...command] = process.env['OCI_RUNTIME'] === 'crun' ? withPureCgroups(tests) : tests;
-  const { status } = spawnSync(program, command, { cwd: root, stdio: 'inherit' });
+  const tests = [process.execPath, '--enable-source-maps', program, String(concurrency), ...run];
+  const [first = '', ...more] = process.env['OCI_RUNTIME'] === 'crun' ? withPureCgroups(tests) : tests;
+  const { status } = spawnSync(first, more, { cwd: root, stdio: 'inherit' });
   return { exitCode: status ?? 1, report: readReport(reportFile) };
+}
+
+function needsVm(file: string): boolean {
+  return file.startsWith(join(root, 'tests', 'dist', 'vm'));
 }
 
 function print(lines: readonly string[]): void {
   for (const line of lines) console.error(line);
 }
 
-const first = runTests(files, 2);
+// Tests of virtual machines take longest: last, one of them would run alone at the end.
+const inOrder = [...files.filter(needsVm), ...files.filter((file) => !needsVm(file))];
+const entries = mkdtempSync(join(dirname(reportFile), 'test-processes-'));
+process.on('exit', () => rmSync(entries, { recursive: true, force: true }));
+const first = runTests(
+  withSharedProcesses(
+    inOrder.map((file) => relative(root, file)),
+    entries,
+  ),
+  2,
+);
 if (first.report !== undefined)
   print([
     ...(printsTimes ? timeLines(first.report) : []),

@@ -28,12 +28,9 @@ export interface TestEvent {
 }
 
 /** The reporter that node:test calls. */
-async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+export async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   yield `${JSON.stringify(await summary(events, repository), null, 2)}\n`;
 }
-
-// oxlint-disable-next-line import/no-default-export -- node:test requires it
-export default report;
 
 /** Builds the report from the events of a run. Paths are relative to `root`. */
 export async function summary(events: AsyncIterable<TestEvent>, root: string): Promise<TestReport> {
