@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runs } from '@kata-agent/base/testing';
 import {
   decodeDocument,
   type EntryKeyRow,
@@ -218,7 +219,7 @@ test('the schema accepts whatever the loader accepts', () => {
         taken.add(row);
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
   assert.ok(taken.size > open.length / 2, 'too few valid values were generated');
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { factsOf, type RequestFacts } from '@kata-agent/gate';
 import * as fc from 'fast-check';
@@ -18,6 +19,6 @@ test('property: a request made from facts has exactly these facts', () => {
       // Generated objects have no prototype; an audit log holds JSON.
       assert.deepEqual(factsOf(method, request), JSON.parse(JSON.stringify(facts)));
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import {
   compareReleases,
   endpoints,
@@ -103,7 +104,7 @@ test('parsing any bytes never throws, and every diagnostic has its line', async 
         assert.ok(diagnostic.help !== undefined, rendered);
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 
@@ -118,7 +119,7 @@ test('SetPolicy never throws for any policy text', async () => {
       const fragment = await parseApiFragment(text, 'SetPolicy');
       assert.ok(fragment.ok || fragment.diagnostics.length > 0);
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -140,7 +141,7 @@ test('loading never throws for any kernel command line, and the result has every
         else assert.ok(loaded.diagnostics.some(({ severity }) => severity === 'error'));
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
 
@@ -237,6 +238,6 @@ test('lists expand to the methods of their entries, and restriction is detected'
         assert.equal(loaded.configuration.restricted, served.length < methodNames.length);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration, ListenerSettings, OperatorGrant, Rule } from '@kata-agent/config';
 import * as fc from 'fast-check';
@@ -62,7 +63,7 @@ test('property: exactly the endpoints that only the new lists serve are opened',
       assert.deepEqual(named('opens'), expected(old, now));
       assert.deepEqual(named('closes'), expected(now, old));
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   );
 });
 

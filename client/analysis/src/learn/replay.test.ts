@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import { type AuditRecord, openAuditLog, type RecordedFacts, readLog } from '@kata-agent/audit';
 import { isMethodName, type MethodName } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
@@ -147,7 +148,7 @@ test('property: a learnt configuration allows the recorded calls, and every part
         assert.notDeepEqual(refusedBy(less, records), [], `not needed: ${without.line}\n${text}`);
       }
     }),
-    { numRuns: 60, includeErrorInReport: true },
+    { numRuns: runs(60), includeErrorInReport: true },
   );
-  assert.ok(removals > 300, `only ${removals} parts were removed`);
+  assert.ok(removals > timesSeen(300), `only ${removals} parts were removed`);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import {
   type Configuration,
@@ -269,6 +270,6 @@ test('property: a migrated policy serves what its defaults allow, and never more
         for (const method of methods) assert.equal(served.includes(method), allowed, `${method}\n${text}`);
       }
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });

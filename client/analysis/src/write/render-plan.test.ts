@@ -1,3 +1,4 @@
+import { runs } from '@kata-agent/base/testing';
 import { type Entry, type FactName, originKey } from '@kata-agent/workloads';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -52,7 +53,7 @@ test('property: the text is a valid configuration that allows the asks and no si
     assert.equal(outcome([...args, '']), 'deny');
     assert.equal(outcome([`${args[0] ?? ''} `, ...args.slice(1)]), 'deny');
   });
-  await fc.assert(property, { numRuns: 200 });
+  await fc.assert(property, { numRuns: runs(200) });
 });
 
 test('each value has its own origin, or that of its ask', () => {

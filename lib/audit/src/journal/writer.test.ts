@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { AuditUnavailable } from '../audit-unavailable.js';
 import { FaultyFiles, type Operation } from '../testing/faulty-files.js';
@@ -192,5 +193,5 @@ test('under any failure, acknowledged records exist and the chain is intact', as
       }
     },
   );
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, { numRuns: runs(60) });
 });

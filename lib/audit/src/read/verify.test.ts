@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { seal } from '../chain/chain.js';
 import { head } from './head.js';
@@ -95,7 +96,7 @@ test('every change of one byte is found', async (t) => {
         { segment: number; offset: number; byte: number },
       ],
   );
-  await fc.assert(property, { numRuns: 400, examples: newlines });
+  await fc.assert(property, { numRuns: runs(400), examples: newlines });
   restore(sample);
   assert.equal(await isFound(sample.file), false);
 });
@@ -139,7 +140,7 @@ test('every deletion, repetition and swap of records is found', async (t) => {
     if (!isCut) assert.ok(await isFound(sample.file));
     restore(sample);
   });
-  await fc.assert(property, { numRuns: 150 });
+  await fc.assert(property, { numRuns: runs(150) });
 });
 
 test('a truncated log is found with an externally stored head, wherever it was cut', async (t) => {
@@ -150,7 +151,7 @@ test('a truncated log is found with an externally stored head, wherever it was c
     assert.ok(await isFound(sample.file, sample.head));
     writeFileSync(path, bytes);
   });
-  await fc.assert(property, { numRuns: 100, examples: [[bytes.length - 1], [0]] });
+  await fc.assert(property, { numRuns: runs(100), examples: [[bytes.length - 1], [0]] });
   const lines = linesOf(bytes);
   writeLines(path, lines.slice(0, -1));
   const report = await verify(sample.file, { head: sample.head });
@@ -318,7 +319,7 @@ test('kept records are protected too: each byte, each record, their order, the w
     },
   );
   await fc.assert(property, {
-    numRuns: 150,
+    numRuns: runs(150),
     examples: [
       [0, 1],
       [bytes.length - 1, 1],

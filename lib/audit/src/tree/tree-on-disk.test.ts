@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { agentLogSigner, Frontier, type LogSigner, openCheckpoint } from '@kata-agent/tlog';
 import type { SignedHead } from '../audit-log.js';
@@ -107,5 +108,5 @@ test('under any failure, a checkpoint has the records that are on disk, and no o
       for (const head of heads) await assertIsOnDisk(file, key, head);
     },
   );
-  await fc.assert(property, { numRuns: 60 });
+  await fc.assert(property, { numRuns: runs(60) });
 });

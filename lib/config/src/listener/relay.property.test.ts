@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { loadConfiguration } from '../index.js';
 import { dropIns, inputsOf } from '../loading.test.fixture.js';
@@ -124,7 +125,7 @@ test('over random stacks: what a dialling listener accepts has an effect, and fu
       assert.equal(callers.limits.handshakesPerSecond, min('handshakes_per_second', 20));
       assert.equal(dial.handshakeTimeoutMs, callers.limits.handshakeTimeoutMs);
     }),
-    { numRuns: 1_000 },
+    { numRuns: runs(1_000) },
   );
-  for (const [what, times] of Object.entries(seen)) assert.ok(times > 20, `${what}: ${times}`);
+  for (const [what, times] of Object.entries(seen)) assert.ok(times > timesSeen(20), `${what}: ${times}`);
 });

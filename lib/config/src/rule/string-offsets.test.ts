@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { parseToml } from '../toml/parse-toml.js';
 import { SourceText } from '../diagnostics/diagnostic.js';
@@ -97,7 +98,7 @@ test('for any literal there is one offset per unit, ascending and within its quo
           assert.equal(text.charAt(offset) === '\\' || text.charAt(offset) === unit, true);
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
-  assert.ok(read > 200, `only ${read} were TOML`);
+  assert.ok(read > timesSeen(200), `only ${read} were TOML`);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import { groups, methodNames } from '@kata-agent/catalogue';
 import * as fc from 'fast-check';
 import { isServed } from '../api/served.js';
@@ -146,9 +147,9 @@ test('over random stacks: what a listener has depends on [api], [limits] and its
           differed += 1;
       },
     ),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
-  assert.ok(differed > 100, `only ${differed} stacks had listeners that differ`);
+  assert.ok(differed > timesSeen(100), `only ${differed} stacks had listeners that differ`);
 });
 
 const uids = [0, 7, 8, 9];
@@ -181,9 +182,9 @@ test('over random stacks: each further document only narrows, on each listener (
         if (accepted(is.settings.peers).length < accepted(was.settings.peers).length) narrowed += 1;
       }
     }),
-    { numRuns: 500 },
+    { numRuns: runs(500) },
   );
-  assert.ok(narrowed > 10, `only ${narrowed} listeners had fewer peers`);
+  assert.ok(narrowed > timesSeen(10), `only ${narrowed} listeners had fewer peers`);
 });
 
 test('a peer must match each document that lists peers, in any order of the documents', async () => {
@@ -204,6 +205,6 @@ test('a peer must match each document that lists peers, in any order of the docu
       const expected = uids.filter((uid) => each.every((set) => set.includes(uid)));
       assert.deepEqual(accepted(listeners[0]?.peers ?? []), expected);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

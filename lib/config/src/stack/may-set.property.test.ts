@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { type Configuration, type ListenerSettings, loadConfiguration } from '../index.js';
 import { delivering, dropIns, inputsOf } from '../loading.test.fixture.js';
@@ -214,9 +215,9 @@ test('over random stacks: only what may_set names is set, once, and by a bound d
         if (setters.length > 0) set.set(name, (set.get(name) ?? 0) + 1);
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
   for (const [relay, times] of Object.entries(loaded))
-    assert.ok(times > 60, `only ${times} stacks with ${relay} were loaded`);
-  for (const [name, times] of set) assert.ok(times > 40, `${name} was set only ${times} times`);
+    assert.ok(times > timesSeen(60), `only ${times} stacks with ${relay} were loaded`);
+  for (const [name, times] of set) assert.ok(times > timesSeen(40), `${name} was set only ${times} times`);
 });

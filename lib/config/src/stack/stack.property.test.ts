@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import { runs, timesSeen } from '@kata-agent/base/testing';
 import {
   compareReleases,
   endpoints,
@@ -194,9 +195,9 @@ test('over random stacks and overrides: no method is served that a document deni
       const limits = documents.flatMap(({ connections }, index) => connections ?? (index === 0 ? [64] : []));
       assert.equal(configuration.limits.connections, Math.min(...limits));
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
-  assert.ok(loaded > 300, `only ${loaded} stacks were loaded`);
+  assert.ok(loaded > timesSeen(300), `only ${loaded} stacks were loaded`);
 });
 
 test('over random stacks: no override opens what the documents closed', async () => {
@@ -233,9 +234,9 @@ test('over random stacks: no override opens what the documents closed', async ()
         made.overridable === '';
       if (!moved) assert.deepEqual(outcome.configuration.listeners, quiet.configuration.listeners);
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
-  assert.ok(ignored > 200, `only ${ignored} overrides were ignored`);
+  assert.ok(ignored > timesSeen(200), `only ${ignored} overrides were ignored`);
 });
 
 test('over random stacks: withholding every delivered document is fatal while one is required', async () => {
@@ -259,9 +260,9 @@ test('over random stacks: withholding every delivered document is fatal while on
         assert.equal(outcome.exitCode, 3);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
-  assert.ok(tried > 50, `only ${tried} were tried`);
+  assert.ok(tried > timesSeen(50), `only ${tried} were tried`);
 });
 
 test('a pinned document that differs in any one byte is fatal', async () => {
@@ -277,6 +278,6 @@ test('a pinned document that differs in any one byte is fatal', async () => {
       assert.ok(!outcome.ok);
       assert.equal(outcome.exitCode, 3);
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { type Bundle, encodeBundle, parseBundle, type TpmBundle } from '../bundle/bundle.js';
 import { claimsDigest, reportDataOf } from '../claims/claims.js';
@@ -215,7 +216,7 @@ test('no changed byte of a signed part is verified', () => {
       assert.ok(bundle !== undefined);
       assert.equal(verify(bundle).verified, false);
     }),
-    { numRuns: 600 },
+    { numRuns: runs(600) },
   );
   fc.assert(
     fc.property(fc.nat(parts.length - 1), fc.nat(4000), (part, length) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { positions } from '@kata-agent/base/testing';
 import { integer, octetString } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import { EvidenceFormError } from '../evidence-error.js';
@@ -314,7 +315,7 @@ test('more certificates than any host has are refused', () => {
 });
 
 test('a report with any byte changed is refused', () => {
-  for (let at = 0; at < base.report.length; at += 1) {
+  for (const at of positions(base.report.length)) {
     const report = flip(base.report, at, 1 << (at % 8));
     assert.ok(
       refuses(() => verifyCase({ ...base, report })),
@@ -326,7 +327,7 @@ test('a report with any byte changed is refused', () => {
 test('a certificate with any byte changed is refused', () => {
   const chain = makeChain(milan);
   for (const name of ['key', 'signer', 'root'] as const)
-    for (let at = 0; at < chain[name].length; at += 1) {
+    for (const at of positions(chain[name].length)) {
       const certificates = Object.values({ ...chain, [name]: flip(chain[name], at, 1 << (at % 8)) });
       const found = findSnpChain(certificates, base.roots, () => true);
       const refused = found.product === undefined || snpChainFault(found) !== undefined;
@@ -336,7 +337,7 @@ test('a certificate with any byte changed is refused', () => {
 
 test('a revocation list with any byte changed is not accepted', () => {
   const list = makeList(milan);
-  for (let at = 0; at < list.length; at += 1) {
+  for (const at of positions(list.length)) {
     const accepted = accepts(() => verifyCase({ ...base, lists: [flip(list, at, 1 << (at % 8))] }));
     assert.equal(accepted, false, `byte ${at}`);
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { positions } from '@kata-agent/base/testing';
 import { certificatePem, integer } from '@kata-agent/x509';
 import * as fc from 'fast-check';
 import { EvidenceFormError } from '../evidence-error.js';
@@ -425,7 +426,7 @@ for (const [what, changes, message] of malformed)
 test('a quote with any byte changed is refused', () => {
   // Without collateral: it cannot make a quote valid, and takes most of the time.
   const bare = { ...base, tcbInfos: [], qeIdentities: [], certificates: [], lists: [] };
-  for (let at = 0; at < base.quote.length; at += 1) {
+  for (const at of positions(base.quote.length)) {
     const quote = flip(base.quote, at, 1 << (at % 8));
     assert.ok(
       refuses(() => verifyCase({ ...bare, quote })),
@@ -454,7 +455,7 @@ test('padding of zeros can be removed, and nothing else', () => {
 test('collateral with any byte changed is not accepted', () => {
   for (const name of ['tcbInfos', 'qeIdentities', 'lists', 'certificates'] as const) {
     const [document = new Uint8Array(), ...others] = base[name];
-    for (let at = 0; at < document.length; at += 1) {
+    for (const at of positions(document.length)) {
       const accepted = accepts(() => verifyCase({ ...base, [name]: [flip(document, at), ...others] }));
       assert.equal(accepted, false, `byte ${at} of ${name}`);
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { memoryTree, records } from '../testing/memory-tree.js';
 import { mth, path, proof } from '../testing/rfc6962.js';
@@ -194,7 +195,7 @@ it('trees of any size prove each of their leaves and each of their former sizes'
     assert.deepEqual(consistency, hex(proof(old, bytes.slice(0, size))));
     checkConsistency(before, at, consistency);
   });
-  fc.assert(property, { numRuns: 40 });
+  fc.assert(property, { numRuns: runs(40) });
 });
 
 it('checks the largest trees, with proofs of more than 50 hashes', () => {

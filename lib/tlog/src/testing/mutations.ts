@@ -1,3 +1,5 @@
+import { positions } from '@kata-agent/base/testing';
+
 /** A text that was changed in one place, and what was done. */
 export interface Mutation {
   readonly what: string;
@@ -6,11 +8,13 @@ export interface Mutation {
 
 /**
  * Returns the text with each byte changed (in its lowest, its sixth and its highest bit), removed, doubled, and swapped
- * with the next one; with each line removed and swapped with the next one; and cut after each byte.
+ * with the next one; with each line removed and swapped with the next one; and cut after each byte. Of the bytes those that
+ * `positions` returns.
  */
 export function* mutations(text: string): Generator<Mutation> {
   const bytes = Buffer.from(text);
-  for (const [at, byte] of bytes.entries()) {
+  for (const at of positions(bytes.length)) {
+    const byte = bytes[at] ?? 0;
     for (const bit of [0x01, 0x20, 0x80]) {
       const changed = Buffer.from(bytes);
       changed[at] = byte ^ bit;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, generateKeyPairSync, verify, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { CertificateError } from '../certificate-error.js';
 import { der } from '../der/der-writer.js';
@@ -232,7 +233,7 @@ test('a changed byte gives a certificate or a CertificateError, nothing else', (
         assert.ok(error instanceof CertificateError, String(error));
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: runs(3000) },
   );
 });
 

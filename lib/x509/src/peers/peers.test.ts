@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import {
   encodeName,
@@ -94,7 +95,7 @@ test('* matches one whole last segment, and a pattern cannot match a parent path
       const granted = grants(below, uris(`spiffe://example/ops/${text}`));
       assert.equal(granted, /^[A-Za-z0-9._-]+$/.test(text) && text !== '.' && text !== '..');
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
 });
 
