@@ -2,7 +2,7 @@
 // OCI_RUNTIME. With --times also prints the time of each file. `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
 // With CI=true up to three files that fail are run once more, alone, and those that pass then are named as unstable.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingText, root } from '@kata-agent/setup/bootstrap';
@@ -23,12 +23,14 @@ import { failedLines, skippedLines, timeLines, unstableLines } from './report-li
 import type { TestReport } from './reporter.js';
 import { withSharedProcesses } from './shared-processes.js';
 
-/** Returns the compiled test files below a directory, sorted. */
+/** Returns the compiled test files below a directory, sorted. One whose source was moved or removed is left in `dist` by the compiler. */
 function testFiles(directory: string): readonly string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.test.js'))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .filter((path) => !path.includes('node_modules'))
+    .filter(
+      (path) => !path.includes('node_modules') && existsSync(join(root, sourceOf(relative(root, path)))),
+    )
     .sort();
 }
 
