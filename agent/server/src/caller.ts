@@ -44,7 +44,7 @@ export type Realm =
       /**
        * Dials the server once more, with a token of 32 bytes, for an operator whom the server tells apart by `operator`; empty
        * if it does not. Resolves when the server has accepted that connection. Rejects
-       * with TooManyConnections or a DialFailure.
+       * with a TtrpcError RESOURCE_EXHAUSTED or a DialFailure.
        */
       readonly openConnection: (
         token: Uint8Array,

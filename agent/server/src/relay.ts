@@ -1,7 +1,7 @@
 import type { Relay } from '@kata-agent/protocol/relay';
 import { Code, type ServiceImplementation, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from './caller.js';
-import { DialFailure, TooManyConnections } from './listeners/dial/dial-failure.js';
+import { DialFailure } from './listeners/dial/dial-failure.js';
 
 const tokenBytes = 32;
 const maxOperatorBytes = 64;
@@ -30,8 +30,6 @@ export const relay: ServiceImplementation<typeof Relay, Caller> = {
 };
 
 function statusOf(error: unknown): unknown {
-  if (error instanceof TooManyConnections)
-    return new TtrpcError(Code.ResourceExhausted, error.message, { cause: error });
   if (error instanceof DialFailure)
     return new TtrpcError(Code.Unavailable, `the connection was not made: ${error.message}`, {
       cause: error,

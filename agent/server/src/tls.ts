@@ -6,7 +6,7 @@ export { serverContext, type ServerOptions } from './listeners/dial/connect-serv
 export { postCheckpoint } from './witnesses/post-checkpoint.js';
 export { WitnessClient, type WitnessClientOptions } from './witnesses/witness-client.js';
 export { makeOwnIdentity, type OwnIdentity } from './listeners/tls/tls-identity.js';
-export { Revocations, TooManyRevocations } from './listeners/tls/revocations.js';
+export { Revocations } from './listeners/tls/revocations.js';
 export {
   createTlsEngine,
   type TlsEngine,

@@ -2,7 +2,7 @@ export { Backoff, backoffMs, type BackoffOptions, type BackoffWindows } from './
 export { onDoublings, onDoublingsOfEach } from './doublings.js';
 export { inParallel } from './in-parallel.js';
 export { isRecord, type JsonRecord } from './is-record.js';
-export { type JsonFail, type JsonFault, JsonFields } from './json-fields.js';
+export { FormError, type JsonFail, type JsonFault, JsonFields } from './json-fields.js';
 export {
   isJsonArray,
   isJsonObject,

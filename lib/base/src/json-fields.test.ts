@@ -49,7 +49,7 @@ test('a member is read by its type or refused by name, whatever the document has
   );
 });
 
-test('a document that is no object is refused', () => {
+test('a document that is not an object is refused', () => {
   for (const value of [null, 1, 'x', [], true])
     assert.throws(() => JsonFields.of(value, 'the text', fail), /^Error: the text is not an object$/);
 });

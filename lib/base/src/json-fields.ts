@@ -14,8 +14,15 @@ export interface JsonFault {
 /** Makes the error of what is being read. `text`: `the manifest.size is not an integer from 0 to 4`, or in words of its own. */
 export type JsonFail = (text: string, fault: JsonFault) => Error;
 
+/** A document does not have the form that it must have: the answer of callers that do not distinguish further. */
+export class FormError extends Error {
+  override readonly name = 'FormError';
+}
+
+const formError: JsonFail = (text) => new FormError(text);
+
 /**
- * Reads members of a JSON object by type: of a document that somebody else wrote. Members that are not read are ignored, or refused by
+ * Reads members of a JSON object by type: of a document of another party. Members that are not read are ignored, or refused by
  * `end`. How many bytes there may be is limited where they are received; the number of items of a list is limited here.
  */
 export class JsonFields {
@@ -32,7 +39,7 @@ export class JsonFields {
   }
 
   /** Parses a document that is an object, by `parseJson`: one in which a name occurs twice is refused. `what`: its name in errors. */
-  static parse(bytes: Uint8Array, what: string, fail: JsonFail): JsonFields {
+  static parse(bytes: Uint8Array, what: string, fail: JsonFail = formError): JsonFields {
     let value: Json;
     try {
       value = parseJson(bytes);
@@ -45,7 +52,7 @@ export class JsonFields {
   }
 
   /** Reads what `parseJson` or `JSON.parse` has returned. */
-  static of(value: unknown, owner: string, fail: JsonFail): JsonFields {
+  static of(value: unknown, owner: string, fail: JsonFail = formError): JsonFields {
     if (value instanceof Map) return new JsonFields(value as ReadonlyMap<string, unknown>, owner, fail);
     if (isRecord(value)) return new JsonFields(new Map(Object.entries(value)), owner, fail);
     throw fail(`${owner} is not an object`, { owner, wanted: 'an object' });

@@ -47,5 +47,5 @@ test('a malformed specification is rejected with the place of the mistake', () =
     [edits({ netdevices: [] }), /unknown member "netdevices"/],
   ];
   for (const [value, message] of wrong)
-    assert.throws(() => parseCdiSpec(value), { name: 'CdiSpecError', message }, String(message));
+    assert.throws(() => parseCdiSpec(value), { name: 'FormError', message }, String(message));
 });

@@ -1,3 +1,4 @@
+import { FormError } from '@kata-agent/base';
 import type { OciHook, OciHooks } from '../request/oci-spec.js';
 import { isCdiDevice, isCdiKind } from './requested-cdi-devices.js';
 
@@ -32,7 +33,7 @@ const versions = /^v?(?:0\.[2-8]\.0|1\.[01]\.0)$/;
  * Parses a specification. Its version decides nothing further: later ones only add members.
  *
  * @param value the parsed JSON or YAML
- * @throws CdiSpecError
+ * @throws FormError
  */
 export function parseCdiSpec(value: unknown): CdiSpec {
   const spec = objectAt(value, 'the specification', [
@@ -43,28 +44,23 @@ export function parseCdiSpec(value: unknown): CdiSpec {
     'containerEdits',
   ]);
   const version = textAt(spec['cdiVersion'], 'cdiVersion');
-  if (!versions.test(version)) throw new CdiSpecError(`cdiVersion ${JSON.stringify(version)} is not known`);
+  if (!versions.test(version)) throw new FormError(`cdiVersion ${JSON.stringify(version)} is not known`);
   const kind = textAt(spec['kind'], 'kind');
-  if (!isCdiKind(kind)) throw new CdiSpecError('kind must be vendor/class, such as nvidia.com/gpu');
+  if (!isCdiKind(kind)) throw new FormError('kind must be vendor/class, such as nvidia.com/gpu');
   const devices = new Map<string, ContainerEdits>();
   for (const { name, edits } of listAt(spec['devices'], 'devices', deviceAt)) {
-    if (devices.has(name)) throw new CdiSpecError(`device ${JSON.stringify(name)} is duplicated`);
+    if (devices.has(name)) throw new FormError(`device ${JSON.stringify(name)} is duplicated`);
     devices.set(name, edits);
   }
-  if (devices.size === 0) throw new CdiSpecError('devices is empty');
+  if (devices.size === 0) throw new FormError('devices is empty');
   return { kind, devices, edits: parseContainerEdits(spec['containerEdits'], 'containerEdits') };
 }
 
 function deviceAt(value: unknown, where: string): { readonly name: string; readonly edits: ContainerEdits } {
   const device = objectAt(value, where, ['name', 'annotations', 'containerEdits']);
   const name = textAt(device['name'], `${where}.name`);
-  if (!isCdiDevice(name)) throw new CdiSpecError(`${where}.name is not the name of a CDI device`);
+  if (!isCdiDevice(name)) throw new FormError(`${where}.name is not the name of a CDI device`);
   return { name, edits: parseContainerEdits(device['containerEdits'], `${where}.containerEdits`) };
-}
-
-/** What is wrong with a CDI specification, and where in it. */
-class CdiSpecError extends Error {
-  override readonly name = 'CdiSpecError';
 }
 
 /** Returns an object whose members all have known names. `where`: for errors, as `devices[0].name`. */
@@ -74,23 +70,23 @@ function objectAt(
   known: readonly string[],
 ): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new CdiSpecError(`${where} must be an object`);
+    throw new FormError(`${where} must be an object`);
   const unknown = Object.keys(value).find((name) => !known.includes(name));
   if (unknown !== undefined)
-    throw new CdiSpecError(`${where} has the unknown member ${JSON.stringify(unknown.slice(0, 80))}`);
+    throw new FormError(`${where} has the unknown member ${JSON.stringify(unknown.slice(0, 80))}`);
   return value as Readonly<Record<string, unknown>>;
 }
 
 /** Returns a list; empty if it is absent. */
 function listAt<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): readonly T[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw new CdiSpecError(`${where} must be a list`);
+  if (!Array.isArray(value)) throw new FormError(`${where} must be a list`);
   return value.map((each, index) => read(each, `${where}[${index}]`));
 }
 
 function textAt(value: unknown, where: string): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value;
-  throw new CdiSpecError(`${where} must be a string`);
+  throw new FormError(`${where} must be a string`);
 }
 
 /** Returns undefined for an absent or empty string, as the specification's own library does. */
@@ -102,7 +98,7 @@ function optionalTextAt(value: unknown, where: string): string | undefined {
 function integerAt(value: unknown, where: string): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 32) return value;
-  throw new CdiSpecError(`${where} must be a number from 0 to 4294967295`);
+  throw new FormError(`${where} must be a number from 0 to 4294967295`);
 }
 
 /** A device node that a CDI specification adds. */
@@ -152,7 +148,7 @@ export interface ContainerEdits {
  * Parses `containerEdits`.
  *
  * @param where for errors: `devices[0].containerEdits`
- * @throws CdiSpecError
+ * @throws FormError
  */
 function parseContainerEdits(value: unknown, where: string): ContainerEdits {
   const edits = objectAt(value ?? {}, where, [
@@ -176,7 +172,7 @@ function parseContainerEdits(value: unknown, where: string): ContainerEdits {
 function variableAt(value: unknown, where: string): string {
   const text = textAt(value, where);
   if (text.indexOf('=') > 0) return text;
-  throw new CdiSpecError(`${where} is not of the form NAME=value`);
+  throw new FormError(`${where} is not of the form NAME=value`);
 }
 
 function deviceNodeAt(value: unknown, where: string): CdiDeviceNode {
@@ -185,7 +181,7 @@ function deviceNodeAt(value: unknown, where: string): CdiDeviceNode {
   const number = (name: string): number | undefined => integerAt(node[name], `${where}.${name}`);
   const permissions = optionalTextAt(node['permissions'], `${where}.permissions`);
   if (permissions !== undefined && !/^[rwm]*$/.test(permissions))
-    throw new CdiSpecError(`${where}.permissions must be some of r, w and m`);
+    throw new FormError(`${where}.permissions must be some of r, w and m`);
   return {
     path: textAt(node['path'], `${where}.path`),
     hostPath: optionalTextAt(node['hostPath'], `${where}.hostPath`),
@@ -212,7 +208,7 @@ function mountAt(value: unknown, where: string): CdiMount {
 function hookAt(value: unknown, where: string): CdiHook {
   const hook = objectAt(value, where, ['hookName', 'path', 'args', 'env', 'timeout']);
   const kind = hookKinds.get(textAt(hook['hookName'], `${where}.hookName`));
-  if (kind === undefined) throw new CdiSpecError(`${where}.hookName is not the name of an OCI hook`);
+  if (kind === undefined) throw new FormError(`${where}.hookName is not the name of an OCI hook`);
   return {
     kind,
     hook: {
@@ -227,5 +223,5 @@ function hookAt(value: unknown, where: string): CdiHook {
 function gidAt(value: unknown, where: string): number {
   const gid = integerAt(value, where);
   if (gid !== undefined) return gid;
-  throw new CdiSpecError(`${where} is missing`);
+  throw new FormError(`${where} is missing`);
 }

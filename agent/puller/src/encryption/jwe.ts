@@ -8,7 +8,7 @@ import {
   type KeyObject,
   privateDecrypt,
 } from 'node:crypto';
-import { JsonFields } from '@kata-agent/base';
+import { FormError, JsonFields } from '@kata-agent/base';
 import { ImageError } from '../errors/image-error.js';
 
 const maxRecipients = 32;
@@ -56,28 +56,21 @@ export function parseDecryptionKeys(text: string): readonly KeyObject[] {
   return keys;
 }
 
-class JweError extends Error {}
-
 /**
  * Decrypts a JWE in the JSON serialization (RFC 7516, Section 7.2) by the first key that opens one of its recipients: RSA-OAEP,
  * RSA-OAEP-256 or ECDH-ES with AES key wrap, and AES-GCM with 256 bits, as ocicrypt writes it. Undefined when none does.
  */
 export function decryptJwe(packet: Uint8Array, keys: readonly KeyObject[]): Uint8Array | undefined {
   try {
-    const fields = JsonFields.parse(packet, 'the key', (text) => new JweError(text));
+    const fields = JsonFields.parse(packet, 'the key');
     const protectedText = fields.string('protected');
-    const protectedHeader = JsonFields.parse(
-      base64url(protectedText),
-      'the header',
-      (text) => new JweError(text),
-    );
+    const protectedHeader = JsonFields.parse(base64url(protectedText), 'the header');
     const recipients = fields.has('recipients') ? fields.objects('recipients', maxRecipients) : [fields];
     for (const recipient of recipients) {
       const own = membersOf(recipient.get('header'));
       const header = JsonFields.of(
         new Map([...own, ...membersOf(fields.get('unprotected')), ...headerMembers(protectedHeader), ...own]),
         'the header',
-        (text) => new JweError(text),
       );
       const encryptedKey = base64url(recipient.string('encrypted_key'));
       for (const key of keys) {
@@ -89,7 +82,7 @@ export function decryptJwe(packet: Uint8Array, keys: readonly KeyObject[]): Uint
     }
     return undefined;
   } catch (error) {
-    if (error instanceof JweError) return undefined;
+    if (error instanceof FormError) return undefined;
     throw error;
   }
 }
@@ -128,7 +121,7 @@ function unwrap(header: JsonFields, encryptedKey: Buffer, key: KeyObject): Buffe
         return undefined;
     }
   } catch (error) {
-    if (error instanceof JweError) throw error;
+    if (error instanceof FormError) throw error;
     return undefined;
   }
 }
@@ -188,7 +181,7 @@ function decryptContent(
 
 function base64url(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url');
-  if (bytes.toString('base64url') !== text) throw new JweError('not base64url');
+  if (bytes.toString('base64url') !== text) throw new FormError('not base64url');
   return bytes;
 }
 

@@ -1,4 +1,4 @@
-import { JsonFields } from '@kata-agent/base';
+import { FormError, JsonFields } from '@kata-agent/base';
 import { type Digest, digestAlgorithm, digestHex } from '../reference/digest.js';
 import type { PublicKey } from './public-key.js';
 
@@ -14,8 +14,6 @@ const inTotoType = 'application/vnd.in-toto+json';
 export const signPredicate = 'https://sigstore.dev/cosign/sign/v1';
 const maxSignatures = 16;
 const maxSubjects = 256;
-
-class BundleError extends Error {}
 
 /** What a bundle must sign. */
 export interface SignedObject {
@@ -34,7 +32,7 @@ export function checkBundle(
   keys: readonly PublicKey[],
 ): PublicKey | string {
   try {
-    const fields = JsonFields.parse(bundle, 'the bundle', (text) => new BundleError(text));
+    const fields = JsonFields.parse(bundle, 'the bundle');
     const type = fields.string('mediaType');
     if (type !== bundleType && type !== otherBundleType) return 'a bundle of another version than 0.3';
     const material = fields.object('verificationMaterial');
@@ -44,7 +42,7 @@ export function checkBundle(
       ? checkEnvelope(fields.object('dsseEnvelope'), object.digest, keys)
       : checkMessage(fields.object('messageSignature'), object, keys);
   } catch (error) {
-    if (error instanceof BundleError) return 'malformed';
+    if (error instanceof FormError) return 'malformed';
     throw error;
   }
 }
@@ -74,7 +72,7 @@ function checkEnvelope(envelope: JsonFields, digest: Digest, keys: readonly Publ
 export function statementFault(payloadType: string, payload: Uint8Array, digest: Digest): string | undefined {
   if (payloadType !== inTotoType) return 'of another payload than an in-toto statement';
   try {
-    const statement = JsonFields.parse(payload, 'the statement', (text) => new BundleError(text));
+    const statement = JsonFields.parse(payload, 'the statement');
     if (!statementTypes.includes(statement.string('_type'))) return 'of another statement than in-toto v1';
     if (statement.string('predicateType') !== signPredicate)
       return 'an attestation, which is not a signature of the image';
@@ -84,7 +82,7 @@ export function statementFault(payloadType: string, payload: Uint8Array, digest:
     );
     return named ? undefined : 'for another digest';
   } catch (error) {
-    if (error instanceof BundleError) return 'malformed';
+    if (error instanceof FormError) return 'malformed';
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { JsonFields } from '@kata-agent/base';
+import { FormError, JsonFields } from '@kata-agent/base';
 import type { Digest } from '../reference/digest.js';
 import { type ImageReference, parseReference, repositoryName } from '../reference/reference.js';
 import type { SignatureCandidate } from './signature-candidate.js';
@@ -6,8 +6,6 @@ import type { PublicKey } from './public-key.js';
 
 /** The type of a payload of cosign, which skopeo writes too. */
 const payloadType = 'cosign container image signature';
-
-class PayloadError extends Error {}
 
 /**
  * Checks a signature in the form of cosign's attachments: over a JSON text that names a digest and a repository. Returns the key that
@@ -31,15 +29,13 @@ export function payloadFault(
   reference: ImageReference,
 ): string | undefined {
   try {
-    const critical = JsonFields.parse(payload, 'the signed text', (text) => new PayloadError(text)).object(
-      'critical',
-    );
+    const critical = JsonFields.parse(payload, 'the signed text').object('critical');
     if (critical.string('type') !== payloadType) return 'of another type';
     if (critical.object('image').string('docker-manifest-digest') !== digest) return 'for another digest';
     const signed = critical.object('identity').string('docker-reference');
     return namesImage(signed, reference) ? undefined : 'for another repository or tag';
   } catch (error) {
-    if (error instanceof PayloadError) return 'of a malformed text';
+    if (error instanceof FormError) return 'of a malformed text';
     throw error;
   }
 }

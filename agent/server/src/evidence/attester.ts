@@ -1,3 +1,4 @@
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { FairQueue } from '@kata-agent/connection-limits/fair';
 import type { AuditLog } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
@@ -7,7 +8,6 @@ import { parseAgentLogCheckpoint } from '@kata-agent/tlog';
 import { CannotApply } from '../cannot-apply.js';
 import type { Log } from '../log.js';
 import { version } from '../version.js';
-import { TooManyAttestations } from './too-many-attestations.js';
 import { type EvidenceSource, evidenceSource, type SourceEvidence } from './evidence-source.js';
 import { sealRegister } from './seal-registers.js';
 
@@ -45,12 +45,13 @@ export class Attester {
    * Returns a bundle.
    *
    * @param channel as in the claims.
-   * @throws TooManyAttestations, MeasurementError if a source fails, AuditUnavailable.
+   * @throws a TtrpcError RESOURCE_EXHAUSTED if too many calls wait, MeasurementError if a source fails, AuditUnavailable.
    */
   async attest(nonce: Uint8Array, channel: string, { key, isServer }: AttestCaller): Promise<Uint8Array> {
     const mine = this.#queue.run(key, () => this.#attest(nonce, channel), isServer);
     if (mine === undefined)
-      throw new TooManyAttestations(
+      throw new TtrpcError(
+        Code.ResourceExhausted,
         `${longestQueue} calls of Attest of this caller are waiting: call again later`,
       );
     return await mine;

@@ -273,12 +273,7 @@ function resultOf(
 }
 
 /** Returns the error of an image that is not pulled. */
-function pullFailure(
-  kind: GuestErrorKind,
-  reference: string,
-  why: string,
-  cause?: unknown,
-): GuestError {
+function pullFailure(kind: GuestErrorKind, reference: string, why: string, cause?: unknown): GuestError {
   return new GuestError(
     kind,
     `image ${JSON.stringify(reference.slice(0, 256))} cannot be pulled: ${why}`,

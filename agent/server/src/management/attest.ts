@@ -3,7 +3,6 @@ import { AuditUnavailable } from '@kata-agent/audit';
 import { MeasurementError } from '@kata-agent/measurement';
 import type { AttestRequest, AttestResponseSchema } from '@kata-agent/protocol/management';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import { TooManyAttestations } from '../evidence/too-many-attestations.js';
 import { type Caller, callerKey } from '../caller.js';
 import type { ManagementContext } from './management-context.js';
 
@@ -44,13 +43,8 @@ export async function attest(
       }),
     };
   } catch (error) {
-    const code = codeOf(error);
-    if (code === undefined || !(error instanceof Error)) throw error;
-    throw new TtrpcError(code, error.message, { cause: error });
+    if (error instanceof MeasurementError || error instanceof AuditUnavailable)
+      throw new TtrpcError(Code.Unavailable, error.message, { cause: error });
+    throw error;
   }
-}
-
-function codeOf(error: unknown): Code | undefined {
-  if (error instanceof MeasurementError || error instanceof AuditUnavailable) return Code.Unavailable;
-  return error instanceof TooManyAttestations ? Code.ResourceExhausted : undefined;
 }

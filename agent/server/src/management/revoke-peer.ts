@@ -3,7 +3,7 @@ import type { RevokePeerRequest, RevokePeerResponseSchema } from '@kata-agent/pr
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { canonicalName, NameSyntaxError, PeerEntryError, parsePeerEntry } from '@kata-agent/x509';
 import { type Caller, callerKey } from '../caller.js';
-import { type Revocation, type Revoker, TooManyRevocations } from '../listeners/tls/revocations.js';
+import type { Revocation, Revoker } from '../listeners/tls/revocations.js';
 import type { ManagementContext } from './management-context.js';
 
 /**
@@ -30,12 +30,7 @@ export function revokePeer(
     throw wrong(
       `this names the server that the listener ${JSON.stringify(server)} dials, which is not revoked: name other certificates; a server is replaced in the configuration`,
     );
-  try {
-    return { closed: revocations.add(revocation, revokerOf(caller)) };
-  } catch (error) {
-    if (!(error instanceof TooManyRevocations)) throw error;
-    throw new TtrpcError(Code.ResourceExhausted, error.message, { cause: error });
-  }
+  return { closed: revocations.add(revocation, revokerOf(caller)) };
 }
 
 /** A server that is trusted revokes for its operators, too: they have places as others have. */

@@ -18,7 +18,7 @@ export function parseToml(source: SourceText): ParsedToml {
   } catch (error) {
     if (error instanceof ParseError) return { ok: false, diagnostic: syntaxError(source, error) };
     // The parser recurses, and passes long texts as arguments.
-    if (error instanceof RangeError || error instanceof TooDeep) {
+    if (error instanceof RangeError) {
       const message = 'the document nests too deeply, or holds a text that is too long';
       return {
         ok: false,
@@ -28,8 +28,6 @@ export function parseToml(source: SourceText): ParsedToml {
     throw error;
   }
 }
-
-class TooDeep extends Error {}
 
 /** Converts the parser's tree, which is in document order, to tables. The parser has excluded conflicts. */
 class TreeBuilder {
@@ -63,7 +61,7 @@ class TreeBuilder {
       const span = this.#span(key ?? node.key);
       if (typeof step === 'string') {
         names += 1;
-        if (names > deepest) throw new TooDeep();
+        if (names > deepest) throw new RangeError();
         const array = typeof node.resolvedKey[index + 1] === 'number';
         place = this.#child(place, step, span, array ? 'array' : 'table');
       } else {
@@ -95,7 +93,7 @@ class TreeBuilder {
 
   #assign(table: TomlTable, pair: AST.TOMLKeyValue, depth: number): void {
     const keys = pair.key.keys;
-    if (keys.length + depth > deepest) throw new TooDeep();
+    if (keys.length + depth > deepest) throw new RangeError();
     let place: TomlValue = table;
     for (const key of keys.slice(0, -1)) place = this.#child(place, nameOf(key), this.#span(key), 'table');
     const last = keys.at(-1);
@@ -105,7 +103,7 @@ class TreeBuilder {
   }
 
   #value(node: AST.TOMLContentNode, depth: number): TomlValue {
-    if (depth > deepest) throw new TooDeep();
+    if (depth > deepest) throw new RangeError();
     const span = this.#span(node);
     switch (node.type) {
       case 'TOMLArray':

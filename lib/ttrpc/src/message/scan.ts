@@ -24,7 +24,6 @@ const lowFields = 256;
 const plans = new WeakMap<DescMessage, MessagePlan>();
 
 class TooMuch extends Error {}
-class UnknownField extends Error {}
 
 /** What happens to a field that the descriptor does not have: it is skipped, or the message is rejected. */
 export type UnknownFields = 'skip' | 'refuse';
@@ -53,7 +52,6 @@ export function scan(
   } catch (error) {
     if (error instanceof TooMuch)
       throw new TtrpcError(Code.ResourceExhausted, `${descriptor.typeName}: ${error.message}`);
-    if (error instanceof UnknownField) throw new TtrpcError(Code.InvalidArgument, error.message);
     if (error instanceof MalformedMessage)
       throw new TtrpcError(Code.InvalidArgument, `${descriptor.typeName} is malformed: ${error.message}`);
     throw error;
@@ -116,7 +114,7 @@ class Scanner {
 
   #unknown({ typeName }: MessagePlan, number: number, wireType: number, depth: number): void {
     if (this.#unknownFields === 'refuse')
-      throw new UnknownField(`field ${number} of ${typeName} is not known here`);
+      throw new TtrpcError(Code.InvalidArgument, `field ${number} of ${typeName} is not known here`);
     if (wireType === WireType.StartGroup) this.message(nothingKnown, depth + 1, number);
     else this.#cursor.skip(wireType);
   }

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { JsonFields } from '@kata-agent/base';
+import { FormError, JsonFields } from '@kata-agent/base';
 import type { ImageReference } from '../../reference/reference.js';
 import { type SignedObject, statementFault } from '../bundle.js';
 import { payloadFault } from '../simple-signing.js';
@@ -48,8 +48,6 @@ function nameOf({ issuer, subject }: { readonly issuer: string; readonly subject
   return { id: `${subject} by ${issuer}` };
 }
 
-class AttachmentError extends Error {}
-
 /**
  * Returns a signature of cosign's attachments as the JSON text of a bundle (v0.1, which has the log's promise and no proof); undefined:
  * its annotations are malformed. The chain that cosign writes beside them is not read: the trusted root has the CAs.
@@ -60,7 +58,7 @@ function bundleOfAttachment(
   { certificate, bundle }: KeylessAnnotations,
 ): string | undefined {
   try {
-    const fields = JsonFields.parse(Buffer.from(bundle), 'the answer', (text) => new AttachmentError(text));
+    const fields = JsonFields.parse(Buffer.from(bundle), 'the answer');
     const entry = fields.object('Payload');
     const keyId = entry.string('logID');
     if (!/^[0-9a-f]{64}$/.test(keyId)) return undefined;
@@ -90,17 +88,17 @@ function bundleOfAttachment(
       },
     });
   } catch (error) {
-    if (error instanceof AttachmentError) return undefined;
+    if (error instanceof FormError) return undefined;
     throw error;
   }
 }
 
 function derOf(pem: string): Buffer {
   if (!/^\s*-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\s*$/.test(pem))
-    throw new AttachmentError('not one certificate');
+    throw new FormError('not one certificate');
   try {
     return new X509Certificate(pem).raw;
   } catch {
-    throw new AttachmentError('not a certificate');
+    throw new FormError('not a certificate');
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { JsonFields } from '@kata-agent/base';
+import { FormError, JsonFields } from '@kata-agent/base';
 import { contextTag, der, objectIdentifier, sequence, Tag } from '@kata-agent/x509';
 import { type Bundle, bundleFromJSON, ValidationError } from '@sigstore/bundle';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
@@ -49,8 +49,6 @@ const maxCheckpointLength = 8_192;
 const maxCheckpointSignatures = 16;
 const number = /^\d{1,19}$/;
 
-class FormError extends Error {}
-
 /** What a signer has signed: the bytes that the caller has, or a DSSE envelope. */
 export interface KeylessSignature {
   readonly identity: SignerIdentity;
@@ -88,7 +86,7 @@ export class KeylessVerifier {
   verify(bundle: Uint8Array, artifact: Uint8Array): KeylessSignature | string {
     let parsed: Bundle;
     try {
-      const fields = JsonFields.parse(bundle, 'the bundle', (text) => new FormError(text));
+      const fields = JsonFields.parse(bundle, 'the bundle');
       const fault = faultOfForm(fields.object('verificationMaterial'));
       if (fault !== undefined) return fault;
       parsed = bundleFromJSON(JSON.parse(Buffer.from(bundle).toString()));
@@ -216,28 +214,26 @@ function parseTrustedRoot(text: string): TrustMaterial {
   }
 }
 
-class EntryError extends Error {}
-
 /**
  * Reports whether an entry of a transparency log has a certificate. An entry that has the bare key instead is found by nobody who
  * watches the log for an identity.
  */
 function entryNames(body: Uint8Array, certificate: Uint8Array): boolean {
   try {
-    const fields = JsonFields.parse(body, 'the entry', (text) => new EntryError(text));
+    const fields = JsonFields.parse(body, 'the entry');
     const certificateIn = certificateByEntryKind[`${fields.string('kind')} ${fields.string('apiVersion')}`];
     return (
       certificateIn !== undefined && Buffer.from(certificateIn(fields.object('spec'))).equals(certificate)
     );
   } catch (error) {
-    if (error instanceof EntryError) return false;
+    if (error instanceof FormError) return false;
     throw error;
   }
 }
 
 function only(items: readonly JsonFields[]): JsonFields {
   const [first] = items;
-  if (first === undefined) throw new EntryError('the entry has no signature');
+  if (first === undefined) throw new FormError('the entry has no signature');
   return first;
 }
 
@@ -249,7 +245,7 @@ function pem(bytes: Uint8Array): Uint8Array {
   try {
     return new X509Certificate(Buffer.from(bytes)).raw;
   } catch {
-    throw new EntryError('the entry has no certificate');
+    throw new FormError('the entry has no certificate');
   }
 }
 

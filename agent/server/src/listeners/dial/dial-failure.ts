@@ -14,11 +14,3 @@ export class DialFailure extends Error {
     if (options.certificate !== undefined) this.certificate = options.certificate;
   }
 }
-
-/** As many connections of operators are being made as the listener may have. */
-export class TooManyConnections extends Error {
-  constructor(limit: number) {
-    super(`${limit} connections of operators are being made: the limit connections of the listener`);
-    this.name = 'TooManyConnections';
-  }
-}

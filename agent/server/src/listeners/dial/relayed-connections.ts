@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { TokenBucket } from '@kata-agent/base';
 import { managementOf, operatorVerbTable } from '@kata-agent/catalogue';
 import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/connection-limits';
@@ -12,7 +13,7 @@ import { createCallersEngine } from '../tls/callers-engine.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
 import { bucketOf } from '../tls/handshakes.js';
 import type { DialContext, ServerConnection, ServerOptions } from './connect-server.js';
-import { DialFailure, TooManyConnections } from './dial-failure.js';
+import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
 
@@ -76,7 +77,7 @@ export class RelayedConnections {
 
   /**
    * Dials the server once more, for an operator. Resolves when the server has accepted the connection; the operator's handshake
-   * follows. Rejects with TooManyConnections or a DialFailure.
+   * follows. Rejects with a TtrpcError RESOURCE_EXHAUSTED or a DialFailure.
    *
    * @param operator the server's identifier of the operator; empty if it has none. Only fairness depends on it.
    */
@@ -84,7 +85,11 @@ export class RelayedConnections {
     const { server, timeoutMs, connections, failures, closing } = this.#options;
     const crowded = new AbortController();
     const release = this.#attempts.take(Buffer.from(operator).toString('hex'), () => crowded.abort());
-    if (release === undefined) throw new TooManyConnections(connections);
+    if (release === undefined)
+      throw new TtrpcError(
+        Code.ResourceExhausted,
+        `${connections} connections of operators are being made: the limit connections of the listener`,
+      );
     const signals = [signal, closing, crowded.signal];
     try {
       const headers = { 'Kata-Agent-Connection': Buffer.from(token).toString('hex') };

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import { type Certificate, canonicalSerial, namesPeer, type PeerEntry } from '@kata-agent/x509';
 
 /** What is revoked: an entry of the grammar of `peers`, or one certificate of an issuer. */
@@ -18,15 +19,6 @@ const max = { ofCaller: 1024, ofCallers: 4096, ofServer: 4096 } as const;
 export interface Revoker {
   readonly key: string;
   readonly isServer: boolean;
-}
-
-/** No more revocations fit. The caller must not believe that the peer is revoked. */
-export class TooManyRevocations extends Error {
-  constructor(whose: string) {
-    super(
-      `there are ${whose} already: use a pattern that includes others, let another caller revoke, or replace the CA`,
-    );
-  }
 }
 
 /**
@@ -51,7 +43,7 @@ export class Revocations {
     return [...this.#servers].find(({ certificate }) => revokes(revocation, certificate))?.listener;
   }
 
-  /** Revokes. Returns the number of open connections that were closed. Throws TooManyRevocations. */
+  /** Revokes. Returns the number of open connections that were closed. Throws a TtrpcError RESOURCE_EXHAUSTED if no more fit. */
   add(revocation: Revocation, by: Revoker): number {
     // A caller can repeat its revocations, as after a boot: equal ones take no further place.
     if (!this.#revoked.some((known) => isDeepStrictEqual(known.revocation, revocation))) {
@@ -72,10 +64,9 @@ export class Revocations {
 
   #checkPlace({ key, isServer }: Revoker): void {
     const own = this.#revoked.filter(({ by }) => by.key === key && by.isServer === isServer).length;
-    if (own >= (isServer ? max.ofServer : max.ofCaller))
-      throw new TooManyRevocations(`${own} revocations of this caller`);
+    if (own >= (isServer ? max.ofServer : max.ofCaller)) throw tooMany(`${own} revocations of this caller`);
     const all = this.#revoked.filter(({ by }) => !by.isServer).length;
-    if (!isServer && all >= max.ofCallers) throw new TooManyRevocations(`${all} revocations`);
+    if (!isServer && all >= max.ofCallers) throw tooMany(`${all} revocations`);
   }
 }
 
@@ -84,5 +75,13 @@ export function revokes(revocation: Revocation, certificate: Certificate): boole
   if (revocation.kind === 'entry') return namesPeer(revocation.entry, certificate);
   return (
     canonicalSerial(revocation.serial) === certificate.serial && revocation.issuer === certificate.issuerText
+  );
+}
+
+/** The caller must not believe that the peer is revoked. */
+function tooMany(whose: string): TtrpcError {
+  return new TtrpcError(
+    Code.ResourceExhausted,
+    `there are ${whose} already: use a pattern that includes others, let another caller revoke, or replace the CA`,
   );
 }
