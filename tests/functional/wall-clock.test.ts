@@ -7,7 +7,7 @@ import { sourceFiles } from '../harness/source-files.js';
 
 /** The files that read the wall clock, which the host sets, with the reason. Timers of Node.js use the monotonic clock. */
 const readers: Readonly<Record<string, string>> = {
-  'agent/guest/src/context/open-context.ts': 'whether SetGuestDateTime would set the clock back',
+  'agent/guest/src/context/guest-context.ts': 'whether SetGuestDateTime would set the clock back',
   'agent/guest/src/removal/remove-tree.ts': 'a file name',
   'agent/server/src/listeners/dial/dial-out.ts':
     'whether the certificate of a server is valid at connect; the end of the connection is a timer',

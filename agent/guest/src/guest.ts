@@ -4,7 +4,7 @@ import type { ContainerProcess } from './container/container-process.js';
 import { ChangeQueue, type ChangeScope } from './container/change-queue.js';
 import { PendingContainers } from './container/pending-containers.js';
 import type { Wanted } from './device/find-device.js';
-import { GuestError, translated } from './error/guest-error.js';
+import { GuestError, translated } from './guest-error.js';
 import type { GuestOptions } from './context/guest-options.js';
 import { type GuestContext, openContext } from './context/guest-context.js';
 import { claimSandbox } from './sandbox/claim-sandbox.js';

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { loadSyscalls, mount, mounts, RecordingSyscalls, unmountTree } from '@kata-agent/linux';
 import type { CreateSandbox, Storage } from './request/actions.js';
-import { closedAccess } from './access/guest-access.js';
+import { closedAccess } from './guest-access.js';
 import type { OciMount } from './request/oci-spec.js';
 import { copyFile, updateEphemeralMounts } from './perform/storage.js';
 import { createSandbox, destroySandbox } from './perform/sandbox.js';

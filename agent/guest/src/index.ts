@@ -11,8 +11,8 @@ export {
   type AllowedPath,
   type GuestAccess,
   openAccess,
-} from './access/guest-access.js';
-export { GuestError, type GuestErrorKind } from './error/guest-error.js';
+} from './guest-access.js';
+export { GuestError, type GuestErrorKind } from './guest-error.js';
 export type { ContainerNames, NamesOf } from './container/share-mounts.js';
 export type { GuestLimits, GuestOptions } from './context/guest-options.js';
 export type { SandboxClaim } from './sandbox/claim-sandbox.js';

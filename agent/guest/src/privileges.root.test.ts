@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { closedAccess, type GuestAccess } from './access/guest-access.js';
+import { closedAccess, type GuestAccess } from './guest-access.js';
 import type { OciLinux, OciProcess, OciSpec } from './request/oci-spec.js';
 import { createContainer, startContainer } from './perform/containers.js';
 import { execProcess } from './perform/processes.js';

@@ -1,9 +1,9 @@
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, statfsSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, Open } from '@kata-agent/linux';
-import type { AllowedDevice, GuestAccess } from '../access/guest-access.js';
+import type { AllowedDevice, GuestAccess } from '../guest-access.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedName } from '../quoted.js';
 import type { OciSpec } from '../request/oci-spec.js';
 import { type CdiSpec, type ContainerEdits, parseCdiSpec } from './cdi-spec.js';

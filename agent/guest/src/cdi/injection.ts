@@ -1,10 +1,10 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import type { AllowedPath } from '../access/guest-access.js';
+import type { AllowedPath } from '../guest-access.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { type GuestDevices, type InjectedDevice, isEvidence } from '../device/guest-devices.js';
-import { GuestError } from '../error/guest-error.js';
-import { type HookSetting, reasonToIgnore } from '../hooks/guest-hooks.js';
+import { GuestError } from '../guest-error.js';
+import { type HookSetting, reasonToIgnore } from '../guest-hooks.js';
 import { quotedName, quotedPath } from '../quoted.js';
 import type { OciHook, OciHooks, OciMount, OciProcess, OciSpec, OciUser } from '../request/oci-spec.js';
 import { cleanPath, contains } from '../paths/clean-path.js';

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedName, quotedWord } from '../quoted.js';
 import type { OciSpec } from '../request/oci-spec.js';
 

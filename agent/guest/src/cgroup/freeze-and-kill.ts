@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, SIGKILL, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { type CgroupPaths, writeCgroupFile } from './cgroup-paths.js';
 
 /** Limit the wait for a freeze to 200 ms. After that the kill continues unfrozen: its repeated passes find new processes. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseSealed } from '@kata-agent/catalogue/sealed-secret';
 import { mounts } from '@kata-agent/linux';
 import type { DeviceNumber } from '../device/device-number.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 const resource = /^kbs:\/\/\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+\/[A-Za-z0-9._-]+$/;
 

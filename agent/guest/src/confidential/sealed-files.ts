@@ -1,7 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { isSealed, sealedPrefix } from '@kata-agent/catalogue/sealed-secret';
 import { type Descriptor, Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { type Content, readContent, readPrefix } from '../source/read-content.js';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { contains } from '../paths/clean-path.js';
 import { isSealed, parseSealed, sealedPrefix } from '@kata-agent/catalogue/sealed-secret';

@@ -6,7 +6,7 @@ import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';
 import { maxSealedBytes } from '@kata-agent/catalogue/sealed-secret';
 import type { Directory } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import type { Content } from '../source/read-content.js';
 import type { VolumeEntry } from './sealed-files.js';

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { DataHub } from './data-hub.js';
 import { refuseSwap } from './refuse-swap.js';

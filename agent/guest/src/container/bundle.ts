@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { type RemovalContext, removeTree } from '../removal/remove-tree.js';
 import type { MappedRoot } from '../spec/namespaces.js';

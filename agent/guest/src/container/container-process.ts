@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { PipeInodes } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 

@@ -1,7 +1,7 @@
 import type { ContainerStatus, MountStatus } from '../request/actions.js';
 import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { CgroupPaths } from '../cgroup/cgroup-paths.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';

@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Descriptor, Directory, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import { quotedPath } from '../quoted.js';
 import type { OciMount } from '../request/oci-spec.js';

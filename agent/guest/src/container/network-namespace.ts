@@ -9,7 +9,7 @@ import {
   visitNamespace,
 } from '@kata-agent/linux';
 import type { SysctlNamespaces } from './sysctl-changes.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { cleanPath } from '../paths/clean-path.js';
 

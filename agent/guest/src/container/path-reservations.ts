@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { contains } from '../paths/clean-path.js';
 import type { UndoStack } from '../undo-stack.js';
 import { quotedPath } from '../quoted.js';

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type Syscalls, type ThreadNamespace, visitNamespace } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** Namespace types of a process, by their names in /proc. */
 const types = ['mnt', 'pid', 'ipc', 'uts', 'net', 'cgroup', 'user'] as const;

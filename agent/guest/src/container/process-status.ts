@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, parseMountTable, SIGKILL, SIGTERM } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciCapabilities } from '../request/oci-spec.js';
 import { joinedMappings } from '../spec/namespaces.js';
 

@@ -7,7 +7,7 @@ import {
   restrictMounts,
   type Syscalls,
 } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import { contains } from '../paths/clean-path.js';
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Syscalls } from '@kata-agent/linux';
 import { killAll } from '../cgroup/freeze-and-kill.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { Container } from './container.js';
 import type { GuestLog } from '../guest-log.js';
 

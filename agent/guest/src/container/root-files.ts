@@ -9,7 +9,7 @@ import {
   type Syscalls,
   UnsafePathError,
 } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { contains } from '../paths/clean-path.js';
 import { isBind } from '../spec/mounts.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseMountTable } from '@kata-agent/linux';
 import type { SharedMount } from '../request/actions.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { Container } from './container.js';
 import type { DeviceWatch } from '../device/device-watch.js';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode, type Syscalls, type ThreadNamespace } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { namespaceOf, sysctlPath } from '../spec/sysctls.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CreateContainer } from '../request/actions.js';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import { createContainer } from '../perform/containers.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 import { makeTree } from '../testing/tree.js';

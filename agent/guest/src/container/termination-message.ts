@@ -1,8 +1,7 @@
 import { readSync } from 'node:fs';
-import { type Directory, hasCode, Open } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { type Directory, hasCode, Open, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
 import { openShared, sharedPath } from '../source/shared-directory.js';
-import type { Syscalls } from '@kata-agent/linux';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {

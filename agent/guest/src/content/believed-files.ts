@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { isLocalhostName } from '@kata-agent/catalogue/localhost-names';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { isLoopbackAddress } from '../network/loopback.js';
 import { quotedPath } from '../quoted.js';
 

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { type MemoryCopies, writeContent } from '../source/memory-copies.js';

@@ -1,5 +1,5 @@
 import type { NamedMount } from '../container/refuse-links.js';
-import type { HookSetting } from '../hooks/guest-hooks.js';
+import type { HookSetting } from '../guest-hooks.js';
 import type { Syscalls } from '@kata-agent/linux';
 import type { CdiOptions } from '../cdi/cdi-devices.js';
 import type { NamesOf } from '../container/share-mounts.js';
@@ -10,7 +10,7 @@ import type { DataHub } from '../confidential/data-hub.js';
 import type { PermittedSecret } from '../confidential/secret-permits.js';
 import type { ImagePuller } from '../image/image-puller.js';
 import type { HostMedia } from '../media/host-media.js';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { SandboxClaim } from '../sandbox/claim-sandbox.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 

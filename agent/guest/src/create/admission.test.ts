@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import type { OciSpec } from '../request/oci-spec.js';
 import { admitRequest, admitSpec, type RequestedContainer } from './admission.js';
 

@@ -1,10 +1,10 @@
 import type { CreateContainer } from '../request/actions.js';
 import { checkContainerId, checkHostname } from '../request/identifiers.js';
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import { pulledRootOf } from '../image/guest-pull.js';
 import { checkVerifiedRoot } from '../image/verified-root.js';
-import { type HookSetting, refuseHooks } from '../hooks/guest-hooks.js';
+import { type HookSetting, refuseHooks } from '../guest-hooks.js';
 import type { OciLinux, OciMount, OciProcess, OciSpec } from '../request/oci-spec.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';
 import { checkCgroupPath } from '../spec/cgroup-path.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import type { OciLinux, OciProcess, OciSpec } from '../request/oci-spec.js';
-import { type BuiltSpec, buildSpec, runnableProcess, type SpecContext } from './build-spec.js';
+import { buildSpec, type BuiltSpec, runnableProcess, type SpecContext } from './build-spec.js';
 
 const process: OciProcess = { user: { uid: 0, gid: 0 }, args: ['/bin/sh'], cwd: '/' };
 

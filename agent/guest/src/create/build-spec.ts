@@ -9,7 +9,7 @@ import { cleanMount } from '../spec/mounts.js';
 import { containerNamespaces, type SharedNamespaces } from '../spec/namespaces.js';
 import { missingCpus, settableResources } from '../spec/resources.js';
 import { splitSysctls } from '../spec/sysctls.js';
-import type { HookSetting } from '../hooks/guest-hooks.js';
+import type { HookSetting } from '../guest-hooks.js';
 
 export interface SpecContext extends DeviceContext {
   readonly containerId: string;

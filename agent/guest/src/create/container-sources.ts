@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { At, Descriptor, MountAttribute, Open, Pace, type Syscalls } from '@kata-agent/linux';
 import type { CheckedFiles } from '../content/checked-files.js';
 import type { SecretVolumes } from '../confidential/secret-volumes.js';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { ImageVolumes } from '../container/image-volumes.js';
 import type { UndoStack } from '../undo-stack.js';
 import type { OciMount } from '../request/oci-spec.js';

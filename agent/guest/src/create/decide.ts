@@ -1,12 +1,12 @@
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { CdiDevices } from '../cdi/cdi-devices.js';
 import { type CdiInjection, cdiInjection } from '../cdi/injection.js';
 import { type DataHub, notingHub } from '../confidential/data-hub.js';
 import { bundleOf } from '../container/bundle.js';
 import type { NamesOf } from '../container/share-mounts.js';
 import { type GuestDevices, guestDevices } from '../device/guest-devices.js';
-import type { HookSetting } from '../hooks/guest-hooks.js';
+import type { HookSetting } from '../guest-hooks.js';
 import { checkPauseMounts, withPauseProcess } from '../image/pause-bundle.js';
 import type { ImagePuller, ImageStore } from '../image/image-puller.js';
 import { pulledRootOf } from '../image/guest-pull.js';

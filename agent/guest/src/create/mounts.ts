@@ -1,5 +1,5 @@
 import { type Syscalls, visitNamespace } from '@kata-agent/linux';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import { withEdits } from '../cdi/injection.js';
 import { ImageVolumes } from '../container/image-volumes.js';
 import type { NamedMount } from '../container/refuse-links.js';

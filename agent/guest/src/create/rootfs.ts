@@ -1,9 +1,9 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MountAttribute, type Syscalls } from '@kata-agent/linux';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { AttachedDevices } from '../device/attach-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import { loadAndMountOwnRoot } from '../image/load-own-root.js';
 import type { OwnRootContext } from '../image/own-root.js';

@@ -1,5 +1,5 @@
 import { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { type GuestDevices, infinibandDevices, type InjectedDevice } from './guest-devices.js';

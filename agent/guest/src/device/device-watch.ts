@@ -2,7 +2,7 @@ import { listenUevents, type Syscalls, type Uevent, type UeventListener } from '
 import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
 import { untilAborted } from '../until-aborted.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { DeviceRoots, Wanted } from './find-device.js';
 
 /** Polling interval: events can be lost, and a device's node appears after its event. */

@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { At, Descriptor, Open, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 import { names } from './pci-path.js';
 

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import * as fc from 'fast-check';
 import { Open, TaskFailure } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { settled, skip } from '../testing/real-guest.js';

@@ -2,7 +2,7 @@ import { closeSync, existsSync, fstatSync, openSync, readFileSync, realpathSync 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode, Open } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { type HostMedia, lateEnd } from '../media/host-media.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';
 import type { HeldDisk } from './held-disk.js';

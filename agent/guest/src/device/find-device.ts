@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import type { HostMedia } from '../media/host-media.js';
-import { GuestError } from '../error/guest-error.js';
-import { names, type PciPath, pciDirectory } from './pci-path.js';
+import { GuestError } from '../guest-error.js';
+import { names, pciDirectory, type PciPath } from './pci-path.js';
 import { readIfThere } from '@kata-agent/base';
 import { quotedWord } from '../quoted.js';
 

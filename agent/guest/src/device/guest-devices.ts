@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { contains } from '../paths/clean-path.js';
 import type { OciDevice } from '../request/oci-spec.js';
 import { type DeviceNumber, deviceNumber } from './device-number.js';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GuestLog } from '../guest-log.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { OpenedDisk } from './disk-calls.js';
 import type { DeviceNumber } from './device-number.js';

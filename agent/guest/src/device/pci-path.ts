@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 
 const format = /^([0-9a-f]{1,4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.([0-7]))?$/i;

@@ -1,5 +1,5 @@
 import { unbuiltNames } from '@kata-agent/catalogue/request-features';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { blockAtPci, blockAtScsi, blockNamed, blockNameOf, type Wanted } from './find-device.js';

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { makeTree } from '../testing/tree.js';
 import { VfioDevices } from './vfio-devices.js';
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import type { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { Disks } from './disks.js';
 import type { DeviceRoots } from './find-device.js';
 import { readIfThere } from '@kata-agent/base';

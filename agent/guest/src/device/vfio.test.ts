@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { AttachedDevice } from '../request/actions.js';
 import { makeTree } from '../testing/tree.js';
 import { attachments, wantedDevices } from './attach-devices.js';

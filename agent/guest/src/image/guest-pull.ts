@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
 import type { CreateContainer, Storage } from '../request/actions.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath, quotedWord } from '../quoted.js';
 import { guestPullDriver } from '../storage/drivers/storage-drivers.js';
 
@@ -9,6 +9,32 @@ import { guestPullDriver } from '../storage/drivers/storage-drivers.js';
 const nameKeys = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'];
 
 type Annotations = Readonly<Record<string, string>>;
+
+/**
+ * Returns the storage by which a request asks the guest to pull the root; undefined: there is none.
+ *
+ * @throws GuestError `invalid` or `refused` if the request is inconsistent
+ */
+export function pulledRootOf(
+  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
+  { kata }: { readonly kata: string },
+): Storage | undefined {
+  const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
+  if (storage === undefined) return undefined;
+  if (another !== undefined)
+    throw new GuestError(
+      'invalid',
+      `two storages have the driver ${guestPullDriver}: a container has one root`,
+    );
+  const place = join(kata, id, 'rootfs');
+  if (storage.mountPoint !== place)
+    throw new GuestError(
+      'refused',
+      `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
+    );
+  checkOneImage(storage, spec.annotations ?? {});
+  return storage;
+}
 
 /** Returns the metadata that a request has for a pull; undefined: it has none, and its annotations decide. @throws GuestError `invalid` */
 function pullMetadata({ driverOptions }: Pick<Storage, 'driverOptions'>): Annotations | undefined {
@@ -66,30 +92,4 @@ function checkOneImage(storage: Storage, annotations: Annotations): void {
           `storage driver ${guestPullDriver} names the image ${quotedWord(storage.source)}, and the ${what} ${key} names ${quotedWord(name)}`,
         );
     }
-}
-
-/**
- * Returns the storage by which a request asks the guest to pull the root; undefined: there is none.
- *
- * @throws GuestError `invalid` or `refused` if the request is inconsistent
- */
-export function pulledRootOf(
-  { id, storages, spec }: Pick<CreateContainer, 'id' | 'storages' | 'spec'>,
-  { kata }: { readonly kata: string },
-): Storage | undefined {
-  const [storage, another] = storages.filter(({ driver }) => driver === guestPullDriver);
-  if (storage === undefined) return undefined;
-  if (another !== undefined)
-    throw new GuestError(
-      'invalid',
-      `two storages have the driver ${guestPullDriver}: a container has one root`,
-    );
-  const place = join(kata, id, 'rootfs');
-  if (storage.mountPoint !== place)
-    throw new GuestError(
-      'refused',
-      `mount point ${quotedPath(storage.mountPoint)} of ${guestPullDriver} is not ${place}`,
-    );
-  checkOneImage(storage, spec.annotations ?? {});
-  return storage;
 }

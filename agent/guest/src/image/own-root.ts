@@ -13,7 +13,7 @@ import type { HostMedia } from '../media/host-media.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { RuntimeCommands } from '../runtime/runtime-commands.js';
 import type { ImagePuller, ImageStore } from './image-puller.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { OciSpec } from '../request/oci-spec.js';
 import type { AttachedDevice, CreateContainer, PulledImage, Storage } from '../request/actions.js';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isOfSandbox } from '@kata-agent/catalogue/requested-root';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { SharedMount } from '../request/actions.js';
 import { quotedPath } from '../quoted.js';
 import { cleanPath, contains } from '../paths/clean-path.js';

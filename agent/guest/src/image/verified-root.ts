@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isOfSandbox, requestedRoot } from '@kata-agent/catalogue/requested-root';
 import { Directory, MountAttribute } from '@kata-agent/linux';
 import type { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { CreateContainer, Storage } from '../request/actions.js';
 import { isRootPath } from '../source/source-place.js';

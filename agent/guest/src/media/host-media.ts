@@ -1,5 +1,5 @@
 import { type Descriptor, type Task, TaskFailure } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /**
  * What may wait for the host, by name. Each module declares the tasks whose work it has, beside its functions, and `tasks.ts` of

@@ -1,5 +1,5 @@
 import { SyscallError, UnsafePathError } from '@kata-agent/linux';
-import { GuestError, type GuestErrorKind, TooLargeToMirror } from '../error/guest-error.js';
+import { GuestError, type GuestErrorKind, TooLargeToMirror } from '../guest-error.js';
 
 /** An error as it is sent from a thread: `structuredClone` keeps neither its class nor its code. */
 export interface SentError {

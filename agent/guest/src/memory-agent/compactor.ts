@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import type { CompactSettings } from './memory-agent-settings.js';
 import { Pressure } from './pressure.js';

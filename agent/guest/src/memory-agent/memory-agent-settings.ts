@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** Limits the sizes that are stored for each container. */
 const maxColdRounds = 1000;

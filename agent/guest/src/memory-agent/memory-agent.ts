@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Syscalls } from '@kata-agent/linux';
 import type { Guest } from '../guest.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { Compactor } from './compactor.js';

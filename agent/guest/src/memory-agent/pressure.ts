@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The share of time in which tasks waited for memory or I/O: pressure stall information (Documentation/accounting/psi.rst). */
 export class Pressure {

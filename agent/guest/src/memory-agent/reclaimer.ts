@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
 import { readTable } from '../cgroup/cgroup-paths.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestLog } from '../guest-log.js';
 import type { Generations } from './generations.js';
 import type { ReclaimSettings } from './memory-agent-settings.js';

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { quotedWord } from '../quoted.js';
 import type { Family } from './network-values.js';

@@ -1,6 +1,6 @@
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /**
  * S34: loopback belongs to the pod. No call of the host may divert what its processes send each other over 127.0.0.1

@@ -1,6 +1,6 @@
 import { isIP, SocketAddress } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { Tools } from '../tool/tools.js';
 import { checkCount, checkNeighbour, type Neighbour } from './network-values.js';
 import { ip, ipBatch, ipPutBack, orRestore } from './ip.js';

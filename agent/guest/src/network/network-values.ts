@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import {
   holdsLoopback,
   isLoopbackAddress,

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Tools } from '../tool/tools.js';
 import { declaredChain, isChainName, parseRule } from './filter-rule.js';

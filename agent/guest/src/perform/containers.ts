@@ -6,7 +6,7 @@ import { createContainer as make } from '../create/create-container.js';
 import { removeContainer as remove } from '../container/remove-container.js';
 import { containerNamed, sourceMounts } from '../container/share-mounts.js';
 import { wantedDevices } from '../device/attach-devices.js';
-import { GuestError, translated } from '../error/guest-error.js';
+import { GuestError, translated } from '../guest-error.js';
 import type { Guest } from '../guest.js';
 import { usedStorages } from '../image/verified-root.js';
 import { passStdio } from '../stdio/pass-stdio.js';

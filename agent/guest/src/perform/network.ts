@@ -13,7 +13,7 @@ import { addNeighbours as add } from '../network/neighbours.js';
 import { checkedFilter, readPacketFilter, replacePacketFilter } from '../network/packet-filter.js';
 import { listRoutes as routesOf, updateRoutes as replaceRoutes } from '../network/routes.js';
 import { updateInterface as change } from '../network/update-interface.js';
-import { translated } from '../error/guest-error.js';
+import { translated } from '../guest-error.js';
 
 export function updateInterface(guest: Guest, wanted: Interface): Promise<void> {
   const { tools, paths, devices } = guest.context;

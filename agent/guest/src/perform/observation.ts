@@ -1,6 +1,6 @@
 import type { Guest } from '../guest.js';
 import { openRegistry } from '../metrics/registry.js';
-import { translated } from '../error/guest-error.js';
+import { translated } from '../guest-error.js';
 
 /** Returns the guest's metrics in Prometheus' text format. */
 export function getMetrics({ context }: Guest): Promise<string> {

@@ -17,7 +17,7 @@ import {
 import type { ContainerProcess } from '../container/container-process.js';
 import { killIfThere, launchProcess } from '../container/launch-process.js';
 import { withGuestAddresses } from '../device/pci-environment.js';
-import { GuestError, translated } from '../error/guest-error.js';
+import { GuestError, translated } from '../guest-error.js';
 import type { Guest } from '../guest.js';
 import { passStdio } from '../stdio/pass-stdio.js';
 import { exec } from '../runtime/commands.js';

@@ -1,6 +1,6 @@
 import type { CreateSandbox, GuestDetails, GuestDetailsQuery } from '../request/actions.js';
 import { guestDetails } from '../sandbox/details.js';
-import { GuestError, translated } from '../error/guest-error.js';
+import { GuestError, translated } from '../guest-error.js';
 import type { Guest } from '../guest.js';
 import { checkKernelModules } from '../sandbox/kernel-modules.js';
 import { reseedRandom as reseed } from '../resource/reseed-random.js';

@@ -1,7 +1,7 @@
 import type { CopyFile, Storage } from '../request/actions.js';
 import { admitCopy, type AdmittedCopy, copiedPath } from '../storage/copy-admission.js';
 import { copyFile as place } from '../storage/copy-file.js';
-import { GuestError, translated } from '../error/guest-error.js';
+import { GuestError, translated } from '../guest-error.js';
 import { rulesOf } from '../source/source-place.js';
 import type { Guest } from '../guest.js';
 import { quotedPath } from '../quoted.js';

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedName } from '../quoted.js';
 
 /** S8: ASCII, begins with a letter or digit, at most 128 characters. Such a name is also a safe file name. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import { readIfThere } from '@kata-agent/base';
 import type { UeventListener, UeventReceiver } from '@kata-agent/linux';

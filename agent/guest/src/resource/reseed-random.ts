@@ -1,5 +1,5 @@
-import { Descriptor, Open, At, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { At, Descriptor, Open, type Syscalls } from '@kata-agent/linux';
+import { GuestError } from '../guest-error.js';
 
 /** Limit for one call; the kernel's pool has 32 bytes. */
 const maxBytes = 64 * 1024;

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls, mount, RecordingSyscalls, Unmount } from '@kata-agent/linux';
 import { resizeVolume, volumeStats } from '../perform/storage.js';
-import { closedAccess } from '../access/guest-access.js';
+import { closedAccess } from '../guest-access.js';
 import { directMedia } from '../media-thread/direct-media.js';
 import { LoopDevice } from '../testing/loop-device.js';
 import { RealGuest, skip, skipWithout } from '../testing/real-guest.js';

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { DeviceWatch } from '../device/device-watch.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GrowingType } from './volume-calls.js';

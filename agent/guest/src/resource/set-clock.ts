@@ -1,5 +1,5 @@
 import type { Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The time of SetGuestDateTime: seconds since 1970, and microseconds of the second. */
 export interface DateTime {

@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs';
 import { hasCode } from '@kata-agent/linux';
 import type { Disks } from '../device/disks.js';
 import type { HostMedia } from '../media/host-media.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 
 declare module '../media/host-media.js' {

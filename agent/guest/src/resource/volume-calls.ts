@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, statfsSync } from 'node:fs';
 import { Directory, hasCode, Open, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { deviceNumber } from '../device/device-number.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { openSource } from '../source/open-source.js';
 import type { SourceRules } from '../source/source-place.js';

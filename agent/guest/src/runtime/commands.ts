@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciProcess, OciResources } from '../request/oci-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
 import type { Runtime, Stdio } from './runtime.js';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { GuestErrorKind } from '../error/guest-error.js';
+import type { GuestErrorKind } from '../guest-error.js';
 
 /** Vulnerabilities, and the releases that fix them, one for each release line. */
 interface Fix {

@@ -1,5 +1,5 @@
 import { Semaphore } from '@kata-agent/base';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The runtime's command, and the container or exec that it is for. */
 export interface CommandFor {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { type KnownRuntime, knownRuntimes } from './known-runtimes.js';
 
 /** The fields of `features` that the agent uses. */

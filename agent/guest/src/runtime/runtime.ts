@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { GuestError, type GuestErrorKind } from '../error/guest-error.js';
+import { GuestError, type GuestErrorKind } from '../guest-error.js';
 import { readIfThere } from '@kata-agent/base';
 import { type KnownRuntime, knownRuntime, knownRuntimes } from './known-runtimes.js';
 

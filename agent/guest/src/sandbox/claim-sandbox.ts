@@ -1,5 +1,5 @@
 import type { GuestPaths } from '../paths/guest-paths.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The claim to Kata's directory when several agents run on a machine. A guest keeps it until its process ends. */
 export interface SandboxClaim {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GuestDetails, GuestDetailsQuery } from '../request/actions.js';
 import { blockDrivers, vfioTypes } from '../device/requested-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { storageDrivers } from '../storage/drivers/storage-drivers.js';
 import { readIfThere } from '@kata-agent/base';
 

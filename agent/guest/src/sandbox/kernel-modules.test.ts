@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import { checkKernelModules } from './kernel-modules.js';
 
 const access = {

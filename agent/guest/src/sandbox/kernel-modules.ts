@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { KernelModule } from '../request/actions.js';
-import type { AllowedModule, GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { AllowedModule, GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 
 const run = promisify(execFile);
 

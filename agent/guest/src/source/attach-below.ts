@@ -11,7 +11,7 @@ import {
   Unmount,
   UnsafePathError,
 } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 
 declare module '../media/host-media.js' {

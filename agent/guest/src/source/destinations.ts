@@ -1,5 +1,5 @@
 import { Directory, hasCode, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { closedAccess } from '../access/guest-access.js';
+import { closedAccess } from '../guest-access.js';
 import { RealGuest, skip } from '../testing/real-guest.js';
 
 const device = ['/dev/net/tun', '/dev/fuse', '/dev/kvm'].find((path) => existsSync(path));

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { mounts, unmountTree, loadSyscalls } from '@kata-agent/linux';
+import { loadSyscalls, mounts, unmountTree } from '@kata-agent/linux';
 import type { CreateContainer } from '../request/actions.js';
-import { closedAccess } from '../access/guest-access.js';
+import { closedAccess } from '../guest-access.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { createContainer, startContainer } from '../perform/containers.js';
 import { RealGuest, settled, skip, type Traces } from '../testing/real-guest.js';

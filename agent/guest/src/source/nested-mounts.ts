@@ -6,7 +6,7 @@ import {
   Open,
   type Syscalls,
 } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciMount } from '../request/oci-spec.js';
 import { isBind } from '../spec/mounts.js';
 import type { HostMedia } from '../media/host-media.js';

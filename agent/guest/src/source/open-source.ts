@@ -4,7 +4,7 @@ import { attestationAgentDirectory } from '@kata-agent/catalogue';
 import { Descriptor, Directory, hasCode, mounts, type Syscalls, UnsafePathError } from '@kata-agent/linux';
 import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
 import { guestDevices, isEvidence } from '../device/guest-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 import type { SourceUse, UsedSource } from './other-containers.js';
 import { type RequestedSource, type SourcePlace, sourcePlace, type SourceRules } from './source-place.js';

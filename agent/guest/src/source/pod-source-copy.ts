@@ -1,7 +1,7 @@
 import { existsSync, fstatSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { type Descriptor, Directory, MountFlag, mounts, MountTree, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 
 declare module '../media/host-media.js' {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { closedAccess } from '../access/guest-access.js';
+import { closedAccess } from '../guest-access.js';
 import { HostShare, noShare } from '../testing/host-share.js';
 import { RealGuest, skip as noContainers } from '../testing/real-guest.js';
 

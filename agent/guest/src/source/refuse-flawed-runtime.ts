@@ -1,6 +1,6 @@
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { GuestLog } from '../guest-log.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { Capabilities } from '../spec/security-labels.js';
 import type { OpenSource } from './open-source.js';

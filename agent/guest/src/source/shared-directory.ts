@@ -1,5 +1,5 @@
 import { Directory, type Syscalls, UnsafePathError } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The path, below Kata's directory, of files that the host shares or copies by CopyFile. */
 const place = 'shared/containers';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import type { GuestAccess } from '../access/guest-access.js';
-import { openAccess } from '../access/guest-access.js';
+import { type GuestAccess, openAccess } from '../guest-access.js';
 import { sourcePlace } from './source-place.js';
 
 const paths = { kata: '/run/kata-containers', state: '/run/kata-agent', dev: '/dev', sys: '/sys' };

@@ -1,5 +1,5 @@
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';

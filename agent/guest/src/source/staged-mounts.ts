@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { Directory, MountAttribute, mounts, mountsBelow, MountTree, type Syscalls } from '@kata-agent/linux';
 import type { UndoStack } from '../undo-stack.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { OpenSource } from './open-source.js';
 import { quotedPath } from '../quoted.js';

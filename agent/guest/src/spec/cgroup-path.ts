@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** The form in which Kata's agent asks systemd for a cgroup (rustjail/src/container.rs), with ASCII letters only. */
 const form = /^([\w.-]*):([\w.-]*):([\w.-]*)$/;

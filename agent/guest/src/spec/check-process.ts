@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciProcess } from '../request/oci-spec.js';
 
 /** A path into the runtime's own /proc entry: CVE-2024-21626 (cwd), CVE-2019-5736 (args[0]). */

@@ -1,8 +1,8 @@
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import { type GuestDevices, type InjectedDevice, isEvidence } from '../device/guest-devices.js';
 import type { GuestDevice } from '../device/attach-devices.js';
 import type { DeviceNumber } from '../device/device-number.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 
 /** The character devices that every container gets. */

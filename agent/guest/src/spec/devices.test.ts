@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GuestDevices } from '../device/guest-devices.js';
-import type { GuestAccess } from '../access/guest-access.js';
+import type { GuestAccess } from '../guest-access.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 import { type BoundDevice, checkDeviceRules, defaultDeviceRules } from './device-rules.js';
 import { checkDevice, type ContainerDevices, containerDevices, translateDevices } from './devices.js';

@@ -1,5 +1,5 @@
 import { isEvidence } from '../device/guest-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciDevice, OciDeviceRule } from '../request/oci-spec.js';
 import {
   checkDeviceNumber,

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /**
  * Encodes JSON with 64-bit integers: as JSON.stringify, with a bigint as a number. JSON.stringify does not support

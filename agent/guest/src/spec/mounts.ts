@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import type { OciLinux, OciMount } from '../request/oci-spec.js';
 import { cleanPath } from '../paths/clean-path.js';
 

@@ -1,5 +1,5 @@
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import type { OciIdMapping, OciLinux, OciNamespace } from '../request/oci-spec.js';
 

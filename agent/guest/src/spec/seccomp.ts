@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciSeccomp, OciSeccompRule } from '../request/oci-spec.js';
 
 /**

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OciLinux, OciProcess } from '../request/oci-spec.js';
 
 /** What AppArmor calls a process without a profile. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type GuestAccess, openAccess } from '../access/guest-access.js';
+import { type GuestAccess, openAccess } from '../guest-access.js';
 import { checkSysctlNames, checkSysctlValues, refuseSysctls, sysctlName, sysctlPath } from './sysctls.js';
 
 function checkSysctls(sysctls: Readonly<Record<string, string>>, access: GuestAccess): void {

@@ -1,6 +1,6 @@
 import type { ThreadNamespace } from '@kata-agent/linux';
-import type { GuestAccess } from '../access/guest-access.js';
-import { GuestError } from '../error/guest-error.js';
+import type { GuestAccess } from '../guest-access.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 
 const pattern = /^[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_:@-]+)*$/;

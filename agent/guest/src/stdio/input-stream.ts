@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** Maximum number of buffered bytes for a process that does not read; writes beyond it fail. */
 const MAX_WAITING = 8 * 1024 * 1024;

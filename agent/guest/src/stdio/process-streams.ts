@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { StreamName } from '../request/actions.js';
 import type { InputStream } from './input-stream.js';
 import type { OutputLog, OutputStream } from './output-stream.js';

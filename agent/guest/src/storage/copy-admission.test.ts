@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseMountTable } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { CopyFile } from '../request/actions.js';
 import { admitCopy, admitPiece, admitReplacement, copiedPath } from './copy-admission.js';
 

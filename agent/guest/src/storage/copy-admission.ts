@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type MountPoint, mountsBelow } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 import type { CopyFile } from '../request/actions.js';
 import { type OrderedChecks, runChecks } from '../request/ordered-checks.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSyscalls } from '@kata-agent/linux';
 import type { CopyFile } from '../request/actions.js';
-import { translated } from '../error/guest-error.js';
+import { translated } from '../guest-error.js';
 import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
 import { directMedia } from '../media-thread/direct-media.js';

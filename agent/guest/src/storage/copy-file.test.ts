@@ -22,7 +22,7 @@ import { admitCopy } from './copy-admission.js';
 import { copyFile } from './copy-file.js';
 import { copyFileHere } from './copy-file-here.js';
 import { isSetAside } from '../removal/remove-tree.js';
-import { translated } from '../error/guest-error.js';
+import { translated } from '../guest-error.js';
 import { directMedia } from '../media-thread/direct-media.js';
 
 const syscalls = loadSyscalls();

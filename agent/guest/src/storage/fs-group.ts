@@ -1,5 +1,5 @@
 import type { Storage } from '../request/actions.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { StorageContext } from './drivers/storage-driver.js';
 
 /**

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 
 /** One option `X-kata.NAME` or `X-kata.NAME=VALUE` of a storage. */

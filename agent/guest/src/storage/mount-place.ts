@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
 import { storageDrivers } from './drivers/storage-drivers.js';

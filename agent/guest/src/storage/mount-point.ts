@@ -6,7 +6,7 @@ import {
   MountFlag,
   parseMountOptions,
 } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OpenSource } from '../source/open-source.js';
 import { bindOptions, fstabOptions, unknownMountOption } from './storage-options.js';
 import { isKataOption } from './kata-options.js';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { Directory, type Syscalls } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedPath } from '../quoted.js';
 
 declare module '../media/host-media.js' {

@@ -1,6 +1,6 @@
 import { partitionOf, type Wanted } from '../device/find-device.js';
 import { type BlockDriver, wantedBlock } from '../device/requested-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';
 import { isDiskOption } from './storage-options.js';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { blockDrivers } from '../device/requested-devices.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
 import type { Storage } from '../request/actions.js';
 

@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { contains } from '../paths/clean-path.js';
 import type { Storage } from '../request/actions.js';
 import type { UndoStack } from '../undo-stack.js';

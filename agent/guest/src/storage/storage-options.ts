@@ -1,4 +1,4 @@
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /**
  * Allowed mount(8) options of a storage, with those of overlayfs. None of them changes an existing mount, or its

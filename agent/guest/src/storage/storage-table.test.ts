@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { loadSyscalls, RecordingSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import { UndoStack } from '../undo-stack.js';
 import { DeviceWatch } from '../device/device-watch.js';
 import { Disks } from '../device/disks.js';

@@ -2,7 +2,7 @@ import type { Storage } from '../request/actions.js';
 import type { OciMount } from '../request/oci-spec.js';
 import type { UndoStack } from '../undo-stack.js';
 import type { Wanted } from '../device/find-device.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import type { OwnPlaces, PlaceOwner, UsedSource } from '../source/other-containers.js';
 import { ephemeral, resizeMemory } from './drivers/ephemeral.js';
 import { mountPlace, type MountPlaceOwner } from './mount-place.js';

@@ -22,7 +22,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Directory, loadSyscalls, mounts, RecordingSyscalls } from '@kata-agent/linux';
 import type { DataHub, SecureMount } from '../confidential/data-hub.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { MediaThreads } from '../media/media-threads.js';
 import type { Storage } from '../request/actions.js';
 import { UndoStack } from '../undo-stack.js';

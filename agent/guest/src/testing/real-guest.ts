@@ -15,7 +15,7 @@ import type { CreateContainer, ProcessRef, Storage, StreamName } from '../reques
 import { Guest } from '../guest.js';
 import { directMedia } from '../media-thread/direct-media.js';
 import { MediaThreads } from '../media/media-threads.js';
-import { openAccess } from '../access/guest-access.js';
+import { openAccess } from '../guest-access.js';
 import type { GuestOptions } from '../context/guest-options.js';
 import type { OciProcess, OciSpec } from '../request/oci-spec.js';
 import { createContainer, removeContainer, startContainer } from '../perform/containers.js';

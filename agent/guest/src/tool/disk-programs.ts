@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { searchPath } from '@kata-agent/linux';
 import type { DeviceNumber } from '../device/device-number.js';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 import { mediaProgram } from '../media/media-threads.js';
 import { type DiskProgramOptions, refusalPipe } from './disk-program.js';
 import type { Tool } from './tools.js';

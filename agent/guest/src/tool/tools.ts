@@ -1,6 +1,6 @@
 import { searchPath } from '@kata-agent/linux';
 import { spawn } from 'node:child_process';
-import { GuestError } from '../error/guest-error.js';
+import { GuestError } from '../guest-error.js';
 
 /** An external program of the guest, and its Debian package. */
 export interface Tool {

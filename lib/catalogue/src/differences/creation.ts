@@ -8,12 +8,12 @@ export const creationDifferences: DifferenceRows = {
     ours: 'They are denied unless `hooks = "allow"`; an empty `Hooks` message is allowed. A guest hook must be a regular file owned by root and writable only by root, outside of `/run/kata-containers`; a `prestart` hook of the guest runs with the container’s `prestart` hooks, not with its `poststart` hooks.',
     why: 'A hook runs as root of the guest.',
     noticedBy: 'users of guest hooks',
-    test: ['agent/guest/src/hooks/guest-hooks', 'hooks of all six kinds are refused'],
+    test: ['agent/guest/src/guest-hooks', 'hooks of all six kinds are refused'],
     also: [
-      ['agent/guest/src/hooks/guest-hooks.root', 'hooks from a directory the host can write are refused'],
-      ['agent/guest/src/hooks/guest-hooks.root', 'hooks of the guest image run for each container'],
+      ['agent/guest/src/guest-hooks.root', 'hooks from a directory the host can write are refused'],
+      ['agent/guest/src/guest-hooks.root', 'hooks of the guest image run for each container'],
       [
-        'agent/guest/src/hooks/guest-hooks.root',
+        'agent/guest/src/guest-hooks.root',
         'a hook of the guest runs after those of the container of its kind, and before the next kind',
       ],
       ['tests/root/cdi', 'those of a request with "allow" only'],

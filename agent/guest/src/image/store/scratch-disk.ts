@@ -6,7 +6,7 @@ import type { DeviceWatch } from '../../device/device-watch.js';
 import type { Disks } from '../../device/disks.js';
 import type { GuestLog } from '../../guest-log.js';
 import type { HostMedia } from '../../media/host-media.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import type { AttachedDevice, CreateContainer } from '../../request/actions.js';
 import type { OciSpec } from '../../request/oci-spec.js';
 

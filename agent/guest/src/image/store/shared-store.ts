@@ -9,7 +9,7 @@ import type { GuestLog } from '../../guest-log.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { HeldDisk } from '../../device/held-disk.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { untilAborted } from '../../until-aborted.js';
 import type { ImageStore, SharedStoreUse, StoreRequest } from '../image-puller.js';
 import { openScratch } from './scratch-disk.js';

@@ -12,7 +12,7 @@ import type { HostMedia } from '../../media/host-media.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import { deviceNumber, type DeviceNumber } from '../../device/device-number.js';
 import { HeldDisk } from '../../device/held-disk.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { mountErofs, mountOverlay, withOverlay } from '../../storage/drivers/multi-layer-erofs.js';
 import { mapperControl, openVerity, verityName } from '../../storage/drivers/verity.js';
 import type { Verity } from '../../storage/drivers/verity-table.js';

@@ -4,7 +4,7 @@ import { encryptDisk } from '../../confidential/data-hub.js';
 import { openMounted, withMountDirectory } from '../../confidential/mount-directory.js';
 import type { Storage } from '../../request/actions.js';
 import { numberOfNode } from '../../device/device-number.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import type { DiskPrograms, DiskTool } from '../../tool/disk-programs.js';
 import { bindAt } from '../mount-point.js';
 import type { StorageContext } from './storage-driver.js';

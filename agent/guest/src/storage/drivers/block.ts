@@ -3,7 +3,7 @@ import { numberOfNode } from '../../device/device-number.js';
 import type { Wanted } from '../../device/find-device.js';
 import { type BlockDriver, blockDrivers, wantedBlock } from '../../device/requested-devices.js';
 import { rootPaths } from '../../source/source-place.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { applyFsGroup } from '../fs-group.js';
 import { KataOptions } from '../kata-options.js';
 import { makeFileSystem, mountEncrypted } from './blank-disk.js';

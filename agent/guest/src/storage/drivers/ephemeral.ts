@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Directory, hasCode, mountCalls, mounts } from '@kata-agent/linux';
 import { readIfThere } from '@kata-agent/base';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { Storage } from '../../request/actions.js';
 import { applyFsGroup } from '../fs-group.js';

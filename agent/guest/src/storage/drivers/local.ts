@@ -1,4 +1,4 @@
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import type { OciMount, OciSpec } from '../../request/oci-spec.js';
 import { mountAt } from '../mount-point.js';
 import { groupOption, option } from '../storage-options.js';

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Directory, loadSyscalls } from '@kata-agent/linux';
 import { Mirror } from './mirror.js';
-import { TooLargeToMirror } from '../../error/guest-error.js';
+import { TooLargeToMirror } from '../../guest-error.js';
 
 function place(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), 'guest-mirror-'));

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { type Descriptor, type Directory, hasCode, Open } from '@kata-agent/linux';
-import { TooLargeToMirror } from '../../error/guest-error.js';
+import { TooLargeToMirror } from '../../guest-error.js';
 
 /** Limits of Kata's agent (src/agent/src/watcher.rs, 4.1): a source above them is bind mounted and not copied. */
 export const kataLimits: MirrorLimits = { entries: 16, bytes: 1024 * 1024 };

@@ -4,7 +4,7 @@ import { Descriptor, type MountRequest } from '@kata-agent/linux';
 import { HeldDisk } from '../../device/held-disk.js';
 import { makeWritableLayer } from '../writable-layer.js';
 import { rootPaths } from '../../source/source-place.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { lentPath } from '../../media/host-media.js';
 import type { Storage } from '../../request/actions.js';
 import { mountAt } from '../mount-point.js';

@@ -1,9 +1,9 @@
 import { lentPath } from '../../media/host-media.js';
 import { makeWritableLayer } from '../writable-layer.js';
 import { rootPaths, sourcePlace } from '../../source/source-place.js';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
-import { closedAccess } from '../../access/guest-access.js';
+import { closedAccess } from '../../guest-access.js';
 import type { OpenSource } from '../../source/open-source.js';
 import { refuseFlawedRuntime } from '../../source/refuse-flawed-runtime.js';
 import type { Storage } from '../../request/actions.js';

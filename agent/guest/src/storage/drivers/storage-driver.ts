@@ -5,7 +5,7 @@ import type { DataHub } from '../../confidential/data-hub.js';
 import type { DeviceWatch } from '../../device/device-watch.js';
 import type { Disks } from '../../device/disks.js';
 import type { Wanted } from '../../device/find-device.js';
-import type { GuestAccess } from '../../access/guest-access.js';
+import type { GuestAccess } from '../../guest-access.js';
 import type { GuestLog } from '../../guest-log.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { OpenSource } from '../../source/open-source.js';

@@ -1,5 +1,5 @@
 import { unbuiltNames } from '@kata-agent/catalogue/request-features';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { blockStorages } from './block.js';
 import { ephemeral } from './ephemeral.js';
 import { local } from './local.js';

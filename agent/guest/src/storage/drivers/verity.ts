@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import type { DeviceNumber } from '../../device/device-number.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { KataOptions } from '../kata-options.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { MountFlag, mounts, parseMountOptions } from '@kata-agent/linux';
-import { GuestError } from '../../error/guest-error.js';
+import { GuestError } from '../../guest-error.js';
 import { applyFsGroup, refuseFsGroup } from '../fs-group.js';
 import { kernelOptions, mountAt, unmountPlace } from '../mount-point.js';
 import type { StorageContext, StorageDriver } from './storage-driver.js';

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { mounts } from '@kata-agent/linux';
 import type { Storage } from '../../request/actions.js';
-import { GuestError, TooLargeToMirror } from '../../error/guest-error.js';
+import { GuestError, TooLargeToMirror } from '../../guest-error.js';
 import {
   type FileState,
   grownLimits,

@@ -13,8 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createSandbox, destroySandbox } from '../perform/sandbox.js';
-import { RealGuest, skip } from '../testing/real-guest.js';
+import { createSandbox, destroySandbox } from './perform/sandbox.js';
+import { RealGuest, skip } from './testing/real-guest.js';
 
 let real: RealGuest;
 let directory: string;

@@ -1,10 +1,10 @@
 import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { hasCode } from '@kata-agent/linux';
-import { GuestError } from '../error/guest-error.js';
-import type { GuestLog } from '../guest-log.js';
-import type { GuestPaths } from '../paths/guest-paths.js';
-import type { OciHook, OciHooks } from '../request/oci-spec.js';
+import { GuestError } from './guest-error.js';
+import type { GuestLog } from './guest-log.js';
+import type { GuestPaths } from './paths/guest-paths.js';
+import type { OciHook, OciHooks } from './request/oci-spec.js';
 
 /** The kinds of hooks that a guest image can have, each a directory of programs (Kata 4.1, src/agent/src/sandbox.rs). */
 const kinds = ['prestart', 'poststart', 'poststop'] as const;
