@@ -9,6 +9,10 @@ import type { CheckpointEnvironment, CheckpointRegister } from './measurement/ch
 import type { Witnesses, WitnessesOptions } from './witnesses/witnesses.js';
 import type { TlsListeners } from './listeners/tls/tls-listeners.js';
 
+// Parts of the agent whose code is loaded only if the configuration asks for them. guest-image/bundle/src/optional-parts.ts has their modules,
+// which a bundle must not load at the start. Backends and guest components choose their code themselves (backend/backend.ts,
+// components/load-guest-components.ts).
+
 /**
  * Loads TLS and makes the agent's key, if the configuration has a `tls://` or `https://` listener: both cost time and memory.
  * The certificate is valid from the floor of the clock on, in milliseconds since 1970; without a document there is neither a

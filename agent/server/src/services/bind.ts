@@ -11,9 +11,8 @@ import {
 } from '@kata-agent/ttrpc';
 import { beginOf } from '../interceptors/call-values.js';
 import type { Authorize } from '../interceptors/evaluate-rules.js';
-import { refusedInTurn } from './refused-in-turn.js';
+import { type HandlerTable, type LocalName, refusedInTurn, type Services } from './handler.js';
 import { type Caller, callerKey, callerOf } from '../caller.js';
-import type { HandlerTable, LocalName, Services } from './handler.js';
 import { handlers } from './table.js';
 
 /**

@@ -12,12 +12,11 @@ import type {
 import { Code, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import { type Caller, callerOf } from '../caller.js';
 import { noteImage, noteSecret } from '../interceptors/call-values.js';
-import { refusedInTurn } from './refused-in-turn.js';
+import { type Handler, refusedInTurn, type Services } from './handler.js';
 import { ruleContext } from '../policy/rule-context.js';
 import { ociResources, ociSpec } from '../wire/oci-spec.js';
 import { wireStats } from '../wire/stats.js';
 import { storage } from '../wire/storage.js';
-import type { Handler, Services } from './handler.js';
 import { withStdio } from './stdio-ports.js';
 
 export const createContainer: Handler<'createContainer'> = async (services, request, context) => {

@@ -1,10 +1,12 @@
 import type { MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import type { Guest, MemoryAgent } from '@kata-agent/guest';
+import type { Decision } from '@kata-agent/gate';
+import { type Guest, GuestError, type MemoryAgent } from '@kata-agent/guest';
 import type { AgentService } from '@kata-agent/protocol/agent';
 import type { HandlerContext } from '@kata-agent/ttrpc';
 import type { StdioPorts } from '../side-channels/stdio-ports.js';
 import type { ModuleLock } from '../init/modules.js';
 import type { Caller } from '../caller.js';
+import { statusOf } from '../interceptors/refusal.js';
 import type { SavedPolicies } from '../policy/set-policy.js';
 import type { Policy } from '../policy/policy.js';
 
@@ -41,3 +43,9 @@ export type Handler<M extends LocalName> = (
 
 /** A row for each method of the service: the compiler rejects a missing one. */
 export type HandlerTable = { readonly [M in LocalName]: Handler<M> };
+
+/** The error of a call that was allowed, had to wait, and is denied when its turn comes, or when the guest has its image. */
+export function refusedInTurn(decision: Decision): GuestError {
+  const kind = decision.rule === undefined ? 'unimplemented' : 'refused';
+  return new GuestError(kind, statusOf(decision).message);
+}
