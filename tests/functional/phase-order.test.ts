@@ -39,6 +39,29 @@ const lists: readonly List[] = [
       ['linksRefused', 'shared', 'a mount of another container is no link of this one'],
     ],
   },
+  {
+    package: 'agent/server',
+    file: 'src/start.ts',
+    section: 'Before the first request',
+    security: [
+      ['clock', 'measured', 'nothing is recorded or verified by a clock below its floor'],
+      ['state', 'separated', 'one agent uses a state directory'],
+      ['separated', 'served', 'no mount of a request reaches the files of the agent'],
+      ['measured', 'delivered', 'the configuration takes effect after it is measured'],
+      ['measured', 'extensions', 'the configuration takes effect after it is measured'],
+      ['measured', 'started', 'guest components run after the configuration is measured'],
+      ['hardened', 'started', 'no program runs before the kernel is hardened'],
+      ['opened', 'started', 'no program runs before the audit log is open'],
+      ['opened', 'listening', 'no call is accepted before the audit log is open'],
+      ['witnesses', 'recorded', 'the first record can be demanded of witnesses'],
+      ['recorded', 'served', 'no container is restored before the first record is on disk'],
+      ['recorded', 'listening', 'the first record is on disk before a call is accepted'],
+      ['inForce', 'served', 'policies of before a crash hold for restored containers'],
+      ['inForce', 'listening', 'policies of before a crash hold from the first call on'],
+      ['serve', 'listening', 'a call passes gate, rules and audit log'],
+      ['listening', 'dialled', 'no pod waits for a server that does not answer'],
+    ],
+  },
 ];
 
 /** A line of the list with the comment above it. */

@@ -30,6 +30,11 @@ export class Shutdown {
     });
   }
 
+  /** Reports whether there is nothing to stop. */
+  get isEmpty(): boolean {
+    return this.#steps.length === 0;
+  }
+
   /** Adds the most recent component: it is stopped first. */
   onStop(name: string, run: () => Promise<void>): void {
     this.#steps.unshift({ name, run });
