@@ -3,12 +3,12 @@ export type { ExpectedCall } from './calls/expected-call.js';
 export { expectedCalls } from './calls/expected-calls.js';
 export type { Feature } from './pod/feature.js';
 export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
-export { hostnames, podNames } from './calls/host-name.js';
-export { digestIn, imageNames, isPinned, repositoryOf } from './calls/image-names.js';
-export { isLocalVolume, localDirectory } from './calls/local-volume.js';
+export { hostnames, podNames } from './calls/sample-names.js';
+export { digestIn, imageNames, isPinned, repositoryOf } from './pod/container-image.js';
+export { isLocalVolume, localDirectory } from './calls/mounted-volume.js';
 export type { MountedVolume } from './calls/mounted-volume.js';
 export { sharedMemory, watchedDriver } from './calls/mounts.js';
-export { maskedPaths, optionalMaskedPaths, readOnlyPaths } from './calls/masked-paths.js';
+export { maskedPaths, optionalMaskedPaths, readOnlyPaths } from './calls/create-container.js';
 export {
   layerOption,
   mayWriteToDisk,
@@ -21,15 +21,15 @@ export {
   pullsImages,
   type RuntimeSetup,
 } from './calls/runtime-setup.js';
-export { serviceNames } from './calls/service-variables.js';
+export { serviceNames } from './calls/environment.js';
 export { celLiteral, wrappedList } from './facts/cel-literal.js';
-export { type Entry, type FactName, fuller, originKey } from './facts/fact-name.js';
-export type { OpenField } from './facts/open-field.js';
-export { sourcePlace } from './facts/source-place.js';
-export type { ValueForm } from './facts/value-form.js';
+export { type Entry, type FactName, fuller, originKey } from './facts/fact.js';
+export type { OpenField } from './facts/fact.js';
+export { sourcePlace } from './facts/cel-literal.js';
+export type { ValueForm } from './facts/fact.js';
 export type { Container } from './pod/container.js';
 export { WorkloadError } from './pod/field.js';
-export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/image-config.js';
+export { type ImageConfig, type ImageConfigs, parseImageConfig } from './pod/container-image.js';
 export {
   parseSnapshotterMetadata,
   parseVeritysetup,

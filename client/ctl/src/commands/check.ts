@@ -1,7 +1,7 @@
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@kata-agent/protocol/health';
 import { type CommandDefinition, ExitCode, print, withAgent } from '@kata-agent/cli';
 
-const answerMs = 10_000;
+export const answerMs = 10_000;
 
 export const check: CommandDefinition = {
   path: 'check',

@@ -1,3 +1,4 @@
+import { answerMs } from './check.js';
 import { Health } from '@kata-agent/protocol/health';
 import {
   type CommandDefinition,
@@ -7,8 +8,6 @@ import {
   version as ownVersion,
   withAgent,
 } from '@kata-agent/cli';
-
-const answerMs = 10_000;
 
 export const version: CommandDefinition = {
   path: 'version',

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { enginePath } from '@kata-agent/catalogue';
-import { defaultCapabilities } from '@kata-agent/gate';
+import { alwaysMasked, alwaysReadOnly, defaultCapabilities } from '@kata-agent/gate';
 import { guestPull } from '@kata-agent/catalogue/request-features';
 import {
   type CopyFileRequest,
@@ -12,20 +12,35 @@ import {
 } from '@kata-agent/protocol/agent';
 import { ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
-import type { ImageConfig } from '../pod/image-config.js';
+import type { ImageConfig } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
-import type { Entry, FactName } from '../facts/fact-name.js';
+import type { Entry, FactName } from '../facts/fact.js';
 import { missingImage } from './environment.js';
 import { gpuAnnotation, sampleGpus } from './gpus.js';
-import { sampleHostname, samplePodName } from './host-name.js';
-import { maskedPaths, readOnlyPaths } from './masked-paths.js';
+import { sampleHostname, sampleId, samplePodName } from './sample-names.js';
 import type { MountedVolume } from './mounted-volume.js';
 import { ContainerMounts, type CopiedKind } from './mounts.js';
-import { Origins } from './origins.js';
+import { Origins } from './expected-call.js';
 import { type FirstProcess, groupOfImage, groupsOf, processOf } from './process.js';
 import { passthroughRoot } from './root-layers.js';
 import { pullsImages, type RuntimeSetup } from './runtime-setup.js';
-import { sampleId } from './sample-id.js';
+
+/** Paths in /proc and /sys that every version of containerd masks. */
+export const maskedPaths: readonly string[] = alwaysMasked;
+
+/** Paths that later versions mask in addition, or instead of making them read-only. */
+export const optionalMaskedPaths: readonly string[] = [
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/mtrr',
+  '/sys/dev',
+  '/sys/dev/block',
+  '/sys/fs/selinux',
+  '/sys/devices/virtual/powercap',
+];
+
+/** Read-only paths; some versions mask the first one. */
+export const readOnlyPaths: readonly string[] = alwaysReadOnly;
 
 /** An expected container: its request, the files that are copied before it, and the origins of its values. */
 export interface NewContainer {

@@ -1,9 +1,9 @@
 import { enginePath } from '@kata-agent/catalogue';
 import type { Container, VariableOrigin } from '../pod/container.js';
-import type { ImageConfig } from '../pod/image-config.js';
+import type { ImageConfig } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
 import { celLiteral } from '../facts/cel-literal.js';
-import type { Entry } from '../facts/fact-name.js';
+import type { Entry, ValueForm } from '../facts/fact.js';
 import {
   celText,
   expand,
@@ -15,9 +15,8 @@ import {
   type Resolve,
   sampleText,
 } from './expansion.js';
-import { hostnames, podNames, sampleHostname, samplePodName } from './host-name.js';
-import type { Origins } from './origins.js';
-import { serviceNames, serviceSamples, servicesForm } from './service-variables.js';
+import { hostnames, podNames, sampleHostname, samplePodName } from './sample-names.js';
+import type { Origins } from './expected-call.js';
 
 /** The variables of the API server that the kubelet sets in every container, with sample values. */
 const apiServer = serviceSamples('KUBERNETES', '443', 'HTTPS');
@@ -311,6 +310,7 @@ class Variables {
 }
 
 const addresses = '[0-9a-f.:,]+';
+
 const label = '[A-Za-z0-9_.-]+';
 
 /** Resolves the source of a variable: its value, or what is known of it. */
@@ -349,4 +349,39 @@ function valueOfField(fieldPath: string, workload: Workload): string | Unknown {
     default:
       return { sample: 'x', source };
   }
+}
+
+/** Returns the variables of a service with one TCP port, with sample values. */
+function serviceSamples(name: string, port: string, word: string): Readonly<Record<string, string>> {
+  const address = '10.96.0.1';
+  return {
+    [`${name}_SERVICE_HOST`]: address,
+    [`${name}_SERVICE_PORT`]: port,
+    [`${name}_SERVICE_PORT_${word}`]: port,
+    [`${name}_PORT`]: `tcp://${address}:${port}`,
+    [`${name}_PORT_${port}_TCP`]: `tcp://${address}:${port}`,
+    [`${name}_PORT_${port}_TCP_PROTO`]: 'tcp',
+    [`${name}_PORT_${port}_TCP_PORT`]: port,
+    [`${name}_PORT_${port}_TCP_ADDR`]: address,
+  };
+}
+
+/** What the names of service variables end with: `serviceVariables` of the gate has their meaning. */
+const suffix =
+  '_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[1-9][0-9]*_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$';
+
+/** Names of service variables: of any service, and of the API server. The first includes the second. */
+export const serviceNames: { readonly any: RegExp; readonly apiServer: RegExp } = {
+  any: new RegExp(`^[A-Z0-9][A-Z0-9_]*${suffix}`),
+  apiServer: new RegExp(`^KUBERNETES${suffix}`),
+};
+
+/** Returns the form of service variables: of any service of the namespace, or of the API server. */
+function servicesForm(which: keyof typeof serviceNames, because: string): ValueForm {
+  const condition = 'name in service_env';
+  return {
+    condition: which === 'any' ? condition : `${condition} && service_env[name] == "KUBERNETES"`,
+    names: serviceNames[which],
+    because,
+  };
 }

@@ -8,7 +8,7 @@ import {
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { type ImageConfigs, parseImageConfig } from '../pod/image-config.js';
+import { type ImageConfigs, parseImageConfig } from '../pod/container-image.js';
 import { readWorkloads } from '../pod/read-workloads.js';
 import type { ExpectedCall } from './expected-call.js';
 import { expectedCalls } from './expected-calls.js';

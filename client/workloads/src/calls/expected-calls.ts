@@ -9,14 +9,13 @@ import {
 import { AgentService, ExecProcessRequestSchema } from '@kata-agent/protocol/agent';
 import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container, KubeletCommand } from '../pod/container.js';
-import type { ImageConfigs } from '../pod/image-config.js';
+import type { ImageConfigs } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
 import { type NewContainer, pauseContainer, podContainer } from './create-container.js';
-import type { Entry, FactName } from '../facts/fact-name.js';
+import type { Entry, FactName } from '../facts/fact.js';
 import { expand, knownText } from './expansion.js';
-import type { ExpectedCall } from './expected-call.js';
+import { type ExpectedCall, Origins } from './expected-call.js';
 import { featureOf } from '../pod/feature.js';
-import { Origins } from './origins.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 import { resizedMounts, sandboxRequest } from './sandbox-request.js';
 

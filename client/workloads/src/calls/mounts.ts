@@ -3,14 +3,15 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
 import { type Mount, MountSchema } from '@kata-agent/protocol/oci';
 import type { Container, VolumeMount } from '../pod/container.js';
-import type { ImageConfig } from '../pod/image-config.js';
+import type { ImageConfig } from '../pod/container-image.js';
 import type { Volume, Workload } from '../pod/workload.js';
-import type { Entry } from '../facts/fact-name.js';
-import { celLiteral } from '../facts/cel-literal.js';
-import { sourcePlace } from '../facts/source-place.js';
-import { emptyDirMode, isLocalVolume, localDirectory } from './local-volume.js';
+import type { Entry } from '../facts/fact.js';
+import { celLiteral, sourcePlace } from '../facts/cel-literal.js';
 import {
+  emptyDirMode,
   imageVolume,
+  isLocalVolume,
+  localDirectory,
   type MountedVolume,
   type MountSubject,
   podFile,
@@ -18,10 +19,10 @@ import {
   tokenVolume,
   volumeSubject,
 } from './mounted-volume.js';
-import type { Origins } from './origins.js';
+import type { Origins } from './expected-call.js';
 import { layerOption, layerStorages } from './root-layers.js';
 import { namesHostFiles, pullsImages, type RuntimeSetup } from './runtime-setup.js';
-import { sampleId } from './sample-id.js';
+import { sampleId } from './sample-names.js';
 
 export type CopiedKind = 'file' | 'directory';
 

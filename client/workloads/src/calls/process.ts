@@ -2,14 +2,20 @@ import { create } from '@bufbuild/protobuf';
 import { defaultCapabilities } from '@kata-agent/gate';
 import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
-import type { ImageConfig } from '../pod/image-config.js';
+import type { ImageConfig } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
-import { allCapabilities } from './capabilities.js';
-import type { Entry } from '../facts/fact-name.js';
-import { codeWords } from './code-words.js';
+import type { Entry } from '../facts/fact.js';
+import { celText, codeWords, expand, knownText, type Part, references, sampleText } from './expansion.js';
 import { type Environment, environmentOf, missingImage } from './environment.js';
-import { celText, expand, knownText, type Part, references, sampleText } from './expansion.js';
-import type { Origins } from './origins.js';
+import type { Origins } from './expected-call.js';
+
+/** All Linux capabilities as of 5.9: the set of a privileged container. */
+const allCapabilities: readonly string[] = words(
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE ' +
+    'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT ' +
+    'SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP ' +
+    'MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE',
+);
 
 /** A first process, and values for rules beyond its message. */
 export interface FirstProcess {
@@ -271,4 +277,8 @@ function capabilitiesOf(container: Container, origins: Origins): readonly string
     return names;
   });
   return [...new Set([...base, ...added])];
+}
+
+function words(text: string): readonly string[] {
+  return text.split(' ').map((word) => `CAP_${word}`);
 }

@@ -2,7 +2,7 @@ import { sharedDirectory } from '@kata-agent/catalogue';
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 import { create } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
-import type { ImageConfig } from '../pod/image-config.js';
+import type { ImageConfig } from '../pod/container-image.js';
 import type { RuntimeSetup } from './runtime-setup.js';
 
 /** Marks a storage as a layer of the container's root. */

@@ -2,12 +2,11 @@ import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
 import { create, type Message } from '@bufbuild/protobuf';
 import { CreateSandboxRequestSchema, UpdateEphemeralMountsRequestSchema } from '@kata-agent/protocol/agent';
 import type { Workload } from '../pod/workload.js';
-import type { Entry, FactName } from '../facts/fact-name.js';
-import { sourcePlace } from '../facts/source-place.js';
-import { sampleHostname } from './host-name.js';
-import type { Origins } from './origins.js';
+import type { Entry, FactName } from '../facts/fact.js';
+import { sourcePlace } from '../facts/cel-literal.js';
+import { sampleHostname, sampleId } from './sample-names.js';
+import type { Origins } from './expected-call.js';
 import type { RuntimeSetup } from './runtime-setup.js';
-import { sampleId } from './sample-id.js';
 
 /** Returns the CreateSandbox request of a pod, with the shared storages. */
 export function sandboxRequest(

@@ -1,7 +1,6 @@
 import type { Feature } from './feature.js';
-import { Field } from './field.js';
-import { gpusOf } from './gpu-resources.js';
-import { optional } from './optional.js';
+import { Field, optional } from './field.js';
+import { gpusOf } from './unserved-fields.js';
 
 /** One variable of `env`. */
 interface Variable {

@@ -125,3 +125,8 @@ function stepText(step: Step, first: boolean): string {
   if (!/^[A-Za-z0-9_-]+$/.test(step)) return `[${JSON.stringify(step)}]`;
   return first ? step : `.${step}`;
 }
+
+/** Returns an object with the member, or an empty one if the value is undefined. */
+export function optional<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]?: V });
+}

@@ -1,10 +1,8 @@
 import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
-import { Field, WorkloadError } from './field.js';
-import { unknownFields } from './known-fields.js';
-import { optional } from './optional.js';
+import { Field, optional, WorkloadError } from './field.js';
+import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
-import { unservedFields } from './unserved-fields.js';
 import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
 
 /** A file of Kubernetes objects: one, several documents, or lists of them. */

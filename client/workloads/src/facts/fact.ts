@@ -34,3 +34,27 @@ export function originKey(fact: FactName, value: Entry): string {
 
 /** One line of a rule's list: a string, a number, or a list of strings. */
 export type Entry = string | number | readonly string[];
+
+/** A field of a container whose value no rule can state, because the input does not have it. */
+export interface OpenField {
+  readonly fact: FactName;
+  /** In terms of the pod: `args[2]`, `env TOKEN`, `workingDir`. */
+  readonly field: string;
+  /** What is missing, and how to supply it if that is possible. */
+  readonly why: string;
+  /** It is code, or the program: the source of the value chooses what runs. */
+  readonly isCode?: boolean;
+}
+
+/** A condition for values that are not known in advance. It applies to one container. */
+export interface ValueForm {
+  /** CEL for one value, under its name in the fact's rule. Absent: any value. */
+  readonly condition?: string;
+  /** The name of the only variable that it is about. */
+  readonly variable?: string;
+  /**
+   * Names of variables that it is about. A name that the container has in its list, or as `variable` of another form, is not among them.
+   */
+  readonly names?: RegExp;
+  readonly because: string;
+}

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Workload } from '../pod/workload.js';
 
 /** A sample of the suffix in names of a workload's pods. */
@@ -40,4 +41,9 @@ function literal(text: string): string {
   return text.replace(/[^A-Za-z0-9_-]/g, (letter) =>
     letter === '.' ? '[.]' : `\\x{${(letter.codePointAt(0) ?? 0).toString(16)}}`,
   );
+}
+
+/** Returns an ID in the form of container engines, deterministic for the same words. */
+export function sampleId(...words: readonly string[]): string {
+  return createHash('sha256').update(words.join('\0')).digest('hex');
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codeWords } from './code-words.js';
-import { expand } from './expansion.js';
+import { codeWords, expand } from './expansion.js';
 
 const line = (words: readonly string[]) =>
   words.map((word) =>

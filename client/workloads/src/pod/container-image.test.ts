@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseImageConfig } from './image-config.js';
+import { parseImageConfig } from './container-image.js';
 
 const hash = 'a'.repeat(64);
 
