@@ -21,7 +21,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/start.ts': 'whether the clock is below its floor, once',
   'agent/server/src/log.ts': 'the time in a line of the agent log',
   'agent/server/src/witnesses/witnesses.ts': 'the same',
-  'client/ctl/src/commands/evidence/collateral.ts':
+  'client/ctl/src/commands/evidence/inputs.ts':
     'when certificates and collateral are checked; not in the guest',
   'lib/cli/src/connection/with-agent.ts': 'the same',
   'lib/audit/src/clock.ts': 'the wall time of an audit record',

@@ -9,7 +9,7 @@ import {
   reasonOf,
   withConnection,
 } from '@kata-agent/cli';
-import { parseNonce } from './evidence/nonce.js';
+import { parseNonce } from './evidence/inputs.js';
 
 export const attest: CommandDefinition = {
   path: 'attest',

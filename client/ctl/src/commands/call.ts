@@ -8,9 +8,7 @@ import {
   print,
   withAgent,
 } from '@kata-agent/cli';
-import { findCall } from '../calls/calls.js';
-import { messageFromJson, messageToJson } from '../calls/json.js';
-import { requestTemplate } from '../calls/template.js';
+import { findCall, messageFromJson, messageToJson, requestTemplate } from '../calls.js';
 
 export const call: CommandDefinition = {
   path: 'call',

@@ -19,9 +19,15 @@ import {
   print,
   styleFor,
 } from '@kata-agent/cli';
-import { endpointPage, endpointsTable, groupPage, groupsTable } from '../output/endpoint-text.js';
-import { announcedPage } from '../output/announced-text.js';
-import { managementPage, managementTable } from '../output/management-text.js';
+import {
+  announcedPage,
+  endpointPage,
+  endpointsTable,
+  groupPage,
+  groupsTable,
+  managementPage,
+  managementTable,
+} from '../output/endpoint-text.js';
 
 const widest = 100;
 

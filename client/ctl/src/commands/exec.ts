@@ -1,8 +1,7 @@
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type CommandDefinition, withAgent } from '@kata-agent/cli';
 import { attach } from '../run/attach.js';
-import { checkIdentifier } from '../run/container-spec.js';
-import { processSpec } from '../run/process-spec.js';
+import { checkIdentifier, processSpec } from '../run/spec.js';
 import { SignalForwarder } from '../run/signals.js';
 import { freshId, processRequest, workloadOptions } from '../run/workload-options.js';
 

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface, type Interface } from 'node:readline';
 import type { JsonValue } from '@bufbuild/protobuf';
 import { type ExpectedCall, expectedCalls } from '@kata-agent/workloads';
-import { findCall } from '../calls/calls.js';
-import { messageToJson } from '../calls/json.js';
+import { findCall, messageToJson } from '../calls.js';
 import {
   type CommandDefinition,
   CommandError,
@@ -14,14 +13,13 @@ import {
   renderTable,
   withAgent,
 } from '@kata-agent/cli';
-import { printDiagnostics } from './config/diagnostics.js';
+import { printDiagnostics } from './config/load-file.js';
 import { podOptions, readPods } from './config/pod-files.js';
-import { parseScenario } from '../replay/parse-scenario.js';
+import { fillIn, parseScenario } from '../replay/parse-scenario.js';
 import { ReplayedCalls, type RecordedCall } from '../replay/replayed-calls.js';
 import { replayPod } from '../replay/replay-pod.js';
 import { replayScenario } from '../replay/replay-scenario.js';
 import type { Scenario } from '../replay/scenario.js';
-import { fillIn } from '../replay/scenario-text.js';
 
 export const replay: CommandDefinition = {
   path: 'replay',

@@ -1,6 +1,5 @@
 import { type CommandDefinition, CommandError, ExitCode, type Invocation, withAgent } from '@kata-agent/cli';
-import { containerSpec, type RootfsMode } from '../run/container-spec.js';
-import { processSpec } from '../run/process-spec.js';
+import { containerSpec, processSpec, type RootfsMode } from '../run/spec.js';
 import { type RunOptions, runContainer } from '../run/run-session.js';
 import { freshId, processRequest, workloadOptions } from '../run/workload-options.js';
 

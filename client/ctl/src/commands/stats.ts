@@ -4,7 +4,7 @@ import {
   type StatsContainerResponse,
   StatsContainerResponseSchema,
 } from '@kata-agent/protocol/agent';
-import { messageToJson } from '../calls/json.js';
+import { messageToJson } from '../calls.js';
 import {
   type CommandDefinition,
   ExitCode,

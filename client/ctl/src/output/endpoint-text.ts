@@ -1,4 +1,12 @@
-import { type Endpoint, endpoints, type Group, type MethodName } from '@kata-agent/catalogue';
+import {
+  announcedMethods,
+  type Endpoint,
+  endpoints,
+  type Group,
+  managementEndpoints,
+  type ManagementMethod,
+  type MethodName,
+} from '@kata-agent/catalogue';
 import { renderTable, type Style, wrap } from '@kata-agent/cli';
 
 /** How calls of the method appear in the audit log. */
@@ -62,4 +70,42 @@ export function groupPage(group: Group, width: number, style: Style): string {
 function alternatives(entries: readonly string[]): string {
   const groups = entries.slice(1);
   return groups.length === 0 ? '' : `, or a group that includes it: ${groups.join(', ')}`;
+}
+
+/** Returns the documentation of a method that is announced and not served. */
+export function announcedPage(name: string, width: number, style: Style): string {
+  const method = announcedMethods.get(name);
+  if (method === undefined) throw new Error(`${name} is not an announced method`);
+  const section = (title: string, text: string): string =>
+    `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
+  return [
+    `${style.bold(name)}\n${wrap(method.purpose, width, '  ')}`,
+    section(
+      'Not served',
+      'No list of endpoints can name it. A call is answered with UNIMPLEMENTED and recorded.',
+    ),
+    section('Announced', method.announced),
+    section('Exposure to a hostile peer', method.exposure),
+    section('What breaks without it', method.without),
+  ].join('');
+}
+
+/** Returns one line for each method of the management service. */
+export function managementTable(names: readonly ManagementMethod[], style: Style): string {
+  const rows = names.map((name) => [name, managementEndpoints[name].purpose]);
+  return renderTable([['MANAGEMENT', 'PURPOSE'], ...rows], (cell, row) =>
+    row === 0 ? style.bold(cell) : cell,
+  );
+}
+
+/** Returns the documentation of one method of the management service. */
+export function managementPage(name: ManagementMethod, width: number, style: Style): string {
+  const { purpose, exposure } = managementEndpoints[name];
+  const section = (title: string, text: string): string =>
+    `\n${style.bold(title)}\n${wrap(text, width, '  ')}`;
+  return [
+    `${style.bold(name)}\n${wrap(purpose, width, '  ')}`,
+    section('Exposure to a hostile peer', exposure),
+    section('To serve it', `management = ["${name}"] of a [[listener]]; no list of endpoints includes it`),
+  ].join('');
 }

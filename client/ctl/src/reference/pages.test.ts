@@ -6,9 +6,8 @@ import { createRuleChecker } from '@kata-agent/gate/rules';
 import { Code, codeName } from '@kata-agent/ttrpc';
 import { commands } from '../commands/index.js';
 import { exitCodes } from '@kata-agent/cli';
-import { printedFor } from './errors-page.js';
+import { mistakes, printedFor } from './errors-page.js';
 import { markdownTable } from './markdown.js';
-import { mistakes } from './mistakes.js';
 import { referencePages } from './pages.js';
 import { statuses } from '../output/statuses.js';
 

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { privilegesOf } from '@kata-agent/gate';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import { containerSpec } from '../run/container-spec.js';
-import { processSpec } from '../run/process-spec.js';
+import { containerSpec, processSpec } from '../run/spec.js';
 import { asSentBy, containerRequest } from './container-request.js';
 
 test("a scenario's container is not privileged with either runtime", () => {

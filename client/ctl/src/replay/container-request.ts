@@ -6,8 +6,8 @@ import {
   type Storage,
 } from '@kata-agent/protocol/agent';
 import { type LinuxResources, type Mount, type Process, ProcessSchema } from '@kata-agent/protocol/oci';
-import { defaultMounts, maskedPaths, searchPath } from '../run/defaults.js';
-import type { Runtime } from './runtime.js';
+import { defaultMounts, maskedPaths, searchPath } from '../run/spec.js';
+import type { Runtime } from './replayed-calls.js';
 
 interface NewContainer {
   readonly id: string;

@@ -2,8 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Phase } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { CallError } from '@kata-agent/cli';
-import type { ReplayedCalls } from './replayed-calls.js';
-import { oomPauseMs, type Runtime } from './runtime.js';
+import { oomPauseMs, type ReplayedCalls, type Runtime } from './replayed-calls.js';
 
 /** Waits for GetOOMEvent, one call at a time, while the pod exists. */
 export class OomEvents {

@@ -1,11 +1,23 @@
-import { resolve } from 'node:path';
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { create } from '@bufbuild/protobuf';
 import type { YamlText } from '@kata-agent/analysis';
-import { type CopyFileRequest, type CreateContainerRequest, StorageSchema } from '@kata-agent/protocol/agent';
+import { sharedDirectory } from '@kata-agent/catalogue';
+import {
+  type CopyFileRequest,
+  CopyFileRequestSchema,
+  type CreateContainerRequest,
+  StorageSchema,
+} from '@kata-agent/protocol/agent';
 import { LinuxResourcesSchema, MountSchema } from '@kata-agent/protocol/oci';
 import { containerRequest } from './container-request.js';
-import { copyText, copyTree } from './copies.js';
-import { parseMessage, type ScenarioNode } from './parse-message.js';
-import type { ScenarioContainer } from './scenario.js';
+import type { KubeletVolume } from './kubelet-volume.js';
+import { parseMessage, type ScenarioContainer, type ScenarioNode } from './scenario.js';
+
+/** The chunk size of the runtimes (Kata 4.1, kata_agent.go: grpcMaxDataSize). */
+const pieceBytes = 1024 * 1024;
+
+const regular = 0o100644;
 
 const keys = [
   'name',
@@ -117,4 +129,70 @@ function parseCopy(yaml: YamlText, node: ScenarioNode, directory: string): reado
     );
     return [];
   }
+}
+
+/** A directory of the host and the texts of its files. */
+export function parseVolume(yaml: YamlText, node: ScenarioNode): KubeletVolume | undefined {
+  const members = yaml.members(node, 'a volume', ['directory', 'files']);
+  const directory = yaml.text(members.get('directory'), 'directory');
+  const listed = members.get('files');
+  const files: unknown = listed === undefined ? undefined : yaml.value(listed);
+  if (directory === undefined || !isTexts(files)) {
+    yaml.error(
+      'KA2003',
+      node,
+      'a volume needs a directory, and files with their texts',
+      'files: {greeting: hello}',
+    );
+    return undefined;
+  }
+  return { directory, files };
+}
+
+function isTexts(value: unknown): value is Readonly<Record<string, string>> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
+}
+
+/** Returns the calls that write a file with this text. `to` is below the shared directory. */
+function copyText(to: string, text: string, mode: number = regular): readonly CopyFileRequest[] {
+  return pieces(join(sharedDirectory, to), Buffer.from(text), mode);
+}
+
+/** Returns the calls that copy a file, link or directory of the host recursively. Throws the file system's errors. */
+function copyTree(from: string, to: string): readonly CopyFileRequest[] {
+  return copyOf(from, join(sharedDirectory, to));
+}
+
+function copyOf(from: string, path: string): readonly CopyFileRequest[] {
+  const entry = lstatSync(from);
+  if (entry.isSymbolicLink()) {
+    return [request(path, entry.mode, { data: Uint8Array.from(Buffer.from(readlinkSync(from))) })];
+  }
+  if (!entry.isDirectory()) return pieces(path, readFileSync(from), entry.mode);
+  return [
+    request(path, entry.mode, {}),
+    ...readdirSync(from).flatMap((name) => copyOf(join(from, name), `${path}/${name}`)),
+  ];
+}
+
+/** An empty file needs one chunk too. */
+function pieces(path: string, content: Buffer, fileMode: number): readonly CopyFileRequest[] {
+  const count = Math.max(1, Math.ceil(content.length / pieceBytes));
+  return Array.from({ length: count }, (_, index) => {
+    const offset = index * pieceBytes;
+    const data = Uint8Array.from(content.subarray(offset, offset + pieceBytes));
+    return request(path, fileMode, { data, offset: BigInt(offset), fileSize: BigInt(content.length) });
+  });
+}
+
+function request(
+  path: string,
+  fileMode: number,
+  rest: { readonly data?: Uint8Array<ArrayBuffer>; readonly offset?: bigint; readonly fileSize?: bigint },
+): CopyFileRequest {
+  return create(CopyFileRequestSchema, { path, fileMode, dirMode: 0o755, ...rest });
 }

@@ -3,8 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { asSentBy } from './container-request.js';
-import { parseScenario } from './parse-scenario.js';
-import { fillIn } from './scenario-text.js';
+import { fillIn, parseScenario } from './parse-scenario.js';
 
 const directory = fileURLToPath(new URL('../../../../examples/scenarios/', import.meta.url));
 const options = { cgroupParent: '/replay' };

@@ -1,12 +1,10 @@
 import { create, fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import type { YamlText } from '@kata-agent/analysis';
 import { Code, codeName } from '@kata-agent/ttrpc';
-import { calls } from '../calls/calls.js';
+import { calls } from '../calls.js';
 import { parseDuration } from '@kata-agent/cli';
-import { parseTexts } from './parse-container.js';
-import type { ScenarioNode } from './parse-message.js';
-import { parseVolume } from './parse-volume.js';
-import type { CallExpectation, Step, StepAction } from './scenario.js';
+import { parseTexts, parseVolume } from './parse-container.js';
+import type { CallExpectation, ScenarioNode, Step, StepAction } from './scenario.js';
 
 const codes: readonly string[] = Object.values(Code).map((code) => codeName(code));
 const common = ['name', 'within'];

@@ -9,7 +9,7 @@ import {
   type ReadStreamRequest,
   ReadStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { findCall } from '../calls/calls.js';
+import { findCall } from '../calls.js';
 import { CallError } from '@kata-agent/cli';
 import type { ReplayedCalls } from './replayed-calls.js';
 

@@ -2,15 +2,14 @@ import { create, type Message } from '@bufbuild/protobuf';
 import type { Condition, MethodName, Phase, RuntimeCall } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
-import { findCall } from '../calls/calls.js';
+import { findCall } from '../calls.js';
 import { CallError } from '@kata-agent/cli';
 import { asSentBy, firstProcess } from './container-request.js';
 import { removeVolume, writeVolume } from './kubelet-volume.js';
 import { OomEvents } from './oom-events.js';
 import { performStep } from './perform-step.js';
-import type { ReplayedCalls } from './replayed-calls.js';
+import { callsOf, checkIntervalMs, type ReplayedCalls, type Runtime } from './replayed-calls.js';
 import { RunningProcess } from './running-process.js';
-import { callsOf, checkIntervalMs, type Runtime } from './runtime.js';
 import type { Scenario, ScenarioContainer } from './scenario.js';
 
 export interface ReplayOptions {

@@ -1,6 +1,12 @@
 import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
-import type { Phase } from '@kata-agent/catalogue';
+import { type Phase, type RuntimeCall, runtimeCalls } from '@kata-agent/catalogue';
 import { type Agent, CallError } from '@kata-agent/cli';
+
+/** The interval of a runtime's health checks, in milliseconds (Kata 4.1: monitor.go, health_check.rs). */
+export const checkIntervalMs: Readonly<Record<Runtime, number>> = { go: 5_000, rs: 30_000 };
+
+/** The delay of a runtime after a failed GetOOMEvent, in milliseconds. */
+export const oomPauseMs: Readonly<Record<Runtime, number>> = { go: 1_000, rs: 0 };
 
 /** One call of a replay, and its result. */
 export interface RecordedCall {
@@ -67,4 +73,12 @@ export class ReplayedCalls {
     this.#calls.push(call);
     this.#onCall(call);
   }
+}
+
+/** Kata's Go runtime, or runtime-rs. */
+export type Runtime = 'go' | 'rs';
+
+/** Returns the calls of a runtime in a phase, in order. */
+export function callsOf(runtime: Runtime, phase: Phase): readonly RuntimeCall[] {
+  return runtimeCalls[runtime].filter((row) => row.phase === phase);
 }

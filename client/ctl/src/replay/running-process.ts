@@ -2,8 +2,7 @@ import { readBytes } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { Phase } from '@kata-agent/catalogue';
 import { CallError } from '@kata-agent/cli';
-import type { ReplayedCalls } from './replayed-calls.js';
-import type { Runtime } from './runtime.js';
+import type { ReplayedCalls, Runtime } from './replayed-calls.js';
 
 export interface ProcessTarget {
   readonly containerId: string;

@@ -4,7 +4,14 @@ import type {
   CreateSandboxRequest,
 } from '@kata-agent/protocol/agent';
 import type { ARPNeighbor, Interface, Route } from '@kata-agent/protocol/types';
-import type { JsonValue } from '@bufbuild/protobuf';
+import {
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type MessageShape,
+} from '@bufbuild/protobuf';
+import type { YamlText } from '@kata-agent/analysis';
 import type { KubeletVolume } from './kubelet-volume.js';
 
 /** A pod, steps while it runs, and their expected results. */
@@ -67,3 +74,26 @@ export type StepAction =
 export type CallExpectation =
   | { readonly code: 'OK'; readonly reply?: JsonValue }
   | { readonly code: string; readonly says?: RegExp };
+
+/** A node of a scenario. */
+export type ScenarioNode = NonNullable<YamlText['root']>;
+
+/**
+ * Parses a message from proto3 JSON; field names can be those of the .proto file. Returns undefined if it is absent,
+ * or invalid, which is reported.
+ */
+export function parseMessage<T extends DescMessage>(
+  yaml: YamlText,
+  schema: T,
+  node: ScenarioNode | undefined,
+  what: string,
+): MessageShape<T> | undefined {
+  if (node === undefined) return undefined;
+  try {
+    return fromJson(schema, yaml.value(node) as JsonObject);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    yaml.error('KA2006', node, `${what}: ${message}`, `write a ${schema.name} as in the .proto file`);
+    return undefined;
+  }
+}

@@ -1,12 +1,23 @@
+import { readBytes } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code } from '@kata-agent/ttrpc';
-import { type Agent, CallError, CommandError, ExitCode, type Io, type Output, write } from '@kata-agent/cli';
-import { closeInput, pumpInput } from './input-pump.js';
-import { isRefusal, notice } from './notices.js';
-import { pumpOutput, type StreamName } from './output-pump.js';
-import type { TerminalSize } from './process-spec.js';
+import {
+  type Agent,
+  CallError,
+  CommandError,
+  ExitCode,
+  explainFailure,
+  type Io,
+  type Output,
+  renderRefusal,
+  write,
+} from '@kata-agent/cli';
+import { programName } from '../program-name.js';
+import type { TerminalSize } from './spec.js';
 import type { SignalForwarder } from './signals.js';
-import type { Target } from './target.js';
+
+/** Small enough for a frame, and for a container's pipe to drain in a few writes. */
+const writeBytes = 64 * 1024;
 
 export interface AttachOptions {
   /** Whether to forward standard input; if not, the process's is closed at once. */
@@ -121,4 +132,117 @@ function failureOf(work: Promise<void>): Promise<never> {
   return new Promise((_resolve, reject) => {
     work.catch(reject);
   });
+}
+
+export type StreamName = 'stdout' | 'stderr';
+
+/**
+ * Reads one output stream of a process until its end. A read consumes output: another reader gets only the rest. The
+ * next read starts when `take` has finished. Rejects with a CallError.
+ */
+export async function pumpOutput(
+  agent: Agent,
+  target: Target,
+  stream: StreamName,
+  take: (data: Uint8Array) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const method = stream === 'stdout' ? AgentService.method.readStdout : AgentService.method.readStderr;
+  const options = signal === undefined ? {} : { signal };
+  for (;;) {
+    const { data } = await agent.call(method, { ...target, len: readBytes }, options);
+    if (data.length === 0) return;
+    await take(data);
+  }
+}
+
+/** A process of a container, in the shape of requests that name one. Empty `execId`: the first process. */
+export interface Target {
+  readonly containerId: string;
+  readonly execId: string;
+}
+
+/**
+ * Forwards standard input until it ends, then closes the process's. Aborting `over` stops reading. A denied write is
+ * reported once. A failed write ends the pump silently: the process has closed its input or ended, and its exit code
+ * tells the rest.
+ */
+async function pumpInput(agent: Agent, io: Io, target: Target, over: AbortSignal): Promise<void> {
+  const stop = (): void => {
+    io.stdin.destroy();
+  };
+  if (over.aborted) return;
+  over.addEventListener('abort', stop, { once: true });
+  try {
+    for await (const chunk of io.stdin) {
+      const open = await passOn(agent, io, target, Buffer.from(chunk as Uint8Array | string), over);
+      if (!open) return;
+    }
+    await closeInput(agent, io, target, over);
+  } catch (error) {
+    // Destroying the stream to stop it ends the iteration with an error.
+    if (!over.aborted) throw error;
+  } finally {
+    over.removeEventListener('abort', stop);
+  }
+}
+
+/** Closes the process's standard input. */
+async function closeInput(agent: Agent, io: Io, target: Target, over: AbortSignal): Promise<void> {
+  try {
+    await agent.call(AgentService.method.closeStdin, { ...target }, { signal: over });
+  } catch (error) {
+    endedOrRefused(io, error, over, 'the program’s standard input stays open');
+  }
+}
+
+/** Returns false if no more can be written. */
+async function passOn(
+  agent: Agent,
+  io: Io,
+  target: Target,
+  data: Buffer,
+  over: AbortSignal,
+): Promise<boolean> {
+  let rest = data;
+  while (rest.length > 0) {
+    try {
+      const part = rest.subarray(0, writeBytes);
+      const { len } = await agent.call(
+        AgentService.method.writeStdin,
+        { ...target, data: part },
+        { signal: over },
+      );
+      if (len === 0 || len > part.length) return false;
+      rest = rest.subarray(len);
+    } catch (error) {
+      endedOrRefused(io, error, over, 'the program gets no standard input');
+      return false;
+    }
+  }
+  return true;
+}
+
+function endedOrRefused(io: Io, error: unknown, over: AbortSignal, consequence: string): void {
+  if (over.aborted) return;
+  if (isRefusal(error)) notice(io, consequence, error);
+  else if (!(error instanceof CallError)) throw error;
+}
+
+/** Reports whether the agent denied a call, rather than failed to carry it out. */
+function isRefusal(error: unknown): error is CallError {
+  return (
+    error instanceof CallError && (error.code === Code.Unimplemented || error.code === Code.PermissionDenied)
+  );
+}
+
+/** Prints on standard error what does not work for the workload, or what could not be cleaned up. */
+export function notice(io: Io, consequence: string, error: unknown): void {
+  const reason =
+    error instanceof CallError
+      ? (renderRefusal(explainFailure(error))[0] ?? error.message)
+      : error instanceof Error
+        ? error.message
+        : String(error);
+  io.stderr.write(`${programName}: ${consequence}: ${reason}\n`);
 }

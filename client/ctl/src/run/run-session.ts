@@ -2,8 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { AgentService, type CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { Code } from '@kata-agent/ttrpc';
 import { type Agent, CallError, CommandError, ExitCode, type Io } from '@kata-agent/cli';
-import { attach } from './attach.js';
-import { notice } from './notices.js';
+import { attach, notice } from './attach.js';
 import { SignalForwarder } from './signals.js';
 
 export interface RunOptions {

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { CommandError, ExitCode } from '@kata-agent/cli';
-import { containerSpec, type RootfsMode } from './container-spec.js';
-import { type ProcessRequest, processSpec } from './process-spec.js';
+import { containerSpec, type ProcessRequest, processSpec, type RootfsMode } from './spec.js';
 import { signalNumber } from './signals.js';
 
 const plain: ProcessRequest = {

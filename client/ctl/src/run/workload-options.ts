@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CommandError, ExitCode, type Invocation, type OptionRow } from '@kata-agent/cli';
 import { terminalSize } from './attach.js';
-import type { ProcessRequest } from './process-spec.js';
+import type { ProcessRequest } from './spec.js';
 
 /** Options that `run` and `exec` share. */
 export const workloadOptions: readonly OptionRow[] = [

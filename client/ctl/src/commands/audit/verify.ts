@@ -1,6 +1,7 @@
 import {
   type CheckedCheckpoint,
   formatHead,
+  head as readHead,
   parseHead,
   type Position,
   type Problem,
@@ -14,15 +15,36 @@ import {
   ExitCode,
   type Invocation,
   keyOptions,
+  type OptionRow,
+  type Options,
+  parsed,
   print,
   readCheckpoint,
+  readInput,
+  readReference,
   type Style,
   styleFor,
   trustedKeys,
   trustText,
+  withEvidence,
 } from '@kata-agent/cli';
-import { evidenceOptions, readBoundCheckpoint } from './bound-checkpoint.js';
-import { logOperand, withLog } from './log-file.js';
+import { parseAgentLogCheckpoint, parseAgentLogVerifier, type TreeHash } from '@kata-agent/tlog';
+import { collateralOptions, readCollateral } from '../evidence/inputs.js';
+import { logOperand, withLog } from './records.js';
+
+/** The options of `readBoundCheckpoint`. */
+const evidenceOptions: readonly OptionRow[] = [
+  {
+    flags: '--evidence <file>',
+    description:
+      'a bundle of attest, which binds the log’s key and a tree; without --checkpoint, its checkpoint',
+  },
+  { flags: '--reference <file>', description: 'the reference values for the evidence: values.json' },
+  ...collateralOptions,
+];
+
+/** These links name the caller, the time and the connection: a log is bound the same for every caller. */
+const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
 
 export const auditVerify: CommandDefinition = {
   path: 'audit verify',
@@ -143,3 +165,59 @@ function problemText({ segment, line, sequence, what }: Problem): string {
   const place = segment === undefined ? '' : `${segment}${line === undefined ? '' : `:${line}`}: `;
   return `${place}${sequence === undefined ? '' : `record ${sequence}: `}${what}`;
 }
+
+/**
+ * Verifies the evidence of `--evidence`, and returns its checkpoint with the key and the tree that it binds. Undefined: the option
+ * is not given. Throws a CommandError, with the link that broke.
+ */
+async function readBoundCheckpoint(
+  options: Options,
+): Promise<Required<Pick<TrustedCheckpoint, 'checkpoint' | 'key' | 'bound'>> | undefined> {
+  const path = options.text('evidence');
+  const reference = options.text('reference');
+  if (path === undefined && reference === undefined) return undefined;
+  if (path === undefined || reference === undefined)
+    throw new CommandError(ExitCode.Usage, '--evidence and --reference belong together', {
+      help: ['pass --evidence bundle.json --reference values.json; docs/evidence.md has both forms'],
+    });
+  const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
+  const values = await readReference(reference);
+  const inputs = await readCollateral(options);
+  const { bundle, verification } = await withEvidence(ExitCode.Mismatch, () => {
+    const bundle = parseBundle(readInput(path));
+    const waive = [...values.waive, ...aboutTheCall];
+    return { bundle, verification: verifyEvidence(bundle, { ...values, waive }, {}, inputs) };
+  });
+  const { verified, result, claims } = verification;
+  if (!verified || claims === undefined)
+    throw new CommandError(ExitCode.Mismatch, `${path}: ${result}`, {
+      help: [`kata-agent-ctl evidence verify ${path} --reference ${reference} prints each link`],
+    });
+  return {
+    checkpoint: parsed(path, () => parseAgentLogCheckpoint(bundle.checkpoint)),
+    key: parsed(path, () => parseAgentLogVerifier(claims.logKey)),
+    bound: { size: claims.treeSize, root: claims.rootHash as TreeHash },
+  };
+}
+
+export const auditHead: CommandDefinition = {
+  path: 'audit head',
+  summary: 'print the head of an audit log, to be stored elsewhere',
+  details: [
+    'Prints the sequence number and hash of the last record. Store the head where the writer of the log cannot change it. audit verify --head then detects a truncated or rewritten log. Store a newer one when the log rotates: what a record after the head says about removed records is not believed.',
+  ],
+  operands: [logOperand],
+  examples: [
+    {
+      line: 'kata-agent-ctl audit head /run/kata-agent/audit.log > head',
+      description: 'Stores the head in a file.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const file = invocation.operands[0] ?? '';
+    const position = await withLog(file, ExitCode.CannotApply, () => readHead(file));
+    await print(invocation, position, () => `${formatHead(position)}\n`);
+    return ExitCode.Success;
+  },
+};

@@ -3,12 +3,9 @@ import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { compileGate, privilegedContainers } from '@kata-agent/gate';
 import { type CommandDefinition, ExitCode, print, type Style, styleFor, wrap } from '@kata-agent/cli';
-import { countOf, printDiagnostics } from './diagnostics.js';
-import { rootOption } from './guest-root.js';
-import { listenerOf, listenerOption } from './listener-option.js';
-import { loadFile } from './load-file.js';
-import { podOptions, type Pods, readPods } from './pod-files.js';
-import { privilegedNote } from './privileged-note.js';
+import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
+import { listenerOf, listenerOption, podOptions, type Pods, readPods } from './pod-files.js';
+import { privilegedNote } from './explain.js';
 import { workloadText, workloadValue } from './workload-text.js';
 
 const width = 100;

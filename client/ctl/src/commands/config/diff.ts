@@ -1,6 +1,6 @@
 import { diffConfigurations, opensAnything, renderDifferences } from '@kata-agent/analysis';
 import { type CommandDefinition, ExitCode, print, styleFor } from '@kata-agent/cli';
-import { loadedFile } from './loaded-file.js';
+import { loadedFile } from './load-file.js';
 
 export const configDiff: CommandDefinition = {
   path: 'config diff',

@@ -10,7 +10,7 @@ import {
   writeInitdataImage,
 } from '@kata-agent/config';
 import { type CommandDefinition, CommandError, ExitCode, print, readInput, reasonOf } from '@kata-agent/cli';
-import { namedFiles, rootOption } from './guest-root.js';
+import { namedFiles, rootOption } from './load-file.js';
 import {
   type ConfigurationValues,
   type DigestInputs,

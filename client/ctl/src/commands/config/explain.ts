@@ -1,10 +1,7 @@
-import { explainConfiguration, renderExplanation } from '@kata-agent/config';
+import { type Configuration, explainConfiguration, renderExplanation } from '@kata-agent/config';
 import { privilegedContainers } from '@kata-agent/gate';
-import { type CommandDefinition, ExitCode, print, styleFor } from '@kata-agent/cli';
-import { countOf, printDiagnostics } from './diagnostics.js';
-import { rootOption } from './guest-root.js';
-import { loadFile } from './load-file.js';
-import { privilegedNote } from './privileged-note.js';
+import { type CommandDefinition, ExitCode, print, type Style, styleFor } from '@kata-agent/cli';
+import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
 
 export const configExplain: CommandDefinition = {
   path: 'config explain',
@@ -57,3 +54,12 @@ export const configExplain: CommandDefinition = {
     return ExitCode.Success;
   },
 };
+
+/** Returns a warning if privileged containers are allowed, else an empty string. */
+export function privilegedNote(configuration: Configuration, style: Style): string {
+  if (privilegedContainers(configuration) === 'refuse') return '';
+  return (
+    `${style.bold('PRIVILEGED CONTAINERS ARE ALLOWED')}: such a container has root access to the guest; rules do not confine it.\n` +
+    '  Without privileged_containers = "allow" the agent denies them, and names the reasons.\n'
+  );
+}

@@ -1,11 +1,27 @@
+import { createHash } from 'node:crypto';
 import {
+  type Configuration,
+  type Diagnostic,
   type DocumentRead,
   type DocumentReader,
-  type Loaded,
   loadConfiguration,
+  type Loaded,
+  type NamedFile,
+  namedPaths,
   pathInRoot,
+  renderDiagnostic,
 } from '@kata-agent/config';
-import { readUpTo, reasonOf } from '@kata-agent/cli';
+import {
+  CommandError,
+  ExitCode,
+  type Invocation,
+  type Io,
+  type OptionRow,
+  readInput,
+  readUpTo,
+  reasonOf,
+  styleFor,
+} from '@kata-agent/cli';
 
 /** Upper bound for reading. The loader rejects files over 256 KiB with its own message. */
 const readAtMost = 256 * 1024 + 1;
@@ -87,5 +103,77 @@ function readPlainly(path: string): DocumentRead {
       message,
       help: 'pass a file that this user can read',
     };
+  }
+}
+
+/**
+ * Loads the configuration in a file. Warnings are not printed: `config check` does. Rejects with a CommandError if
+ * the configuration is invalid.
+ */
+export async function loadedFile(file: string, invocation: Invocation): Promise<Configuration> {
+  const loaded = await loadFile(file);
+  if (loaded.ok) return loaded.configuration;
+  throw faulty(invocation, loaded.diagnostics, {
+    message: `${file} cannot be loaded`,
+    help: `fix the errors; kata-agent-ctl config check ${file} prints them too`,
+    exitCode: loaded.exitCode,
+  });
+}
+
+/** Prints diagnostics on standard error, separated by empty lines. */
+export function printDiagnostics(io: Io, diagnostics: readonly Diagnostic[]): void {
+  const color = styleFor(io.stderr, io.environment).enabled;
+  for (const diagnostic of diagnostics) io.stderr.write(`${renderDiagnostic(diagnostic, { color })}\n\n`);
+}
+
+/** Returns `1 error` or `2 warnings`: the number of diagnostics with this severity. */
+export function countOf(diagnostics: readonly Diagnostic[], severity: Diagnostic['severity']): string {
+  const count = diagnostics.filter((diagnostic) => diagnostic.severity === severity).length;
+  return `${count} ${severity}${count === 1 ? '' : 's'}`;
+}
+
+/**
+ * The error that ends a command on an invalid file: people have seen the diagnostics already, programs get them with
+ * the error.
+ */
+export function faulty(
+  { io, options }: Invocation,
+  diagnostics: readonly Diagnostic[],
+  error: { readonly message: string; readonly help: string; readonly exitCode?: ExitCode },
+): CommandError {
+  if (!options.json) printDiagnostics(io, diagnostics);
+  const message = `${error.message}: ${countOf(diagnostics, 'error')}`;
+  return new CommandError(error.exitCode ?? ExitCode.Failed, message, { help: [error.help], diagnostics });
+}
+
+/** The option of commands that read files which a document names. */
+export const rootOption: OptionRow = {
+  flags: '--root <dir>',
+  description: "the root of the guest's file system, with the files that the document names",
+};
+
+/** Returns the files that a base document names, with their digests. Rejects if it names any and there is no root. */
+export function namedFiles(base: Uint8Array, root: string | undefined): readonly NamedFile[] {
+  const named = namedPaths(base);
+  const [first] = named;
+  if (first === undefined) return [];
+  if (root === undefined)
+    throw new CommandError(ExitCode.Usage, `${first.key} names ${first.file}, which is part of the digest`, {
+      help: ["pass --root DIR, the root of the guest's file system, or write the PEM text into the document"],
+    });
+  return named.map(({ key, file }) => ({
+    key,
+    file,
+    sha256: createHash('sha256')
+      .update(readInput(placeOf(key, root, file)))
+      .digest('hex'),
+  }));
+}
+
+function placeOf(key: string, root: string, file: string): string {
+  try {
+    return pathInRoot(root, file);
+  } catch (error) {
+    throw new CommandError(ExitCode.CannotApply, `${key}: ${(error as Error).message}`, { cause: error });
   }
 }

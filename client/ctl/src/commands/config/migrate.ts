@@ -1,8 +1,7 @@
 import { migrate, type OldFile } from '@kata-agent/analysis';
 import type { Diagnostic } from '@kata-agent/config';
 import { type CommandDefinition, ExitCode, print } from '@kata-agent/cli';
-import { countOf, printDiagnostics } from './diagnostics.js';
-import { plainFiles } from './load-file.js';
+import { countOf, plainFiles, printDiagnostics } from './load-file.js';
 
 export const configMigrate: CommandDefinition = {
   path: 'config migrate',

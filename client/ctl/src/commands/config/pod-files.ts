@@ -9,8 +9,14 @@ import {
   WorkloadError,
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
+import type { Configuration } from '@kata-agent/config';
 import { layerOptions, readLayers } from './layer-files.js';
 import { readImageLayout } from './image-layout.js';
+
+export const listenerOption: OptionRow = {
+  flags: '--listener <name>',
+  description: 'the listener that the runtime calls (default: the first)',
+};
 
 export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
 
@@ -156,4 +162,17 @@ function readImage(file: string): ReturnType<typeof parseImageConfig> {
       cause: error,
     });
   }
+}
+
+/**
+ * Returns the listener that the option names; undefined without it. Throws a CommandError (2) for an unknown one, which
+ * would look like one that serves nothing.
+ */
+export function listenerOf(options: Options, { listeners }: Configuration): string | undefined {
+  const listener = options.text('listener');
+  const names = listeners.map(({ name }) => name);
+  if (listener === undefined || names.includes(listener)) return listener;
+  throw new CommandError(ExitCode.Usage, `--listener '${listener}': the configuration has no such listener`, {
+    help: [`listeners: ${names.join(', ')}`],
+  });
 }

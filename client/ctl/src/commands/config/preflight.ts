@@ -8,9 +8,8 @@ import {
   styleFor,
   wrap,
 } from '@kata-agent/cli';
-import { listenerOption, listenerOf } from './listener-option.js';
-import { loadedFile } from './loaded-file.js';
-import { runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';
+import { listenerOf, listenerOption, runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';
+import { loadedFile } from './load-file.js';
 
 const width = 100;
 

@@ -1,5 +1,14 @@
-import { dirname, relative, resolve } from 'node:path';
-import { type CaseResult, parseSuite, renderFailure, runSuite, type TestSuite } from '@kata-agent/analysis';
+import { readdirSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import {
+  type CaseResult,
+  type OfflineAuthorizer,
+  offlineAuthorizer,
+  parseSuite,
+  renderFailure,
+  runSuite,
+  type TestSuite,
+} from '@kata-agent/analysis';
 import {
   type CommandDefinition,
   CommandError,
@@ -9,10 +18,11 @@ import {
   readTextInput,
   type Style,
   styleFor,
+  unreadable,
 } from '@kata-agent/cli';
-import { faulty } from './diagnostics.js';
-import { authorizerOfFiles } from './authorizer-of-files.js';
-import { testFiles } from './test-files.js';
+import { type ApiDocument, type Configuration, parseApiFragment } from '@kata-agent/config';
+import type { RuleBook } from '@kata-agent/gate/rules';
+import { faulty, loadedFile } from './load-file.js';
 
 export const configTest: CommandDefinition = {
   path: 'config test',
@@ -107,4 +117,71 @@ function text(results: ReadonlyMap<string, readonly CaseResult[]>, style: Style)
         : `${file}: ${passed} passed, ${style.red(`${failed.length} failed`)}\n`;
     return head + failed.map((result) => `${renderFailure(result)}\n`).join('');
   }).join('');
+}
+
+const suffix = /\.test\.(?:ya?ml|json)$/;
+
+/** Returns a file as given, and the files below a directory whose names end as tests do, sorted. */
+function testFiles(path: string): readonly string[] {
+  if (!tell(path, () => statSync(path)).isDirectory()) return [path];
+  const names = tell(path, () => readdirSync(path, { recursive: true, encoding: 'utf8' }));
+  const found = names
+    .filter((name) => suffix.test(name))
+    .sort()
+    .map((name) => join(path, name));
+  if (found.length > 0) return found;
+  throw new CommandError(ExitCode.Usage, `no tests found below ${path}`, {
+    help: ['test files end in .test.yaml, .test.yml or .test.json'],
+  });
+}
+
+function tell<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw unreadable(path, error);
+  }
+}
+
+/** Returns an authorizer for this configuration, with these fragments applied as by SetPolicy. */
+async function authorizerOfFiles(
+  file: string,
+  fragments: readonly string[],
+  invocation: Invocation,
+): Promise<OfflineAuthorizer> {
+  let configuration = await loadedFile(file, invocation);
+  for (const fragment of fragments) {
+    configuration = tightened(configuration, await fragmentOf(fragment, configuration, invocation));
+  }
+  return offlineAuthorizer(configuration, await ruleBookOf(configuration));
+}
+
+/** Applies a fragment, which restricts as a further document does. */
+function tightened(configuration: Configuration, fragment: ApiDocument): Configuration {
+  const { api } = configuration;
+  return { ...configuration, api: { ...api, documents: [...api.documents, fragment] } };
+}
+
+async function fragmentOf(
+  file: string,
+  { api }: Configuration,
+  invocation: Invocation,
+): Promise<ApiDocument> {
+  const rules = async () => (await import('@kata-agent/gate/rules')).createRuleChecker();
+  const ruleNames = api.documents.flatMap(({ rules }) => rules.map(({ name }) => name));
+  const parsed = await parseApiFragment(readTextInput(file), file, { ruleNames, rules });
+  if (parsed.ok) return parsed.document;
+  throw faulty(invocation, parsed.diagnostics, {
+    message: `${file} is not a fragment of [api]`,
+    help: 'a fragment has only allowed_endpoints, blocked_endpoints and [[api.rule]]',
+  });
+}
+
+/** Returns the compiled rules of a configuration, or undefined if it has none: CEL is then not loaded. */
+async function ruleBookOf({ api }: Configuration): Promise<RuleBook | undefined> {
+  const rules = api.documents.flatMap((document) => document.rules);
+  if (rules.length === 0) return undefined;
+  const { compileRules } = await import('@kata-agent/gate/rules');
+  return compileRules(rules);
 }

@@ -8,7 +8,7 @@ import {
   readReference,
   reasonOf,
 } from '@kata-agent/cli';
-import { boundInitdata } from './bound-initdata.js';
+import { boundInitdata } from './inputs.js';
 
 const files = { message: 'rvps-message.json', policy: 'resource-policy.rego' } as const;
 

@@ -12,10 +12,8 @@ import {
   styleFor,
   withEvidence,
 } from '@kata-agent/cli';
-import { namedFiles, rootOption } from '../config/guest-root.js';
-import { boundInitdata } from './bound-initdata.js';
-import { collateralOptions, readCollateral } from './collateral.js';
-import { parseNonce } from './nonce.js';
+import { namedFiles, rootOption } from '../config/load-file.js';
+import { boundInitdata, collateralOptions, parseNonce, readCollateral } from './inputs.js';
 
 export const evidenceVerify: CommandDefinition = {
   path: 'evidence verify',

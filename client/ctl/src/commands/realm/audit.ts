@@ -1,7 +1,6 @@
 import { linkedRecords, type Read } from '@kata-agent/audit';
 import { type CommandDefinition, CommandError, ExitCode, linesOfBody } from '@kata-agent/cli';
-import { firstSequence } from '../audit/first-sequence.js';
-import { filterOptions, printRecords } from '../audit/print-records.js';
+import { filterOptions, firstSequence, printRecords } from '../audit/records.js';
 import { guestPath, realmAddressOf, requestRealm } from './with-realm.js';
 
 export const realmAudit: CommandDefinition = {

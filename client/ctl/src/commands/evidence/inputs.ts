@@ -10,6 +10,7 @@ import {
   unreadable,
   withEvidence,
 } from '@kata-agent/cli';
+import { hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
 
 /** The options of `readCollateral`. */
 export const collateralOptions: readonly OptionRow[] = [
@@ -52,4 +53,31 @@ function timeOf(text: string | undefined): number {
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return time;
   throw new CommandError(ExitCode.Usage, `--at '${text}': must be a time such as 2026-11-27T00:00:00Z`);
+}
+
+/** Returns the value that the host must pass to the hardware at launch for this initdata. Throws a CommandError. */
+export function boundInitdata(path: string): {
+  readonly hostData: Uint8Array;
+  readonly mrConfigId: Uint8Array;
+} {
+  const envelope = readInput(path);
+  const parsed = parseInitdata(envelope, path);
+  if (!parsed.ok)
+    throw new CommandError(
+      ExitCode.Failed,
+      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
+    );
+  const initdata = { envelope, algorithm: parsed.algorithm };
+  return {
+    hostData: hostDataDigest(initdata, 'HOSTDATA'),
+    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
+  };
+}
+
+/** Parses --nonce. Throws a CommandError. */
+export function parseNonce(text: string): Uint8Array {
+  if (/^(?:[0-9A-Fa-f]{2}){32,64}$/.test(text)) return new Uint8Array(Buffer.from(text, 'hex'));
+  throw new CommandError(ExitCode.Usage, `--nonce '${text}': must be 32 to 64 bytes in hex`, {
+    help: ['for example the output of: openssl rand -hex 32'],
+  });
 }

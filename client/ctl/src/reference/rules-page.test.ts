@@ -4,10 +4,9 @@ import { type DescMessage, fromJson } from '@bufbuild/protobuf';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Decision, RuleContext } from '@kata-agent/gate';
 import { compileRules, createRuleChecker, ruleFunctions, ruleNames } from '@kata-agent/gate/rules';
-import type { ExampleCall } from './rule-example.js';
+import type { ExampleCall } from './rule-examples.js';
 import { ruleExamples } from './rule-examples.js';
-import { innerMessages, requests } from './rule-fields.js';
-import { rulesPage } from './rules-page.js';
+import { innerMessages, requests, rulesPage } from './rules-page.js';
 
 const page = rulesPage();
 const checker = createRuleChecker();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonValue } from '@bufbuild/protobuf';
-import { mismatch } from './matches.js';
+import { mismatch } from './perform-step.js';
 
 test('a reply can have more than the expected members, but not fewer', () => {
   const reply = { usage: [{ unit: 'BYTES', total: '12' }, { unit: 'INODES' }], count: '7', on: true };

@@ -4,9 +4,7 @@ import { create, type DescMessage, equals, fromBinary, toBinary } from '@bufbuil
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { CopyFileRequestSchema, ReadStreamResponseSchema } from '@kata-agent/protocol/agent';
 import { CommandError, ExitCode } from '@kata-agent/cli';
-import { calls, findCall } from './calls.js';
-import { messageFromJson, messageToJson } from './json.js';
-import { requestTemplate } from './template.js';
+import { calls, findCall, messageFromJson, messageToJson, requestTemplate } from './calls.js';
 
 test('all 42 methods and both Health methods can be called', () => {
   assert.equal(calls.size, 44);
