@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CommandError } from './command-error.js';
-import { ExitCode } from './exit-code.js';
-import { parseDuration } from './duration.js';
-import { Options } from './options.js';
+import { CommandError, ExitCode } from './command-error.js';
+import { Options, parseDuration } from './options.js';
 
 const wrongUse =
   (pattern: RegExp) =>

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { formatAddress, parseAddress } from './address.js';
 
 test('a unix socket by absolute or relative path', () => {

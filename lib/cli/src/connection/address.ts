@@ -1,6 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 
 /**
  * The address of an agent's listener.

@@ -1,6 +1,5 @@
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { type Address, formatAddress } from './address.js';
 import { abandon, alertOf, clientContext, handshake, serverCertificate } from './tls-client.js';
 import type { TlsCredentials } from './tls-credentials.js';

@@ -7,8 +7,7 @@ import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { listenUnix, loadSyscalls } from '@kata-agent/linux';
 import * as fc from 'fast-check';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { connectHvsock, dial } from './dial.js';
 
 const longMs = 60_000;

@@ -1,7 +1,6 @@
 import { connect as connectPath, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { type Address, formatAddress } from './address.js';
 import { dialTls } from './dial-tls.js';
 import type { Credentials } from './tls-credentials.js';
@@ -67,7 +66,7 @@ async function open(
   }
   if (address.kind === 'realm') {
     if (credentials?.for !== 'realm') throw new Error('a realm:// address needs credentials');
-    const { dialGuest } = await import('./realm/dial-guest.js');
+    const { dialGuest } = await import('./dial-guest.js');
     return dialGuest(address, credentials, credentials.relay, leave);
   }
   if (address.kind === 'vsock') return dialVsock(address, leave);

@@ -6,8 +6,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { Certificate } from '@kata-agent/x509';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 
 /** The certificate of a client. */
 export interface ClientIdentity {

@@ -1,6 +1,5 @@
 import type { Options } from '../command/options.js';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { readTextInput } from '../input/read-input.js';
 import type { Address, RealmAddress } from './address.js';
 import type { ClientIdentity } from './tls-client.js';

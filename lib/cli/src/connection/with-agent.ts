@@ -1,13 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ReferenceValues } from '@kata-agent/evidence';
 import type { CommandDefinition, Invocation, OptionRow } from '../command/definition.js';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
-import { readReference } from '../input/read-evidence.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
+import { readReference } from '../input/read-input.js';
 import { type Address, addressForms, parseAddress } from './address.js';
-import { type Agent, openAgent } from './agent.js';
-import type { AgentConnection } from './agent-connection.js';
-import { attestConnection } from './attest-connection.js';
+import { type Agent, type AgentConnection, attestConnection, openAgent } from './agent.js';
 import { dial } from './dial.js';
 import { closedBeforeAnswer, serverKey } from './dial-tls.js';
 import { tlsCredentials } from './tls-credentials.js';

@@ -9,8 +9,7 @@ import {
 } from '@kata-agent/tlog';
 import type { OptionRow } from '../command/definition.js';
 import type { Options } from '../command/options.js';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { readInput } from './read-input.js';
 
 export const witnessOption: OptionRow = {

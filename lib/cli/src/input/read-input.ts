@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { CommandError } from '../command/command-error.js';
-import { ExitCode } from '../command/exit-code.js';
-import { reasonOf } from './reason-of.js';
+import type { ReferenceValues } from '@kata-agent/evidence';
+import { CommandError, ExitCode } from '../command/command-error.js';
 
 /** The largest file that a command reads: larger ones are a mistake, or endless. */
 const maxBytes = 16 * 1024 * 1024;
@@ -71,5 +70,37 @@ export function readAt(path: string, position: number, size: number): Uint8Array
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw unreadable(path, error);
+  }
+}
+
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'no such file'],
+  ['ENOTDIR', 'no such file: a parent in the path is not a directory'],
+  ['EISDIR', 'it is a directory'],
+  ['EACCES', 'permission denied'],
+  ['ENOSPC', 'no space left on device'],
+  ['EROFS', 'read-only file system'],
+]);
+
+/** Returns the text for a system error about a file. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return reasons.get((error as NodeJS.ErrnoException).code ?? '') ?? error.message;
+}
+
+/** Reads a values file. Throws a CommandError if it is not valid. */
+export async function readReference(path: string): Promise<ReferenceValues> {
+  const { parseReferenceValues } = await import('@kata-agent/evidence');
+  return await withEvidence(ExitCode.Usage, () => parseReferenceValues(readInput(path)));
+}
+
+/** Runs work, whose EvidenceFormErrors end the command with an exit code. */
+export async function withEvidence<T>(exitCode: ExitCode, work: () => T): Promise<T> {
+  const { EvidenceFormError } = await import('@kata-agent/evidence');
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof EvidenceFormError)) throw error;
+    throw new CommandError(exitCode, error.message, { cause: error });
   }
 }

@@ -2,13 +2,10 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { Options } from '../command/options.js';
-import { ExitCode } from '../command/exit-code.js';
+import { ExitCode } from '../command/command-error.js';
 import { Collected, fakeIo } from '../testing/fake-io.js';
-import { formatBytes } from './bytes.js';
+import { formatBytes, renderTable, styleFor, wrap } from './text.js';
 import { print, write } from './print.js';
-import { styleFor } from './style.js';
-import { renderTable } from './table.js';
-import { wrap } from './wrap.js';
 
 test('colour is for terminals without NO_COLOR', () => {
   const terminal = new Collected();

@@ -1,8 +1,7 @@
 import type { Invocation } from '../command/definition.js';
 import type { Output } from '../command/io.js';
-import { CommandError } from '../command/command-error.js';
-import { reasonOf } from '../input/reason-of.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
+import { reasonOf } from '../input/read-input.js';
 
 /**
  * Prints a result: one line of JSON for programs, text for people. EPIPE is ignored (`… | head`): the exit code stays

@@ -1,13 +1,13 @@
+import { PassThrough } from 'node:stream';
 import { Command, CommanderError, CommanderError as ParseFailure, Option } from 'commander';
 import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
-import { ExitCode } from '../command/exit-code.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
 import { plainIo } from '../output/plain-output.js';
-import { styleFor } from '../output/style.js';
-import { CommandError } from '../command/command-error.js';
+import { styleFor } from '../output/text.js';
 import type { CommandDefinition, MovedCommand, OptionRow, Program } from '../command/definition.js';
 import type { Io } from '../command/io.js';
 import { Options } from '../command/options.js';
-import { CallError } from '../connection/call-error.js';
+import { CallError } from '../connection/agent.js';
 import { explainFailure, renderRefusal } from './refusal.js';
 import { version } from './version.js';
 
@@ -227,4 +227,22 @@ function text(program: string, lines: readonly string[], io: Io): string {
   const [headline = '', ...rest] = lines;
   const name = style.bold(style.red(`${program}:`));
   return [`${name} ${headline}\n`, ...rest.map((line) => `  ${line}\n`)].join('');
+}
+
+/** Returns the help of a program and of each of its commands, as it prints them, in Markdown: a section each. */
+export function helpText(program: Program): string {
+  let text = '';
+  const output = new PassThrough();
+  const io: Io = { stdin: output, stdout: output, stderr: output, environment: {}, signals: output };
+  const parser = createParser(program, io, () => Promise.resolve());
+  const add = (command: typeof parser, path: string): void => {
+    let help = '';
+    command.configureOutput({ writeOut: (part) => (help += part), getOutHelpWidth: () => 100 });
+    command.outputHelp();
+    text += `\n## ${path}\n\n\`\`\`text\n${help.trimEnd()}\n\`\`\`\n`;
+    for (const child of command.createHelp().visibleCommands(command))
+      if (child.name() !== 'help') add(child, `${path} ${child.name()}`);
+  };
+  add(parser, parser.name());
+  return text;
 }

@@ -1,7 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { endpoints, isManagementMethod, isMethodName, type MethodName } from '@kata-agent/catalogue';
 import { Code } from '@kata-agent/ttrpc';
-import type { CallError } from '../connection/call-error.js';
+import type { CallError } from '../connection/agent.js';
 
 /**
  * How a call failed.

@@ -1,11 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../command/command-error.js';
-import { ExitCode } from '../../command/exit-code.js';
-import { formatAddress, type RealmAddress } from '../address.js';
-import { abandon, clientContext, handshake, serverCertificate } from '../tls-client.js';
-import type { RealmCredentials } from '../tls-credentials.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
+import { formatAddress, type RealmAddress } from './address.js';
+import { abandon, clientContext, handshake, serverCertificate } from './tls-client.js';
+import type { RealmCredentials } from './tls-credentials.js';
 
 /** Probes of TCP begin after this time without traffic. */
 const keepAliveMs = 30_000;

@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../command/command-error.js';
-import { ExitCode } from '../../command/exit-code.js';
-import { formatAddress, type RealmAddress } from '../address.js';
-import { dialTls, wrongAgent } from '../dial-tls.js';
-import type { AcceptedRelay, RealmCredentials } from '../tls-credentials.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
+import { formatAddress, type RealmAddress } from './address.js';
+import { dialTls, wrongAgent } from './dial-tls.js';
+import type { AcceptedRelay, RealmCredentials } from './tls-credentials.js';
 import { connectRealm } from './connect-realm.js';
 import { askRealm } from './realm-request.js';
 

@@ -1,13 +1,12 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { CommandError } from '../../command/command-error.js';
-import { ExitCode } from '../../command/exit-code.js';
-import { formatAddress, hostAndPort, type RealmAddress } from '../address.js';
-import { alertOf } from '../tls-client.js';
-import { plainText } from './plain-text.js';
+import { CommandError, ExitCode } from '../command/command-error.js';
+import { formatAddress, hostAndPort, type RealmAddress } from './address.js';
+import { alertOf } from './tls-client.js';
 
 /** The headers of an answer have no more bytes. */
 const maxHeaderBytes = 8_192;
+
 /** Nor has the body of an error. */
 const maxErrorBytes = 8_192;
 
@@ -161,4 +160,33 @@ function noAnswer(address: RealmAddress, error: NodeJS.ErrnoException): CommandE
       cause: error,
     },
   );
+}
+
+/** Longer lines are not records. */
+const maxLineBytes = 4 * 1024 * 1024;
+
+/** Splits a body into its lines, in groups as they arrive. */
+export async function* linesOfBody(message: IncomingMessage): AsyncGenerator<readonly Uint8Array[], void> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const part of message as AsyncIterable<Buffer>) {
+    const lines: Buffer[] = [];
+    let bytes: Buffer = rest.length === 0 ? part : Buffer.concat([rest, part]);
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10)) {
+      lines.push(bytes.subarray(0, end));
+      bytes = bytes.subarray(end + 1);
+    }
+    rest = bytes;
+    if (rest.length > maxLineBytes) throw new Error(`a line has more than ${maxLineBytes} bytes`);
+    if (lines.length > 0) yield lines;
+  }
+  if (rest.length > 0) throw new Error('the last line is incomplete');
+}
+
+/** The longest text of a realm that is shown. */
+const longest = 300;
+
+/** Returns text of another machine without control characters of terminals, on one line, and not too long. */
+export function plainText(text: string): string {
+  const plain = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+  return plain.length > longest ? `${plain.slice(0, longest)}…` : plain;
 }
