@@ -9,7 +9,7 @@ import {
   type Prerequisite,
   prerequisite,
 } from '@kata-agent/setup/prerequisites';
-import { virtiofsdCommand } from '@kata-agent/tool-vm/machine/virtiofsd';
+import { virtiofsdCommand } from '@kata-agent/tool-vm/machine/tpm';
 import { reasonOf } from '../harness/prerequisites.js';
 import { repository } from '../harness/repository.js';
 

@@ -18,7 +18,7 @@ import { Health } from '@kata-agent/protocol/health';
 import { parseCheckpoint } from '@kata-agent/tlog';
 import { type Channel, type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { agentPort } from '@kata-agent/tool-vm/inside/ports';
-import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
+import { hostAddress } from '@kata-agent/tool-vm/machine/run';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { RealmHome, RealmProcess, until } from '../harness/realm-process.js';
 import { ctlProgram, repository } from '../harness/repository.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
 import { wrapperProgram } from '@kata-agent/tool-guest-image/program/wrapper';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { developerHome, firstProgram } from '@kata-agent/tool-vm/image';
 import { runtimeName } from '../harness/oci-runtime.js';
 import { agentIn, boot, type Image, imageOf, listening, poweredOff, shell, whyNoMachine } from './machine.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { developerHome, withRelay } from '@kata-agent/tool-vm/image';
 import { readAll } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';

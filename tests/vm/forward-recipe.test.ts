@@ -18,7 +18,7 @@ import {
 import { sharedDirectory } from '@kata-agent/catalogue';
 import { Management } from '@kata-agent/protocol/management';
 import { type Channel, type Client, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { developerHome } from '@kata-agent/tool-vm/image';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { processRequest } from '../harness/container-request.js';

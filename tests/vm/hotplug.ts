@@ -11,7 +11,7 @@ import {
   type StorageSchema,
 } from '@kata-agent/protocol/agent';
 import type { Client } from '@kata-agent/ttrpc';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { withRelay } from '@kata-agent/tool-vm/image';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import type { Qmp } from '@kata-agent/tool-vm/machine/qmp';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fwCfgName } from '@kata-agent/config';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { ctlProgram } from '../harness/repository.js';
 import { answerOf } from '../harness/sweep.js';

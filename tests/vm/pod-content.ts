@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/archive';
 import { type Layer, layerOfTree } from '../harness/oci-image.js';
 import { makeRootfs } from '../harness/rootfs.js';
 

@@ -21,7 +21,7 @@ import {
   DeviceSchema,
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceSchema } from '@kata-agent/protocol/oci';
-import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
+import { hostAddress } from '@kata-agent/tool-vm/machine/run';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest, processRequest } from '../harness/container-request.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
@@ -33,7 +33,7 @@ import { usedMemory } from './guest-state.js';
 import { boot, imageOf, shell, whyNoMachine } from './machine.js';
 import { mega, pauseBundle, podLayers } from './pod-content.js';
 import { runningGuest } from './running-guest.js';
-import { namedFiles } from '@kata-agent/tool-guest-image/named-files';
+import { namedFiles } from '@kata-agent/tool-guest-image/tree/guest-tree';
 
 const skip = whyNoMachine('docker-registry', 'skopeo', 'erofs-utils') ?? false;
 /** Of the registry, in the guest's /etc/hosts. */

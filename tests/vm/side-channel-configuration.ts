@@ -1,4 +1,4 @@
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 
 /** The side channels, by their names in audit records, and their ports in Kata's runtimes. */
 export const sideChannelPorts = { log: 1025, 'debug console': 1026, stdio: 1027 } as const;

@@ -7,7 +7,7 @@ import type { AgentService } from '@kata-agent/protocol/agent';
 import { Health } from '@kata-agent/protocol/health';
 import { type Channel, type Client, Code, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { resolvePackages, unpackPackages } from '@kata-agent/tool-guest-image/packages/packages';
-import type { PartEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { PartEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { programs } from '@kata-agent/tool-guest-image/tree/guest-tree';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { guideBlocks } from '../harness/guide.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { architecture } from '@kata-agent/setup/architecture';
 import { resolvePackages, unpackPackages } from '@kata-agent/tool-guest-image/packages/packages';
 import { systemdPart } from '@kata-agent/tool-guest-image/packages/parts';
-import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/archive';
 import { developerHome } from '@kata-agent/tool-vm/image';
 import { repository } from '../harness/repository.js';
 

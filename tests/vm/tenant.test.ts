@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, StorageSchema } from '@kata-agent/protocol/agent';
-import { hostAddress } from '@kata-agent/tool-vm/machine/forward';
+import { hostAddress } from '@kata-agent/tool-vm/machine/run';
 import { Authority, type ClientCertificate } from '../harness/authority.js';
 import { processRequest } from '../harness/container-request.js';
 import { RealmHome, RealmProcess } from '../harness/realm-process.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import type { FileEntry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import type { VsockFacts } from '@kata-agent/tool-vm/inside/facts';
 import { bundleForGuest, developerHome } from '@kata-agent/tool-vm/image';
 import { shell } from './machine.js';

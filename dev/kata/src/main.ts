@@ -4,19 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { commandLine } from '@kata-agent/tool-command/command-line';
-import { kataVersion } from './checkout.js';
-import { describeProgram, inspectProgram, type KataProgram, programRoles } from './kata-program.js';
+import { kataVersion, versionOf } from './plan/run-program.js';
+import { describeProgram, inspectProgram, type KataProgram, programRoles } from './plan/kata-program.js';
 import { kataOptions, type KataRequest, usage } from './options.js';
-import { type PartContext, type PartResult, PartSkipped, runPart, type TestResult } from './part.js';
+import { type PartContext, type PartResult, PartSkipped, runPart, type TestResult } from './plan/part.js';
 import { runAgentCtl } from './parts/agent-ctl.js';
-import { runBats } from './parts/bats.js';
-import { runGenpolicy } from './parts/genpolicy.js';
+import { runBats, runGenpolicy } from './parts/kata-tests.js';
 import { runRemote } from './parts/remote.js';
 import { runShim } from './parts/shim.js';
 import { runWorkloads } from './parts/workloads.js';
-import { needsRoot, type PartName, planParts } from './plan.js';
-import { versionOf } from './program.js';
-import { type Report, tableText } from './table.js';
+import { needsRoot, type PartName, planParts } from './plan/plan.js';
+import { type Report, tableText } from './plan/table.js';
 
 /** The command line, and what the programs in it are. */
 interface Command {

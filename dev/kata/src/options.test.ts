@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { kataOptions, usage } from './options.js';
-import { partNames } from './plan.js';
+import { partNames } from './plan/plan.js';
 
 describe('options of npm run kata', () => {
   const checkout = mkdtempSync(join(tmpdir(), 'kata-options-'));

@@ -1,9 +1,9 @@
 // The command line of `npm run kata`.
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { existingDirectory, existingFile, parseOptions } from '@kata-agent/tool-command/options';
-import { type ProgramRole, programRoles } from './kata-program.js';
-import { type PartName, partNames } from './plan.js';
+import { existingDirectory, existingFile, parseOptions } from '@kata-agent/tool-command/command-line';
+import { type ProgramRole, programRoles } from './plan/kata-program.js';
+import { type PartName, partNames } from './plan/plan.js';
 import { workloads } from './workloads/workloads.js';
 
 /** The options of `npm run kata`. Paths are absolute. */

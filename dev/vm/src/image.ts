@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from '@kata-agent/setup/bootstrap';
 import { buildImage, type Image, type ImageRequest } from '@kata-agent/tool-guest-image/build';
-import type { Entry } from '@kata-agent/tool-guest-image/tree/entry';
+import type { Entry } from '@kata-agent/tool-guest-image/tree/archive';
 import { build } from 'esbuild';
 import { agentPort } from './inside/ports.js';
 

@@ -4,9 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
+import { root } from '@kata-agent/setup/bootstrap';
+import { packageDirectories } from '@kata-agent/setup/products';
 import type { Plugin } from 'esbuild';
-import { isOwn } from './own-modules.js';
 
 /** Returns the esbuild plugin. @param change changes the text of each module further. */
 export function directImports(change: (text: string, path: string) => string = (text) => text): Plugin {
@@ -31,6 +32,7 @@ interface Definition {
 
 /** `import { a, b as c } from '@kata-agent/x';`, as the compiler writes it. */
 const packageImport = /^import \{ ([^}]+?),? \} from '(@kata-agent\/[^']+)';$/gm;
+
 const reExport = /^export \{ ([^}]+?),? \} from '(\.[^']+)';$/gm;
 
 /** Returns the text of a compiled module, with its imports from packages of this repository replaced. */
@@ -70,4 +72,11 @@ function parseNames(names: string): readonly { readonly name: string; readonly a
 function specifierOf(module: string, from: string): string {
   const path = relative(dirname(from), module);
   return path.startsWith('.') ? path : `./${path}`;
+}
+
+const directories: readonly string[] = packageDirectories.map((each) => join(root, each) + sep);
+
+/** Reports whether a module is of this repository's packages. @param path absolute, without links */
+export function isOwn(path: string): boolean {
+  return directories.some((directory) => path.startsWith(directory));
 }

@@ -6,8 +6,7 @@
 // again (R13).
 import { join, relative, resolve } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
-import { commandLine } from '@kata-agent/tool-command/command-line';
-import { parseOptions } from '@kata-agent/tool-command/options';
+import { commandLine, parseOptions } from '@kata-agent/tool-command/command-line';
 import { InvalidConfigurationError, planBundle } from './plan.js';
 import { bundleAgent, bundleClient, bundleRealm, type BundledProgram } from './programs.js';
 

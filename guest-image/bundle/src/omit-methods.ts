@@ -1,11 +1,12 @@
 // Omits the code of methods from a bundle of the agent (R13) by replacing two of its modules: `build-facts.js`
 // by the facts of this build, and the table of handlers by one without the rows of those methods. Nothing else
 // references a handler, so the bundler drops its code, and the code that only it references.
+import { dirname } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { Plugin } from 'esbuild';
-import { exportedFunctions, loadHandlers, servicesDirectory } from './handlers.js';
-import { isOwn } from './own-modules.js';
+import { exportedFunctions, loadHandlers, servicesDirectory } from './search.js';
+import { isOwn } from './direct-imports.js';
 
 /** Returns the esbuild plugin for a build with these facts. */
 export function omitMethods(facts: BuildFacts): Plugin {
@@ -54,4 +55,21 @@ async function tableWithout(leftOut: ReadonlySet<string>): Promise<string> {
     rows.push(localName);
   }
   return [...imports, `export const handlers = { ${rows.join(', ')} };`].join('\n');
+}
+
+/** Omits the built-in puller from an agent that has no program for it beside it: a configuration that chooses it is an error. */
+export function omitPuller(): Plugin {
+  return {
+    name: 'omit-puller',
+    setup(build) {
+      build.onLoad(
+        { filter: /[\\/]agent[\\/]server[\\/]dist[\\/]image[\\/]make-built-in-puller\.js$/ },
+        ({ path }) => ({
+          contents: `import { cannotPull } from './cannot-pull.js';
+export function makeBuiltInPuller() { throw cannotPull('it was built without the puller'); }`,
+          resolveDir: dirname(path),
+        }),
+      );
+    },
+  };
 }

@@ -8,14 +8,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { directImports } from './direct-imports.js';
-import { metricsLibrary } from './metrics-library.js';
-import { omitMethods } from './omit-methods.js';
-import { omitPuller } from './omit-puller.js';
+import { omitMethods, omitPuller } from './omit-methods.js';
 import { checkOptionalParts } from './optional-parts.js';
 import { unexpectedRows, searchHandlers } from './search.js';
 import { loadedBefore, startFirst } from './start-first.js';
@@ -293,4 +291,24 @@ function nativeLibraries(directory: string): readonly { readonly name: string; r
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => ({ name: `${name}.node`, path: join(directory, platform, name, 'koffi.node') })),
   );
+}
+
+/**
+ * Bundles what the agent uses of prom-client. Its index also loads metrics of Node.js, for which it loads OpenTelemetry, and kinds of
+ * metrics that the agent does not have.
+ */
+function metricsLibrary(): Plugin {
+  return {
+    name: 'metrics-library',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]node_modules[\\/]prom-client[\\/]index\.js$/ }, ({ path }) => ({
+        contents: [
+          "exports.Counter = require('./lib/counter');",
+          "exports.Gauge = require('./lib/gauge');",
+          "exports.Registry = require('./lib/registry');",
+        ].join('\n'),
+        resolveDir: dirname(path),
+      }));
+    },
+  };
 }

@@ -1,10 +1,11 @@
 // Searches a bundle for the code of handlers, to verify that omitted methods have none.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import * as guest from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { transformSync } from 'esbuild';
-import { actionsDirectory, exportedFunctions, loadHandlers } from './handlers.js';
-import { unconditionalActions, guestActionsByMethod } from './guest-actions.js';
+import { root } from '@kata-agent/setup/bootstrap';
+import { build, type Plugin, transformSync } from 'esbuild';
 
 /** The occurrences in a bundle of functions that differ only in names. */
 export interface SearchRow {
@@ -124,4 +125,114 @@ function patternOf(value: unknown, calls: readonly string[]): string {
       return isName ? `${own}[\\w$]+${key}` : piece.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
     })
     .join('');
+}
+
+/** Prefix of the string that replaces an action in the bundle of a handler. */
+const marker = 'action of the guest: ';
+
+/** Actions that every bundle has: the agent calls `shutDown` when it ends, and `shutDown` calls the others. */
+const unconditionalActions: ReadonlySet<string> = new Set(['shutDown', 'destroySandbox', 'takeDown']);
+
+// Finds the guest's actions that each handler calls. esbuild resolves the imports, so their form does not matter.
+
+/**
+ * Returns the names of the guest's actions that a method's handler references, by the method's local name.
+ * Bundles each handler alone, with strings in place of the actions.
+ *
+ * @throws Error if no handler references an action, because then this search would miss its code.
+ */
+async function guestActionsByMethod(): Promise<ReadonlyMap<string, readonly string[]>> {
+  const actions = [...(await exportedFunctions(actionsDirectory)).values()].map(({ name }) => name);
+  const exportedHandlers = await exportedFunctions(servicesDirectory);
+  const found = new Map<string, readonly string[]>();
+  for (const [method, handler] of await loadHandlers()) {
+    const handlerExport = exportedHandlers.get(handler);
+    if (handlerExport === undefined)
+      throw new Error(`no module of services exports the handler of ${method}`);
+    const file = JSON.stringify(join(servicesDirectory, `${handlerExport.module}.js`));
+    const { outputFiles } = await build({
+      stdin: {
+        contents: `import { ${handlerExport.name} } from ${file}; globalThis.it = ${handlerExport.name};`,
+        resolveDir: servicesDirectory,
+      },
+      bundle: true,
+      write: false,
+      format: 'esm',
+      platform: 'node',
+      plugins: [replaceGuest(actions)],
+    });
+    const text = outputFiles.map((output) => output.text).join('');
+    found.set(
+      method,
+      actions.filter((action) => text.includes(JSON.stringify(marker + action))),
+    );
+  }
+  const referenced = new Set([...found.values()].flat());
+  const missed = actions.filter((action) => !referenced.has(action) && !unconditionalActions.has(action));
+  if (missed.length > 0) throw new Error(`no handler references the action ${missed.join(', ')}`);
+  return found;
+}
+
+/**
+ * Replaces each action by a string, and keeps other packages out of the bundle. Strings of handlers that the
+ * bundle does not use are dropped with them.
+ */
+function replaceGuest(actions: readonly string[]): Plugin {
+  return {
+    name: 'replace-guest',
+    setup(bundler) {
+      bundler.onResolve({ filter: /^@kata-agent\/guest$/ }, ({ path }) => ({
+        path,
+        namespace: 'guest',
+        sideEffects: false,
+      }));
+      bundler.onResolve({ filter: /^(@|node:)/ }, ({ path }) => ({ path, external: true }));
+      bundler.onLoad({ filter: /.*/, namespace: 'guest' }, () => ({
+        contents: Object.keys(guest)
+          .map(
+            (name) =>
+              `export const ${name} = ${actions.includes(name) ? JSON.stringify(marker + name) : 'undefined'};`,
+          )
+          .join('\n'),
+      }));
+    },
+  };
+}
+
+/** The directory of the modules that export handlers. */
+export const servicesDirectory: string = join(root, 'agent', 'server', 'dist', 'services');
+
+/** The directory of the modules that export the guest's actions, which do the work of handlers. */
+const actionsDirectory: string = join(root, 'agent', 'guest', 'dist', 'perform');
+
+// The agent's handlers and the guest's actions, as the functions that the compiled packages export. None is
+// called.
+
+/** Returns the handler of each method, by the method's local name (`createContainer`). */
+export async function loadHandlers(): Promise<ReadonlyMap<string, unknown>> {
+  const table = pathToFileURL(join(servicesDirectory, 'table.js')).href;
+  const { handlers }: { readonly handlers: Readonly<Record<string, unknown>> } = await import(table);
+  return new Map(Object.entries(handlers));
+}
+
+/** The export of a function. */
+interface FunctionExport {
+  /** The file name without `.js`. */
+  readonly module: string;
+  readonly name: string;
+}
+
+/** Imports the modules of a directory and returns each exported function with its export. */
+export async function exportedFunctions(directory: string): Promise<ReadonlyMap<unknown, FunctionExport>> {
+  const functions = new Map<unknown, FunctionExport>();
+  for (const file of readdirSync(directory)) {
+    if (!file.endsWith('.js') || file.endsWith('.test.js') || file === 'table.js') continue;
+    const exported: Readonly<Record<string, unknown>> = await import(
+      pathToFileURL(join(directory, file)).href
+    );
+    for (const [name, value] of Object.entries(exported)) {
+      if (typeof value === 'function') functions.set(value, { module: file.slice(0, -'.js'.length), name });
+    }
+  }
+  return functions;
 }

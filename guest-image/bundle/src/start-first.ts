@@ -4,7 +4,7 @@
 import { dirname, join, relative } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import type { Metafile } from 'esbuild';
-import { isOwn } from './own-modules.js';
+import { isOwn } from './direct-imports.js';
 
 type Inputs = Metafile['inputs'];
 

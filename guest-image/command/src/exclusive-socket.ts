@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { connect, type Server, type Socket } from 'node:net';
-import { codeOf } from './caught.js';
+import { codeOf } from './command-line.js';
 
 /**
  * Listens on a path that only this user can open, unless another process listens there. Replaces the socket

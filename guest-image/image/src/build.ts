@@ -1,6 +1,16 @@
 // Builds an image, a kernel and an initramfs, from packages and the bundle.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run, runForBytes } from '@kata-agent/setup/run-program';
@@ -12,11 +22,12 @@ import {
   imageProgramFile,
   mediaProgramFile,
 } from '@kata-agent/tool-bundle/programs';
+import { createDirectory } from '@kata-agent/tool-command/command-line';
+import { listenExclusively } from '@kata-agent/tool-command/exclusive-socket';
 import { guestNode } from './node/guest-node.js';
 import { releasedNode } from './node/released-node.js';
 import { imageNodeVersion } from './node/releases.js';
-import { cached } from './packages/cached.js';
-import { dependencyOf, resolvePackages, unpackPackages } from './packages/packages.js';
+import { cached, dependencyOf, resolvePackages, unpackPackages } from './packages/packages.js';
 import {
   imagePull,
   kernelPackage,
@@ -28,10 +39,8 @@ import {
   systemdPart,
 } from './packages/parts.js';
 import { compiledAgent } from './program/compiled-agent.js';
-import { cpioArchive } from './tree/archive.js';
-import type { Entry, PartEntry } from './tree/entry.js';
-import { bundleWrapper, guestTree, programs } from './tree/guest-tree.js';
-import { innerAddress } from './tree/inner-agent.js';
+import { cpioArchive, type Entry, type PartEntry } from './tree/archive.js';
+import { bundleWrapper, guestTree, innerAddress, programs } from './tree/guest-tree.js';
 import { type RootDisk, rootfsDisk, rootfsInitramfs } from './tree/rootfs.js';
 
 /** The options of an image. */
@@ -248,4 +257,27 @@ export function digestsByPart(tree: readonly PartEntry[]): Readonly<Record<strin
 
 function sha256(data: Buffer): string {
   return createHash('sha256').update(data).digest('hex');
+}
+
+// Locks an output directory: two concurrent builds would leave the initramfs of one and the manifest of the other.
+
+/**
+ * Locks a directory for this process and returns a function that unlocks it. Throws if another build of this
+ * checkout has locked it. The socket is below build/, because not every file system supports sockets.
+ */
+export async function lockOutputDirectory(out: string): Promise<() => void> {
+  const descriptor = openSync(createDirectory('build/image-cache', join(root, 'build', 'image-cache')), 'r');
+  const server = createServer((socket) => socket.destroy());
+  const name = createHash('sha256').update(realpathSync(out)).digest('hex').slice(0, 16);
+  // The path through the descriptor is short: the path of a socket has at most 107 bytes.
+  if (!(await listenExclusively(server, `/proc/self/fd/${descriptor}/${name}.out`))) {
+    closeSync(descriptor);
+    throw new Error(
+      `another npm run image writes to ${out}\nhelp: wait until it ends, or use another directory with --out`,
+    );
+  }
+  return () => {
+    server.close();
+    closeSync(descriptor);
+  };
 }

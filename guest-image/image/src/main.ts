@@ -2,12 +2,15 @@
 
 import { join, relative, resolve } from 'node:path';
 import { installAll, root } from '@kata-agent/setup/bootstrap';
-import { messageOf } from '@kata-agent/tool-command/caught';
-import { commandLine } from '@kata-agent/tool-command/command-line';
-import { existingFile, createDirectory, parseOptions } from '@kata-agent/tool-command/options';
-import { buildImage, type Image } from './build.js';
-import { namedFiles } from './named-files.js';
-import { lockOutputDirectory } from './output-lock.js';
+import {
+  commandLine,
+  createDirectory,
+  existingFile,
+  messageOf,
+  parseOptions,
+} from '@kata-agent/tool-command/command-line';
+import { buildImage, type Image, lockOutputDirectory } from './build.js';
+import { namedFiles } from './tree/guest-tree.js';
 
 const usage = `npm run image [-- OPTIONS]
   --config FILE      add FILE as /etc/kata-agent/config.toml, and omit the code of methods that it never serves

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { PartSkipped } from '../part.js';
+import { PartSkipped } from '../plan/part.js';
 import {
   containerdConfiguration,
   containerdRelease,
   ctrFailure,
   importArguments,
+  networkConfiguration,
   supportedRelease,
 } from './containerd-configuration.js';
-import { networkConfiguration } from './network.js';
 
 const options = {
   work: '/work',

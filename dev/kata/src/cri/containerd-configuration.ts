@@ -1,6 +1,7 @@
 // The configuration of containerd, whose form depends on its release.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PartSkipped } from '../part.js';
+import { PartSkipped } from '../plan/part.js';
 import { pauseImageName } from './image.js';
 
 /** The name of the runtime in containerd's configuration. */
@@ -134,4 +135,51 @@ export function ctrFailure(status: number | null, stderr: string): string | unde
   const isWarning = (line: string): boolean => /\blevel=warning\b|^WARN(ING)?\b/.test(line);
   const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !isWarning(line));
   return lines.length === 0 ? `exit code ${status ?? 'none'}` : lines.join('\n');
+}
+
+/** The address that a pod is said to have. */
+const podAddress = '10.88.0.2';
+
+/** The name of the plugin, and of its file. */
+const pluginName = 'none';
+
+/**
+ * The network, as the Container Network Interface defines it. containerd 2 takes a file or directory with the name of a network for its
+ * plugins, so it must not be that of the plugin.
+ */
+export const networkConfiguration: {
+  readonly name: string;
+  readonly plugins: readonly { readonly type: string }[];
+} = { name: 'kata-pods', plugins: [{ type: pluginName }] };
+
+/**
+ * A plugin as the Container Network Interface defines it. It adds no interface, but reports one: containerd starts no pod
+ * without an address.
+ */
+const plugin = `#!/bin/sh
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0","1.0.0"]}' ;;
+ADD) cat <<END
+{"cniVersion":"0.4.0","interfaces":[{"name":"$CNI_IFNAME","sandbox":"$CNI_NETNS"}],
+"ips":[{"version":"4","interface":0,"address":"${podAddress}/16"}]}
+END
+;;
+esac
+`;
+
+// The network of the pods: a namespace of their own, without an interface.
+
+/** Writes the plugins and their configuration, and returns their directories. */
+export function writeNetwork(work: string): { readonly plugins: string; readonly configurations: string } {
+  const plugins = join(work, 'network', 'bin');
+  const configurations = join(work, 'network', 'configuration');
+  mkdirSync(plugins, { recursive: true });
+  mkdirSync(configurations);
+  // containerd runs the plugin for loopback too.
+  for (const name of [pluginName, 'loopback']) writeFileSync(join(plugins, name), plugin, { mode: 0o755 });
+  writeFileSync(
+    join(configurations, '10-pods.conflist'),
+    JSON.stringify({ cniVersion: '0.4.0', ...networkConfiguration }),
+  );
+  return { plugins, configurations };
 }

@@ -15,16 +15,15 @@ import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
-import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
-import { givenConfiguration } from '../guest/paths.js';
+import { givenConfiguration, namespaceOptions, ownRoot } from '../guest/paths.js';
 import {
-  type ContainerdRelease,
   containerdConfiguration,
+  type ContainerdRelease,
   ctrFailure,
   importArguments,
   type Snapshotter,
+  writeNetwork,
 } from './containerd-configuration.js';
-import { writeNetwork } from './network.js';
 import { makeImages } from './image.js';
 
 const startSeconds = 60;

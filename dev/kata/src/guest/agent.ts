@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
-import { namespaceOptions, ownRoot } from './machine-root.js';
-import { agentProgram, openConfiguration } from './paths.js';
+import { agentProgram, namespaceOptions, openConfiguration, ownRoot } from './paths.js';
 
 const startSeconds = 60;
 

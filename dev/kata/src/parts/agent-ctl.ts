@@ -1,11 +1,9 @@
 // The part `agent-ctl`: commands of Kata's command line client.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Checks } from '../checks.js';
-import { expect } from '../expect.js';
+import { Checks, expect, given, type PartContext, type TestResult } from '../plan/part.js';
 import { Agent } from '../guest/agent.js';
-import { given, type PartContext, type TestResult } from '../part.js';
-import { runProgram } from '../program.js';
+import { runProgram } from '../plan/run-program.js';
 
 const commandSeconds = 60;
 const shared = '/run/kata-containers/shared/containers';

@@ -2,14 +2,12 @@
 // takes the pause container from its own /pause_bundle and pulls the image from a registry.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Checks } from '../checks.js';
+import { Checks, type PartContext, type TestResult } from '../plan/part.js';
 import { cgroupParent } from '../cri/containerd.js';
 import { imageName } from '../cri/image.js';
-import type { PartContext, TestResult } from '../part.js';
-import { withPeerNode } from '../peer-pods/peer-node.js';
+import { manifests, pod, withPeerNode } from '../peer-pods/peer-node.js';
 import { runDeniedPod, runPeerPod, runPodTwice } from '../peer-pods/peer-pod-checks.js';
-import { recordingOf } from '../peer-pods/recording.js';
-import { manifests, pod } from '../peer-pods/pod.js';
+import { recordingOf } from '../peer-pods/remote-calls.js';
 import { generatedConfiguration } from '../workloads/generated-configuration.js';
 
 const openConfiguration = '[agent]\n\n[api]\nallowed_endpoints = ["*"]\n';

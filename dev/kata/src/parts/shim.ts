@@ -3,14 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Checks } from '../checks.js';
-import { expect } from '../expect.js';
+import { Checks, expect, type PartContext, type TestResult } from '../plan/part.js';
 import { cgroupParent, type Containerd } from '../cri/containerd.js';
 import { runtimeHandler } from '../cri/containerd-configuration.js';
 import { ContainerState, NamespaceMode, type PodSandboxConfigSchema, RuntimeService } from '../gen/cri_pb.js';
 import { deadlineExceeded, type GrpcConnection, GrpcError } from '../cri/grpc.js';
 import { imageName } from '../cri/image.js';
-import type { PartContext, TestResult } from '../part.js';
 import { shimProgram, withShim } from '../cri/with-shim.js';
 
 /** Runs the life cycle of a pod through the shim. */

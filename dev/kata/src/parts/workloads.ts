@@ -1,11 +1,11 @@
 // The part `workloads`: the pods of Kata's Kubernetes tests through Kata's Go shim, without Kubernetes.
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '@kata-agent/tool-command/caught';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import type { Containerd } from '../cri/containerd.js';
 import type { GrpcConnection } from '../cri/grpc.js';
 import { withShim } from '../cri/with-shim.js';
-import { given, type PartContext, type TestResult } from '../part.js';
+import { given, type PartContext, type TestResult } from '../plan/part.js';
 import { generatedConfiguration } from '../workloads/generated-configuration.js';
 import { readManifests } from '../workloads/manifests.js';
 import { RunningPod } from '../workloads/running-pod.js';

@@ -6,8 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
-import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
-import { agentProgram } from '../guest/paths.js';
+import { agentProgram, namespaceOptions, ownRoot } from '../guest/paths.js';
 import { Forwarder } from './forwarder.js';
 import type { RemoteMachine } from './remote-hypervisor.js';
 

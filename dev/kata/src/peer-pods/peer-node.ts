@@ -5,13 +5,12 @@ import type { Containerd } from '../cri/containerd.js';
 import type { GrpcConnection } from '../cri/grpc.js';
 import { makePauseBundle, makeRegistryImage, renamedImageName } from '../cri/image.js';
 import { withShim } from '../cri/with-shim.js';
-import { given, type PartContext, type TestResult } from '../part.js';
+import { given, type PartContext, type TestResult } from '../plan/part.js';
+import type { Manifests, Pod } from '../workloads/manifests.js';
 import { RunningPod } from '../workloads/running-pod.js';
-import { withImageSettings } from './image-settings.js';
+import { withImageSettings, writeRemoteConfiguration } from './remote-configuration.js';
 import { PeerMachine } from './peer-machine.js';
-import { manifests, pod } from './pod.js';
 import { Registry } from './registry.js';
-import { writeRemoteConfiguration } from './remote-configuration.js';
 import { RemoteHypervisor } from './remote-hypervisor.js';
 
 const repository = 'team/app';
@@ -151,3 +150,36 @@ function imageSettings({ certificate }: Registry): Readonly<Record<string, strin
     max_size: '"64MiB"',
   };
 }
+
+// The pod of the part `remote`, with a volume of each kind that a guest without a shared directory handles by itself.
+
+export const manifests: Manifests = {
+  pods: [],
+  configMaps: new Map([['settings', { colour: 'green\n' }]]),
+  secrets: new Map(),
+};
+
+/** Its image is given to the runner. */
+export const pod: Pod = {
+  metadata: { name: 'peer-pod' },
+  spec: {
+    dnsPolicy: 'None',
+    dnsConfig: { nameservers: ['192.0.2.53'] },
+    containers: [
+      {
+        name: 'main',
+        command: ['/bin/sh', '-c', 'trap "exit 3" TERM; echo started $COLOR; while :; do sleep 0.1; done'],
+        env: [{ name: 'COLOR', value: 'green' }],
+        resources: { limits: { memory: '64Mi' } },
+        volumeMounts: [
+          { name: 'settings', mountPath: '/settings' },
+          { name: 'scratch', mountPath: '/scratch' },
+        ],
+      },
+    ],
+    volumes: [
+      { name: 'settings', configMap: { name: 'settings' } },
+      { name: 'scratch', emptyDir: {} },
+    ],
+  },
+};

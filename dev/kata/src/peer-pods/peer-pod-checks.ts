@@ -1,11 +1,10 @@
 // The checks of the part `remote`.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '@kata-agent/tool-command/caught';
-import type { Checks } from '../checks.js';
+import { messageOf } from '@kata-agent/tool-command/command-line';
+import { type Checks, expect } from '../plan/part.js';
 import type { Containerd } from '../cri/containerd.js';
 import { pauseProcess, registryMarker } from '../cri/image.js';
 import { shimProgram } from '../cri/with-shim.js';
-import { expect } from '../expect.js';
 import { machineInterface, podInterface } from './peer-machine.js';
 import type { PeerNode, PeerPod } from './peer-node.js';
 import { Registry } from './registry.js';

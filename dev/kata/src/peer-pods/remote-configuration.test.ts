@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { withGuestPull } from './remote-configuration.js';
+import { withGuestPull, withImageSettings } from './remote-configuration.js';
 
 test('a configuration of Kata gets the socket and guest pull', () => {
   const text =
@@ -17,5 +17,25 @@ test('a template that has guest pull already is changed, not given the key twice
   assert.equal(
     withGuestPull(text, '/h'),
     'remote_hypervisor_socket = "/h"\n[runtime]\nexperimental_force_guest_pull = true\n',
+  );
+});
+
+const keys = { puller: '"built-in"', require_digest: 'true' };
+
+test('a section [image] is added', () => {
+  assert.equal(
+    withImageSettings('[api]\nx = 1\n', keys),
+    '[api]\nx = 1\n\n[image]\npuller = "built-in"\nrequire_digest = true\n',
+  );
+});
+
+test('keys are added to the section that is there, whose values stay', () => {
+  assert.equal(
+    withImageSettings('[image]\npuller = "cdh"\n\n[api]\nrequire_digest = 1\n', keys),
+    '[image]\nrequire_digest = true\npuller = "cdh"\n\n[api]\nrequire_digest = 1\n',
+  );
+  assert.equal(
+    withImageSettings('[api]\n\n[image]\nrequire_digest = false\n', keys),
+    '[api]\n\n[image]\npuller = "built-in"\nrequire_digest = false\n',
   );
 });

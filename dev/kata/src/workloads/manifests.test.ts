@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { environment } from './environment.js';
-import { readManifests } from './manifests.js';
-import { quantity } from './quantity.js';
+import { environment } from './cri-config.js';
+import { quantity, readManifests } from './manifests.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-manifests-'));
 after(() => rmSync(directory, { recursive: true }));

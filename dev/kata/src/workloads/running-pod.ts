@@ -10,7 +10,6 @@ import type { GrpcConnection } from '../cri/grpc.js';
 import { imageName } from '../cri/image.js';
 import { containerConfig, sandboxConfig } from './cri-config.js';
 import type { Container, Manifests, Pod } from './manifests.js';
-import { withServiceAccount, withServiceAccountFiles } from './service-account.js';
 import { makeVolume, nestedMountPoints } from './volumes.js';
 
 const { method } = RuntimeService;
@@ -219,4 +218,41 @@ async function isReached(state: () => Promise<boolean>): Promise<boolean> {
   for (const end = Date.now() + patience * 1000; Date.now() < end; await sleep(100))
     if (await state()) return true;
   return false;
+}
+
+/** The name of the volume begins so. */
+const name = 'kube-api-access';
+
+const files = { token: 'a token', 'ca.crt': 'a certificate', namespace: 'default' };
+
+// The token of a pod's service account.
+
+/** Adds the volume with the token to a pod, as the API server does. */
+function withServiceAccount({ metadata, spec }: Pod): Pod {
+  if (spec.automountServiceAccountToken === false) return { metadata, spec };
+  const volume = { name: `${name}-x7k2p`, projected: { sources: [{ configMap: { name } }] } };
+  const mount = {
+    name: volume.name,
+    mountPath: '/var/run/secrets/kubernetes.io/serviceaccount',
+    readOnly: true,
+  };
+  const mounted = (container: Container): Container => ({
+    ...container,
+    volumeMounts: [...(container.volumeMounts ?? []), mount],
+  });
+  const { containers, initContainers = [], volumes = [] } = spec;
+  return {
+    metadata,
+    spec: {
+      ...spec,
+      volumes: [...volumes, volume],
+      containers: containers.map(mounted),
+      initContainers: initContainers.map(mounted),
+    },
+  };
+}
+
+/** Adds the files of that volume. */
+function withServiceAccountFiles(manifests: Manifests): Manifests {
+  return { ...manifests, configMaps: new Map([...manifests.configMaps, [name, files]]) };
 }

@@ -2,8 +2,7 @@
 // of a volume by its path.
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Manifests, Pod, Volume } from './manifests.js';
-import { quantity } from './quantity.js';
+import { type Manifests, type Pod, quantity, type Volume } from './manifests.js';
 
 type Files = Readonly<Record<string, string>>;
 

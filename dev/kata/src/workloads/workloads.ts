@@ -3,8 +3,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { messageOf } from '@kata-agent/tool-command/caught';
-import { expect } from '../expect.js';
+import { messageOf } from '@kata-agent/tool-command/command-line';
+import { expect } from '../plan/part.js';
 import type { RunningPod } from './running-pod.js';
 import { writeFiles } from './volumes.js';
 

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { codeOf } from '@kata-agent/tool-command/caught';
+import { codeOf } from '@kata-agent/tool-command/command-line';
 
 /** A mounted cgroup hierarchy. */
 export interface Hierarchy {

@@ -1,5 +1,5 @@
 // The command line of `npm run fresh-root`.
-import { parseOptions } from '@kata-agent/tool-command/options';
+import { parseOptions } from '@kata-agent/tool-command/command-line';
 
 /** The options of `npm run fresh-root`. */
 export interface FreshRootRequest {

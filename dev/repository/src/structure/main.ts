@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { packageDirectories } from '@kata-agent/setup/products';
-import { commandLine } from '@kata-agent/tool-command/command-line';
-import { parseOptions } from '@kata-agent/tool-command/options';
+import { commandLine, parseOptions } from '@kata-agent/tool-command/command-line';
 import { imports } from '../check/package-directions.js';
 import { directoryGraph, importGraph, importsWithin, ringsOf } from '../check/import-graph.js';
 

@@ -4,7 +4,7 @@
 // keep it. `npm run check` prints the same messages without failing: a commit that passed must not fail because
 // a day has passed (docs/adr/start-and-size.md, "The release of Node.js").
 import { parseArgs } from 'node:util';
-import { messageOf } from '@kata-agent/tool-command/caught';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import { calendar, evaluateCalendar, type Evaluation, reviewedOn } from './calendar.js';
 
 const usage = 'usage: npm run support [-- --at YYYY-MM-DD]';

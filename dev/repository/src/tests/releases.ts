@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { messageOf } from '@kata-agent/tool-command/caught';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import { releasedNode } from '@kata-agent/tool-guest-image/node/released-node';
 import { pinnedRelease } from '@kata-agent/tool-guest-image/node/releases';
 import { readReport, reportFile } from './report-file.js';

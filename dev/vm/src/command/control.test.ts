@@ -1,10 +1,36 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { stopMachineIn, lockDirectory } from './control.js';
+import { lockDirectory, runCommand, stopMachineIn } from './control.js';
+
+const commandDirectory = mkdtempSync(join(tmpdir(), 'kata-vm-command-'));
+
+after(() => rmSync(commandDirectory, { recursive: true }));
+
+const file = join(commandDirectory, 'file');
+
+writeFileSync(file, '');
+
+describe('the command of npm run vm', () => {
+  const run = (
+    words: readonly [program: string, ...args: string[]],
+    stopRequested: Promise<string> = new Promise(() => undefined),
+  ) => runCommand(words, { env: process.env, stopRequested });
+
+  it('returns its exit code as a shell does', async () => {
+    assert.equal(await run(['sh', '-c', 'exit 7']), 7);
+    assert.equal(await run(['sh', '-c', 'kill -TERM $$']), 128 + 15);
+    assert.equal(await run([join(commandDirectory, 'gone')]), 127);
+    assert.equal(await run([file]), 126);
+  });
+
+  it('is terminated when the machine is stopped', async () => {
+    assert.equal(await run(['sleep', '1000'], Promise.resolve('--stop')), 128 + 15);
+  });
+});
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-vm-control-'));
 after(() => rmSync(directory, { recursive: true }));

@@ -8,7 +8,7 @@ import {
   socketDirectory,
   parseOptions,
   positiveInteger,
-} from '@kata-agent/tool-command/options';
+} from '@kata-agent/tool-command/command-line';
 import { parseAccelerator, type RequestedAccelerator, requestedAccelerator } from '../machine/accelerator.js';
 import { defaultLimits } from '../machine/limits.js';
 

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { connectUnix, connectVsock, listenUnix, listenVsock, loadSyscalls } from '@kata-agent/linux';
-import { codeOf } from '@kata-agent/tool-command/caught';
+import { codeOf } from '@kata-agent/tool-command/command-line';
 
 /** The results. Durations are in milliseconds unless stated otherwise. */
 export interface VsockFacts {

@@ -7,7 +7,7 @@ import { createServer, type ServerOpts, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { connectVsock, loadSyscalls } from '@kata-agent/linux';
-import { codeOf, messageOf } from '@kata-agent/tool-command/caught';
+import { codeOf, messageOf } from '@kata-agent/tool-command/command-line';
 import { agentPort, dialPort, keyBytes, keyName, shellPort, stopPort } from './ports.js';
 
 /** VMADDR_CID_LOCAL: the guest itself. */

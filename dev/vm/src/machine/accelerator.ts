@@ -3,8 +3,8 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
-import { codeOf } from '@kata-agent/tool-command/caught';
-import type { Ending } from './ending.js';
+import { codeOf } from '@kata-agent/tool-command/command-line';
+import type { Ending } from './run.js';
 
 /** An accelerator of QEMU. */
 export type Accelerator = 'kvm' | 'tcg';

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { messageOf } from '@kata-agent/tool-command/caught';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import {
   type Accelerator,
   type Choice,
@@ -11,11 +11,9 @@ import {
   kvmFailureText,
   recordFailure,
 } from './accelerator.js';
-import type { Ending, Failure } from './ending.js';
+import { type Ending, type Failure, Run, type Started } from './run.js';
 import type { Limits } from './limits.js';
-import { ProgressTimeout } from './progress-timeout.js';
 import { Qmp } from './qmp.js';
-import { Run, type Started } from './run.js';
 
 /** QEMU with a guest, and how to connect to it. */
 export interface StartedGuest extends Started {
@@ -298,4 +296,41 @@ function failureOf({ code, signal, reason }: Ending, qemuLines: readonly string[
     return code === 0 ? undefined : { kind: 'exited', text: output || `QEMU exited with ${signal ?? code}` };
   if (reason.kind === 'killed') return undefined;
   return reason.kind === 'stopped' ? { ...reason, text: `${reason.text}\n${output}`.trim() } : reason;
+}
+
+/**
+ * Two timers over an operation: `silence` restarts with each sign of progress, `limit` does not. Calls
+ * `onTimeout` once, with the reason, when the first of them expires. Both are in seconds.
+ */
+class ProgressTimeout {
+  readonly #silence: NodeJS.Timeout;
+  readonly #limit: NodeJS.Timeout;
+  #onTimeout: ((reason: string) => void) | undefined;
+
+  constructor(
+    { silence, limit }: { readonly silence: number; readonly limit: number },
+    onTimeout: (reason: string) => void,
+  ) {
+    this.#onTimeout = onTimeout;
+    this.#silence = setTimeout(() => this.#expire(`no console output for ${silence} s`), silence * 1000);
+    this.#limit = setTimeout(() => this.#expire(`timeout after ${limit} s`), limit * 1000);
+  }
+
+  /** Restarts the silence timer. */
+  progress(): void {
+    if (this.#onTimeout !== undefined) this.#silence.refresh();
+  }
+
+  /** Stops both timers. */
+  cancel(): void {
+    this.#onTimeout = undefined;
+    clearTimeout(this.#silence);
+    clearTimeout(this.#limit);
+  }
+
+  #expire(reason: string): void {
+    const onTimeout = this.#onTimeout;
+    this.cancel();
+    onTimeout?.(reason);
+  }
 }

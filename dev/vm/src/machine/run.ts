@@ -5,9 +5,7 @@ import { rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { messageOf } from '@kata-agent/tool-command/caught';
-import type { EndReason, Ending } from './ending.js';
-import { chosenPorts } from './forward.js';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import type { Limits } from './limits.js';
 import { Qmp } from './qmp.js';
 
@@ -171,4 +169,64 @@ function readLines(stream: Readable, onLine: (line: string) => void): void {
 /** Removes escape sequences, which the firmware prints, and carriage returns. */
 function withoutEscapes(line: string): string {
   return line.replace(/\u001b(\[[0-9;?]*[a-zA-Z]|c)/g, '').replace(/\r/g, '');
+}
+
+// The end of one run of QEMU, and its reason.
+
+/** Why a run ended. `text` is for messages. */
+type EndReason =
+  /** QEMU stopped the machine in a state from which it does not continue. */
+  | { readonly kind: 'stopped'; readonly state: string; readonly text: string }
+  /** The guest's kernel panicked. */
+  | { readonly kind: 'panicked'; readonly text: string }
+  /** QEMU did not respond to a command. */
+  | { readonly kind: 'unresponsive'; readonly text: string }
+  /** The guest exceeded a time limit. */
+  | { readonly kind: 'hung'; readonly text: string }
+  /** QEMU exited, or did not start. */
+  | { readonly kind: 'exited'; readonly text: string }
+  /** The user of the machine killed it. */
+  | { readonly kind: 'killed' };
+
+/** How the process of QEMU ended. */
+export interface Ending {
+  /** The exit code; null after a signal. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly reason?: EndReason;
+}
+
+/** Why a machine ended, unless the guest powered off or the user of the machine killed it. */
+export type Failure = Exclude<EndReason, { readonly kind: 'killed' }>;
+
+/** The address of the guest on QEMU's user network. */
+const guestAddress = '10.0.2.15';
+
+/** The address at which a guest reaches ports of this machine. Nothing else is reachable from it. */
+export const hostAddress = '10.0.2.100';
+
+// Ports of this machine that QEMU forwards to TCP ports of a guest on its user network. QEMU chooses free
+// ports: a port chosen beforehand could be taken by another process before QEMU binds it.
+
+/**
+ * Returns the options of the network back end by which a guest reaches these ports of this machine's 127.0.0.1. QEMU runs
+ * the command for each connection: it would open one of its own only once.
+ */
+export function reachOptions(ports: readonly number[]): readonly string[] {
+  return ports.map((port) => `guestfwd=tcp:${hostAddress}:${port}-cmd:busybox nc 127.0.0.1 ${port}`);
+}
+
+/** Returns the options of the network back end that forward to these ports of the guest. */
+export function forwardOptions(guestPorts: readonly number[]): readonly string[] {
+  return guestPorts.map((port) => `hostfwd=tcp:127.0.0.1:0-${guestAddress}:${port}`);
+}
+
+/** Returns the ports that QEMU chose, by the guest's port. */
+async function chosenPorts(qmp: Qmp): Promise<ReadonlyMap<number, number>> {
+  const table = await qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
+  return new Map(
+    [...String(table).matchAll(/HOST_FORWARD\] +\d+ +127\.0\.0\.1 +(\d+) +\S+ +(\d+)/g)].map(
+      ([, hostPort, guestPort]) => [Number(guestPort), Number(hostPort)],
+    ),
+  );
 }

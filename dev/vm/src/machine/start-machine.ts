@@ -14,12 +14,10 @@ import {
   thisHost,
   type RequestedAccelerator,
 } from './accelerator.js';
-import { forwardOptions, reachOptions } from './forward.js';
+import { forwardOptions, reachOptions, watchDescriptor } from './run.js';
 import { defaultLimits, type Limits } from './limits.js';
 import { Machine, type StartedGuest } from './machine.js';
-import { watchDescriptor } from './run.js';
-import { startTpm, type Tpm } from './tpm.js';
-import { virtiofsdCommand } from './virtiofsd.js';
+import { startTpm, type Tpm, virtiofsdCommand } from './device-backends.js';
 
 /** The settings of a guest. */
 export interface GuestSettings {

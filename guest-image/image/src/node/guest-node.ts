@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { cached } from '../packages/cached.js';
+import { cached } from '../packages/packages.js';
 import { cutPages, findSymbol, offsetOf } from './elf.js';
 import { packageSymbol, reducePackage } from './icu.js';
 

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync
 import { dirname, join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { messageOf } from '@kata-agent/tool-command/caught';
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import { pinnedRelease } from './releases.js';
 
 /**

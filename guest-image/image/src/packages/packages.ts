@@ -1,11 +1,11 @@
 // Downloads Debian packages once and unpacks them, without installing them.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { debianRelease } from '@kata-agent/setup/prerequisites';
 import { aptSources, registryErrorText, runWithRetries } from '@kata-agent/setup/registry';
 import { run } from '@kata-agent/setup/run-program';
-import { codeOf } from '@kata-agent/tool-command/caught';
+import { codeOf } from '@kata-agent/tool-command/command-line';
 
 /** A package file in apt's signed lists. */
 export interface ResolvedPackage {
@@ -122,4 +122,26 @@ function renameUnlessPresent(from: string, to: string): void {
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '')) throw error;
   }
+}
+
+// A cache of slow build steps, on disk.
+
+/**
+ * Returns the bytes that `make` returns for these inputs, and stores them. The file's name is the digest of the
+ * inputs as JSON; if the file exists, `make` is not called.
+ */
+export function cached(
+  directory: string,
+  inputs: readonly unknown[],
+  suffix: string,
+  make: () => Buffer,
+): Buffer {
+  const key = createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32);
+  const path = join(directory, `${key}${suffix}`);
+  if (!existsSync(path)) {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(`${path}.${process.pid}`, make());
+    renameSync(`${path}.${process.pid}`, path);
+  }
+  return readFileSync(path);
 }

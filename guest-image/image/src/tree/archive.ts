@@ -3,7 +3,6 @@
 // belong to root, and have the same modification time.
 
 import { dirname } from 'node:path';
-import type { Entry } from './entry.js';
 
 const types = { directory: 0o040000, file: 0o100000, link: 0o120000, character: 0o020000 };
 
@@ -44,3 +43,44 @@ function modeOf(entry: Entry): number {
 function padding(length: number): Buffer {
   return Buffer.alloc((4 - (length % 4)) % 4);
 }
+
+// Entries of an image's file system.
+
+interface EntryPath {
+  /** The absolute path in the guest. */
+  readonly path: string;
+}
+
+/** The properties that distinguish the kinds of entries. */
+interface KindProperties {
+  readonly directory?: undefined;
+  readonly link?: undefined;
+  readonly device?: undefined;
+  readonly data?: undefined;
+}
+
+interface DirectoryEntry extends EntryPath, Omit<KindProperties, 'directory'> {
+  readonly directory: true;
+}
+
+interface LinkEntry extends EntryPath, Omit<KindProperties, 'link'> {
+  /** The target of the symbolic link. */
+  readonly link: string;
+}
+
+interface DeviceEntry extends EntryPath, Omit<KindProperties, 'device'> {
+  /** The numbers of the character device. */
+  readonly device: readonly [major: number, minor: number];
+  readonly mode: number;
+}
+
+export interface FileEntry extends EntryPath, Omit<KindProperties, 'data'> {
+  readonly data: Buffer;
+  /** The permission bits. */
+  readonly mode: number;
+}
+
+export type Entry = DirectoryEntry | LinkEntry | DeviceEntry | FileEntry;
+
+/** An entry with the part that it belongs to (packages/parts.ts). */
+export type PartEntry = Entry & { readonly part: string };

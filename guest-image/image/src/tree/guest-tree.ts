@@ -1,7 +1,9 @@
 // Collects the files of a guest, each with the part that it belongs to.
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { namedPaths, pathInRoot } from '@kata-agent/config';
 import { architecture } from '@kata-agent/setup/architecture';
+import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
 import { agentNodeOptions } from '../node/releases.js';
 import type { UnpackedPackage } from '../packages/packages.js';
@@ -14,8 +16,7 @@ import {
 } from '../packages/parts.js';
 import { entryFile } from '../program/compiled-agent.js';
 import { wrapperProgram } from '../program/wrapper.js';
-import type { Entry, PartEntry } from './entry.js';
-import { innerAgentFiles } from './inner-agent.js';
+import type { Entry, FileEntry, PartEntry } from './archive.js';
 import { type KernelFiles, moduleFiles } from './modules.js';
 
 /** The inputs of a guest's file system. */
@@ -60,7 +61,9 @@ const libraryDirectories = [
   '/usr/lib',
   '/usr/lib64',
 ];
+
 const node = '/usr/bin/node';
+
 const agentDirectory = '/usr/lib/kata-agent';
 
 /** The path of the wrapper, the same as of Kata's agent. */
@@ -267,4 +270,66 @@ function filesForGlibc(directory: string): readonly string[] {
     .filter((entry) => entry.isFile() && !entry.name.startsWith('musl_') && !entry.name.startsWith('LICENSE'))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(directory.length + 1))
     .sort();
+}
+
+/**
+ * Returns the files that a configuration names, read below `guestRoot`. Throws an Error with a remedy if one is not there.
+ */
+export function namedFiles(config: string | undefined, guestRoot: string | undefined): readonly FileEntry[] {
+  if (config === undefined) return [];
+  return namedPaths(readFileSync(config)).map(({ key, file }) => {
+    if (guestRoot === undefined)
+      throw new Error(
+        `${config}: ${key} names ${file}, which the image needs\nhelp: pass --root DIR, with the file at DIR${file}`,
+      );
+    // The agent rejects a file that others can write, and needs no other mode.
+    return { path: file, data: read(guestRoot, file, key), mode: 0o600 };
+  });
+}
+
+function read(guestRoot: string, file: string, key: string): Buffer {
+  try {
+    return readFileSync(pathInRoot(guestRoot, file));
+  } catch (error) {
+    throw new Error(`${key}: cannot read ${file} below ${guestRoot}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The address of the inner agent in image/systemd/forward/agent.toml. */
+export const innerAddress = 'unix:///run/kata-agent-inner/agent.sock';
+
+const unitDirectory = '/usr/lib/systemd/system';
+
+const initScript = '/usr/lib/kata-agent/systemd-init.sh';
+
+// An image with another agent, which this one is in front of (docs/forward-mode.md): systemd is init, and starts both.
+
+/** Returns the inner agent, its file, the units of image/systemd, and the first program. */
+function innerAgentFiles(program: string): readonly Entry[] {
+  const file = (path: string, name: string, mode = 0o644): Entry => ({
+    path,
+    data: readFileSync(join(root, 'image', 'systemd', name)),
+    mode,
+  });
+  return [
+    { path: '/usr/bin/kata-agent-inner', data: readFileSync(program), mode: 0o755 },
+    file('/etc/kata-agent-inner/agent.toml', 'forward/agent.toml'),
+    file(`${unitDirectory}/kata-agent-inner.service`, 'forward/kata-agent-inner.service'),
+    file(`${unitDirectory}/kata-agent.service.d/forward.conf`, 'forward/forward.conf'),
+    file(`${unitDirectory}/kata-agent.service`, 'kata-agent.service'),
+    file(`${unitDirectory}/kata-containers.target`, 'kata-containers.target'),
+    file(initScript, 'init.sh'),
+    // As of the agent: no parameter of the kernel command line is in the environment of the script.
+    ...['/init', '/usr/sbin/init'].map((path) => ({
+      path,
+      data: wrapperProgram(['/usr/bin/busybox', 'sh', initScript]),
+      mode: 0o755,
+    })),
+    // With a read-only root systemd mounts another one over it.
+    { path: '/etc/machine-id', data: Buffer.alloc(0), mode: 0o444 },
+    // The programs of the units.
+    ...['env', 'sync'].map((name): Entry => ({ path: `/usr/bin/${name}`, link: 'busybox' })),
+  ];
 }

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { runForBytes } from '@kata-agent/setup/run-program';
-import { cached } from '../packages/cached.js';
-import type { FileEntry } from './entry.js';
+import { cached } from '../packages/packages.js';
+import type { FileEntry } from './archive.js';
 
 /** The unpacked kernel of an image. */
 export interface KernelFiles {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
 import { digestsByPart } from '../build.js';
-import type { Entry } from './entry.js';
+import type { Entry } from './archive.js';
 import { writeTree } from './rootfs.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-tree-'));

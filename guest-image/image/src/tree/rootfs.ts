@@ -14,9 +14,9 @@ import { dirname, join } from 'node:path';
 import { architecture } from '@kata-agent/setup/architecture';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { cached } from '../packages/cached.js';
+import { cached } from '../packages/packages.js';
 import { wrapperProgram } from '../program/wrapper.js';
-import type { Entry } from './entry.js';
+import type { Entry } from './archive.js';
 
 /** A disk with dm-verity. */
 export interface RootDisk {

@@ -1,13 +1,10 @@
 // The part `bats`: Kata's tests of the agent's API (tests/functional/kata-agent-apis), unchanged.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { inPath } from '@kata-agent/setup/bootstrap';
-import { copyTests } from '../checkout.js';
-import { namespaceOptions, ownRoot } from '../guest/machine-root.js';
-import { agentProgram, openConfiguration } from '../guest/paths.js';
-import { given, PartSkipped, type PartContext, type TestResult } from '../part.js';
-import { requireProgram, runProgram } from '../program.js';
-import { readTap } from '../test-output.js';
+import { inPath, root } from '@kata-agent/setup/bootstrap';
+import { copyTests, requireProgram, runProgram } from '../plan/run-program.js';
+import { agentProgram, namespaceOptions, openConfiguration, ownRoot } from '../guest/paths.js';
+import { given, type PartContext, PartSkipped, type TestResult } from '../plan/part.js';
 
 const testSeconds = 900;
 
@@ -95,4 +92,59 @@ export async function runBats(context: PartContext): Promise<readonly TestResult
 
 function script(directory: string, name: string, command: string): void {
   writeFileSync(join(directory, name), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+}
+
+// The part `genpolicy`: the request cases of genpolicy's tests against generated configurations.
+
+export async function runGenpolicy({ source }: PartContext): Promise<readonly TestResult[]> {
+  const program = join(root, 'tests', 'dist', 'interop', 'genpolicy-cases.js');
+  const { code, output } = await runProgram(
+    process.execPath,
+    [program, '--source', given(source, '--source'), '--verbose'],
+    {
+      seconds: 600,
+    },
+  );
+  const results = readGenpolicyCases(output);
+  if (results.length === 0) throw new Error(`no case was decided (exit code ${code}):\n${output.trimEnd()}`);
+  return results;
+}
+
+// Reads the results of tests from the output of bats (TAP) and of genpolicy's cases.
+
+/** Reads TAP as bats writes it. The diagnostics below a failed test are its reason. */
+export function readTap(output: string): readonly TestResult[] {
+  const tests: { name: string; outcome: TestResult['outcome']; reason?: string }[] = [];
+  for (const line of output.split('\n')) {
+    const test = /^(not )?ok \d+ (.*?)(?: # skip ?(.*))?$/.exec(line);
+    if (test !== null) {
+      const [, not, name = '', skip] = test;
+      if (skip !== undefined)
+        tests.push({ name, outcome: 'skipped', ...(skip === '' ? {} : { reason: skip }) });
+      else tests.push({ name, outcome: not === undefined ? 'passed' : 'failed' });
+      continue;
+    }
+    const last = tests.at(-1);
+    const diagnostic = /^# +(.*)$/.exec(line)?.[1];
+    if (last?.outcome === 'failed' && diagnostic !== undefined)
+      last.reason = last.reason === undefined ? diagnostic : `${last.reason} ${diagnostic}`;
+  }
+  return tests;
+}
+
+/**
+ * Reads the lines of `genpolicy-cases --verbose`. A request that genpolicy refuses and the configuration allows is a
+ * failure, and so is one that is denied as an allowed one is: the decision may be about something else than the case. One
+ * that is only denied here is not counted as passed: docs/records/genpolicy-cases.md has the decision on each.
+ */
+export function readGenpolicyCases(output: string): readonly TestResult[] {
+  return [...output.matchAll(/^(allowed|refused) by genpolicy, (passes|denied|unclear): (.+)$/gm)].map(
+    ([, there, here, name = '']) => {
+      if (here === 'unclear') return { name, outcome: 'failed', reason: 'no rule of its own denies it' };
+      if ((there === 'allowed') === (here === 'passes')) return { name, outcome: 'passed' };
+      return there === 'refused'
+        ? { name, outcome: 'failed', reason: 'genpolicy refuses it' }
+        : { name, outcome: 'skipped', reason: 'denied here: docs/records/genpolicy-cases.md' };
+    },
+  );
 }

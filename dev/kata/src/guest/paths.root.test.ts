@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { namespaceOptions, ownRoot } from './machine-root.js';
+import { namespaceOptions, ownRoot } from './paths.js';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root, for a mount namespace';
 

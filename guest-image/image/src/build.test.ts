@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { lockOutputDirectory } from './output-lock.js';
+import { lockOutputDirectory } from './build.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-image-out-'));
 after(() => rmSync(directory, { recursive: true }));

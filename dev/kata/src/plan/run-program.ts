@@ -1,8 +1,13 @@
 // Runs programs to their end, and finds those that are installed.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { inPath } from '@kata-agent/setup/bootstrap';
 import { PartSkipped } from './part.js';
+
+/** What the bats tests need, which write beside themselves. */
+const needed = ['VERSION', 'versions.yaml', 'src/kata-opa', 'tests'];
 
 export interface ProgramResult {
   /** Null after a signal, which includes the end of the time limit. */
@@ -48,4 +53,25 @@ export function requireProgram(name: string, source: string): void {
 export function versionOf(command: string, ...args: readonly string[]): string | undefined {
   const { status, stdout } = spawnSync(command, [...args], { encoding: 'utf8', timeout: 20_000 });
   return status === 0 ? stdout.split('\n')[0]?.trim() : undefined;
+}
+
+// The checkout of Kata's source: its version, and a copy of its tests.
+
+/** Returns the version of a checkout and, if it is of git, the commit. */
+export function kataVersion(source: string): string {
+  const file = join(source, 'VERSION');
+  const version = existsSync(file) ? readFileSync(file, 'utf8').trim() : 'without VERSION';
+  const commit = versionOf('git', '-C', source, 'rev-parse', '--short=10', 'HEAD');
+  return commit === undefined ? version : `${version} (${commit})`;
+}
+
+/** Copies the tests of a checkout. */
+export function copyTests(source: string, target: string): void {
+  mkdirSync(target, { recursive: true });
+  for (const name of needed.filter((one) => existsSync(join(source, one))))
+    cpSync(join(source, name), join(target, name), {
+      recursive: true,
+      verbatimSymlinks: true,
+      preserveTimestamps: true,
+    });
 }

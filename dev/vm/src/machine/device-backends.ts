@@ -1,11 +1,11 @@
-// A software TPM (swtpm) for a virtual machine.
+// The programs behind a machine's devices: swtpm for its TPM, virtiofsd for a directory that it shares.
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { inPath } from '@kata-agent/setup/prerequisites';
+import { fileOf, inPath } from '@kata-agent/setup/prerequisites';
 import { spawnWithParentDeathSignal } from '@kata-agent/tool-command/parent-death-signal';
 
 /** A TPM that QEMU can connect to. */
@@ -59,4 +59,37 @@ async function listens(path: string): Promise<boolean> {
   );
   socket.destroy();
   return connected;
+}
+
+// virtiofsd, which is not in PATH. Debian 12 has QEMU's implementation in C, later releases the one in Rust;
+// the options differ.
+
+/** A program and its arguments. */
+interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** Returns the command that shares a directory over a socket. */
+export function virtiofsdCommand(
+  socket: string,
+  directory: string,
+  program: string = fileOf('virtiofsd'),
+): Command {
+  const isQemuVersion = program.startsWith('/usr/lib/qemu/');
+  const args = isQemuVersion
+    ? [
+        `--socket-path=${socket}`,
+        '-o',
+        `source=${directory}`,
+        '-o',
+        'sandbox=chroot,cache=auto',
+        '-o',
+        'log_level=warn',
+      ]
+    : [
+        ['--socket-path', socket, '--shared-dir', directory, '--sandbox', 'none'],
+        ['--cache', 'auto', '--log-level', 'warn'],
+      ].flat();
+  return { program, args };
 }

@@ -1,4 +1,5 @@
 // The parts of a run and their results.
+import { messageOf } from '@kata-agent/tool-command/command-line';
 import type { KataPrograms } from './kata-program.js';
 import type { PartName } from './plan.js';
 
@@ -65,4 +66,53 @@ export async function runPart(
 export function given<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new PartSkipped(`not given: ${what}`);
   return value;
+}
+
+// A sequence of named checks, each of which is a test of a part.
+
+/** Runs checks one after another and records their results. */
+export class Checks {
+  readonly results: TestResult[] = [];
+  readonly #prefix: string;
+  #stopped: string | undefined;
+
+  /** `prefix`: of the names of all checks. */
+  constructor(prefix = '') {
+    this.#prefix = prefix;
+  }
+
+  /** Whether a required check has failed. */
+  get hasStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  /**
+   * Runs a check, which fails by an error. With `required`, the checks after a failure are skipped. Returns the value, or
+   * undefined if the check failed or was skipped.
+   */
+  async run<T>(
+    name: string,
+    check: () => T | Promise<T>,
+    { required = false }: { readonly required?: boolean } = {},
+  ): Promise<T | undefined> {
+    const full = `${this.#prefix}${name}`;
+    if (this.#stopped !== undefined) {
+      this.results.push({ name: full, outcome: 'skipped', reason: `after: ${this.#stopped}` });
+      return undefined;
+    }
+    try {
+      const value = await check();
+      this.results.push({ name: full, outcome: 'passed' });
+      return value;
+    } catch (error) {
+      this.results.push({ name: full, outcome: 'failed', reason: messageOf(error) });
+      if (required) this.#stopped = name;
+      return undefined;
+    }
+  }
+}
+
+/** Throws unless a condition holds. */
+export function expect(condition: boolean, message: string): void {
+  if (!condition) throw new Error(message);
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { sourceTime } from './source-time.js';
+import { sourceTime } from './plan.js';
 
 test('the time of the source is SOURCE_DATE_EPOCH, else that of the commit, never that of the build', (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'kata-source-'));

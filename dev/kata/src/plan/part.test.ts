@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Checks } from './checks.js';
-import { PartSkipped, runPart, type TestResult } from './part.js';
+import { Checks, PartSkipped, runPart, type TestResult } from './part.js';
 import { tableText } from './table.js';
 
 const passed: TestResult = { name: 'a', outcome: 'passed' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readGenpolicyCases, readTap } from './test-output.js';
+import { readGenpolicyCases, readTap } from './kata-tests.js';
 
 describe('results of tests', () => {
   it('are read from TAP, with the diagnostics of a failure', () => {
