@@ -1,6 +1,14 @@
 import { nearest } from '@kata-agent/config';
 import { type Field, WorkloadError } from './field.js';
-import type { UnservedField } from './workload.js';
+
+/** A field of a pod that Kata's runtimes do not serve, or whose requests cannot be computed from the files. */
+export interface UnservedField {
+  /** `hostNetwork`. */
+  readonly name: string;
+  /** `spec.hostNetwork`. */
+  readonly path: string;
+  readonly reason: string;
+}
 
 /** Returns the fields of a pod that Kata's runtimes do not serve, or whose requests depend on more than the files. */
 export function unservedFields(

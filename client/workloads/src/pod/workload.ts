@@ -1,5 +1,6 @@
 import type { Container } from './container.js';
 import type { SealedLocation } from './sealed-secrets.js';
+import type { UnservedField } from './unserved-fields.js';
 
 /** The Kubernetes kinds that create pods. */
 export const workloadKinds = [
@@ -27,15 +28,6 @@ export interface Volume {
   readonly claim?: string;
   /** `spec.volumes[0]`. */
   readonly path: string;
-}
-
-/** A field of a pod that Kata's runtimes do not serve, or whose requests cannot be computed from the files. */
-export interface UnservedField {
-  /** `hostNetwork`. */
-  readonly name: string;
-  /** `spec.hostNetwork`. */
-  readonly path: string;
-  readonly reason: string;
 }
 
 /** A workload that creates pods, as far as it affects the agent's API. */

@@ -66,7 +66,7 @@ export function differenceFromCatalogue(calls: readonly RecordedCall[]): readonl
 }
 
 /** Reports whether number and place of the calls of a method depend on time. */
-export function isRepeated(method: string): boolean {
+function isRepeated(method: string): boolean {
   return repeated.has(method);
 }
 
