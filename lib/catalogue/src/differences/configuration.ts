@@ -44,7 +44,7 @@ export const configurationDifferences: DifferenceRows = {
     why: 'The host writes both.',
     noticedBy: 'operators who change a guest by its kernel command line',
     test: ['tests/root/overrides', 'debug_console on the kernel command line is ignored'],
-    also: [['lib/config/src/parse/base-document', 'a weaker source that names another file is fatal']],
+    also: [['lib/config/src/stack/base-document', 'a weaker source that names another file is fatal']],
   },
   'config-precedence': {
     of: 'configuration',
@@ -53,13 +53,13 @@ export const configurationDifferences: DifferenceRows = {
     why: 'A named document says itself what may be overridden.',
     noticedBy: 'operators who use both',
     test: [
-      'lib/config/src/overrides/overrides',
+      'lib/config/src/overrides',
       'precedence: command line, environment, kernel command line, document, default',
     ],
     also: [
       ['lib/config/src/load', 'agent.config_file discards neither the other parameters nor the environment'],
       [
-        'lib/config/src/overrides/overrides',
+        'lib/config/src/overrides',
         'overridable lists the only keys that can be overridden, and lock takes precedence',
       ],
     ],
