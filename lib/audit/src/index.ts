@@ -24,6 +24,7 @@ export { LineReader } from './chain/line-reader.js';
 export { maxLineBytes, positionOf, readRecord } from './chain/chain.js';
 export { leafOf, lineHashes } from './chain/written-record.js';
 export { makeDirectory } from './files/make-directory.js';
+export { sequenceOf } from './read/sequence-of.js';
 export { followLines } from './read/follow-lines.js';
 export { formatHead, head, parseHead } from './read/head.js';
 export { renderHeader, renderRecord, type ShowOptions } from './read/show.js';

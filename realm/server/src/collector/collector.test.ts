@@ -12,7 +12,7 @@ import {
   type CollectLogsOptions,
   type CollectorEvent,
 } from './collector.js';
-import { FakeAgent, sequenceOf, temporaryDirectory, WrittenLog } from './fake-agent.test.fixture.js';
+import { FakeAgent, sequenceNumber, temporaryDirectory, WrittenLog } from './fake-agent.test.fixture.js';
 
 interface Collecting {
   readonly events: (CollectorEvent & { readonly agent: string })[];
@@ -341,7 +341,7 @@ test('an agent without GetCheckpoint is collected as before, and one that fails 
 
 test('missing records are a gap, and what follows is stored', async (t) => {
   const { log, agent, directory } = await setUp(t);
-  agent.lines = () => log.lines.filter((line) => sequenceOf(line) < 5 || sequenceOf(line) > 9);
+  agent.lines = () => log.lines.filter((line) => sequenceNumber(line) < 5 || sequenceNumber(line) > 9);
   const collecting = collect(directory, [agent.collected()], { checkpoints: undefined });
   await collecting.until('it is found', () => collecting.faults().length > 0);
   const [{ log: collected } = { log: undefined }] = await collecting.end();
@@ -379,7 +379,7 @@ test('an agent that fills its share of a directory takes no space of others, and
 test('an agent with ever new faults and boots causes no flood of alerts', async (t) => {
   const { log, agent, directory } = await setUp(t, 3_000);
   // Each of them is after a gap of its own.
-  agent.lines = () => log.lines.filter((line) => sequenceOf(line) % 2 === 1);
+  agent.lines = () => log.lines.filter((line) => sequenceNumber(line) % 2 === 1);
   const collecting = collect(directory, [agent.collected()], { checkpoints: undefined });
   t.after(() => collecting.end());
   await collecting.until('all are stored', () =>

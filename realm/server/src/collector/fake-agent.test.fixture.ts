@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AuditLog, openAuditLog, type SignedHead } from '@kata-agent/audit';
+import { type AuditLog, openAuditLog, sequenceOf, type SignedHead } from '@kata-agent/audit';
 import { Management } from '@kata-agent/protocol/management';
 import { agentLogSigner, type LogSigner } from '@kata-agent/tlog';
 import { Code, createServer, service, TtrpcError } from '@kata-agent/ttrpc';
@@ -141,17 +141,18 @@ export class FakeAgent {
   async *#watch(from: number, signal: AbortSignal): AsyncGenerator<{ records: Uint8Array[] }, void> {
     this.asked.push(from);
     for (let next = from; !signal.aborted; ) {
-      const lines = this.lines().filter((line) => sequenceOf(line) >= next);
+      const lines = this.lines().filter((line) => sequenceNumber(line) >= next);
       if (lines.length > 0) yield { records: lines };
       const last = lines.at(-1);
-      if (last !== undefined) next = sequenceOf(last) + 1;
+      if (last !== undefined) next = sequenceNumber(last) + 1;
       await delay(5, undefined, { signal }).catch(() => undefined);
     }
   }
 }
 
-export function sequenceOf(line: Buffer): number {
-  return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1]);
+/** Of a line that is a record. */
+export function sequenceNumber(line: Buffer): number {
+  return sequenceOf(line) ?? Number.NaN;
 }
 
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {

@@ -116,11 +116,6 @@ export interface CollectedLog {
   readonly isSilent?: boolean;
 }
 
-/** Lines are stored only if they begin with their sequence number. */
-export function sequenceOf(line: Buffer): number {
-  return Number(/^\{"sequence":(\d+),/.exec(line.toString('latin1', 0, 32))?.[1] ?? 0);
-}
-
 /** Returns the lines of bytes that end with a newline, without it. */
 export function completeLines(bytes: Buffer): readonly Buffer[] {
   const lines: Buffer[] = [];

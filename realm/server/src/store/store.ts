@@ -2,8 +2,15 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inParallel } from '@kata-agent/base';
-import { type AuditLog, type FileLayer, followLines, LineReader, openAuditLog } from '@kata-agent/audit';
-import { type CollectedLog, type DescribedGuest, type LogStorage, sequenceOf } from './log-storage.js';
+import {
+  type AuditLog,
+  type FileLayer,
+  followLines,
+  LineReader,
+  openAuditLog,
+  sequenceOf,
+} from '@kata-agent/audit';
+import { type CollectedLog, type DescribedGuest, type LogStorage } from './log-storage.js';
 import { openLogDirectory, type ScannedGuest, takeStoreDirectory, type TryLock } from './log-directory.js';
 import { GuestLogs, type GuestLogsOptions } from './guest-logs.js';
 import { type RevocationList, Revocations } from './revocations.js';
@@ -198,7 +205,7 @@ export class Store {
       const reader = new LineReader(handle);
       for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
         if (signal.aborted) return;
-        const wanted = lines.filter((line) => sequenceOf(line) >= from);
+        const wanted = lines.filter((line) => (sequenceOf(line) ?? 0) >= from);
         if (wanted.length > 0) yield wanted;
       }
     } finally {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { type BootRecord, LineReader, lineHashes, readRecord } from '@kata-agent/audit';
+import { type BootRecord, lineHashes, LineReader, readRecord, sequenceOf } from '@kata-agent/audit';
 import {
   emptyRoot,
   Frontier,
@@ -12,7 +12,6 @@ import {
   type TreeHead,
 } from '@kata-agent/tlog';
 import { formatPin } from '@kata-agent/x509';
-import { sequenceOf } from './log-storage.js';
 
 /** Hashes of subtrees from this level on stay in memory, about 160 bytes for 256 records; others are computed from the file. */
 const keptLevel = 8;

@@ -7,12 +7,11 @@ import {
   type LastRecord,
   type LogStorage,
   maxLogs,
-  sequenceOf,
   type StoredLog,
   type LogNote,
 } from '../../store/log-storage.js';
 import { randomBytes } from 'node:crypto';
-import { positionOf, readRecord } from '@kata-agent/audit';
+import { positionOf, readRecord, sequenceOf } from '@kata-agent/audit';
 import {
   DeliverPolicy,
   type JetStreamClient,
@@ -94,7 +93,9 @@ export class NatsLogs {
     try {
       if (signal.aborted) return;
       for await (const message of messages) {
-        const lines = completeLines(Buffer.from(message.data)).filter((line) => sequenceOf(line) >= from);
+        const lines = completeLines(Buffer.from(message.data)).filter(
+          (line) => (sequenceOf(line) ?? 0) >= from,
+        );
         if (lines.length > 0) yield lines;
         if (signal.aborted || (!follow && message.seq >= newest.seq)) return;
       }
