@@ -19,10 +19,6 @@ describe('guests that a realm does not accept', () => {
     `[[guest]]\nname = "web"\nconfigurations = ["${ofTests}"]\n[[guest]]\nname = "db"\nkeys = ["spki:sha256:${'0'.repeat(64)}"]\n`,
   );
   let realm: RealmProcess;
-  const serve = async (more: Partial<RawGuestOptions> = {}): Promise<RawGuest> =>
-    await RawGuest.serve({ port: home.ports.guests, identity: await guestIdentity(), ...more });
-  const refusals = (): readonly string[] =>
-    realm.log.filter(({ msg }) => msg === 'guest refused').map(({ why = '' }) => why);
 
   before(async () => {
     realm = await RealmProcess.start(home);
@@ -45,62 +41,6 @@ describe('guests that a realm does not accept', () => {
     const refusal = home.decisions().find(({ kind }) => kind === 'refusal');
     assert.match(JSON.stringify(refusal), /"KA3301".*no \[\[guest\]\] entry accepts it/);
   });
-
-  it('a newcomer that says the same as a live guest: the name stays with that one', async () => {
-    const identity = await guestIdentity();
-    const first = await serve({ identity });
-    await realm.logged('guest accepted');
-    const before = refusals().length;
-    const newcomer = await serve();
-    await newcomer.closed;
-    assert.match(refusals()[before] ?? '', /"web" has max = 1, and as many are connected/);
-    assert.equal(first.socket.destroyed, false);
-    // The same key is the same guest: its new connection replaces the older one.
-    const again = await serve({ identity });
-    await first.closed;
-    await realm.logged('guest accepted', 2);
-    assert.equal(again.socket.destroyed, false);
-    assert.equal((await realm.logged('guest ended'))['why'], 'the guest has connected again');
-    again.socket.destroy();
-    await realm.logged('guest ended', 2);
-    // The name is free.
-    const next = await serve();
-    const accepted = await realm.logged('guest accepted', 3);
-    assert.equal(accepted['guest'], 'web');
-    assert.equal(accepted['relay'], 'operator-tls');
-    next.socket.destroy();
-    await realm.logged('guest ended', 3);
-  });
-
-  for (const [what, management, expectedText] of [
-    [
-      'an invalid digest',
-      { describe: async () => ({ configurationDigest: 'sha256:../../etc' }) },
-      /an invalid digest/,
-    ],
-    [
-      'a boot id with control characters',
-      { describe: async () => ({ bootId: '\u001b[2J', configurationDigest: '1'.repeat(64) }) },
-      /an invalid version or boot id/,
-    ],
-    [
-      'an error of Describe',
-      { describe: () => Promise.reject(new TtrpcError(Code.Internal, 'x')) },
-      /^x$|Describe/,
-    ],
-    [
-      'no Describe where a digest is needed',
-      { describe: () => Promise.reject(new TtrpcError(Code.PermissionDenied, 'no')) },
-      /no \[\[guest\]\] entry accepts it/,
-    ],
-  ] as const)
-    it(`a guest with ${what}`, async () => {
-      const before = refusals().length;
-      const guest = await serve({ management });
-      await guest.closed;
-      await until('it is refused', () => refusals().length > before);
-      assert.match(refusals()[before] ?? '', expectedText);
-    });
 });
 
 describe('hostile clients of a realm', () => {

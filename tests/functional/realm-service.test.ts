@@ -10,7 +10,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { openAuditLog } from '@kata-agent/audit';
 import { limitUnacknowledged, loadSyscalls } from '@kata-agent/linux';
-import { HealthCheckResponse_ServingStatus } from '@kata-agent/protocol/health';
 import {
   type OperatorContext,
   type OperatorHandler,
@@ -156,35 +155,6 @@ describe('a realm whose store is full', () => {
 });
 
 describe('a guest of a realm', () => {
-  it('is dropped when it does not answer Health, and when it says that it does not serve', async (t) => {
-    const times = { healthEveryMs: 50, healthTimeoutMs: 100 };
-    const { guest, backend, logged } = await run(t, { times });
-    const healthy = await guest();
-    const mute = await guest({ health: { check: () => new Promise<never>(() => undefined) } });
-    const ill = await guest({
-      health: { check: async () => ({ status: HealthCheckResponse_ServingStatus.NOT_SERVING }) },
-    });
-    // Operators can have as many calls in it as it takes: that is no reason to end it for all of them (S44).
-    let checks = 0;
-    const full = await guest({
-      health: {
-        check: async () => {
-          checks += 1;
-          throw new TtrpcError(Code.ResourceExhausted, 'more than 1024 requests in flight');
-        },
-      },
-    });
-    await Promise.all([mute.closed, ill.closed]);
-    await until('it was asked again', () => checks > 2);
-    assert.equal(healthy.socket.destroyed, false);
-    assert.equal(full.socket.destroyed, false);
-    assert.equal(backend.guests.list().length, 2);
-    assert.equal(
-      logged.filter(([message, extras]) => message === 'guest ended' && extras.includes('Health')).length,
-      2,
-    );
-  });
-
   it('receives revocations before it is seen, and after each new connection', async (t) => {
     const { guest, backend, home } = await run(t);
     const revoked: string[] = [];
@@ -217,31 +187,6 @@ describe('a guest of a realm', () => {
     assert.equal(statSync(file).mode & 0o777, 0o600);
     assert.match(readFileSync(file, 'utf8'), /"entry": "web"/);
     assert.ok(home.decisions().some(({ method, kind }) => method === 'RevokePeer' && kind === 'intent'));
-  });
-
-  it('that does not accept a revocation is refused, and nothing is stored that one refuses', async (t) => {
-    const { guest, backend, logged } = await run(t);
-    const accepting: RawGuestOptions['management'] = { revokePeer: async () => ({ closed: 0 }) };
-    await guest({ management: accepting });
-    const refusing = await guest();
-    await until('both are accepted', () => backend.guests.list().length === 2);
-    const [first, second] = backend.guests.list();
-    assert.ok(first && second);
-    await assert.rejects(
-      backend.revoke(second, { peer: 'cn:eve' }, { name: 'cn:ann' }),
-      (error) => error instanceof TtrpcError && error.code === Code.Unimplemented,
-    );
-    await backend.revoke(first, { peer: 'cn:eve' }, { name: 'cn:ann' });
-    // The other guest of the entry has not accepted it.
-    await refusing.closed;
-    const again = await guest();
-    await again.closed;
-    await until('it is refused', () =>
-      logged.some(([, extras]) =>
-        extras.includes('does not accept the revocations of its entry (UNIMPLEMENTED)'),
-      ),
-    );
-    assert.equal(backend.guests.list().length, 1);
   });
 
   it('is not told to revoke the certificate of the realm', async (t) => {

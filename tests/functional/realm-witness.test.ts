@@ -347,54 +347,6 @@ describe('a cloned guest, which exists twice', () => {
     one.close();
     clone.close();
   });
-
-  it('a guest that reconnects is none: its earlier connection does not answer', async (t) => {
-    t.after(() => undefined);
-    const alerts = await realm.metric('kata_realm_guest_alerts_total{kind="clone"}');
-    await until(
-      'the name is free',
-      async () => (await realm.metric('kata_realm_guests{relay="operator-tls"}')) === 0,
-    );
-    const one = await (await newGuest(home)).connect();
-    await one.stored();
-    // Its machine has lost the network: nothing answers, and nothing is closed.
-    one.connection?.socket.pause();
-    const begin = performance.now();
-    const count = realm.log.filter(({ msg }) => msg === 'guest accepted').length;
-    await one.connect();
-    await realm.logged('guest accepted', count + 1);
-    assert.ok(performance.now() - begin < 5_000);
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="clone"}'), alerts);
-    one.close();
-  });
-
-  it('another guest with its configuration, and a further boot, are reported', async () => {
-    await until(
-      'the name is free',
-      async () => (await realm.metric('kata_realm_guests{relay="operator-tls"}')) === 0,
-    );
-    const boots = await realm.metric('kata_realm_guest_alerts_total{kind="boot"}');
-    const one = await (await newGuest(home)).connect();
-    await one.stored();
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="boot"}'), boots + 1);
-    const duplicate = await (await newGuest(home)).connect();
-    await duplicate.connection?.closed;
-    const alert = await realm.logged(
-      'ALERT: another guest reports the configuration of a connected one: possibly a clone',
-    );
-    assert.deepEqual([alert['id'], alert['other']], [one.id, duplicate.id]);
-    assert.match(
-      realm.log.filter(({ msg }) => msg === 'guest refused').at(-1)?.['why'] ?? '',
-      /as many are connected: possibly a clone/,
-    );
-    // Its machine was started again before its earlier connection is found to be dead.
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
-    one.connection?.socket.pause();
-    await (await (await newGuest(home)).connect()).connection?.closed;
-    await delay(1_200);
-    assert.equal(await realm.metric('kata_realm_guest_alerts_total{kind="duplicate"}'), 1);
-    one.close();
-  });
 });
 
 it('a realm that is killed at any moment never cosigns two trees of one log', async () => {
