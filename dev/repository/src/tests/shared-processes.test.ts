@@ -33,6 +33,13 @@ test('an entry imports the files that share a process; a single one is run as it
     assert.deepEqual(more, []);
     const imported = readFileSync(entry, 'utf8').trim().split('\n');
     assert.equal(imported.length, 2);
+    assert.equal(
+      withSharedProcesses(
+        Array.from({ length: 30 }, () => one),
+        directory,
+      ).length,
+      2,
+    );
     assert.match(imported[0] ?? '', /^import "file:.*\/lib\/base\/dist\/backoff\.test\.js";$/);
   } finally {
     rmSync(directory, { recursive: true });

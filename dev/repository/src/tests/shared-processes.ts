@@ -1,5 +1,5 @@
 // Which test files share a process? node:test starts a process for each file that it is given, and loading the modules of a package takes
-// longer than most of its tests. The unit tests of packages that open no sockets and need no root run in one process for each package, by an
+// longer than most of its tests. The unit tests of packages that open no sockets and need no root run in one process for each package, or two, by an
 // entry that imports them. Events of node:test name the file in which a test is written, so that reports are the same.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,12 +42,21 @@ export function withSharedProcesses(files: readonly string[], directory: string)
     const process = sharedProcess(file, readFileSync(join(root, file), 'utf8')) ?? file;
     shared.set(process, [...(shared.get(process) ?? []), file]);
   }
-  return [...shared].flatMap(([name, [first = '', ...more]]) => {
-    if (more.length === 0) return [first];
-    const entry = join(directory, `${name.replaceAll('/', '-')}.mjs`);
-    writeFileSync(entry, entryOf([first, ...more]));
-    return [entry];
-  });
+  return [...shared].flatMap(([name, all]) =>
+    partsOf(all).map((part, index) => {
+      const [first = '', ...more] = part;
+      if (more.length === 0) return first;
+      const entry = join(directory, `${name.replaceAll('/', '-')}-${index}.mjs`);
+      writeFileSync(entry, entryOf(part));
+      return entry;
+    }),
+  );
+}
+
+/** Divides the files of a large package between two processes, which two processors run at once. */
+function partsOf(files: readonly string[]): readonly (readonly string[])[] {
+  if (files.length < 24) return [files];
+  return [0, 1].map((part) => files.filter((_, index) => index % 2 === part));
 }
 
 const entryOf = (files: readonly string[]): string =>
