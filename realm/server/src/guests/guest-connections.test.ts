@@ -218,7 +218,7 @@ describe('a guest is accepted', () => {
 
   it('never twice by one name, however many come at once', async (t) => {
     const realm = await setUp(t);
-    const guests = await Promise.all([...'abcdef0'].map((digit) => realm.dial(digit)));
+    const guests = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', '0'].map((digit) => realm.dial(digit)));
     await until(() => guests.filter((guest) => guest.isAccepted()).length === 1);
     await until(() => realm.recorded.length === 6);
     assert.deepEqual(realm.names(), ['web']);

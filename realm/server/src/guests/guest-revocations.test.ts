@@ -63,19 +63,19 @@ test('a revocation names the realm by its key, its names, or its serial number i
     assert.equal(revokesRealm(what, own.pem), expected, JSON.stringify(what));
 });
 
-test('one that names the realm is not sent to guests, said once, and decided again for another certificate', () => {
+test('one that names the realm is not sent to guests, is reported once, and decided again for another certificate', () => {
   let pem = own.pem;
-  const said: string[] = [];
+  const alerts: string[] = [];
   const filter = new RevocationFilter({
     certificate: () => pem,
     names: revokesRealm,
-    onOwn: () => said.push('own'),
+    onOwn: () => alerts.push('own'),
   });
   const byKey = revoked({ peer: own.pin });
   const eve = revoked({ peer: 'cn:eve' });
   for (let times = 0; times < 3; times += 1)
     assert.deepEqual([filter.allows(byKey), filter.allows(eve)], [false, true]);
-  assert.deepEqual(said, ['own']);
+  assert.deepEqual(alerts, ['own']);
   pem = ownCertificate().pem;
   assert.equal(filter.allows(byKey), true);
   assert.equal(filter.allows(revoked({ peer: 'cn:server' })), false);

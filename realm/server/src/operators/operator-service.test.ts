@@ -545,7 +545,7 @@ describe('a guest of another replica', () => {
     assert.deepEqual([a.denied(), b.denied()], [[], ['connect web ExecProcess']]);
   });
 
-  it('is neither opened nor told a revocation for an operator that its replica does not allow', async (t) => {
+  it('is neither opened nor sent a revocation for an operator that its replica does not allow', async (t) => {
     const { a, b, add } = twoReplicas(t, { alice: { verbs: ['list'] } });
     add(guestOf('web'));
     b.open = () => assert.fail('it is opened');
@@ -559,7 +559,7 @@ describe('a guest of another replica', () => {
     assert.deepEqual([a.reported, b.reported], [[], []]);
   });
 
-  it('is told a revocation by its replica', async (t) => {
+  it('gets a revocation from its replica', async (t) => {
     const { a, b, add } = twoReplicas(t);
     add(guestOf('web'));
     b.revoke = async () => ({ closed: 3 });
