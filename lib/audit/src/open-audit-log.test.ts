@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { AuditUnavailable } from './audit-unavailable.js';
-import { createDigest } from './record/digest.js';
-import { openAuditLog } from './open-audit-log.js';
+import { AuditUnavailable } from './audit-log.js';
+import { createDigest, openAuditLog } from './open-audit-log.js';
 import { FakeClock } from './testing/fake-clock.js';
 import { FaultyFiles } from './testing/faulty-files.js';
 import { allowed, denied, first, ok, only, openSample, recordsOf, sampleCall } from './testing/sample.js';
@@ -288,4 +288,18 @@ test('facts that are not JSON reject the boot, and the log continues', async (t)
   await assert.rejects(log.boot({ long: 'x'.repeat(64 * 1024) }), RangeError);
   assert.equal(await log.intent(sampleCall(), allowed), 1);
   assert.equal(log.writable, true);
+});
+
+test('the digest is HMAC-SHA-256 under the key', () => {
+  const key = Buffer.alloc(32, 7);
+  const payload = Buffer.from('secret');
+  assert.equal(createDigest(key)(payload), createHmac('sha256', key).update(payload).digest('hex'));
+});
+
+test('without a given key each one is random, so that a short secret cannot be guessed', () => {
+  const payload = Buffer.from('1234');
+  const digest = createDigest();
+  assert.equal(digest(payload), digest(payload));
+  assert.notEqual(digest(payload), createDigest()(payload));
+  assert.notEqual(digest(payload), createHash('sha256').update(payload).digest('hex'));
 });

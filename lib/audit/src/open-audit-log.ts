@@ -1,22 +1,25 @@
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import type { ConsistencyProof, LogSigner } from '@kata-agent/tlog';
 import type { Decision } from '@kata-agent/catalogue';
-import type { AuditedCall, AuditLog, CallResult, SignedHead, TreeFollower } from './audit-log.js';
-import { AuditUnavailable } from './audit-unavailable.js';
+import {
+  type AuditedCall,
+  type AuditLog,
+  AuditUnavailable,
+  type CallResult,
+  type SignedHead,
+  type TreeFollower,
+} from './audit-log.js';
 import { CallFold } from './coalesce/call-fold.js';
 import { type Clock, systemClock } from './clock.js';
 import { Heartbeat } from './heartbeat.js';
-import { Checkpoints } from './checkpoint/checkpoints.js';
-import { CheckpointWriter, cosignedPath } from './checkpoint/checkpoint-writer.js';
-import { replaceFile } from './tree/replace-file.js';
-import { proveGrowth } from './read/prove-growth.js';
-import { createDigest, type Digest } from './record/digest.js';
-import { FailureFold } from './coalesce/failure-fold.js';
-import { type Allocate, type FileLayer, systemFiles } from './files/file-layer.js';
+import { Checkpoints, CheckpointWriter, cosignedPath } from './checkpoints.js';
+import { type Allocate, type FileLayer, replaceFile, systemFiles } from './file-layer.js';
+import { proveGrowth } from './read/prove.js';
+import { FailureFold, RefusalFold } from './coalesce/refusal-fold.js';
 import { Journal } from './journal/journal.js';
 import { type Present, type PresentContainer, subjectsOf } from './retention/present.js';
 import type { RecordBody } from './record/record.js';
 import { callBody, intentBody, outcomeBody, refusalBody } from './record/record-body.js';
-import { RefusalFold } from './coalesce/refusal-fold.js';
 import { Writer } from './journal/writer.js';
 import { printableJson } from './record/written.js';
 
@@ -361,4 +364,16 @@ function asWritten(facts: Readonly<Record<string, unknown>>): Readonly<Record<st
 
 function closedFailure(): AuditUnavailable {
   return new AuditUnavailable('the audit log is closed');
+}
+
+/** Returns the digest of a request that is recorded, in lower-case hex. */
+type Digest = (payload: Uint8Array) => string;
+
+/**
+ * HMAC-SHA-256 under a key that never leaves this closure: without the key, a short secret in a request cannot be
+ * guessed from its digest. Equal requests of one boot have equal digests.
+ */
+export function createDigest(key: Uint8Array = randomBytes(32)): Digest {
+  const secret = createSecretKey(key);
+  return (payload) => createHmac('sha256', secret).update(payload).digest('hex');
 }

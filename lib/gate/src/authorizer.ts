@@ -2,7 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import type { Decision, MethodName } from '@kata-agent/catalogue';
 import type { ApiDocument, Configuration, ImageConfiguration, Rule } from '@kata-agent/config';
 import { compileGate, type Gate } from './gate.js';
-import type { PrivilegeAccess } from './privileged/privilege-access.js';
+import type { PrivilegeAccess } from './privileged/privilege.js';
 import { PrivilegeGate, type PrivilegeSettings } from './privileged/refuse-privileged.js';
 import type { RuleContext } from './rule-context.js';
 import type { RuleBook } from './rules/rule-book.js';

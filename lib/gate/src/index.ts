@@ -8,14 +8,14 @@ export {
   type RequestFacts,
   type RequestSummary,
 } from '@kata-agent/catalogue';
-export { claimedImage } from './facts/claimed-image.js';
-export { claimedName, type ClaimedNames, claimedNames } from './facts/claimed-name.js';
+export { claimedImage } from './facts/claims.js';
+export { claimedName, type ClaimedNames, claimedNames } from './facts/claims.js';
 export { coversOf } from './entrypoint/covered-file.js';
-export { programWithoutRoot } from './entrypoint/program-without-root.js';
+export { programWithoutRoot } from './entrypoint/covered-file.js';
 export { factsOf } from './facts/facts-of.js';
 export { summaryOf } from './request-summary.js';
 export { compileGate, type Gate, type GateOptions } from './gate.js';
-export type { Privilege, PrivilegeAccess } from './privileged/privilege-access.js';
+export type { Privilege, PrivilegeAccess } from './privileged/privilege.js';
 export { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
 export {
   describePrivileges,

@@ -13,7 +13,7 @@ import {
   UpdateInterfaceRequestSchema,
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { requestDescriptor } from './rules/names/request-descriptor.js';
+import { requestDescriptor } from './rules/names/call-names.js';
 import { summaryOf } from './request-summary.js';
 
 const container = create(CreateContainerRequestSchema, {

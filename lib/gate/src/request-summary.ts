@@ -1,4 +1,5 @@
-import type { RequestSummary } from '@kata-agent/catalogue';
+import { createHash } from 'node:crypto';
+import type { NetworkSummary, RequestSummary } from '@kata-agent/catalogue';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import {
   AddARPNeighborsRequestSchema,
@@ -9,20 +10,21 @@ import {
   type CreateSandboxRequest,
   CreateSandboxRequestSchema,
   ExecProcessRequestSchema,
-  SetGuestDateTimeRequestSchema,
-  SetIPTablesRequestSchema,
   type SetGuestDateTimeRequest,
+  SetGuestDateTimeRequestSchema,
+  type SetIPTablesRequest,
+  SetIPTablesRequestSchema,
   type Storage,
   UpdateEphemeralMountsRequestSchema,
   UpdateInterfaceRequestSchema,
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { LinuxNamespace, Process } from '@kata-agent/protocol/oci';
-import { noAccess, type PrivilegeAccess } from './privileged/privilege-access.js';
+import type { ARPNeighbor, Interface, IPAddress, Route } from '@kata-agent/protocol/types';
+import { noAccess, type PrivilegeAccess } from './privileged/privilege.js';
 import { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
 import { defaultCapabilities } from './privileged/runtime-defaults.js';
-import { claimedImage } from './facts/claimed-image.js';
-import { neighbours, networkInterface, packetFilter, routes } from './facts/network-summary.js';
+import { claimedImage } from './facts/claims.js';
 import { capabilitiesOf } from './facts/process-of.js';
 
 /** Summarizes a request; empty when nothing is recorded of it. `access` is what the configuration opens. */
@@ -139,4 +141,48 @@ function listed<K extends keyof RequestSummary, T, E>(
 ): { readonly [P in K]?: readonly E[] } {
   const member: unknown = list.length === 0 ? {} : { [name]: list.map(entry) };
   return member as { readonly [P in K]?: readonly E[] };
+}
+
+function networkInterface(wanted: Interface | undefined): NetworkSummary {
+  if (wanted === undefined) return {};
+  const { name, device, devicePath, hwAddr, mtu, IPAddresses } = wanted;
+  return {
+    interface: {
+      name,
+      device: devicePath === '' ? device : devicePath,
+      hardwareAddress: hwAddr,
+      mtu: String(mtu),
+      addresses: IPAddresses.map(addressText),
+    },
+  };
+}
+
+function routes(list: readonly Route[]): NetworkSummary {
+  const entry = ({ dest, gateway, device, source }: Route) => ({
+    destination: dest,
+    gateway,
+    device,
+    source,
+  });
+  return { routes: list.map(entry) };
+}
+
+function neighbours(list: readonly ARPNeighbor[]): NetworkSummary {
+  return {
+    neighbours: list.map(({ toIPAddress, device, lladdr }) => ({
+      address: toIPAddress?.address ?? '',
+      device,
+      hardwareAddress: lladdr,
+    })),
+  };
+}
+
+/** Summarizes a packet filter, whose text can be as long as a frame. */
+function packetFilter({ isIpv6, data }: SetIPTablesRequest): NetworkSummary {
+  const sha256 = createHash('sha256').update(data).digest('hex');
+  return { packetFilter: { family: isIpv6 ? 'ipv6' : 'ipv4', bytes: String(data.length), sha256 } };
+}
+
+function addressText({ address, mask }: IPAddress): string {
+  return mask === '' ? address : `${address}/${mask}`;
 }

@@ -1,6 +1,6 @@
 import type { VerifiedLayer } from '@kata-agent/catalogue/requested-root';
 import type { ImageProgram } from '@kata-agent/catalogue';
-import type { PrivilegeAccess } from './privileged/privilege-access.js';
+import type { PrivilegeAccess } from './privileged/privilege.js';
 
 /** The known properties of the peer of a connection. */
 export interface RulePeer {

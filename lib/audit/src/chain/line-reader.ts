@@ -1,6 +1,11 @@
 import type { FileHandle } from 'node:fs/promises';
 import { maxLineBytes } from './chain.js';
 
+const start = '{"sequence":';
+
+/** Of the largest safe integer. */
+const maxDigits = 16;
+
 const defaultChunkBytes = 256 * 1024;
 const newline = 0x0a;
 
@@ -58,5 +63,43 @@ export class LineReader {
   /** Offset after the last newline read. */
   get wholeBytes(): number {
     return this.#position - this.#rest.length;
+  }
+}
+
+/** Returns the sequence number at the start of a record's line, without parsing the line; undefined if it has none. */
+export function sequenceOf(line: Buffer): number | undefined {
+  const head = line.toString('latin1', 0, start.length + maxDigits + 1);
+  const digits = head.startsWith(start) ? /^(\d+),/.exec(head.slice(start.length))?.[1] : undefined;
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export interface LastLine {
+  /** The last complete line without its newline; undefined when there is none. */
+  readonly line: Buffer | undefined;
+  /** Offset after the last newline. */
+  readonly end: number;
+  /** Number of bytes after it. */
+  readonly tornBytes: number;
+}
+
+/**
+ * Reads a file's last complete line from the end of the file.
+ *
+ * @throws LineTooLong
+ */
+export async function lastLine(handle: Pick<FileHandle, 'read' | 'stat'>): Promise<LastLine> {
+  const { size } = await handle.stat();
+  for (let length = 4096; ; length *= 4) {
+    const from = Math.max(0, size - length);
+    const bytes = Buffer.alloc(size - from);
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, from);
+    const text = bytes.subarray(0, bytesRead);
+    const end = text.lastIndexOf(newline);
+    const start = end <= 0 ? -1 : text.lastIndexOf(newline, end - 1);
+    if (end !== -1 && (start !== -1 || from === 0)) {
+      return { line: text.subarray(start + 1, end), end: from + end + 1, tornBytes: text.length - end - 1 };
+    }
+    if (from === 0) return { line: undefined, end: 0, tornBytes: text.length };
+    if (length > 2 * maxLineBytes) throw new LineTooLong(`a line of more than ${maxLineBytes} bytes`);
   }
 }

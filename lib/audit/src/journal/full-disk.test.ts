@@ -4,7 +4,7 @@ import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AuditUnavailable } from '../audit-unavailable.js';
+import { AuditUnavailable } from '../audit-log.js';
 import { allowed, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
 import { verify } from '../read/verify.js';
 

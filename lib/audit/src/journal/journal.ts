@@ -2,14 +2,13 @@ import { dirname } from 'node:path';
 import { Frontier } from '@kata-agent/tlog';
 import { seal, type Sealed } from '../chain/chain.js';
 import type { Clock } from '../clock.js';
-import type { FileLayer, SegmentFile } from '../files/file-layer.js';
+import type { FileLayer, SegmentFile } from '../file-layer.js';
 import { settleKept } from '../retention/kept-file.js';
 import type { Present } from '../retention/present.js';
 import type { Position, RecordBody, RemovedSummary } from '../record/record.js';
 import { type ClosedSegment, type Found, recover } from './recover.js';
 import { Reserve } from './reserve.js';
-import { deleteRemoved, renumber } from './rotate.js';
-import { nextPath, type Past, RotationPlan } from './rotation-plan.js';
+import { deleteRemoved, nextPath, type Past, renumber, RotationPlan } from './rotation.js';
 import { Tally } from '../coalesce/tally.js';
 import { LogTree } from '../tree/log-tree.js';
 

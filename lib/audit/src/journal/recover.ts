@@ -1,7 +1,6 @@
-import { AuditUnavailable } from '../audit-unavailable.js';
+import { AuditUnavailable } from '../audit-log.js';
 import { genesis, positionBefore, positionOf, readRecord } from '../chain/chain.js';
-import { lastLine } from '../chain/last-line.js';
-import { LineReader, LineTooLong } from '../chain/line-reader.js';
+import { lastLine, LineReader, LineTooLong } from '../chain/line-reader.js';
 import type {
   AuditRecord,
   Position,
@@ -10,7 +9,7 @@ import type {
   Summary,
   TreeText,
 } from '../record/record.js';
-import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
+import { closedNumbers, openSegment, segmentPath } from '../file-layer.js';
 import { Tally } from '../coalesce/tally.js';
 
 /** A closed segment, as described by its last record, the `rotated` record. */

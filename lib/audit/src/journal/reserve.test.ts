@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { AuditUnavailable } from '../audit-unavailable.js';
-import type { Allocate } from '../files/file-layer.js';
+import { AuditUnavailable } from '../audit-log.js';
+import type { Allocate } from '../file-layer.js';
 import { FaultyFiles } from '../testing/faulty-files.js';
 import { allowed, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
 import { verify } from '../read/verify.js';

@@ -1,4 +1,4 @@
-import type { SegmentFile } from '../files/file-layer.js';
+import type { SegmentFile } from '../file-layer.js';
 
 /** How far ahead space is allocated for ordinary records, in bytes. */
 const stepBytes = 64 * 1024;

@@ -3,10 +3,19 @@ import { statSync } from 'node:fs';
 import { test } from 'node:test';
 import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
-import { AuditUnavailable } from '../audit-unavailable.js';
+import { AuditUnavailable } from '../audit-log.js';
 import { FaultyFiles, type Operation } from '../testing/faulty-files.js';
-import { allowed, denied, first, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
-import { until } from '../testing/until.js';
+import {
+  allowed,
+  denied,
+  first,
+  ok,
+  only,
+  openSample,
+  recordsOf,
+  sampleCall,
+  until,
+} from '../testing/sample.js';
 import { verify } from '../read/verify.js';
 
 const call = sampleCall();

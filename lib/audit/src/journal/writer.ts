@@ -1,4 +1,4 @@
-import { AuditUnavailable } from '../audit-unavailable.js';
+import { AuditUnavailable } from '../audit-log.js';
 import type { Clock } from '../clock.js';
 import type { Entry, Journal } from './journal.js';
 import type { RecordBody } from '../record/record.js';

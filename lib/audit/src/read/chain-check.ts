@@ -4,7 +4,7 @@ import { type KeptFiles, keptProblem, type Removal, removalOf } from './kept-che
 import type { AuditRecord, Position, RotatedRecord, Summary } from '../record/record.js';
 import { Tally } from '../coalesce/tally.js';
 import type { Problem } from './verify-report.js';
-import { unprovenProblem } from '../chain/unproven.js';
+import { unprovenProblem } from '../tree/checkpoint-check.js';
 
 const maxListed = 100;
 /** At most so many members `hash` end an object of a record: its own, and those of the positions that it names, with some to spare. */

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Read } from '../chain/chain.js';
-import { follow, readLog } from './follow.js';
-import type { FollowOptions } from './follow-lines.js';
-import { allowed, openSample, recordsOf, sampleCall, temporaryDirectory } from '../testing/sample.js';
-import { until } from '../testing/until.js';
+import { follow, type FollowOptions, readLog } from './follow.js';
+import { allowed, openSample, recordsOf, sampleCall, temporaryDirectory, until } from '../testing/sample.js';
 
 /** Follows a log until stopped; records are collected in `seen`. */
 function start(

@@ -1,5 +1,5 @@
 import { genesis, positionOf, readRecord } from '../chain/chain.js';
-import { lastLine } from '../chain/last-line.js';
+import { lastLine } from '../chain/line-reader.js';
 import type { Position } from '../record/record.js';
 import { closeAll, openSnapshot } from './snapshot.js';
 

@@ -1,7 +1,7 @@
-import { positionBefore, positionOf, readRecord } from '../chain/chain.js';
+import { positionBefore, positionOf, type Read, readRecord } from '../chain/chain.js';
 import type { AuditRecord, Position } from '../record/record.js';
-import { isPrintable } from '../record/written.js';
-import { sequenceOf } from './sequence-of.js';
+import { isPrintable, printableJson } from '../record/written.js';
+import { sequenceOf } from '../chain/line-reader.js';
 
 /** What is wrong with a line that arrived from another machine. */
 export interface LinkFault {
@@ -76,4 +76,31 @@ function missing(first: number, sequence: number): LinkFault {
     what: `record ${sequence}: records ${first} to ${sequence - 1} are missing; rotation removed them, or they were withheld`,
     count: sequence - first,
   };
+}
+
+/**
+ * Parses lines as they arrive from another machine, and checks that each record follows the one before. A line that is
+ * not a record, or that does not follow, is yielded as a problem; a record after missing ones is yielded too. With
+ * `from`, the sequence number that was requested, records before the first that arrives are missing too.
+ */
+export async function* linkedRecords(
+  groups: AsyncIterable<readonly Uint8Array[]>,
+  from?: number,
+): AsyncGenerator<Read, void> {
+  const check = new LinkCheck(from === undefined ? {} : { from });
+  for await (const lines of groups) {
+    for (const line of lines) {
+      const { record, fault } = check.next(line);
+      if (fault !== undefined) yield { ok: false, what: fault.what };
+      if (record !== undefined) yield { ok: true, record, line: Buffer.from(line) };
+    }
+  }
+}
+
+/**
+ * Returns the line of a record, without its newline, as it was written, so that a copy has the same hashes. Only of a line with
+ * bytes that no agent writes the record is encoded anew: they could affect a terminal.
+ */
+export function writtenLine({ record, line }: Extract<Read, { ok: true }>): string {
+  return isPrintable(line) ? line.toString('latin1') : printableJson(JSON.stringify(record));
 }

@@ -1,6 +1,6 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
-import { keptPath } from '../retention/kept-path.js';
-import { closedNumbers, openSegment, segmentPath } from '../files/segments.js';
+import { keptPath } from '../retention/kept-file.js';
+import { closedNumbers, openSegment, segmentPath } from '../file-layer.js';
 
 export interface OpenSegment {
   readonly path: string;

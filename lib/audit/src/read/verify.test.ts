@@ -7,7 +7,7 @@ import * as fc from 'fast-check';
 import { seal } from '../chain/chain.js';
 import { head } from './head.js';
 import type { AuditRecord, Position, RecordBody } from '../record/record.js';
-import { closedNumbers, segmentPath } from '../files/segments.js';
+import { closedNumbers, segmentPath } from '../file-layer.js';
 import { FaultyFiles } from '../testing/faulty-files.js';
 import {
   allowed,

@@ -3,9 +3,9 @@ import { TreeReader } from '../tree/tree-reader.js';
 import { ChainCheck } from './chain-check.js';
 import { LineReader, LineTooLong } from '../chain/line-reader.js';
 import { KeptCheck } from './kept-check.js';
-import { nextKeptPath } from '../retention/kept-path.js';
+import { nextKeptPath } from '../retention/kept-file.js';
 import type { Position } from '../record/record.js';
-import { openSegment } from '../files/segments.js';
+import { openSegment } from '../file-layer.js';
 import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 import type { VerifyReport } from './verify-report.js';
 

@@ -1,9 +1,8 @@
 import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, CallResult, RecordedImage, RecordedSecrets, Subject } from '../audit-log.js';
-import { clip } from './clip.js';
+import { clip } from './written.js';
 import type { FoldRecord, RecordBody, RecordedDecision } from './record.js';
-import { recordedFacts } from './recorded-facts.js';
-import { recordedRequest } from './recorded-request.js';
+import { recordedFacts, recordedRequest } from './recorded-request.js';
 
 /** Limit for a string from outside, in bytes as written; with these limits a record without facts is below 8 KiB. */
 const nameLength = 128;

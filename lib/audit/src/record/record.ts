@@ -1,9 +1,9 @@
 import type { Decision, RequestFacts, RequestSummary } from '@kata-agent/catalogue';
 import type { CallResult, Subject } from '../audit-log.js';
-import type { Cut } from './bounded.js';
+import type { Cut } from './written.js';
 
 /**
- * Members are declared in the order in which they are written, which `kept/line-head.ts` depends on. FORMAT.md describes
+ * Members are declared in the order in which they are written, which `retention/line-head.ts` depends on. FORMAT.md describes
  * each kind.
  */
 export type AuditRecord =

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { type FileLayer, removeIfThere } from '../files/file-layer.js';
+import { type FileLayer, openSegment, removeIfThere } from '../file-layer.js';
 import { LineReader } from '../chain/line-reader.js';
 import type { KeptSummary } from '../record/record.js';
-import { openSegment } from '../files/segments.js';
-import { keptPath, nextKeptPath } from './kept-path.js';
 import type { Present } from './present.js';
 import { Selection } from './selection.js';
 
@@ -79,4 +77,14 @@ async function* linesIn(path: string): AsyncGenerator<readonly Buffer[]> {
   } finally {
     await handle.close();
   }
+}
+
+/** The file of unmodified records from removed segments: `FILE.kept`. */
+export function keptPath(file: string): string {
+  return `${file}.kept`;
+}
+
+/** The file that replaces it once the `rotated` record that names it is on disk. */
+export function nextKeptPath(file: string): string {
+  return `${file}.kept.next`;
 }

@@ -1,4 +1,4 @@
-import { clip } from '../record/clip.js';
+import { clip } from '../record/written.js';
 import { idBytes } from '../record/record-body.js';
 import type { LineHead } from './line-head.js';
 

@@ -1,7 +1,34 @@
-import { levelOf } from '../record/level.js';
+import { levelOf } from '../record/written.js';
 import { type LineHead, lineHead } from './line-head.js';
 import { lastingMethods, madeBy, nothingPresent, type Present } from './present.js';
-import { classOf, type KeptClass, shares, sixteenths } from './shares.js';
+
+/**
+ * The classes of records that outlive their segment, and each one's share of the space, in sixteenths. No class
+ * displaces another.
+ */
+const shares = {
+  boot: 2,
+  CreateSandbox: 1,
+  CreateContainer: 4,
+  ExecProcess: 3,
+  SetPolicy: 1,
+  /** Connections to the debug console or the log stream. */
+  connection: 1,
+  refusal: 2,
+  /** Every other call that changes something. */
+  other: 1,
+  /** Failed calls of any method. */
+  failed: 1,
+} as const;
+
+const sixteenths = 16;
+
+const ownClass: ReadonlySet<string> = new Set<KeptClass>([
+  'CreateSandbox',
+  'CreateContainer',
+  'ExecProcess',
+  'SetPolicy',
+]);
 
 /** Records that are kept or dropped together: an intent and its outcome, or a single record. */
 interface Unit {
@@ -263,4 +290,34 @@ function middle(units: readonly Unit[], level: number): readonly Unit[] {
     last -= 1;
   }
   return units.slice(first, last);
+}
+
+type KeptClass = keyof typeof shares;
+
+/** Returns undefined when the record is removed with its segment and only counted. */
+function classOf({ kind, method, code }: LineHead): KeptClass | undefined {
+  switch (kind) {
+    case 'boot':
+    case 'repaired':
+    case 'lost':
+      return 'boot';
+    case 'refusal':
+      return 'refusal';
+    case 'intent':
+    case 'outcome':
+      return changeClass(method, code);
+    case 'call':
+      return code === undefined || code === 'OK' ? undefined : 'failed';
+    case 'fold':
+    case 'rotated':
+    case 'heartbeat':
+      return undefined;
+  }
+}
+
+/** Returns the class of a call with two records; the outcome decides, once it is known. */
+function changeClass(method: string, code: string | undefined): KeptClass {
+  if (code !== undefined && code !== 'OK') return 'failed';
+  if (method === '(connection)') return 'connection';
+  return ownClass.has(method) ? (method as KeptClass) : 'other';
 }

@@ -1,4 +1,4 @@
-import { type Allocate, type FileLayer, type SegmentFile, systemFiles } from '../files/file-layer.js';
+import { type Allocate, type FileLayer, type SegmentFile, systemFiles } from '../file-layer.js';
 
 export type Operation =
   | 'append'

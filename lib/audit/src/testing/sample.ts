@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Decision } from '@kata-agent/catalogue';
 import type { AuditedCall, AuditLog, CallResult } from '../audit-log.js';
 import { type AuditLogOptions, openAuditLog } from '../open-audit-log.js';
@@ -84,4 +85,13 @@ export function first<T>(items: readonly T[]): T {
   const [item] = items;
   if (item === undefined) throw new Error('there is none');
   return item;
+}
+
+/** Waits for work in libuv's threads. Fails the test when the condition does not become true. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let attempt = 0; attempt < 10_000; attempt += 1) {
+    if (condition()) return;
+    await sleep(1);
+  }
+  throw new Error('the expected condition did not become true');
 }

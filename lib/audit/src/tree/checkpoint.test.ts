@@ -15,10 +15,9 @@ import {
   WitnessSigner,
 } from '@kata-agent/tlog';
 import type { SignedHead } from '../audit-log.js';
-import { leafOf } from '../chain/written-record.js';
+import { leafOf } from '../chain/chain.js';
 import { openAuditLog } from '../open-audit-log.js';
-import { CannotProve } from '../read/cannot-prove.js';
-import { prove } from '../read/prove.js';
+import { CannotProve, prove } from '../read/prove.js';
 import { verify } from '../read/verify.js';
 import { allowed, first, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
 import type { CheckedCheckpoint, TrustedCheckpoint } from './checkpoint-check.js';

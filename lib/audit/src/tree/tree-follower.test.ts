@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { agentLogSigner, checkConsistency, emptyRoot, openCheckpoint, type TreeHead } from '@kata-agent/tlog';
 import type { AuditLog, SignedHead } from '../audit-log.js';
-import { CannotProve } from '../read/cannot-prove.js';
+import { CannotProve } from '../read/prove.js';
 import { allowed, denied, openSample, sampleCall } from '../testing/sample.js';
 
 const signer = agentLogSigner(generateKeyPairSync('ed25519').privateKey);

@@ -12,7 +12,7 @@ import {
   UpdateEphemeralMountsRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
-import { requestDescriptor } from '../rules/names/request-descriptor.js';
+import { requestDescriptor } from '../rules/names/call-names.js';
 import { factsOf } from './facts-of.js';
 
 const process = {

@@ -10,7 +10,7 @@ import {
   UpdateEphemeralMountsRequestSchema,
 } from '@kata-agent/protocol/agent';
 import type { Process } from '@kata-agent/protocol/oci';
-import { claimedImage } from './claimed-image.js';
+import { claimedImage } from './claims.js';
 import { capabilitiesOf, directoryOf, processOf } from './process-of.js';
 
 /**

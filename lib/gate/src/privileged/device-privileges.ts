@@ -1,6 +1,6 @@
 import type { CreateContainerRequest } from '@kata-agent/protocol/agent';
 import type { LinuxDevice, LinuxDeviceCgroup } from '@kata-agent/protocol/oci';
-import type { Privilege, PrivilegeAccess } from './privilege-access.js';
+import type { Privilege, PrivilegeAccess } from './privilege.js';
 import { ptsMajor, defaultDevices } from './runtime-defaults.js';
 
 /**

@@ -1,7 +1,7 @@
 import { kataDirectory } from '@kata-agent/catalogue';
 import { posix } from 'node:path';
 import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
-import { isWithin, opensPath, type Privilege, type PrivilegeAccess } from './privilege-access.js';
+import { isWithin, opensPath, type Privilege, type PrivilegeAccess } from './privilege.js';
 import { alwaysMasked, alwaysReadOnly, isRuntimesMask } from './runtime-defaults.js';
 
 /** Mount point of each kernel filesystem, and whether it must be read-only. */

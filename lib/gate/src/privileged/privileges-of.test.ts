@@ -19,7 +19,7 @@ import {
 } from '@kata-agent/protocol/agent';
 import { LinuxDeviceCgroupSchema, LinuxDeviceSchema, MountSchema } from '@kata-agent/protocol/oci';
 import type { Configuration } from '@kata-agent/config';
-import { type PrivilegeAccess, noAccess } from './privilege-access.js';
+import { type PrivilegeAccess, noAccess } from './privilege.js';
 import { privilegesOf, reasonsOf } from './privileges-of.js';
 import { PrivilegeGate, privilegedContainers } from './refuse-privileged.js';
 

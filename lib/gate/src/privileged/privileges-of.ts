@@ -5,7 +5,7 @@ import type { Linux, Process } from '@kata-agent/protocol/oci';
 import { capabilitiesOf, processOf } from '../facts/process-of.js';
 import { devicePrivileges } from './device-privileges.js';
 import { mountPrivileges } from './mount-privileges.js';
-import { noAccess, type Privilege, type PrivilegeAccess } from './privilege-access.js';
+import { noAccess, type Privilege, type PrivilegeAccess } from './privilege.js';
 import { alwaysNamespaces, defaultCapabilities } from './runtime-defaults.js';
 
 /** The kubelet's value for a pod's pause container; the agent has -999 (S20). */

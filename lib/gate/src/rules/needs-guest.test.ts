@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { ruleNames } from './names/rule-names.js';
-import { createRuleChecker } from './rule-checker.js';
+import { createRuleChecker } from './compile/compile-rule.js';
 
 function uses(expression: string, ...methods: readonly MethodName[]): readonly string[] {
   const { faults, needsGuest } = createRuleChecker().check({ expression, methods });

@@ -14,8 +14,8 @@ import { loadConfiguration } from '@kata-agent/config';
 import { compileGate } from '../gate.js';
 import { alwaysMasked, alwaysNamespaces, alwaysReadOnly } from '../privileged/runtime-defaults.js';
 import type { RuleContext } from '../rule-context.js';
-import { compileRules } from './compile-rules.js';
-import { createRuleChecker } from './rule-checker.js';
+import { compileRules } from './rule-book.js';
+import { createRuleChecker } from './compile/compile-rule.js';
 import { context } from './rules.test.fixture.js';
 
 const directory = new URL('../../../../examples/rules/', import.meta.url);

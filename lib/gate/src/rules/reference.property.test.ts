@@ -6,8 +6,8 @@ import { create, createRegistry } from '@bufbuild/protobuf';
 import { ExecProcessRequestSchema, file_agent } from '@kata-agent/protocol/agent';
 import * as fc from 'fast-check';
 import { compileRule } from './compile/compile-rule.js';
-import { CallValues } from './call-values.js';
-import { Frame, RuleError } from './language/frame.js';
+import { CallValues } from './rule-book.js';
+import { Frame, RuleError } from './language/compiled.js';
 import { context } from './rules.test.fixture.js';
 
 /** Generates random expressions of a requested type from a tape of numbers that fast-check can shrink. */

@@ -12,9 +12,8 @@ import {
 } from '@kata-agent/protocol/agent';
 import type { Rule } from '@kata-agent/config';
 import type { RuleContext } from '../rule-context.js';
-import { CompiledRule } from './compile/compile-rule.js';
-import { compileRules, extendRules } from './compile-rules.js';
-import { createRuleChecker } from './rule-checker.js';
+import { CompiledRule, createRuleChecker } from './compile/compile-rule.js';
+import { compileRules, extendRules } from './rule-book.js';
 import { ask, context, fault, rule } from './rules.test.fixture.js';
 
 const exec = (Args: string[], Env: string[] = []) =>

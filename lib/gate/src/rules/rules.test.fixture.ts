@@ -2,8 +2,8 @@ import type { Message } from '@bufbuild/protobuf';
 import { allow, type Decision, type MethodName } from '@kata-agent/catalogue';
 import type { Rule, RuleFault } from '@kata-agent/config';
 import type { RuleContext } from '../rule-context.js';
-import { compileRules } from './compile-rules.js';
-import { createRuleChecker } from './rule-checker.js';
+import { compileRules } from './rule-book.js';
+import { createRuleChecker } from './compile/compile-rule.js';
 
 /** A rule as passed on by `config`. */
 export function rule(expression: string, methods: readonly MethodName[], more: Partial<Rule> = {}): Rule {

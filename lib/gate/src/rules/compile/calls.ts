@@ -1,20 +1,15 @@
 import { nearest } from '@kata-agent/config';
 import { ruleFunctions } from '../functions/functions.js';
-import { operators } from '../functions/operators.js';
-import type { Overload } from '../functions/overload.js';
-import { type Compiled, constant } from '../language/compiled.js';
+import { operators, type Overload } from '../functions/operators.js';
+import { type Compiled, constant, Frame, RuleError, type Value } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
-import { Frame, RuleError } from '../language/frame.js';
 import { ruleLimits } from '../language/limits.js';
 import { bool, common, int, show } from '../language/type.js';
-import type { Value } from '../language/value.js';
 import { equality, membership } from './comparisons.js';
-import type { Context } from './context.js';
+import { type Context, weightOf, withArticle } from './context.js';
 import { entrypointCall, entrypointFunction } from './entrypoint-call.js';
-import { namePresence } from './fields.js';
-import { indexAccess } from './index-access.js';
+import { indexAccess, namePresence } from './fields.js';
 import { choice, junction, negation } from './logic.js';
-import { weightOf, withArticle } from './parts.js';
 
 const all = [...operators, ...ruleFunctions.flatMap((row) => row.overloads)];
 const overloads: ReadonlyMap<string, readonly Overload[]> = new Map(

@@ -1,10 +1,8 @@
 import { nearest } from '@kata-agent/config';
-import type { Compiled } from '../language/compiled.js';
+import type { Compiled, Value } from '../language/compiled.js';
 import type { Expr } from '../language/expression.js';
 import { bool, comparable, hasEquality, show, type Type } from '../language/type.js';
-import type { Value } from '../language/value.js';
-import type { Context } from './context.js';
-import { equal, weightOf, withArticle } from './parts.js';
+import { type Context, equal, weightOf, withArticle } from './context.js';
 
 /** `==` and `!=`. */
 export function equality(

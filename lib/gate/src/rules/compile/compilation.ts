@@ -8,12 +8,10 @@ import type { SourceRange, SourceRanges } from '../language/source-ranges.js';
 import type { RuleName } from '../names/rule-name.js';
 import { namesFor, ruleNames } from '../names/rule-names.js';
 import { call } from './calls.js';
-import type { Context, Variable } from './context.js';
-import type { Coverage } from './coverage.js';
+import { type Context, faulty, type Variable } from './context.js';
 import { identifier, select } from './fields.js';
 import { listLiteral, literal, mapLiteral } from './literals.js';
 import { comprehension } from './macros.js';
-import { faulty } from './parts.js';
 
 /** The compilation of one expression for one method. */
 export class Compilation implements Context {
@@ -165,5 +163,26 @@ export class Compilation implements Context {
   #takeSlot(): number {
     this.#slots += 1;
     return this.#slots - 1;
+  }
+}
+
+/**
+ * Collects the result of each `has()` over all methods of a rule. A part may be missing in some methods; one missing in
+ * all of them is a misspelling that would otherwise go unnoticed.
+ */
+export class Coverage {
+  readonly #present = new Set<bigint>();
+  readonly #absent = new Map<bigint, RuleFault>();
+
+  presence(expr: Expr, why: RuleFault | undefined): void {
+    if (why === undefined) this.#present.add(expr.id);
+    // The suggestion of the method with the most similar name is the best one.
+    else if (this.#absent.get(expr.id)?.help?.startsWith('did you mean') !== true)
+      this.#absent.set(expr.id, why);
+  }
+
+  /** Read after all methods were compiled. */
+  get faults(): readonly RuleFault[] {
+    return [...this.#absent].filter(([id]) => !this.#present.has(id)).map(([, why]) => why);
   }
 }

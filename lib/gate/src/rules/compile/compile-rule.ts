@@ -1,12 +1,11 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import type { CheckedExpression, RuleFault } from '@kata-agent/config';
+import type { CheckedExpression, RuleChecker, RuleFault } from '@kata-agent/config';
 import { Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import { parseExpression } from '../language/parse-expression.js';
 import type { RuleName } from '../names/rule-name.js';
-import { Compilation } from './compilation.js';
-import { Coverage } from './coverage.js';
-import { condition } from './parts.js';
+import { Compilation, Coverage } from './compilation.js';
+import { condition } from './context.js';
 
 /** A compiled expression for the requests of one method. */
 export interface Plan {
@@ -83,4 +82,13 @@ export function compileRule(source: RuleSource): CompiledRule {
 function inOrder(faults: readonly RuleFault[]): readonly RuleFault[] {
   const each = new Map(faults.map((fault) => [`${fault.start} ${fault.end} ${fault.message}`, fault]));
   return [...each.values()].sort((left, right) => left.start - right.start || left.end - right.end);
+}
+
+/**
+ * Checks expressions without running them: names, fields and types for each method of the rule, patterns, size. A
+ * checked rule can still fail on a request, for example by an index out of range or a missing key, and then denies.
+ * Checking compiles the rule; `compileRules` reuses the result and does not parse the expression again.
+ */
+export function createRuleChecker(): RuleChecker {
+  return { check: compileRule };
 }

@@ -1,12 +1,10 @@
 import { nearest } from '@kata-agent/config';
-import type { EntrypointOptions } from '../../entrypoint/entrypoint-difference.js';
-import type { ImageProcess } from '../../entrypoint/image-process.js';
+import type { EntrypointOptions, ImageProcess } from '../../entrypoint/image-process.js';
 import type { Compiled } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
 import { bool, type Type } from '../language/type.js';
-import { imageProcessName } from '../names/image-process-name.js';
-import type { Context } from './context.js';
-import { weightOf, withArticle } from './parts.js';
+import { imageProcessName } from '../names/image-names.js';
+import { type Context, weightOf, withArticle } from './context.js';
 
 /** The function, as the reference lists it. */
 export const entrypointFunction: {

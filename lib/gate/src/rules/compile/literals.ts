@@ -1,6 +1,5 @@
-import { type Compiled, constant } from '../language/compiled.js';
+import { type Compiled, constant, RuleError, type Value } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
-import { RuleError } from '../language/frame.js';
 import {
   bool,
   bytes,
@@ -13,10 +12,8 @@ import {
   type Type,
   uint,
 } from '../language/type.js';
-import type { Value } from '../language/value.js';
 import { checkedInt, checkedUint } from '../functions/operators.js';
-import type { Context } from './context.js';
-import { weightOf, withArticle } from './parts.js';
+import { type Context, weightOf, withArticle } from './context.js';
 
 export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, context: Context): Compiled {
   const range = context.ranges.of(expr);

@@ -1,10 +1,7 @@
-import { type Compiled, constant } from '../language/compiled.js';
+import { type Compiled, constant, type Frame, RuleError, type Value } from '../language/compiled.js';
 import type { Expr } from '../language/expression.js';
-import { type Frame, RuleError } from '../language/frame.js';
 import { bool, common, show } from '../language/type.js';
-import type { Value } from '../language/value.js';
-import type { Context } from './context.js';
-import { condition, unionOfTexts, weightOf } from './parts.js';
+import { condition, type Context, unionOfTexts, weightOf } from './context.js';
 
 /** Steps for an error that `&&` or `||` absorbs, about the cost of creating it. */
 export const absorbed = 20;

@@ -1,11 +1,8 @@
 import { absorbed } from './logic.js';
-import type { Compiled } from '../language/compiled.js';
+import { type Compiled, type Frame, RuleError, type Value } from '../language/compiled.js';
 import { type Expr, type Macro, macroOf, type NodeOf } from '../language/expression.js';
-import { type Frame, RuleError } from '../language/frame.js';
 import { bool, listOf, type Type } from '../language/type.js';
-import type { Value } from '../language/value.js';
-import type { Context } from './context.js';
-import { condition, withArticle } from './parts.js';
+import { condition, type Context, withArticle } from './context.js';
 
 /** Compiles `items.all(name, test)` and the other macros. Each iteration costs the weight of its body. */
 export function comprehension(expr: Expr, node: NodeOf<'comprehensionExpr'>, context: Context): Compiled {

@@ -1,6 +1,5 @@
-import { RuleError } from '../language/frame.js';
-import { checkedInt, checkedUint } from './operators.js';
-import { type Overload, overload } from './overload.js';
+import { RuleError } from '../language/compiled.js';
+import { checkedInt, checkedUint, type Overload, overload } from './operators.js';
 
 /** A function as listed on the reference page. */
 export interface RuleFunction {

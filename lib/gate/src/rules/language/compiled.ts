@@ -1,6 +1,6 @@
-import type { Frame } from './frame.js';
+import type { Message } from '@bufbuild/protobuf';
+import type { ImageProcess } from '../../entrypoint/image-process.js';
 import type { Type } from './type.js';
-import type { Value } from './value.js';
 
 /** A checked and compiled part of an expression. */
 export interface Compiled {
@@ -20,4 +20,55 @@ export interface Compiled {
 export function constant(type: Type, value: Value): Compiled {
   const texts = typeof value === 'string' ? { texts: [value] } : {};
   return { type, run: () => value, weight: 1, constant: value, ...texts };
+}
+
+/** A value of the language. `int` and `uint` are both bigints, distinguished by their type. */
+export type Value =
+  | boolean
+  | bigint
+  | string
+  | Uint8Array
+  | readonly Value[]
+  | ReadonlyMap<Value, Value>
+  | Message
+  | ImageProcess
+  | FieldValues;
+
+/** A record: `container`, `peer`. */
+export interface FieldValues {
+  readonly [field: string]: Value | undefined;
+}
+
+/** Ends an evaluation that took too many steps. Unlike a RuleError, no expression can absorb it. */
+export class BudgetExceeded extends Error {
+  override readonly name = 'BudgetExceeded';
+}
+
+/** An operation on an invalid value, such as an index out of range or a missing key. `&&` and `||` may absorb it. */
+export class RuleError extends Error {
+  override readonly name = 'RuleError';
+}
+
+/** One evaluation of a rule: its variables and remaining steps. */
+export class Frame {
+  /** Variables of the rule, then those of its macros. */
+  readonly slots: Value[];
+  readonly #steps: number;
+  #left: number;
+
+  constructor(slots: number, steps: number) {
+    this.slots = Array.from<Value>({ length: slots }).fill(false);
+    this.#steps = steps;
+    this.#left = steps;
+  }
+
+  /** @throws BudgetExceeded */
+  spend(steps: number): void {
+    this.#left -= steps;
+    if (this.#left < 0) throw new BudgetExceeded(`took more than ${this.#steps} steps`);
+  }
+
+  get spent(): number {
+    return this.#steps - this.#left;
+  }
 }

@@ -6,10 +6,8 @@ import {
   type Message,
   ScalarType,
 } from '@bufbuild/protobuf';
-import type { Frame } from './frame.js';
-import { RuleError } from './frame.js';
+import { type FieldValues, type Frame, RuleError, type Value } from './compiled.js';
 import { bool, bytes, int, listOf, mapOf, string, type Type, uint } from './type.js';
-import type { FieldValues, Value } from './value.js';
 
 /** A field of a message, record or map: its type and accessor. */
 export interface Field {

@@ -1,13 +1,16 @@
-import { methodNames } from '@kata-agent/catalogue';
-import { claimedName } from '../../facts/claimed-name.js';
+import type { DescMessage } from '@bufbuild/protobuf';
+import { type MethodName, methodNames } from '@kata-agent/catalogue';
+import { AgentService } from '@kata-agent/protocol/agent';
+import { claimedName } from '../../facts/claims.js';
 import type { RuleContainer, RuleImage, RuleMember, RulePeer } from '../../rule-context.js';
-import { RuleError } from '../language/frame.js';
+import { type FieldValues, RuleError } from '../language/compiled.js';
 import { int, listOf, mapOf, type RecordField, string, type Type } from '../language/type.js';
-import type { FieldValues } from '../language/value.js';
-import { requestedImage } from '../requested-image.js';
-import { imageLayers, layerValues, verifiedLayers } from './layer-names.js';
-import { requestDescriptor } from './request-descriptor.js';
+import { imageLayers, layerValues, requestedImage, verifiedLayers } from './image-names.js';
 import type { RuleName } from './rule-name.js';
+
+const inputs: ReadonlyMap<string, DescMessage> = new Map(
+  AgentService.methods.map(({ name, input }) => [name, input]),
+);
 
 function record(name: string, fields: Readonly<Record<string, RecordField>>): Type {
   return { kind: 'record', name, fields: new Map(Object.entries(fields)) };
@@ -254,4 +257,11 @@ function peerValue(peer: RulePeer): FieldValues {
     fingerprint,
     claimed_operator: claimedOperator,
   };
+}
+
+/** Returns the descriptor of a method's request message. */
+export function requestDescriptor(method: MethodName): DescMessage {
+  const input = inputs.get(method);
+  if (input === undefined) throw new TypeError(`the service declares no ${method}`);
+  return input;
 }

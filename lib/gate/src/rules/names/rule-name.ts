@@ -2,7 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import type { MethodName } from '@kata-agent/catalogue';
 import type { RuleContext } from '../../rule-context.js';
 import type { Type } from '../language/type.js';
-import type { Value } from '../language/value.js';
+import type { Value } from '../language/compiled.js';
 
 /** A name that a rule can use for a value of the call. */
 export interface RuleName {

@@ -4,7 +4,7 @@ import { methodNames } from '@kata-agent/catalogue';
 import { ruleFunctions } from '../functions/functions.js';
 import { fieldOf, typeOfField } from '../language/field.js';
 import { check } from '../rules.test.fixture.js';
-import { requestDescriptor } from './request-descriptor.js';
+import { requestDescriptor } from './call-names.js';
 import { namesFor, ruleNames } from './rule-names.js';
 
 test('each name has an example that is valid for its methods', () => {

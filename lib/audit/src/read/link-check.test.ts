@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { genesis, seal } from '../chain/chain.js';
 import { allowed, openSample, sampleCall } from '../testing/sample.js';
-import { linkedRecords } from './linked-records.js';
+import { linkedRecords } from './link-check.js';
 
 async function* groupsOf(lines: readonly Uint8Array[]): AsyncGenerator<readonly Uint8Array[]> {
   yield lines.slice(0, 2);

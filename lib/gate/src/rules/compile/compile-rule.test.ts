@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MethodName } from '@kata-agent/catalogue';
-import { check, fault } from './rules.test.fixture.js';
+import { check, fault } from '../rules.test.fixture.js';
 
 const exec: readonly MethodName[] = ['ExecProcess'];
 const creation: readonly MethodName[] = ['CreateContainer'];

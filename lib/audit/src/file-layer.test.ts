@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { makeDirectory } from './make-directory.js';
+import { makeDirectory } from './file-layer.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-audit-'));
 after(() => rmSync(directory, { recursive: true }));

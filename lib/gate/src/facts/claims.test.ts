@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { claimedName, claimedNames } from './claimed-name.js';
+import { claimedName, claimedNames } from './claims.js';
 
 /** As containerd's CRI plug-in writes them. */
 const containerd = {

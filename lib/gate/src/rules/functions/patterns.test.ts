@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { runs, timesSeen } from '@kata-agent/base/testing';
 import { RE2JS } from '@bufbuild/re2';
 import * as fc from 'fast-check';
-import { wholePattern } from './whole-pattern.js';
+import { wholePattern } from './patterns.js';
 
 test('a pattern between ^ and $ is a whole match, unless it is uncertain', () => {
   const cases: readonly (readonly [string, string | undefined])[] = [

@@ -3,10 +3,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
 import { agentLogSigner, type LogSigner, openCheckpoint } from '@kata-agent/tlog';
-import { FaultyFiles } from '../testing/faulty-files.js';
-import { allowed, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
-import { until } from '../testing/until.js';
-import { checkpointPath } from './checkpoint-writer.js';
+import { FaultyFiles } from './testing/faulty-files.js';
+import { allowed, ok, only, openSample, recordsOf, sampleCall, until } from './testing/sample.js';
+import { checkpointPath } from './checkpoints.js';
 
 const call = sampleCall();
 const everyMs = 10_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RequestFacts } from '@kata-agent/catalogue';
 import { only, openSample, recordsOf, sampleCall, allowed, denied, ok } from '../testing/sample.js';
-import { recordedFacts } from './recorded-facts.js';
+import { recordedFacts } from './recorded-request.js';
 
 /** Every member: a new one does not compile until it is added here. */
 const facts: Required<RequestFacts> = {

@@ -1,3 +1,6 @@
+/** Annotations with the image of a container: containerd's CRI plug-in, and CRI-O. */
+const imageAnnotations = ['io.kubernetes.cri.image-name', 'io.kubernetes.cri-o.ImageName'];
+
 type Annotations = Readonly<Record<string, string>>;
 
 /** The names that the host claims for a container (S27; docs/adr/rules.md, "Names of containers"). */
@@ -30,4 +33,12 @@ export function claimedNames(annotations: Annotations): ClaimedNames {
 /** The name in its pod that the host claims for the container; empty for the pause container, or without a claim. */
 export function claimedName(annotations: Annotations): string {
   return claimedNames(annotations).inPod;
+}
+
+/** Returns the image that the host claims for the container (S27); empty when it claims none. */
+export function claimedImage(annotations: Readonly<Record<string, string>>): string {
+  for (const name of imageAnnotations) {
+    if (Object.hasOwn(annotations, name)) return annotations[name] ?? '';
+  }
+  return '';
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
-import { AuditUnavailable } from '../audit-unavailable.js';
+import { AuditUnavailable } from '../audit-log.js';
 import { FaultyFiles, type Operation } from '../testing/faulty-files.js';
 import { allowed, first, ok, only, openSample, recordsOf, sampleCall } from '../testing/sample.js';
 import { verify } from '../read/verify.js';

@@ -1,8 +1,24 @@
-import { pinOf, type VerifiedLayer } from '@kata-agent/catalogue/requested-root';
-import { requestedImage } from '../requested-image.js';
+import { isMessage, type Message } from '@bufbuild/protobuf';
+import { pinOf, requestedRoot, type VerifiedLayer } from '@kata-agent/catalogue/requested-root';
+import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
+import { ImageProcess } from '../../entrypoint/image-process.js';
+import type { RuleContext, RuleImage } from '../../rule-context.js';
+import { type FieldValues, RuleError } from '../language/compiled.js';
 import { int, listOf, type RecordField, string, type Type } from '../language/type.js';
-import type { FieldValues } from '../language/value.js';
 import type { RuleName } from './rule-name.js';
+
+/**
+ * What `runs_image_entrypoint()` compares. A rule cannot write this name: it is not an identifier.
+ */
+export const imageProcessName: RuleName = {
+  name: 'runs_image_entrypoint()',
+  methods: ['CreateContainer'],
+  ofGuest: ['CreateContainer'],
+  doc: 'The process of the call, and what its image declares.',
+  example: 'runs_image_entrypoint()',
+  typeFor: () => ({ kind: 'record', name: 'image process', fields: new Map() }),
+  read: (request, context) => new ImageProcess(request, context),
+};
 
 const layer: Type = {
   kind: 'record',
@@ -45,3 +61,23 @@ export const verifiedLayers: RuleName = {
   typeFor: () => listOf(string),
   read: (request, context) => (context.image ?? requestedImage(request, context)).layers?.map(pinOf) ?? [],
 };
+
+/**
+ * Returns what a request alone says of the root. With verified layers that is what will be mounted: the guest makes the
+ * dm-verity devices with exactly these values, or the creation fails.
+ *
+ * @throws RuleError the guest would refuse this root
+ */
+export function requestedImage(request: Message, { verifiedLayers }: RuleContext): RuleImage {
+  if (verifiedLayers !== true || !isMessage(request, CreateContainerRequestSchema)) return { from: 'host' };
+  const { containerId: id, OCI, storages } = request;
+  const root = requestedRoot({
+    id,
+    annotations: OCI?.Annotations ?? {},
+    rootPath: OCI?.Root?.Path,
+    storages,
+  });
+  if (root.kind === 'refused')
+    throw new RuleError(`[image] layers = "verified", and the root is no verified layers: ${root.why}`);
+  return root.kind === 'pause' ? { from: 'pause_bundle' } : { from: 'verified_layers', layers: root.layers };
+}

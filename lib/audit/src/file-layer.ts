@@ -1,7 +1,6 @@
 import { constants, writeSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { makeDirectory } from './make-directory.js';
+import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 
 /** A segment open for writing. */
 export interface SegmentFile {
@@ -96,4 +95,74 @@ export async function removeIfThere(path: string, files: FileLayer): Promise<voi
   await files.unlink(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
   });
+}
+
+/**
+ * Creates a directory and its parents with mode 0700. An existing directory is not changed. Rejects with the system's
+ * error.
+ *
+ * `recursive: true` of Node.js 20 is not used: it loops forever below an existing directory that accepts no entries, as
+ * on procfs.
+ */
+export async function makeDirectory(path: string): Promise<void> {
+  const missing = await make(path);
+  if (missing === undefined) return;
+  const above = dirname(path);
+  if (above === path) throw missing;
+  await makeDirectory(above);
+  const refused = await make(path);
+  if (refused !== undefined) throw refused;
+}
+
+/** Resolves to the error when a parent is missing. */
+async function make(path: string): Promise<Error | undefined> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return undefined;
+    if (code === 'ENOENT' && error instanceof Error) return error;
+    throw error;
+  }
+}
+
+/** The active segment is number 0 and has the log's path; closed ones are `.1` (the newest), `.2` … */
+export function segmentPath(file: string, number: number): string {
+  return number === 0 ? file : `${file}.${number}`;
+}
+
+/** Returns the numbers of the existing closed segments, newest first. */
+export async function closedNumbers(file: string): Promise<number[]> {
+  const prefix = `${basename(file)}.`;
+  const names = await readdir(dirname(file));
+  return names
+    .filter((name) => name.startsWith(prefix) && /^[1-9]\d{0,5}$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => a - b);
+}
+
+/** Opens a segment for reading; undefined if it does not exist. */
+export async function openSegment(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Writes a file so that a reader, also after a crash, has the whole old text or the whole new one. */
+export async function replaceFile(path: string, text: string, files: FileLayer): Promise<void> {
+  const next = `${path}.next`;
+  await removeIfThere(next, files);
+  const segment = await files.append(next, { fresh: true });
+  try {
+    for (let rest = Buffer.from(text); rest.length > 0; ) rest = rest.subarray(await segment.write(rest));
+    await segment.datasync();
+  } finally {
+    await segment.close();
+  }
+  await files.rename(next, path);
+  await files.syncDirectory(dirname(path));
 }
