@@ -24,7 +24,7 @@ test('each optional part exists', () => {
 });
 
 test('an optional part in a file that the start imports is refused, and one that is imported on demand is not', () => {
-  const part = output(undefined, 'lib/evidence/dist/bundle/bundle.js', []);
+  const part = output(undefined, 'lib/evidence/dist/bundle.js', []);
   const bundleWith = (kind: string) => ({
     outputs: {
       'program.mjs': output(start, start, [['between.mjs', 'import-statement']]),

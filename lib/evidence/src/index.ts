@@ -7,11 +7,11 @@ export {
   type SnpBundle,
   type TdxBundle,
   type TpmBundle,
-} from './bundle/bundle.js';
-export { type Claims, claimsDigest, encodeClaims, parseClaims, reportDataOf } from './claims/claims.js';
+} from './bundle.js';
+export { type Claims, claimsDigest, encodeClaims, parseClaims, reportDataOf } from './claims.js';
 export { type AgentKeys, keysEvent, separatorEvent } from './events/agent-event.js';
-export type { LoggedEvent } from './events/logged-event.js';
-export { parseTcgLog } from './events/tcg-log.js';
+export type { LoggedEvent } from './events/event-log.js';
+export { parseTcgLog } from './events/event-log.js';
 export { parseReferenceValues, type ReferenceValues } from './verify/values.js';
 export type { ClaimExpectations } from './verify/verify-claims.js';
 export {
@@ -22,7 +22,7 @@ export {
 export { EvidenceFormError } from './evidence-error.js';
 export { type Collateral, noCollateral, parseCollateral } from './collateral/collateral.js';
 export type { Link, LinkState } from './link.js';
-export { parseSnpCertificateTable } from './snp/certificate-table.js';
+export { parseSnpCertificateTable } from './snp/report.js';
 export { parseSnpReport, type SnpReport } from './snp/report.js';
 export { parseSnpValues, type SnpValues } from './snp/values.js';
 export {
@@ -33,7 +33,7 @@ export {
   type SnpVerification,
   verifySnp,
 } from './verify/verify-snp.js';
-export { splitCertificates } from './tpm/split-certificates.js';
+export { splitCertificates } from './tpm/ak-certificate.js';
 export { attestationKeyName } from './tpm/tpm-structures.js';
 export { parseTdxQuote, type TdxQuote, withoutPadding } from './tdx/quote.js';
 export { parseTdxValues, type TdxValues } from './tdx/values.js';

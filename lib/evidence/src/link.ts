@@ -1,3 +1,5 @@
+import { EvidenceFormError } from './evidence-error.js';
+
 export type LinkState = 'ok' | 'failed' | 'not checked';
 
 /** One step of a verification. The set of names is fixed for each kind of evidence, so that one can be waived by name. */
@@ -27,4 +29,14 @@ export function ok<Name extends string>(name: Name, what: string): Link<Name> {
 
 export function failed<Name extends string>(name: Name, what: string): Link<Name> {
   return { name, state: 'failed', what };
+}
+
+/** Returns the link that `check` returns, or a failed one for an EvidenceFormError that it throws. */
+export function attempt(name: string, check: () => Link): Link {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof EvidenceFormError) return failed(name, error.message);
+    throw error;
+  }
 }

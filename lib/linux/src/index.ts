@@ -10,24 +10,24 @@ export {
   Wait,
 } from './syscalls/constants.js';
 export { Descriptor } from './fs/descriptor.js';
-export { errnoName, errnoNumber, errnoText } from './syscalls/errno.js';
+export { errnoName, errnoNumber, errnoText } from './syscalls/syscall-error.js';
 export { type ExitStatus, exitStatus } from './process/exit-status.js';
 export { type RecordedCall, RecordingSyscalls, type ScriptedCalls } from './syscalls/fake.js';
-export { type ForeignProcess, foreignExit } from './process/foreign-exit.js';
+export { type ForeignProcess, foreignExit } from './process/exit-status.js';
 export { loadSyscalls } from './syscalls/load-syscalls.js';
 export { hasCode, SyscallError } from './syscalls/syscall-error.js';
 export type { FileTime, OpenHow } from './syscalls/file-calls.js';
 export type { MountAttributes } from './syscalls/mount-calls.js';
-export type { PathName } from './syscalls/path-name.js';
+export type { PathName } from './syscalls/koffi.js';
 export type { Waited } from './syscalls/process-calls.js';
 export type { PeerCredentials } from './syscalls/socket-calls.js';
 export type { Syscalls } from './syscalls/syscalls.js';
 export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './fs/pipe.js';
 export { lockHolder } from './process/lock-holder.js';
-export { type ProcessStat, processStat } from './process/process-stat.js';
+export { type ProcessStat, processStat } from './process/exit-status.js';
 export { Reaper, type ReaperOptions } from './process/reaper.js';
-export { searchPath } from './process/search-path.js';
-export { SIGKILL, SIGTERM } from './syscalls/signals.js';
+export { searchPath } from './process/confine.js';
+export { SIGKILL, SIGTERM } from './syscalls/constants.js';
 export { mount, type MountCall, mountCalls, type MountRequest } from './mount/mount.js';
 export {
   formatMountOptions,
@@ -45,19 +45,24 @@ export {
   unescapeMountWord,
   unmountTree,
 } from './mount/mount-table.js';
-export { detachMount, detachMountHere } from './mount/detach-mount.js';
+export { detachMount, detachMountHere } from './mount/mount.js';
 export { KernelFiles, readKernelFile } from './fs/kernel-files.js';
 export type { TreeVisitor } from './fs/walk-tree.js';
 export { Directory, type MakeOptions } from './fs/directory.js';
-export { type ForeignPlace, graftMount } from './mount/graft-mount.js';
-export { restrictMounts } from './mount/restrict-mounts.js';
-export { Pace } from './fs/pace.js';
-export type { ThreadNamespace } from './syscalls/namespace-calls.js';
-export { visitNamespace } from './mount/visit-namespace.js';
+export { type ForeignPlace, graftMount } from './mount/other-namespace.js';
+export { restrictMounts } from './mount/other-namespace.js';
+export { Pace } from './fs/walk-tree.js';
+export type { ThreadNamespace } from './syscalls/mount-calls.js';
+export { visitNamespace } from './mount/other-namespace.js';
 export { pathComponents, UnsafePathError } from './fs/safe-path.js';
-export { listenEventfd } from './socket/eventfd.js';
-export { listenUevents, type Uevent, type UeventListener, type UeventReceiver } from './socket/uevents.js';
-export { openPseudoTerminal, type PseudoTerminal } from './terminal/pseudo-terminal.js';
+export { listenEventfd } from './socket/kernel-events.js';
+export {
+  listenUevents,
+  type Uevent,
+  type UeventListener,
+  type UeventReceiver,
+} from './socket/kernel-events.js';
+export { openPseudoTerminal, type PseudoTerminal } from './terminal/terminal.js';
 export { Terminal } from './terminal/terminal.js';
 export { TerminalSocket } from './terminal/terminal-socket.js';
 export {
@@ -65,7 +70,7 @@ export {
   parseUnixAddress,
   type UnixAddress,
   unixSocketAddress,
-} from './socket/unix-address.js';
+} from './socket/unix-socket.js';
 export {
   Cid,
   formatVsockAddress,
@@ -73,7 +78,7 @@ export {
   readVsockSocketAddress,
   type VsockAddress,
   vsockSocketAddress,
-} from './socket/vsock-address.js';
+} from './socket/vsock-socket.js';
 export { checkExchange } from './socket/vsock-check.js';
 export { connectVsock, listenVsock, vsockPeerOf } from './socket/vsock-socket.js';
 export {
@@ -82,12 +87,12 @@ export {
   type NetworkPlace,
   ProxyError,
 } from './socket/connect-proxy.js';
-export { limitUnacknowledged } from './socket/unacknowledged.js';
+export { limitUnacknowledged } from './socket/unix-socket.js';
 export { connectUnix, listenUnix, type ListenOptions, peerOf } from './socket/unix-socket.js';
-export { cryptTarget } from './device/crypt-target.js';
+export { cryptTarget } from './device/mapped-device.js';
 export { attachDeviceFilter, deviceFilter } from './device/device-filter.js';
 export { createMappedDevice, type MappedTable, removeMappedDevice } from './device/mapped-device.js';
-export { readFirstBlock, verityTarget } from './device/verity-target.js';
+export { readFirstBlock, verityTarget } from './device/mapped-device.js';
 export {
   Capability,
   type CapabilitySets,
@@ -116,6 +121,6 @@ export {
   seccompFilter,
   type SeccompPolicy,
 } from './process/seccomp-filter.js';
-export { ZstdDecoder, ZstdError } from './compression/zstd.js';
+export { ZstdDecoder, ZstdError } from './zstd.js';
 export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
 export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';

@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import {
   type CertificateFields,
+  certificatePem,
   commonNames,
   DerReader,
   parseCertificateFields,
   parseWholeName,
   Tag,
 } from '@kata-agent/x509';
-import { equalBytes } from '../bytes/hex.js';
+import { equalBytes } from '../byte-reader.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import type { SignatureScheme } from './signature-scheme.js';
+
+const block = /-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=\n]+)-----END CERTIFICATE-----\n/g;
 
 /** A certificate of a vendor's chain. */
 export interface ChainCertificate extends CertificateFields {
@@ -93,4 +96,30 @@ function readUsage(value: Uint8Array | undefined): number {
   const { content } = outer.value(Tag.BitString, 'the key usage');
   outer.end('the key usage');
   return content[1] ?? 0;
+}
+
+/**
+ * Returns the certificates of a PEM text in its one canonical form: lines of 64 characters, no other text. Some quotes end it
+ * with a NUL, and some without its last newline. Throws an EvidenceFormError.
+ */
+export function parsePemChain(bytes: Uint8Array, what: string): readonly Uint8Array[] {
+  const raw = Buffer.from(bytes).toString('latin1');
+  const text = `${raw.replace(/\0$/, '').replace(/\n$/, '')}\n`;
+  const certificates = [...text.matchAll(block)].map(([, body = '']) => Buffer.from(body, 'base64'));
+  if (certificates.length === 0 || certificates.map(certificatePem).join('') !== text)
+    throw new EvidenceFormError(`${what} is not a text of PEM certificates`);
+  return certificates;
+}
+
+/** Returns which certificate is not valid at a time, in milliseconds of the epoch; undefined if all are. */
+export function validityFault(certificates: readonly ChainCertificate[], at: number): string | undefined {
+  for (const { commonName, notBefore, notAfter } of certificates) {
+    if (at < notBefore) return `the certificate ${commonName} is not valid before ${dateText(notBefore)}`;
+    if (at > notAfter) return `the certificate ${commonName} is not valid after ${dateText(notAfter)}`;
+  }
+  return undefined;
+}
+
+export function dateText(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace('.000Z', 'Z');
 }

@@ -1,9 +1,8 @@
 import type { RevocationListFields } from '@kata-agent/x509';
-import { equalBytes } from '../bytes/hex.js';
+import { equalBytes } from '../byte-reader.js';
 import type { LinkState } from '../link.js';
-import { type ChainCertificate, mayIssue } from './chain-certificate.js';
+import { type ChainCertificate, dateText, mayIssue } from './chain-certificate.js';
 import type { SignatureScheme } from './signature-scheme.js';
-import { dateText } from './validity.js';
 
 /** An authority, and the certificates of a chain that it issued. */
 export interface Issued {

@@ -1,5 +1,5 @@
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { toHex } from '../bytes/hex.js';
+import { toHex } from '../byte-reader.js';
 
 /** How a vendor signs certificates and revocation lists. Nothing else is accepted in its chains. */
 export interface SignatureScheme {

@@ -8,7 +8,6 @@ import { parseChainCertificate } from '../chain/chain-certificate.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { parseQeIdentity, type QeIdentity } from '../tdx/qe-identity.js';
 import { parseTcbInfo, type TcbInfo } from '../tdx/tcb-info.js';
-import { parseSignedDocument, type SignedDocument } from './signed-document.js';
 
 /** What the verifier got from the vendors by a way of its own. Signatures are verified when it is used. */
 export interface Collateral {
@@ -81,4 +80,38 @@ function parseDer(bytes: Buffer): Partial<Collateral> {
       "it is neither a certificate nor a revocation list, in DER or PEM, nor one of Intel's signed documents",
     );
   }
+}
+
+/** A JSON document that Intel signed. The signature is not verified yet. */
+export interface SignedDocument<Value> {
+  /** The bytes that the signature covers. */
+  readonly body: Uint8Array;
+  /** r and s, big-endian, 32 bytes each. */
+  readonly signature: Uint8Array;
+  readonly value: Value;
+}
+
+/**
+ * Reads an answer of Intel's provisioning service, `{"<name>":{…},"signature":"…"}`: the signature covers the bytes of the
+ * first member as they stand. Throws an EvidenceFormError.
+ */
+function parseSignedDocument<Value>(
+  text: string,
+  name: string,
+  parse: (json: unknown) => Value,
+): SignedDocument<Value> {
+  const start = `{"${name}":`;
+  const match = /^(\{.*\}),"signature":"([0-9a-fA-F]{128})"\}\s*$/s.exec(text.slice(start.length));
+  const [, body, signature] = match ?? [];
+  if (!text.startsWith(start) || body === undefined || signature === undefined)
+    throw new EvidenceFormError(
+      `it is not {"${name}":{…},"signature":"…"}; help: keep the answer of Intel's service as it is`,
+    );
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch (error) {
+    throw new EvidenceFormError(`it is not JSON: ${(error as Error).message}`);
+  }
+  return { body: Buffer.from(body, 'utf8'), signature: Buffer.from(signature, 'hex'), value: parse(json) };
 }

@@ -1,17 +1,20 @@
-import { type ChainCertificate, issuanceFault, parseChainCertificate } from '../chain/chain-certificate.js';
+import {
+  type ChainCertificate,
+  dateText,
+  issuanceFault,
+  parseChainCertificate,
+  validityFault,
+} from '../chain/chain-certificate.js';
 import { checkRevocation } from '../chain/revocation.js';
 import { ecKey, intelSignatures, verifyPoint } from '../chain/signature-scheme.js';
-import { dateText, validityFault } from '../chain/validity.js';
-import type { Collateral } from './collateral.js';
-import type { SignedDocument } from './signed-document.js';
+import type { Collateral, SignedDocument } from './collateral.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import type { Link } from '../link.js';
 import { evaluateTcb, tcbInfoFault } from '../tdx/evaluate-tcb.js';
-import { type PckChain, rootFault } from '../tdx/pck-chain.js';
-import { type Platform, readPlatform } from '../tdx/platform.js';
+import { type PckChain, type Platform, readPlatform, rootFault } from '../tdx/pck-chain.js';
 import { qeIdentityFault, qeStatus } from '../tdx/qe-identity.js';
 import type { TdxQuote } from '../tdx/quote.js';
-import type { AcceptableStatus, StatusFinding } from '../tdx/tcb-status.js';
+import type { AcceptableStatus, StatusFinding } from '../tdx/tcb-info.js';
 
 /** The status of a platform, and what it was computed from. */
 export interface TcbFinding extends StatusFinding {

@@ -2,7 +2,7 @@
 // canonical JSON as content, as the data of an EV_EVENT_TAG event. The first, the configuration, is made by
 // lib/config/src/delivery/measured-event.ts.
 
-import { canonicalJson, parseCanonicalJson } from '../claims/canonical-json.js';
+import { canonicalJson, parseCanonicalJson } from '../claims.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { formOf } from '../form.js';
 

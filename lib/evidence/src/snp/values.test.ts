@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EvidenceFormError } from '../evidence-error.js';
-import { makeValues, milan, turin } from '../testing/snp-values.js';
+import { makeValues, milan, turin } from '../testing/snp-platform.js';
 import { parseSnpValues } from './values.js';
 
 test('tuples are read', () => {

@@ -1,9 +1,26 @@
-import { equalBytes, toHex } from '../bytes/hex.js';
-import { ObjectFields, parseTuples } from '../values/object-fields.js';
-import { policyText } from './policy.js';
-import { type SnpProduct, snpProducts } from './product.js';
+import { equalBytes, toHex } from '../byte-reader.js';
+import { ObjectFields, parseTuples } from '../object-fields.js';
+import {
+  decodeTcb,
+  mapParts,
+  partBelow,
+  type SnpProduct,
+  snpProducts,
+  type SnpTcb,
+  tcbPartsOf,
+  tcbText,
+} from './tcb.js';
 import { type SnpReport, tcbFields } from './report.js';
-import { decodeTcb, mapParts, partBelow, type SnpTcb, tcbPartsOf, tcbText } from './tcb.js';
+
+/** Bits of the guest policy (AMD 56860, "Guest Policy"). */
+const migrationAgent = 1n << 18n;
+
+const debug = 1n << 19n;
+
+const mustBeOne = 1n << 17n;
+
+/** Bits 26 to 63 have no meaning yet. */
+const known = (1n << 26n) - 1n;
 
 /** One accepted guest. A report is accepted if everything of one tuple agrees; tuples are never mixed. */
 export interface SnpValues {
@@ -65,4 +82,20 @@ export function snpMismatch(report: SnpReport, product: SnpProduct, values: SnpV
       return `the ${field} TCB (${tcbText(tcb)}) is below the minimum (${tcbText(values.minimumTcb)})`;
   }
   return undefined;
+}
+
+/** Returns why no guest with this policy is believed; undefined if it may be. */
+export function policyFault(policy: bigint): string | undefined {
+  const text = policyText(policy);
+  if ((policy & debug) !== 0n)
+    return `the policy ${text} lets the host debug the guest: read and write its memory`;
+  if ((policy & migrationAgent) !== 0n)
+    return `the policy ${text} allows a migration agent, which can move the guest`;
+  if ((policy & mustBeOne) === 0n || (policy & ~known) !== 0n)
+    return `reserved bits of the policy ${text} are wrong`;
+  return undefined;
+}
+
+export function policyText(policy: bigint): string {
+  return `0x${policy.toString(16)}`;
 }

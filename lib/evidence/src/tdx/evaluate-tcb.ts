@@ -1,8 +1,7 @@
-import { equalBytes, toHex } from '../bytes/hex.js';
-import type { Platform } from './platform.js';
-import type { ModuleIdentity, TcbInfo, TcbLevel } from './tcb-info.js';
-import type { StatusFinding, TcbStatus } from './tcb-status.js';
-import type { TdReport } from './td-report.js';
+import { equalBytes, toHex } from '../byte-reader.js';
+import type { Platform } from './pck-chain.js';
+import type { ModuleIdentity, StatusFinding, TcbInfo, TcbLevel, TcbStatus } from './tcb-info.js';
+import type { TdReport } from './quote.js';
 
 /** Returns why Intel's TCB info does not fit platform and module; undefined if it does. */
 export function tcbInfoFault(report: TdReport, platform: Platform, info: TcbInfo): string | undefined {

@@ -1,9 +1,7 @@
 import { EvidenceFormError } from '../evidence-error.js';
-import { equalBytes, toHex } from '../bytes/hex.js';
-import { JsonFields } from './json-fields.js';
-import type { QeReport } from './qe-report.js';
-import { parseSvnLevel, type SvnLevel } from './tcb-info.js';
-import type { StatusFinding } from './tcb-status.js';
+import { equalBytes, toHex } from '../byte-reader.js';
+import { JsonFields, parseSvnLevel, type StatusFinding, type SvnLevel } from './tcb-info.js';
+import type { QeReport } from './quote.js';
 
 /** Intel's identity of the TD quoting enclave. */
 export interface QeIdentity {

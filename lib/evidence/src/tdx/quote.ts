@@ -1,9 +1,12 @@
-import { ByteReader } from '../bytes/byte-reader.js';
-import { allZero, toHex } from '../bytes/hex.js';
-import { parsePemChain } from '../chain/pem-chain.js';
+import { allZero, ByteReader, toHex } from '../byte-reader.js';
+import { parsePemChain } from '../chain/chain-certificate.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { parseQeReport, type QeReport, qeReportBytes } from './qe-report.js';
-import { parseTdReport, type TdReport, tdReportBytes } from './td-report.js';
+
+const qeReportBytes = 384;
+
+const tdReportBytes = { '1.0': 584, '1.5': 648 } as const;
+
+const measurementBytes = 48;
 
 /** A quote of version 4 or 5 (Intel TDX DCAP quote generation library, appendix A). No signature is verified. */
 export interface TdxQuote {
@@ -112,4 +115,83 @@ function readCertification(reader: ByteReader, type: number): Uint8Array {
   if (length !== reader.left)
     throw reader.error(`the certification data has ${reader.left} bytes, not ${length}`);
   return reader.take(length, 'the certification data');
+}
+
+/** The body of a quote: a TD report of TDX 1.0 or 1.5. */
+export interface TdReport {
+  readonly form: '1.0' | '1.5';
+  /** SVNs of the TDX module and of what loaded it; byte 0 is the module's SVN, byte 1 its major version. */
+  readonly teeTcbSvn: Uint8Array;
+  readonly mrSeam: Uint8Array;
+  readonly mrSignerSeam: Uint8Array;
+  readonly seamAttributes: Uint8Array;
+  readonly tdAttributes: bigint;
+  readonly xfam: bigint;
+  readonly mrTd: Uint8Array;
+  readonly mrConfigId: Uint8Array;
+  readonly mrOwner: Uint8Array;
+  readonly mrOwnerConfig: Uint8Array;
+  readonly rtmrs: readonly Uint8Array[];
+  readonly reportData: Uint8Array;
+  /** Of 1.5: the SVNs since an update of the module without a restart. */
+  readonly teeTcbSvn2: Uint8Array | undefined;
+  /** Of 1.5: the service TDs that are bound to this one. */
+  readonly mrServiceTd: Uint8Array | undefined;
+}
+
+function parseTdReport(bytes: Uint8Array, form: TdReport['form']): TdReport {
+  const reader = new ByteReader(bytes, 'the TD report');
+  const measurement = (field: string): Uint8Array => reader.take(measurementBytes, field);
+  const report: Omit<TdReport, 'teeTcbSvn2' | 'mrServiceTd'> = {
+    form,
+    teeTcbSvn: reader.take(16, 'TEE_TCB_SVN'),
+    mrSeam: measurement('MRSEAM'),
+    mrSignerSeam: measurement('MRSIGNERSEAM'),
+    seamAttributes: reader.take(8, 'SEAMATTRIBUTES'),
+    tdAttributes: reader.u64('TDATTRIBUTES'),
+    xfam: reader.u64('XFAM'),
+    mrTd: measurement('MRTD'),
+    mrConfigId: measurement('MRCONFIGID'),
+    mrOwner: measurement('MROWNER'),
+    mrOwnerConfig: measurement('MROWNERCONFIG'),
+    rtmrs: [0, 1, 2, 3].map((number) => measurement(`RTMR${number}`)),
+    reportData: reader.take(64, 'REPORTDATA'),
+  };
+  const teeTcbSvn2 = form === '1.5' ? reader.take(16, 'TEE_TCB_SVN_2') : undefined;
+  const mrServiceTd = form === '1.5' ? measurement('MRSERVICETD') : undefined;
+  reader.end();
+  return { ...report, teeTcbSvn2, mrServiceTd };
+}
+
+/** The report of the quoting enclave (QE): an SGX enclave report that binds the attestation key. */
+export interface QeReport {
+  /** The bytes that the key of the PCK certificate signed. */
+  readonly signed: Uint8Array;
+  /** 4 bytes. */
+  readonly miscSelect: Uint8Array;
+  /** 16 bytes: flags and XFRM. */
+  readonly attributes: Uint8Array;
+  readonly mrSigner: Uint8Array;
+  readonly isvProdId: number;
+  readonly isvSvn: number;
+  readonly reportData: Uint8Array;
+}
+
+/** Parses an enclave report. What it reserves is signed, and not compared. */
+function parseQeReport(bytes: Uint8Array): QeReport {
+  const reader = new ByteReader(bytes, 'the QE report');
+  reader.take(16, 'CPUSVN');
+  const miscSelect = reader.take(4, 'MISCSELECT');
+  reader.take(28, 'a reserved field');
+  const attributes = reader.take(16, 'ATTRIBUTES');
+  reader.take(32, 'MRENCLAVE');
+  reader.take(32, 'a reserved field');
+  const mrSigner = reader.take(32, 'MRSIGNER');
+  reader.take(96, 'a reserved field');
+  const isvProdId = reader.u16('ISVPRODID');
+  const isvSvn = reader.u16('ISVSVN');
+  reader.take(60, 'a reserved field');
+  const reportData = reader.take(64, 'REPORTDATA');
+  reader.end();
+  return { signed: bytes, miscSelect, attributes, mrSigner, isvProdId, isvSvn, reportData };
 }

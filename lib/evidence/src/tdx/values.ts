@@ -1,7 +1,7 @@
-import { allZero, equalBytes, toHex } from '../bytes/hex.js';
-import { ObjectFields, parseTuples } from '../values/object-fields.js';
-import { type AcceptableStatus, acceptableStatuses } from './tcb-status.js';
-import type { TdReport } from './td-report.js';
+import { allZero, equalBytes, toHex } from '../byte-reader.js';
+import { ObjectFields, parseTuples } from '../object-fields.js';
+import { type AcceptableStatus, acceptableStatuses } from './tcb-info.js';
+import type { TdReport } from './quote.js';
 
 /** One accepted guest. A quote is accepted if everything of one tuple agrees; tuples are never mixed. */
 export interface TdxValues {

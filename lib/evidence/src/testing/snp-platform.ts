@@ -1,12 +1,29 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { der, type Extension, integer, Tag } from '@kata-agent/x509';
 import { parseCollateral } from '../collateral/collateral.js';
-import type { SnpProduct } from '../snp/product.js';
-import type { SnpRoot } from '../snp/roots.js';
+import type { SnpProduct, SnpTcb } from '../snp/tcb.js';
+import type { EndorsementKind, SnpRoot } from '../snp/snp-chain.js';
 import { parseSnpValues } from '../snp/values.js';
 import { type SnpVerification, verifySnp } from '../verify/verify-snp.js';
-import { hostData, makeValues, measurement, type SnpTemplate } from './snp-values.js';
 import { type CertificateTemplate, issue, type ListTemplate, now, revoke } from './authority.js';
+
+const measurement: Buffer = Buffer.alloc(48, 0x4d);
+
+export const hostData: Buffer = Buffer.alloc(32, 0x48);
+
+export const milan: SnpTemplate = {
+  product: 'Milan',
+  kind: 'VCEK',
+  version: 3,
+  tcb: { bootloader: 3, tee: 0, snp: 8, microcode: 200 },
+};
+
+export const turin: SnpTemplate = {
+  product: 'Turin',
+  kind: 'VCEK',
+  version: 5,
+  tcb: { fmc: 1, bootloader: 3, tee: 0, snp: 8, microcode: 0x41 },
+};
 
 /** Two keys of 4096 bits are slow to make: the one of ASK and ASVK is that of the other root, too. */
 export const rootKey: KeyObject = rsaKey();
@@ -203,4 +220,26 @@ function chipIdOf(product: SnpProduct): Buffer {
 
 function rsaKey(): KeyObject {
   return generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey;
+}
+
+export interface SnpTemplate {
+  readonly product: SnpProduct;
+  readonly kind: EndorsementKind;
+  readonly version: number;
+  readonly tcb: SnpTcb;
+}
+
+/** The values file that accepts the guest of a template. */
+export function makeValues(
+  { product, tcb }: SnpTemplate,
+  changes: Readonly<Record<string, unknown>> = {},
+): object {
+  return {
+    product,
+    measurement: measurement.toString('hex'),
+    policy: '0x30000',
+    host_data: hostData.toString('hex'),
+    minimum_tcb: tcb,
+    ...changes,
+  };
 }

@@ -1,10 +1,9 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { agentLogSigner, emptyRoot, signCheckpoint, type TreeHash } from '@kata-agent/tlog';
-import type { Bundle, TpmBundle } from '../bundle/bundle.js';
-import { claimsDigest, type Claims, encodeClaims } from '../claims/claims.js';
+import type { Bundle, TpmBundle } from '../bundle.js';
+import { claimsDigest, type Claims, encodeClaims } from '../claims.js';
 import { keysEvent, separatorEvent } from '../events/agent-event.js';
-import { eventType, type LoggedEvent } from '../events/logged-event.js';
-import { initialValue, replay } from '../events/replay.js';
+import { eventType, initialValue, type LoggedEvent, replay } from '../events/event-log.js';
 import { attribute } from '../tpm/tpm-structures.js';
 import type { ReferenceValues } from '../verify/values.js';
 

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { certificatePem, der, integer, objectIdentifier, octetString, sequence } from '@kata-agent/x509';
 import { parseCollateral } from '../collateral/collateral.js';
-import type { QuotingEnclave } from '../tdx/roots.js';
+import type { QuotingEnclave } from '../tdx/pck-chain.js';
 import { parseTdxValues } from '../tdx/values.js';
 import { type TdxVerification, verifyTdx } from '../verify/verify-tdx.js';
 import { type CertificateTemplate, day, issue, type ListTemplate, now, revoke } from './authority.js';

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { DerReader, Tag } from '@kata-agent/x509';
-import { equalBytes } from '../bytes/hex.js';
+import { equalBytes } from '../byte-reader.js';
 import { type ChainCertificate, issuanceFault, parseChainCertificate } from '../chain/chain-certificate.js';
 import { operatorsScheme } from '../chain/signature-scheme.js';
 import { EvidenceFormError } from '../evidence-error.js';
@@ -103,5 +103,26 @@ function usagesOf({ extensions }: ChainCertificate): readonly string[] {
     return usages;
   } catch {
     return [];
+  }
+}
+
+/** Splits certificates in DER that follow one another, up to the first byte that begins none: a TPM fills the rest of its space. */
+export function splitCertificates(bytes: Uint8Array): readonly Uint8Array[] {
+  const certificates: Uint8Array[] = [];
+  let rest = bytes;
+  while (rest[0] === Tag.Sequence) {
+    const whole = firstOf(rest);
+    if (whole === undefined) break;
+    certificates.push(whole);
+    rest = rest.subarray(whole.length);
+  }
+  return certificates;
+}
+
+function firstOf(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return new DerReader(bytes).any('the certificate').whole;
+  } catch {
+    return undefined;
   }
 }

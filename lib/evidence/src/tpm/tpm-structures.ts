@@ -1,8 +1,7 @@
 // Structures of the TPM 2.0 Library, part 2, as far as a quote has them. All numbers are big-endian.
 
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { ByteReader } from '../bytes/byte-reader.js';
-import { toHex } from '../bytes/hex.js';
+import { ByteReader, toHex } from '../byte-reader.js';
 import { EvidenceFormError } from '../evidence-error.js';
 
 const banks: Readonly<Record<number, string>> = { 4: 'sha1', 11: 'sha256', 12: 'sha384', 13: 'sha512' };

@@ -1,4 +1,4 @@
-import { toHex } from '../bytes/hex.js';
+import { toHex } from '../byte-reader.js';
 import type { SnpValues } from '../snp/values.js';
 import type { TdxValues } from '../tdx/values.js';
 import type { ReferenceValues } from '../verify/values.js';

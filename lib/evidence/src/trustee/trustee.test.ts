@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { makeValues as makeSnpValues, milan } from '../testing/snp-values.js';
+import { makeValues as makeSnpValues, milan } from '../testing/snp-platform.js';
 import { makeValues as makeTdxValues } from '../testing/tdx-platform.js';
 import { parseReferenceValues } from '../verify/values.js';
 import { sampleMessage, trusteeValues } from './reference-message.js';

@@ -2,14 +2,20 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
 import { certificatePem, type Extension, extendedKeyUsage } from '@kata-agent/x509';
-import { encodeBundle, parseBundle, type TpmBundle } from '../bundle/bundle.js';
-import { reportDataOf } from '../claims/claims.js';
+import { encodeBundle, parseBundle, type TpmBundle } from '../bundle.js';
+import { reportDataOf } from '../claims.js';
 import { type Collateral, noCollateral, parseCollateral } from '../collateral/collateral.js';
 import { type CertificateTemplate, day, issue, now, revoke } from '../testing/authority.js';
-import { At, makeCase as makeSnp, makeReport } from '../testing/snp-platform.js';
-import { hostData, makeValues, type SnpTemplate } from '../testing/snp-values.js';
+import {
+  At,
+  hostData,
+  makeCase as makeSnp,
+  makeReport,
+  makeValues,
+  type SnpTemplate,
+} from '../testing/snp-platform.js';
 import { ak, akName, claims, makeBundle, type Parts, values } from '../testing/soft-tpm.js';
-import { splitCertificates } from '../tpm/split-certificates.js';
+import { splitCertificates } from '../tpm/ak-certificate.js';
 import { parseReferenceValues, type TpmRoots } from './values.js';
 import { type Verification, verifyEvidence } from './verify-evidence.js';
 

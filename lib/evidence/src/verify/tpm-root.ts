@@ -1,6 +1,6 @@
 import { checkRevocation } from '../chain/revocation.js';
 import { operatorsScheme } from '../chain/signature-scheme.js';
-import { dateText, validityFault } from '../chain/validity.js';
+import { dateText, validityFault } from '../chain/chain-certificate.js';
 import type { Collateral } from '../collateral/collateral.js';
 import { checked, failed, type Link, notChecked, ok } from '../link.js';
 import type { TpmRoots, TpmTuple } from './values.js';

@@ -1,7 +1,11 @@
 import type { JsonFields } from '@kata-agent/base';
-import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle/bundle.js';
-import { type ChainCertificate, mayIssue, parseChainCertificate } from '../chain/chain-certificate.js';
-import { parsePemChain } from '../chain/pem-chain.js';
+import { type EvidenceKind, evidenceKinds, parseRegisters } from '../bundle.js';
+import {
+  type ChainCertificate,
+  mayIssue,
+  parseChainCertificate,
+  parsePemChain,
+} from '../chain/chain-certificate.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { formOf, parseJson } from '../form.js';
 import { parseSnpValues, type SnpValues } from '../snp/values.js';

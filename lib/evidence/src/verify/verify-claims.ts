@@ -6,11 +6,10 @@ import {
   TextFormError,
   verifyCheckpoint,
 } from '@kata-agent/tlog';
-import type { Bundle } from '../bundle/bundle.js';
-import type { Claims } from '../claims/claims.js';
+import type { Bundle } from '../bundle.js';
+import type { Claims } from '../claims.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { failed, type Link, notChecked, ok } from '../link.js';
-import { attempt } from './attempt.js';
+import { attempt, failed, type Link, notChecked, ok } from '../link.js';
 
 /** What the claims must say. */
 export interface ClaimExpectations {

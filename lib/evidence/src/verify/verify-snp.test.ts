@@ -10,17 +10,21 @@ import { accepts, assertAllOk, flip, linksIn, refuses } from '../testing/expect-
 import {
   At,
   endorsementExtensions,
+  hostData,
   makeCase,
   makeChain,
   makeList,
   makeReport,
+  makeValues,
+  milan,
   reportData,
   rootKey,
   signerKey,
   type SnpCase,
+  type SnpTemplate,
+  turin,
   verifyCase,
 } from '../testing/snp-platform.js';
-import { hostData, makeValues, milan, type SnpTemplate, turin } from '../testing/snp-values.js';
 import { findSnpChain, snpChainFault } from '../snp/snp-chain.js';
 import { snpLinks } from './verify-snp.js';
 

@@ -1,19 +1,22 @@
-import { allZero, equalBytes, toHex } from '../bytes/hex.js';
-import type { ChainCertificate } from '../chain/chain-certificate.js';
+import { allZero, equalBytes, toHex } from '../byte-reader.js';
+import { type ChainCertificate, dateText, validityFault } from '../chain/chain-certificate.js';
 import { checkRevocation } from '../chain/revocation.js';
 import { amdSignatures, ecKey, verifyPoint } from '../chain/signature-scheme.js';
-import { dateText, validityFault } from '../chain/validity.js';
 import type { Collateral } from '../collateral/collateral.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { checked, type Link, notChecked } from '../link.js';
-import { type Endorsement, readEndorsement } from '../snp/endorsement.js';
-import { policyFault, policyText } from '../snp/policy.js';
-import { productOfCpu, type SnpProduct } from '../snp/product.js';
+import {
+  amdRoots,
+  type Endorsement,
+  findSnpChain,
+  readEndorsement,
+  type SnpChain,
+  snpChainFault,
+  type SnpRoot,
+} from '../snp/snp-chain.js';
+import { policyFault, policyText, snpMismatch, type SnpValues } from '../snp/values.js';
+import { decodeTcb, equalTcb, productOfCpu, type SnpProduct, tcbText } from '../snp/tcb.js';
 import { parseSnpReport, type SnpReport } from '../snp/report.js';
-import { amdRoots, type SnpRoot } from '../snp/roots.js';
-import { findSnpChain, type SnpChain, snpChainFault } from '../snp/snp-chain.js';
-import { decodeTcb, equalTcb, tcbText } from '../snp/tcb.js';
-import { type SnpValues, snpMismatch } from '../snp/values.js';
 
 /** The links of a report, in the order in which they are checked. */
 export const snpLinks = [

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type Bundle, firmwareEvents, type TpmBundle } from '../bundle/bundle.js';
-import { claimsDigest } from '../claims/claims.js';
-import { hasDigestOfData, initialValue, replay } from '../events/replay.js';
+import { type Bundle, firmwareEvents, type TpmBundle } from '../bundle.js';
+import { claimsDigest } from '../claims.js';
+import { hasDigestOfData, initialValue, replay } from '../events/event-log.js';
 import { EvidenceFormError } from '../evidence-error.js';
-import { failed, type Link, notChecked, ok } from '../link.js';
-import { attempt } from './attempt.js';
+import { attempt, failed, type Link, notChecked, ok } from '../link.js';
 import type { TpmTuple } from './values.js';
 import { checkTpmRoot, type RootInputs } from './tpm-root.js';
 import {

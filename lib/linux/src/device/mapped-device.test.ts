@@ -3,8 +3,7 @@ import { Buffer } from 'node:buffer';
 import { test } from 'node:test';
 import { RecordingSyscalls } from '../syscalls/fake.js';
 import { SyscallError } from '../syscalls/syscall-error.js';
-import { cryptTarget } from './crypt-target.js';
-import { createMappedDevice, removeMappedDevice } from './mapped-device.js';
+import { createMappedDevice, cryptTarget, removeMappedDevice } from './mapped-device.js';
 
 const control = '/dev/mapper/control';
 const table = { sectors: 16, target: 'verity', parameters: '1 7:0 7:0 4096' };

@@ -1,9 +1,12 @@
 import { Buffer } from 'node:buffer';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { Descriptor } from '../fs/descriptor.js';
 import { At, Open } from '../syscalls/constants.js';
-import { bytes } from '../syscalls/c-memory.js';
+import { bytes } from '../syscalls/koffi.js';
 import { hasCode, SyscallError } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
+
+const sectorSize = 512;
 
 /** A block device of the device mapper that consists of one target. */
 export interface MappedTable {
@@ -139,4 +142,79 @@ function putText(request: Buffer, offset: number, text: string, size: number): v
 /** The halves of a device number are interleaved as in `st_rdev`. */
 function minorOf(device: bigint): bigint {
   return (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
+}
+
+/** A dm-crypt device on the beginning of a disk. */
+interface CryptTarget {
+  /** The disk, as `MAJOR:MINOR`. */
+  readonly disk: string;
+  /** Bytes: a multiple of 4096. */
+  readonly size: number;
+  /** 64 bytes: two keys of AES-256 for XTS. */
+  readonly key: Uint8Array;
+}
+
+/** Returns the table of the device (Linux, Documentation/admin-guide/device-mapper/dm-crypt.rst), which can be written. */
+export function cryptTarget({ disk, size, key }: CryptTarget): MappedTable {
+  return {
+    sectors: size / sectorSize,
+    target: 'crypt',
+    parameters: `aes-xts-plain64 ${Buffer.from(key).toString('hex')} 0 ${disk} 0 1 sector_size:4096`,
+    writable: true,
+    secret: true,
+  };
+}
+
+/** A dm-verity device, whose blocks are verified against one root hash. */
+interface VerityTarget {
+  readonly format: 0 | 1;
+  /** The device with the data, and the one with the hash tree, as `MAJOR:MINOR`. */
+  readonly data: string;
+  readonly hashes: string;
+  /** Bytes. */
+  readonly dataBlockSize: number;
+  readonly hashBlockSize: number;
+  readonly dataBlocks: number;
+  /** Where the hash tree begins on its device, in hash blocks. */
+  readonly firstHashBlock: number;
+  readonly algorithm: string;
+  /** Hex. */
+  readonly rootHash: string;
+  /** Hex; empty: none. */
+  readonly salt: string;
+}
+
+/** Returns the table of the device (Linux, Documentation/admin-guide/device-mapper/verity.rst). */
+export function verityTarget(verity: VerityTarget): MappedTable {
+  const { format, data, hashes, dataBlockSize, hashBlockSize, dataBlocks } = verity;
+  const { firstHashBlock, algorithm, rootHash, salt } = verity;
+  return {
+    sectors: (dataBlocks * dataBlockSize) / sectorSize,
+    target: 'verity',
+    parameters: [
+      format,
+      data,
+      hashes,
+      dataBlockSize,
+      hashBlockSize,
+      dataBlocks,
+      firstHashBlock,
+      algorithm,
+      rootHash,
+      salt === '' ? '-' : salt,
+    ].join(' '),
+  };
+}
+
+/**
+ * Reads the first block of a dm-verity device: the kernel verifies blocks when they are read, so a device with a wrong root
+ * hash can be created. Throws EIO then.
+ */
+export function readFirstBlock(device: string, dataBlockSize: number): void {
+  const fd = openSync(device, 'r');
+  try {
+    readSync(fd, Buffer.alloc(dataBlockSize), 0, dataBlockSize, 0);
+  } finally {
+    closeSync(fd);
+  }
 }

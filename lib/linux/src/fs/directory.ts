@@ -5,7 +5,7 @@ import { Descriptor } from './descriptor.js';
 import { type RemoveOptions, removeTree } from './remove-tree.js';
 import { asUnsafePath, pathComponents, UnsafePathError } from './safe-path.js';
 import { hasCode, SyscallError } from '../syscalls/syscall-error.js';
-import type { PathName } from '../syscalls/path-name.js';
+import type { PathName } from '../syscalls/koffi.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 import { type TreeVisitor, TreeWalk } from './walk-tree.js';
 

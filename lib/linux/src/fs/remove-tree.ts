@@ -5,7 +5,7 @@ import { At } from '../syscalls/constants.js';
 import type { Descriptor } from './descriptor.js';
 import { UnsafePathError } from './safe-path.js';
 import { hasCode, SyscallError } from '../syscalls/syscall-error.js';
-import type { PathName } from '../syscalls/path-name.js';
+import type { PathName } from '../syscalls/koffi.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 import { pathOf, TreeWalk } from './walk-tree.js';
 

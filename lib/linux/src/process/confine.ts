@@ -17,6 +17,9 @@ import { At, MountAttribute, Open, Unmount } from '../syscalls/constants.js';
 import { hasCode } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
+/** PATH of the programs that the guest starts: nothing of the agent's own environment reaches them. */
+export const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** A directory or file that the confined process sees. */
 export interface VisiblePath {
   /** In the mount namespace of the agent. */

@@ -1,9 +1,15 @@
-import { childProcesses } from './child-processes.js';
+import { ChildProcess } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { readIfThere } from '@kata-agent/base';
 import { Wait } from '../syscalls/constants.js';
 import { type ExitStatus, exitStatus } from './exit-status.js';
-import { NodeChildren } from './node-children.js';
 import { hasCode } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
+
+/** The diagnostics channel on which Node.js publishes each new child process. */
+const channel = 'child_process';
 
 export interface ReaperOptions {
   /** Path of /proc. */
@@ -157,4 +163,79 @@ function newWatch(): Watch {
 
 function stopped(pid: number): Error {
   return new Error(`the reaper is stopped: process ${pid} is not waited for`);
+}
+
+/**
+ * Returns the pids of this process's children, zombies included. Reads `/proc/self/task/<tid>/children`, because an
+ * orphan may be reparented to any thread; without CONFIG_PROC_CHILDREN it reads every process's `stat`.
+ */
+export function childProcesses(proc: string, self: number): readonly number[] {
+  const tasks = join(proc, String(self), 'task');
+  const found: number[] = [];
+  for (const task of readdirSync(tasks)) {
+    const children = readIfThere(join(tasks, task, 'children'))
+      ?.toString()
+      .trim();
+    if (children === undefined) {
+      // The file is missing because the thread has ended, or for every thread.
+      if (task === String(self)) return byParent(proc, self);
+      continue;
+    }
+    for (const pid of children.split(' ')) if (pid !== '') found.push(Number(pid));
+  }
+  return found;
+}
+
+function byParent(proc: string, parent: number): readonly number[] {
+  return readdirSync(proc)
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map(Number)
+    .filter((pid) => parentOf(proc, pid) === parent);
+}
+
+/**
+ * Returns the fourth field of stat. The second is the command in parentheses, which may itself contain parentheses and
+ * spaces.
+ */
+function parentOf(proc: string, pid: number): number | undefined {
+  const stat = readIfThere(join(proc, String(pid), 'stat'))?.toString();
+  const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/**
+ * Tracks the children that Node.js waits for. If other code calls waitpid(2) on one of them, Node's `exit` event never
+ * fires (docs/records/measurements.md, "Processes and stdio": 13 of 300 lost).
+ *
+ * Node.js publishes a child in its constructor, before it has a pid; spawning completes before any signal or event is
+ * handled, so later readers see the pid. `spawnSync` is not published, and has already waited when it returns.
+ */
+class NodeChildren {
+  readonly #children: Set<ChildProcess> = new Set();
+  readonly #announced = (message: unknown): void => {
+    if (!(message instanceof Object && 'process' in message && message.process instanceof ChildProcess))
+      return;
+    const child = message.process;
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+  };
+
+  constructor() {
+    subscribe(channel, this.#announced);
+  }
+
+  /** Returns the pids of Node's current children. A child that could not be started has no pid and is dropped. */
+  pids(): ReadonlySet<number> {
+    const pids = new Set<number>();
+    for (const child of this.#children) {
+      if (child.pid === undefined) this.#children.delete(child);
+      else pids.add(child.pid);
+    }
+    return pids;
+  }
+
+  stop(): void {
+    unsubscribe(channel, this.#announced);
+    this.#children.clear();
+  }
 }

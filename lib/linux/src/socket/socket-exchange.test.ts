@@ -7,7 +7,7 @@ import { Socket } from '../syscalls/constants.js';
 import { Descriptor } from '../fs/descriptor.js';
 import { listenEventfd, loadSyscalls, RecordingSyscalls, type Syscalls } from '../index.js';
 import { listenOn, streamOn } from './socket-exchange.js';
-import { listenUevents } from './uevents.js';
+import { listenUevents } from './kernel-events.js';
 
 // Keeps Node.js alive: the sockets under test may not, and leftovers must still be counted.
 const alive = setInterval(() => undefined, 60_000);

@@ -5,8 +5,7 @@ import { createServer, type Socket as Stream } from 'node:net';
 import { Socket } from '../syscalls/constants.js';
 import { Descriptor } from '../fs/descriptor.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
-import { unixSocketAddress } from './unix-address.js';
-import { descriptorOf } from './unix-socket.js';
+import { descriptorOf, unixSocketAddress } from './unix-socket.js';
 import { listenOn, streamOn } from './socket-exchange.js';
 
 const greeting = Buffer.from('kata-agent');

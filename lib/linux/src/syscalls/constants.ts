@@ -1,5 +1,11 @@
 import { constants } from 'node:fs';
 
+/** Ends a process, which cannot handle it. */
+export const SIGKILL = 9;
+
+/** Asks a process to end. */
+export const SIGTERM = 15;
+
 // Numbers of the kernel's interface, as defined by its `include/uapi` headers. Where x86_64 and aarch64 differ
 // (O_DIRECTORY, O_NOFOLLOW) Node's own table decides; the others are the same on both.
 

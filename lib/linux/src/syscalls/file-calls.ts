@@ -1,9 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { arch } from 'node:process';
-import { bytes, cString } from './c-memory.js';
+import { bytes, type CLibrary, cString, type PathName } from './koffi.js';
 import { Open } from './constants.js';
-import type { CLibrary } from './koffi.js';
-import type { PathName } from './path-name.js';
 
 /** Arguments of openat2(2): flags are {@link Open}, resolve is {@link Resolve}; mode applies if a file is created. */
 export interface OpenHow {

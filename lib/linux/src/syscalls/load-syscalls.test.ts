@@ -20,7 +20,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { At, loadSyscalls, Open, Resolve, SyscallError, Wait } from '../index.js';
-import { unixSocketAddress } from '../socket/unix-address.js';
+import { unixSocketAddress } from '../socket/unix-socket.js';
 
 const kernel = loadSyscalls();
 

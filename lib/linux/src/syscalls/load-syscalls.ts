@@ -1,16 +1,13 @@
 import { endianness } from 'node:os';
-import { bpfCalls } from './bpf-calls.js';
-import { confinementCalls } from './confinement-calls.js';
-import { descriptorCalls } from './descriptor-calls.js';
+import { bpfCalls, confinementCalls } from './confinement-calls.js';
+import { descriptorCalls, terminalCalls } from './descriptor-calls.js';
 import { fileCalls } from './file-calls.js';
 import { loadCLibrary } from './koffi.js';
 import { machineCalls } from './machine-calls.js';
-import { mountCalls } from './mount-calls.js';
-import { namespaceCalls } from './namespace-calls.js';
+import { mountCalls, namespaceCalls } from './mount-calls.js';
 import { processCalls } from './process-calls.js';
 import { socketCalls } from './socket-calls.js';
 import type { Syscalls } from './syscalls.js';
-import { terminalCalls } from './terminal-calls.js';
 
 /** Loads the bindings to the real kernel. If koffi cannot be loaded, the error names what is missing. */
 export function loadSyscalls(): Syscalls {

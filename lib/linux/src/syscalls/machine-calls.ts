@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { bytes, cString } from './c-memory.js';
-import type { CLibrary } from './koffi.js';
+import { bytes, type CLibrary, cString } from './koffi.js';
 
 /** Sizes of an XFS. */
 export interface XfsGeometry {

@@ -1,7 +1,16 @@
-import { bytes, cString } from './c-memory.js';
+import { bytes, type CLibrary, cString, type PathName } from './koffi.js';
 import { At, Tree } from './constants.js';
-import type { CLibrary } from './koffi.js';
-import type { PathName } from './path-name.js';
+
+const CloneFs = 0x200;
+
+const IoctlNamespaceType = 0xb703;
+
+const cloneFlags: Readonly<Record<ThreadNamespace | 'mnt', number>> = {
+  mnt: 0x20000,
+  ipc: 0x8000000,
+  uts: 0x4000000,
+  net: 0x40000000,
+};
 
 /** Arguments of mount_setattr(2): MOUNT_ATTR_* bits ({@link MountAttribute}), and the propagation (MS_*). */
 export interface MountAttributes {
@@ -76,5 +85,35 @@ export function mountCalls(library: CLibrary): MountCalls {
       const empty = cString('mount_setattr', '');
       check('mount_setattr', mountSetattr(SysMountSetattr, tree, empty, flags, block, block.length));
     },
+  };
+}
+
+/** A namespace type that a single thread can enter, by its name in /proc/PID/ns. */
+export type ThreadNamespace = 'ipc' | 'uts' | 'net';
+
+/** Calls that move the calling thread between namespaces. */
+export interface NamespaceCalls {
+  /** unshare(CLONE_FS): gives this thread its own root, working directory and umask. May be called repeatedly. */
+  unshareFs(): void;
+  /**
+   * setns(2): enters the namespace of a descriptor; with `mnt`, root and working directory become that namespace's
+   * root.
+   */
+  setNamespace(fd: number, type: ThreadNamespace | 'mnt'): void;
+  /** ioctl(NS_GET_NSTYPE): reports whether a file of nsfs, opened for reading, is a namespace of this type. */
+  isNamespaceOf(fd: number, type: ThreadNamespace | 'mnt'): boolean;
+}
+
+/** These calls of the C library. */
+export function namespaceCalls(library: CLibrary): NamespaceCalls {
+  const { check } = library;
+  const unshare = library.find('int unshare(int flags)');
+  const setns = library.find('int setns(int fd, int type)');
+  const ioctl = library.find('int ioctl(int fd, unsigned long request, void *argument)');
+  return {
+    unshareFs: () => void check('unshare', unshare(CloneFs)),
+    setNamespace: (fd, type) => void check('setns', setns(fd, cloneFlags[type])),
+    isNamespaceOf: (fd, type) =>
+      check('ioctl(NS_GET_NSTYPE)', ioctl(fd, IoctlNamespaceType, null)) === cloneFlags[type],
   };
 }

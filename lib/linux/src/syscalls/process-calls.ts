@@ -1,5 +1,4 @@
-import { bytes } from './c-memory.js';
-import type { CLibrary } from './koffi.js';
+import { bytes, type CLibrary } from './koffi.js';
 
 /** A result of waitpid(2): a child and its raw status word (see `exitStatus`). */
 export interface Waited {

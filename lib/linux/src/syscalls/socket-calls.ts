@@ -1,7 +1,6 @@
 import type { Buffer } from 'node:buffer';
-import { bytes, controlDescriptors, controlHeader, uint32 } from './c-memory.js';
+import { bytes, type CLibrary, controlDescriptors, controlHeader, uint32 } from './koffi.js';
 import { Open } from './constants.js';
-import type { CLibrary } from './koffi.js';
 import { SyscallError } from './syscall-error.js';
 
 /** The peer's credentials on a unix socket, from the kernel. */

@@ -1,13 +1,10 @@
-import type { BpfCalls } from './bpf-calls.js';
-import type { ConfinementCalls } from './confinement-calls.js';
-import type { DescriptorCalls } from './descriptor-calls.js';
+import type { BpfCalls, ConfinementCalls } from './confinement-calls.js';
+import type { DescriptorCalls, TerminalCalls } from './descriptor-calls.js';
 import type { FileCalls } from './file-calls.js';
 import type { MachineCalls } from './machine-calls.js';
-import type { MountCalls } from './mount-calls.js';
-import type { NamespaceCalls } from './namespace-calls.js';
+import type { MountCalls, NamespaceCalls } from './mount-calls.js';
 import type { ProcessCalls } from './process-calls.js';
 import type { SocketCalls } from './socket-calls.js';
-import type { TerminalCalls } from './terminal-calls.js';
 
 /**
  * The system calls that Node has no API for. Each is synchronous, is made only where it cannot block the event loop for

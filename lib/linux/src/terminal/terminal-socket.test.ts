@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { createPipe, closePipe, loadSyscalls, Open, RecordingSyscalls, TerminalSocket } from '../index.js';
 import { sendDescriptors } from '../testing/send-descriptors.js';
-import { unixSocketAddress } from '../socket/unix-address.js';
+import { unixSocketAddress } from '../socket/unix-socket.js';
 
 const syscalls = loadSyscalls();
 

@@ -4,7 +4,7 @@ import { Socket } from '../syscalls/constants.js';
 import { Descriptor } from '../fs/descriptor.js';
 import { hasCode } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
-import { unixSocketAddress } from '../socket/unix-address.js';
+import { unixSocketAddress } from '../socket/unix-socket.js';
 
 /**
  * The `--console-socket` of an OCI runtime. The runtime connects and sends the master of the container's terminal by

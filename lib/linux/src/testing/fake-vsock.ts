@@ -3,8 +3,8 @@ import { Socket } from '../syscalls/constants.js';
 import { RecordingSyscalls } from '../syscalls/fake.js';
 import { loadSyscalls } from '../syscalls/load-syscalls.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
-import { unixSocketAddress } from '../socket/unix-address.js';
-import { readVsockSocketAddress, vsockSocketAddress } from '../socket/vsock-address.js';
+import { unixSocketAddress } from '../socket/unix-socket.js';
+import { readVsockSocketAddress, vsockSocketAddress } from '../socket/vsock-socket.js';
 
 /**
  * Syscalls with unix sockets in place of vsock: each port is an abstract name, so that tests never open vsock on the

@@ -1,8 +1,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Descriptor } from '../fs/descriptor.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
-import { TaskState } from './task-state.js';
-import type { MessageFromThread, MessageToThread, TaskMessage } from './task-messages.js';
+import {
+  type MessageFromThread,
+  type MessageToThread,
+  type TaskMessage,
+  TaskState,
+} from './task-messages.js';
 
 /** What a task works with. */
 export interface TaskTools {

@@ -1,3 +1,11 @@
+/** Where the task of a thread is. */
+const Stage = { Running: 0, GivenUp: 1 } as const;
+
+/** Indexes. */
+const stage = 0;
+
+const closed = 1;
+
 /** A task for a thread. */
 export interface TaskMessage {
   readonly kind: 'task';
@@ -25,3 +33,43 @@ export type MessageFromThread =
   | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: unknown }
   | { readonly kind: 'discarded'; readonly failure: string | undefined };
+
+/**
+ * What a thread and its creator know of the thread's task at the same time: messages arrive only between two tasks of a thread. Each
+ * side has one of these on the same memory.
+ */
+export class TaskState {
+  readonly memory: SharedArrayBuffer;
+  readonly #values: Int32Array;
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(8)) {
+    this.memory = memory;
+    this.#values = new Int32Array(memory);
+  }
+
+  /** Begins a task. For the creator, while the thread has none. */
+  begin(): void {
+    Atomics.store(this.#values, stage, Stage.Running);
+    Atomics.store(this.#values, closed, 0);
+  }
+
+  /** Gives the task up. For the creator. */
+  giveUp(): void {
+    Atomics.store(this.#values, stage, Stage.GivenUp);
+  }
+
+  /** Reports whether the task has been given up. For the thread. */
+  get isGivenUp(): boolean {
+    return Atomics.load(this.#values, stage) === Stage.GivenUp;
+  }
+
+  /** Counts a lent descriptor that the thread closes next. */
+  closeNext(): void {
+    Atomics.add(this.#values, closed, 1);
+  }
+
+  /** The number of lent descriptors, in their order, that the thread has closed. */
+  get closed(): number {
+    return Atomics.load(this.#values, closed);
+  }
+}

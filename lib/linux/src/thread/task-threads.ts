@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Syscalls } from '../syscalls/syscalls.js';
-import type { MessageFromThread, MessageToThread } from './task-messages.js';
-import { TaskState } from './task-state.js';
+import { type MessageFromThread, type MessageToThread, TaskState } from './task-messages.js';
 
 /** Why a task has no result. */
 export class TaskFailure extends Error {
