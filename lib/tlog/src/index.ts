@@ -15,15 +15,15 @@ export {
   type UnverifiedCheckpoint,
   verifyCheckpoint,
 } from './checkpoint/checkpoint.js';
-export type { CheckpointText } from './checkpoint/checkpoint-text.js';
-export { TextFormError } from './encoding/text-form-error.js';
-export { checkConsistency, type ConsistencyProof, proveConsistency } from './merkle/consistency.js';
+export type { CheckpointText } from './checkpoint/checkpoint.js';
+export { TextFormError } from './text-form.js';
+export { checkConsistency, type ConsistencyProof, proveConsistency } from './merkle/proofs.js';
 export { Frontier } from './merkle/frontier.js';
-export { Growth } from './merkle/growth.js';
-export { emptyRoot, leafHash, nodeHash } from './merkle/hashing.js';
-export { checkInclusion, type InclusionProof, proveInclusion } from './merkle/inclusion.js';
-export { ProofError } from './merkle/proof-error.js';
-export type { LeafRange } from './merkle/ranges.js';
+export { Growth } from './merkle/frontier.js';
+export { emptyRoot, leafHash, nodeHash } from './merkle/tree-hash.js';
+export { checkInclusion, type InclusionProof, proveInclusion } from './merkle/proofs.js';
+export { ProofError } from './merkle/proofs.js';
+export type { LeafRange } from './merkle/stored-hashes.js';
 export {
   completeSubtrees,
   type HashSink,
@@ -32,7 +32,7 @@ export {
   MissingHashError,
   type Subtree,
 } from './merkle/stored-hashes.js';
-export type { TreeHead } from './merkle/tree-head.js';
+export type { TreeHead } from './merkle/tree-hash.js';
 export {
   parseTreeHash,
   type TreeHash,
@@ -40,10 +40,10 @@ export {
   treeHashOfBytes,
   treeHashToBase64,
 } from './merkle/tree-hash.js';
-export { rawPublicKey } from './note/ed25519.js';
+export { rawPublicKey } from './note/verifiers.js';
 export { formatNote, type Note, parseNote } from './note/note.js';
-export { NoteSignatureError } from './note/note-signature-error.js';
-export { parseVerifier } from './note/parse-verifier.js';
+export { NoteSignatureError } from './note/note.js';
+export { parseVerifier } from './note/verifiers.js';
 export { LogSigner, WitnessSigner } from './note/signers.js';
 export { LogVerifier, WitnessVerifier } from './note/verifiers.js';
 export {
@@ -51,16 +51,16 @@ export {
   type NoteSignatures,
   verifyNote,
   type WitnessSignature,
-} from './note/verify-note.js';
-export { formatWitnessKey, parseWitnessKey } from './note/witness-key.js';
-export { formatTlogProof, parseTlogProof, type TlogProof } from './proof/tlog-proof.js';
-export { verifyProof } from './proof/verify-proof.js';
+} from './note/note.js';
+export { formatWitnessKey, parseWitnessKey } from './note/signers.js';
+export { formatTlogProof, parseTlogProof, type TlogProof } from './tlog-proof.js';
+export { verifyProof } from './tlog-proof.js';
 export {
   type AddCheckpointRequest,
   formatAddCheckpoint,
   maxAddCheckpointBytes,
   parseAddCheckpoint,
-} from './witness/add-checkpoint-request.js';
+} from './witness/add-checkpoint.js';
 export {
   type AddCheckpointDecision,
   type Conflict,
@@ -70,5 +70,5 @@ export {
   type Refused,
   type WitnessedLog,
 } from './witness/decide-add-checkpoint.js';
-export { addCheckpointAnswer, type HttpAnswer } from './witness/http-answer.js';
-export { addCosignatures, parseConflict } from './witness/read-answer.js';
+export { addCheckpointAnswer, type HttpAnswer } from './witness/decide-add-checkpoint.js';
+export { addCosignatures, parseConflict } from './witness/add-checkpoint.js';

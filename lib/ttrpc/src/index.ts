@@ -1,6 +1,6 @@
 export type { CallOptions, Channel, ChannelOptions } from './client/channel.js';
 export { connect, createClient, type Client, type ClientMethod } from './client/client.js';
-export { Code, codeName } from './status/code.js';
+export { Code, codeName } from './status.js';
 export type { Fault } from './fault.js';
 export { forwardedService, inspectedService, type ForwardedCall } from './forward/forwarded-service.js';
 export type {
@@ -13,8 +13,8 @@ export type {
   ServerInterceptor,
 } from './interceptor.js';
 export type { Limits } from './limits.js';
-export type { Metadata, MetadataInit } from './message/metadata.js';
-export type { Opaque } from './frame/opaque.js';
+export type { Metadata, MetadataInit } from './message/envelopes.js';
+export type { Opaque } from './frame/payload.js';
 export { scan } from './message/scan.js';
 export type { Connection } from './server/server-connection.js';
 export { createServer, type Server, type ServerOptions } from './server/server.js';
@@ -25,5 +25,5 @@ export {
   type ServiceImplementation,
   type ServiceRegistration,
 } from './server/service.js';
-export { TtrpcError } from './status/ttrpc-error.js';
-export { type ContextKey, contextKey, ContextValues } from './server/context-values.js';
+export { TtrpcError } from './status.js';
+export { type ContextKey, contextKey, ContextValues } from './interceptor.js';

@@ -1,7 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
-import type { Metadata } from './message/metadata.js';
-import type { ContextValues } from './server/context-values.js';
-import type { TtrpcError } from './status/ttrpc-error.js';
+import type { Metadata } from './message/envelopes.js';
+import type { TtrpcError } from './status.js';
 
 /** A call before its payload is decoded. C is the type of the owner's value for a connection. */
 export interface CallInfo<C> {
@@ -83,4 +82,31 @@ export function intercept<T>(
     return interceptor(message, context, (next) => step(index + 1, next));
   };
   return step(0, request);
+}
+
+/** The key of a value of one call. Keys are compared by identity. */
+export interface ContextKey<T> {
+  readonly name: string;
+  /** Present in the type only. A function of T and to T, so that no key is taken for one of a wider or narrower type. */
+  readonly type?: (value: T) => T;
+}
+
+/** Creates a key. `name` describes it where a key is printed. */
+export function contextKey<T>(name: string): ContextKey<T> {
+  return { name };
+}
+
+/** The values that interceptors and handlers attach to one call, each of the type of its key. */
+export class ContextValues {
+  readonly #values = new Map<object, unknown>();
+
+  /** Returns undefined if there is no value. */
+  get<T>(key: ContextKey<T>): T | undefined {
+    return this.#values.get(key) as T | undefined;
+  }
+
+  /** Replaces an earlier value. */
+  set<T>(key: ContextKey<T>, value: T): void {
+    this.#values.set(key, value);
+  }
 }

@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
-import { FrameReader } from './frame/frame-reader.js';
-import { frameData, headerBytes, writeHeader } from './frame/frame.js';
-import { requestLead } from './message/request-envelope.js';
-import { readResponse } from './message/response-envelope.js';
-import { decodeStatus } from './status/status.js';
+import { frameData, FrameReader, headerBytes, writeHeader } from './frame/frame.js';
+import { readResponse, requestLead } from './message/envelopes.js';
+import { decodeStatus } from './status.js';
 
 export interface RawFrame {
   streamId: number;

@@ -1,6 +1,6 @@
 export { CertificateError, type CertificateFault } from './certificate-error.js';
 export type { AlternativeName } from './certificate/alternative-names.js';
-export { Oid } from './certificate/extension-oids.js';
+export { Oid } from './certificate/certificate-fields.js';
 export {
   basicConstraints,
   type CertificateContent,
@@ -27,7 +27,7 @@ export {
   type RevocationList,
   type RevocationListFields,
 } from './certificate/parse-revocation-list.js';
-export { readCertificate } from './certificate/read-certificate.js';
+export { readCertificate } from './certificate/parse-certificate.js';
 export { certificatePem, certificatesOfPem, PemError, revocationListsOfPem } from './certificate/pem.js';
 export { DerReader } from './der/der-reader.js';
 export { bitString, der, integer, objectIdentifier, octetString, sequence, time } from './der/der-writer.js';
@@ -39,8 +39,8 @@ export {
   type DistinguishedName,
   parseWholeName,
 } from './name/distinguished-name.js';
-export { formatName } from './name/format-name.js';
-export { oneWord, subjectWord } from './name/one-word.js';
+export { formatName } from './name/distinguished-name.js';
+export { oneWord, subjectWord } from './name/distinguished-name.js';
 export { pathFault } from './path/path-fault.js';
 export { grantsPeer, namesPeer, svidFault } from './peers/match-peer.js';
 export {
@@ -50,4 +50,4 @@ export {
   parsePeerEntries,
   parsePeerEntry,
 } from './peers/peer-entry.js';
-export { formatPin, parsePin } from './peers/pin.js';
+export { formatPin, parsePin } from './peers/peer-entry.js';

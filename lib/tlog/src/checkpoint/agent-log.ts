@@ -1,10 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { rawPublicKey } from '../note/ed25519.js';
+import { LogVerifier, parseVerifier, rawPublicKey } from '../note/verifiers.js';
 import { LogSigner } from '../note/signers.js';
-import { parseVerifier } from '../note/parse-verifier.js';
-import { LogVerifier } from '../note/verifiers.js';
-import { quote } from '../encoding/quote.js';
-import { TextFormError } from '../encoding/text-form-error.js';
+import { quote, TextFormError } from '../text-form.js';
 import { parseCheckpoint, type UnverifiedCheckpoint } from './checkpoint.js';
 
 /**

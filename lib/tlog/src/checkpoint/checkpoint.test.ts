@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { TextFormError } from '../encoding/text-form-error.js';
-import { emptyRoot } from '../merkle/hashing.js';
-import { treeHashToBase64 } from '../merkle/tree-hash.js';
-import { rawPublicKey } from '../note/ed25519.js';
-import { formatNote } from '../note/note.js';
-import { NoteSignatureError } from '../note/note-signature-error.js';
-import { parseVerifier } from '../note/parse-verifier.js';
+import { TextFormError } from '../text-form.js';
+import { emptyRoot, treeHashToBase64 } from '../merkle/tree-hash.js';
+import { parseVerifier, rawPublicKey } from '../note/verifiers.js';
+import { formatNote, NoteSignatureError } from '../note/note.js';
 import { LogSigner } from '../note/signers.js';
 import { memoryTree, records } from '../testing/memory-tree.js';
 import { mutations } from '../testing/mutations.js';

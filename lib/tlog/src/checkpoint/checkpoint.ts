@@ -1,11 +1,16 @@
-import { quote } from '../encoding/quote.js';
-import { isTreeSize, type TreeHead } from '../merkle/tree-head.js';
-import { formatNote, type Note, parseNote } from '../note/note.js';
-import { NoteSignatureError } from '../note/note-signature-error.js';
+import { parseDecimal, quote, TextFormError } from '../text-form.js';
+import { isTreeSize, treeHashOfBase64, treeHashToBase64, type TreeHead } from '../merkle/tree-hash.js';
+import {
+  formatNote,
+  type LogSignature,
+  type Note,
+  NoteSignatureError,
+  parseNote,
+  verifyNote,
+  type WitnessSignature,
+} from '../note/note.js';
 import type { LogSigner } from '../note/signers.js';
 import type { LogVerifier, WitnessVerifier } from '../note/verifiers.js';
-import { type LogSignature, verifyNote, type WitnessSignature } from '../note/verify-note.js';
-import { type CheckpointText, formatCheckpointText, parseCheckpointText } from './checkpoint-text.js';
 
 /** A checkpoint whose log has signed it. */
 export interface Checkpoint extends CheckpointText {
@@ -69,4 +74,35 @@ export function openCheckpoint(input: Uint8Array | string, keys: CheckpointKeys)
 /** Returns a checkpoint with the signatures that were verified, and no others. */
 export function formatCheckpoint({ text, log, witnesses }: Checkpoint): string {
   return formatNote(text, [log.line, ...witnesses.map(({ line }) => line)]);
+}
+
+/** What the text of a checkpoint says. */
+export interface CheckpointText {
+  /** Names the log. */
+  readonly origin: string;
+  readonly head: TreeHead;
+}
+
+/** Returns three lines: origin, size, root (C2SP tlog-checkpoint v1.0.0, "Note text"). */
+function formatCheckpointText({ origin, head }: CheckpointText): string {
+  return `${origin}\n${head.size}\n${treeHashToBase64(head.root)}\n`;
+}
+
+/**
+ * Parses the text of a checkpoint. Extension lines are refused: they are not recommended, nobody audits them, and
+ * everything that a checkpoint of ours says is in its three lines (docs/trust.md, "The audit log"). Throws a
+ * TextFormError.
+ */
+function parseCheckpointText(text: string): CheckpointText {
+  const [origin = '', size = '', root = '', ...rest] = text.split('\n');
+  if (origin === '') throw new TextFormError('checkpoint, line 1: the origin is empty');
+  const leaves = parseDecimal(size);
+  if (leaves === undefined)
+    throw new TextFormError(`checkpoint, line 2: ${quote(size)} is not a size below 2^53`);
+  const hash = treeHashOfBase64(root);
+  if (hash === undefined)
+    throw new TextFormError(`checkpoint, line 3: ${quote(root)} is not the base64 of 32 bytes`);
+  if (rest.length !== 1 || rest[0] !== '')
+    throw new TextFormError('checkpoint, line 4: extension lines are not accepted');
+  return { origin, head: { size: leaves, root: hash } };
 }

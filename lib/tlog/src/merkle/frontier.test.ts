@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { TextFormError } from '../encoding/text-form-error.js';
+import { TextFormError } from '../text-form.js';
 import { memoryTree, records } from '../testing/memory-tree.js';
 import { Frontier } from './frontier.js';
-import { emptyRoot, leafHash } from './hashing.js';
+import { emptyRoot, leafHash } from './tree-hash.js';
 
 const texts = records(200);
 const { heads } = memoryTree(texts);

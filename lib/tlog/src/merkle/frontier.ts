@@ -1,10 +1,7 @@
-import { parseDecimal } from '../encoding/decimal.js';
-import { quote } from '../encoding/quote.js';
-import { TextFormError } from '../encoding/text-form-error.js';
-import { emptyRoot, nodeHash } from './hashing.js';
-import { completeSubtrees, type HashSink } from './stored-hashes.js';
-import type { TreeHead } from './tree-head.js';
-import { parseTreeHash, type TreeHash } from './tree-hash.js';
+import { parseDecimal, quote, TextFormError } from '../text-form.js';
+import { type ConsistencyProof, proveConsistency } from './proofs.js';
+import { emptyRoot, nodeHash, parseTreeHash, type TreeHash, type TreeHead } from './tree-hash.js';
+import { completeSubtrees, type HashSink, type HashSource, type Subtree } from './stored-hashes.js';
 
 /**
  * The right edge of a growing tree: the hashes of its complete subtrees, one for each bit of its size that is set. It is
@@ -89,4 +86,44 @@ function levelsOf(size: number): readonly number[] {
   for (let [level, rest] = [0, size]; rest > 0; level += 1, rest = Math.floor(rest / 2))
     if (rest % 2 === 1) levels.push(level);
   return levels;
+}
+
+/**
+ * What a proof of consistency needs that begins at one size of a growing tree: the complete subtrees of the leaves up to there,
+ * and those of the leaves after them. So it is at most 3 × 53 hashes, however many leaves follow, and proves nothing from any
+ * other size.
+ */
+export class Growth {
+  /** The size at which it begins. */
+  readonly from: number;
+  readonly #before = new Map<string, TreeHash>();
+  /** Subtrees without a leaf before `from`, in the order of their leaves, without gaps. */
+  readonly #after: (Subtree & { readonly hash: TreeHash })[] = [];
+  #size: number;
+
+  /** Begins at the present size of `frontier`, which the caller continues to append to, each time with `store`. */
+  constructor(frontier: Frontier) {
+    this.from = frontier.size;
+    this.#size = frontier.size;
+    frontier.forEachSubtree((level, index, hash) => this.#before.set(`${level}/${index}`, hash));
+  }
+
+  /** To be passed to `append` of the frontier. */
+  readonly store: HashSink = (level, index, hash) => {
+    if (level === 0) this.#size = index + 1;
+    // Not by bit operators: sizes go up to 2^53 - 1.
+    if (index * 2 ** level < this.from) return;
+    // Its two children are the last that were stored.
+    if (level > 0) this.#after.length -= 2;
+    this.#after.push({ level, index, hash });
+  };
+
+  /** Returns the proof that the present tree begins with the tree of the first `from` leaves. */
+  prove(): ConsistencyProof {
+    return proveConsistency(this.from, this.#size, this.#source);
+  }
+
+  readonly #source: HashSource = (level, index) =>
+    this.#after.find((each) => each.level === level && each.index === index)?.hash ??
+    this.#before.get(`${level}/${index}`);
 }

@@ -4,12 +4,9 @@ import { runs } from '@kata-agent/base/testing';
 import * as fc from 'fast-check';
 import { memoryTree, records } from '../testing/memory-tree.js';
 import { mth, path, proof } from '../testing/rfc6962.js';
-import { checkConsistency, proveConsistency } from './consistency.js';
-import { emptyRoot, leafHash } from './hashing.js';
-import { checkInclusion, proveInclusion } from './inclusion.js';
-import { ProofError } from './proof-error.js';
-import { splitPoint } from './ranges.js';
-import type { TreeHash } from './tree-hash.js';
+import { checkConsistency, checkInclusion, ProofError, proveConsistency, proveInclusion } from './proofs.js';
+import { emptyRoot, leafHash, type TreeHash } from './tree-hash.js';
+import { splitPoint } from './stored-hashes.js';
 
 const max = 70;
 const texts = records(max);

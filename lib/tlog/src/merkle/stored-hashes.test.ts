@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { memoryTree, records } from '../testing/memory-tree.js';
-import { checkConsistency, proveConsistency } from './consistency.js';
-import { leafHash } from './hashing.js';
-import { checkInclusion, proveInclusion } from './inclusion.js';
-import type { LeafRange } from './ranges.js';
-import { completeSubtrees, type HashSource, MissingHashError } from './stored-hashes.js';
+import { checkConsistency, checkInclusion, proveConsistency, proveInclusion } from './proofs.js';
+import { leafHash } from './tree-hash.js';
+import { completeSubtrees, type HashSource, type LeafRange, MissingHashError } from './stored-hashes.js';
 
 const texts = records(100);
 const { source, heads } = memoryTree(texts);

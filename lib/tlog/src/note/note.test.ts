@@ -2,18 +2,25 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { encodeBase64 } from '../encoding/base64.js';
-import { TextFormError } from '../encoding/text-form-error.js';
+import { encodeBase64, TextFormError } from '../text-form.js';
 import { mutations } from '../testing/mutations.js';
 import { otherLog, otherWitness, testKey, testLog, testWitness } from '../testing/test-keys.js';
-import { cosignedMessage, encodeTimestamped } from './cosigned-message.js';
-import { formatNote, parseNote } from './note.js';
-import { NoteSignatureError } from './note-signature-error.js';
-import { parseVerifier } from './parse-verifier.js';
-import { formatSignatureLine } from './signature-line.js';
+import {
+  cosignedMessage,
+  encodeTimestamped,
+  LogVerifier,
+  parseVerifier,
+  WitnessVerifier,
+} from './verifiers.js';
+import {
+  formatNote,
+  formatSignatureLine,
+  NoteSignatureError,
+  type NoteSignatures,
+  parseNote,
+  verifyNote,
+} from './note.js';
 import { LogSigner, WitnessSigner } from './signers.js';
-import { LogVerifier, WitnessVerifier } from './verifiers.js';
-import { type NoteSignatures, verifyNote } from './verify-note.js';
 
 const text = 'a text\n\nwith an empty line, ü and \u{1f512}\n';
 const time = 1_700_000_000;

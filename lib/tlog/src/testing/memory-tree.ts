@@ -1,8 +1,6 @@
 import { Frontier } from '../merkle/frontier.js';
-import { leafHash } from '../merkle/hashing.js';
+import { leafHash, type TreeHash, type TreeHead } from '../merkle/tree-hash.js';
 import type { HashSink, HashSource } from '../merkle/stored-hashes.js';
-import type { TreeHead } from '../merkle/tree-head.js';
-import type { TreeHash } from '../merkle/tree-hash.js';
 
 /** A tree with every hash that it ever had. */
 export interface MemoryTree {

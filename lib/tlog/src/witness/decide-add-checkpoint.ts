@@ -1,13 +1,11 @@
 import { type Checkpoint, formatCheckpoint, verifyCheckpoint } from '../checkpoint/checkpoint.js';
-import { quote } from '../encoding/quote.js';
-import { checkConsistency } from '../merkle/consistency.js';
-import { emptyRoot } from '../merkle/hashing.js';
-import { ProofError } from '../merkle/proof-error.js';
-import type { TreeHead } from '../merkle/tree-head.js';
-import { NoteSignatureError } from '../note/note-signature-error.js';
+import { quote } from '../text-form.js';
+import { checkConsistency, ProofError } from '../merkle/proofs.js';
+import { emptyRoot, type TreeHead } from '../merkle/tree-hash.js';
+import { NoteSignatureError } from '../note/note.js';
 import type { WitnessSigner } from '../note/signers.js';
 import type { LogVerifier } from '../note/verifiers.js';
-import type { AddCheckpointRequest } from './add-checkpoint-request.js';
+import type { AddCheckpointRequest } from './add-checkpoint.js';
 
 /** What a witness knows of the origin of a request. */
 export interface WitnessedLog {
@@ -94,4 +92,20 @@ function signedByLog({ checkpoint }: AddCheckpointRequest, { keys }: WitnessedLo
     if (error instanceof NoteSignatureError) return { status: 403, reason: error.message };
     throw error;
   }
+}
+
+/** An answer of HTTP. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** Returns the answer to an add-checkpoint request (C2SP tlog-witness of 2026-07-22, "add-checkpoint"). */
+export function addCheckpointAnswer(decision: AddCheckpointDecision): HttpAnswer {
+  const text = 'text/plain; charset=utf-8';
+  const { status } = decision;
+  if (status === 200) return { status, contentType: text, body: decision.cosignature };
+  if (status === 409) return { status, contentType: 'text/x.tlog.size', body: `${decision.size}\n` };
+  return { status, contentType: text, body: `${decision.reason}\n` };
 }

@@ -1,29 +1,27 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openCheckpoint, signCheckpoint } from '../checkpoint/checkpoint.js';
-import { TextFormError } from '../encoding/text-form-error.js';
-import { proveConsistency } from '../merkle/consistency.js';
-import { emptyRoot } from '../merkle/hashing.js';
-import type { TreeHead } from '../merkle/tree-head.js';
-import type { TreeHash } from '../merkle/tree-hash.js';
-import { formatNote } from '../note/note.js';
-import { NoteSignatureError } from '../note/note-signature-error.js';
+import { TextFormError } from '../text-form.js';
+import { proveConsistency } from '../merkle/proofs.js';
+import { emptyRoot, type TreeHash, type TreeHead } from '../merkle/tree-hash.js';
+import { formatNote, NoteSignatureError } from '../note/note.js';
 import { LogSigner } from '../note/signers.js';
 import { memoryTree, records } from '../testing/memory-tree.js';
 import { mutations } from '../testing/mutations.js';
 import { otherLog, otherWitness, testKey, testLog, testWitness } from '../testing/test-keys.js';
 import {
   type AddCheckpointRequest,
+  addCosignatures,
   formatAddCheckpoint,
   parseAddCheckpoint,
-} from './add-checkpoint-request.js';
+  parseConflict,
+} from './add-checkpoint.js';
 import {
+  addCheckpointAnswer,
   type AddCheckpointDecision,
   decideAddCheckpoint,
   type WitnessedLog,
 } from './decide-add-checkpoint.js';
-import { addCheckpointAnswer } from './http-answer.js';
-import { addCosignatures, parseConflict } from './read-answer.js';
 
 const { source, heads } = memoryTree(records(20));
 const { heads: forkedHeads } = memoryTree([...records(7), 'another record', ...records(12)]);

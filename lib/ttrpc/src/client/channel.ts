@@ -1,7 +1,7 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf';
 import type { ClientInterceptor } from '../interceptor.js';
 import type { Limits } from '../limits.js';
-import type { MetadataInit } from '../message/metadata.js';
+import type { MetadataInit } from '../message/envelopes.js';
 
 export interface ChannelOptions {
   readonly limits?: Partial<Limits>;

@@ -1,12 +1,10 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf';
-import { Code } from '../status/code.js';
-import { decodeMessage } from '../message/decode.js';
+import { Code, decodeStatus, TtrpcError } from '../status.js';
+import { decodeMessage } from '../message/messages.js';
 import { FrameFlag, frameData, FrameType, type Frame } from '../frame/frame.js';
 import type { Limits } from '../limits.js';
-import { readResponse } from '../message/response-envelope.js';
-import { decodeStatus } from '../status/status.js';
+import { readResponse } from '../message/envelopes.js';
 import { MessageQueue, type QueueOwner } from '../stream/stream.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
 
 /** A pending call that receives frames. */
 export interface ClientCall {

@@ -2,15 +2,13 @@ import type { Duplex } from 'node:stream';
 import { create, type DescMethod, type Message } from '@bufbuild/protobuf';
 import type { CallOptions, Channel } from './channel.js';
 import { SingleReply, StreamedReply, type ClientCall } from './client-call.js';
-import { Code } from '../status/code.js';
+import { Code, describeError, TtrpcError } from '../status.js';
 import { Deadline, timeoutToWire } from '../deadline.js';
-import { describeError } from '../status/describe-error.js';
 import { FrameChannel, Hold, type ChannelOwner } from '../frame/frame-channel.js';
-import type { OversizedFrame } from '../frame/frame-reader.js';
-import { FrameFlag, FrameType, type Frame } from '../frame/frame.js';
+import { type Frame, FrameFlag, FrameType, type OversizedFrame } from '../frame/frame.js';
 import { intercept, type ClientCallInfo, type ClientInterceptor } from '../interceptor.js';
 import type { Limits } from '../limits.js';
-import { metadataFromPairs, metadataPairs } from '../message/metadata.js';
+import { extendLead, metadataFromPairs, metadataPairs, requestLead } from '../message/envelopes.js';
 import {
   emptyPayload,
   encoderOf,
@@ -18,10 +16,8 @@ import {
   type Encode,
   type EncodedPayload,
 } from '../frame/payload.js';
-import { extendLead, requestLead } from '../message/request-envelope.js';
-import { sendMessages } from '../message/send-messages.js';
+import { sendMessages } from '../message/messages.js';
 import { connectionClosed } from '../stream/stream.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
 
 type Requests = Message | AsyncIterable<Message>;
 

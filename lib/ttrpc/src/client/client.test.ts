@@ -15,7 +15,7 @@ import {
 } from '../index.js';
 import { streamPair, type MemoryStream } from '../memory-stream.test.fixture.js';
 import { RawPeer, rawFrame } from '../raw-peer.test.fixture.js';
-import { readRequest, type RequestEnvelope } from '../message/request-envelope.js';
+import { readRequest, type RequestEnvelope } from '../message/envelopes.js';
 import { all, from, setUp, standard, upTo } from '../stream/streaming-client.test.fixture.js';
 
 /** A client and a raw server end that the test controls byte by byte. */

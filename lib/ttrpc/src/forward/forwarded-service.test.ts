@@ -16,7 +16,7 @@ import {
   type MetadataInit,
   TtrpcError,
 } from '../index.js';
-import { opaque, type Opaque, opaqueMethod } from '../frame/opaque.js';
+import { opaque, type Opaque, opaqueMethod } from '../frame/payload.js';
 import { streamPair, type MemoryStream } from '../memory-stream.test.fixture.js';
 import { all, from, standard, upTo } from '../stream/streaming-client.test.fixture.js';
 

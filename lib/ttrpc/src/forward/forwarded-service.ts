@@ -1,8 +1,8 @@
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf';
 import type { CallOptions, Channel } from '../client/channel.js';
 import type { CallInfo, HandlerContext } from '../interceptor.js';
-import { opaqueMethod, opaqueReply } from '../frame/opaque.js';
-import type { MetadataInit } from '../message/metadata.js';
+import { opaqueMethod, opaqueReply } from '../frame/payload.js';
+import type { MetadataInit } from '../message/envelopes.js';
 import type { Handler, ServiceRegistration } from '../server/service.js';
 
 /** The server that a call is forwarded to. */

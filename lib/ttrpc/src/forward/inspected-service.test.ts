@@ -14,7 +14,7 @@ import {
   service,
 } from '../index.js';
 import { streamPair } from '../memory-stream.test.fixture.js';
-import { opaque, type Opaque, opaqueMethod } from '../frame/opaque.js';
+import { opaque, type Opaque, opaqueMethod } from '../frame/payload.js';
 import { all, from, standard, upTo } from '../stream/streaming-client.test.fixture.js';
 
 const opaqueDemo: DescService = { ...Demo, methods: Demo.methods.map(opaqueMethod) };

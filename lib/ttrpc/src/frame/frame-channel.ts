@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { FairTurns, type Turn } from './fair-turns.js';
-import type { Frame } from './frame.js';
-import { FrameReader, OversizedFrame } from './frame-reader.js';
+import { type Frame, FrameReader, OversizedFrame } from './frame.js';
 import type { Limits } from '../limits.js';
 import { Outbox } from './outbox.js';
 import type { EncodedPayload } from './payload.js';

@@ -1,3 +1,8 @@
+/** Initial buffer size for a partial frame; grown as bytes arrive, never by the declared length alone. */
+const firstRoom = 4096;
+
+const nothing = Buffer.alloc(0);
+
 /** Length u32, stream id u32 (both big-endian), type u8, flags u8. */
 export const headerBytes = 10;
 
@@ -50,4 +55,132 @@ export function writeHeader(
   target[offset + 8] = type;
   target[offset + 9] = flags;
   return offset + headerBytes;
+}
+
+/** A header declared a length over the limit. The reader cannot be used after it, because the data is never read. */
+export class OversizedFrame extends Error {
+  readonly streamId: number;
+
+  constructor(streamId: number, length: number, limit: number) {
+    super(`message length ${length} exceeds the maximum of ${limit}`);
+    this.name = 'OversizedFrame';
+    this.streamId = streamId;
+  }
+}
+
+/**
+ * Splits a byte stream into frames. `push` adds chunks; `next` returns frames until it returns undefined.
+ *
+ * A frame within one chunk is returned in place. A frame that spans chunks is collected in a buffer that doubles, so
+ * that the cost of many small chunks or a large declared length is bounded by the bytes received.
+ */
+export class FrameReader {
+  readonly #maxFrameBytes: number;
+  #chunk: Buffer = nothing;
+  #at = 0;
+  /** The partial frame, header included; empty when there is none. */
+  #partial: Buffer = nothing;
+  #have = 0;
+  /** Bytes needed to continue the partial frame: the header, then header and data. */
+  #need = 0;
+
+  constructor(maxFrameBytes: number) {
+    this.#maxFrameBytes = maxFrameBytes;
+  }
+
+  /** Reports whether a frame has begun and not ended. Valid right after `next` has returned undefined. */
+  get begun(): boolean {
+    return this.#need > 0;
+  }
+
+  /** Reports whether there are bytes that `next` has not read. */
+  get pending(): boolean {
+    return this.#at < this.#chunk.length;
+  }
+
+  /** Takes ownership of a chunk: the caller must not write to it again. */
+  push(chunk: Buffer): void {
+    const rest = this.#chunk.length - this.#at;
+    this.#chunk = rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#at), chunk]);
+    this.#at = 0;
+  }
+
+  /** Returns the next complete frame, or undefined when more bytes are needed. Throws OversizedFrame. */
+  next(): Frame | undefined {
+    if (this.#need > 0) return this.#continue();
+    const chunk = this.#chunk;
+    const at = this.#at;
+    const rest = chunk.length - at;
+    if (rest === 0) {
+      this.#chunk = nothing;
+      this.#at = 0;
+      return undefined;
+    }
+    if (rest < headerBytes) return this.#begin(headerBytes);
+    const length = this.#dataLength(chunk, at);
+    const total = headerBytes + length;
+    if (rest < total) return this.#begin(total);
+    this.#at = at + total;
+    return frameAt(chunk, at, length);
+  }
+
+  #begin(need: number): undefined {
+    const rest = this.#chunk.length - this.#at;
+    this.#need = need;
+    this.#have = 0;
+    this.#partial = Buffer.allocUnsafeSlow(Math.min(need, Math.max(firstRoom, 2 * rest)));
+    this.#take(rest);
+  }
+
+  #continue(): Frame | undefined {
+    for (;;) {
+      this.#take(Math.min(this.#need - this.#have, this.#chunk.length - this.#at));
+      if (this.#have < this.#need) return undefined;
+      const length = this.#dataLength(this.#partial, 0);
+      const total = headerBytes + length;
+      if (this.#need === total) {
+        const frame = frameAt(this.#partial, 0, length);
+        this.#partial = nothing;
+        this.#need = 0;
+        return frame;
+      }
+      this.#need = total;
+    }
+  }
+
+  /** Moves bytes from the chunk to the partial frame. */
+  #take(count: number): void {
+    const wanted = this.#have + count;
+    if (wanted > this.#partial.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.#need, Math.max(firstRoom, 2 * wanted)));
+      this.#partial.copy(larger, 0, 0, this.#have);
+      this.#partial = larger;
+    }
+    this.#chunk.copy(this.#partial, this.#have, this.#at, this.#at + count);
+    this.#have = wanted;
+    this.#at += count;
+    if (this.#at === this.#chunk.length) {
+      this.#chunk = nothing;
+      this.#at = 0;
+    }
+  }
+
+  #dataLength(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32BE(at);
+    if (length > this.#maxFrameBytes)
+      throw new OversizedFrame(buffer.readUInt32BE(at + 4), length, this.#maxFrameBytes);
+    return length;
+  }
+}
+
+function frameAt(buffer: Buffer, at: number, length: number): Frame {
+  const start = at + headerBytes;
+  return {
+    streamId: buffer.readUInt32BE(at + 4),
+    type: buffer[at + 8] as number,
+    flags: buffer[at + 9] as number,
+    buffer,
+    start,
+    end: start + length,
+  };
 }

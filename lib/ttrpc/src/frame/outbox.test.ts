@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { FrameReader } from './frame-reader.js';
-import { frameData } from './frame.js';
+import { frameData, FrameReader } from './frame.js';
 import { Outbox } from './outbox.js';
 import { largePart } from './payload.js';
 

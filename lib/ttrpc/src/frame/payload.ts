@@ -1,6 +1,16 @@
-import { create, ScalarType, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type Message,
+  ScalarType,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { opaqueSchema, type Opaque } from './opaque.js';
+import { BytesValueSchema } from '@bufbuild/protobuf/wkt';
+
+/** The type of opaque messages. It has a descriptor only for its name: encoder and decoder compare it by identity. */
+export const opaqueSchema: DescMessage = { ...BytesValueSchema, typeName: 'ttrpc.Opaque' };
 
 /** An encoded message in up to two parts, so that a large `bytes` field need not be copied: `head`, then `tail`. */
 export interface EncodedPayload {
@@ -71,4 +81,23 @@ function withoutField(descriptor: DescMessage, message: Message, localName: stri
 
 function fieldLead(number: number, length: number): Uint8Array {
   return new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(length).finish();
+}
+
+/** An encoded message of any type: `value` is its bytes. It is neither scanned nor decoded. */
+export interface Opaque extends Message {
+  readonly value: Uint8Array;
+}
+
+export function opaque(value: Uint8Array): Opaque {
+  return { $typeName: opaqueSchema.typeName, value };
+}
+
+/** Returns the method with opaque messages: the same on the wire. */
+export function opaqueMethod(method: DescMethod): DescMethod {
+  return { ...method, input: opaqueSchema, output: opaqueSchema };
+}
+
+/** Returns the method with an opaque response alone: the same on the wire. */
+export function opaqueReply(method: DescMethod): DescMethod {
+  return { ...method, output: opaqueSchema };
 }

@@ -16,7 +16,7 @@ import {
 } from '@bufbuild/protobuf/wkt';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import * as fc from 'fast-check';
-import { Code } from '../status/code.js';
+import { Code } from '../status.js';
 import { Rich } from '../demo.test.fixture.js';
 import { scan } from './scan.js';
 

@@ -1,7 +1,6 @@
 import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
-import { Code } from '../status/code.js';
+import { Code, TtrpcError } from '../status.js';
 import type { Limits } from '../limits.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
 import { MalformedMessage, WireCursor, WireType } from './wire-cursor.js';
 
 /** A message type, as the scan sees it: the fields by number, the low numbers in an array. */

@@ -5,7 +5,7 @@ import { BytesValueSchema, StringValueSchema, UInt32ValueSchema } from '@bufbuil
 import { serveRaw, text, turn, until, type Implementation } from '../demo-server.test.fixture.js';
 import { Code, TtrpcError } from '../index.js';
 import { answer } from '../raw-peer.test.fixture.js';
-import { extendLead, requestLead } from '../message/request-envelope.js';
+import { extendLead, requestLead } from '../message/envelopes.js';
 
 const echo: Implementation = { say: ({ value }) => ({ value: `${value}!` }) };
 

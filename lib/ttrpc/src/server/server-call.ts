@@ -1,22 +1,23 @@
 import { create, type Message } from '@bufbuild/protobuf';
-import { ContextValues } from './context-values.js';
-import type { CallHost } from './call-host.js';
-import { Code } from '../status/code.js';
+import {
+  type Admit,
+  ContextValues,
+  type HandlerContext,
+  intercept,
+  type Refusal,
+  type ServerInterceptor,
+} from '../interceptor.js';
+import { Code, describeError, TtrpcError } from '../status.js';
 import { Deadline, timeoutFromWire } from '../deadline.js';
-import { decodeMessage } from '../message/decode.js';
-import { describeError } from '../status/describe-error.js';
+import { decodeMessage, sendMessages } from '../message/messages.js';
 import type { Fault } from '../fault.js';
+import type { FrameChannel } from '../frame/frame-channel.js';
 import { FrameFlag, frameData, FrameType, type Frame } from '../frame/frame.js';
-import { intercept, type HandlerContext, type Refusal } from '../interceptor.js';
-import type { Metadata } from '../message/metadata.js';
-import type { MethodEntry } from './method-table.js';
+import { type Metadata, type RequestEnvelope, responsePayloadTag } from '../message/envelopes.js';
+import type { Handler, MethodEntry } from './service.js';
 import { maxEnvelopeBytes, type EncodedPayload } from '../frame/payload.js';
-import type { RequestEnvelope } from '../message/request-envelope.js';
-import { responsePayloadTag } from '../message/response-envelope.js';
-import { sendMessages } from '../message/send-messages.js';
-import type { Handler } from './service.js';
-import { MessageQueue } from '../stream/stream.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
+import type { Limits } from '../limits.js';
+import { MessageQueue, type QueueOwner } from '../stream/stream.js';
 
 /**
  * One call from request to response. It is also the handler's context: `signal` costs nothing until it is read.
@@ -295,4 +296,19 @@ function asMessage<C>(entry: MethodEntry<C>, reply: unknown): Message {
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+/** The part of a connection that a server-side call uses. */
+export interface CallHost<C> extends QueueOwner {
+  readonly connection: C;
+  readonly channel: FrameChannel;
+  readonly limits: Limits;
+  readonly admit: Admit<C> | undefined;
+  readonly interceptors: readonly ServerInterceptor<C>[];
+  /** No other call is in flight, so a frame is written at once instead of being batched. */
+  readonly alone: boolean;
+  report(fault: Fault<C>): void;
+  answer(streamId: number, error: TtrpcError, alone: boolean): void;
+  /** Reports that the handler of a call has ended: the call no longer counts as in flight. */
+  settled(call: { readonly streamId: number }): void;
 }

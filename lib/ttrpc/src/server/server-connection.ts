@@ -1,21 +1,16 @@
 import type { Duplex } from 'node:stream';
-import type { CallHost } from './call-host.js';
+import { type CallHost, ServerCall } from './server-call.js';
 import type { FairTurns } from '../frame/fair-turns.js';
 import { FrameChannel, Hold, type ChannelOwner } from '../frame/frame-channel.js';
-import { Code } from '../status/code.js';
+import { Code, encodeStatus, TtrpcError } from '../status.js';
 import type { Fault } from '../fault.js';
-import type { OversizedFrame } from '../frame/frame-reader.js';
-import { FrameType, type Frame } from '../frame/frame.js';
+import { type Frame, FrameType, type OversizedFrame } from '../frame/frame.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import type { Limits } from '../limits.js';
-import type { MethodTable } from './method-table.js';
+import type { MethodTable } from './service.js';
 import { maxEnvelopeBytes } from '../frame/payload.js';
-import { readRequest } from '../message/request-envelope.js';
-import { responseStatusTag } from '../message/response-envelope.js';
-import { ServerCall } from './server-call.js';
-import { encodeStatus } from '../status/status.js';
+import { readRequest, responseStatusTag } from '../message/envelopes.js';
 import { connectionClosed } from '../stream/stream.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
 import { MalformedMessage } from '../message/wire-cursor.js';
 
 /** State shared by all connections of a server. */

@@ -4,7 +4,7 @@ import { serveRaw, text, turn, until, type Implementation } from '../demo-server
 import { Code, TtrpcError, type CallInfo, type HandlerContext } from '../index.js';
 import { streamPair } from '../memory-stream.test.fixture.js';
 import { answer, RawPeer } from '../raw-peer.test.fixture.js';
-import { extendLead, requestLead } from '../message/request-envelope.js';
+import { extendLead, requestLead } from '../message/envelopes.js';
 
 const echo: Implementation = { say: ({ value }) => ({ value: `${value}!` }) };
 

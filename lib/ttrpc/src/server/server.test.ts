@@ -7,9 +7,8 @@ import { Demo } from '../demo.test.fixture.js';
 import { Code, createServer, service, TtrpcError } from '../index.js';
 import { streamPair } from '../memory-stream.test.fixture.js';
 import { answer, outcome, rawFrame, RawPeer, rawRequest } from '../raw-peer.test.fixture.js';
-import { requestLead } from '../message/request-envelope.js';
-import { readResponse } from '../message/response-envelope.js';
-import { decodeStatus } from '../status/status.js';
+import { readResponse, requestLead } from '../message/envelopes.js';
+import { decodeStatus } from '../status.js';
 
 const echo: Implementation = { say: ({ value }) => ({ value: `${value}!` }) };
 

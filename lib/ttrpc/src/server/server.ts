@@ -3,9 +3,8 @@ import { reporter, type Fault } from '../fault.js';
 import { FairTurns } from '../frame/fair-turns.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import { completeLimits, type Limits } from '../limits.js';
-import { buildMethodTable } from './method-table.js';
+import { buildMethodTable, type ServiceRegistration } from './service.js';
 import { ServerConnection, type Connection, type ServerSettings } from './server-connection.js';
-import type { ServiceRegistration } from './service.js';
 
 /**
  * C is the type of the owner's value for a connection, such as its listener or peer. It is part of every context and

@@ -1,5 +1,4 @@
-import { Code } from '../status/code.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
+import { Code, TtrpcError } from '../status.js';
 
 /** Memory per queued message beyond its payload, in bytes, so that empty messages count. */
 const messageOverhead = 128;

@@ -3,9 +3,8 @@ import { test } from 'node:test';
 import { number, serveDemo, serveRaw, turn, until } from '../demo-server.test.fixture.js';
 import { Code, TtrpcError } from '../index.js';
 import { RawPeer } from '../raw-peer.test.fixture.js';
-import { extendLead, requestLead } from '../message/request-envelope.js';
-import { readResponse } from '../message/response-envelope.js';
-import { decodeStatus } from '../status/status.js';
+import { extendLead, readResponse, requestLead } from '../message/envelopes.js';
+import { decodeStatus } from '../status.js';
 import { standard } from './streaming-client.test.fixture.js';
 
 test('frames of a stream match Go’s', async () => {

@@ -11,9 +11,9 @@ import {
   utf8String,
 } from '../der/der-writer.js';
 import { contextTag, Tag } from '../der/tag.js';
-import { attributeTypes } from '../name/attribute-types.js';
+import { attributeTypes } from '../name/distinguished-name.js';
 import type { AlternativeName } from './alternative-names.js';
-import { Oid } from './extension-oids.js';
+import { Oid } from './certificate-fields.js';
 
 /** The end of a certificate without a planned end (RFC 5280, 4.1.2.5). */
 export const noExpiry: number = Date.UTC(9999, 11, 31, 23, 59, 59);

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { CertificateError } from '../certificate-error.js';
 import { DerReader } from '../der/der-reader.js';
 import { Tag } from '../der/tag.js';
-import { type DistinguishedName, parseWholeName } from '../name/distinguished-name.js';
-import { formatName } from '../name/format-name.js';
+import { type DistinguishedName, formatName, parseWholeName } from '../name/distinguished-name.js';
 import { type AlternativeName, parseAlternativeNames } from './alternative-names.js';
-import { parseCertificateFields } from './certificate-fields.js';
-import { Oid } from './extension-oids.js';
+import { Oid, parseCertificateFields } from './certificate-fields.js';
+
+/** Names are part of records, of messages and of what rules see: those of one certificate have no more characters together. */
+const maxNames = 4096;
 
 /** A parsed X.509 certificate of version 3. No signature is verified. */
 export interface Certificate {
@@ -70,4 +71,23 @@ export function parseUsages(content: Uint8Array): readonly string[] {
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Parses a certificate of the other end; returns the fault of one that is not accepted, whatever signed it. */
+export function readCertificate(bytes: Uint8Array): Certificate | string {
+  let certificate: Certificate;
+  try {
+    certificate = parseCertificate(bytes);
+  } catch (error) {
+    // Any error refuses the other end, also one of ours: it must not end the process.
+    return (error as Error).message;
+  }
+  const names = namesLength(certificate);
+  return names > maxNames
+    ? `its names have ${names} characters; at most ${maxNames} are accepted`
+    : certificate;
+}
+
+function namesLength({ subjectText, alternativeNames }: Certificate): number {
+  return alternativeNames.reduce((sum, { value }) => sum + value.length, subjectText.length);
 }

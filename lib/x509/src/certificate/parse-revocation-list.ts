@@ -1,10 +1,8 @@
 import { CertificateError } from '../certificate-error.js';
 import { DerReader } from '../der/der-reader.js';
 import { Tag } from '../der/tag.js';
-import { parseWholeName } from '../name/distinguished-name.js';
-import { formatName } from '../name/format-name.js';
-import { canonicalSerial, readExtensions, readSigned } from './certificate-fields.js';
-import { readTime } from './parse-time.js';
+import { formatName, parseWholeName } from '../name/distinguished-name.js';
+import { canonicalSerial, readExtensions, readSigned, readTime } from './certificate-fields.js';
 
 /** What a certificate revocation list revokes. */
 export interface RevocationList {

@@ -1,6 +1,5 @@
 import { CertificateError } from '../certificate-error.js';
-import { decodeObjectIdentifier } from './object-identifier.js';
-import { Tag } from './tag.js';
+import { decodeObjectIdentifier, Tag } from './tag.js';
 
 /** One DER value. */
 export interface DerValue {

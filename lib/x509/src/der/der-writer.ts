@@ -1,5 +1,4 @@
-import { encodeObjectIdentifier } from './object-identifier.js';
-import { Tag } from './tag.js';
+import { encodeObjectIdentifier, Tag } from './tag.js';
 
 /** Returns a DER value. */
 export function der(tag: number, ...content: readonly Uint8Array[]): Uint8Array {

@@ -2,10 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { encodeName } from '../certificate/make-certificate.js';
-import { attributeTypes } from './attribute-types.js';
+import { attributeTypes, formatName, parseWholeName } from './distinguished-name.js';
 import { canonicalName, NameSyntaxError } from './canonical-name.js';
-import { parseWholeName } from './distinguished-name.js';
-import { formatName } from './format-name.js';
 
 test('spellings of one name become one', () => {
   const table: readonly [text: string, canonical: string][] = [

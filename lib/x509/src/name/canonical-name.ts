@@ -1,7 +1,5 @@
 import { CertificateError } from '../certificate-error.js';
-import { attributeTypes } from './attribute-types.js';
-import { decodeText } from './decode-text.js';
-import { escapeValue, joinAttributes } from './format-name.js';
+import { attributeTypes, decodeText, escapeValue, joinAttributes } from './distinguished-name.js';
 
 /** RFC 4514 text that is not valid. */
 export class NameSyntaxError extends Error {}

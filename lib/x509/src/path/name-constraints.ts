@@ -1,6 +1,5 @@
 import { CertificateError } from '../certificate-error.js';
-import type { CertificateFields } from '../certificate/certificate-fields.js';
-import { Oid } from '../certificate/extension-oids.js';
+import { type CertificateFields, Oid } from '../certificate/certificate-fields.js';
 import { DerReader, type DerValue } from '../der/der-reader.js';
 import { Tag } from '../der/tag.js';
 import { type DistinguishedName, parseWholeName } from '../name/distinguished-name.js';

@@ -1,11 +1,9 @@
 import { createPublicKey } from 'node:crypto';
 import { CertificateError } from '../certificate-error.js';
-import { type CertificateFields, parseCertificateFields } from '../certificate/certificate-fields.js';
-import { Oid } from '../certificate/extension-oids.js';
+import { type CertificateFields, Oid, parseCertificateFields } from '../certificate/certificate-fields.js';
 import { parseUsages } from '../certificate/parse-certificate.js';
-import { decodeObjectIdentifier } from '../der/object-identifier.js';
+import { decodeObjectIdentifier, Tag } from '../der/tag.js';
 import { DerReader } from '../der/der-reader.js';
-import { Tag } from '../der/tag.js';
 import { type NameConstraints, nameFault, parseNameConstraints } from './name-constraints.js';
 
 const nameConstraintsOid = '2.5.29.30';

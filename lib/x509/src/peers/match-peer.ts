@@ -1,7 +1,6 @@
 import type { Certificate } from '../certificate/parse-certificate.js';
 import { commonNames } from '../name/distinguished-name.js';
-import type { PeerEntry } from './peer-entry.js';
-import { claimsSpiffe, spiffeFault } from './spiffe-id.js';
+import { claimsSpiffe, type PeerEntry, spiffeFault } from './peer-entry.js';
 
 /**
  * Reports whether an entry of `peers` grants access to a certificate. A name counts only if it is the one of its kind:

@@ -1,6 +1,8 @@
 import { canonicalName, NameSyntaxError } from '../name/canonical-name.js';
-import { parsePin } from './pin.js';
-import { claimsSpiffe, spiffeFault } from './spiffe-id.js';
+
+const maxBytes = 2048;
+
+const form = /^spki:sha256:([0-9a-fA-F]{64})$/;
 
 /** An entry of `peers` on a `tls://` listener, parsed. */
 export type PeerEntry =
@@ -118,4 +120,44 @@ function spkiEntry(text: string, wrong: Wrong): PeerEntry {
   if (hash === undefined)
     throw wrong('this is not the SHA-256 of a public key', 'write spki:sha256: and 64 hex digits');
   return { kind: 'spki', hash };
+}
+
+/** Returns the hash of a pin `spki:sha256:HEX` in lower case; undefined if the text is not one. */
+export function parsePin(text: string): string | undefined {
+  return form.exec(text)?.[1]?.toLowerCase();
+}
+
+/** Returns the pin of a public key's SHA-256 in hex. */
+export function formatPin(hash: string): string {
+  return `spki:sha256:${hash}`;
+}
+
+/**
+ * Returns why a URI is not a valid SPIFFE id of a workload; undefined if it is. No query, percent signs, empty or
+ * climbing segments: those have several spellings or several readings.
+ */
+export function spiffeFault(uri: string): string | undefined {
+  if (uri.length > maxBytes) return `it has more than ${maxBytes} bytes`;
+  const match = /^spiffe:\/\/([^/]*)(.*)$/.exec(uri);
+  if (match === null) return 'it does not begin with spiffe:// in lower case';
+  const [, domain = '', path = ''] = match;
+  if (!/^[a-z0-9._-]{1,255}$/.test(domain))
+    return `the trust domain '${domain}' has other characters than a-z 0-9 . _ -`;
+  return pathFault(path);
+}
+
+/** Reports whether a URI claims to be a SPIFFE id. */
+export function claimsSpiffe(uri: string): boolean {
+  return /^spiffe:/i.test(uri);
+}
+
+function pathFault(path: string): string | undefined {
+  if (path === '') return 'it has no path';
+  for (const segment of path.slice(1).split('/')) {
+    if (segment === '') return 'it has an empty segment';
+    if (segment === '.' || segment === '..') return `it has the segment '${segment}'`;
+    if (!/^[A-Za-z0-9._-]+$/.test(segment))
+      return `the segment '${segment}' has other characters than A-Z a-z 0-9 . _ -`;
+  }
+  return undefined;
 }

@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { checkConsistency, proveConsistency } from './consistency.js';
-import { Frontier } from './frontier.js';
-import { Growth } from './growth.js';
-import { leafHash } from './hashing.js';
-import type { TreeHash } from './tree-hash.js';
+import { checkConsistency, proveConsistency } from './proofs.js';
+import { Frontier, Growth } from './frontier.js';
+import { leafHash, type TreeHash } from './tree-hash.js';
 
 const leaves = Array.from({ length: 300 }, (_, index) => leafHash(`record ${index}`));
 const stored = new Map<string, TreeHash>();
 const whole = new Frontier();
-const heads = leaves.map((leaf) => {
+const growingHeads = leaves.map((leaf) => {
   whole.append(leaf, (level, index, hash) => stored.set(`${level}/${index}`, hash));
   return whole.head();
 });
 const headOf = (size: number): { readonly size: number; readonly root: TreeHash } =>
-  heads[size - 1] ?? new Frontier().head();
+  growingHeads[size - 1] ?? new Frontier().head();
 
 test('the proof from one size to each later one is that of the whole tree', () => {
   for (const from of [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 100, 127, 128, 129]) {

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CheckpointKeys, openCheckpoint, signCheckpoint } from '../checkpoint/checkpoint.js';
-import { TextFormError } from '../encoding/text-form-error.js';
-import { proveInclusion } from '../merkle/inclusion.js';
-import { ProofError } from '../merkle/proof-error.js';
-import { emptyRoot } from '../merkle/hashing.js';
-import { NoteSignatureError } from '../note/note-signature-error.js';
-import { memoryTree, records } from '../testing/memory-tree.js';
-import { mutations } from '../testing/mutations.js';
-import { otherLog, testLog, testWitness } from '../testing/test-keys.js';
-import { formatTlogProof, parseTlogProof } from './tlog-proof.js';
-import { verifyProof } from './verify-proof.js';
+import { type CheckpointKeys, openCheckpoint, signCheckpoint } from './checkpoint/checkpoint.js';
+import { TextFormError } from './text-form.js';
+import { ProofError, proveInclusion } from './merkle/proofs.js';
+import { emptyRoot } from './merkle/tree-hash.js';
+import { NoteSignatureError } from './note/note.js';
+import { memoryTree, records } from './testing/memory-tree.js';
+import { mutations } from './testing/mutations.js';
+import { otherLog, testLog, testWitness } from './testing/test-keys.js';
+import { formatTlogProof, parseTlogProof, verifyProof } from './tlog-proof.js';
 
 const texts = records(11);
 const { source, heads } = memoryTree(texts);

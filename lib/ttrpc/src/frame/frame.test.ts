@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { FrameReader, OversizedFrame } from './frame-reader.js';
-import { frameData, type Frame } from './frame.js';
+import { type Frame, frameData, FrameReader, OversizedFrame } from './frame.js';
 import { rawFrame } from '../raw-peer.test.fixture.js';
 
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });

@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { RequestMessage } from '../demo.test.fixture.js';
-import { metadataPairs } from './metadata.js';
-import { extendLead, readRequest, requestLead } from './request-envelope.js';
+import { extendLead, metadataPairs, readRequest, requestLead } from './envelopes.js';
 import { MalformedMessage } from './wire-cursor.js';
 
 const name = fc.string({ unit: fc.constantFrom('a', 'b', 'X', 'Z', '.', '0', '9', '_'), maxLength: 40 });

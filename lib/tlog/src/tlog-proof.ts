@@ -1,16 +1,14 @@
 import {
   type Checkpoint,
+  type CheckpointKeys,
   formatCheckpoint,
   parseCheckpoint,
   type UnverifiedCheckpoint,
-} from '../checkpoint/checkpoint.js';
-import { decodeBase64, encodeBase64 } from '../encoding/base64.js';
-import { parseDecimal } from '../encoding/decimal.js';
-import { decodeText } from '../encoding/decode-text.js';
-import { formatHashLines, parseHashLines, splitAtCheckpoint } from '../merkle/hash-lines.js';
-import { quote } from '../encoding/quote.js';
-import { TextFormError } from '../encoding/text-form-error.js';
-import type { InclusionProof } from '../merkle/inclusion.js';
+  verifyCheckpoint,
+} from './checkpoint/checkpoint.js';
+import { decodeBase64, decodeText, encodeBase64, parseDecimal, quote, TextFormError } from './text-form.js';
+import { formatHashLines, leafHash, parseHashLines, splitAtCheckpoint } from './merkle/tree-hash.js';
+import { checkInclusion, type InclusionProof } from './merkle/proofs.js';
 
 /** First line of a proof (C2SP tlog-proof of 2026-05-22, "Format"; the document has no version yet). */
 const header = 'c2sp.org/tlog-proof@v1';
@@ -55,4 +53,15 @@ function extraOf(line = ''): { readonly extra: Uint8Array } {
   if (extra === undefined || extra.byteLength === 0)
     throw new TextFormError('proof, line 2: extra is not base64 of at least one byte');
   return { extra };
+}
+
+/**
+ * Verifies that a log has this leaf, and returns the checkpoint that says so (C2SP tlog-proof of 2026-05-22, "Verifying a
+ * tlog proof"). Whether its witnesses are enough, and their times, is for the caller to decide. Throws a
+ * NoteSignatureError or a ProofError.
+ */
+export function verifyProof(proof: TlogProof, leaf: Uint8Array | string, keys: CheckpointKeys): Checkpoint {
+  const checkpoint = verifyCheckpoint(proof.checkpoint, keys);
+  checkInclusion(proof.index, leafHash(leaf), checkpoint.head, proof.inclusion);
+  return checkpoint;
 }

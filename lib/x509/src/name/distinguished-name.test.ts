@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { canonicalName, NameSyntaxError } from './canonical-name.js';
-import { escapeValue } from './format-name.js';
-import { oneWord, subjectWord } from './one-word.js';
+import { escapeValue, oneWord, subjectWord } from './distinguished-name.js';
 
 const texts = fc.string({
   unit: fc.constantFrom(

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { TextFormError } from '../encoding/text-form-error.js';
+import { TextFormError } from '../text-form.js';
 import { testKey, testLog, testWitness } from '../testing/test-keys.js';
-import { formatWitnessKey, parseWitnessKey } from './witness-key.js';
+import { formatWitnessKey, parseWitnessKey } from './signers.js';
 
 test('the key of a witness is the same after it was written and read', () => {
   const { privateKey } = generateKeyPairSync('ed25519');

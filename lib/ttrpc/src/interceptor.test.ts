@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contextKey, ContextValues } from './context-values.js';
+import { contextKey, ContextValues } from './interceptor.js';
 
 test('a value is found by its key, and not by another key of the same name', () => {
   const [key, other] = [contextKey<number>('user'), contextKey<number>('user')];

@@ -1,6 +1,12 @@
 import { view } from '../frame/frame.js';
-import { metadataFromPairs, noMetadata, type Metadata } from './metadata.js';
 import { MalformedMessage, WireCursor, WireType } from './wire-cursor.js';
+
+/** The tags of a response's payload and status. */
+export const responsePayloadTag = 0x12;
+
+export const responseStatusTag = 0x0a;
+
+const noMetadata: Metadata = new Map();
 
 /**
  * message Request { string service = 1; string method = 2; bytes payload = 3; int64 timeout_nano = 4; repeated KeyValue
@@ -132,4 +138,63 @@ function varint64(value: bigint): Uint8Array {
   for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
   bytes.push(Number(rest));
   return Uint8Array.from(bytes);
+}
+
+/** The metadata of a call. Keys are lower case; a key may have several values. */
+export type Metadata = ReadonlyMap<string, readonly string[]>;
+
+/** Metadata as accepted from callers: a map as above, or a plain object. */
+export type MetadataInit = Metadata | Readonly<Record<string, string | readonly string[]>>;
+
+/** Returns the pairs in sending order, keys in lower case. */
+export function metadataPairs(init: MetadataInit): [key: string, value: string][] {
+  const entries = isMap(init) ? [...init.entries()] : Object.entries(init);
+  return entries.flatMap(([key, values]) =>
+    (typeof values === 'string' ? [values] : values).map((value): [string, string] => [
+      key.toLowerCase(),
+      value,
+    ]),
+  );
+}
+
+/** Converts pairs from the wire. Keys are lowercased, since Go looks them up that way. */
+export function metadataFromPairs(pairs: readonly (readonly [string, string])[]): Metadata {
+  const map = new Map<string, string[]>();
+  for (const [key, value] of pairs) {
+    const name = key.toLowerCase();
+    const values = map.get(name);
+    if (values === undefined) map.set(name, [value]);
+    else values.push(value);
+  }
+  return map;
+}
+
+function isMap(init: MetadataInit): init is Metadata {
+  return init instanceof Map;
+}
+
+/** message Response { google.rpc.Status status = 1; bytes payload = 2; }, decoded by hand like the request. */
+interface ResponseEnvelope {
+  readonly status: Uint8Array | undefined;
+  readonly payload: Uint8Array;
+}
+
+/** Decodes the envelope that fills a frame. Throws MalformedMessage. */
+export function readResponse(buffer: Buffer, start: number, end: number): ResponseEnvelope {
+  const cursor = new WireCursor(buffer, start, end);
+  let status: Uint8Array | undefined;
+  let payload: Uint8Array = empty;
+  while (cursor.at < end) {
+    const tag = cursor.tag();
+    if (tag !== responseStatusTag && tag !== responsePayloadTag) {
+      cursor.skip(tag & 7);
+      continue;
+    }
+    const length = cursor.length();
+    const bytes = view(buffer, cursor.at, cursor.at + length);
+    cursor.at += length;
+    if (tag === responseStatusTag) status = bytes;
+    else payload = bytes;
+  }
+  return { status, payload };
 }

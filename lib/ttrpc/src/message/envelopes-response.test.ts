@@ -3,11 +3,9 @@ import { test } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { anyPack, StringValueSchema } from '@bufbuild/protobuf/wkt';
 import * as fc from 'fast-check';
-import { Code, codeName } from '../status/code.js';
+import { Code, codeName, decodeStatus, encodeStatus, TtrpcError } from '../status.js';
 import { ResponseMessage } from '../demo.test.fixture.js';
-import { readResponse } from './response-envelope.js';
-import { decodeStatus, encodeStatus } from '../status/status.js';
-import { TtrpcError } from '../status/ttrpc-error.js';
+import { readResponse } from './envelopes.js';
 
 function read(bytes: Uint8Array) {
   const buffer = Buffer.from(bytes);
