@@ -57,7 +57,7 @@ export function codeName(code: number): string {
 }
 
 /** Converts a code from the wire; a code that gRPC does not define becomes UNKNOWN. */
-export function toCode(value: number): Code {
+function toCode(value: number): Code {
   return names[value] === undefined ? Code.Unknown : (value as Code);
 }
 

@@ -60,7 +60,7 @@ function readHead(data: Uint8Array, name: string): ReadonlyMap<number, number> {
 }
 
 /** Returns the locality in which the TPM was started, which is the initial value of PCR 0 (10.4.5.3). */
-export function startupLocality({ register, type, data }: LoggedEvent): number | undefined {
+function startupLocality({ register, type, data }: LoggedEvent): number | undefined {
   const head = Buffer.from('StartupLocality\0', 'latin1');
   const bytes = Buffer.from(data);
   if (register !== 0 || type !== eventType.noAction || bytes.length !== head.length + 1) return undefined;

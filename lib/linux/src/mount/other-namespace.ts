@@ -62,7 +62,7 @@ export function graftMount(
 }
 
 /** Returns the thread to its own mount namespace, or ends the process. */
-export function leaveNamespace(syscalls: Syscalls, own: number): void {
+function leaveNamespace(syscalls: Syscalls, own: number): void {
   try {
     syscalls.setNamespace(own, 'mnt');
   } catch (error) {
@@ -73,7 +73,7 @@ export function leaveNamespace(syscalls: Syscalls, own: number): void {
 }
 
 /** Opens an absolute path below the thread's root with O_PATH, without following a link. `keep`: receives each descriptor. */
-export function walkNamespace(
+function walkNamespace(
   syscalls: Syscalls,
   path: string,
   keep: (fd: number) => number,

@@ -65,7 +65,7 @@ export class WitnessVerifier extends NamedKey<'cosignature/v1'> {
   }
 }
 
-export type SignatureType = keyof typeof signatureTypes;
+type SignatureType = keyof typeof signatureTypes;
 
 /**
  * Returns the id of a key as 8 hex digits: the first 4 bytes of SHA-256(name || 0x0A || signature type || public key)
