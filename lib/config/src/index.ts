@@ -59,14 +59,14 @@ export type {
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
-export { hostDataBytes, hostDataDigest } from './delivery/initdata-envelope.js';
+export { hostDataBytes, hostDataDigest } from './delivery/host-data.js';
 export {
   type InitdataAlgorithm,
   parseInitdata,
   type ParsedInitdata,
   writeInitdata,
 } from './delivery/initdata-envelope.js';
-export { initdataKey, initdataPolicyKey } from './delivery/initdata-envelope.js';
+export { initdataKey, initdataPolicyKey } from './delivery.js';
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-device.js';
 export { kernelDocumentWord, kernelCommandLineLimits } from './delivery/kernel-command-line-source.js';
 export {

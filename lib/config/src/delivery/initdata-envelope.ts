@@ -1,24 +1,9 @@
-import { createHash } from 'node:crypto';
-import type { DeliveredDocument, HostData } from '../delivery.js';
+import { type DeliveredDocument, initdataKey } from '../delivery.js';
 import { decodeDocument } from '../document/decode-document.js';
 import type { Diagnostic, SourceText } from '../diagnostics/diagnostic.js';
 import { quote } from '../diagnostics/display-text.js';
 import { parseToml } from '../toml/parse-toml.js';
 import { describeToml, type TomlTable } from '../toml/toml-value.js';
-
-/** Size in bytes of the field that the host fixes at launch: SNP's HOSTDATA, TDX's MRCONFIGID. */
-export const hostDataBytes: { readonly [F in Field]: number } = { HOSTDATA: 32, MRCONFIGID: 48 };
-
-// The files of initdata that this agent knows (Confidential Containers, kbs/docs/initdata.md).
-
-/** The agent's document in `[data]`. */
-export const initdataKey: string = 'kata-agent.toml';
-
-/** The policy of Kata's agent in `[data]`. */
-export const initdataPolicyKey: string = 'policy.rego';
-
-/** The files of the guest components in `[data]`, of the attestation agent and the confidential data hub. */
-export const initdataComponentKeys: readonly string[] = ['aa.toml', 'cdh.toml'];
 
 export type InitdataAlgorithm = DeliveredDocument['algorithm'];
 
@@ -97,19 +82,4 @@ const literal: RegExp = /^(?![^]*''')[^\0-\x08\x0b-\x1f\x7f]*(?<!')$/;
 /** JSON's escapes are valid in TOML too, except that JSON does not escape DEL. */
 function quoted(text: string): string {
   return JSON.stringify(text).replaceAll('\x7f', '\\u007f');
-}
-
-type Field = Extract<HostData, { readonly ok: true }>['kind'];
-
-/**
- * Returns the field's value that binds a document: the digest of its envelope, truncated or padded with zeros
- * (Confidential Containers, kbs/docs/initdata.md, "Integrity Binding for Different TEEs").
- */
-export function hostDataDigest(
-  { envelope, algorithm }: Pick<DeliveredDocument, 'envelope' | 'algorithm'>,
-  field: Field,
-): Uint8Array {
-  const value = new Uint8Array(hostDataBytes[field]);
-  value.set(createHash(algorithm.replace('-', '')).update(envelope).digest().subarray(0, value.length));
-  return value;
 }

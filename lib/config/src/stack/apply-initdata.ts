@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { looksLikeRego, parseRegoDefaults } from '../api/rego-defaults.js';
-import type { InitdataEnvelope, InitdataFile, LoadedInitdata } from '../delivery.js';
-import { initdataComponentKeys, initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
+import {
+  initdataComponentKeys,
+  type InitdataEnvelope,
+  type InitdataFile,
+  initdataKey,
+  initdataPolicyKey,
+  type LoadedInitdata,
+} from '../delivery.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import { decodeDocument } from '../document/decode-document.js';
 import type { DocumentRole } from '../document/entry-key.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DeliveredDocument, DeliveryName, HostData } from '../delivery.js';
-import { hostDataDigest } from '../delivery/initdata-envelope.js';
+import { hostDataDigest } from '../delivery/host-data.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
 import type { ParsedDocument } from '../parse/parsed-document.js';
 import { failure } from './stacked-document.js';

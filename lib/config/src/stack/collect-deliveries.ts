@@ -1,15 +1,16 @@
-import type {
-  DeliveredDocument,
-  DeliveryName,
-  DeliveryRead,
-  DeliverySettings,
-  HostData,
-  InitdataEnvelope,
-  LoadedDocument,
+import {
+  type DeliveredDocument,
+  type DeliveryName,
+  type DeliveryRead,
+  type DeliverySettings,
+  type HostData,
+  type InitdataEnvelope,
+  initdataKey,
+  initdataPolicyKey,
+  type LoadedDocument,
 } from '../delivery.js';
 import type { Inputs } from '../configuration.js';
 import type { Diagnostic } from '../diagnostics/diagnostic.js';
-import { initdataKey, initdataPolicyKey } from '../delivery/initdata-envelope.js';
 import type { AppliedInitdata } from './apply-initdata.js';
 import { bindDocument, type BoundDocument, byPin, envelopeDigest } from './bind-document.js';
 import { cannotApply, failure, type Refused, wayOf } from './stacked-document.js';
