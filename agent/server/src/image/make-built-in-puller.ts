@@ -12,6 +12,7 @@ import {
   type PullSettings,
 } from '@kata-agent/puller';
 import { CannotApply } from '../cannot-apply.js';
+import { cannotPull } from './cannot-pull.js';
 import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';
 import type { PullerParts } from '../optional-parts.js';
 
@@ -126,12 +127,4 @@ function checked<T>(parse: () => T): T {
 function settingsFailure(error: unknown): unknown {
   if (!(error instanceof ImageError)) return error;
   return new CannotApply(`[image]: ${error.message}`, { cause: error, help: error.remedy });
-}
-
-/** Returns the error of a configuration that chooses the built-in puller, for an agent that does not have it. */
-function cannotPull(why: string, options?: ErrorOptions): CannotApply {
-  return new CannotApply(`[image] puller is "built-in", and this agent cannot pull images: ${why}`, {
-    ...options,
-    help: 'use an agent of npm run bundle, or an image with --with image-pull',
-  });
 }

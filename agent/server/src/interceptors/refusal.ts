@@ -16,7 +16,7 @@ export type OnDeniedRead = (listener: string) => ListenerSettings['onDeniedRead'
  * Returns the answer to a denied call: UNIMPLEMENTED if the lists do not serve the method, PERMISSION_DENIED if they do
  * and a rule denied this request (R6). A denied read can be answered with end of file instead (R15): the rule decides, then the listener, then `[api]`.
  *
- * `kata-agent-ctl` parses the messages (client/ctl/src/refusal/refusal.ts).
+ * `kata-agent-ctl` parses the messages (lib/cli/src/program/refusal.ts).
  */
 export function refusal(decision: Decision, onDeniedRead: OnDeniedRead): Refusal | Promise<Refusal> {
   const { method, listener } = decision;
