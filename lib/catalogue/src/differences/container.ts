@@ -168,7 +168,7 @@ export const containerDifferences: DifferenceRows = {
         'a place where nothing is mounted is awaited for ten seconds, and is an error then, a link to a mount too',
       ],
       ['agent/guest/src/container/share-mounts', 'a shared mount names a container by its name in the pod'],
-      ['lib/gate/src/facts/claimed-name', 'the name of a container is where containerd or CRI-O put it'],
+      ['lib/gate/src/facts/claims', 'the name of a container is where containerd or CRI-O put it'],
     ],
   },
   'create-net-cls': {
