@@ -33,8 +33,7 @@ test('an optional part in a file that the start imports is refused, and one that
     },
   });
   assert.throws(() => checkOptionalParts(bundleWith('import-statement')), {
-    message:
-      /loads lib\/evidence\/dist\/bundle\.js at its start, which only \[evidence\] needs\nhelp: /,
+    message: /loads lib\/evidence\/dist\/bundle\.js at its start, which only \[evidence\] needs\nhelp: /,
   });
   checkOptionalParts(bundleWith('dynamic-import'));
 });
