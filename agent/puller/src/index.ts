@@ -9,7 +9,7 @@ export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes
 export { parseImageConfig } from './manifest/image-config.js';
 export { parseManifest } from './manifest/manifest.js';
 export { ownPlatform } from './manifest/manifest.js';
-export { checkReference } from './pull/pull-request.js';
+export { checkReference } from './pull/image-policy.js';
 export { pull } from './pull/pull.js';
 export type { PulledImage, PullDependencies, PullSettings } from './pull/pull-request.js';
 export { parseReference } from './reference/reference.js';

@@ -1,24 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { NetworkPlace } from '@kata-agent/linux';
 import type { WrappedKey } from '../encryption/layer-cipher.js';
-import { ImageError } from '../errors/image-error.js';
 import type { TransportLimits } from '../http/transport.js';
 import type { ImageConfig } from '../manifest/image-config.js';
 import type { Platform } from '../manifest/manifest.js';
 import type { Digest } from '../reference/digest.js';
-import {
-  formatReference,
-  type ImageReference,
-  matchesPattern,
-  parseReferencePattern,
-} from '../reference/reference.js';
+import type { ImageReference } from '../reference/reference.js';
 import type { Credential } from '../registry/credentials.js';
 import type { FetchedManifest } from '../registry/registry.js';
-import {
-  requirementsFor,
-  type SignatureList,
-  type SignatureRequirement,
-} from '../signature/signature-policy.js';
+import type { SignatureList } from '../signature/signature-policy.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
 import type { SentDocument } from '../manifest/image-documents.js';
 
@@ -98,27 +88,4 @@ export interface PulledImage {
   readonly signatures: readonly VerifiedSignature[];
   /** What decided all this, to be verified again. */
   readonly documents: readonly SentDocument[];
-}
-
-/** Reports whether a name matches a pattern of each list. Throws an ImageError for a pattern of the wrong form. */
-function matchesEach(reference: ImageReference, lists: readonly (readonly string[])[]): boolean {
-  const matches = (pattern: string): boolean => matchesPattern(parseReferencePattern(pattern), reference);
-  return lists.every((patterns) => patterns.some(matches));
-}
-
-/**
- * Checks a name against `registries`, `require_digest` and the scopes of `signatures`, without the network, and returns the
- * signatures that its image needs. @throws ImageError
- */
-export function checkReference(
-  reference: ImageReference,
-  settings: Omit<PullSettings, 'credentials'>,
-): readonly SignatureRequirement[] {
-  const { registries, requireDigest, signatures } = settings;
-  const name = formatReference(reference);
-  if (!matchesEach(reference, registries))
-    throw new ImageError('registry-not-allowed', `${name} matches no entry of registries`);
-  if (requireDigest && reference.digest === undefined)
-    throw new ImageError('digest-required', `${name} has no digest`);
-  return requirementsFor(reference, signatures);
 }

@@ -10,13 +10,13 @@ import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
 import { EndpointClient } from '../registry/endpoint-client.js';
 import { Registry } from '../registry/registry.js';
 import {
-  checkReference,
   type PullDependencies,
   type PulledImage,
   type PulledLayer,
   type PullRequest,
   type PullSettings,
 } from './pull-request.js';
+import { checkReference } from './image-policy.js';
 import { FetchedDocuments } from '../manifest/image-documents.js';
 import { verifyImage } from './verify-image.js';
 

@@ -9,7 +9,7 @@ import { digestOf } from '../reference/digest.js';
 import { parseReference } from '../reference/reference.js';
 import type { SignatureSettings } from '../signature/signature-policy.js';
 import { LayerError } from '../unpack/layer-error.js';
-import { checkReference } from './pull-request.js';
+import { checkReference } from './image-policy.js';
 import { ReceivedDocuments, type SentDocument } from '../manifest/image-documents.js';
 import { type VerifiedImage, verifyImage } from './verify-image.js';
 

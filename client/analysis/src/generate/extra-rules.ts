@@ -3,7 +3,7 @@ import type { ExtraRule } from '../write/plan.js';
 import { containerRules, gpuRules } from './container-rules.js';
 import { imageRules } from './image-rules.js';
 import { layerRules } from './layer-rules.js';
-import { mountRules, sourceRules } from './mount-rules.js';
+import { mountRules, sourceRules } from './mount-relation-rules.js';
 import { networkRules, sandboxRules } from './sandbox-rules.js';
 import { identityRules } from './identity-rules.js';
 import { orderRules } from './order-rules.js';

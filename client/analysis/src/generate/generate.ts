@@ -12,7 +12,7 @@ import {
 } from '@kata-agent/workloads';
 import { factsOf } from '@kata-agent/gate';
 import type { Ask, OpenFields, Plan } from '../write/plan.js';
-import { facts as factRows } from '../write/facts.js';
+import { facts as factRows } from '../write/fact-rules.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 import {
   imageVolumes,

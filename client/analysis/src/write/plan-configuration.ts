@@ -1,6 +1,6 @@
 import { inconsistencies, methodNames, type Release, releases } from '@kata-agent/catalogue';
 import type { Ask, ExtraRule, ListPart, Plan, PlannedRule, Unconstrained } from './plan.js';
-import { facts } from './facts.js';
+import { facts } from './fact-rules.js';
 import type { Wanted } from './reasons.js';
 import {
   noPlannedAccess,

@@ -1,6 +1,6 @@
 import { type Entry, type FactName, originKey, type ValueForm } from '@kata-agent/workloads';
 import type { Ask, OwnValues, PlannedForm, PlannedRule } from './plan.js';
-import { facts } from './facts.js';
+import { facts } from './fact-rules.js';
 import type { Wanted } from './reasons.js';
 
 /** A planned rule of one fact, or why there is none. */

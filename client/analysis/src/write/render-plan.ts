@@ -1,7 +1,7 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, oneLine, reasonsText } from './reasons.js';
 import type { Ask, ExtraRule, OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
-import { facts } from './facts.js';
+import { facts } from './fact-rules.js';
 import { planConfiguration, type PlanOptions } from './plan-configuration.js';
 import {
   accessText,

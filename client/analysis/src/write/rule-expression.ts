@@ -1,7 +1,7 @@
 import { type Entry, celLiteral } from '@kata-agent/workloads';
 import type { MethodName } from '@kata-agent/catalogue';
 import { commentedLines, reasonsText, type Wanted } from './reasons.js';
-import { type FactRow, facts } from './facts.js';
+import { type FactRow, facts } from './fact-rules.js';
 import type { OwnValues, PlannedForm, PlannedRule } from './plan.js';
 
 /** UTF-16 units: the loader accepts 16,384 (`ruleLimits` of the gate), the last line feed included. */

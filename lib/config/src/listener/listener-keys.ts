@@ -1,4 +1,4 @@
-import type { ManagementMethod } from '@kata-agent/catalogue';
+import { guestVerbs, type ManagementMethod, operatorVerbTable } from '@kata-agent/catalogue';
 import type { LimitSettings } from '../configuration.js';
 import {
   defaultRelay,
@@ -18,6 +18,18 @@ import { pemSource } from '../value-types/sources.js';
 import { tableOf } from '../value-types/collections.js';
 import type { ValueType } from '../value-types/value-type.js';
 import type { ListenerPlace } from './listener-place.js';
+
+/** What each verb opens in a guest, in words. */
+const verbsText = guestVerbs
+  .map((verb) => {
+    const { opensAgent, management } = operatorVerbTable[verb];
+    const opened = [
+      ...(opensAgent ? ['the methods that the lists and rules of the listener allow'] : []),
+      ...management,
+    ];
+    return `${verb} opens ${new Intl.ListFormat('en-GB', { type: 'conjunction' }).format(opened)}`;
+  })
+  .join('; ');
 
 /** The keys of a listener's `limits`. */
 export const listenerLimitRows: { readonly [P in keyof OwnLimits]: LimitRow } = {
@@ -203,8 +215,7 @@ export const listenerKeys: { readonly [P in keyof ListenerKeys]: EntryKey<Listen
     ...common,
     key: 'operators',
     type: operatorGrants,
-    purpose:
-      'What operators may do at https:// with relay = "operator-tls", by the names of their certificates: connect opens the methods that the lists and rules of the listener allow, Describe and Attest; audit opens WatchAudit, GetCheckpoint and Attest; revoke opens RevokePeer and Attest. An operator must match peers too, and has the verbs of all tables that name it; the server cannot add to them.',
+    purpose: `What operators may do at https:// with relay = "operator-tls", by the names of their certificates: ${verbsText}. An operator must match peers too, and has the verbs of all tables that name it; the server cannot add to them.`,
     example: '[{ peers = ["uri:spiffe://example/auditors/*"], verbs = ["connect", "audit"] }]',
     otherwise: 'operators of peers call what lists and rules allow, and no method of the management service',
     later: false,

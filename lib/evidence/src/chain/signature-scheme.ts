@@ -87,7 +87,7 @@ export function ecKeyOfPoint(point: Uint8Array, curve: keyof typeof ecPrefixes):
 }
 
 /** Verifies a signature that is the two integers in big-endian order, side by side. */
-export function verifyPoint(
+export function verifyEcdsa(
   hash: 'sha256' | 'sha384',
   data: Uint8Array,
   signature: Uint8Array,

@@ -6,7 +6,7 @@ import {
   validityFault,
 } from '../chain/chain-certificate.js';
 import { checkRevocation } from '../chain/revocation.js';
-import { ecKey, intelSignatures, verifyPoint } from '../chain/signature-scheme.js';
+import { ecKey, intelSignatures, verifyEcdsa } from '../chain/signature-scheme.js';
 import type { Collateral, SignedDocument } from './collateral.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import type { Link } from '../link.js';
@@ -150,5 +150,5 @@ function documentFault<Value extends Dated>(
 
 function signs(signer: ChainCertificate, body: Uint8Array, signature: Uint8Array): boolean {
   const key = ecKey(signer.publicKey, 'P-256');
-  return key !== undefined && verifyPoint('sha256', body, signature, key);
+  return key !== undefined && verifyEcdsa('sha256', body, signature, key);
 }

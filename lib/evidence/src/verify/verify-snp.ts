@@ -1,7 +1,7 @@
 import { allZero, equalBytes, toHex } from '../byte-reader.js';
 import { type ChainCertificate, dateText, validityFault } from '../chain/chain-certificate.js';
 import { checkRevocation } from '../chain/revocation.js';
-import { amdSignatures, ecKey, verifyPoint } from '../chain/signature-scheme.js';
+import { amdSignatures, ecKey, verifyEcdsa } from '../chain/signature-scheme.js';
 import type { Collateral } from '../collateral/collateral.js';
 import { EvidenceFormError } from '../evidence-error.js';
 import { checked, type Link, notChecked } from '../link.js';
@@ -162,7 +162,7 @@ function signatureFault(report: SnpReport, certificate: ChainCertificate | undef
   if (certificate === undefined) return 'there is no certificate of the key';
   const key = ecKey(certificate.publicKey, 'P-384');
   if (key === undefined) return `the key of ${certificate.commonName} is not one of P-384`;
-  return verifyPoint('sha384', report.signed, report.signature, key)
+  return verifyEcdsa('sha384', report.signed, report.signature, key)
     ? undefined
     : `the signature is not one of the ${certificate.commonName}`;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { allZero, equalBytes, toHex } from '../byte-reader.js';
 import { checkRevocation } from '../chain/revocation.js';
-import { ecKey, ecKeyOfPoint, intelSignatures, verifyPoint } from '../chain/signature-scheme.js';
+import { ecKey, ecKeyOfPoint, intelSignatures, verifyEcdsa } from '../chain/signature-scheme.js';
 import { dateText, validityFault } from '../chain/chain-certificate.js';
 import type { Collateral } from '../collateral/collateral.js';
 import { checked, type Link, notChecked } from '../link.js';
@@ -152,7 +152,7 @@ function revocation({ certificates }: PckChain, collateral: Collateral, at: numb
 function qeReportFault(quote: TdxQuote, { certificates: [pck] }: PckChain): string | undefined {
   const key = pck && ecKey(pck.publicKey, 'P-256');
   if (key === undefined) return 'there is no PCK certificate with a key of P-256';
-  return verifyPoint('sha256', quote.qeReport.signed, quote.qeReportSignature, key)
+  return verifyEcdsa('sha256', quote.qeReport.signed, quote.qeReportSignature, key)
     ? undefined
     : 'the signature of the QE report is not one of the PCK';
 }
@@ -171,7 +171,7 @@ function attestationKeyFault({
 function signatureFault({ attestationKey, signed, signature }: TdxQuote): string | undefined {
   const key = ecKeyOfPoint(attestationKey, 'P-256');
   if (key === undefined) return 'the attestation key is not a point of P-256';
-  return verifyPoint('sha256', signed, signature, key)
+  return verifyEcdsa('sha256', signed, signature, key)
     ? undefined
     : 'the signature is not one of the attestation key';
 }

@@ -14,6 +14,13 @@ export interface OpenUse {
   readonly close: () => void;
 }
 
+/** The verb that each kind needs, when it is opened and as long as it is open. */
+const verbByKind: { readonly [K in OpenUse['kind']]: OperatorVerb } = {
+  'operator-tls': 'connect',
+  trusted: 'connect',
+  audit: 'audit',
+};
+
 /** A guest with the name that it has now; undefined: it is not accepted. */
 export interface NamedGuest {
   readonly id: string;
@@ -133,5 +140,5 @@ export class OpenUses {
 }
 
 function verbOf({ kind }: OpenUse): OperatorVerb {
-  return kind === 'audit' ? 'audit' : 'connect';
+  return verbByKind[kind];
 }

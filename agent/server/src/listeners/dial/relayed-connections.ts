@@ -2,12 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
 import type { TokenBucket } from '@kata-agent/base';
-import { managementOf, operatorVerbTable } from '@kata-agent/catalogue';
 import { callAtEnd, keepAliveMs, unacknowledgedMs } from '@kata-agent/connection-limits';
 import { FairSlots } from '@kata-agent/connection-limits/fair';
 import type { CallerSettings, OperatorGrant, PeerList } from '@kata-agent/config';
-import { type Certificate, grantsPeer, parsePeerEntries } from '@kata-agent/x509';
-import { type Caller, callerKey, type OperatorRights } from '../../caller.js';
+import { type Caller, callerKey } from '../../caller.js';
 import { recordConnectionRefusal, recordUntilClosed } from '../connections.js';
 import { createCallersEngine } from '../tls/callers-engine.js';
 import type { TlsEngine } from '../tls/tls-engine.js';
@@ -16,9 +14,7 @@ import type { DialContext, ServerConnection, ServerOptions } from './connect-ser
 import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
-
-/** Operators of a listener without `operators`: no method of the management service. */
-const withoutGrants: OperatorRights = { agent: true, management: new Set() };
+import { operatorRights } from './operator-rights.js';
 
 /**
  * Of one operator, as at the realm, which counts in each of its replicas. Operators are told apart once they are authenticated:
@@ -181,21 +177,4 @@ export class RelayedConnections {
     );
     stream.destroy();
   }
-}
-
-/** Returns a function from a certificate to the rights of its operator: the union of the grants that name it. */
-function operatorRights(
-  grants: readonly OperatorGrant[] | undefined,
-): (certificate: Certificate) => OperatorRights {
-  if (grants === undefined) return () => withoutGrants;
-  const parsed = grants.map(({ peers, verbs }) => ({ peers: parsePeerEntries(peers), verbs }));
-  return (certificate) => {
-    const verbs = parsed
-      .filter(({ peers }) => peers.some((peer) => grantsPeer(peer, certificate)))
-      .flatMap((grant) => grant.verbs);
-    return {
-      agent: verbs.some((verb) => operatorVerbTable[verb].opensAgent),
-      management: new Set(managementOf(verbs)),
-    };
-  };
 }

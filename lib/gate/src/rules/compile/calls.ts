@@ -1,6 +1,6 @@
 import { nearest } from '@kata-agent/config';
 import { ruleFunctions } from '../functions/functions.js';
-import { operators, type Overload } from '../functions/operators.js';
+import { operators, type Overload } from '../functions/cel-operators.js';
 import { type Compiled, constant, Frame, RuleError, type Value } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
 import { ruleLimits } from '../language/limits.js';

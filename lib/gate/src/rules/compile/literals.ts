@@ -12,7 +12,7 @@ import {
   type Type,
   uint,
 } from '../language/type.js';
-import { checkedInt, checkedUint } from '../functions/operators.js';
+import { checkedInt, checkedUint } from '../functions/cel-operators.js';
 import { type Context, weightOf, withArticle } from './context.js';
 
 export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, context: Context): Compiled {

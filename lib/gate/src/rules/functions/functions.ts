@@ -1,5 +1,5 @@
 import { RuleError } from '../language/compiled.js';
-import { checkedInt, checkedUint, type Overload, overload } from './operators.js';
+import { checkedInt, checkedUint, type Overload, overload } from './cel-operators.js';
 
 /** A function as listed on the reference page. */
 export interface RuleFunction {
