@@ -482,7 +482,7 @@ test('an overlay has the directories that were lent, whatever has their numbers 
 
 test('a process that ends waits for no thread of its own, and has its own code', { skip }, async () => {
   await share.hold();
-  const modules = ['./media/media-threads.js', './access/guest-access.js'].map(
+  const modules = ['./media/media-threads.js', './guest-access.js'].map(
     (path) => new URL(path, import.meta.url).href,
   );
   const script = `
