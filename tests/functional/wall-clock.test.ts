@@ -18,7 +18,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/listeners/tls/callers-engine.ts':
     'whether a certificate is valid at connect; the end of the connection is a timer',
   'agent/server/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
-  'agent/server/src/start.ts': 'whether the clock is below its floor, once',
+  'agent/server/src/start/settle-guest.ts': 'whether the clock is below its floor, once',
   'agent/server/src/log.ts': 'the time in a line of the agent log',
   'agent/server/src/witnesses/witnesses.ts': 'the same',
   'client/ctl/src/commands/evidence/inputs.ts':
