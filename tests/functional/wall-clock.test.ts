@@ -20,7 +20,7 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/side-channels/log-stream.ts': 'the time in a line of the agent log',
   'agent/server/src/start/settle-guest.ts': 'whether the clock is below its floor, once',
   'agent/server/src/log.ts': 'the time in a line of the agent log',
-  'agent/server/src/witnesses/witnesses.ts': 'the same',
+  'agent/server/src/witnesses/witnesses.ts': 'whether the certificate of a witness is valid at connect',
   'client/ctl/src/commands/evidence/inputs.ts':
     'when certificates and collateral are checked; not in the guest',
   'lib/cli/src/connection/with-agent.ts': 'the same',
