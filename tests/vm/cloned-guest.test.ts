@@ -356,7 +356,7 @@ via = "realm"
     t.diagnostic(found.output.trim().split('\n').join(' | '));
   });
 
-  it('a second boot of the same image is a twin while a copy is there, and then a further boot', async (t) => {
+  it('a second boot of the same image is a duplicate while a copy is there, and then a further boot', async (t) => {
     await end(second);
     const another = called(await boot(image, join(directory, 'another'), { reach: [home.ports.guests] }));
     await serves(another.machine);
