@@ -146,13 +146,13 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     programs.dispose();
     programs = new GuestComponentPrograms([]);
     agent = await AgentProcess.start({ config: api });
-    assert.doesNotMatch(agent.log.join('\n'), /NONE is started/);
+    assert.doesNotMatch(agent.log.join('\n'), /none is started/);
     await agent.dispose();
     const config = `[agent]\nguest_components_procs = "attestation-agent"\n${api}`;
     agent = await AgentProcess.start({ config });
     assert.match(
       agent.log.join('\n'),
-      /"WARN".*"missing":"\/usr\/local\/bin\/attestation-agent".*NONE is started/,
+      /"WARN".*"missing":"\/usr\/local\/bin\/attestation-agent".*none is started/,
     );
     assert.deepEqual(factsOf(agent)['missingComponents'], ['/usr/local/bin/attestation-agent']);
   });
@@ -163,7 +163,7 @@ describe('guest components (R18)', { skip: whyNoContainers() ?? false }, () => {
     agent = await AgentProcess.start({ config: api, setup: programs.setup });
     assert.match(
       agent.log.join('\n'),
-      /"WARN".*"missing":"\/usr\/local\/bin\/confidential-data-hub".*NONE is started/,
+      /"WARN".*"missing":"\/usr\/local\/bin\/confidential-data-hub".*none is started/,
     );
     assert.equal(factsOf(agent)['guestComponents'], undefined);
     assert.equal(existsSync(join(programs.directory, 'attestation-agent.json')), false);

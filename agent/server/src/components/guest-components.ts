@@ -28,6 +28,12 @@ export async function startGuestComponents(configuration: Configuration, log: Lo
   });
   const missing = plan.filter(({ path }) => !existsSync(path)).map(({ path }) => path);
   if (missing.length > 0) warnOfMissing(missing, { all: missing.length === plan.length, values }, log);
+  // Loaded only with a data hub, and before the sockets of the programs are looked at: after a stat of a socket, import() of Node.js 20
+  // follows no links (realpathSync of lib/fs.js with a cache), so that the packages of a checkout would be loaded a second time.
+  const client =
+    missing.length === 0 && plan.some(({ id }) => id === dataHubId)
+      ? await import('./data-hub-client.js')
+      : undefined;
   const running = missing.length > 0 ? [] : await startAll(plan, log);
   const hub = running.find(({ id }) => id === dataHubId);
   if (image.puller === 'cdh' && hub === undefined) {
@@ -38,7 +44,7 @@ export async function startGuestComponents(configuration: Configuration, log: Lo
       help: 'add the guest components to the image, or remove puller',
     });
   }
-  const dataHub = hub && (await clientOf(hub, configuration));
+  const dataHub = hub && client && clientOf(hub, client, configuration);
   return {
     started: running.map(({ id }) => id),
     missing,
@@ -72,15 +78,14 @@ function hasNoDocument({ documents }: Pick<Configuration, 'documents'>): boolean
   return documents.length === 0;
 }
 
-/** Its code is loaded only in a guest with a data hub. */
-async function clientOf(
+function clientOf(
   hub: RunningComponent,
+  { DataHubClient }: typeof import('./data-hub-client.js'),
   configuration: Pick<Configuration, 'settings' | 'image' | 'documents'>,
-): Promise<DataHubClient> {
+): DataHubClient {
   const { settings, image } = configuration;
   const { cdhApiTimeout, imagePullTimeout, secureStorageIntegrity } = settings;
   const withoutDocument = hasNoDocument(configuration) ? 'if-attached' : undefined;
-  const { DataHubClient } = await import('./data-hub-client.js');
   return new DataHubClient({
     timeoutMs: cdhApiTimeout * 1000,
     pullTimeoutMs: imagePullTimeout * 1000,
