@@ -141,14 +141,13 @@ function textAt(block: Buffer, offset: number): string {
 if (swap !== undefined) {
   const [node = '', other = ''] = swap.split('=');
   const real = fs.openSync;
-  let isDone = false;
   fs.openSync = (...args: Parameters<typeof real>) => {
     const opened = real(...args);
-    const isClaim = typeof args[1] === 'number' && (args[1] & fs.constants.O_EXCL) !== 0;
-    if (isClaim && !isDone) {
-      isDone = true;
-      fs.renameSync(other, node);
-    }
+    const [, flags] = args;
+    const { O_CREAT, O_EXCL } = fs.constants;
+    const isClaim = typeof flags === 'number' && (flags & (O_CREAT | O_EXCL)) === O_EXCL;
+    // Threads open disks, each with this code: the first claim of all replaces the node.
+    if (isClaim && fs.existsSync(other)) fs.renameSync(other, node);
     return opened;
   };
   syncBuiltinESMExports();
