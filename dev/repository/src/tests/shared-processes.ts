@@ -31,7 +31,7 @@ export function sharedProcess(file: string, text: string): string | undefined {
 }
 
 /**
- * Returns what node:test runs instead of test files: entries that import those that share a process,, and the others.
+ * Returns what node:test runs instead of test files: entries that import those that share a process, and the others.
  *
  * @param files compiled files, relative to the repository
  * @param directory an existing one, for the entries

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { Command, CommanderError, CommanderError as ParseFailure, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { connectionOptions, connectionOptionsOf } from '../connection/with-agent.js';
 import { CommandError, ExitCode } from '../command/command-error.js';
 import { plainIo } from '../output/plain-output.js';
@@ -172,7 +172,7 @@ function examplesText(examples: CommandDefinition['examples']): string {
 /** Maps commander's own exits: help and version succeed, everything else is wrong use. */
 function exitAs(code: ExitCode): (error: CommanderError) => never {
   return (error) => {
-    throw new ParseFailure(error.exitCode === 0 ? ExitCode.Success : code, error.code, error.message);
+    throw new CommanderError(error.exitCode === 0 ? ExitCode.Success : code, error.code, error.message);
   };
 }
 
