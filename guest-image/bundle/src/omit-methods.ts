@@ -1,12 +1,12 @@
 // Omits the code of methods from a bundle of the agent (R13) by replacing two of its modules: `build-facts.js`
 // by the facts of this build, and the table of handlers by one without the rows of those methods. Nothing else
-// references a handler, so the bundler drops its code, and the code that only it references.
+// references a handler, so the bundler drops its code, and the code that only it references: `sideEffects` in package.json says that
+// importing a module of this repository does nothing else.
 import { dirname } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { AgentService } from '@kata-agent/protocol/agent';
 import type { Plugin } from 'esbuild';
 import { exportedFunctions, loadHandlers, servicesDirectory } from './search.js';
-import { isOwn } from './direct-imports.js';
 
 /** Returns the esbuild plugin for a build with these facts. */
 export function omitMethods(facts: BuildFacts): Plugin {
@@ -20,22 +20,9 @@ export function omitMethods(facts: BuildFacts): Plugin {
         contents: await tableWithout(new Set(facts.leftOut)),
         resolveDir: servicesDirectory,
       }));
-      // Importing a module of this repository has no side effects, so the bundler can drop unused ones.
-      build.onResolve({ filter: /^(\.|@kata-agent\/)/ }, async ({ path, pluginData, ...from }) => {
-        if (pluginData === resolvedHere) return undefined;
-        const { errors, warnings, ...found } = await build.resolve(path, {
-          ...from,
-          pluginData: resolvedHere,
-        });
-        if (errors.length > 0) return { errors, warnings };
-        return isOwn(found.path) ? { ...found, sideEffects: false } : found;
-      });
     },
   };
 }
-
-/** Marks a resolution that this plugin started, so that the plugin does not handle it again. */
-const resolvedHere = Symbol('resolved by omit-methods');
 
 /**
  * Returns the source of a table of handlers without some methods, for which ttrpc answers UNIMPLEMENTED. The

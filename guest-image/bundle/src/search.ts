@@ -1,6 +1,6 @@
 // Searches a bundle for the code of handlers, to verify that omitted methods have none.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as guest from '@kata-agent/guest';
 import { AgentService } from '@kata-agent/protocol/agent';
@@ -28,7 +28,8 @@ export async function searchHandlers(directory: string): Promise<readonly Search
     // In a script esbuild writes a call of another module's function as `(0,module.name)(…)`.
     .replaceAll(/\(0,[\w$]+\.([\w$]+)\)/g, '$1');
   const rows = new Map<string, { readonly functions: (readonly string[])[]; readonly found: number }>();
-  for (const [handler, { methods, calls }] of await functionUses()) {
+  uses ??= functionUses();
+  for (const [handler, { methods, calls }] of await uses) {
     const pattern = patternOf(handler, calls);
     const form = pattern.replaceAll(optionalName, '');
     const row = rows.get(form) ?? {
@@ -50,6 +51,9 @@ export function unexpectedRows(rows: readonly SearchRow[], leftOut: readonly str
   return rows.filter(({ functions, found }) => found !== functions.filter(isNeeded).length);
 }
 
+/** Of the compiled packages, which do not change while this program runs. */
+let uses: ReturnType<typeof functionUses> | undefined;
+
 /** The use of a handler or an action. */
 interface FunctionUse {
   /** The methods that need the function. */
@@ -68,11 +72,11 @@ async function functionUses(): Promise<ReadonlyMap<unknown, FunctionUse>> {
     await exportedFunctions(actionsDirectory),
   ];
   const actions = new Map([...exported].map(([action, { name }]) => [name, action]));
-  const uses = new Map<unknown, FunctionUse>();
+  const found = new Map<unknown, FunctionUse>();
   const add = (used: unknown, method: string, calls: readonly string[]): void => {
-    const known = uses.get(used) ?? { methods: [], calls };
+    const known = found.get(used) ?? { methods: [], calls };
     known.methods.push(method);
-    uses.set(used, known);
+    found.set(used, known);
   };
   for (const name of unconditionalActions) add(actions.get(name), '(end of the agent)', []);
   for (const { name, localName } of AgentService.methods) {
@@ -80,7 +84,7 @@ async function functionUses(): Promise<ReadonlyMap<unknown, FunctionUse>> {
     add(handlers.get(localName), name, calls);
     for (const call of calls) add(actions.get(call), name, []);
   }
-  return uses;
+  return found;
 }
 
 /** Returns the source of a function. */
@@ -137,40 +141,65 @@ const unconditionalActions: ReadonlySet<string> = new Set(['shutDown', 'destroyS
 
 /**
  * Returns the names of the guest's actions that a method's handler references, by the method's local name.
- * Bundles each handler alone, with strings in place of the actions.
+ * Bundles each handler into a file of its own, with strings in place of the actions.
  *
  * @throws Error if no handler references an action, because then this search would miss its code.
  */
 async function guestActionsByMethod(): Promise<ReadonlyMap<string, readonly string[]>> {
   const actions = [...(await exportedFunctions(actionsDirectory)).values()].map(({ name }) => name);
   const exportedHandlers = await exportedFunctions(servicesDirectory);
-  const found = new Map<string, readonly string[]>();
+  const entries = new Map<string, string>();
   for (const [method, handler] of await loadHandlers()) {
     const handlerExport = exportedHandlers.get(handler);
     if (handlerExport === undefined)
       throw new Error(`no module of services exports the handler of ${method}`);
     const file = JSON.stringify(join(servicesDirectory, `${handlerExport.module}.js`));
-    const { outputFiles } = await build({
-      stdin: {
-        contents: `import { ${handlerExport.name} } from ${file}; globalThis.it = ${handlerExport.name};`,
-        resolveDir: servicesDirectory,
-      },
-      bundle: true,
-      write: false,
-      format: 'esm',
-      platform: 'node',
-      plugins: [replaceGuest(actions)],
-    });
-    const text = outputFiles.map((output) => output.text).join('');
-    found.set(
+    entries.set(
       method,
-      actions.filter((action) => text.includes(JSON.stringify(marker + action))),
+      `import { ${handlerExport.name} } from ${file}; globalThis.it = ${handlerExport.name};`,
     );
   }
+  // One build with an entry for each handler, and without splitting: a module is read once, and each output has what its handler needs.
+  const { outputFiles } = await build({
+    entryPoints: [...entries.keys()].map((method) => ({ in: handlerPrefix + method, out: method })),
+    outdir: servicesDirectory,
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    plugins: [handlerEntries(entries), replaceGuest(actions)],
+  });
+  const found = new Map<string, readonly string[]>(
+    outputFiles.map(({ path, text }) => [
+      basename(path, '.js'),
+      actions.filter((action) => text.includes(JSON.stringify(marker + action))),
+    ]),
+  );
+  const without = [...entries.keys()].filter((method) => !found.has(method));
+  if (without.length > 0) throw new Error(`no bundle has the handler of ${without.join(', ')}`);
   const referenced = new Set([...found.values()].flat());
   const missed = actions.filter((action) => !referenced.has(action) && !unconditionalActions.has(action));
   if (missed.length > 0) throw new Error(`no handler references the action ${missed.join(', ')}`);
   return found;
+}
+
+const handlerPrefix = 'handler:';
+
+/** Entries whose text is given, by the method. */
+function handlerEntries(entries: ReadonlyMap<string, string>): Plugin {
+  return {
+    name: 'handler-entries',
+    setup(bundler) {
+      bundler.onResolve({ filter: new RegExp(`^${handlerPrefix}`) }, ({ path }) => ({
+        path: path.slice(handlerPrefix.length),
+        namespace: 'handler',
+      }));
+      bundler.onLoad({ filter: /.*/, namespace: 'handler' }, ({ path }) => ({
+        contents: entries.get(path) ?? '',
+        resolveDir: servicesDirectory,
+      }));
+    },
+  };
 }
 
 /**
