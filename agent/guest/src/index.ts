@@ -24,7 +24,7 @@ export type { CompactSettings, ReclaimSettings } from './memory-agent/memory-age
 export type * from './network/network-values.js';
 export type * from './request/oci-spec.js';
 export { type KnownRuntime, knownRuntime, knownRuntimes } from './runtime/known-runtimes.js';
-export { containersIn } from './runtime/runtime.js';
+export { containersIn } from './runtime/oci-runtime.js';
 export { closePassed, type PassedStdio } from './request/actions.js';
 export {
   addNeighbours,

@@ -9,7 +9,7 @@ export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes
 export { parseImageConfig } from './manifest/image-config.js';
 export { parseManifest } from './manifest/manifest.js';
 export { ownPlatform } from './manifest/manifest.js';
-export { checkReference } from './pull/image-policy.js';
+export { checkReference } from './pull/check-reference.js';
 export { pull } from './pull/pull.js';
 export type { PulledImage, PullDependencies, PullSettings } from './pull/pull-request.js';
 export { parseReference } from './reference/reference.js';
@@ -18,6 +18,6 @@ export { type Credential, credentialFor, parseCredentials } from './registry/cre
 export { checkEndpointSettings } from './registry/endpoint.js';
 export { checkBundle } from './signature/bundle.js';
 export { keylessCheck } from './signature/keyless/load-keyless.js';
-export { checkKeylessSettings, parseSignaturePolicy } from './signature/signature-policy.js';
+export { checkKeylessSettings, parseSignaturePolicy } from './signature/signature-requirements.js';
 export { LayerError, type LayerErrorCode } from './unpack/layer-error.js';
 export { defaultLimits } from './unpack/budget.js';

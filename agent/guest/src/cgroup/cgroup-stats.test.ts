@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { makeTree } from '../testing/tree.js';
 import { UNLIMITED } from './cgroup-paths.js';
 import { CgroupStatsReader } from './cgroup-stats.js';
-import { parseNetworkDevices } from './container-stats.js';
+import { parseNetworkDevices } from './network-stats.js';
 
 // Files of a Linux 6.12 guest with cgroup2.
 const v2 = {

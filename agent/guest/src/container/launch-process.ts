@@ -1,6 +1,6 @@
 import { hasCode, processStat, type Reaper, SIGKILL } from '@kata-agent/linux';
 import type { ProcessRef } from '../request/actions.js';
-import type { Stdio } from '../runtime/runtime.js';
+import type { Stdio } from '../runtime/oci-runtime.js';
 import { preparePipes, prepareTerminal, type StreamOptions } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 import { ContainerProcess } from './container-process.js';

@@ -42,7 +42,7 @@ interface Cover {
  * Refuses a container whose /etc/passwd or /etc/group would block the OCI runtime, as a FIFO does. Each is resolved as
  * by the runtime, in the root or in the mount that contains it, and must be a regular file, or not exist. Links are
  * followed within the same root or mount. Later changes, and links across several mounts, are left to the time-outs of
- * `RuntimeCommands`.
+ * `RunningCommands`.
  *
  * @param rootfs the container's root, in a directory of the agent.
  * @param mounts as the OCI runtime gets them, with clean destinations.

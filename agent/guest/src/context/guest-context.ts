@@ -21,12 +21,12 @@ import { Disks } from '../device/disks.js';
 import { MemoryWatch } from '../resource/online.js';
 import { type GuestSecrets, SwapDevices } from '../resource/swap.js';
 import { PodSources } from '../source/pod-sources.js';
-import { askFeatures } from '../runtime/commands.js';
+import { askFeatures } from '../runtime/command-lines.js';
 import { SharedStore } from '../image/store/shared-store.js';
 import { mountingIn } from '../confidential/mount-directory.js';
 import { bundles } from '../container/bundle.js';
-import { Runtime } from '../runtime/runtime.js';
-import { RuntimeCommands } from '../runtime/runtime-commands.js';
+import { OciRuntime } from '../runtime/oci-runtime.js';
+import { RunningCommands } from '../runtime/running-commands.js';
 import { knownFlaws, type RuntimeFeatures } from '../runtime/runtime-features.js';
 import { sealDescriptors } from '../runtime/seal-descriptors.js';
 import type { Capabilities } from '../spec/security-labels.js';
@@ -92,7 +92,7 @@ export function openContext(options: GuestOptions): GuestContext {
   const access = options.access ?? openAccess;
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
-  const runtime = new Runtime(options.runtime, paths.state);
+  const runtime = new OciRuntime(options.runtime, paths.state);
   mkdirSync(mountingIn(paths), { recursive: true, mode: 0o700 });
   // Others can search the two above a bundle, as `makeBundle` needs it, and not list them.
   for (const directory of [paths.state, join(paths.state, bundles)]) {
@@ -147,7 +147,7 @@ export function openContext(options: GuestOptions): GuestContext {
       log,
       reaper,
       runtime,
-      commands: new RuntimeCommands(runtime.known.name),
+      commands: new RunningCommands(runtime.known.name),
       capabilities,
       ancestors,
       cgroups: new CgroupNames(paths.cgroup, agentCgroups(paths.proc)),
@@ -194,7 +194,7 @@ function secretsOf({ dataHub, images }: GuestOptions): GuestSecrets | undefined 
   return images?.pack === undefined ? undefined : 'keys of disks';
 }
 
-async function readFeatures(runtime: Runtime, log: GuestLog): Promise<RuntimeFeatures | undefined> {
+async function readFeatures(runtime: OciRuntime, log: GuestLog): Promise<RuntimeFeatures | undefined> {
   if (runtime.program === undefined) {
     log(
       'warn',
@@ -216,7 +216,7 @@ async function readFeatures(runtime: Runtime, log: GuestLog): Promise<RuntimeFea
 }
 
 async function readCapabilities(
-  runtime: Runtime,
+  runtime: OciRuntime,
   paths: GuestPaths,
   systemd: boolean,
   log: GuestLog,

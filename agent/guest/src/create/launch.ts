@@ -16,9 +16,9 @@ import type { DeviceWatch } from '../device/device-watch.js';
 import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
-import { create, remove } from '../runtime/commands.js';
-import type { Runtime } from '../runtime/runtime.js';
-import type { RuntimeCommands } from '../runtime/runtime-commands.js';
+import { create, remove } from '../runtime/command-lines.js';
+import type { OciRuntime } from '../runtime/oci-runtime.js';
+import type { RunningCommands } from '../runtime/running-commands.js';
 import { checkSystemdBus } from '../runtime/runtime-features.js';
 import type { BuiltSpec } from './build-spec.js';
 import { warnOfMissing } from './configure.js';
@@ -27,7 +27,7 @@ import type { Decided } from './decide.js';
 import type { ResolvedMounts, StagedSources } from './mounts.js';
 
 export interface CgroupServices {
-  readonly runtime: Runtime;
+  readonly runtime: OciRuntime;
   readonly cgroups: CgroupNames;
   readonly ancestors: CgroupAncestors;
 }
@@ -50,8 +50,8 @@ export function reserveCgroup({
 }
 
 export interface LaunchServices extends LaunchContext {
-  readonly runtime: Runtime;
-  readonly commands: RuntimeCommands;
+  readonly runtime: OciRuntime;
+  readonly commands: RunningCommands;
 }
 
 /** Runs the `create` of the OCI runtime; returns the first process, which waits for `start`. */

@@ -11,7 +11,7 @@ import type { Disks } from '../device/disks.js';
 import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { GuestPaths } from '../paths/guest-paths.js';
-import type { RuntimeCommands } from '../runtime/runtime-commands.js';
+import type { RunningCommands } from '../runtime/running-commands.js';
 import type { ImagePuller, ImageStore } from './image-puller.js';
 import { GuestError } from '../guest-error.js';
 import { quotedWord } from '../quoted.js';
@@ -30,7 +30,7 @@ export interface OwnRootContext {
   readonly log: GuestLog;
   readonly devices: DeviceWatch;
   readonly disks: Disks;
-  readonly commands: RuntimeCommands;
+  readonly commands: RunningCommands;
   /** Undefined: the guest pulls no images. */
   readonly images: ImagePuller | undefined;
   /** Undefined: the images have no disk that they share. */

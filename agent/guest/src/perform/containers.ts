@@ -1,6 +1,7 @@
 import type { CreateContainer, RemoveContainer, UpdateContainer } from '../request/actions.js';
 import { untilFrozen } from '../cgroup/freeze-and-kill.js';
-import { type ContainerStats, networkStats } from '../cgroup/container-stats.js';
+import type { ContainerStats } from '../cgroup/container-stats.js';
+import { networkStats } from '../cgroup/network-stats.js';
 import type { Container } from '../container/container.js';
 import { createContainer as make } from '../create/create-container.js';
 import { removeContainer as remove } from '../container/remove-container.js';
@@ -10,7 +11,7 @@ import { GuestError, translated } from '../guest-error.js';
 import type { Guest } from '../guest.js';
 import { usedStorages } from '../image/verified-root.js';
 import { passStdio } from '../stdio/pass-stdio.js';
-import { pause, resume, start, update } from '../runtime/commands.js';
+import { pause, resume, start, update } from '../runtime/command-lines.js';
 import type { PlaceOwner } from '../source/other-containers.js';
 import { admitRequest } from '../create/admission.js';
 import { onlineCpus } from '../resource/online.js';

@@ -20,7 +20,7 @@ import { withGuestAddresses } from '../device/pci-environment.js';
 import { GuestError, translated } from '../guest-error.js';
 import type { Guest } from '../guest.js';
 import { passStdio } from '../stdio/pass-stdio.js';
-import { exec } from '../runtime/commands.js';
+import { exec } from '../runtime/command-lines.js';
 import { runnableProcess } from '../create/build-spec.js';
 import { ignoredLabels } from '../spec/security-labels.js';
 

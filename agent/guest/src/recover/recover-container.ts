@@ -15,11 +15,11 @@ import type { Disks } from '../device/disks.js';
 import type { VfioDevices } from '../device/vfio-devices.js';
 import type { GuestLog } from '../guest-log.js';
 import type { HostMedia } from '../media/host-media.js';
-import type { Runtime } from '../runtime/runtime.js';
+import type { OciRuntime } from '../runtime/oci-runtime.js';
 import { type SavedState, persistContainer } from '../state/saved-state.js';
 import type { StorageTable } from '../storage/storage-table.js';
 import { UndoStack } from '../undo-stack.js';
-import { remove, type RuntimeStatus } from '../runtime/commands.js';
+import { remove, type RuntimeStatus } from '../runtime/command-lines.js';
 import { cgroupOf, type FinishedContainer, rlimitsOf, type SavedProcess } from '../state/saved-container.js';
 import { removeTree } from '../removal/remove-tree.js';
 import type { ProcessRef } from '../request/actions.js';
@@ -34,7 +34,7 @@ interface ProcessServices extends StreamOptions {
 /** The parts of the guest that restoring a container uses. */
 export interface RestoreServices extends ProcessServices {
   readonly media: HostMedia;
-  readonly runtime: Runtime;
+  readonly runtime: OciRuntime;
   readonly ancestors: CgroupAncestors;
   readonly cgroups: CgroupNames;
   readonly disks: Disks;

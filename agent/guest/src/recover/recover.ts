@@ -12,8 +12,8 @@ import type { SavedState } from '../state/saved-state.js';
 import { bundleOf, bundles } from '../container/bundle.js';
 import type { Container } from '../container/container.js';
 import type { Sandbox } from '../sandbox/sandbox.js';
-import { list, remove } from '../runtime/commands.js';
-import { containersIn, type Runtime } from '../runtime/runtime.js';
+import { list, remove } from '../runtime/command-lines.js';
+import { containersIn, type OciRuntime } from '../runtime/oci-runtime.js';
 import { cgroupOf, type FinishedContainer, type SavedContainer } from '../state/saved-container.js';
 import { isSetAside, type RemovalContext, removeLater, removeTree } from '../removal/remove-tree.js';
 import { recoverContainer, type RestoreServices } from './recover-container.js';
@@ -24,7 +24,7 @@ const TIMEOUT_MS = 10_000;
 const PAUSE_MS = 20;
 
 interface EndServices {
-  readonly runtime: Runtime;
+  readonly runtime: OciRuntime;
   readonly vfio: VfioDevices;
   readonly syscalls: Syscalls;
   readonly log: GuestLog;
@@ -139,7 +139,7 @@ function isFinished(record: SavedContainer): record is FinishedContainer {
  * being restored. Kills one that does not end.
  */
 async function awaitEarlierRuntimes(
-  runtime: Runtime,
+  runtime: OciRuntime,
   { syscalls, proc }: { readonly syscalls: Syscalls; readonly proc: string },
 ): Promise<void> {
   for (let waited = 0; ; waited += PAUSE_MS) {

@@ -16,7 +16,7 @@ import {
 } from '@kata-agent/linux';
 import type { GuestPaths } from '../paths/guest-paths.js';
 import type { ProcessRef, StreamName, StreamRef } from '../request/actions.js';
-import type { Stdio } from '../runtime/runtime.js';
+import type { Stdio } from '../runtime/oci-runtime.js';
 import { InputStream } from './input-stream.js';
 import { type OutputLimits, OutputLog, OutputStream, type Overflow } from './output-stream.js';
 import { ProcessStreams } from './process-streams.js';

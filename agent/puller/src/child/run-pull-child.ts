@@ -1,7 +1,7 @@
 import { type WrappedKey, wrappedKeys } from '../encryption/layer-cipher.js';
 import type { ImageProcess } from '../manifest/image-config.js';
 import { ownPlatform } from '../manifest/manifest.js';
-import { checkReference } from '../pull/image-policy.js';
+import { checkReference } from '../pull/check-reference.js';
 import { ReceivedDocuments } from '../manifest/image-documents.js';
 import { chooseManifest, type VerifiedImage, verifyImage } from '../pull/verify-image.js';
 import { type Digest, digestAlgorithm, digestOf, isDigest } from '../reference/digest.js';

@@ -8,7 +8,7 @@ import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
 import type { Credential } from '../registry/credentials.js';
 import type { FetchedManifest } from '../registry/registry.js';
-import type { SignatureList } from '../signature/signature-policy.js';
+import type { SignatureList } from '../signature/signature-requirements.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
 import type { SentDocument } from '../manifest/image-documents.js';
 

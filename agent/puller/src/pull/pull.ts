@@ -16,7 +16,7 @@ import {
   type PullRequest,
   type PullSettings,
 } from './pull-request.js';
-import { checkReference } from './image-policy.js';
+import { checkReference } from './check-reference.js';
 import { FetchedDocuments } from '../manifest/image-documents.js';
 import { verifyImage } from './verify-image.js';
 

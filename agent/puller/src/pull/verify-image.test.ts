@@ -7,9 +7,9 @@ import { maxDocumentBytes } from '../registry/registry.js';
 import { ownPlatform } from '../manifest/manifest.js';
 import { digestOf } from '../reference/digest.js';
 import { parseReference } from '../reference/reference.js';
-import type { SignatureSettings } from '../signature/signature-policy.js';
+import type { SignatureSettings } from '../signature/signature-requirements.js';
 import { LayerError } from '../unpack/layer-error.js';
-import { checkReference } from './image-policy.js';
+import { checkReference } from './check-reference.js';
 import { ReceivedDocuments, type SentDocument } from '../manifest/image-documents.js';
 import { type VerifiedImage, verifyImage } from './verify-image.js';
 

@@ -13,7 +13,7 @@ import {
 } from '../manifest/manifest.js';
 import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
-import type { SignatureRequirement } from '../signature/signature-policy.js';
+import type { SignatureRequirement } from '../signature/signature-requirements.js';
 import {
   type SignableObject,
   type VerifiedSignature,

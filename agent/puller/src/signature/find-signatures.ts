@@ -12,7 +12,7 @@ import type { FetchedManifest } from '../registry/registry.js';
 import type { ImageDocuments } from '../manifest/image-documents.js';
 import { bundleType, signPredicate } from './bundle.js';
 import type { SignatureCandidate } from './signature-candidate.js';
-import type { SignatureFormat } from './signature-policy.js';
+import type { SignatureFormat } from './signature-requirements.js';
 
 const simpleSigningType = 'application/vnd.dev.cosign.simplesigning.v1+json';
 const annotation = {

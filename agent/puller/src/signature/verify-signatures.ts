@@ -5,7 +5,7 @@ import { findSignatures, type SignatureDocuments } from './find-signatures.js';
 import { keylessCheck } from './keyless/load-keyless.js';
 import type { SignatureCheck } from './signature-candidate.js';
 import { checkSimpleSigning } from './simple-signing.js';
-import type { SignatureFormat, SignatureRequirement } from './signature-policy.js';
+import type { SignatureFormat, SignatureRequirement } from './signature-requirements.js';
 
 /** What meets a requirement: a signature, or a digest that it lists. */
 export interface VerifiedSignature {

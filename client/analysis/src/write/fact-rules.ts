@@ -138,6 +138,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     expression: { open: '', before: 'string(request.OCI.Root.Readonly) in ', after: '', close: '' },
     none: 'string(request.OCI.Root.Readonly) in []',
   },
+  // From recorded requests; a pod has `mountTable`.
   mounts: {
     read: ({ mounts }) => mounts?.map((mount) => [mount.type, mount.destination]),
     name: 'mounts',
@@ -160,6 +161,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     },
     none: 'mounts.size() == 0',
   },
+  // From a pod.
   mountTable: {
     name: 'mounts',
     key: { cel: 'm.destination', of: second },

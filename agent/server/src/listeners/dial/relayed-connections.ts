@@ -14,7 +14,7 @@ import type { DialContext, ServerConnection, ServerOptions } from './connect-ser
 import { DialFailure } from './dial-failure.js';
 import { type DialFailures, serverText } from './dial-failures.js';
 import { dialServer } from './dial-server.js';
-import { operatorRights } from './operator-rights.js';
+import { operatorRights } from './rights-in-guest.js';
 
 /**
  * Of one operator, as at the realm, which counts in each of its replicas. Operators are told apart once they are authenticated:

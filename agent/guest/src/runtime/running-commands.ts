@@ -53,7 +53,7 @@ interface Running {
  * The running commands of the runtime. A container can block one, as by a FIFO where a file is read; so each is ended
  * after its time limit, when the call is cancelled, and when the container is removed.
  */
-export class RuntimeCommands {
+export class RunningCommands {
   readonly #program: string;
   readonly #running: Set<Running> = new Set();
   readonly #creates: Set<PlacedCreate> = new Set();

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { GuestError } from '../guest-error.js';
 import type { OciProcess, OciResources } from '../request/oci-spec.js';
 import { encodeSpec } from '../spec/encode-spec.js';
-import type { Runtime, Stdio } from './runtime.js';
+import type { OciRuntime, Stdio } from './oci-runtime.js';
 import { parseFeatures, parseVersionText, type RuntimeFeatures } from './runtime-features.js';
 
 /**
@@ -10,7 +10,7 @@ import { parseFeatures, parseVersionText, type RuntimeFeatures } from './runtime
  * The runtime saves that with the container, so that no other command needs to say it.
  */
 export function create(
-  runtime: Runtime,
+  runtime: OciRuntime,
   { id, bundle, isScope }: { readonly id: string; readonly bundle: string; readonly isScope: boolean },
   stdio: Stdio,
   signal?: AbortSignal,
@@ -19,13 +19,13 @@ export function create(
   return runtime.launch(['create', '--bundle', bundle], id, stdio, { signal, options });
 }
 
-export async function start(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+export async function start(runtime: OciRuntime, id: string, signal?: AbortSignal): Promise<void> {
   await runtime.run(['start', id], { signal });
 }
 
 /** Runs `exec`, detached; returns the process's pid. */
 export async function exec(
-  runtime: Runtime,
+  runtime: OciRuntime,
   id: string,
   process: OciProcess,
   stdio: Stdio,
@@ -38,7 +38,7 @@ export async function exec(
 
 /** Runs a command with the JSON of `value` in a temporary file. */
 async function withFile<T>(
-  runtime: Runtime,
+  runtime: OciRuntime,
   kind: string,
   value: OciProcess | OciResources,
   command: (file: string) => Promise<T>,
@@ -52,16 +52,16 @@ async function withFile<T>(
   }
 }
 
-export async function pause(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+export async function pause(runtime: OciRuntime, id: string, signal?: AbortSignal): Promise<void> {
   await runtime.run(['pause', id], { signal });
 }
 
-export async function resume(runtime: Runtime, id: string, signal?: AbortSignal): Promise<void> {
+export async function resume(runtime: OciRuntime, id: string, signal?: AbortSignal): Promise<void> {
   await runtime.run(['resume', id], { signal });
 }
 
 export async function update(
-  runtime: Runtime,
+  runtime: OciRuntime,
   id: string,
   resources: OciResources,
   signal?: AbortSignal,
@@ -73,7 +73,7 @@ export async function update(
 }
 
 /** Runs `delete --force`: kills processes, removes cgroup and state. No error if there is no container. */
-export async function remove(runtime: Runtime, id: string): Promise<void> {
+export async function remove(runtime: OciRuntime, id: string): Promise<void> {
   await runtime.run(['delete', '--force', id]);
 }
 
@@ -84,7 +84,7 @@ export type RuntimeStatus = 'creating' | 'created' | 'running' | 'paused' | 'sto
  * Returns the status of each container that the runtime knows, by id. Containers whose creation did not finish are not
  * listed.
  */
-export async function list(runtime: Runtime): Promise<ReadonlyMap<string, RuntimeStatus>> {
+export async function list(runtime: OciRuntime): Promise<ReadonlyMap<string, RuntimeStatus>> {
   const text = await runtime.run(['list', '--format', 'json']);
   // runc prints `null` if there is no container.
   const found = (JSON.parse(text) ?? []) as readonly { id: string; status: RuntimeStatus }[];
@@ -92,7 +92,7 @@ export async function list(runtime: Runtime): Promise<ReadonlyMap<string, Runtim
 }
 
 /** Returns the runtime's features: of `features`, or of `--version` if the release has no such command. */
-export async function askFeatures(runtime: Runtime): Promise<RuntimeFeatures> {
+export async function askFeatures(runtime: OciRuntime): Promise<RuntimeFeatures> {
   try {
     return parseFeatures(await runtime.run(['features']));
   } catch (error) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { RuntimeCommands } from './runtime-commands.js';
+import { RunningCommands } from './running-commands.js';
 
 const turn = (): Promise<void> =>
   new Promise((resolve) => {
@@ -10,7 +10,7 @@ const turn = (): Promise<void> =>
 /** Creates that hang until they are aborted, and their results. */
 function hangingCreates(t: TestContext, count: number) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const commands = new RuntimeCommands('runc');
+  const commands = new RunningCommands('runc');
   const outcomes = new Map<string, string>();
   const create = (
     container: string,

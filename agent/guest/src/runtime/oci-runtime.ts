@@ -21,7 +21,7 @@ export type Stdio =
   | { readonly consoleSocket: string };
 
 /**
- * Longer than any command of the runtime takes unless it hangs. Commands of a call have lower limits: see `RuntimeCommands`.
+ * Longer than any command of the runtime takes unless it hangs. Commands of a call have lower limits: see `RunningCommands`.
  */
 const COMMAND_TIMEOUT_MS = 60_000;
 
@@ -33,7 +33,7 @@ const environment = { PATH: searchPath };
  * the runtime's message. The runtime inherits descriptors 0 to 2 only (S12): every other one of this process is
  * close-on-exec.
  */
-export class Runtime {
+export class OciRuntime {
   /** Undefined: none is installed, and every command fails. */
   readonly program: string | undefined;
   /** The properties of the program, by its name. */

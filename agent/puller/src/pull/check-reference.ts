@@ -5,7 +5,7 @@ import {
   matchesPattern,
   parseReferencePattern,
 } from '../reference/reference.js';
-import { requirementsFor, type SignatureRequirement } from '../signature/signature-policy.js';
+import { requirementsFor, type SignatureRequirement } from '../signature/signature-requirements.js';
 import type { PullSettings } from './pull-request.js';
 
 /**

@@ -17,9 +17,9 @@ import { after, beforeEach, test } from 'node:test';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { loadSyscalls } from '@kata-agent/linux';
 import type { OciProcess } from '../request/oci-spec.js';
-import { askFeatures, create, exec, pause, remove, resume, start, update } from './commands.js';
+import { askFeatures, create, exec, pause, remove, resume, start, update } from './command-lines.js';
 import { knownRuntime } from './known-runtimes.js';
-import { Runtime, runtimeError } from './runtime.js';
+import { OciRuntime, runtimeError } from './oci-runtime.js';
 import { sealDescriptors } from './seal-descriptors.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'guest-runtime-'));
@@ -30,9 +30,9 @@ after(() => rmSync(directory, { recursive: true }));
 beforeEach(() => rmSync(calls, { force: true }));
 
 /** A fake runtime that records its command line and then runs the script. */
-function fake(script: string): Runtime {
+function fake(script: string): OciRuntime {
   writeFileSync(program, `#!/bin/sh\necho "$@" >> ${calls}\n${script}\n`, { mode: 0o755 });
-  return new Runtime(program, join(directory, 'state'));
+  return new OciRuntime(program, join(directory, 'state'));
 }
 
 const called = (): readonly string[] => readFileSync(calls, 'utf8').trim().split('\n');
@@ -121,10 +121,10 @@ test('exec gets the process as a file', async () => {
 test('a program that is called crun has a state directory of its own, and its name is in errors', async () => {
   const crun = join(directory, 'crun');
   writeFileSync(crun, '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
-  assert.match(await new Runtime(crun, state).run(['list']), new RegExp(`^--root ${state}/crun `));
+  assert.match(await new OciRuntime(crun, state).run(['list']), new RegExp(`^--root ${state}/crun `));
   const entry = JSON.stringify({ msg: 'the container `c` is paused', level: 'error' });
   writeFileSync(crun, `#!/bin/sh\necho '${entry}' >&2; exit 1\n`);
-  await assert.rejects(start(new Runtime(crun, state), 'c'), {
+  await assert.rejects(start(new OciRuntime(crun, state), 'c'), {
     kind: 'precondition',
     message: 'crun start: the container `c` is paused',
   });
@@ -134,7 +134,7 @@ test('crun without `features` has them in its version', async () => {
   const crun = join(directory, 'crun');
   const script = 'case "$*" in *features) exit 1;; esac; echo "crun version 1.8.1"; echo "+CAP +SECCOMP"';
   writeFileSync(crun, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const { version, seccomp } = await askFeatures(new Runtime(crun, state));
+  const { version, seccomp } = await askFeatures(new OciRuntime(crun, state));
   assert.deepEqual([version, seccomp], ['1.8.1', true]);
   await assert.rejects(askFeatures(fake('exit 1')));
 });
@@ -189,9 +189,9 @@ test('a command that hangs is killed with its fork that became a child of the ag
 });
 
 test('a missing runtime and one that cannot be run are errors', async () => {
-  const none = new Runtime(undefined, state);
+  const none = new OciRuntime(undefined, state);
   await assert.rejects(start(none, 'c'), { kind: 'precondition', message: /apt-get install runc/ });
-  const broken = new Runtime('/nonexistent/runc', state);
+  const broken = new OciRuntime('/nonexistent/runc', state);
   await assert.rejects(start(broken, 'c'), { kind: 'precondition', message: /cannot be run/ });
 });
 
