@@ -53,7 +53,7 @@ export interface ImageRequest {
   readonly with?: readonly string[];
   /** Entries that are added to the image unchanged. */
   readonly files?: readonly Entry[];
-  /** The compression level of zstd, up to 19. */
+  /** The compression level of zstd, up to 19; of a disk that of lz4hc, at most 12. */
   readonly level?: number;
   /** The path of an agent that this one is in front of; the image has systemd as init. */
   readonly innerAgent?: string | undefined;
@@ -170,7 +170,7 @@ export async function buildImage({
   let disk: RootDisk | undefined;
   if (rootfs) {
     printProgress('building the root file system');
-    disk = rootfsDisk(tree, content, cache);
+    disk = rootfsDisk(tree, content, cache, level);
     archive = cpioArchive(rootfsInitramfs(tree, disk.table, programs(packages, [rootfsPart])));
   }
   printProgress(`compressing ${(archive.length / 1e6).toFixed(0)} MB`);

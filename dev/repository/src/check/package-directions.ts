@@ -103,6 +103,6 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   'guest-image/command': [],
   'guest-image/image': ['guest-image/bundle', 'guest-image/command', 'lib/config'],
   'dev/kata': ['guest-image/command', 'lib/catalogue', 'lib/protocol', 'lib/ttrpc'],
-  'dev/repository': ['guest-image/command', 'guest-image/image'],
+  'dev/repository': ['guest-image/bundle', 'guest-image/command', 'guest-image/image'],
   'dev/vm': ['guest-image/command', 'guest-image/image', 'lib/linux', 'lib/protocol'],
 };

@@ -22,6 +22,7 @@ import { repeatedFiles } from './repeated-files.js';
 import { failedLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
 import type { TestReport } from './reporter.js';
 import { withSharedProcesses } from './shared-processes.js';
+import { bundleTestPrograms } from './test-programs.js';
 
 /** Returns the compiled test files below a directory, sorted. One whose source was moved or removed is left in `dist` by the compiler. */
 function testFiles(directory: string): readonly string[] {
@@ -110,6 +111,8 @@ function print(lines: readonly string[]): void {
 const inOrder = [...files.filter(needsVm), ...files.filter((file) => !needsVm(file))];
 const entries = mkdtempSync(join(dirname(reportFile), 'test-processes-'));
 process.on('exit', () => rmSync(entries, { recursive: true, force: true }));
+if (files.some((file) => file.startsWith(join(root, 'tests'))))
+  await bundleTestPrograms(join(entries, 'programs'));
 const first = runTests(
   withSharedProcesses(
     inOrder.map((file) => relative(root, file)),

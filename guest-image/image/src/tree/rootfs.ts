@@ -36,9 +36,18 @@ const initScript = '/rootfs-init.sh';
 /** The UUID of every file system, so that the same tree gives the same bytes. */
 const fixedUuid = '6b617461-2d61-4765-8e74-726f6f746673';
 
-/** Builds a disk with this tree. `content`: the digest of the tree. */
-export function rootfsDisk(tree: readonly Entry[], content: string, cache: string): RootDisk {
-  const disk = cached(join(cache, 'rootfs'), [content, 'erofs lz4hc, verity'], '.erofs', () => {
+/** The highest level of lz4hc. */
+const maxLevel = 12;
+
+/** Builds a disk with this tree. `content`: the digest of the tree. `level`: that of the image's compression. */
+export function rootfsDisk(
+  tree: readonly Entry[],
+  content: string,
+  cache: string,
+  level: number = maxLevel,
+): RootDisk {
+  const compression = `lz4hc,level=${Math.min(level, maxLevel)}`;
+  const disk = cached(join(cache, 'rootfs'), [content, `erofs ${compression}, verity`], '.erofs', () => {
     // A new directory: files that a killed build left would get into the disk.
     const work = mkdtempSync(join(cache, 'rootfs-'));
     try {
@@ -46,7 +55,7 @@ export function rootfsDisk(tree: readonly Entry[], content: string, cache: strin
       const image = join(work, 'image');
       // Without extended attributes, because SELinux labels would be those of this machine.
       const fixed = ['-T0', '-U', fixedUuid, '--all-root', '-x-1', '--quiet'];
-      run('mkfs.erofs', ['-zlz4hc,level=12', '-C65536', ...fixed, image, join(work, 'tree')]);
+      run('mkfs.erofs', [`-z${compression}`, '-C65536', ...fixed, image, join(work, 'tree')]);
       const size = statSync(image).size;
       if (size % blockSize !== 0)
         throw new Error(`the file system has ${size} bytes, not a multiple of ${blockSize}`);
