@@ -40,12 +40,7 @@ const fixedUuid = '6b617461-2d61-4765-8e74-726f6f746673';
 const maxLevel = 12;
 
 /** Builds a disk with this tree. `content`: the digest of the tree. `level`: that of the image's compression. */
-export function rootfsDisk(
-  tree: readonly Entry[],
-  content: string,
-  cache: string,
-  level: number = maxLevel,
-): RootDisk {
+export function rootfsDisk(tree: readonly Entry[], content: string, cache: string, level: number): RootDisk {
   const compression = `lz4hc,level=${Math.min(level, maxLevel)}`;
   const disk = cached(join(cache, 'rootfs'), [content, `erofs ${compression}, verity`], '.erofs', () => {
     // A new directory: files that a killed build left would get into the disk.
