@@ -59,8 +59,8 @@ for (const { page, ids } of pages) {
       [text.replace(row(second), row(second).repeat(2)), `${second} has two rows`],
       [text.replace(row(second), row(second) + row(second).replace(second, later)), `${later} is not an id`],
       [
-        text.replaceAll(existing, 'tests/functional/none.test.ts'),
-        /no test tests\/functional\/none\.test\.ts/,
+        text.replaceAll(existing, existing.replace(/[^/]+$/, 'none.test.ts')),
+        /no test tests\/\w+\/none\.test\.ts/,
       ],
       [text.replaceAll(existing, 'tests/harness/sweep.ts'), /there is no test tests\/harness\/sweep\.ts/],
       [text.replace(`(../${existing})`, '(../README.md)'), /: the link of .* leads to \.\.\/README\.md$/],

@@ -1,4 +1,4 @@
-// `npm run check`: runs all checks of formats, lint, dead code, dependency direction, import cycles, words,
+// `npm run check`: runs all checks of formats, lint, dead code, dependency direction, import cycles, paths, words,
 // package ttrpc and generated files. Fails if any of them fails. Also prints ends of support, which do not make it
 // fail.
 import { spawnSync } from 'node:child_process';
@@ -10,6 +10,7 @@ import { calendar, evaluateCalendar } from '../support/calendar.js';
 const direction = fileURLToPath(new URL('direction.js', import.meta.url));
 const hostMedia = fileURLToPath(new URL('host-media.js', import.meta.url));
 const words = fileURLToPath(new URL('words-main.js', import.meta.url));
+const paths = fileURLToPath(new URL('paths-main.js', import.meta.url));
 const importCycles = fileURLToPath(new URL('import-cycles.js', import.meta.url));
 const checks: readonly [title: string, command: string, args: readonly string[]][] = [
   ['format', 'npx', ['biome', 'format', '.']],
@@ -17,6 +18,7 @@ const checks: readonly [title: string, command: string, args: readonly string[]]
   ['dead code', 'npx', ['knip']],
   ['dependency direction', process.execPath, [direction]],
   ['import cycles', process.execPath, [importCycles]],
+  ['paths in code', process.execPath, [paths]],
   ['words', process.execPath, [words]],
   ['waits for the host', process.execPath, [hostMedia]],
   ['package ttrpc', 'npx', ['publint', '--strict', 'lib/ttrpc']],

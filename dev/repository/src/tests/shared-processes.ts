@@ -8,6 +8,7 @@ import { root } from '@kata-agent/setup/bootstrap';
 
 /** The packages whose test files share a process. */
 const sharing = [
+  'client/analysis',
   'client/workloads',
   'lib/audit',
   'lib/base',
