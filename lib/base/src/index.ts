@@ -13,6 +13,6 @@ export {
 } from './parse-json.js';
 export { Phases } from './phases.js';
 export { readIfThere } from './read-if-there.js';
-export { replaceFile, type ReplaceOptions } from './replace-file.js';
+export { replaceFile, replaceFileAsync, type ReplaceOptions } from './replace-file.js';
 export { Semaphore, type SemaphoreOptions } from './semaphore.js';
 export { type Rate, TokenBucket } from './token-bucket.js';

@@ -1,13 +1,12 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
+import { replaceFileAsync } from '@kata-agent/base';
 import type { BesideName } from './log-storage.js';
 
 // O_NONBLOCK: opening a named pipe in place of a file must fail instead of waiting for its other end.
 const flags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const modes: Readonly<Record<'append' | 'replace' | 'read', number>> = {
+const modes: Readonly<Record<'append' | 'read', number>> = {
   append: constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
-  replace: constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC,
   read: constants.O_RDONLY,
 };
 
@@ -15,7 +14,7 @@ const modes: Readonly<Record<'append' | 'replace' | 'read', number>> = {
  * Opens a file of a store, which this program alone writes: a regular file, and no link to one. Throws a StoreError if something
  * else is in its place, and the system's error.
  */
-export async function openOwnFile(path: string, mode: 'append' | 'replace' | 'read'): Promise<FileHandle> {
+export async function openOwnFile(path: string, mode: 'append' | 'read'): Promise<FileHandle> {
   let file: FileHandle;
   try {
     file = await open(path, modes[mode] | flags, 0o600);
@@ -63,27 +62,9 @@ export class StoreError extends Error {
   }
 }
 
-/** Replaces a file so that after a crash it has either the old or the new content. */
+/** Replaces a file of a store so that after a crash it has either the old or the new content. */
 export async function writeFileAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await openOwnFile(temporary, 'replace');
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  await syncDirectory(dirname(path));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await replaceFileAsync(path, text, { mode: 0o600, survives: 'machine' });
 }
 
 /** A file beside the file of a log: `HASH.checkpoint`, `HASH.tree`. */
