@@ -16,6 +16,11 @@ export class UndoStack {
     return this.#steps.length === 0;
   }
 
+  /** What was done, first to last. */
+  get steps(): readonly string[] {
+    return this.#steps.map(({ what }) => what);
+  }
+
   push(what: string, undo: () => void | Promise<void>): void {
     this.#steps.push({ what, undo });
   }

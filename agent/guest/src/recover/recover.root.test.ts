@@ -246,6 +246,45 @@ test('that a call has signalled a container is known after a restart, though it 
   }
 });
 
+test('the removal of a container of an earlier agent undoes its creation in the order of one of this agent', {
+  skip,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'kg-'));
+  const steps = join(directory, 'steps.json');
+  await killedAfter(
+    directory,
+    `
+    const { writeFileSync } = await import('node:fs');
+    await createSandbox(real.guest, { sandboxId: 'pod', hostname: '', dns: [], storages: [] });
+    const id = await real.run(['sleep', '60']);
+    writeFileSync(${JSON.stringify(steps)}, JSON.stringify(real.guest.container(id).made.steps));
+    `,
+  );
+  const created = JSON.parse(readFileSync(steps, 'utf8')) as readonly string[];
+  const next = await RealGuest.open({}, directory);
+  try {
+    const [id = ''] = next.guest.sandboxStatus.containers;
+    const recovered = next.guest.container(id).made.steps;
+    // Those that only a failed creation needs are left out.
+    assert.deepEqual(
+      created.filter((step) => recovered.includes(step)),
+      recovered,
+    );
+    for (const step of [
+      'record',
+      'reservation of its paths',
+      'what the runtime made',
+      'processes',
+      'OOM watch',
+    ])
+      assert.ok(recovered.includes(step), step);
+    await next.remove(id);
+    await destroySandbox(next.guest);
+  } finally {
+    await next.close();
+  }
+});
+
 test('a PCI device of a container of an earlier agent is still its own, and is given back at its removal', {
   skip,
 }, async () => {
