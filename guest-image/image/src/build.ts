@@ -15,13 +15,6 @@ import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run, runForBytes } from '@kata-agent/setup/run-program';
 import { forwardOf, planBundle } from '@kata-agent/tool-bundle/plan';
-import {
-  bundleAgent,
-  bundleImageProgram,
-  bundleMediaProgram,
-  imageProgramFile,
-  mediaProgramFile,
-} from '@kata-agent/tool-bundle/programs';
 import { createDirectory } from '@kata-agent/tool-command/command-line';
 import { listenExclusively } from '@kata-agent/tool-command/exclusive-socket';
 import { guestNode } from './node/guest-node.js';
@@ -38,7 +31,7 @@ import {
   rootfsPart,
   systemdPart,
 } from './packages/parts.js';
-import { compiledAgent } from './program/compiled-agent.js';
+import { builtAgent, copyBundle } from './program/built-agent.js';
 import { cpioArchive, type Entry, type PartEntry } from './tree/archive.js';
 import { bundleWrapper, guestTree, innerAddress, programs } from './tree/guest-tree.js';
 import { type RootDisk, rootfsDisk, rootfsInitramfs } from './tree/rootfs.js';
@@ -136,15 +129,10 @@ export async function buildImage({
 
   printProgress('bundling the agent');
   mkdirSync(out, { recursive: true });
-  const bundle = join(out, 'agent');
-  await bundleAgent(bundle, facts);
   const pullsImages = wanted.includes(imagePull);
-  const agent = await compiledAgent(join(out, 'compiled'), { facts, pullsImages }, nodePath);
-  const program = new Map([
-    ...agent,
-    [mediaProgramFile, await bundleMediaProgram()] as const,
-    ...(pullsImages ? [[imageProgramFile, await bundleImageProgram()] as const] : []),
-  ]);
+  const agent = await builtAgent(join(cache, 'agents'), { facts, pullsImages }, nodePath);
+  const bundle = join(out, 'agent');
+  copyBundle(agent.bundle, bundle);
   const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), printProgress) };
 
   printProgress('collecting files');
@@ -158,7 +146,7 @@ export async function buildImage({
       digest: kernelFiles.sha256,
     },
     nodeProgram,
-    program,
+    program: agent.files,
     koffi: join(bundle, 'node_modules'),
     config: config === undefined ? undefined : readFileSync(config),
     optional: wanted,

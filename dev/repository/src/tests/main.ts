@@ -1,5 +1,6 @@
-// `npm test [-- [--times] [FILTER…]]`: runs every compiled test file, or those whose path contains a filter; with the OCI runtime of
-// OCI_RUNTIME. With --times also prints the time of each file. `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
+// `npm test [-- [--times] [--all | FILTER…]]`: runs the compiled test files but the slow ones, with --all or CI=true every one, or those whose
+// path contains a filter; with the OCI runtime of OCI_RUNTIME. With --times also prints the time of each file.
+// `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
 // With CI=true up to three files that fail are run once more, alone, and those that pass then are named as unstable.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -19,8 +20,9 @@ import {
 } from './changed-tests.js';
 import { readReport, reportFile } from './report-file.js';
 import { repeatedFiles } from './repeated-files.js';
-import { failedLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
+import { failedLines, leftOutLines, skippedLines, timeLines, unstableLines } from './report-lines.js';
 import type { TestReport } from './reporter.js';
+import { isSlow } from './slow-files.js';
 import { withSharedProcesses } from './shared-processes.js';
 import { bundleTestPrograms } from './test-programs.js';
 
@@ -35,6 +37,7 @@ function testFiles(directory: string): readonly string[] {
     .sort();
 }
 
+const isCi = process.env['CI'] === 'true';
 const missing = missingOf('test');
 if (missing.length > 0) {
   const needed = missing.filter(({ unavailable }) => unavailable === undefined);
@@ -43,19 +46,19 @@ if (missing.length > 0) {
     console.error(
       `  skipped without ${name}: ${neededBy}${unavailable === undefined ? '' : `: ${unavailable}`}`,
     );
-  if (process.env['CI'] === 'true' && needed.length > 0) {
+  if (isCi && needed.length > 0) {
     console.error('with CI=true a missing prerequisite is an error');
     process.exit(1);
   }
 }
-const usage = 'npm test -- [--times] [FILTER…], or npm test -- [--times] --changed [--all] [BASE]';
+const usage = 'npm test -- [--times] [--all | FILTER…], or npm test -- [--times] --changed [--all] [BASE]';
 const words = process.argv.slice(2);
 const printsTimes = words.includes('--times');
 const ofChange = words.includes('--changed');
 const all = words.includes('--all');
 const filters = words.filter((word) => !['--times', '--changed', '--all'].includes(word));
 const unknown = filters.find((word) => word.startsWith('-'));
-if (unknown !== undefined || (all && !ofChange) || (ofChange && filters.length > 1)) {
+if (unknown !== undefined || (all && !ofChange && filters.length > 0) || (ofChange && filters.length > 1)) {
   console.error(
     `npm test: ${unknown === undefined ? 'too many words' : `unknown option ${unknown}`}\nhelp: ${usage}`,
   );
@@ -63,14 +66,17 @@ if (unknown !== undefined || (all && !ofChange) || (ofChange && filters.length >
 }
 const packages = packageDirectories.map((directory) => join(root, directory, 'dist'));
 const compiled = [...packages, join(root, 'tests', 'dist'), join(root, 'fuzz', 'dist')].flatMap(testFiles);
-const files = ofChange ? changed(filters[0]) : compiled.filter(matches);
+const files = ofChange ? changed(filters[0]) : chosen();
 if (files.length === 0) {
   console.error(ofChange ? 'no test to run' : `no test file matches ${filters.join(' ')}`);
   process.exit(ofChange ? 0 : 2);
 }
 
-function matches(path: string): boolean {
-  return filters.length === 0 || filters.some((filter) => relative(root, path).includes(filter));
+/** Returns the compiled test files that the filters name; without any all, or those that are not slow. */
+function chosen(): readonly string[] {
+  if (filters.length > 0)
+    return compiled.filter((path) => filters.some((filter) => relative(root, path).includes(filter)));
+  return all || isCi ? compiled : compiled.filter((path) => !isSlow(sourceOf(relative(root, path))));
 }
 
 /** Returns the compiled test files that the change since a commit reaches, and prints which. */
@@ -120,14 +126,16 @@ const first = runTests(
   ),
   2,
 );
+const leftOut = ofChange || filters.length > 0 ? 0 : compiled.length - files.length;
 if (first.report !== undefined)
   print([
     ...(printsTimes ? timeLines(first.report) : []),
+    ...leftOutLines(leftOut),
     ...skippedLines(first.report),
     ...failedLines(first.report),
   ]);
 const repeated =
-  process.env['CI'] === 'true' && first.exitCode !== 0 && first.report !== undefined
+  isCi && first.exitCode !== 0 && first.report !== undefined
     ? repeatedFiles(
         first.report,
         files.map((file) => relative(root, file)),

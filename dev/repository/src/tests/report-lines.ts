@@ -20,6 +20,15 @@ export function skippedLines({ skipped }: TestReport): readonly string[] {
   );
 }
 
+/** Returns what was left out, and how it is run; nothing if nothing was. */
+export function leftOutLines(files: number): readonly string[] {
+  return files === 0
+    ? []
+    : [
+        `left out: ${files} slow files, such as those of virtual machines; npm test -- --all runs them, and CI=true`,
+      ];
+}
+
 /**
  * Returns the number of failed tests and a line with the first line of the message for each; nothing if there
  * are none.

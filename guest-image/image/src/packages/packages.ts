@@ -68,10 +68,16 @@ export function unpackPackages(
   const absent = packages.filter(({ sha256 }) => !existsSync(join(cache, sha256)));
   const downloads = join(cache, `download-${process.pid}`);
   try {
+    if (absent.length > 0) {
+      mkdirSync(downloads, { recursive: true });
+      download(
+        absent.map(({ name }) => name),
+        downloads,
+        printProgress,
+      );
+    }
     for (const [index, { name, file, sha256 }] of absent.entries()) {
       printProgress(`unpacking ${name} (${index + 1} of ${absent.length})`);
-      mkdirSync(downloads, { recursive: true });
-      download(name, downloads, printProgress);
       const archive = join(downloads, file);
       const digest = createHash('sha256').update(readFileSync(archive)).digest('hex');
       if (digest !== sha256)
@@ -88,13 +94,15 @@ export function unpackPackages(
   return packages.map((one) => ({ ...one, directory: join(cache, one.sha256) }));
 }
 
-function download(name: string, directory: string, printProgress: (text: string) => void): void {
-  const { ok, output, registryError } = runWithRetries('apt-get', ['download', '-q', name], {
+/** Downloads packages by one call of apt-get, which reads its lists for a second. */
+function download(names: readonly string[], directory: string, printProgress: (text: string) => void): void {
+  const title = `downloading ${names.length} Debian packages`;
+  printProgress(title);
+  const { ok, output, registryError } = runWithRetries('apt-get', ['download', '-q', ...names], {
     cwd: directory,
     printProgress,
   });
   if (ok) return;
-  const title = `downloading ${name}`;
   throw new Error(
     registryError === undefined
       ? `${title}: ${output.trim()}`
@@ -116,7 +124,7 @@ export function mergeUsr(directory: string): void {
 }
 
 /** Renames a directory. A target that a concurrent build has created is kept, because it has the same content. */
-function renameUnlessPresent(from: string, to: string): void {
+export function renameUnlessPresent(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (error) {
