@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The checkout's root; this file is compiled to tests/dist/harness. */
@@ -7,12 +8,10 @@ export const repository: string = fileURLToPath(new URL('../../../', import.meta
 const bundled = process.env['KATA_TEST_PROGRAMS'];
 
 /** The programs: bundled, or as `npx` runs the compiled packages. */
-export const agentProgram: string = programOf('agent', 'kata-agent', 'agent/server');
-export const ctlProgram: string = programOf('ctl', 'kata-agent-ctl', 'client/ctl');
-export const realmProgram: string = programOf('realm', 'kata-realm', 'realm/program');
+export const agentProgram: string = programAt('agent/server/bin/kata-agent.mjs');
+export const ctlProgram: string = programAt('client/ctl/bin/kata-agent-ctl.mjs');
+export const realmProgram: string = programAt('realm/program/bin/kata-realm.mjs');
 
-function programOf(directory: string, name: string, packageDirectory: string): string {
-  return bundled === undefined
-    ? `${repository}${packageDirectory}/bin/${name}.mjs`
-    : `${bundled}/${directory}/${name}.mjs`;
+function programAt(path: string): string {
+  return bundled === undefined ? `${repository}${path}` : `${bundled}/${basename(path)}`;
 }

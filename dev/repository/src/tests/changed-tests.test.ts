@@ -71,7 +71,7 @@ it('the programs that tests start are those of tests/harness/repository.ts, and 
   const all = readSources();
   const constants = [
     ...(all.get('tests/harness/repository.ts') ?? '').matchAll(
-      /(\w+Program): string = `\$\{repository\}(.+)`;/g,
+      /(\w+Program): string = programAt\('(.+)'\);/g,
     ),
   ];
   assert.deepEqual(Object.fromEntries(constants.map(([, name, path]) => [name, path])), programs);

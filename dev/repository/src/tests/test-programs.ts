@@ -1,7 +1,7 @@
 // The programs that tests start, bundled for a test run: a bundle starts in less than half the time of the compiled packages, which are a
 // thousand modules, and it is what users have.
-import { rmSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { bundleAgent, bundleClient, bundleRealm } from '@kata-agent/tool-bundle/programs';
 
@@ -10,6 +10,7 @@ const variable = 'KATA_TEST_PROGRAMS';
 
 /** Bundles the programs into a directory, for the processes that this one starts. */
 export async function bundleTestPrograms(directory: string): Promise<void> {
+  mkdirSync(directory);
   const programs = [
     await bundleAgent(join(directory, 'agent'), { leftOut: [], requireConfig: false }),
     await bundleClient(join(directory, 'ctl')),
@@ -17,9 +18,10 @@ export async function bundleTestPrograms(directory: string): Promise<void> {
   ];
   for (const { file } of programs) {
     // Modules that a test preloads replace functions of the koffi that the checkout has (guest-image/command/src/replace-libc.ts).
-    const koffi = join(file, '..', 'node_modules', 'koffi');
+    const koffi = join(dirname(file), 'node_modules', 'koffi');
     rmSync(koffi, { recursive: true });
     symlinkSync(join(root, 'node_modules', 'koffi'), koffi);
+    symlinkSync(file, join(directory, basename(file)));
   }
   process.env[variable] = directory;
 }
