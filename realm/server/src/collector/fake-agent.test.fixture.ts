@@ -157,6 +157,8 @@ export function sequenceNumber(line: Buffer): number {
 
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
   const directory = mkdtempSync(join(tmpdir(), 'kata-collector-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  // Hooks run in the order in which they were added: what writes here may not have ended. Without further attempts the hook can fail, node:test
+  // omits the others, and open sockets keep the process.
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
   return directory;
 }
