@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 import { SHARE_ENV, type Worker, type WorkerOptions } from 'node:worker_threads';
 
@@ -31,11 +32,15 @@ export function libcFunction(prototype: string): CFunction {
   return loadKoffi().load(null).func(prototype);
 }
 
+/** Returns the koffi of the program that is started: a bundle has its own. It is a dependency of lib/linux, not of this tool. */
 function loadKoffi(): Koffi {
-  const require = createRequire(new URL('../../../lib/linux/package.json', import.meta.url));
-  // koffi is a dependency of that package, not of this tool.
+  const [, program] = process.argv;
+  const from =
+    program === undefined || !existsSync(program)
+      ? new URL('../../../lib/linux/package.json', import.meta.url)
+      : realpathSync(program);
   const addon = 'koffi';
-  return require(addon) as Koffi;
+  return createRequire(from)(addon) as Koffi;
 }
 
 let threadsArePreloaded = false;

@@ -28,7 +28,7 @@ export function namedPaths(file: string, text: string): readonly NamedPath[] {
 }
 
 /** Returns the files of the repository of which a named path can be: the file, or the source of a compiled one. */
-export function sourcesOf(path: string): readonly string[] {
+function sourcesOf(path: string): readonly string[] {
   const source = path.replace(/\.js$/, '.ts');
   return [path, source.replace('/dist/', '/src/'), source.replace('/dist/', '/')];
 }

@@ -13,7 +13,7 @@ describe('the options of npm run fresh-root', () => {
   it('name releases; the default commands are those of the README', () => {
     const options = parsed(['bookworm', 'trixie', 'bookworm']);
     assert.deepEqual(options.releases, ['bookworm', 'trixie']);
-    assert.deepEqual(options.commands, ['npm start', 'npm test']);
+    assert.deepEqual(options.commands, ['npm start', 'npm test -- --all']);
     assert.equal(options.ci, true);
     assert.deepEqual(parsed(['trixie', '--command', 'a b', '--command=c']).commands, ['a b', 'c']);
     assert.equal(freshRootOptions(['--help']).help, true);

@@ -25,7 +25,7 @@ export const usage: string = `npm run fresh-root -- [OPTIONS] RELEASE…
 Creates a root file system of each Debian release (${releases.join(', ')}: 12 and 13) with only Node.js and npm, clones the
 last commit of this checkout into it, and runs commands there as root, in new namespaces. Removes the root file systems
 afterwards, also after Ctrl-C. Uses the Debian mirror and the npm registry of this machine.
-  --command LINE     run LINE with sh; may be repeated; default: "npm start" and "npm test"
+  --command LINE     run LINE with sh; may be repeated; default: "npm start" and "npm test -- --all"
   --node RELEASE     release of Node.js, such as 22 or 20.20.2; default: the one that runs this script
   --npm RELEASE      release of npm; default: this machine's
   --no-ci            do not set CI=true: a missing prerequisite skips tests
@@ -38,7 +38,7 @@ Example: npm run --silent fresh-root -- bookworm trixie --command 'npm test lib/
 
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;
-const defaultCommands: string[] = ['npm start', 'npm test'];
+const defaultCommands: string[] = ['npm start', 'npm test -- --all'];
 const known = {
   command: { type: 'string', multiple: true, default: defaultCommands },
   node: text,

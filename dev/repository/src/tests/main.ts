@@ -3,7 +3,7 @@
 // `npm test -- --changed [--all] [BASE]`: runs those that a change reaches.
 // With CI=true up to three files that fail are run once more, alone, and those that pass then are named as unstable.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { missingText, root } from '@kata-agent/setup/bootstrap';
@@ -116,6 +116,8 @@ function print(lines: readonly string[]): void {
 // Tests of virtual machines take longest: last, one of them would run alone at the end.
 const inOrder = [...files.filter(needsVm), ...files.filter((file) => !needsVm(file))];
 const entries = mkdtempSync(join(dirname(reportFile), 'test-processes-'));
+// The agent runs the program that pulls images as another user.
+chmodSync(entries, 0o755);
 process.on('exit', () => rmSync(entries, { recursive: true, force: true }));
 if (files.some((file) => file.startsWith(join(root, 'tests'))))
   await bundleTestPrograms(join(entries, 'programs'));
