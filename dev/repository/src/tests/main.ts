@@ -24,7 +24,6 @@ import { failedLines, leftOutLines, skippedLines, timeLines, unstableLines } fro
 import type { TestReport } from './reporter.js';
 import { isSlow } from './slow-files.js';
 import { withSharedProcesses } from './shared-processes.js';
-import { bundleTestPrograms } from './test-programs.js';
 
 /** Returns the compiled test files below a directory, sorted. One whose source was moved or removed is left in `dist` by the compiler. */
 function testFiles(directory: string): readonly string[] {
@@ -119,8 +118,11 @@ const entries = mkdtempSync(join(dirname(reportFile), 'test-processes-'));
 // The agent runs the program that pulls images as another user.
 chmodSync(entries, 0o755);
 process.on('exit', () => rmSync(entries, { recursive: true, force: true }));
-if (files.some((file) => file.startsWith(join(root, 'tests'))))
+if (files.some((file) => file.startsWith(join(root, 'tests')))) {
+  // A run of unit tests does not wait until the bundler is loaded.
+  const { bundleTestPrograms } = await import('./test-programs.js');
   await bundleTestPrograms(join(entries, 'programs'));
+}
 const first = runTests(
   withSharedProcesses(
     inOrder.map((file) => relative(root, file)),
