@@ -128,9 +128,14 @@ export async function buildImage({
   if (release === undefined) throw new Error(`${kernelName} has no modules`);
 
   printProgress('bundling the agent');
+  const nodeDigest = sha256(readFileSync(nodePath));
   mkdirSync(out, { recursive: true });
   const pullsImages = wanted.includes(imagePull);
-  const agent = await builtAgent(join(cache, 'agents'), { facts, pullsImages }, nodePath);
+  const agent = await builtAgent(
+    join(cache, 'agents'),
+    { facts, pullsImages },
+    { path: nodePath, sha256: nodeDigest },
+  );
   const bundle = join(out, 'agent');
   copyBundle(agent.bundle, bundle);
   const nodeProgram = { path: nodePath, data: guestNode(nodePath, join(cache, 'programs'), printProgress) };
@@ -185,7 +190,7 @@ export async function buildImage({
     content,
     ...(facts.sourceTime === undefined ? {} : { sourceTime: facts.sourceTime }),
     node: run(nodePath, ['--version']).trim(),
-    nodeProgram: sha256(readFileSync(nodePath)),
+    nodeProgram: nodeDigest,
     parts: digestsByPart(tree),
     packages: packages.map(({ file, sha256: digest }) => `${file} ${digest}`),
   };

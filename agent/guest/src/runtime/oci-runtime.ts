@@ -29,7 +29,7 @@ const COMMAND_TIMEOUT_MS = 60_000;
 const environment = { PATH: searchPath };
 
 /**
- * Runs an OCI runtime, runc or crun, as a program; `commands.ts` has its command lines. A failure is a GuestError with
+ * Runs an OCI runtime, runc or crun, as a program; `command-lines.ts` has its command lines. A failure is a GuestError with
  * the runtime's message. The runtime inherits descriptors 0 to 2 only (S12): every other one of this process is
  * close-on-exec.
  */

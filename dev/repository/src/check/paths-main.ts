@@ -1,17 +1,11 @@
 // A program: fails for a path of this repository that code names, and that does not exist.
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { missingPaths } from './paths.js';
+import { repositoryFiles } from './repository-files.js';
 
-const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  cwd: root,
-  encoding: 'utf8',
-  maxBuffer: 64 << 20,
-})
-  .split('\n')
-  .filter((file) => file !== '' && existsSync(join(root, file)));
+const files = repositoryFiles();
 // The tests of this package are about files that do not exist.
 const read = files.filter(
   (file) => /\.(?:ts|mjs|cjs)$/.test(file) && !/^dev\/repository\/.*\.test\.ts$/.test(file),

@@ -42,9 +42,9 @@ const unusedMs = 24 * 3_600_000;
 export async function builtAgent(
   directory: string,
   options: SingleFileOptions,
-  nodePath: string,
+  node: { readonly path: string; readonly sha256: string },
 ): Promise<BuiltAgent> {
-  const inputs = [options, digestOf([nodePath]), digestOf(sources())];
+  const inputs = [options, node.sha256, digestOf(sources())];
   const place = join(
     directory,
     createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32),
@@ -55,7 +55,7 @@ export async function builtAgent(
   if (!existsSync(place)) {
     const made = mkdtempSync(join(directory, 'made-'));
     try {
-      await build(made, options, nodePath);
+      await build(made, options, node.path);
       renameUnlessPresent(made, place);
     } finally {
       rmSync(made, { recursive: true, force: true });
