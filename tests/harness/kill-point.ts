@@ -60,6 +60,39 @@ function armSpawn(hit: Hit, when: KillPoint['when']): void {
     return child;
   };
   (childProcess as { spawn: unknown }).spawn = armed;
+  armPosixSpawn(hit, when);
+}
+
+/** A program that the agent starts by posix_spawn(3) has ended when waitpid(2) returns its pid. */
+function armPosixSpawn(hit: Hit, when: KillPoint['when']): void {
+  let waited: number | undefined;
+  const spawn =
+    (real: CFunction): CFunction =>
+    (pid, path, actions, attributes, argv, ...more) => {
+      const isHit = hit(wordsOf(argv as Uint8Array));
+      if (isHit && when === 'before') die();
+      const result = real(pid, path, actions, attributes, argv, ...more);
+      if (isHit && when === 'during') die();
+      if (isHit) waited = Buffer.from(pid as Uint8Array).readInt32LE();
+      return result;
+    };
+  const waitpid =
+    (real: CFunction): CFunction =>
+    (...args) => {
+      const result = real(...args);
+      if (result !== undefined && result === waited) die();
+      return result;
+    };
+  replaceLibc('posix_spawn', spawn);
+  replaceLibc('waitpid', waitpid);
+}
+
+/** Returns the texts of a `char *[]` of lib/linux: they follow the null pointer. */
+function wordsOf(list: Uint8Array): readonly string[] {
+  const content = Buffer.from(list);
+  let end = 0;
+  while (content.readBigUInt64LE(end) !== 0n) end += 8;
+  return content.toString('utf8', end + 8, content.length - 1).split('\0');
 }
 
 function around(real: CFunction, hit: Hit, when: KillPoint['when']): CFunction {

@@ -92,7 +92,6 @@ export function openContext(options: GuestOptions): GuestContext {
   const access = options.access ?? openAccess;
   sealDescriptors(syscalls);
   mkdirSync(paths.kata, { recursive: true, mode: 0o755 });
-  const runtime = new OciRuntime(options.runtime, paths.state);
   mkdirSync(mountingIn(paths), { recursive: true, mode: 0o700 });
   // Others can search the two above a bundle, as `makeBundle` needs it, and not list them.
   for (const directory of [paths.state, join(paths.state, bundles)]) {
@@ -104,6 +103,7 @@ export function openContext(options: GuestOptions): GuestContext {
     onFault: (error) => log('error', `waiting for processes: ${String(error)}`),
   });
   try {
+    const runtime = new OciRuntime(options.runtime, paths.state, reaper);
     const ancestors = new CgroupAncestors(paths.cgroup, join(paths.state, 'cgroups'));
     const records = new SavedState(paths.state);
     const media = options.media ?? new MediaThreads({ syscalls, log });

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
-import { loadSyscalls } from '@kata-agent/linux';
+import { loadSyscalls, Reaper } from '@kata-agent/linux';
 import type { OciProcess } from '../request/oci-spec.js';
 import { askFeatures, create, exec, pause, remove, resume, start, update } from './command-lines.js';
 import { knownRuntime } from './known-runtimes.js';
@@ -25,14 +25,22 @@ import { sealDescriptors } from './seal-descriptors.js';
 const directory = mkdtempSync(join(tmpdir(), 'guest-runtime-'));
 const program = join(directory, 'runc');
 sealDescriptors(loadSyscalls());
+const reaper = new Reaper(loadSyscalls(), {
+  onFault: (error) => {
+    throw error;
+  },
+});
 const calls = join(directory, 'calls');
-after(() => rmSync(directory, { recursive: true }));
+after(() => {
+  reaper.stop();
+  rmSync(directory, { recursive: true });
+});
 beforeEach(() => rmSync(calls, { force: true }));
 
 /** A fake runtime that records its command line and then runs the script. */
 function fake(script: string): OciRuntime {
   writeFileSync(program, `#!/bin/sh\necho "$@" >> ${calls}\n${script}\n`, { mode: 0o755 });
-  return new OciRuntime(program, join(directory, 'state'));
+  return new OciRuntime(program, join(directory, 'state'), reaper);
 }
 
 const called = (): readonly string[] => readFileSync(calls, 'utf8').trim().split('\n');
@@ -121,10 +129,10 @@ test('exec gets the process as a file', async () => {
 test('a program that is called crun has a state directory of its own, and its name is in errors', async () => {
   const crun = join(directory, 'crun');
   writeFileSync(crun, '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
-  assert.match(await new OciRuntime(crun, state).run(['list']), new RegExp(`^--root ${state}/crun `));
+  assert.match(await new OciRuntime(crun, state, reaper).run(['list']), new RegExp(`^--root ${state}/crun `));
   const entry = JSON.stringify({ msg: 'the container `c` is paused', level: 'error' });
   writeFileSync(crun, `#!/bin/sh\necho '${entry}' >&2; exit 1\n`);
-  await assert.rejects(start(new OciRuntime(crun, state), 'c'), {
+  await assert.rejects(start(new OciRuntime(crun, state, reaper), 'c'), {
     kind: 'precondition',
     message: 'crun start: the container `c` is paused',
   });
@@ -134,7 +142,7 @@ test('crun without `features` has them in its version', async () => {
   const crun = join(directory, 'crun');
   const script = 'case "$*" in *features) exit 1;; esac; echo "crun version 1.8.1"; echo "+CAP +SECCOMP"';
   writeFileSync(crun, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  const { version, seccomp } = await askFeatures(new OciRuntime(crun, state));
+  const { version, seccomp } = await askFeatures(new OciRuntime(crun, state, reaper));
   assert.deepEqual([version, seccomp], ['1.8.1', true]);
   await assert.rejects(askFeatures(fake('exit 1')));
 });
@@ -148,8 +156,13 @@ test('the command lines of the other commands', async () => {
   await remove(runtime, 'c');
   await update(runtime, 'c', { memory: { limit: 5n } });
   assert.deepEqual(
-    called().map((line) => line.replace(/^.* json /, '').replace(`${state}/run/`, '')),
-    ['start c', 'pause c', 'resume c', 'delete --force c', 'update --resources resources-1 c'],
+    called().map((line) =>
+      line
+        .replace(/^.* json /, '')
+        .replace(`${state}/run/`, '')
+        .replace(/resources-\d+/, 'resources-N'),
+    ),
+    ['start c', 'pause c', 'resume c', 'delete --force c', 'update --resources resources-N c'],
   );
   assert.equal(readFileSync(join(directory, 'resources'), 'utf8'), '{"memory":{"limit":5}}');
   assert.deepEqual(readdirSync(join(state, 'run')), []);
@@ -163,8 +176,6 @@ test('a failure of another command has the text of stderr', async () => {
 });
 
 test('a command that hangs is killed with its fork that became a child of the agent, as crun’s', async () => {
-  const syscalls = loadSyscalls();
-  syscalls.setChildSubreaper();
   const fifo = join(directory, 'fifo');
   const pidFile = join(directory, 'pid');
   assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
@@ -184,14 +195,14 @@ test('a command that hangs is killed with its fork that became a child of the ag
   // Lets a process that was not killed end with 0.
   const descriptor = openSync(fifo, 'r+');
   writeSync(descriptor, '\n');
-  assert.deepEqual(syscalls.waitpid(pid, 0), { pid, status: 9 });
+  assert.deepEqual(await reaper.watch(pid), { code: 137, signal: 9 });
   closeSync(descriptor);
 });
 
 test('a missing runtime and one that cannot be run are errors', async () => {
-  const none = new OciRuntime(undefined, state);
+  const none = new OciRuntime(undefined, state, reaper);
   await assert.rejects(start(none, 'c'), { kind: 'precondition', message: /apt-get install runc/ });
-  const broken = new OciRuntime('/nonexistent/runc', state);
+  const broken = new OciRuntime('/nonexistent/runc', state, reaper);
   await assert.rejects(start(broken, 'c'), { kind: 'precondition', message: /cannot be run/ });
 });
 

@@ -1,9 +1,24 @@
-import { hasCode, processStat, searchPath } from '@kata-agent/linux';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  type ExitStatus,
+  hasCode,
+  type ProgramStart,
+  processStat,
+  type Reaper,
+  searchPath,
+  type StartedProgram,
+} from '@kata-agent/linux';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GuestError, type GuestErrorKind } from '../guest-error.js';
 import { readIfThere } from '@kata-agent/base';
@@ -42,11 +57,13 @@ export class OciRuntime {
   readonly root: string;
   /** Temporary files: those found at start are from an agent that was killed. */
   readonly scratch: string;
+  readonly #reaper: Reaper;
   #files = 0;
 
   /** Creates `<state>/NAME` for the runtime, as `<state>/runc`, and `<state>/run` for temporary files. */
-  constructor(program: string | undefined, state: string) {
+  constructor(program: string | undefined, state: string, reaper: Reaper) {
     this.program = program;
+    this.#reaper = reaper;
     this.known = knownRuntime(program ?? '');
     this.root = join(state, this.known.name);
     this.scratch = join(state, 'run');
@@ -92,11 +109,11 @@ export class OciRuntime {
     const console = 'consoleSocket' in stdio ? ['--console-socket', stdio.consoleSocket] : [];
     const arguments_ = [...command, '--pid-file', pidFile, ...console, id];
     try {
-      const child = this.#spawn(
+      const status = await this.#run(
         [...options, '--log', log, '--log-format', 'json', ...arguments_],
-        'consoleSocket' in stdio ? ['ignore', 'ignore', 'ignore'] : [...stdio],
+        'consoleSocket' in stdio ? [undefined, undefined, undefined] : stdio,
+        signal,
       );
-      const status = await ended(child, signal);
       // stderr is the container's, so the runtime logs to a file. If it ended before it wrote to the log, only the
       // exit status is known.
       if (status !== undefined)
@@ -112,59 +129,100 @@ export class OciRuntime {
     command: readonly string[],
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<string> {
-    const child = this.#spawn(['--log-format', 'json', ...command], ['ignore', 'pipe', 'pipe']);
-    const [status, output, errors] = await Promise.all([
-      ended(child, signal),
-      text(child.stdout),
-      text(child.stderr),
-    ]);
-    if (status !== undefined) throw runtimeError(this.known, command[0] ?? '', errors, status);
-    return output;
-  }
-
-  #spawn(command: readonly string[], stdio: ('pipe' | 'ignore' | number)[]): ChildProcess {
-    return spawn(this.installed(), ['--root', this.root, ...command], {
-      stdio,
-      env: environment,
-      cwd: '/',
-    });
-  }
-}
-
-/**
- * Returns undefined for exit status 0, otherwise a description of the status. Rejects with the signal's reason after
- * the kill.
- */
-async function ended(child: ChildProcess, signal?: AbortSignal): Promise<string | undefined> {
-  const over = AbortSignal.timeout(COMMAND_TIMEOUT_MS);
-  const either = signal === undefined ? over : AbortSignal.any([over, signal]);
-  try {
-    const [code, by]: (number | string | null)[] = await once(child, 'exit', { signal: either });
-    if (code === 0) return undefined;
-    return code === null ? `ended by ${by}` : `exit status ${code}`;
-  } catch (error) {
-    if (either.aborted) {
-      await endCommand(child);
-      signal?.throwIfAborted();
-      throw new GuestError(
-        'deadline',
-        `the OCI runtime did not end within ${COMMAND_TIMEOUT_MS / 1000} seconds`,
-      );
+    const output = this.#openOutput();
+    try {
+      const errors = this.#openOutput();
+      try {
+        const words = ['--log-format', 'json', ...command];
+        const status = await this.#run(words, [undefined, output, errors], signal);
+        if (status !== undefined) throw runtimeError(this.known, command[0] ?? '', contentOf(errors), status);
+        return contentOf(output);
+      } finally {
+        closeSync(errors);
+      }
+    } finally {
+      closeSync(output);
     }
+  }
+
+  /** Opens a file without a name. Unlike a pipe, it has no end that a hook's own process could hold open. */
+  #openOutput(): number {
+    const path = this.scratchFile('output');
+    const descriptor = openSync(path, 'wx+', 0o600);
+    rmSync(path);
+    return descriptor;
+  }
+
+  /**
+   * Returns undefined for exit status 0, otherwise a description of the status. Rejects with the signal's reason after
+   * the kill.
+   */
+  async #run(
+    command: readonly string[],
+    stdio: ProgramStart['stdio'],
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    const started = this.#start({
+      program: this.installed(),
+      arguments: ['--root', this.root, ...command],
+      environment,
+      directory: '/',
+      stdio,
+    });
+    const status = await exitWithin(started.exit, COMMAND_TIMEOUT_MS, signal);
+    if (status !== undefined) return describe(status);
+    await endCommand(started);
+    signal?.throwIfAborted();
     throw new GuestError(
-      'precondition',
-      `the OCI runtime ${child.spawnfile} cannot be run; help: install it there, or set oci_runtime to another`,
-      {
-        cause: error,
-      },
+      'deadline',
+      `the OCI runtime did not end within ${COMMAND_TIMEOUT_MS / 1000} seconds`,
     );
   }
+
+  #start(program: ProgramStart): StartedProgram {
+    try {
+      return this.#reaper.start(program);
+    } catch (error) {
+      throw new GuestError(
+        'precondition',
+        `the OCI runtime ${program.program} cannot be run; help: install it there, or set oci_runtime to another`,
+        { cause: error },
+      );
+    }
+  }
 }
 
-async function text(stream: Readable | null): Promise<string> {
-  const chunks: Buffer[] = [];
-  if (stream !== null) for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
+/** Returns a file's content from its start: the descriptor's offset is where the program has written last. */
+function contentOf(descriptor: number): string {
+  const content = Buffer.alloc(fstatSync(descriptor).size);
+  return content.toString('utf8', 0, readSync(descriptor, content, 0, content.length, 0));
+}
+
+/** Returns a program's exit; undefined: it has not ended within that time, or before the signal was aborted. */
+async function exitWithin(
+  exit: Promise<ExitStatus>,
+  milliseconds: number,
+  signal?: AbortSignal,
+): Promise<ExitStatus | undefined> {
+  const over = new AbortController();
+  const giveUp = (): void => over.abort();
+  signal?.addEventListener('abort', giveUp);
+  if (signal?.aborted === true) giveUp();
+  try {
+    return await Promise.race([
+      exit,
+      delay(milliseconds, undefined, { signal: over.signal }).catch(() => undefined),
+    ]);
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+    giveUp();
+  }
+}
+
+function describe({ code, signal }: ExitStatus): string | undefined {
+  if (signal === undefined) return code === 0 ? undefined : `exit status ${code}`;
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+  return `ended by ${name ?? `signal ${signal}`}`;
 }
 
 /**
@@ -172,26 +230,22 @@ async function text(stream: Readable | null): Promise<string> {
  * child hangs that is in the container already, and it would otherwise stay there. With crun it is a child of this process:
  * the one between it and the command has ended.
  */
-async function endCommand(child: ChildProcess): Promise<void> {
-  if (child.pid === undefined || isOver(child)) return;
-  const exited = once(child, 'exit');
-  const commandLine = commandLineOf(child.pid);
-  if (killDescendants(child.pid, commandLine) && (await isWithin(exited, cleanUpMs))) return;
-  killDescendants(child.pid, commandLine);
-  child.kill('SIGKILL');
-  if (!(await isWithin(exited, dyingMs))) child.unref();
+async function endCommand({ pid, exit, isOver }: StartedProgram): Promise<void> {
+  if (isOver()) return;
+  const commandLine = commandLineOf(pid);
+  if (killDescendants(pid, commandLine) && (await exitWithin(exit, cleanUpMs)) !== undefined) return;
+  if (isOver()) return;
+  killDescendants(pid, commandLine);
+  kill(pid);
+  await exitWithin(exit, dyingMs);
 }
 
-function isOver({ exitCode, signalCode }: ChildProcess): boolean {
-  return exitCode !== null || signalCode !== null;
-}
-
-async function isWithin(exited: Promise<unknown>, milliseconds: number): Promise<boolean> {
-  const over = new AbortController();
-  const late = delay(milliseconds, false, { signal: over.signal }).catch(() => false);
-  const ended = await Promise.race([exited.then(() => true), late]);
-  over.abort();
-  return ended;
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error;
+  }
 }
 
 /**
@@ -204,11 +258,7 @@ function killDescendants(pid: number, commandLine: string): boolean {
   );
   const found = [...orphans, ...[pid, ...orphans].flatMap(descendantsOf)];
   for (const each of found) {
-    try {
-      process.kill(each, 'SIGKILL');
-    } catch (error) {
-      if (!hasCode(error, 'ESRCH')) throw error;
-    }
+    kill(each);
   }
   return found.length > 0;
 }

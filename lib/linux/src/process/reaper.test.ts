@@ -1,14 +1,31 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { type ExitStatus, Reaper, RecordingSyscalls, SyscallError, loadSyscalls } from '../index.js';
+import {
+  type ExitStatus,
+  loadSyscalls,
+  type ProgramStart,
+  Reaper,
+  RecordingSyscalls,
+  SyscallError,
+} from '../index.js';
 import { childProcesses } from './reaper.js';
 
+const directory = mkdtempSync(join(tmpdir(), 'reaper-'));
 const faults: unknown[] = [];
 const reaper = new Reaper(loadSyscalls(), { onFault: (error) => faults.push(error) });
 // Waiting for SIGCHLD does not keep the process alive.
@@ -16,6 +33,7 @@ const keepAlive = setInterval(() => undefined, 60_000);
 after(() => {
   reaper.stop();
   clearInterval(keepAlive);
+  rmSync(directory, { recursive: true });
   assert.deepEqual(faults, []);
 });
 
@@ -108,6 +126,85 @@ test('a program that cannot be started leaves nothing behind', async () => {
   const [error] = (await once(spawn('/nonexistent/program'), 'error')) as [NodeJS.ErrnoException];
   assert.equal(error.code, 'ENOENT');
   reaper.sweep();
+});
+
+test('a started program gets these words, this environment and directory, and its exit is reported', async () => {
+  const output = openSync(join(directory, 'output'), 'w+');
+  const { exit, isOver } = reaper.start({
+    program: '/bin/sh',
+    arguments: [
+      '-c',
+      'echo "$0|$1|$(pwd)|$(env | sort | tr "\\n" " ")"; readlink /proc/self/fd/0; exit 3',
+      'a b',
+      'ü',
+    ],
+    environment: { A: '1', B: 'x y' },
+    directory: '/usr',
+    stdio: [undefined, output, undefined],
+  });
+  assert.equal(isOver(), false);
+  assert.deepEqual(await exit, { code: 3 });
+  assert.equal(isOver(), true);
+  assert.match(
+    readFileSync(join(directory, 'output'), 'utf8'),
+    /^a b\|ü\|\/usr\|A=1 B=x y PWD=\/usr .*\n\/dev\/null\n$/,
+  );
+  closeSync(output);
+});
+
+test('a started program has no signal that is blocked or ignored, and no other descriptor', async () => {
+  const output = openSync(join(directory, 'output'), 'w+');
+  // SIGPIPE is ignored in each Node.js process.
+  const { exit } = reaper.start({
+    program: '/bin/cat',
+    arguments: ['/proc/self/status'],
+    environment: {},
+    directory: '/',
+    stdio: [undefined, output, undefined],
+  });
+  assert.deepEqual(await exit, { code: 0 });
+  const status = readFileSync(join(directory, 'output'), 'utf8');
+  assert.match(status, /^SigBlk:\t0+$/m);
+  assert.match(status, /^SigIgn:\t0+$/m);
+  closeSync(output);
+});
+
+test('a program that cannot be executed is an error with its path, and leaves nothing behind', () => {
+  const start = {
+    arguments: [],
+    environment: {},
+    directory: '/',
+    stdio: [undefined, undefined, undefined],
+  } as const;
+  assert.throws(() => reaper.start({ program: '/nonexistent/program', ...start }), {
+    code: 'ENOENT',
+    message: /"\/nonexistent\/program"/,
+  });
+  assert.throws(() => reaper.start({ program: '/bin/sh', ...start, directory: '/nonexistent' }), {
+    code: 'ENOENT',
+  });
+  assert.throws(() => reaper.start({ program: '/bin/sh\0', ...start }), { code: 'EINVAL' });
+});
+
+test('a reaper leaves the programs of another one to it', async () => {
+  const other = new Reaper(loadSyscalls(), { onFault: (error) => faults.push(error) });
+  const script = (code: number): ProgramStart => ({
+    program: '/bin/sh',
+    arguments: ['-c', `exit ${code}`],
+    environment: {},
+    directory: '/',
+    stdio: [undefined, undefined, undefined],
+  });
+  const started = Array.from({ length: 40 }, (_, index) =>
+    (index % 2 === 0 ? reaper : other).start(script(index)),
+  );
+  const exits = await Promise.all(started.map(({ exit }) => exit));
+  assert.deepEqual(
+    exits.map(({ code }) => code),
+    started.map((_, index) => index),
+  );
+  other.stop();
+  assert.throws(() => other.start(script(0)), /the reaper is stopped: \/bin\/sh is not started/);
 });
 
 test('the number of kept exits is bounded, and the newest are kept', async (context) => {

@@ -6,6 +6,7 @@ import { readIfThere } from '@kata-agent/base';
 import { Wait } from '../syscalls/constants.js';
 import { type ExitStatus, exitStatus } from './exit-status.js';
 import { hasCode } from '../syscalls/syscall-error.js';
+import type { ProgramStart } from '../syscalls/spawn-call.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 
 /** The diagnostics channel on which Node.js publishes each new child process. */
@@ -20,6 +21,18 @@ export interface ReaperOptions {
   readonly onFault: (error: unknown) => void;
 }
 
+/** A program that a reaper has started. */
+export interface StartedProgram {
+  readonly pid: number;
+  /** Resolves when it has ended. Rejects if the reaper is stopped before. */
+  readonly exit: Promise<ExitStatus>;
+  /** Whether it was waited for: its pid may be another process's from then on. */
+  readonly isOver: () => boolean;
+}
+
+/** Programs that reapers of this process have started and not yet waited for: each waits for its own only. */
+const startedPrograms: Set<number> = new Set();
+
 interface Watch {
   readonly promise: Promise<ExitStatus>;
   readonly resolve: (status: ExitStatus) => void;
@@ -27,8 +40,8 @@ interface Watch {
 }
 
 /**
- * Waits for processes that Node.js did not start: the first processes of containers and execs, which are reparented to
- * this process, their subreaper, when the OCI runtime exits, and their descendants.
+ * Starts programs, and waits for processes that Node.js did not start: these programs, the first processes of containers
+ * and execs, which are reparented to this process, their subreaper, when the OCI runtime exits, and their descendants.
  *
  * On SIGCHLD every child except Node's own is waited for by pid, never with `waitpid(-1)`. A child that ends before it
  * is watched is a zombie until the next sweep, which keeps its exit, so no exit is lost. A pid is not reused before its
@@ -54,6 +67,22 @@ export class Reaper {
     this.#onFault = options.onFault;
     syscalls.setChildSubreaper();
     process.on('SIGCHLD', this.#onChild);
+  }
+
+  /**
+   * Starts a program. Waiting for it does not keep Node.js alive. Throws a `SyscallError` if it cannot be executed, and an Error if
+   * the reaper is stopped.
+   */
+  start(program: ProgramStart): StartedProgram {
+    if (this.#stopped) throw new Error(`the reaper is stopped: ${program.program} is not started`);
+    const pid = this.#syscalls.spawn(program);
+    const watch = newWatch();
+    // Before any sweep: none runs before this function returns.
+    startedPrograms.add(pid);
+    this.#watches.set(pid, watch);
+    // A kept exit is of an earlier process with this pid.
+    this.#exits.delete(pid);
+    return { pid, exit: watch.promise, isOver: () => this.#watches.get(pid) !== watch };
   }
 
   /**
@@ -95,13 +124,12 @@ export class Reaper {
   sweep(): void {
     const ofNode = this.#node.pids();
     for (const pid of new Set([...this.#children(), ...this.#watches.keys()])) {
-      if (ofNode.has(pid)) continue;
+      if (ofNode.has(pid) || (startedPrograms.has(pid) && !this.#watches.has(pid))) continue;
       try {
         this.#reap(pid);
       } catch (error) {
         // A child disappears only by waitpid: other code has taken the exit.
-        this.#watches.get(pid)?.reject(new Error(`the exit of process ${pid} is lost`, { cause: error }));
-        this.#watches.delete(pid);
+        this.#end(pid)?.reject(new Error(`the exit of process ${pid} is lost`, { cause: error }));
         this.#onFault(error);
       }
     }
@@ -123,26 +151,29 @@ export class Reaper {
     this.#stopped = true;
     process.off('SIGCHLD', this.#onChild);
     this.#node.stop();
-    for (const [pid, watch] of this.#watches) watch.reject(stopped(pid));
-    this.#watches.clear();
+    for (const pid of this.#watches.keys()) this.#end(pid)?.reject(stopped(pid));
     this.#exits.clear();
   }
 
   #reap(pid: number): void {
     const exit = this.#ask(pid);
     if (exit === undefined) return;
-    const watch = this.#watches.get(pid);
-    if (watch !== undefined) {
-      this.#watches.delete(pid);
-      watch.resolve(exit);
-      return;
-    }
+    const watch = this.#end(pid);
+    if (watch !== undefined) return watch.resolve(exit);
     this.#exits.delete(pid);
     this.#exits.set(pid, exit);
     for (const oldest of this.#exits.keys()) {
       if (this.#exits.size <= this.#keep) break;
       this.#exits.delete(oldest);
     }
+  }
+
+  /** Forgets a process that has ended; returns its watch, if any. */
+  #end(pid: number): Watch | undefined {
+    const watch = this.#watches.get(pid);
+    this.#watches.delete(pid);
+    if (watch !== undefined) startedPrograms.delete(pid);
+    return watch;
   }
 
   #ask(pid: number): ExitStatus | undefined {

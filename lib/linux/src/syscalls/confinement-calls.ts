@@ -1,6 +1,6 @@
 import { arch } from 'node:process';
 import { SIGKILL } from './constants.js';
-import { bytes, type CLibrary, cString } from './koffi.js';
+import { bytes, type CLibrary, cString, cStrings } from './koffi.js';
 
 const SysBpf = arch === 'arm64' ? 280 : 321;
 
@@ -166,22 +166,11 @@ export function confinementCalls(library: CLibrary): ConfinementCalls {
       check('seccomp', result > 0 ? -1 : result, `${filter.length / instructionSize} instructions`);
     },
     execute(program, argv, environment) {
-      const [args, variables] = [pointers(library, argv), pointers(library, environment)];
-      check('execve', execve(cString('execve', program), args.array, variables.array), program);
-      void [args.strings, variables.strings];
+      const words = cStrings(library, 'execve', argv);
+      const variables = cStrings(library, 'execve', environment);
+      check('execve', execve(cString('execve', program), words, variables), program);
     },
   };
-}
-
-/** A NULL-terminated array of C strings, which must stay referenced until the call returns. */
-function pointers(
-  library: CLibrary,
-  texts: readonly string[],
-): { readonly array: Uint8Array; readonly strings: readonly Uint8Array[] } {
-  const strings = texts.map((text) => cString('execve', text));
-  const array = bytes((strings.length + 1) * 8);
-  for (const [at, text] of strings.entries()) array.writeBigUInt64LE(library.address(text), at * 8);
-  return { array, strings };
 }
 
 /** Commands of bpf(2) for the programs that decide about a cgroup's access to devices. */

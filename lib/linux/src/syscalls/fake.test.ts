@@ -46,6 +46,14 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   setChildSubreaper: (kernel) => kernel.setChildSubreaper(),
   waitpid: (kernel) => kernel.waitpid(70, 1),
   kill: (kernel) => kernel.kill(70, 9),
+  spawn: (kernel) =>
+    kernel.spawn({
+      program: '/a',
+      arguments: [],
+      environment: {},
+      directory: '/',
+      stdio: [undefined, undefined, undefined],
+    }),
   exitNow: (kernel) => kernel.exitNow(0),
   pidfdOpen: (kernel) => kernel.pidfdOpen(70),
   pidfdStatus: (kernel) => kernel.pidfdStatus(3),

@@ -7,6 +7,7 @@ import type { MountAttributes, ThreadNamespace } from './mount-calls.js';
 import type { PathName } from './koffi.js';
 import type { Waited } from './process-calls.js';
 import type { PeerCredentials } from './socket-calls.js';
+import type { ProgramStart } from './spawn-call.js';
 import type { Syscalls } from './syscalls.js';
 
 /** A recorded call. Its arguments, without the name: `['proc', '/proc', 'proc', 0, '']`. */
@@ -220,6 +221,10 @@ export class RecordingSyscalls implements Syscalls {
 
   waitpid(pid: number, options: number): Waited | undefined {
     return this.#answer('waitpid', [pid, options], () => undefined);
+  }
+
+  spawn(start: ProgramStart): number {
+    return this.#answer('spawn', [start], () => this.#descriptor());
   }
 
   kill(pid: number, signal: number): void {

@@ -90,6 +90,24 @@ export function cString(syscall: string, path: PathName): Buffer {
   return result;
 }
 
+/**
+ * Encodes texts as a `char *[]` that ends with a null pointer. The texts are in the same memory, behind the pointers, so that they
+ * live as long as these.
+ */
+export function cStrings(library: CLibrary, syscall: string, texts: readonly string[]): Buffer {
+  const strings = texts.map((text) => cString(syscall, text));
+  const pointers = 8 * (strings.length + 1);
+  const list = bytes(strings.reduce((size, { length }) => size + length, pointers));
+  const start = library.address(list);
+  let at = pointers;
+  for (const [index, text] of strings.entries()) {
+    list.writeBigUInt64LE(start + BigInt(at), 8 * index);
+    list.set(text, at);
+    at += text.length;
+  }
+  return list;
+}
+
 /** Formats a path for a message. */
 function printable(path: PathName): string {
   return typeof path === 'string' ? path : Buffer.from(path).toString('latin1');

@@ -7,6 +7,7 @@ import { machineCalls } from './machine-calls.js';
 import { mountCalls, namespaceCalls } from './mount-calls.js';
 import { processCalls } from './process-calls.js';
 import { socketCalls } from './socket-calls.js';
+import { spawnCall } from './spawn-call.js';
 import type { Syscalls } from './syscalls.js';
 
 /** Loads the bindings to the real kernel. If koffi cannot be loaded, the error names what is missing. */
@@ -26,6 +27,7 @@ export function loadSyscalls(): Syscalls {
     ...namespaceCalls(library),
     ...processCalls(library),
     ...socketCalls(library),
+    ...spawnCall(library),
     ...terminalCalls(library),
     ...machineCalls(library),
   };

@@ -5,6 +5,7 @@ import type { MachineCalls } from './machine-calls.js';
 import type { MountCalls, NamespaceCalls } from './mount-calls.js';
 import type { ProcessCalls } from './process-calls.js';
 import type { SocketCalls } from './socket-calls.js';
+import type { SpawnCall } from './spawn-call.js';
 
 /**
  * The system calls that Node has no API for. Each is synchronous, is made only where it cannot block the event loop for
@@ -22,5 +23,6 @@ export interface Syscalls
     NamespaceCalls,
     ProcessCalls,
     SocketCalls,
+    SpawnCall,
     TerminalCalls,
     MachineCalls {}
