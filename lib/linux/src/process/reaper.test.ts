@@ -186,15 +186,28 @@ test('a program that cannot be executed is an error with its path, and leaves no
   assert.throws(() => reaper.start({ program: '/bin/sh\0', ...start }), { code: 'EINVAL' });
 });
 
-test('a reaper leaves the programs of another one to it', async () => {
-  const other = new Reaper(loadSyscalls(), { onFault: (error) => faults.push(error) });
-  const script = (code: number): ProgramStart => ({
+function script(code: number): ProgramStart {
+  return {
     program: '/bin/sh',
     arguments: ['-c', `exit ${code}`],
     environment: {},
     directory: '/',
     stdio: [undefined, undefined, undefined],
-  });
+  };
+}
+
+test('a child of Node.js that has ended, and that it has not waited for, hides no other', async () => {
+  const child = spawn('sh', ['-c', 'exit 3'], { stdio: 'ignore' });
+  const started = reaper.start(script(4));
+  // Both end during this loop, in which Node.js waits for none.
+  while (!isZombie(child.pid ?? 0) || !isZombie(started.pid));
+  reaper.sweep();
+  assert.deepEqual(await started.exit, { code: 4 });
+  assert.deepEqual((await once(child, 'exit'))[0], 3);
+});
+
+test('a reaper leaves the programs of another one to it', async () => {
+  const other = new Reaper(loadSyscalls(), { onFault: (error) => faults.push(error) });
   const started = Array.from({ length: 40 }, (_, index) =>
     (index % 2 === 0 ? reaper : other).start(script(index)),
   );
@@ -208,7 +221,7 @@ test('a reaper leaves the programs of another one to it', async () => {
 });
 
 test('the number of kept exits is bounded, and the newest are kept', async (context) => {
-  const { small, fake } = onCopiedProc(context, [501, 502, 503]);
+  const { small, fake } = withEnded(context, [501, 502, 503]);
   fake.script('waitpid', (pid) => ({ pid, status: (pid - 500) << 8 }));
   small.sweep();
   fake.fail('waitpid', 'ECHILD');
@@ -219,20 +232,27 @@ test('the number of kept exits is bounded, and the newest are kept', async (cont
 });
 
 test('a running process never gets the exit of an earlier one with its pid', async (context) => {
-  const { small, fake } = onCopiedProc(context, [501]);
+  const { small, fake } = withEnded(context, [501]);
   fake.script('waitpid', (pid) => ({ pid, status: 1 << 8 }));
   small.sweep();
   fake.script('waitpid', () => undefined);
   const exit = small.watch(501);
   fake.script('waitpid', (pid) => ({ pid, status: 2 << 8 }));
+  let ended: number | undefined = 501;
+  fake.script('endedChild', () => {
+    const pid = ended;
+    ended = undefined;
+    return pid;
+  });
   small.sweep();
   assert.deepEqual(await exit, { code: 2 });
 });
 
-test('without a list of children, watched pids are still waited for', async () => {
+test('without a list of children, watched pids are still waited for', async (context) => {
   const fake = new RecordingSyscalls();
   const failures: unknown[] = [];
   const blind = new Reaper(fake, { proc: '/nonexistent', onFault: (error) => failures.push(error) });
+  hideBehindNode(context, fake);
   const exit = blind.watch(501);
   fake.script('waitpid', (pid) => ({ pid, status: 0 }));
   blind.sweep();
@@ -249,28 +269,27 @@ test('other errors of waitpid reach the watcher', async () => {
   refused.stop();
 });
 
-/** A reaper over a /proc with these children that keeps two exits. */
-function onCopiedProc(
-  context: TestContext,
-  children: readonly number[],
-): { small: Reaper; fake: RecordingSyscalls } {
-  const proc = mkdtempSync(join(tmpdir(), 'reaper-'));
-  const task = join(proc, String(process.pid), 'task', String(process.pid));
-  mkdirSync(task, { recursive: true });
-  writeFileSync(join(task, 'children'), `${children.join(' ')} `);
+/** A reaper that keeps two exits, of whose children these have ended. */
+function withEnded(context: TestContext, ended: number[]): { small: Reaper; fake: RecordingSyscalls } {
   const fake = new RecordingSyscalls();
-  const small = new Reaper(fake, { keep: 2, proc, onFault: (error) => faults.push(error) });
-  context.after(() => {
-    small.stop();
-    rmSync(proc, { recursive: true });
-  });
+  fake.script('endedChild', () => ended.shift());
+  const small = new Reaper(fake, { keep: 2, onFault: (error) => faults.push(error) });
+  context.after(() => small.stop());
   return { small, fake };
 }
 
-test('an exit taken by other code is an error for its watcher', async () => {
+/** Makes a child of Node.js hide the children of this reaper, so that each is looked at. */
+function hideBehindNode(context: TestContext, fake: RecordingSyscalls): void {
+  const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  context.after(() => child.kill());
+  fake.script('endedChild', () => child.pid);
+}
+
+test('an exit taken by other code is an error for its watcher', async (context) => {
   const fake = new RecordingSyscalls();
   const failures: unknown[] = [];
   const robbed = new Reaper(fake, { onFault: (error) => failures.push(error) });
+  hideBehindNode(context, fake);
   fake.script('waitpid', () => undefined);
   const exit = robbed.watch(4_000_000);
   fake.script('waitpid', (pid) => {

@@ -30,20 +30,24 @@ export interface StartedProgram {
   readonly isOver: () => boolean;
 }
 
-/** Programs that reapers of this process have started and not yet waited for: each waits for its own only. */
-const startedPrograms: Set<number> = new Set();
-
 interface Watch {
+  readonly reaper: Reaper;
   readonly promise: Promise<ExitStatus>;
   readonly resolve: (status: ExitStatus) => void;
   readonly reject: (error: Error) => void;
 }
 
+/** Of all reapers of this process: the kernel gives the exit of a child to whichever asks first. */
+const watches: Map<number, Watch> = new Map();
+
+/** Exits that have not been requested, oldest first. */
+const exits: Map<number, ExitStatus> = new Map();
+
 /**
  * Starts programs, and waits for processes that Node.js did not start: these programs, the first processes of containers
  * and execs, which are reparented to this process, their subreaper, when the OCI runtime exits, and their descendants.
  *
- * On SIGCHLD every child except Node's own is waited for by pid, never with `waitpid(-1)`. A child that ends before it
+ * On SIGCHLD every child except Node's own that has ended is waited for by pid, never with `waitpid(-1)`. A child that ends before it
  * is watched is a zombie until the next sweep, which keeps its exit, so no exit is lost. A pid is not reused before its
  * exit was seen here.
  */
@@ -53,9 +57,6 @@ export class Reaper {
   readonly #keep: number;
   readonly #onFault: (error: unknown) => void;
   readonly #node = new NodeChildren();
-  readonly #watches: Map<number, Watch> = new Map();
-  /** Exits that have not been requested, oldest first. */
-  readonly #exits: Map<number, ExitStatus> = new Map();
   readonly #onChild = (): void => this.sweep();
   #stopped = false;
 
@@ -76,13 +77,11 @@ export class Reaper {
   start(program: ProgramStart): StartedProgram {
     if (this.#stopped) throw new Error(`the reaper is stopped: ${program.program} is not started`);
     const pid = this.#syscalls.spawn(program);
-    const watch = newWatch();
     // Before any sweep: none runs before this function returns.
-    startedPrograms.add(pid);
-    this.#watches.set(pid, watch);
+    const watch = this.#watch(pid);
     // A kept exit is of an earlier process with this pid.
-    this.#exits.delete(pid);
-    return { pid, exit: watch.promise, isOver: () => this.#watches.get(pid) !== watch };
+    exits.delete(pid);
+    return { pid, exit: watch.promise, isOver: () => watches.get(pid) !== watch };
   }
 
   /**
@@ -96,10 +95,10 @@ export class Reaper {
     if (this.#stopped) return Promise.reject(stopped(pid));
     if (this.#node.pids().has(pid))
       return Promise.reject(new Error(`Node.js waits for process ${pid} itself: listen to its 'exit' event`));
-    const watched = this.#watches.get(pid);
+    const watched = watches.get(pid);
     if (watched !== undefined) return watched.promise;
-    const kept = this.#exits.get(pid);
-    this.#exits.delete(pid);
+    const kept = exits.get(pid);
+    exits.delete(pid);
     try {
       const exit = this.#ask(pid);
       // The kernel's answer takes precedence: a kept exit may be of an earlier process with this pid.
@@ -115,21 +114,40 @@ export class Reaper {
       }
       return Promise.reject(error);
     }
-    const watch = newWatch();
-    this.#watches.set(pid, watch);
-    return watch.promise;
+    return this.#watch(pid).promise;
   }
 
-  /** Waits for every child that has ended. Called on SIGCHLD; signals coalesce, so each sweep checks all children. */
+  #watch(pid: number): Watch {
+    const watch = newWatch(this);
+    watches.set(pid, watch);
+    return watch;
+  }
+
+  /**
+   * Waits for every child that has ended. Called on SIGCHLD; signals coalesce, so there may be several. The kernel names one that
+   * has ended; only if that is Node's own, and so hides the others, each child is looked at.
+   */
   sweep(): void {
+    try {
+      for (;;) {
+        const pid = this.#syscalls.endedChild();
+        if (pid === undefined) return;
+        if (this.#node.pids().has(pid) || !this.#reap(pid)) return this.#sweepEach();
+      }
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #sweepEach(): void {
     const ofNode = this.#node.pids();
-    for (const pid of new Set([...this.#children(), ...this.#watches.keys()])) {
-      if (ofNode.has(pid) || (startedPrograms.has(pid) && !this.#watches.has(pid))) continue;
+    for (const pid of new Set([...this.#children(), ...watches.keys()])) {
+      if (ofNode.has(pid)) continue;
       try {
         this.#reap(pid);
       } catch (error) {
         // A child disappears only by waitpid: other code has taken the exit.
-        this.#end(pid)?.reject(new Error(`the exit of process ${pid} is lost`, { cause: error }));
+        end(pid)?.reject(new Error(`the exit of process ${pid} is lost`, { cause: error }));
         this.#onFault(error);
       }
     }
@@ -151,29 +169,26 @@ export class Reaper {
     this.#stopped = true;
     process.off('SIGCHLD', this.#onChild);
     this.#node.stop();
-    for (const pid of this.#watches.keys()) this.#end(pid)?.reject(stopped(pid));
-    this.#exits.clear();
+    for (const [pid, { reaper }] of watches) if (reaper === this) end(pid)?.reject(stopped(pid));
   }
 
-  #reap(pid: number): void {
+  /** Waits for a child and keeps its exit, or hands it to its watchers. Returns whether it has ended. */
+  #reap(pid: number): boolean {
     const exit = this.#ask(pid);
-    if (exit === undefined) return;
-    const watch = this.#end(pid);
-    if (watch !== undefined) return watch.resolve(exit);
-    this.#exits.delete(pid);
-    this.#exits.set(pid, exit);
-    for (const oldest of this.#exits.keys()) {
-      if (this.#exits.size <= this.#keep) break;
-      this.#exits.delete(oldest);
-    }
+    if (exit === undefined) return false;
+    const watch = end(pid);
+    if (watch === undefined) this.#keepExit(pid, exit);
+    else watch.resolve(exit);
+    return true;
   }
 
-  /** Forgets a process that has ended; returns its watch, if any. */
-  #end(pid: number): Watch | undefined {
-    const watch = this.#watches.get(pid);
-    this.#watches.delete(pid);
-    if (watch !== undefined) startedPrograms.delete(pid);
-    return watch;
+  #keepExit(pid: number, exit: ExitStatus): void {
+    exits.delete(pid);
+    exits.set(pid, exit);
+    for (const oldest of exits.keys()) {
+      if (exits.size <= this.#keep) break;
+      exits.delete(oldest);
+    }
   }
 
   #ask(pid: number): ExitStatus | undefined {
@@ -182,14 +197,21 @@ export class Reaper {
   }
 }
 
-function newWatch(): Watch {
+/** Forgets a process that has ended; returns its watch, if any. */
+function end(pid: number): Watch | undefined {
+  const watch = watches.get(pid);
+  watches.delete(pid);
+  return watch;
+}
+
+function newWatch(reaper: Reaper): Watch {
   let resolve!: Watch['resolve'];
   let reject!: Watch['reject'];
   const promise = new Promise<ExitStatus>((onResolve, onReject) => {
     resolve = onResolve;
     reject = onReject;
   });
-  return { promise, resolve, reject };
+  return { reaper, promise, resolve, reject };
 }
 
 function stopped(pid: number): Error {

@@ -45,6 +45,7 @@ const everyCall: { readonly [Name in keyof Syscalls]: (kernel: Syscalls) => unkn
   isNamespaceOf: (kernel) => kernel.isNamespaceOf(3, 'net'),
   setChildSubreaper: (kernel) => kernel.setChildSubreaper(),
   waitpid: (kernel) => kernel.waitpid(70, 1),
+  endedChild: (kernel) => kernel.endedChild(),
   kill: (kernel) => kernel.kill(70, 9),
   spawn: (kernel) =>
     kernel.spawn({

@@ -223,6 +223,10 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('waitpid', [pid, options], () => undefined);
   }
 
+  endedChild(): number | undefined {
+    return this.#answer('endedChild', [], () => undefined);
+  }
+
   spawn(start: ProgramStart): number {
     return this.#answer('spawn', [start], () => this.#descriptor());
   }

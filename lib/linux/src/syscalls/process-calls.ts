@@ -15,6 +15,11 @@ export interface ProcessCalls {
    * process.
    */
   waitpid(pid: number, options: number): Waited | undefined;
+  /**
+   * waitid(P_ALL, WEXITED | WNOHANG | WNOWAIT): returns the pid of a child that has ended, and leaves it to `waitpid`. Undefined: no
+   * child has ended. Of several it is always the same one, until that is waited for.
+   */
+  endedChild(): number | undefined;
   /** kill(2). A pid below -1 names a process group. Signal 0 only checks that the process exists. */
   kill(pid: number, signal: number): void;
   /**
@@ -39,6 +44,12 @@ const infoSize = 64;
 const statusOffset = 60;
 const InfoExit = 8n;
 
+// waitid(2): siginfo_t has si_pid behind three integers and their padding; 128 bytes in all.
+const PAll = 0;
+const ExitedNoHangNoWait = 0x4 | 0x1 | 0x1000000;
+const signalInfoSize = 128;
+const pidOffset = 16;
+
 /** These calls of the C library. */
 export function processCalls(library: CLibrary): ProcessCalls {
   const { check } = library;
@@ -46,6 +57,7 @@ export function processCalls(library: CLibrary): ProcessCalls {
     'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
   );
   const waitpid = library.find('int waitpid(int pid, void *status, int options)');
+  const waitid = library.find('int waitid(int type, unsigned int id, void *info, int options)');
   const kill = library.find('int kill(int pid, int signal)');
   const pidfdOpen = library.find('long syscall(long number, int pid, unsigned int flags)');
   const ioctl = library.find('int ioctl(int fd, unsigned long request, void *argument)');
@@ -58,6 +70,16 @@ export function processCalls(library: CLibrary): ProcessCalls {
       const status = bytes(4);
       const found = check('waitpid', waitpid(pid, status, options), `process ${pid}`);
       return found === 0 ? undefined : { pid: found, status: status.readInt32LE(0) };
+    },
+    endedChild() {
+      const info = bytes(signalInfoSize);
+      if (waitid(PAll, 0, info, ExitedNoHangNoWait) < 0) {
+        const error = library.failure('waitid');
+        if (error.code === 'ECHILD') return undefined;
+        throw error;
+      }
+      const pid = info.readInt32LE(pidOffset);
+      return pid === 0 ? undefined : pid;
     },
     kill: (pid, signal) => void check('kill', kill(pid, signal), `process ${pid}`),
     pidfdOpen: (pid) => check('pidfd_open', pidfdOpen(SysPidfdOpen, pid, 0), `process ${pid}`),
