@@ -16,6 +16,7 @@ import {
   pulledRootOf,
   refuseOtherRequest,
   refuseUsedDisk,
+  RemovedPlaces,
   rootLayersOf,
   runnableProcess,
   sourcePlace,
@@ -163,7 +164,8 @@ function checkCreate(request: CreateContainerRequest, state: GuestState): void {
   const local = [shared, `${shared}/passthrough`].map(
     (each) => `${each}/${containers[0] ?? ''}/rootfs/local`,
   );
-  new OwnPlaces({ id, sources: [], others: () => others, podPlaces: () => local }).add(sources);
+  const removed = new RemovedPlaces(paths.kata);
+  new OwnPlaces({ id, sources: [], others: () => others, removed, podPlaces: () => local }).add(sources);
 }
 
 function checkStorage(

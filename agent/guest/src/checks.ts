@@ -8,6 +8,7 @@ export { buildSpec, runnableProcess } from './create/build-spec.js';
 export { bindLocalVolumes } from './storage/drivers/local.js';
 export { isBind } from './spec/mounts.js';
 export { OwnPlaces } from './source/other-containers.js';
+export { RemovedPlaces } from './source/removed-places.js';
 export { sourcePlace } from './source/source-place.js';
 export { cleanStorages } from './storage/clean-storages.js';
 export { layersDriver, rootLayersOf } from './storage/root-layers.js';

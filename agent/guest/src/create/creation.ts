@@ -2,6 +2,7 @@ import type { CreateContainer } from '../request/actions.js';
 import type { FindContainer } from '../container/share-mounts.js';
 import type { OciHooks } from '../request/oci-spec.js';
 import type { PlaceOwner, UsedSource } from '../source/other-containers.js';
+import type { RemovedPlaces } from '../source/removed-places.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import type { UndoStack } from '../undo-stack.js';
 
@@ -25,8 +26,7 @@ export interface FromSandbox {
   readonly find: FindContainer;
   /** Its other containers, including those being created, with their opened sources. */
   readonly others: () => readonly (PlaceOwner & { readonly id: string })[];
-  /** Places of removed containers that no other container has. */
-  readonly removed: () => readonly PlaceOwner[];
+  readonly removed: RemovedPlaces;
   /** Receives each opened source. */
   readonly opened: UsedSource[];
   /** Aborted when the call is cancelled or its deadline has passed. */

@@ -79,7 +79,8 @@ export function decide({ request, sandbox, services }: Creation<DecisionServices
   const places = new OwnPlaces({
     id,
     sources: sandbox.opened,
-    others: () => [...sandbox.others(), ...sandbox.removed(), ...services.storages.owners({ butOf: id })],
+    others: () => [...sandbox.others(), ...services.storages.owners({ butOf: id })],
+    removed: sandbox.removed,
     podPlaces: () => services.storages.podPlaces(),
   });
   const guest = guestDevices(paths);

@@ -38,7 +38,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
           count: containers.size + creating.ids.length,
           limit: context.limits.containers,
           has: (name) => containers.has(name),
-          had: (name) => context.idsOnce && sandbox.had(name),
+          had: (name) => context.idsOnce && sandbox.removedPlaces.had(name),
           isWaiting: (name) => context.waits.has(name),
         },
         installedRuntime: () => context.runtime.installed(),
@@ -52,7 +52,7 @@ export async function createContainer(guest: Guest, requested: CreateContainer):
     task: () =>
       creating.during(action, async (opened) => {
         const others = () => otherOwners(guest, id);
-        const removed = () => removedOwners(guest, id);
+        const removed = sandbox.removedPlaces;
         const container = await sandbox.join(action.sandboxPidns, async (from) => {
           const made = await make(action, { ...from, find, signal, others, removed, opened }, context);
           containers.set(id, made);
@@ -72,13 +72,6 @@ function otherOwners(
   return [...containers.values(), ...creating.owners]
     .filter(({ id }) => id !== made)
     .map(({ id, sources }) => ({ named: `container ${id}`, id, sources }));
-}
-
-/** The removed containers: a container with the same id may be created again, from its own places. */
-function removedOwners({ sandbox }: Guest, made: string): readonly PlaceOwner[] {
-  return sandbox.removedPlaces
-    .filter(({ id }) => id !== made)
-    .map(({ id, sources }) => ({ named: `container ${id}, which was removed`, sources }));
 }
 
 export function startContainer(guest: Guest, id: string): Promise<void> {

@@ -12,6 +12,7 @@ import type { GuestPaths } from '../paths/guest-paths.js';
 import type { MemoryWatch } from '../resource/online.js';
 import type { SwapDevices } from '../resource/swap.js';
 import type { PodSources } from '../source/pod-sources.js';
+import { RemovedPlaces } from '../source/removed-places.js';
 import type { StorageTable } from '../storage/storage-table.js';
 import type { FromSandbox } from '../create/creation.js';
 import { checkContainerId, checkHostname } from '../request/identifiers.js';
@@ -27,10 +28,9 @@ import {
   mountsOfKept,
   remembered,
   type RemovedContainer,
-  type RemovedPlaces,
   type SavedSandbox,
   type SavedState,
-  withPlaces,
+  ownSourcesOf,
 } from '../state/saved-state.js';
 import type { SharedUserNamespace } from '../spec/namespaces.js';
 import { mappingsOfProcess } from '../container/process-status.js';
@@ -67,8 +67,8 @@ export class Sandbox {
   #resolvConf: string | undefined;
   #storages: readonly string[] = [];
   #removed: readonly RemovedContainer[] = [];
-  #removedPlaces: readonly RemovedPlaces[] = [];
-  #removedIds = new Set<string>();
+  /** The ids of removed containers, and their places: volumes that were copied for one, and that it wrote to, are named after it (S38). */
+  readonly removedPlaces: RemovedPlaces;
   /** The OCI hooks of the guest image. */
   #hooks: OciHooks | undefined;
   /** The first container, whose pid namespace others can join. Without `container`: it was removed before a restart. */
@@ -80,6 +80,7 @@ export class Sandbox {
   constructor(context: SandboxServices) {
     this.#context = context;
     this.#namespaces = new PersistentNamespaces(context);
+    this.removedPlaces = new RemovedPlaces(context.paths.kata);
   }
 
   /** Empty: there is no sandbox, or it has no id. */
@@ -92,19 +93,9 @@ export class Sandbox {
     return this.#removed;
   }
 
-  /** Places that removed containers wrote to, and that no other container has. */
-  get removedPlaces(): readonly RemovedPlaces[] {
-    return this.#removedPlaces;
-  }
-
   /** Reports whether it is the container whose process namespace others can share. */
   isFirst(id: string): boolean {
     return this.#first?.id === id;
-  }
-
-  /** Reports whether a container had this id: volumes that were copied for it, and that it wrote to, are named after it (S38). */
-  had(id: string): boolean {
-    return this.#removedIds.has(id);
   }
 
   /** Records a container that is being removed. Called once its processes have ended. */
@@ -115,10 +106,12 @@ export class Sandbox {
       exitCode: container.first.ownCode,
       mounts: mountsOfKept(container.mounts, storages.retainedMountPoints()),
     });
-    this.#removedPlaces = withPlaces(this.#removedPlaces, container);
-    this.#removedIds.add(container.id);
+    const owner = ownSourcesOf(container);
+    this.removedPlaces.add(owner);
     try {
-      if (this.#created) this.#save('made');
+      if (!this.#created) return;
+      this.#context.records.addRemoved(owner);
+      this.#save('made');
     } catch (error) {
       this.#context.log('error', `the state file of the sandbox cannot be written: ${String(error)}`);
     }
@@ -182,6 +175,7 @@ export class Sandbox {
         await clearKataDirectory(this.#context, record.phase === 'creating' ? 'shared' : undefined);
       this.#namespaces.release();
       this.#forget();
+      this.#context.records.clearRemoved();
       if (oldest !== undefined) this.#first = { id: oldest.id, container: oldest };
       return;
     }
@@ -201,8 +195,11 @@ export class Sandbox {
         }),
       record.removed,
     );
-    this.#removedPlaces = lost.reduce(withPlaces, record.removedPlaces);
-    this.#removedIds = new Set([...record.removedIds, ...lost.map(({ id }) => id)]);
+    for (const owner of this.#context.records.loadRemoved()) this.removedPlaces.add(owner);
+    for (const owner of lost.map(ownSourcesOf)) {
+      this.removedPlaces.add(owner);
+      this.#context.records.addRemoved(owner);
+    }
     for (const mountPoint of record.storages) this.#context.storages.use(mountPoint, this.#made);
     // Without `record.first` the agent was killed after the first container was created and before that was saved: the
     // oldest container is the first.
@@ -323,8 +320,8 @@ export class Sandbox {
     await clearKataDirectory(this.#context);
     this.#forget();
     this.#removed = [];
-    this.#removedPlaces = [];
-    this.#removedIds.clear();
+    this.removedPlaces.clear();
+    this.#context.records.clearRemoved();
     const [first] = failures;
     if (first !== undefined)
       throw new GuestError('internal', `destroyed, but: ${first.message}`, { cause: first });
@@ -357,8 +354,6 @@ export class Sandbox {
       ...hooks,
       storages: this.#storages,
       removed: this.#removed,
-      removedPlaces: this.#removedPlaces,
-      removedIds: [...this.#removedIds],
       ...first,
     });
   }

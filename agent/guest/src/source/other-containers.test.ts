@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RemovedPlaces } from './removed-places.js';
 import { OwnPlaces, type PlaceOwner, type SourceUse, type UsedSource } from './other-containers.js';
 
 const kata = '/run/kata-containers';
@@ -20,10 +21,10 @@ function container(id: string, ...sources: readonly UsedSource[]): PlaceOwner {
 function add(
   source: UsedSource,
   others: readonly PlaceOwner[],
-  { id = 'app', podPlaces = [] as readonly string[] } = {},
+  { id = 'app', podPlaces = [] as readonly string[], removed = new RemovedPlaces(kata) } = {},
 ): readonly UsedSource[] {
   const sources: UsedSource[] = [];
-  new OwnPlaces({ id, sources, others: () => others, podPlaces: () => podPlaces }).add([source]);
+  new OwnPlaces({ id, sources, others: () => others, removed, podPlaces: () => podPlaces }).add([source]);
   return sources;
 }
 

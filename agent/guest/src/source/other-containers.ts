@@ -1,6 +1,7 @@
 import { GuestError } from '../guest-error.js';
 import { contains } from '../paths/clean-path.js';
 import { quotedPath } from '../quoted.js';
+import type { RemovedPlaces } from './removed-places.js';
 
 /**
  * The purpose of a source. `own`: a root, or its writable layer; `layer`: a read-only layer of a root; `volume`:
@@ -30,8 +31,9 @@ interface Parts {
   readonly id: string;
   /** Receives each source that is added. */
   readonly sources: UsedSource[];
-  /** All others: containers, including those being created and those removed, and mounted storages. */
+  /** All others: containers, including those being created, and mounted storages. */
   readonly others: () => readonly PlaceOwner[];
+  readonly removed: RemovedPlaces;
   /** Mount points of the pod's storages. */
   readonly podPlaces: () => readonly string[];
 }
@@ -50,11 +52,15 @@ export class OwnPlaces {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { id } = parts;
-    const others = parts.others();
-    const ids = [id, ...idsOf(others)];
+    const others = this.#others();
+    const isContainer = this.#isContainer(others);
     for (const other of others)
       for (const source of other.sources)
-        if (source.path.includes(id) && bears(id, source, ids) && !this.#isOfPod(source.path))
+        if (
+          source.path.includes(id) &&
+          namedIn(source, isContainer).includes(id) &&
+          !this.#isOfPod(source.path)
+        )
           throw new GuestError(
             'refused',
             `${other.named} has a place of container ${id} already: ${quotedPath(source.path)}`,
@@ -76,9 +82,8 @@ export class OwnPlaces {
         `source ${quotedPath(source.path)} lies in a volume of the pod: a root must not be writable by others`,
       );
     }
-    const others = this.#parts.others();
-    const ids = idsOf(others);
-    const owner = ids.find((other) => bears(other, source, [id, ...ids]));
+    const others = this.#others();
+    const owner = namedIn(source, this.#isContainer(others)).find((other) => other !== id);
     if (owner !== undefined)
       throw new GuestError('refused', `source ${quotedPath(source.path)} is a place of container ${owner}`);
     for (const other of others)
@@ -90,25 +95,36 @@ export class OwnPlaces {
           );
   }
 
+  #others(): readonly PlaceOwner[] {
+    const { id, others, removed } = this.#parts;
+    return [...others(), ...removed.owners({ butOf: id })];
+  }
+
+  /** Whether an id is that of this container, of another one, or of a removed one that had places. */
+  #isContainer(others: readonly PlaceOwner[]): (id: string) => boolean {
+    const { id, removed } = this.#parts;
+    const ids = new Set([id, ...others.flatMap((other) => other.id ?? [])]);
+    return (name) => ids.has(name) || removed.hadPlaces(name);
+  }
+
   #isOfPod(path: string): boolean {
     return this.#parts.podPlaces().some((place) => contains(place, path));
   }
 }
 
-function idsOf(owners: readonly PlaceOwner[]): readonly string[] {
-  return owners.flatMap(({ id }) => id ?? []);
-}
-
-/** Returns the container whose id a path contains. `ids`: of all containers. */
-function bears(id: string, { path, isDirectory }: UsedSource, ids: readonly string[]): boolean {
+/** Returns the containers whose ids a path contains. */
+function namedIn({ path, isDirectory }: UsedSource, isContainer: (id: string) => boolean): readonly string[] {
   const names = path.split('/');
-  if (names.includes(id)) return true;
+  const found = names.filter(isContainer);
   // A directory may be named after the first of several containers that share it: runtime-rs copies a volume once.
-  if (isDirectory || ids.some((each) => names.includes(each))) return false;
-  const [longest] = ids
-    .filter((each) => names.at(-1)?.startsWith(`${each}-`))
-    .toSorted((a, b) => b.length - a.length);
-  return longest === id;
+  if (found.length > 0 || isDirectory) return found;
+  const file = names.at(-1) ?? '';
+  // Of two ids that it begins with, the longer one is meant.
+  for (let end = file.lastIndexOf('-'); end > 0; end = file.lastIndexOf('-', end - 1)) {
+    const id = file.slice(0, end);
+    if (isContainer(id)) return [id];
+  }
+  return [];
 }
 
 /** Reports whether two sources overlap and are not of a kind that containers share. */

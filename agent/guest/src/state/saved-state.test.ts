@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -73,8 +73,6 @@ test('the sandbox and storages are saved, replaced and removed', () => {
     hostname: 'pod',
     storages: ['/run/kata-containers/x'],
     removed: [],
-    removedIds: ['old'],
-    removedPlaces: [],
   };
   records.saveSandbox({ ...sandbox, phase: 'creating' });
   records.saveSandbox(sandbox);
@@ -82,6 +80,27 @@ test('the sandbox and storages are saved, replaced and removed', () => {
   records.removeSandbox();
   assert.equal(records.loadSandbox(), undefined);
   records.saveStorages([]);
+  assert.deepEqual(readdirSync(state), ['containers']);
+});
+
+test('removed containers are appended, and an incomplete line is cut off', () => {
+  const records = new SavedState(state);
+  const file = join(state, 'removed.jsonl');
+  assert.deepEqual(records.loadRemoved(), []);
+  const first = { id: 'a', sources: [{ path: '/x/a', use: 'own' as const, isDirectory: true }] };
+  const second = { id: 'b', sources: [] };
+  records.addRemoved(first);
+  records.addRemoved(second);
+  assert.deepEqual(new SavedState(state).loadRemoved(), [first, second]);
+  appendFileSync(file, '{"format":0,"value":{"id":"old","sources":[]}}\n{"format":5,"val');
+  assert.deepEqual(records.loadRemoved(), [first, second]);
+  records.addRemoved({ ...second, id: 'c' });
+  assert.deepEqual(
+    records.loadRemoved().map(({ id }) => id),
+    ['a', 'b', 'c'],
+  );
+  records.clearRemoved();
+  records.clearRemoved();
   assert.deepEqual(readdirSync(state), ['containers']);
 });
 

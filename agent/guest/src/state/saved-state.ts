@@ -1,13 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from '@kata-agent/base';
+import { readIfThere, replaceFile } from '@kata-agent/base';
 import { hasCode } from '@kata-agent/linux';
 import type { Container } from '../container/container.js';
 import type { GuestLog } from '../guest-log.js';
 import type { MountStatus } from '../request/actions.js';
 import { contains } from '../paths/clean-path.js';
 import type { OciHooks } from '../request/oci-spec.js';
-import type { UsedSource } from '../source/other-containers.js';
+import type { RemovedOwner } from '../source/removed-places.js';
 import type { SavedStorage } from '../storage/storage-entries.js';
 import { type SavedContainer, savedContainer } from './saved-container.js';
 
@@ -15,7 +15,7 @@ import { type SavedContainer, savedContainer } from './saved-container.js';
 const maxRecords = 256;
 
 /** Version of the content's format. A file of another version is not read. */
-const format = 4;
+const format = 5;
 
 /** The sandbox, from the first step of its creation to the last of its removal. */
 export interface SavedSandbox {
@@ -29,12 +29,8 @@ export interface SavedSandbox {
   readonly hooks?: OciHooks;
   /** Mount points of its own storages. */
   readonly storages: readonly string[];
-  /** Removed containers. */
+  /** Removed containers, for rules; `loadRemoved` has all of them. */
   readonly removed: readonly RemovedContainer[];
-  /** The ids of all removed containers. */
-  readonly removedIds: readonly string[];
-  /** Places that removed containers wrote to. */
-  readonly removedPlaces: readonly RemovedPlaces[];
   /** The id of the container whose namespaces the others join; absent: none yet. */
   readonly first?: string;
 }
@@ -47,6 +43,8 @@ export class SavedState {
   readonly #containers: string;
   readonly #sandbox: StateFile<SavedSandbox>;
   readonly #storages: StateFile<readonly SavedStorage[]>;
+  /** A line for each removed container: the file is only appended to, since a sandbox can have many. */
+  readonly #removed: string;
   #order = 0;
 
   /** `state`: the agent's state directory. */
@@ -54,6 +52,7 @@ export class SavedState {
     this.#containers = join(state, 'containers');
     this.#sandbox = new StateFile(join(state, 'sandbox.json'));
     this.#storages = new StateFile(join(state, 'storages.json'));
+    this.#removed = join(state, 'removed.jsonl');
     mkdirSync(this.#containers, { recursive: true, mode: 0o700 });
   }
 
@@ -97,6 +96,24 @@ export class SavedState {
     this.#sandbox.remove();
   }
 
+  /** Adds a removed container of the sandbox. */
+  addRemoved(owner: RemovedOwner): void {
+    appendFileSync(this.#removed, `${JSON.stringify(enveloped(owner))}\n`, { mode: 0o600 });
+  }
+
+  /** Returns the removed containers. A line that was not completely written is cut off. */
+  loadRemoved(): readonly RemovedOwner[] {
+    const text = readIfThere(this.#removed)?.toString() ?? '';
+    const lines = text.split('\n').slice(0, -1);
+    const complete = lines.map((line) => `${line}\n`).join('');
+    if (complete !== text) replaceFile(this.#removed, complete, { mode: 0o600, survives: 'process' });
+    return lines.flatMap((line) => opened<RemovedOwner>(line) ?? []);
+  }
+
+  clearRemoved(): void {
+    rmSync(this.#removed, { force: true });
+  }
+
   loadStorages(): readonly SavedStorage[] {
     return this.#storages.load() ?? [];
   }
@@ -119,6 +136,16 @@ const suffix = '.json';
 interface Envelope<T> {
   readonly format: number;
   readonly value: T;
+}
+
+function enveloped<T>(value: T): Envelope<T> {
+  return { format, value };
+}
+
+/** Undefined: the content has another version. */
+function opened<T>(text: string): T | undefined {
+  const envelope = JSON.parse(text) as Envelope<T>;
+  return envelope.format === format ? envelope.value : undefined;
 }
 
 /**
@@ -144,13 +171,11 @@ class StateFile<T> {
       if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
     }
-    const envelope = JSON.parse(text) as Envelope<T>;
-    return envelope.format === format ? envelope.value : undefined;
+    return opened<T>(text);
   }
 
   save(value: T): void {
-    const envelope: Envelope<T> = { format, value };
-    replaceFile(this.#file, JSON.stringify(envelope), { mode: 0o600, survives: 'process' });
+    replaceFile(this.#file, JSON.stringify(enveloped(value)), { mode: 0o600, survives: 'process' });
   }
 
   remove(): void {
@@ -189,20 +214,9 @@ export function mountsOfKept(
   return mounts.filter(({ source }) => kept.some((place) => contains(place, source)));
 }
 
-/** The places of a removed container: files that it wrote may still be there (S29). */
-export interface RemovedPlaces {
-  readonly id: string;
-  readonly sources: readonly UsedSource[];
-}
-
-/** Adds the places that only this container had; replaces those of an earlier one with the same id. Pure. */
-export function withPlaces(
-  removed: readonly RemovedPlaces[],
-  { id, sources }: RemovedPlaces,
-): readonly RemovedPlaces[] {
-  const own = sources.filter(({ use }) => use === 'own');
-  const others = removed.filter((each) => each.id !== id);
-  return own.length === 0 ? others : [...others, { id, sources: own }];
+/** Returns the places of a container that only it had: files that it wrote may still be there (S29). Pure. */
+export function ownSourcesOf({ id, sources }: RemovedOwner): RemovedOwner {
+  return { id, sources: sources.filter(({ use }) => use === 'own') };
 }
 
 /**
