@@ -185,6 +185,20 @@ test('a repetition is counted once an equal request has its outcome', async (t) 
   assert.equal(fold.subject?.containerId, 'c1');
 });
 
+test('a piece of a file that is counted is not digested', async (t) => {
+  const { log, file } = await openSample(t);
+  const piece = sampleCall({ method: 'CopyFile', repeatable: true, continues: 'f' });
+  log.outcome(await log.intent(piece, allowed), piece, ok);
+  const next: typeof piece = Object.defineProperty({ ...piece }, 'payload', {
+    get: () => assert.fail('a megabyte is hashed for nothing'),
+  });
+  assert.equal(log.repeats(next, allowed), true);
+  log.observe(next, allowed, ok);
+  await log.close();
+  const fold = first(only(recordsOf(file), 'fold'));
+  assert.deepEqual([fold.count, fold.digest], [1, undefined]);
+});
+
 test('a failed call has no repetitions', async (t) => {
   const { log } = await openSample(t);
   const call = sampleCall({ repeatable: true });

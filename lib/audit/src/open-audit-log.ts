@@ -218,30 +218,31 @@ class ChainedLog implements AuditLog {
     this.#add(outcomeBody(intent, call, result), call.urgent);
     if (begun === undefined || call.repeatable !== true || result.code !== 'OK') return;
     const { decision, digest } = begun;
-    const key = repeatKey(call, digest);
+    const key = repeatKey(call, () => digest);
     if (this.#calls.has(key, call, decision, result)) return;
-    this.#calls.count(key, call, decision, result, digest);
+    this.#calls.count(key, call, decision, result, () => digest);
     this.#tickLater();
   }
 
   repeats(call: AuditedCall, decision: Decision): boolean {
-    const key = repeatKey(call, this.#digest(call.payload));
+    const key = repeatKey(call, () => this.#digest(call.payload));
     return this.#closed === undefined && this.writable && this.#calls.has(key, call, decision, success);
   }
 
   observe(call: AuditedCall, decision: Decision, result: CallResult): void {
-    const digest = call.fold === undefined ? this.#digest(call.payload) : undefined;
+    let made: string | undefined;
+    const digest = (): string => (made ??= this.#digest(call.payload));
     if (result.code !== 'OK') {
       if (this.#failures.count(call, decision, result)) return;
       this.#tickLater();
     } else if (call.fold !== undefined) {
       if (this.#calls.count(call.fold, call, decision, result)) return;
       this.#tickLater();
-    } else if (call.repeatable === true && digest !== undefined) {
+    } else if (call.repeatable === true) {
       if (this.#calls.count(repeatKey(call, digest), call, decision, result, digest)) return;
       this.#tickLater();
     }
-    this.#add(callBody(call, decision, digest ?? this.#digest(call.payload), result));
+    this.#add(callBody(call, decision, digest(), result));
   }
 
   refuse(call: AuditedCall, decision: Decision): void {
@@ -348,8 +349,9 @@ class ChainedLog implements AuditLog {
 
 const success: CallResult = { code: 'OK', durationUs: 0 };
 
-function repeatKey({ method, continues }: AuditedCall, digest: string): string {
-  return JSON.stringify([method, continues ?? digest]);
+/** `digest` is not called for a call that continues another one. */
+function repeatKey({ method, continues }: AuditedCall, digest: () => string): string {
+  return JSON.stringify([method, continues ?? digest()]);
 }
 
 /** A copy, so that a value that cannot be serialized is an error of the caller and not of the log. */

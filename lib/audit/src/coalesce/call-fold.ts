@@ -51,10 +51,16 @@ export class CallFold {
   }
 
   /**
-   * Returns true when the call was counted, false when it starts a run and the caller must write it. `digest`: the
-   * digest of the requests, when they are all equal.
+   * Returns true when the call was counted, false when it starts a run and the caller must write it. `digest`
+   * returns that of the requests, when they are all equal.
    */
-  count(key: string, call: AuditedCall, decision: Decision, result: CallResult, digest?: string): boolean {
+  count(
+    key: string,
+    call: AuditedCall,
+    decision: Decision,
+    result: CallResult,
+    digest?: () => string,
+  ): boolean {
     // The hot path of stream reads: one map lookup, no digest, no string concatenation.
     const run = this.#find(key, call, decision, result);
     if (run !== undefined) {
@@ -75,7 +81,7 @@ export class CallFold {
     call: AuditedCall,
     decision: Decision,
     result: CallResult,
-    digest: string | undefined,
+    digest: (() => string) | undefined,
   ): void {
     const others = { ...call, peer: '*', claimedOperator: undefined };
     const run = this.#find(key, others, decision, result);
@@ -87,7 +93,7 @@ export class CallFold {
     call: AuditedCall,
     decision: Decision,
     result: CallResult,
-    digest: string | undefined,
+    digest: (() => string) | undefined,
   ): Run {
     if (this.#runs.size >= maxRuns) this.#evictOldest();
     const head =

@@ -115,11 +115,11 @@ export function foldedFailureHead(call: AuditedCall, decision: Decision, result:
 export function foldedRepeatHead(
   call: AuditedCall,
   decision: Decision,
-  digest: string,
+  digest: () => string,
   result: CallResult,
 ): FoldHead {
   const head = foldedCallHead(call, decision, result);
-  if (call.continues === undefined) return { ...head, digest };
+  if (call.continues === undefined) return { ...head, digest: digest() };
   return { ...head, ...(call.request !== undefined && { request: recordedRequest(call.request) }) };
 }
 
