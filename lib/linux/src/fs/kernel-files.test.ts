@@ -22,6 +22,17 @@ test('a file of several parts is read whole', (t) => {
   }
 });
 
+test('a kept file is read whole, whatever its length', (t) => {
+  const directory = directoryOf(t);
+  const files = new KernelFiles();
+  for (const length of [0, 1, 32_767, 32_768, 32_769, 100_000]) {
+    const text = 'é'.repeat(length);
+    writeFileSync(join(directory, 'kept'), text);
+    assert.equal(files.read(directory, 'kept'), text, `${length}`);
+  }
+  files.close();
+});
+
 test('a FIFO, a link and a device are not read', (t) => {
   const directory = directoryOf(t);
   execFileSync('mkfifo', [join(directory, 'fifo')]);

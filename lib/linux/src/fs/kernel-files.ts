@@ -31,7 +31,7 @@ import { hasCode } from '../syscalls/syscall-error.js';
 export function readKernelFile(path: string): string {
   const fd = openKernelFile(path);
   try {
-    return readAll(fd);
+    return readAll(fd, 'any');
   } finally {
     closeSync(fd);
   }
@@ -42,7 +42,10 @@ const listedMs = 10_000;
 /** Errors of a cgroup that was removed, or of a file that the kernel does not support. */
 const absent = ['ENOENT', 'ENODEV', 'EOPNOTSUPP'] as const;
 
-/** Files of the kernel that are read again and again: each keeps its descriptor until `close`. */
+/**
+ * Files of cgroups that are read again and again: each keeps its descriptor until `close`. For files of one record, which is all
+ * but `cgroup.procs`, `cgroup.threads` and `tasks`.
+ */
 export class KernelFiles {
   readonly #descriptors: Map<string, number> = new Map();
   readonly #listed: Map<string, { readonly names: ReadonlySet<string>; readonly at: number }> = new Map();
@@ -76,7 +79,7 @@ export class KernelFiles {
     const path = join(directory, name);
     const kept = this.#descriptors.get(path);
     try {
-      if (kept !== undefined) return readAll(kept);
+      if (kept !== undefined) return readAll(kept, 'one record');
     } catch (error) {
       this.#close(path);
       if (!hasCode(error, ...absent)) throw error;
@@ -84,7 +87,7 @@ export class KernelFiles {
     try {
       const fd = openKernelFile(path);
       this.#descriptors.set(path, fd);
-      return readAll(fd);
+      return readAll(fd, 'one record');
     } catch (error) {
       this.#close(path);
       if (hasCode(error, ...absent)) return undefined;
@@ -121,8 +124,11 @@ function openKernelFile(path: string): number {
 /** Most files fit into it. The event loop reads one file after another, so that they share it. */
 const buffer: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** Reads from the beginning; the kernel may return a file in several parts. */
-function readAll(fd: number): string {
+/**
+ * Reads from the beginning. The kernel may return a file in several parts, whatever the room for it; but one of a single record, such as
+ * those of cgroups (kernel fs/seq_file.c, kernel/cgroup/cgroup.c: cgroup_seqfile_show), is complete where it does not fill the room.
+ */
+function readAll(fd: number, content: 'any' | 'one record'): string {
   const parts: Buffer[] = [];
   let position = 0;
   let filled = 0;
@@ -134,7 +140,7 @@ function readAll(fd: number): string {
     if (filled === buffer.length) {
       parts.push(Buffer.from(buffer));
       filled = 0;
-    }
+    } else if (content === 'one record') break;
   }
   const last = buffer.subarray(0, filled);
   return parts.length === 0 ? last.toString() : Buffer.concat([...parts, last]).toString();
