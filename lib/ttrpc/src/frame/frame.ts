@@ -1,5 +1,10 @@
 /** Initial buffer size for a partial frame; grown as bytes arrive, never by the declared length alone. */
 const firstRoom = 4096;
+/**
+ * A partial frame gets room for this many times the bytes that have arrived, up to its length: a large frame that arrives in
+ * chunks of 64 KiB is not moved again and again. Room that nothing was written to takes no physical memory.
+ */
+const growth = 32;
 
 const nothing = Buffer.alloc(0);
 
@@ -128,7 +133,7 @@ export class FrameReader {
     const rest = this.#chunk.length - this.#at;
     this.#need = need;
     this.#have = 0;
-    this.#partial = Buffer.allocUnsafeSlow(Math.min(need, Math.max(firstRoom, 2 * rest)));
+    this.#partial = Buffer.allocUnsafeSlow(Math.min(need, Math.max(firstRoom, growth * rest)));
     this.#take(rest);
   }
 
@@ -152,7 +157,7 @@ export class FrameReader {
   #take(count: number): void {
     const wanted = this.#have + count;
     if (wanted > this.#partial.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(this.#need, Math.max(firstRoom, 2 * wanted)));
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.#need, Math.max(firstRoom, growth * wanted)));
       this.#partial.copy(larger, 0, 0, this.#have);
       this.#partial = larger;
     }
