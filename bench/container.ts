@@ -75,13 +75,13 @@ async function measureRuntime(
   }
 }
 
-/** Creates a root file system with the only command that the containers run. Throws if busybox is missing. */
-export function makeRootfs(directory: string): string {
+/** Creates a root file system with `sleep` and more commands of busybox. Throws if busybox is missing. */
+export function makeRootfs(directory: string, commands: readonly string[] = []): string {
   const busybox = spawnSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).stdout.trim();
   if (busybox === '') throw new Error('busybox is missing (Debian: apt-get install busybox-static)');
   const rootfs = join(directory, 'rootfs');
   for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(rootfs, name), { recursive: true });
   copyFileSync(busybox, join(rootfs, 'bin', 'busybox'));
-  symlinkSync('busybox', join(rootfs, 'bin', 'sleep'));
+  for (const name of ['sleep', ...commands]) symlinkSync('busybox', join(rootfs, 'bin', name));
   return rootfs;
 }

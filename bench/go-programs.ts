@@ -8,6 +8,7 @@ export interface GoPrograms {
   readonly server: string;
   readonly client: string;
   readonly container: string;
+  readonly agent: string;
 }
 
 let built: GoPrograms | undefined;
@@ -23,7 +24,7 @@ export function goPrograms(): GoPrograms {
  */
 function buildGoPrograms(): GoPrograms {
   const script = `${root}/tests/interop/build.mjs`;
-  const names = ['bench-server', 'bench-client', 'bench-container'] as const;
+  const names = ['bench-server', 'bench-client', 'bench-container', 'bench-agent'] as const;
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
   if (result.status !== 0) throw new Error(result.stderr.trim());
   const paths = JSON.parse(result.stdout) as Readonly<Record<(typeof names)[number], string>>;
@@ -31,5 +32,6 @@ function buildGoPrograms(): GoPrograms {
     server: paths['bench-server'],
     client: paths['bench-client'],
     container: paths['bench-container'],
+    agent: paths['bench-agent'],
   };
 }

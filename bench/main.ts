@@ -14,13 +14,14 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     format: { type: 'string', default: 'text' },
     only: { type: 'string' },
+    agent: { type: 'string' },
     profile: { type: 'boolean', default: false },
     missing: { type: 'string', default: '' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const { quick, format, only } = values;
-const parts = allParts(quick);
+const parts = allParts({ quick, peer: values.agent });
 if (values.help) {
   console.log(`Usage: npm run bench [-- OPTIONS]
 
@@ -29,6 +30,9 @@ Measures this agent beside its peers, in one run, and prints ratios. Example: np
   --only PART            ${parts.map(({ name }) => name).join(', ')}; all without it
   --quick                fewer rounds
   --format text|json
+  --agent PATH           another agent, beside which the part \`agent\` measures ours: a program that serves the same API
+                         at KATA_AGENT_SERVER_ADDR=unix://…, such as Kata's own. It is started as root, in namespaces
+                         of its own: /run, /etc/kata-opa with a policy that allows everything, empty disks in /dev
   --profile              a CPU profile of the server instead of its speed`);
   process.exit(0);
 }

@@ -1,3 +1,4 @@
+import { measureAgent } from './agent.js';
 import { measureAuditTree } from './audit-tree.js';
 import { measureBoot } from './boot.js';
 import { bundledAgent } from './agent-program.js';
@@ -21,8 +22,15 @@ import { measureWaits } from './waits.js';
 const go = ['golang-go', 'golang-github-containerd-ttrpc-dev', 'golang-google-protobuf-dev'];
 const qemu = process.arch === 'arm64' ? 'qemu-system-arm' : 'qemu-system-x86';
 
+interface Options {
+  /** Fewer rounds. */
+  readonly quick: boolean;
+  /** Another agent beside which ours is measured. */
+  readonly peer: string | undefined;
+}
+
 /** All parts, in order. Resources that two parts share are created on first use; if that fails, each of them fails. */
-export function allParts(quick: boolean): readonly Part[] {
+export function allParts({ quick, peer }: Options): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
     { name: 'decision', needs: [], measure: () => measureDecision(quick) },
@@ -34,6 +42,11 @@ export function allParts(quick: boolean): readonly Part[] {
       name: 'container',
       needs: [...go, 'runc', 'crun', 'busybox-static'],
       measure: () => measureContainers({ go: goPrograms(), program: bundledAgent(), quick }),
+    },
+    {
+      name: 'agent',
+      needs: [...go, 'runc', 'crun', 'busybox-static'],
+      measure: () => measureAgent({ go: goPrograms(), program: bundledAgent(), peer, quick }),
     },
     { name: 'hostile', needs: [], measure: () => measureHostilePeers(bundledAgent(), quick) },
     { name: 'forward', needs: go, measure: () => measureForward(bundledAgent(), goPrograms(), quick) },

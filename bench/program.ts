@@ -31,9 +31,9 @@ export async function startProgram(command: string, args: readonly string[]): Pr
   };
 }
 
-/** Runs a program to completion and returns the JSON that it printed. */
+/** Runs a program to completion and returns the JSON that it printed. Its standard input ends with this process. */
 export async function runForJson(command: string, args: readonly string[]): Promise<unknown> {
-  const child = tracked(spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
+  const child = tracked(spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] }));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;

@@ -1,11 +1,20 @@
 import { meets, ratio, type Row } from './row.js';
 
 /** Common column widths: most cells fit, so that the tables of the parts look alike. */
-const defaultWidths = [50, 9, 18, 7, 6, 6, 6];
+const defaultWidths = [50, 9, 18, 7, 6, 6, 6, 0];
 
 /** Renders the rows of a part as a table for people. */
 export function renderRows(part: string, rows: readonly Row[]): string {
-  const headings = [part, 'ours', 'compared with', 'unit', 'ratio', 'goal', ''];
+  const headings = [
+    part,
+    'ours',
+    'compared with',
+    'unit',
+    'ratio',
+    'goal',
+    '',
+    rows.some(({ spread }) => spread !== undefined) ? 'spread of ours' : '',
+  ];
   const lines = [headings, ...rows.map(cells)];
   const widths = defaultWidths.map((usual, column) =>
     Math.max(usual, ...lines.map((line) => line[column]?.length ?? 0)),
@@ -34,6 +43,7 @@ function cells(row: Row): string[] {
     share === undefined ? '' : `${share.toFixed(2)}×`,
     goal,
     result,
+    row.spread === undefined ? '' : `${number(row.spread.min)}–${number(row.spread.max)}`,
   ];
 }
 

@@ -1,11 +1,19 @@
 /** The goal of a figure: a lower or an upper bound. */
 export type Goal = { readonly min: number } | { readonly max: number };
 
+/** The least and the greatest of several figures. */
+export interface Spread {
+  readonly min: number;
+  readonly max: number;
+}
+
 /** One line of the report. */
 export interface Row {
   readonly what: string;
   readonly unit: string;
   readonly ours: number;
+  /** The least and the greatest of the medians of ours, one a run. */
+  readonly spread?: Spread;
   /** The comparison, if any: its name and its figure. */
   readonly against?: { readonly name: string; readonly value: number };
   /** Applies to the ratio of ours to theirs if there is a comparison, else to the figure itself. */
@@ -22,4 +30,9 @@ export function meets(row: Row): boolean | undefined {
   if (goal === undefined) return undefined;
   const value = ratio(row) ?? row.ours;
   return 'min' in goal ? value >= goal.min : value <= goal.max;
+}
+
+/** Returns the spread of figures, at least one. */
+export function spreadOf(values: readonly number[]): Spread {
+  return { min: Math.min(...values), max: Math.max(...values) };
 }

@@ -30,6 +30,7 @@ const artifacts = {
   'bench-server': () => benchProgram('bench-server'),
   'bench-client': () => benchProgram('bench-client'),
   'bench-container': () => benchProgram('bench-container'),
+  'bench-agent': () => benchProgram('bench-agent'),
 };
 
 function run(command, args, options) {

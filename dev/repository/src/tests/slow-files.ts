@@ -18,6 +18,7 @@ const slowFiles: readonly string[] = [
   'tests/functional/audit-collect-otlp.test.ts',
   'client/ctl/src/program.test.ts',
   'tests/functional/realm-guests.test.ts',
+  'tests/root/bench-agent.test.ts',
   'tests/root/bench-container.test.ts',
   'tests/functional/audit-collect-jetstream.test.ts',
   'tests/functional/realm-bus.test.ts',
