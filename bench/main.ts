@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { endChildren } from './children.js';
 import { goPrograms } from './go-programs.js';
 import { allParts } from './parts.js';
+import { pinToProcessors } from './processors.js';
 import { profileCalls } from './profile.js';
 import { jsonReport, textReport } from './report.js';
 import { runParts } from './run-parts.js';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     format: { type: 'string', default: 'text' },
     only: { type: 'string' },
     agent: { type: 'string' },
+    processors: { type: 'string' },
     profile: { type: 'boolean', default: false },
     missing: { type: 'string', default: '' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -33,6 +35,7 @@ Measures this agent beside its peers, in one run, and prints ratios. Example: np
   --agent PATH           another agent, beside which the part \`agent\` measures ours: a program that serves the same API
                          at KATA_AGENT_SERVER_ADDR=unix://…, such as Kata's own. It is started as root, in namespaces
                          of its own: /run, /etc/kata-opa with a policy that allows everything, empty disks in /dev
+  --processors N         pins the benchmark and all that it starts to the first N processors
   --profile              a CPU profile of the server instead of its speed`);
   process.exit(0);
 }
@@ -43,6 +46,14 @@ if (only !== undefined && parts.every(({ name }) => name !== only)) {
 if (format !== 'text' && format !== 'json') {
   console.error(`--format ${format}: text or json`);
   process.exit(2);
+}
+if (values.processors !== undefined) {
+  try {
+    console.error(`• pinned to processors ${pinToProcessors(Number(values.processors)).join(', ')}`);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(2);
+  }
 }
 
 if (values.profile) {
