@@ -64,6 +64,11 @@ const rows: readonly Row[] = [
   ['a file below a file of an earlier layer', 'parent', [[file('a')], [file('a/b')]]],
   ['a file below a link to nothing', 'parent', [[link('a', '/missing')], [file('a/b')]]],
   ['a file below a link to itself', 'parent', [[link('a', 'a')], [file('a/b')]]],
+  [
+    'a directory in place of a link with an entry below',
+    'parent',
+    [[link('a', '/')], [file('a/b'), directory('a')]],
+  ],
   ['a file below a link to a file', 'parent', [[file('f'), link('a', 'f')], [file('a/b')]]],
   ['a character device', 'device', [[{ name: 'null', type: '3' }]]],
   ['a block device', 'device', [[{ name: 'disk', type: '4' }]]],

@@ -202,6 +202,12 @@ export class LayerTree {
         isDirectory = fstatSync(fd).isDirectory();
       });
       if (isDirectory) return;
+      // An earlier entry of this layer lies where the link leads, and would not be in the directory.
+      if (this.#created.has(name.join('/')))
+        throw new LayerError(
+          'parent',
+          `${quoted(Buffer.from(name.join('/'), 'latin1'))} is a directory in place of a link through which the layer has an earlier entry\nhelp: build the image again`,
+        );
       this.#removeName(parent, name);
       this.#syscalls.mkdirat(parent, last, 0o700);
     }
