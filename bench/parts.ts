@@ -12,6 +12,7 @@ import { measureGuestContainers } from './guest-container.js';
 import { measureHostilePeers } from './hostile.js';
 import { measureInstalledSize } from './installed-size.js';
 import type { Part } from './part.js';
+import { measurePull } from './pull.js';
 import { measureRealm } from './realm.js';
 import { measureRules } from './rules.js';
 import { measureStartup } from './startup.js';
@@ -56,6 +57,11 @@ export function allParts({ quick, peer }: Options): readonly Part[] {
       name: 'container-flood',
       needs: ['runc', 'busybox-static'],
       measure: () => measureContainerFlood(bundledAgent(), quick),
+    },
+    {
+      name: 'pull',
+      needs: ['docker-registry', 'skopeo', 'umoci', 'zstd'],
+      measure: () => measurePull(quick),
     },
     { name: 'realm', needs: [], measure: () => measureRealm(bundledAgent(), quick) },
     {
