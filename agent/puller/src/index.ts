@@ -1,8 +1,8 @@
 export { type PullChildRequest } from './child/pull-protocol.js';
 export { childProgram, childUsers } from './child/run-child.js';
 export { packProgram, runPackChild } from './child/run-pack-child.js';
-export { type ChildPulledImage, runPullChild } from './child/run-pull-child.js';
-export { runUnpackChild } from './child/run-unpack-child.js';
+export { runPullAndUnpack } from './child/run-pull-and-unpack.js';
+export type { ChildPulledImage } from './child/run-pull-child.js';
 export { decryptJwe, parseDecryptionKeys } from './encryption/jwe.js';
 export { hasImageCode, ImageError } from './errors/image-error.js';
 export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes.js';

@@ -61,8 +61,16 @@ export function decryptedFile(index: number): string {
   return `decrypted-${index}`;
 }
 
+/** What the process sends, besides errors and questions. */
+type PullMessage =
+  | ChildOutcome<undefined, PullQuestion>
+  /** Before it fetches layers. */
+  | { readonly kind: 'documents'; readonly documents: readonly SentDocument[] }
+  /** The bytes of a layer are in this file. */
+  | { readonly kind: 'fetched'; readonly file: string };
+
 /** Parses a line of the child. It has talked to a registry: each value is checked again. Throws a LayerError for one of no known form. */
-export function parsePullMessage(line: string): ChildOutcome<readonly SentDocument[], PullQuestion> {
+export function parsePullMessage(line: string): PullMessage {
   const value = parseJson(line);
   if (value.progress === true) return { kind: 'progress' };
   if (isRecord(value.unwrap)) {
@@ -76,7 +84,9 @@ export function parsePullMessage(line: string): ChildOutcome<readonly SentDocume
   }
   if (value.manifests !== undefined)
     return { kind: 'question', question: { kind: 'manifests', manifests: manifestsOf(value.manifests) } };
-  if (value.documents !== undefined) return { kind: 'result', result: documentsOf(value.documents) };
+  if (value.documents !== undefined) return { kind: 'documents', documents: documentsOf(value.documents) };
+  if (value.fetched !== undefined) return { kind: 'fetched', file: text(value.fetched) };
+  if (value.done === true) return { kind: 'result', result: undefined };
   if (!isRecord(value.error)) throw invalid();
   const message = withoutControls(text(value.error.message));
   const { code } = value.error;

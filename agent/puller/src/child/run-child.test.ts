@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { converse } from './run-child.js';
-import { parsePullMessage } from './pull-protocol.js';
+import { type ChildOutcome, converse } from './run-child.js';
+import { parsePullMessage, type PullQuestion } from './pull-protocol.js';
 
 let directory: string;
 let agentEnd: Socket;
@@ -25,6 +25,10 @@ afterEach(() => {
 });
 
 const question = `${JSON.stringify({ unwrap: { scheme: 'jwe', packet: 'AAAA' } })}\n`;
+const parse = (line: string): ChildOutcome<undefined, PullQuestion> => {
+  const message = parsePullMessage(line);
+  return message.kind === 'documents' || message.kind === 'fetched' ? { kind: 'progress' } : message;
+};
 let answered: number;
 const talk = (answer = async (): Promise<unknown> => ({ options: null })) => {
   answered = 0;
@@ -32,7 +36,7 @@ const talk = (answer = async (): Promise<unknown> => ({ options: null })) => {
     answered += 1;
     return answer();
   };
-  const talk = { verb: 'pulls', request: {}, lineLength: 1e6, parse: parsePullMessage, answer: counted };
+  const talk = { verb: 'pulls', requests: [{}], lineLength: 1e6, parse, answer: counted };
   return converse(agentEnd, talk, () => undefined);
 };
 const messageOf = (end: Awaited<ReturnType<typeof talk>>): string =>

@@ -152,8 +152,8 @@ export type ChildOutcome<Result, Question = never> =
 interface Conversation<Result, Question = never> {
   /** What the process does, for messages: `unpacks the image`. */
   readonly verb: string;
-  /** Sent as one line of JSON. */
-  readonly request: unknown;
+  /** Each is sent as one line of JSON, when it comes. If there is an error in place of one, the work fails with it. */
+  readonly requests: Iterable<unknown> | AsyncIterable<unknown>;
   /** Characters of a line that it sends. */
   readonly lineLength: number;
   /** Parses a line. Throws for one of no known form. */
@@ -166,12 +166,12 @@ interface Conversation<Result, Question = never> {
 type Answer<Result> = Extract<ChildOutcome<Result>, { readonly kind: 'result' | 'error' }>;
 
 /**
- * Sends the request, reads messages until the socket closes, and returns the last answer. A child that was taken over asks one
+ * Sends the requests, reads messages until the socket closes, and returns the last answer. A child that was taken over asks one
  * question after the other, and reads the answers, or its work fails: the agent does other work between them.
  */
 export async function converse<Result, Question>(
   socket: Duplex,
-  { request, parse, verb, lineLength, answer: answerTo }: Conversation<Result, Question>,
+  { requests, parse, verb, lineLength, answer: answerTo }: Conversation<Result, Question>,
   onLine: () => void,
 ): Promise<Answer<Result> | undefined> {
   let answer: Answer<Result> | undefined;
@@ -187,18 +187,19 @@ export async function converse<Result, Question>(
     if (!written) await once(socket, 'drain');
     waits = false;
   };
+  const fail = (error: Error): void => {
+    unanswered ??= error;
+    socket.destroy();
+  };
   socket.on('error', () => undefined);
-  socket.write(`${JSON.stringify(request)}\n`);
+  sendAll(socket, requests).catch(fail);
   try {
     for await (const line of lines(socket, lineLength, verb)) {
       onLine();
       const message = parse(line);
       if (message.kind === 'question') {
         // Its other messages are read meanwhile.
-        reply(message.question).catch((error: Error) => {
-          unanswered ??= error;
-          socket.destroy();
-        });
+        reply(message.question).catch(fail);
       } else if (message.kind !== 'progress') answer = message;
     }
   } catch (error) {
@@ -206,6 +207,13 @@ export async function converse<Result, Question>(
     if (error instanceof LayerError) answer = { kind: 'error', error };
   }
   return unanswered === undefined ? answer : { kind: 'error', error: unanswered };
+}
+
+async function sendAll(socket: Duplex, requests: Iterable<unknown> | AsyncIterable<unknown>): Promise<void> {
+  for await (const request of requests) {
+    if (socket.destroyed) return;
+    socket.write(`${JSON.stringify(request)}\n`);
+  }
 }
 
 function strange(answer: unknown, waits: boolean): string {

@@ -2,7 +2,7 @@ import { type WrappedKey, wrappedKeys } from '../encryption/layer-cipher.js';
 import type { ImageProcess } from '../manifest/image-config.js';
 import { ownPlatform } from '../manifest/manifest.js';
 import { checkReference } from '../pull/check-reference.js';
-import { ReceivedDocuments } from '../manifest/image-documents.js';
+import { ReceivedDocuments, type SentDocument } from '../manifest/image-documents.js';
 import { chooseManifest, type VerifiedImage, verifyImage } from '../pull/verify-image.js';
 import { type Digest, digestAlgorithm, digestOf, isDigest } from '../reference/digest.js';
 import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
@@ -17,7 +17,7 @@ import {
   type PullQuestion,
   type SentManifest,
 } from './pull-protocol.js';
-import { type ChildSettings, runChild } from './run-child.js';
+import { type ChildOutcome, type ChildSettings, runChild } from './run-child.js';
 
 /** An image whose blobs are files of the blob directory. */
 export interface ChildPulledImage {
@@ -42,34 +42,67 @@ export interface ChildPulledImage {
  */
 export async function runPullChild(
   { blobs, ...request }: PullChildRequest & { readonly blobs: string },
-  {
-    unwrapKey,
-    ...settings
-  }: ChildSettings & {
-    readonly unwrapKey?: UnwrapKey;
-  } = {},
+  { unwrapKey, onImage, onFile, ...settings }: PullChildSettings = {},
 ): Promise<ChildPulledImage> {
   const reference = parseReference(request.reference);
   const { maxBytes } = request.settings;
   const requirements = checkReference(reference, request.settings);
   const keyless = requirements.some((requirement) => 'keyless' in requirement);
-  const documents = await runChild(
+  const demand = { reference, requirements, platform: ownPlatform(), maxBytes };
+  const refused = new AbortController();
+  let image: Promise<ChildPulledImage> | undefined;
+  const verify = async (documents: readonly SentDocument[]): Promise<ChildPulledImage> => {
+    const verified = await verifyImage(new ReceivedDocuments(documents), demand);
+    const found = { reference: formatReference(reference), ...resultOf(verified) };
+    onImage?.(found);
+    return found;
+  };
+  const parse = (line: string): ChildOutcome<undefined, PullQuestion> => {
+    const message = parsePullMessage(line);
+    if (message.kind === 'documents') {
+      if (image !== undefined) throw strange('sent documents twice');
+      image = verify(message.documents);
+      image.catch((error: unknown) => refused.abort(error));
+      return { kind: 'progress' };
+    }
+    if (message.kind === 'fetched') {
+      if (image === undefined) throw strange('sent a layer before the documents');
+      const { file } = message;
+      const add = ({ layers }: ChildPulledImage): void => {
+        if (layers.some((layer) => layer.file === file)) onFile?.(file);
+      };
+      // A failure of the image ends the process.
+      image.then(add, () => undefined);
+      return { kind: 'progress' };
+    }
+    return message;
+  };
+  const { signal } = settings;
+  await runChild(
     {
       task: { name: 'pull', blobs, keyless },
       verb: 'pulls the image',
       fileSize: maxBytes,
-      request,
+      requests: [request],
       milliseconds: request.totalMs,
       threads: 4,
       lineLength: pullLineLength,
-      parse: parsePullMessage,
+      parse,
       answer: new KeyAnswers(reference, unwrapKey).answer,
     },
-    settings,
+    { ...settings, signal: AbortSignal.any([refused.signal, ...(signal === undefined ? [] : [signal])]) },
   );
-  const demand = { reference, requirements, platform: ownPlatform(), maxBytes };
-  const image = await verifyImage(new ReceivedDocuments(documents), demand);
-  return { reference: formatReference(reference), ...resultOf(image) };
+  if (image === undefined) throw strange('sent no documents');
+  return await image;
+}
+
+/** Options for the process that pulls. */
+interface PullChildSettings extends ChildSettings {
+  readonly unwrapKey?: UnwrapKey;
+  /** Receives the image once it is verified, before its layers are fetched. */
+  readonly onImage?: (image: ChildPulledImage) => void;
+  /** Receives the file of each layer whose bytes are complete, some twice. */
+  readonly onFile?: (file: string) => void;
 }
 
 function resultOf({
@@ -98,7 +131,7 @@ function resultOf({
 }
 
 /** Returns the options of a layer's cipher; undefined: there is no key for them. */
-type UnwrapKey = (key: WrappedKey) => Promise<Uint8Array | undefined>;
+export type UnwrapKey = (key: WrappedKey) => Promise<Uint8Array | undefined>;
 
 /**
  * Answers `KeyQuestions`. A process that was taken over would ask for keys of other images, too: if the reference has a digest, only

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip } from 'node:zlib';
 import { buildEntry, buildTar, type BuiltLayer, layerOf } from '../testing/tar-builder.js';
 import { confinementMounts, whyNotRoot, Workplace } from '../testing/unpacking.js';
@@ -75,6 +76,48 @@ test('a process unpacks layers, reports progress and a result', { skip: whyNotRo
   assert.ok(readdirSync('/proc/self/fd').length <= descriptors);
 });
 
+test('a layer is unpacked while the next one is fetched, and not before it is complete', {
+  skip: whyNotRoot,
+}, async (context) => {
+  const place = new Workplace(context);
+  const blobs = join(place.path, 'blobs');
+  mkdirSync(blobs);
+  const layers = ['a', 'b'].map((name) => ({ ...layerOf(buildTar([{ name }])), file: name }));
+  const store = (index: number): void =>
+    layers
+      .filter((_, each) => each === index)
+      .forEach(({ file, blob }) => writeFileSync(join(blobs, file), blob));
+  const asked: string[] = [];
+  const fetched = async (file: string): Promise<void> => {
+    asked.push(file);
+    if (file === 'b') await eventually(() => readdirSync(place.root).includes('a'));
+    store(asked.length - 1);
+  };
+  const described = layers.map(({ file, diffId, mediaType }) => ({ file, diffId, mediaType }));
+  const result = await runUnpackChild(
+    { blobs, target: place.root, layers: Promise.resolve(described), limits: defaultLimits },
+    { fetched },
+  );
+  assert.equal(result.entries, 2);
+  assert.deepEqual(asked, ['a', 'b']);
+  assert.deepEqual(readdirSync(place.root).sort(), ['a', 'b']);
+});
+
+test('a process without work is alive, until its image fails', { skip: whyNotRoot }, async (context) => {
+  const place = new Workplace(context);
+  const ended = new AbortController();
+  const layers = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('the image was refused')), 4_000);
+  });
+  await assert.rejects(
+    runUnpackChild(
+      { blobs: place.path, target: place.root, layers, limits: defaultLimits },
+      { signal: ended.signal, silenceMilliseconds: 3_000 },
+    ),
+    { message: 'the image was refused' },
+  );
+});
+
 test('the error of a layer comes back with its code and number', { skip: whyNotRoot }, async (context) => {
   const place = new Workplace(context);
   const good = layerOf(buildTar([{ name: 'f' }]));
@@ -145,6 +188,12 @@ test('too little memory is an error', { skip: whyNotRoot }, async (context) => {
   const settings = { memory: 16 * MiB, silenceMilliseconds: 3000 };
   await assert.rejects(unpack(place, manyFiles(100), settings), { name: 'LayerError', code: 'child' });
 });
+
+async function eventually(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 20_000; !condition(); )
+    if (performance.now() > end) throw new Error('not within 20 s');
+    else await sleep(10);
+}
 
 function childrenOf(pid: number): readonly string[] {
   return readFileSync(`/proc/self/task/${pid}/children`, 'utf8')

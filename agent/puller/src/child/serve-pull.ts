@@ -7,6 +7,7 @@ import type { WrappedKey } from '../encryption/layer-cipher.js';
 import { ImageError } from '../errors/image-error.js';
 import { pull } from '../pull/pull.js';
 import type { SentDocument } from '../manifest/image-documents.js';
+import type { LayerDescriptor } from '../manifest/manifest.js';
 import type { PulledLayer } from '../pull/pull-request.js';
 import type { FetchedManifest } from '../registry/registry.js';
 import { loadKeyless } from '../signature/keyless/load-keyless.js';
@@ -37,11 +38,17 @@ export async function servePull(agentSocket: number, keyless: boolean): Promise<
       totalMs,
       userAgent,
       unwrapKey: keys.unwrapKey,
+      onDocuments: (documents: readonly SentDocument[]) => send({ documents: documents.map(encoded) }),
+      onLayer: ({ digest, type }: LayerDescriptor) => {
+        if (!type.encrypted) send({ fetched: blobFile(digest) });
+      },
       ...(proxy === undefined ? {} : { proxy }),
     };
     const image = await pull({ reference, settings }, dependencies);
     await decryptLayers(image.layers);
-    send({ documents: image.documents.map(encoded) });
+    for (const [index, { digest, encrypted }] of image.layers.entries())
+      send({ fetched: encrypted ? decryptedFile(index) : blobFile(digest) });
+    send({ done: true });
   } catch (error) {
     const code = error instanceof ImageError ? error.code : 'child';
     send({ error: { code, message: error instanceof Error ? error.message : String(error) } });

@@ -8,6 +8,8 @@ import { lineLength, type UnpackRequest, type UnpackResult } from './unpack-prot
 import { filterCalls, openAgentSocket, readRequest } from './serve.js';
 
 const progressInterval = 100;
+/** While it waits for a layer. */
+const waitingInterval = 1_000;
 
 /** Filters system calls, then reads one request from the agent, performs it, and ends. */
 export async function serveUnpack(agentSocket: number): Promise<void> {
@@ -15,9 +17,15 @@ export async function serveUnpack(agentSocket: number): Promise<void> {
   filterCalls(syscalls, { network: false });
   const { socket, send } = openAgentSocket(agentSocket);
   let layer: number | undefined;
+  const fetched = new FetchedLayers();
+  const beat = setInterval(
+    () => send({ progress: { layer: layer ?? 0, bytes: 0, entries: 0 } }),
+    waitingInterval,
+  );
   try {
-    const request = (await readRequest(socket, lineLength)) as UnpackRequest;
+    const request = (await readRequest(socket, lineLength, fetched.add)) as UnpackRequest;
     const result = await unpack(syscalls, request, {
+      fetched,
       begin: (index) => {
         layer = index;
       },
@@ -29,13 +37,37 @@ export async function serveUnpack(agentSocket: number): Promise<void> {
     send({ error: { code, message: error instanceof Error ? error.message : String(error), layer } });
     process.exitCode = 1;
   }
+  clearInterval(beat);
   socket.end(() => process.exit());
+}
+
+/** Counts the layers whose blobs are complete. */
+class FetchedLayers {
+  #count = 0;
+  #changed: () => void = () => undefined;
+
+  readonly add = (): void => {
+    this.#count += 1;
+    this.#changed();
+  };
+
+  /** Resolves when the first layers are complete, `count` of them. */
+  async first(count: number): Promise<void> {
+    while (this.#count < count)
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+  }
 }
 
 async function unpack(
   syscalls: Syscalls,
   { layers, limits }: UnpackRequest,
-  on: { readonly begin: (layer: number) => void; readonly progress: (budget: Budget) => void },
+  on: {
+    readonly fetched: FetchedLayers;
+    readonly begin: (layer: number) => void;
+    readonly progress: (budget: Budget) => void;
+  },
 ): Promise<UnpackResult> {
   const budget = new Budget(limits);
   const root = syscalls.openat(At.Cwd, '/target', Open.Path | Open.Directory);
@@ -43,6 +75,7 @@ async function unpack(
   const droppedAttributes: Record<string, number> = {};
   let reported = Number.NEGATIVE_INFINITY;
   for (const [index, layer] of layers.entries()) {
+    await on.fetched.first(index + 1);
     on.begin(index);
     const source = createReadStream(`/blobs/${layer.file}`, { highWaterMark: 256 * 1024 });
     const report = (): void => {

@@ -9,7 +9,7 @@ export interface LayerFile extends LayerDescription {
   readonly file: string;
 }
 
-/** What the agent sends, as one line of JSON. */
+/** What the agent sends, as one line of JSON; then a line for each layer whose blob is complete, in the order of the layers. */
 export interface UnpackRequest {
   /** From the lowest to the topmost. */
   readonly layers: readonly LayerFile[];

@@ -3,7 +3,7 @@ import type { NetworkPlace } from '@kata-agent/linux';
 import type { WrappedKey } from '../encryption/layer-cipher.js';
 import type { TransportLimits } from '../http/transport.js';
 import type { ImageConfig } from '../manifest/image-config.js';
-import type { Platform } from '../manifest/manifest.js';
+import type { LayerDescriptor, Platform } from '../manifest/manifest.js';
 import type { Digest } from '../reference/digest.js';
 import type { ImageReference } from '../reference/reference.js';
 import type { Credential } from '../registry/credentials.js';
@@ -55,6 +55,10 @@ export interface PullDependencies {
     key: WrappedKey,
     manifests: readonly FetchedManifest[],
   ) => Promise<Uint8Array | undefined>;
+  /** Receives what the image was verified from, before a layer is fetched. */
+  readonly onDocuments?: (documents: readonly SentDocument[]) => void;
+  /** Called for a layer whose blob was fetched and has its digest. */
+  readonly onLayer?: (layer: LayerDescriptor) => void;
 }
 
 /** A blob on disk that has the size and digest of the manifest. */

@@ -45,10 +45,14 @@ export async function pull(request: PullRequest, dependencies: PullDependencies)
     for (const layer of manifest.layers)
       if (layer.type.encrypted)
         ciphers.set(layer, await openLayerCipher(layer, { decryptionKeys, unwrapKey }));
+    dependencies.onDocuments?.(documents.fetched);
     const missing = new Map(manifest.layers.map((layer) => [layer.digest, layer]));
     missing.delete(manifest.config.digest);
     const source = registry.blob.bind(registry);
-    await inParallel([...missing.values()], parallelLayers, (layer) => downloadBlob(source, blobs, layer));
+    await inParallel([...missing.values()], parallelLayers, async (layer) => {
+      await downloadBlob(source, blobs, layer);
+      dependencies.onLayer?.(layer);
+    });
     for (const [layer, cipher] of ciphers) await cipher.verify(blobs.open(layer.digest));
     return {
       reference,

@@ -25,8 +25,7 @@ import {
   parseReference,
   type PullSettings,
   runPackChild,
-  runPullChild,
-  runUnpackChild,
+  runPullAndUnpack,
 } from '@kata-agent/puller';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../log.js';
@@ -87,7 +86,7 @@ export interface PullerOptions {
 }
 
 /**
- * Pulls images by the policy of the configuration: one process fetches and verifies, another one unpacks
+ * Pulls images by the policy of the configuration: one process fetches and verifies, another one unpacks meanwhile
  * (docs/adr/images.md, "The built-in puller"). Both are in memory, each with a limit of its own.
  */
 export class BuiltInPuller implements ImagePuller {
@@ -129,8 +128,7 @@ export class BuiltInPuller implements ImagePuller {
     const blobs = join(directory, 'blobs');
     const rootfs = join(directory, 'rootfs');
     try {
-      const image = await this.#fetch(request, { blobs, deadline });
-      await this.#unpack(request, { image, blobs, rootfs, deadline });
+      const image = await this.#pullAndUnpack(request, { blobs, rootfs, deadline });
       unmountTree(syscalls, blobs);
       rmdirSync(blobs);
       return resultOf(reference, image);
@@ -140,23 +138,29 @@ export class BuiltInPuller implements ImagePuller {
     }
   }
 
-  async #fetch(
+  async #pullAndUnpack(
     { reference, container, signal }: PullRequest,
-    { blobs, deadline }: Pick<Fetched, 'blobs' | 'deadline'>,
+    { blobs, rootfs, deadline }: PullPlaces,
   ): Promise<ChildPulledImage> {
     const { settings, credentials, decryptionKeys, proxy, log } = this.#options;
     const credential = credentialFor(parseReference(reference), await credentials(signal));
     const owner = childUsers.pull;
     this.#mountTmpfs(blobs, [`uid=${owner}`, `gid=${owner}`, 'mode=700', 'nosuid', 'nodev', 'noexec']);
+    const milliseconds = deadline.left();
+    const limits = { ...defaultLimits, bytes: settings.maxBytes, milliseconds };
+    // The root and what a container makes in it need inodes, too.
+    this.#mountTmpfs(rootfs, ['mode=755', `nr_inodes=${limits.entries + spareInodes}`]);
     const started = performance.now();
     let keys: Promise<readonly KeyObject[]> | undefined;
-    const image = await runPullChild(
+    const { image, unpacked } = await runPullAndUnpack(
       {
         blobs,
+        target: rootfs,
+        limits,
         reference,
         // The process has no other secret than the one that it uses.
         settings: { ...settings, credentials: credential === undefined ? [] : [credential] },
-        totalMs: deadline.left(),
+        totalMs: milliseconds,
         userAgent: 'kata-agent',
         proxy,
       },
@@ -165,41 +169,28 @@ export class BuiltInPuller implements ImagePuller {
         // Its private keys stay here, too.
         unwrapKey: async ({ scheme, packet }) =>
           scheme === 'jwe' ? decryptJwe(packet, await (keys ??= decryptionKeys(signal))) : undefined,
+        onFetched: (fetched) =>
+          log('info', 'an image was fetched and verified', {
+            container,
+            image: fetched.reference,
+            digest: fetched.digest,
+            manifestDigest: fetched.manifestDigest,
+            signatures: fetched.signatures.join(', ') || 'none required',
+            layers: fetched.layers.length,
+            bytes: fetched.bytes,
+            ms: Math.round(performance.now() - started),
+          }),
       },
     );
-    log('info', 'an image was fetched and verified', {
-      container,
-      image: image.reference,
-      digest: image.digest,
-      manifestDigest: image.manifestDigest,
-      signatures: image.signatures.join(', ') || 'none required',
-      layers: image.layers.length,
-      bytes: image.bytes,
-      ms: Math.round(performance.now() - started),
-    });
-    return image;
-  }
-
-  async #unpack({ container, signal }: PullRequest, { image, blobs, rootfs, deadline }: Fetched) {
-    const { settings, log } = this.#options;
-    const milliseconds = deadline.left();
-    const limits = { ...defaultLimits, bytes: settings.maxBytes, milliseconds };
-    // The root and what a container makes in it need inodes, too.
-    this.#mountTmpfs(rootfs, ['mode=755', `nr_inodes=${limits.entries + spareInodes}`]);
-    const {
-      entries,
-      bytes,
-      milliseconds: ms,
-      droppedAttributes,
-    } = await runUnpackChild({ blobs, target: rootfs, layers: image.layers, limits }, { signal });
-    const dropped = Object.keys(droppedAttributes).join(', ');
+    const dropped = Object.keys(unpacked.droppedAttributes).join(', ');
     log('info', 'an image was unpacked', {
       container,
-      entries,
-      bytes,
-      ms: Math.round(ms),
+      entries: unpacked.entries,
+      bytes: unpacked.bytes,
+      ms: Math.round(unpacked.milliseconds),
       ...(dropped === '' ? {} : { dropped }),
     });
+    return image;
   }
 
   async #pack(request: PackRequest): Promise<string> {
@@ -243,8 +234,7 @@ export class BuiltInPuller implements ImagePuller {
 
 const spareInodes = 100_000;
 
-interface Fetched {
-  readonly image: ChildPulledImage;
+interface PullPlaces {
   readonly blobs: string;
   readonly rootfs: string;
   readonly deadline: PullDeadline;
