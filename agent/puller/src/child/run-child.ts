@@ -46,6 +46,8 @@ const silenceByDefault = 30_000;
 const nodeOptions: readonly string[] = [
   '--max-old-space-size=96',
   '--max-semi-space-size=2',
+  // countUnusedBuffer
+  '--expose-gc',
   '--no-warnings',
 ];
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { hasImageCode, ImageError } from '../errors/image-error.js';
 import type { Answer } from '../http/transport.js';
+import { countUnusedBuffer } from '../memory/collect-buffers.js';
 import { type Digest, digestAlgorithm, Digester } from '../reference/digest.js';
 
 /** Requests a blob from an offset. */
@@ -45,7 +46,10 @@ async function receive(source: BlobSource, writer: BlobWriter, expected: Expecte
   const answer = await source(digest, offset);
   checkAnswer(answer, offset, expected);
   if (answer.status === 200) writer.reset();
-  for await (const part of answer.body()) await writer.write(part);
+  for await (const part of answer.body()) {
+    await writer.write(part);
+    countUnusedBuffer(part.length);
+  }
 }
 
 /** Checks what the headers promise, before a byte is read. */

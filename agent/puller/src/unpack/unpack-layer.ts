@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SyscallError } from '@kata-agent/linux';
+import { countUnusedBuffer } from '../memory/collect-buffers.js';
 import type { Budget } from './budget.js';
 import { decompress, layerCompression } from './decompress.js';
 import { layerEntry } from './layer-entry.js';
@@ -65,6 +66,7 @@ export async function unpackLayer(
       hash.update(chunk);
       reader.push(chunk);
       onChunk();
+      countUnusedBuffer(chunk.length);
     }
     reader.finish();
     tree.endLayer();
