@@ -15,7 +15,7 @@ const layerTypes: ReadonlyMap<string, Compression> = new Map([
   ['application/vnd.docker.image.rootfs.diff.tar.gzip', 'gzip'],
   ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'zstd'],
 ]);
-const chunkSize = 64 * 1024;
+const chunkSize = 256 * 1024;
 
 /** Returns the compression of a layer's media type. Throws a LayerError for another type. */
 export function layerCompression(mediaType: string): Compression {
