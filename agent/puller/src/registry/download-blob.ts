@@ -12,6 +12,8 @@ export type BlobSource = (digest: Digest, offset: number) => Promise<Answer>;
 
 /** A connection that ends is resumed so often, for each blob. */
 const maxResumes = 5;
+/** Bytes that are written together. */
+const pendingLength = 256 * 1024;
 
 /**
  * Downloads a blob and verifies it. When the connection ends early, requests the rest. Rejects with an ImageError, after which nothing
@@ -114,6 +116,9 @@ class BlobWriter {
   readonly #path: string;
   readonly #expected: ExpectedBlob;
   readonly #digester: Digester;
+  /** Received bytes that are not in the file yet: connections give 16 KiB at most, and a write of a file takes a turn of a thread. */
+  readonly #pending: Buffer = Buffer.allocUnsafeSlow(pendingLength);
+  #pendingBytes = 0;
   #received = 0;
 
   constructor(file: FileHandle, path: string, expected: ExpectedBlob) {
@@ -134,18 +139,29 @@ class BlobWriter {
     if (this.#received + bytes.length > size)
       throw new ImageError('size-mismatch', `blob ${digest} has more than its ${size} bytes`);
     this.#digester.update(bytes);
-    for (let written = 0; written < bytes.length; ) {
+    for (let copied = 0; copied < bytes.length; ) {
+      const length = bytes.copy(this.#pending, this.#pendingBytes, copied);
+      copied += length;
+      this.#pendingBytes += length;
+      this.#received += length;
+      if (this.#pendingBytes === pendingLength) await this.#flush();
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const at = this.#received - this.#pendingBytes;
+    for (let written = 0; written < this.#pendingBytes; ) {
       const { bytesWritten } = await this.#file
-        .write(bytes, written, bytes.length - written, this.#received + written)
+        .write(this.#pending, written, this.#pendingBytes - written, at + written)
         .catch(failed);
       written += bytesWritten;
     }
-    this.#received += bytes.length;
+    this.#pendingBytes = 0;
   }
 
   /** Begins again with the first byte. */
   reset(): void {
-    this.#received = 0;
+    this.#received = this.#pendingBytes = 0;
     this.#digester.reset();
   }
 
@@ -156,6 +172,7 @@ class BlobWriter {
       throw new ImageError('size-mismatch', `blob ${digest} has ${this.#received} instead of ${size} bytes`);
     const actual = this.#digester.digest();
     if (actual !== digest) throw new ImageError('digest-mismatch', `blob ${digest} has the digest ${actual}`);
+    await this.#flush();
     await this.#file.close();
     await rename(`${this.#path}.part`, this.#path).catch(failed);
   }
