@@ -33,7 +33,7 @@ async function* requestsOf(
   promised: UnpackChildRequest['layers'],
   limits: UnpackLimits,
   fetched: UnpackChildSettings['fetched'],
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   const layers = await promised;
   checkRequest({ layers, limits });
   yield { layers, limits } satisfies UnpackRequest;

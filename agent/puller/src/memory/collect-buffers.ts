@@ -12,5 +12,5 @@ export function countUnusedBuffer(bytes: number): void {
   if (uncollected < interval) return;
   uncollected = 0;
   // Only those that were made lately: a millisecond.
-  void globalThis.gc?.({ type: 'minor' });
+  globalThis.gc?.({ type: 'minor' });
 }

@@ -36,7 +36,7 @@ export interface PullQueueLimits {
 }
 
 /**
- * Two pulls use the network and the processors of a guest. Each has processes with up to 1 GiB of memory, and two file systems in
+ * Two pulls use the network and the processors of a guest. Each has two processes with up to 1 GiB of memory, and two file systems in
  * memory.
  */
 const limitsByDefault: PullQueueLimits = { atOnce: 2, waiting: 16 };
