@@ -1,7 +1,6 @@
 import { kataDirectory } from '@kata-agent/catalogue';
-import { posix } from 'node:path';
 import type { Linux, Mount, Spec } from '@kata-agent/protocol/oci';
-import { isWithin, opensPath, type Privilege, type PrivilegeAccess } from './privilege.js';
+import { isWithin, normalized, opensPath, type Privilege, type PrivilegeAccess } from './privilege.js';
 import { alwaysMasked, alwaysReadOnly, isRuntimesMask } from './runtime-defaults.js';
 
 /** Mount point of each kernel filesystem, and whether it must be read-only. */
@@ -18,10 +17,11 @@ const loudPropagation: ReadonlySet<string> = new Set(['shared', 'rshared']);
 /** Returns mounts that reach the guest: kernel filesystems, the guest's files, its mount table. */
 export function mountPrivileges(spec: Spec, access: PrivilegeAccess): readonly Privilege[] {
   const propagation = spec.Linux?.RootfsPropagation ?? '';
+  const mounted = spec.Mounts.map(({ destination, type }) => ({ place: cleaned(destination), type }));
   return [
     ...pathPrivileges(spec.Linux),
-    ...(sees(spec.Mounts, 'proc', '/proc') ? [] : [missing('no proc at /proc')]),
-    ...(sees(spec.Mounts, 'tmpfs', '/dev') ? [] : [missing('no tmpfs at /dev')]),
+    ...(sees(mounted, 'proc', '/proc') ? [] : [missing('no proc at /proc')]),
+    ...(sees(mounted, 'tmpfs', '/dev') ? [] : [missing('no tmpfs at /dev')]),
     ...spec.Mounts.flatMap((mount) => privilegesOfMount(mount, access)),
     ...(quietPropagation.has(propagation)
       ? []
@@ -47,13 +47,18 @@ function pathPrivileges(linux: Linux | undefined): readonly Privilege[] {
  * Reports whether the last mount at a mount point has this type. The container sees that one, and the OCI runtime uses
  * it: it reads /proc, and creates devices and links in /dev, which therefore must not be another directory.
  */
-function sees(mounts: readonly Mount[], type: string, place: string): boolean {
-  return mounts.findLast(({ destination }) => isWithin(place, cleaned(destination)))?.type === type;
+function sees(
+  mounts: readonly { readonly place: string; readonly type: string }[],
+  type: string,
+  place: string,
+): boolean {
+  // Only these two contain it.
+  return mounts.findLast((mount) => mount.place === place || mount.place === '/')?.type === type;
 }
 
 /** Cleans a path as the agent does for the OCI runtime. */
 function cleaned(destination: string): string {
-  const path = posix.normalize(destination);
+  const path = normalized(destination);
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }
 

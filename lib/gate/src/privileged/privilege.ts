@@ -21,9 +21,15 @@ export function opensPath({ guestPaths }: PrivilegeAccess, path: string, writabl
   });
 }
 
+/** Returns `posix.normalize(path)`, which takes a microsecond for a path that it would not change. */
+export function normalized(path: string): string {
+  const isNormal = path.startsWith('/') && !path.includes('//') && !path.includes('/.');
+  return isNormal ? path : posix.normalize(path);
+}
+
 /** Reports whether a path is the directory or below it, compared by components. */
 export function isWithin(path: string, directory: string): boolean {
-  const clean = posix.normalize(path);
+  const clean = normalized(path);
   return clean === directory || clean.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 

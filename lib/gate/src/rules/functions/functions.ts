@@ -128,12 +128,10 @@ function method(
 }
 
 function within(path: string, directory: string): boolean {
-  const base = directory.replace(/\/$/, '');
+  const base = directory.endsWith('/') ? directory.slice(0, -1) : directory;
   if (!directory.startsWith('/') || !path.startsWith(`${base}/`) || path.includes('\0')) return false;
-  return path
-    .slice(1)
-    .split('/')
-    .every((name) => name !== '' && name !== '.' && name !== '..');
+  // Its components are names: none is empty, `.` or `..`.
+  return !path.endsWith('/') && !path.includes('//') && !/\/\.\.?(?:\/|$)/.test(path);
 }
 
 function characters(text: string): number {

@@ -57,7 +57,8 @@ export class Frame {
   #left: number;
 
   constructor(slots: number, steps: number) {
-    this.slots = Array.from<Value>({ length: slots }).fill(false);
+    this.slots = [];
+    for (let slot = 0; slot < slots; slot += 1) this.slots.push(false);
     this.#steps = steps;
     this.#left = steps;
   }
