@@ -3,6 +3,7 @@ import { type Expr, partsOf } from './expression.js';
 import { ruleLimits } from './limits.js';
 import { SourceRanges } from './source-ranges.js';
 import { type ScanFault, scan, type Token } from './tokens.js';
+import { type ParsedTree, parseUsualSyntax } from './usual-syntax.js';
 
 /** A syntactically valid expression. */
 export interface ParsedExpression {
@@ -26,9 +27,9 @@ export function parseExpression(source: string): ExpressionRead {
       ok: false,
       fault: { code: 'KA1301', start: 0, end: source.length, message: 'the expression is empty' },
     };
-  let parsed: ReturnType<typeof parse>;
+  let parsed: ParsedTree;
   try {
-    parsed = parse(text);
+    parsed = parseUsualSyntax(text, tokens) ?? parseAnySyntax(text);
   } catch (error) {
     return { ok: false, fault: syntaxFault(error, source, tokens) };
   }
@@ -43,14 +44,20 @@ export function parseExpression(source: string): ExpressionRead {
       fault: { code: 'KA1309', start: 0, end: source.length, message, help: 'make several rules of it' },
     };
   }
+  const ranges = new SourceRanges(source, parsed.positions, tokens, closings);
+  return { ok: true, parsed: { root: parsed.expr, ranges, macros: parsed.macros } };
+}
+
+/** Parses an expression as the library does. @throws what it throws for a mistake */
+export function parseAnySyntax(text: string): ParsedTree {
+  const { expr, sourceInfo } = parse(text);
   const macros = new Map(
-    Object.entries(parsed.sourceInfo?.macroCalls ?? {}).map(([id, { exprKind }]) => [
+    Object.entries(sourceInfo?.macroCalls ?? {}).map(([id, { exprKind }]) => [
       BigInt(id),
       exprKind.case === 'callExpr' ? exprKind.value.function : '',
     ]),
   );
-  const ranges = new SourceRanges(source, parsed.sourceInfo?.positions ?? {}, tokens, closings);
-  return { ok: true, parsed: { root: parsed.expr, ranges, macros } };
+  return { expr, positions: sourceInfo?.positions ?? {}, macros };
 }
 
 /** Iterative, because the depth is not known to be safe for recursion. */
