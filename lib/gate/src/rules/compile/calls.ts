@@ -182,17 +182,16 @@ function matches(
         `matches() is for texts, and this is ${withArticle(part.type)}`,
       );
   }
-  const range = context.ranges.of(patternNode);
   if (pattern.texts === undefined)
     return context.fault(
       'KA1308',
-      range,
+      context.ranges.of(patternNode),
       'a pattern must be a literal in the rule, it cannot come from the request',
       'write it as a text',
     );
   for (const source of pattern.texts) {
     const read = context.patterns.get(source);
-    if ('fault' in read) return context.fault('KA1308', range, read.fault);
+    if ('fault' in read) return context.fault('KA1308', context.ranges.of(patternNode), read.fault);
   }
   const { patterns } = context;
   const run: Compiled['run'] = (frame) => {

@@ -13,18 +13,17 @@ export function equality(
 ): Compiled {
   const left = context.compile(sides[0]);
   const right = context.compile(sides[1]);
-  const range = context.ranges.of(expr);
   if (!comparable(left.type, right.type))
     return context.fault(
       'KA1305',
-      range,
+      context.ranges.of(expr),
       `${withArticle(left.type)} is never equal to ${withArticle(right.type)}`,
       conversion(left, right),
     );
   if (!hasEquality(left.type) || !hasEquality(right.type))
     return context.fault(
       'KA1305',
-      range,
+      context.ranges.of(expr),
       `values of ${show(left.type)} cannot be compared as a whole`,
       'compare their fields',
     );

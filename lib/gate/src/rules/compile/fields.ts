@@ -114,7 +114,6 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
   const at = context.compile(sides[1]);
   const { type } = whole;
   const weight = weightOf([whole, at]);
-  const range = context.ranges.of(sides[1]);
   switch (type.kind) {
     case 'nothing':
       return whole;
@@ -122,11 +121,15 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
       if (at.type.kind !== 'nothing' && !isNumber(at.type))
         return context.fault(
           'KA1305',
-          range,
+          context.ranges.of(sides[1]),
           `a list is indexed by a number, and this is ${withArticle(at.type)}`,
         );
       if (typeof at.constant === 'bigint' && at.constant < 0n)
-        return context.fault('KA1310', range, 'the first element of a list is [0]; none is before it');
+        return context.fault(
+          'KA1310',
+          context.ranges.of(sides[1]),
+          'the first element of a list is [0]; none is before it',
+        );
       const run: Compiled['run'] = (frame) => element(whole.run(frame) as readonly Value[], at.run(frame));
       return { type: type.element, weight, run };
     }
@@ -134,7 +137,7 @@ export function indexAccess(sides: readonly [Expr, Expr], context: Context): Com
       if (!comparable(at.type, type.key))
         return context.fault(
           'KA1305',
-          range,
+          context.ranges.of(sides[1]),
           `the keys of this map are of the type ${show(type.key)}, and this is ${withArticle(at.type)}`,
         );
       const run: Compiled['run'] = (frame) =>

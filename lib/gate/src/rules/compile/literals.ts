@@ -16,7 +16,8 @@ import { checkedInt, checkedUint } from '../functions/cel-operators.js';
 import { type Context, weightOf, withArticle } from './context.js';
 
 export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, context: Context): Compiled {
-  const range = context.ranges.of(expr);
+  const fault = (message: string, help?: string): Compiled =>
+    context.fault('KA1310', context.ranges.of(expr), message, help);
   switch (constantKind.case) {
     case 'boolValue':
       return constant(bool, constantKind.value);
@@ -29,16 +30,11 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
     case 'uint64Value':
       return number(uint, constantKind.value, checkedUint);
     case 'doubleValue':
-      return context.fault('KA1310', range, 'no request has fractions, so rules have only whole numbers');
+      return fault('no request has fractions, so rules have only whole numbers');
     case 'nullValue':
-      return context.fault(
-        'KA1310',
-        range,
-        'nothing is ever null',
-        'use has() to test whether a message is present',
-      );
+      return fault('nothing is ever null', 'use has() to test whether a message is present');
     default:
-      return context.fault('KA1310', range, 'this literal has no meaning in a rule');
+      return fault('this literal has no meaning in a rule');
   }
 
   function number(type: Type, value: bigint, check: (value: bigint) => bigint): Compiled {
@@ -46,7 +42,7 @@ export function literal(expr: Expr, { constantKind }: NodeOf<'constExpr'>, conte
       return constant(type, check(value));
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
-      return context.fault('KA1310', range, 'this number does not fit into 64 bits');
+      return fault('this number does not fit into 64 bits');
     }
   }
 }

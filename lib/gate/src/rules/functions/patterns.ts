@@ -47,26 +47,33 @@ function compilePattern(source: string): Pattern | PatternFault {
 
 /** @throws Error when the pattern is malformed. */
 function patternOf(source: string): Pattern | PatternFault {
-  const instructions = engineOf(source).re2().prog.numInst();
+  const partial = engineOf(source);
+  const instructions = partial.re2().prog.numInst();
   if (instructions > ruleLimits.patternInstructions)
     return {
       fault: `the pattern is too large: it becomes ${instructions} instructions, ${ruleLimits.patternInstructions} are allowed`,
     };
-  const whole = wholeEngine(source);
-  let engine = whole ?? engineOf(source);
-  const tests = whole === undefined ? source : engine.pattern();
+  // The engine for a whole match is made for the first one: the start of an agent does not wait for it.
+  let matcher: { engine: RE2JS; readonly isWhole: boolean } | undefined;
   return {
     test(text: string, frame: Frame): boolean {
       if (text.length > ruleLimits.matchedText)
         throw new RuleError(`matches() takes ${ruleLimits.matchedText} characters, not ${text.length}`);
       // In the worst case each character is compared with each instruction.
       frame.spend((text.length * instructions) >> 2);
-      const matched = whole === undefined ? engine.test(text) : engine.testExact(text);
+      matcher ??= matcherOf(source, partial);
+      const { engine, isWhole } = matcher;
+      const matched = isWhole ? engine.testExact(text) : engine.test(text);
       // An engine that exceeded its states several times never builds an automaton again, not even for short texts.
-      if (engine.re2().dfa.failed) engine = engineOf(tests);
+      if (engine.re2().dfa.failed) matcher.engine = engineOf(engine.pattern());
       return matched;
     },
   };
+}
+
+function matcherOf(source: string, partial: RE2JS): { engine: RE2JS; readonly isWhole: boolean } {
+  const whole = wholeEngine(source);
+  return whole === undefined ? { engine: partial, isWhole: false } : { engine: whole, isWhole: true };
 }
 
 /** Returns an engine for a whole match; undefined: the pattern looks for a part. */
