@@ -215,7 +215,12 @@ class Parser implements NodeMaker {
         return this.#string();
       case 'word':
         return this.#named();
+      case 'sign':
+        return this.#bracketed();
     }
+  }
+
+  #bracketed(): Expr {
     switch (this.#word()) {
       case '(': {
         this.#at += 1;
