@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 
@@ -55,7 +54,8 @@ async function measureRuntime(
   name: string,
   { go, program, quick }: ContainerRequest,
 ): Promise<{ readonly agent: Times; readonly plain: Times }> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  // In memory, as /run of a guest: for the state of the agent and of the runtime, and for the audit log.
+  const directory = mkdtempSync('/dev/shm/kata-bench-');
   try {
     const rootfs = makeRootfs(directory);
     const bundle = join(directory, 'bundle');

@@ -5,7 +5,7 @@ import { GuestError } from '../guest-error.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { PciAddresses } from '../device/pci-environment.js';
 import type { ContainerProcess } from './container-process.js';
-import type { UsedSource } from '../source/other-containers.js';
+import type { UsedSource } from '../source/place-owner.js';
 import { checkExecId } from '../request/identifiers.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 import type { UndoStack } from '../undo-stack.js';

@@ -1,7 +1,7 @@
 import { contains } from '../paths/clean-path.js';
 import type { ContainerStatus, CreateContainer, MountStatus } from '../request/actions.js';
 import type { OciMount } from '../request/oci-spec.js';
-import type { UsedSource } from '../source/other-containers.js';
+import type { UsedSource } from '../source/place-owner.js';
 
 interface Pending {
   readonly action: CreateContainer;

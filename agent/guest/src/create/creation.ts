@@ -1,7 +1,7 @@
 import type { CreateContainer } from '../request/actions.js';
 import type { FindContainer } from '../container/share-mounts.js';
 import type { OciHooks } from '../request/oci-spec.js';
-import type { PlaceOwner, UsedSource } from '../source/other-containers.js';
+import type { PlaceOwner, UsedSource } from '../source/place-owner.js';
 import type { RemovedPlaces } from '../source/removed-places.js';
 import type { SharedNamespaces } from '../spec/namespaces.js';
 import type { UndoStack } from '../undo-stack.js';

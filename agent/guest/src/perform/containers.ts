@@ -12,7 +12,7 @@ import type { Guest } from '../guest.js';
 import { usedStorages } from '../image/verified-root.js';
 import { passStdio } from '../stdio/pass-stdio.js';
 import { pause, resume, start, update } from '../runtime/command-lines.js';
-import type { PlaceOwner } from '../source/other-containers.js';
+import type { PlaceOwner } from '../source/place-owner.js';
 import { admitRequest } from '../create/admission.js';
 import { onlineCpus } from '../resource/online.js';
 import { missingCpus, settableResources } from '../spec/resources.js';

@@ -6,7 +6,7 @@ import { type DeviceNumber, deviceNumber } from '../device/device-number.js';
 import { guestDevices, isEvidence } from '../device/guest-devices.js';
 import { GuestError } from '../guest-error.js';
 import { cleanPath, contains } from '../paths/clean-path.js';
-import type { SourceUse, UsedSource } from './other-containers.js';
+import type { SourceUse, UsedSource } from './place-owner.js';
 import { type RequestedSource, type SourcePlace, sourcePlace, type SourceRules } from './source-place.js';
 import { quotedPath } from '../quoted.js';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RemovedPlaces } from './removed-places.js';
-import { OwnPlaces, type PlaceOwner, type SourceUse, type UsedSource } from './other-containers.js';
+import { OwnPlaces } from './other-containers.js';
+import type { PlaceOwner, SourceUse, UsedSource } from './place-owner.js';
 
 const kata = '/run/kata-containers';
 const shared = `${kata}/shared/containers`;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { runs } from '@kata-agent/base/testing';
-import { OwnPlaces, type PlaceOwner, type SourceUse, type UsedSource } from './other-containers.js';
+import { OwnPlaces } from './other-containers.js';
+import type { PlaceOwner, SourceUse, UsedSource } from './place-owner.js';
 import { type RemovedOwner, RemovedPlaces } from './removed-places.js';
 
 const kata = '/run/kata-containers';

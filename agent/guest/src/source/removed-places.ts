@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { PlaceOwner, UsedSource } from './other-containers.js';
+import type { PlaceOwner, UsedSource } from './place-owner.js';
 
 /** A removed container: its id, and the places that only it had, where files that it wrote may still be (S29). */
 export interface RemovedOwner {

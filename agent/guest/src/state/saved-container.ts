@@ -4,7 +4,7 @@ import type { MountStatus } from '../request/actions.js';
 import type { DeviceNumber } from '../device/device-number.js';
 import type { OciCapabilities, OciRlimit } from '../request/oci-spec.js';
 import type { ContainerProcess } from '../container/container-process.js';
-import type { UsedSource } from '../source/other-containers.js';
+import type { UsedSource } from '../source/place-owner.js';
 import type { PipeInodes } from '../stdio/prepare-streams.js';
 
 /**

@@ -107,7 +107,7 @@ export class SavedState {
     const lines = text.split('\n').slice(0, -1);
     const complete = lines.map((line) => `${line}\n`).join('');
     if (complete !== text) replaceFile(this.#removed, complete, { mode: 0o600, survives: 'process' });
-    return lines.flatMap((line) => opened<RemovedOwner>(line) ?? []);
+    return lines.flatMap((line) => (opened(line) as RemovedOwner | undefined) ?? []);
   }
 
   clearRemoved(): void {
@@ -143,8 +143,8 @@ function enveloped<T>(value: T): Envelope<T> {
 }
 
 /** Undefined: the content has another version. */
-function opened<T>(text: string): T | undefined {
-  const envelope = JSON.parse(text) as Envelope<T>;
+function opened(text: string): unknown {
+  const envelope = JSON.parse(text) as Envelope<unknown>;
   return envelope.format === format ? envelope.value : undefined;
 }
 
@@ -171,7 +171,7 @@ class StateFile<T> {
       if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
     }
-    return opened<T>(text);
+    return opened(text) as T | undefined;
   }
 
   save(value: T): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { UsedSource } from '../source/other-containers.js';
+import type { UsedSource } from '../source/place-owner.js';
 import { throughStorages } from './storage-entries.js';
 
 const sources: ReadonlyMap<string, readonly UsedSource[]> = new Map([

@@ -2,7 +2,7 @@ import { GuestError } from '../guest-error.js';
 import { contains } from '../paths/clean-path.js';
 import type { Storage } from '../request/actions.js';
 import type { UndoStack } from '../undo-stack.js';
-import type { UsedSource } from '../source/other-containers.js';
+import type { UsedSource } from '../source/place-owner.js';
 import type { StorageOwner } from './drivers/storage-driver.js';
 
 /** A storage that is mounted, or being mounted. */

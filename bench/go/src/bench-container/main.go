@@ -191,7 +191,8 @@ func (b bench) plainOnce(id string, t times) error {
 
 // plain runs a command of the runtime without its output: a container would inherit a pipe, and the command would wait for it.
 func (b bench) plain(args ...string) error {
-	command := exec.Command(b.runtime, args...)
+	root := filepath.Join(b.bundle, "root")
+	command := exec.Command(b.runtime, append([]string{"--root", root}, args...)...)
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("%s %v: %w", b.runtime, args, err)
 	}

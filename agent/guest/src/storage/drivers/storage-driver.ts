@@ -9,7 +9,7 @@ import type { GuestAccess } from '../../guest-access.js';
 import type { GuestLog } from '../../guest-log.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
 import type { OpenSource } from '../../source/open-source.js';
-import type { SourceUse } from '../../source/other-containers.js';
+import type { SourceUse } from '../../source/place-owner.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { Capabilities } from '../../spec/security-labels.js';
 import type { DiskPrograms } from '../../tool/disk-programs.js';

@@ -1,6 +1,6 @@
 // A parser of what rules are usually made of. The library's parser (@bufbuild/cel) takes 2 to 4 µs per character: 60 to 110 ms of the start
 // with the rules of one pod. This one returns the same tree, or undefined for everything that it does not know, and for every mistake: the
-// library then decides, and reports. reference-syntax.property.test.ts compares the trees.
+// library then decides, and reports. usual-syntax.property.test.ts compares the trees.
 import type { Expr, NodeOf } from './expression.js';
 import { expandedMacro, type MemberCall, type NodeMaker } from './expand-macros.js';
 import { ruleLimits } from './limits.js';
