@@ -2,6 +2,7 @@
 // `--missing NAME,…`: Debian packages that are not there (scripts/bench.mjs); parts that need them fail
 import { parseArgs } from 'node:util';
 
+import { commitOf, measureAgainst, renderComparisons } from './against.js';
 import { endChildren } from './children.js';
 import { goPrograms } from './go-programs.js';
 import { allParts } from './parts.js';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     format: { type: 'string', default: 'text' },
     only: { type: 'string' },
+    against: { type: 'string' },
     agent: { type: 'string' },
     processors: { type: 'string' },
     profile: { type: 'boolean', default: false },
@@ -32,6 +34,7 @@ Measures this agent beside its peers, in one run, and prints ratios. Example: np
   --only PART            ${parts.map(({ name }) => name).join(', ')}; all without it
   --quick                fewer rounds
   --format text|json
+  --against COMMIT       measures this checkout, a commit, and this checkout again, in turn, and prints the ratios
   --agent PATH           another agent, beside which the part \`agent\` measures ours: a program that serves the same API
                          at KATA_AGENT_SERVER_ADDR=unix://…, such as Kata's own. It is started as root, in namespaces
                          of its own: /run, /etc/kata-opa with a policy that allows everything, empty disks in /dev
@@ -56,11 +59,39 @@ if (values.processors !== undefined) {
   }
 }
 
-if (values.profile) {
+if (values.against !== undefined) process.exit(await measureCommit(values.against));
+else if (values.profile) {
   for (const method of ['WaitProcess', 'ReadStdout']) {
     console.log(`${await profileCalls(goPrograms(), method, 16)}\n`);
   }
 } else process.exit(await measureAll());
+
+/** Returns the exit code: 2 if there is no such commit. */
+async function measureCommit(ref: string): Promise<number> {
+  try {
+    commitOf(ref);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    return 2;
+  }
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const)
+    process.once(signal, () => {
+      endChildren();
+      process.exit(128 + number);
+    });
+  const rows = await measureAgainst({
+    ref,
+    parts: parts.map(({ name }) => name).filter((name) => only === undefined || only === name),
+    quick,
+    missing: values.missing,
+    progress: (step) => console.error(`• ${step}`),
+  });
+  console.log(format === 'json' ? JSON.stringify(rows) : renderComparisons(ref, rows));
+  return 0;
+}
 
 /** Returns the exit code: 1 if a part failed. */
 async function measureAll(): Promise<number> {

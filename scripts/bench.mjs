@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bootstrap, root } from './bootstrap.mjs';
 
 // A benchmark that needs a missing package fails, without failing the others.
-const missing = bootstrap('test');
+const missing = bootstrap('bench');
 const program = spawn(
   process.execPath,
   [

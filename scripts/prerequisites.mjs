@@ -28,7 +28,7 @@ import { architecture } from './architecture.mjs';
  * @property {string} [unavailable]
  */
 
-/** @typedef {'demo' | 'image' | 'vm' | 'fresh-root' | 'test'} SetName */
+/** @typedef {'demo' | 'image' | 'vm' | 'fresh-root' | 'test' | 'bench'} SetName */
 
 /**
  * By Debian package, with one row for the kernel of a guest. `provides`: commands in PATH and absolute paths of
@@ -143,6 +143,7 @@ const table = {
     provides: ['skopeo'],
     neededBy: 'tests/functional/image-registry, image-cosign, tests/{root,vm} with images that are pulled',
   },
+  umoci: { provides: ['umoci'], neededBy: 'the part `pull` of npm run bench' },
   'skopeo-sigstore': {
     package: 'skopeo',
     provides: [],
@@ -191,7 +192,8 @@ const sets = {
   image,
   vm,
   'fresh-root': ['mmdebstrap', 'git', 'util-linux'],
-  test: packageNames.filter((name) => name !== 'mmdebstrap'),
+  test: packageNames.filter((name) => name !== 'mmdebstrap' && name !== 'umoci'),
+  bench: packageNames.filter((name) => name !== 'mmdebstrap'),
 };
 
 /**
