@@ -38,11 +38,11 @@ export interface AgainstOptions {
   readonly progress: (step: string) => void;
 }
 
-/** Returns the hash of a commit. Throws for a name that is none. */
+/** Returns the hash of a commit. Throws for a name that is not one of a commit. */
 export function commitOf(ref: string): string {
   const words = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${ref}^{commit}`];
   const { status, stdout } = spawnSync('git', words, { cwd: root, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`--against ${ref}: it is no commit of this repository`);
+  if (status !== 0) throw new Error(`--against ${ref}: this repository has no such commit`);
   return stdout.trim();
 }
 
@@ -82,7 +82,7 @@ export async function measureAgainst(options: AgainstOptions): Promise<readonly 
   }
 }
 
-/** Combines the figures of all runs. Rows that only the commit has are left out. */
+/** Combines what all runs measured. Rows that only the commit has are left out. */
 export function compared(ours: readonly Figure[], theirs: readonly Figure[]): readonly Comparison[] {
   const key = ({ part, what }: Figure): string => `${part}\0${what}`;
   const own = grouped(ours, key);

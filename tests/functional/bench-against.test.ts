@@ -46,7 +46,10 @@ describe('npm run bench -- --against', () => {
 
   it('knows commits of this repository only', () => {
     assert.match(commitOf('HEAD'), /^[0-9a-f]{40}$/);
-    assert.throws(() => commitOf('no-such-branch'), /--against no-such-branch: it is no commit/);
+    assert.throws(
+      () => commitOf('no-such-branch'),
+      /--against no-such-branch: this repository has no such commit/,
+    );
     const words = [`${repository}bench/dist/main.js`, '--against', '--upload-pack=x'];
     const { status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     assert.notEqual(status, 0);

@@ -47,7 +47,9 @@ export function spawnCall(library: CLibrary): SpawnCall {
   const addOpen = find(
     'int posix_spawn_file_actions_addopen(void *actions, int fd, void *path, int flags, int mode)',
   );
-  const addDirectory = find('int posix_spawn_file_actions_addchdir_np(void *actions, void *path)');
+  const addDirectory = library.findOptional(
+    'int posix_spawn_file_actions_addchdir_np(void *actions, void *path)',
+  );
   const endActions = find('int posix_spawn_file_actions_destroy(void *actions)');
   const initAttributes = find('int posix_spawnattr_init(void *attributes)');
   const setFlags = find('int posix_spawnattr_setflags(void *attributes, short flags)');
@@ -58,6 +60,10 @@ export function spawnCall(library: CLibrary): SpawnCall {
   const nowhere = cString('posix_spawn', '/dev/null');
   return {
     spawn({ program, arguments: words, environment, directory, stdio }) {
+      if (addDirectory === undefined)
+        throw new Error(
+          'this C library starts no program in another directory: glibc 2.29 or musl 1.1.24 does',
+        );
       const done = (error: number): void => {
         if (error !== 0) throw new SyscallError('posix_spawn', error, program);
       };
