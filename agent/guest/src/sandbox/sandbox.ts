@@ -151,6 +151,7 @@ export class Sandbox {
       this.#hostname = action.hostname;
       this.#id = action.sandboxId;
       this.#save('made');
+      this.#context.records.openRemoved();
       this.#created = true;
     } catch (error) {
       await this.#unwind();

@@ -87,6 +87,8 @@ test('removed containers are appended, and an incomplete line is cut off', () =>
   const records = new SavedState(state);
   const file = join(state, 'removed.jsonl');
   assert.deepEqual(records.loadRemoved(), []);
+  records.openRemoved();
+  assert.deepEqual(records.loadRemoved(), []);
   const first = { id: 'a', sources: [{ path: '/x/a', use: 'own' as const, isDirectory: true }] };
   const second = { id: 'b', sources: [] };
   records.addRemoved(first);

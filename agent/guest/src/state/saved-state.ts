@@ -96,6 +96,11 @@ export class SavedState {
     this.#sandbox.remove();
   }
 
+  /** Creates the file of removed containers, which a sandbox has from its creation to its end. Keeps one that is there. */
+  openRemoved(): void {
+    appendFileSync(this.#removed, '', { mode: 0o600 });
+  }
+
   /** Adds a removed container of the sandbox. */
   addRemoved(owner: RemovedOwner): void {
     appendFileSync(this.#removed, `${JSON.stringify(enveloped(owner))}\n`, { mode: 0o600 });
