@@ -35,7 +35,8 @@ export function sampleCall(more: Partial<AuditedCall> = {}): AuditedCall {
 /** Creates a directory that is removed after the test. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'kata-audit-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  // Logs that the test closes afterwards may still write: node:test omits the other hooks after one that fails.
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
   return directory;
 }
 
