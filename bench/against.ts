@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
 import { median } from './median.js';
+import { renderTable } from './render.js';
+import { spreadOf } from './row.js';
 
 /** A figure of one run, by the names of its part and row. */
 export interface Figure {
@@ -28,8 +30,8 @@ export interface Comparison {
 
 /** What one run of the benchmark needs. */
 export interface AgainstOptions {
-  /** A commit, branch or tag. */
-  readonly ref: string;
+  /** As `commitOf` returns it. */
+  readonly commit: string;
   readonly parts: readonly string[];
   readonly quick: boolean;
   /** Debian packages that are missing, as `--missing`. */
@@ -51,8 +53,7 @@ export function commitOf(ref: string): string {
  * below build/, with its own packages and its own benchmark, and is removed at the end.
  */
 export async function measureAgainst(options: AgainstOptions): Promise<readonly Comparison[]> {
-  const { ref, parts, quick, progress } = options;
-  const commit = commitOf(ref);
+  const { commit, parts, quick, progress } = options;
   const other = join(root, 'build', `against-${commit.slice(0, 12)}`);
   const remove = (): void => {
     rmSync(other, { recursive: true, force: true });
@@ -93,6 +94,7 @@ export function compared(ours: readonly Figure[], theirs: readonly Figure[]): re
     const values = found.map(({ value }) => value);
     const other = others.get(name)?.map(({ value }) => value);
     const middle = median(values);
+    const { min, max } = spreadOf(values);
     return [
       {
         part: first.part,
@@ -100,7 +102,7 @@ export function compared(ours: readonly Figure[], theirs: readonly Figure[]): re
         unit: first.unit,
         ours: middle,
         theirs: other === undefined ? undefined : median(other),
-        spread: (Math.max(...values) - Math.min(...values)) / middle,
+        spread: (max - min) / middle,
       },
     ];
   });
@@ -130,16 +132,7 @@ export function renderComparisons(ref: string, rows: readonly Comparison[]): str
     theirs === undefined ? '' : `${(ours / theirs).toFixed(2)}×`,
     `${Math.round(spread * 100)} %`,
   ]);
-  const lines = [['', 'ours', ref, 'unit', 'ratio', 'spread'], ...cells];
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths?.[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return renderTable([['', 'ours', ref, 'unit', 'ratio', 'spread'], ...cells]);
 }
 
 async function figures(

@@ -68,8 +68,9 @@ else if (values.profile) {
 
 /** Returns the exit code: 2 if there is no such commit. */
 async function measureCommit(ref: string): Promise<number> {
+  let commit: string;
   try {
-    commitOf(ref);
+    commit = commitOf(ref);
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error));
     return 2;
@@ -83,7 +84,7 @@ async function measureCommit(ref: string): Promise<number> {
       process.exit(128 + number);
     });
   const rows = await measureAgainst({
-    ref,
+    commit,
     parts: parts.map(({ name }) => name).filter((name) => only === undefined || only === name),
     quick,
     missing: values.missing,

@@ -15,9 +15,14 @@ export function renderRows(part: string, rows: readonly Row[]): string {
     '',
     rows.some(({ spread }) => spread !== undefined) ? 'spread of ours' : '',
   ];
-  const lines = [headings, ...rows.map(cells)];
-  const widths = defaultWidths.map((usual, column) =>
-    Math.max(usual, ...lines.map((line) => line[column]?.length ?? 0)),
+  return renderTable([headings, ...rows.map(cells)], defaultWidths);
+}
+
+/** Renders lines of cells as columns. `minimum`: the least width of each. */
+export function renderTable(lines: readonly (readonly string[])[], minimum: readonly number[] = []): string {
+  const columns = Math.max(...lines.map(({ length }) => length));
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(minimum[column] ?? 0, ...lines.map((line) => line[column]?.length ?? 0)),
   );
   return lines
     .map((line) =>
