@@ -36,6 +36,10 @@ type bench struct {
 	bundle  string
 }
 
+// idle is the wait before each life, so that both begin alike: the first process that is moved to a cgroup after a while waits
+// for an RCU grace period (rcu_sync of the kernel's cgroup_threadgroup_rwsem), one that is moved right after another does not.
+const idle = 100 * time.Millisecond
+
 // times are durations in milliseconds, by step.
 type times map[string][]float64
 
@@ -73,10 +77,12 @@ func (b bench) run(n int) error {
 	}
 	agent, plain := times{}, times{}
 	for i := 0; i < n; i++ {
+		time.Sleep(idle)
 		id := fmt.Sprintf("bench-agent-%d-%d", os.Getpid(), i)
 		if err := agent.step("whole", func() error { return b.agentOnce(id, agent, i == 0) }); err != nil {
 			return err
 		}
+		time.Sleep(idle)
 		id = fmt.Sprintf("bench-plain-%d-%d", os.Getpid(), i)
 		if err := plain.step("whole", func() error { return b.plainOnce(id, plain) }); err != nil {
 			return err
