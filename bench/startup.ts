@@ -35,8 +35,8 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
     const args = ['-c', config, ...ownPlace(directory, address)];
     for (let round = 0; round < (quick ? 3 : 15); round += 1) {
       starts.bare.push(await startBare());
-      starts.open.push(await startAgent([join(open, 'kata-agent.mjs'), ...args], address));
-      starts.minimal.push(await startAgent([join(minimal, 'kata-agent.mjs'), ...args], address));
+      starts.open.push(await startAgent([join(open, 'kata-agent.cjs'), ...args], address));
+      starts.minimal.push(await startAgent([join(minimal, 'kata-agent.cjs'), ...args], address));
     }
     const of = (name: keyof typeof starts, key: keyof Start): number =>
       median(starts[name].map((start) => start[key]));
@@ -105,9 +105,7 @@ function configurationText(directory: string): string {
 
 /** The agent's own files; koffi's native library is the same for all. */
 function kibibytesOfJavaScript(directory: string): number {
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.mjs'),
-  );
+  const files = readdirSync(directory).filter((name) => /\.[cm]js$/.test(name));
   return files.reduce((sum, name) => sum + statSync(join(directory, name)).size, 0) / 1024;
 }
 

@@ -123,7 +123,7 @@ describe('the clock of a guest (S37)', () => {
         { encoding: 'utf8', cwd: repository, env: { ...process.env, SOURCE_DATE_EPOCH: '1750000000' } },
       );
       assert.equal(status, 0, stderr);
-      return join(out, 'kata-agent.mjs');
+      return join(out, 'kata-agent.cjs');
     };
     const agent = await agentOf(lists, bundle('one'));
     try {

@@ -149,7 +149,7 @@ function runWrapper(
 for (const architecture of ['x64', 'arm64'] as const) {
   describe(`the program before the agent, for ${architecture}`, () => {
     // The last word places the message at an odd address, which `adr` must reach too.
-    const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.mjs', 'x'];
+    const argv = ['/usr/bin/node', '/usr/lib/kata-agent/kata-agent.cjs', 'x'];
 
     it('is execve, write, a wait for the console and exit, with these arguments and no environment', {
       skip: whyNotDisassembled(architecture) ?? false,

@@ -128,7 +128,7 @@ describe('the young generation of the agent', () => {
   it('is limited by each wrapper, before the program’s own arguments', () => {
     assert.deepEqual(agentNodeOptions, [option]);
     const words = bundleWrapper().toString('latin1').split('\0');
-    const at = words.indexOf('/usr/lib/kata-agent/kata-agent.mjs');
+    const at = words.indexOf('/usr/lib/kata-agent/kata-agent.cjs');
     assert.deepEqual(words.slice(at - 2, at), ['/usr/bin/node', option]);
   });
 

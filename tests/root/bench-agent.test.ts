@@ -46,7 +46,7 @@ privileged_containers = "allow"
 [api]
 allowed_endpoints = ["*"]
 END
-exec '${process.execPath}' '${repository}build/bundle/kata-agent.mjs' -c /run/peer.toml`);
+exec '${process.execPath}' '${repository}build/bundle/kata-agent.cjs' -c /run/peer.toml`);
     assert.equal(status, 0, stdout + stderr);
     const rows = JSON.parse(stdout) as readonly Row[];
     assert.ok(rows.length > 20);

@@ -17,7 +17,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { MountSchema, type Process, type Spec } from '@kata-agent/protocol/oci';
-import { bundleImageProgram, imageProgramFile } from '@kata-agent/tool-bundle/programs';
+import { imageProgramFile } from '@kata-agent/tool-bundle/programs';
 import { AgentProcess } from '../harness/agent-process.js';
 import { Authority } from '../harness/authority.js';
 import { readAll } from '../harness/container-client.js';
@@ -603,11 +603,8 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     const bundle = join(directory, 'bundle');
     const options = ['--compiled', '--out', bundle];
     execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), ...options]);
-    const program = join(bundle, 'kata-agent.mjs');
+    const program = join(bundle, 'kata-agent.cjs');
     const client = await start(configOf({}), ':', program);
-    assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
-    // The single file of `npm run image -- --with image-pull`.
-    writeFileSync(join(bundle, imageProgramFile), await bundleImageProgram());
     assert.equal(await output(client, byDigest('app')), 'pulled\nsecond layer\n');
     rmSync(join(bundle, imageProgramFile));
     const { code, stderr } = await AgentProcess.run({ config: configOf({}), program });
@@ -638,14 +635,10 @@ describe('images that the agent pulls (R18)', { skip }, () => {
     };
     const bundle = join(directory, 'bundle-keyless');
     execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), '--compiled', '--out', bundle]);
-    for (const single of [false, true]) {
-      // The single file of `npm run image -- --with image-pull`.
-      if (single) writeFileSync(join(bundle, imageProgramFile), await bundleImageProgram());
-      const client = await start(configOf(keyless(identity.subject)), ':', join(bundle, 'kata-agent.mjs'));
-      assert.equal(await output(client, name), 'pulled\nsecond layer\n');
-      server?.kill('SIGKILL');
-      await agent?.dispose();
-    }
+    const bundled = await start(configOf(keyless(identity.subject)), ':', join(bundle, 'kata-agent.cjs'));
+    assert.equal(await output(bundled, name), 'pulled\nsecond layer\n');
+    server?.kill('SIGKILL');
+    await agent?.dispose();
     const client = await start(configOf(keyless(identity.subject)));
     assert.equal(await output(client, name), 'pulled\nsecond layer\n');
     const recorded = outcomes().find(({ result }) => result?.image !== undefined);

@@ -138,7 +138,7 @@ describe('an image with systemd, made by docs/existing-image.md', { skip }, () =
     const pid = (await shell(machine, agentPid)).trim();
     assert.equal(await shell(machine, `cat /proc/${pid}/environ`), '');
     const argv = (await shell(machine, `tr "\\0" "\\n" < /proc/${pid}/cmdline`)).trim().split('\n');
-    assert.deepEqual(argv, ['/usr/bin/node', ...agentNodeOptions, '/usr/lib/kata-agent/kata-agent.mjs']);
+    assert.deepEqual(argv, ['/usr/bin/node', ...agentNodeOptions, '/usr/lib/kata-agent/kata-agent.cjs']);
     assert.match(await shell(machine, 'systemctl show-environment'), /NODE_OPTIONS=--require=\/nowhere\.js/);
   });
 

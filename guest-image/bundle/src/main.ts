@@ -14,6 +14,7 @@ const usage = `npm run bundle [-- OPTIONS]
   --config FILE      omit the code of methods that FILE never serves
   --embed            build FILE into the agent, which then reads no other base document
   --require-config   build an agent that does not start without a configuration
+  --node FILE        the Node.js that will run the agent; default: this one. Another release compiles the agent at each start
   --out DIR          write only the agent, to DIR; default: build/bundle, with the other programs in build/client and build/realm
   --compiled         skip the check that the packages are compiled
   --help             print this help`;
@@ -22,6 +23,7 @@ interface BundleOptions {
   readonly config?: string | undefined;
   readonly embed: boolean;
   readonly 'require-config': boolean;
+  readonly node?: string | undefined;
   readonly out?: string | undefined;
   readonly help?: boolean | undefined;
 }
@@ -32,6 +34,7 @@ function bundleOptions(words: readonly string[]): BundleOptions {
     config: { type: 'string' },
     embed: flag,
     'require-config': flag,
+    node: { type: 'string' },
     out: { type: 'string' },
     compiled: flag,
   });
@@ -42,10 +45,14 @@ function bundleOptions(words: readonly string[]): BundleOptions {
 const options = commandLine(usage, bundleOptions);
 
 try {
-  const { config, embed, out } = options;
+  const { config, embed, node = process.execPath, out } = options;
   const requireConfig = options['require-config'];
   const facts = await planBundle({ file: config, requireConfig, embed });
-  const agent = await bundleAgent(resolve(out ?? join(root, 'build', 'bundle')), facts);
+  const agent = await bundleAgent(resolve(out ?? join(root, 'build', 'bundle')), {
+    facts,
+    pullsImages: true,
+    nodePath: resolve(node),
+  });
   report(agent);
   if (facts.leftOut.length > 0) console.log(`  left out: ${facts.leftOut.join(', ')}`);
   if (out === undefined) {

@@ -101,7 +101,8 @@ export function checkOptionalParts({ outputs }: Pick<Metafile, 'outputs'>): void
     }
 }
 
-function loadedAtStart(outputs: Metafile['outputs']): readonly string[] {
+/** Returns the modules that the agent loads at its start if its configuration asks for nothing else, relative to the repository. */
+export function loadedAtStart(outputs: Metafile['outputs']): readonly string[] {
   const files = new Set(
     Object.entries(outputs).flatMap(([file, { entryPoint }]) => (startModules.has(entryPoint) ? [file] : [])),
   );

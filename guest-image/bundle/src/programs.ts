@@ -12,11 +12,12 @@ import { dirname, join, relative } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
-import { directImports } from './direct-imports.js';
+import { agentFile, checkStart, programFile, rangesFile, writeCodeCache } from './compiled-agent.js';
+import { directImports, isOwn } from './direct-imports.js';
 import { omitMethods, omitPuller } from './omit-methods.js';
-import { checkOptionalParts } from './optional-parts.js';
+import { checkOptionalParts, loadedAtStart } from './optional-parts.js';
 import { unexpectedRows, searchHandlers } from './search.js';
-import { loadedBefore, startFirst } from './start-first.js';
+import { rangesOf, type SourceMap } from './start-ranges.js';
 
 type Outputs = Metafile['outputs'];
 
@@ -33,15 +34,11 @@ export interface BundledProgram {
 
 const agentName = 'kata-agent';
 const agentEntry = 'agent/server/dist/main.js';
-/** What the entry loads at once, since the setup of PID 1 begins before it. */
-const agentStart = 'agent/server/dist/program.js';
-const imageName = 'kata-agent-image';
 /** The program that the agent starts to pull and to unpack an image; it finds it by this name, in its own directory. */
-export const imageProgramFile: string = `${imageName}.mjs`;
+export const imageProgramFile = 'kata-agent-image.mjs';
 const imageEntry = 'agent/puller/dist/child/main.js';
-const mediaName = 'kata-agent-media';
 /** The program of the agent's threads for what may wait for the host; the agent finds it by this name, in its own directory. */
-export const mediaProgramFile: string = `${mediaName}.mjs`;
+const mediaProgramFile = 'kata-agent-media.mjs';
 const mediaEntry = 'agent/guest/dist/media-thread/thread.js';
 
 const common: BuildOptions = {
@@ -59,75 +56,84 @@ const moduleBanner = {
   js: "import { createRequire as bundleRequire } from 'node:module';\nconst require = bundleRequire(import.meta.url);",
 };
 
-/**
- * Bundles the agent for these build facts. Deletes the directory first. Throws if the bundle has code of an
- * omitted method, or lacks code of another.
- */
-export async function bundleAgent(directory: string, facts: BuildFacts): Promise<BundledProgram> {
-  const plugins = agentPlugins(facts);
-  const { metafile } = await build({ ...asParts(directory, agentName, agentEntry, plugins), write: false });
-  const before = loadedBefore(metafile, agentStart);
-  const bundled = await bundle(
-    directory,
-    agentName,
-    agentEntry,
-    agentPlugins(facts, startFirst(before, root)),
-  );
-  await buildParts(directory, imageName, imageEntry, plugins);
-  writeFileSync(join(directory, mediaProgramFile), await bundleMediaProgram());
-  checkOptionalParts(bundled);
-  await checkHandlers(directory, facts);
-  return bundled;
-}
-
-function agentPlugins(facts: BuildFacts, change?: (text: string, path: string) => string): readonly Plugin[] {
-  return [omitMethods(facts), metricsLibrary(), directImports(change)];
-}
-
-/** What a single script is for. */
-export interface SingleFileOptions {
+/** What an agent is built for. */
+export interface AgentBuild {
   readonly facts: BuildFacts;
   /** Whether the program that pulls images is beside it. */
   readonly pullsImages: boolean;
+  /** The Node.js that will run it. Another release compiles it at each start. */
+  readonly nodePath: string;
 }
 
 /**
- * Bundles the agent as a single script, whose value is a function with two parameters: `require`, which
- * resolves koffi, and the URL that replaces `import.meta.url`. Deletes the directory first, and checks the code
- * as `bundleAgent` does.
+ * Bundles the agent, its programs and its native library. Deletes the directory first. Throws if the bundle has code of an omitted
+ * method, lacks code of another, or loads an optional part at its start.
  */
-export async function bundleAgentAsSingleFile(
-  directory: string,
-  file: string,
-  { facts, pullsImages }: SingleFileOptions,
-): Promise<void> {
+export async function bundleAgent(directory: string, agent: AgentBuild): Promise<BundledProgram> {
   rmSync(directory, { recursive: true, force: true });
-  await build({
+  mkdirSync(directory, { recursive: true });
+  const { outputs, atStart } = await bundleScript(directory, agent);
+  writeCodeCache(directory, agent.nodePath);
+  copyFileSync(join(root, 'image', agentFile), join(directory, agentFile));
+  writeFileSync(join(directory, mediaProgramFile), await bundleText(mediaEntry));
+  if (agent.pullsImages) writeFileSync(join(directory, imageProgramFile), await bundleText(imageEntry));
+  copyKoffi(directory);
+  checkStart(join(directory, agentFile), agent.nodePath);
+  return { file: join(directory, agentFile), ...atStart, outputs };
+}
+
+/**
+ * Writes the agent as a single script, whose value is a function with two parameters: `require`, which resolves koffi, and the URL
+ * that replaces `import.meta.url`; and for the code cache, where in it the functions are that the agent has loaded when it listens.
+ */
+async function bundleScript(
+  directory: string,
+  { facts, pullsImages }: AgentBuild,
+): Promise<{ readonly outputs: Outputs; readonly atStart: Pick<BundledProgram, 'atStart' | 'onDemand'> }> {
+  const plugins = [...(pullsImages ? [] : [omitPuller()]), omitMethods(facts), metricsLibrary()];
+  // In parts, only to see what is loaded when.
+  const parts = asParts(directory, agentName, agentEntry, [...plugins, directImports()]);
+  const {
+    metafile: { outputs },
+  } = await build({ ...parts, write: false });
+  checkOptionalParts({ outputs });
+  const { outputFiles } = await build({
     ...common,
     entryPoints: [agentEntry],
-    outfile: file,
+    outfile: join(directory, programFile),
+    write: false,
     format: 'cjs',
     // A script that vm.Script runs has no callback for import(); esbuild converts it into require().
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'programUrl' },
-    plugins: [...(pullsImages ? [] : [omitPuller()]), ...agentPlugins(facts)],
+    plugins: [...plugins, directImports(withoutSourceMap)],
     banner: { js: '(function (require, programUrl) {' },
     footer: { js: '})' },
+    sourcemap: 'external',
   });
-  checkCharacters(file);
+  const textOf = (name: string): string =>
+    outputFiles.find(({ path }) => path === join(directory, name))?.text ?? '';
+  const program = textOf(programFile);
+  checkCharacters(program);
+  writeFileSync(join(directory, programFile), program);
+  const own = new Set(loadedAtStart(outputs).filter((path) => isOwn(join(root, path))));
+  const lines = program.split('\n');
+  const ranges = rangesOf(
+    JSON.parse(textOf(`${programFile}.map`)) as SourceMap,
+    { line: lines.length - 1, column: lines.at(-1)?.length ?? 0 },
+    (source) => own.has(relative(root, join(directory, source))),
+  );
+  writeFileSync(join(directory, rangesFile), JSON.stringify(ranges));
   await checkHandlers(directory, facts);
+  return { outputs, atStart: sizes(outputs, relative(root, join(directory, `${agentName}.mjs`))) };
 }
 
-/** Bundles the program that pulls and unpacks images as a single file, and returns its text. */
-export function bundleImageProgram(): Promise<Buffer> {
-  return bundleText(imageEntry);
+/** The bundle's map names the compiled modules then, as the list of what is loaded does, and not their sources. */
+function withoutSourceMap(text: string): string {
+  return text.replace(/^\/\/# sourceMappingURL=.*$/m, '');
 }
 
-/** Bundles the program of the agent's threads as a single file, and returns its text. */
-export function bundleMediaProgram(): Promise<Buffer> {
-  return bundleText(mediaEntry);
-}
-
+/** Bundles a program as a single file, and returns its text. */
 async function bundleText(entry: string): Promise<Buffer> {
   const { outputFiles } = await build({
     ...common,
@@ -141,11 +147,11 @@ async function bundleText(entry: string): Promise<Buffer> {
 }
 
 /** One character beyond Latin-1 makes V8 keep the whole text of a script with two bytes a character; esbuild escapes all but those of regular expressions. */
-function checkCharacters(file: string): void {
-  const [around] = /.{0,40}[^\x00-\x7f].{0,40}/.exec(readFileSync(file, 'utf8')) ?? [];
+function checkCharacters(program: string): void {
+  const [around] = /.{0,40}[^\x00-\x7f].{0,40}/.exec(program) ?? [];
   if (around !== undefined)
     throw new Error(
-      `${file} has a character that is not ASCII: ${around}\nhelp: write it as \\u in the source`,
+      `the agent has a character that is not ASCII: ${around}\nhelp: write it as \\u in the source`,
     );
 }
 

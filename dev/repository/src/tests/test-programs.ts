@@ -11,7 +11,11 @@ const variable = 'KATA_TEST_PROGRAMS';
 export async function bundleTestPrograms(directory: string): Promise<void> {
   mkdirSync(directory);
   const programs = [
-    await bundleAgent(join(directory, 'agent'), { leftOut: [], requireConfig: false }),
+    await bundleAgent(join(directory, 'agent'), {
+      facts: { leftOut: [], requireConfig: false },
+      pullsImages: true,
+      nodePath: process.execPath,
+    }),
     await bundleClient(join(directory, 'ctl')),
     await bundleRealm(join(directory, 'realm')),
   ];

@@ -11,10 +11,10 @@ it('an agent is built once for the same inputs, and again for another Node.js; w
     const options = { facts: { leftOut: [], requireConfig: false }, pullsImages: false };
     const agentFor = (sha256: string) => builtAgent(directory, options, { path: process.execPath, sha256 });
     const first = await agentFor('a');
-    const { ino } = statSync(join(first.bundle, 'kata-agent.mjs'));
+    const { ino } = statSync(join(first.bundle, 'kata-agent.cjs'));
     const again = await agentFor('a');
     assert.deepEqual([...again.files.keys()].sort(), [...first.files.keys()].sort());
-    assert.equal(statSync(join(again.bundle, 'kata-agent.mjs')).ino, ino);
+    assert.equal(statSync(join(again.bundle, 'kata-agent.cjs')).ino, ino);
     const dayBefore = new Date(Date.now() - 25 * 3_600_000);
     utimesSync(join(first.bundle, '..'), dayBefore, dayBefore);
     const other = await agentFor('b');

@@ -1,4 +1,4 @@
-// The agent of an image in its two forms: the bundle that other images take, and the compiled script of a guest. Both are built once for the
+// The agent of an image: the bundle that other images take, and that of the guest, without the puller if it has none. Both are built once for the
 // same inputs: each boot of `npm run vm`, and most tests of virtual machines, ask for an agent that was built before.
 import { createHash } from 'node:crypto';
 import {
@@ -11,21 +11,12 @@ import {
   rmSync,
   statSync,
   utimesSync,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { packageDirectories } from '@kata-agent/setup/products';
-import {
-  bundleAgent,
-  bundleImageProgram,
-  bundleMediaProgram,
-  imageProgramFile,
-  mediaProgramFile,
-  type SingleFileOptions,
-} from '@kata-agent/tool-bundle/programs';
+import { type AgentBuild, bundleAgent } from '@kata-agent/tool-bundle/programs';
 import { renameUnlessPresent } from '../packages/packages.js';
-import { compiledAgent } from './compiled-agent.js';
 
 /** An agent. */
 export interface BuiltAgent {
@@ -41,7 +32,7 @@ const unusedMs = 24 * 3_600_000;
 /** Returns the agent for these facts and this Node.js, from a directory of them, in which it is built at first. */
 export async function builtAgent(
   directory: string,
-  options: SingleFileOptions,
+  options: Omit<AgentBuild, 'nodePath'>,
   node: { readonly path: string; readonly sha256: string },
 ): Promise<BuiltAgent> {
   const inputs = [options, node.sha256, digestOf(sources())];
@@ -49,13 +40,15 @@ export async function builtAgent(
     directory,
     createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32),
   );
-  const [bundle, files] = [join(place, 'bundle'), join(place, 'files')];
+  const [bundle, guest] = [join(place, 'bundle'), join(place, 'guest')];
   mkdirSync(directory, { recursive: true });
   removeUnused(directory);
   if (!existsSync(place)) {
     const made = mkdtempSync(join(directory, 'made-'));
     try {
-      await build(made, options, node.path);
+      const agent = { ...options, nodePath: node.path };
+      await bundleAgent(join(made, 'bundle'), { ...agent, pullsImages: true });
+      await bundleAgent(join(made, 'guest'), agent);
       renameUnlessPresent(made, place);
     } finally {
       rmSync(made, { recursive: true, force: true });
@@ -63,28 +56,20 @@ export async function builtAgent(
   }
   utimesSync(place, new Date(), new Date());
   return {
-    files: new Map(readdirSync(files).map((name) => [name, readFileSync(join(files, name))])),
+    files: new Map(
+      readdirSync(guest, { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => [name, readFileSync(join(guest, name))]),
+    ),
     bundle,
   };
-}
-
-async function build(directory: string, options: SingleFileOptions, nodePath: string): Promise<void> {
-  await bundleAgent(join(directory, 'bundle'), options.facts);
-  const agent = await compiledAgent(join(directory, 'compiled'), options, nodePath);
-  const files = [
-    ...agent,
-    [mediaProgramFile, await bundleMediaProgram()] as const,
-    ...(options.pullsImages ? [[imageProgramFile, await bundleImageProgram()] as const] : []),
-  ];
-  mkdirSync(join(directory, 'files'));
-  for (const [name, data] of files) writeFileSync(join(directory, 'files', name), data);
 }
 
 /** All that the agent is built from: the compiled packages, also those that build it, what npm has installed, and files of the compiler's run. */
 function sources(): readonly string[] {
   return [
     join(root, 'package-lock.json'),
-    join(root, 'image', 'start.cjs'),
+    join(root, 'image', 'kata-agent.cjs'),
     join(root, 'examples', 'confidential.toml'),
     ...packageDirectories
       .filter((each) => /^(?:lib|agent|guest-image)\//.test(each))

@@ -5,6 +5,7 @@ import { namedPaths, pathInRoot } from '@kata-agent/config';
 import { architecture } from '@kata-agent/setup/architecture';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
+import { agentFile } from '@kata-agent/tool-bundle/compiled-agent';
 import { agentNodeOptions } from '../node/releases.js';
 import type { UnpackedPackage } from '../packages/packages.js';
 import {
@@ -14,7 +15,6 @@ import {
   otherModules,
   type PackageFiles,
 } from '../packages/parts.js';
-import { entryFile } from '../program/compiled-agent.js';
 import { wrapperProgram } from '../program/wrapper.js';
 import type { Entry, FileEntry, PartEntry } from './archive.js';
 import { type KernelFiles, moduleFiles } from './modules.js';
@@ -71,7 +71,7 @@ const agentPath = '/usr/bin/kata-agent';
 
 /** Returns the wrapper for an existing image to which the bundle was added (docs/existing-image.md). */
 export function bundleWrapper(): Buffer {
-  return wrapperProgram([node, ...agentNodeOptions, join(agentDirectory, 'kata-agent.mjs')]);
+  return wrapperProgram([node, ...agentNodeOptions, join(agentDirectory, agentFile)]);
 }
 
 /** Empty directories for mounts and for files written at run time. */
@@ -127,7 +127,7 @@ export function guestTree({
     const data = readFileSync(join(koffi, name));
     add({ path: join(agentDirectory, 'node_modules', name), data, mode: 0o644, part: 'agent' });
   }
-  const wrapper = wrapperProgram([node, ...agentNodeOptions, join(agentDirectory, entryFile)]);
+  const wrapper = wrapperProgram([node, ...agentNodeOptions, join(agentDirectory, agentFile)]);
   add({ path: agentPath, data: wrapper, mode: 0o755, part: 'agent' });
   add({ path: '/init', link: 'usr/bin/kata-agent', part: 'agent' });
   add({ path: '/usr/sbin/init', link: '../bin/kata-agent', part: 'agent' });

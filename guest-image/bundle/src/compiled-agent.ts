@@ -1,0 +1,38 @@
+// V8's code cache of the agent: what is compiled once, when the agent is built, and not at each start.
+import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from '@kata-agent/setup/run-program';
+
+/** The script that Node.js runs (image/kata-agent.cjs). */
+export const agentFile = 'kata-agent.cjs';
+/** The agent, which that script runs. */
+export const programFile = 'program.cjs';
+const cacheFile = 'program.cache';
+/** The ranges of the program whose functions are compiled; not a part of the bundle. */
+export const rangesFile = 'ranges.json';
+
+/** Writes the code cache of the program in a directory, by the Node.js that will use it: V8 accepts none of another release. */
+export function writeCodeCache(directory: string, nodePath: string): void {
+  const compiler = fileURLToPath(new URL('compile.js', import.meta.url));
+  const files = [programFile, rangesFile, cacheFile].map((name) => join(directory, name));
+  const output = run(nodePath, ['--hash-seed=1', compiler, ...files], { env: {} });
+  if (!/^\{"ok":(true|false)/.test(output))
+    throw new Error(`the compiled agent did not check a configuration: ${output}`);
+  rmSync(join(directory, rangesFile));
+}
+
+/** Starts a bundled agent. Throws if it fails or prints that V8 rejected the code cache, with and without the option of a guest. */
+export function checkStart(agent: string, nodePath: string): void {
+  for (const options of [[], ['--max-semi-space-size=4']]) {
+    const { status, stderr } = spawnSync(nodePath, [...options, agent, '--version'], {
+      encoding: 'utf8',
+      env: {},
+    });
+    if (status !== 0 || stderr !== '')
+      throw new Error(
+        `the compiled agent does not start in ${nodePath}, or without its code cache (exit code ${status}): ${stderr}`,
+      );
+  }
+}

@@ -1,0 +1,25 @@
+// The script that Node.js runs. It runs the agent, program.cjs, with V8's code cache of the build, so that a start compiles
+// nothing. V8 accepts the cache only for a source of the same length, from the same release, with the same flags; both files lie
+// beside this one, and in an image they are measured with it.
+//
+// CommonJS, because for an ES module Node.js first starts its module loader.
+const { readFileSync } = require('node:fs');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+const { setFlagsFromString } = require('node:v8');
+const { Script } = require('node:vm');
+
+// A limit of the heap is one of V8's flags, until Node.js 22. It has taken effect already, and threads take it again below.
+const limits = process.execArgv.filter((option) => option.startsWith('--max-semi-space-size='));
+if (limits.length > 0) setFlagsFromString('--max-semi-space-size=0');
+const path = join(__dirname, 'program.cjs');
+const program = new Script(readFileSync(path, 'latin1'), {
+  filename: path,
+  cachedData: readFileSync(join(__dirname, 'program.cache')),
+});
+for (const limit of limits) setFlagsFromString(limit);
+if (program.cachedDataRejected)
+  process.stderr.write(
+    'kata-agent: V8 rejected the code cache, which is of another release of Node.js or for other options, so the agent is compiled again\n',
+  );
+program.runInThisContext()(require, pathToFileURL(__filename).href);
