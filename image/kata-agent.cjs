@@ -6,18 +6,18 @@
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
-const { setFlagsFromString } = require('node:v8');
 const { Script } = require('node:vm');
 
-// A limit of the heap is one of V8's flags, until Node.js 22. It has taken effect already, and threads take it again below.
-const limits = process.execArgv.filter((option) => option.startsWith('--max-semi-space-size='));
-if (limits.length > 0) setFlagsFromString('--max-semi-space-size=0');
+// Until Node.js 22 a limit of the heap is one of these flags. It has taken effect already, and threads take it again below.
+const isFlag = Number.parseInt(process.versions.node) < 24;
+const limit = isFlag && process.execArgv.find((option) => option.startsWith('--max-semi-space-size='));
+if (limit) require('node:v8').setFlagsFromString('--max-semi-space-size=0');
 const path = join(__dirname, 'program.cjs');
 const program = new Script(readFileSync(path, 'latin1'), {
   filename: path,
   cachedData: readFileSync(join(__dirname, 'program.cache')),
 });
-for (const limit of limits) setFlagsFromString(limit);
+if (limit) require('node:v8').setFlagsFromString(limit);
 if (program.cachedDataRejected)
   process.stderr.write(
     'kata-agent: V8 rejected the code cache, which is of another release of Node.js or for other options, so the agent is compiled again\n',

@@ -42,13 +42,11 @@ export class ImageVolumes {
     const places = new Map<OciMount, string>();
     if (paths.length === 0) return new ImageVolumes(parts, places);
     const { media, rootfs: root } = parts;
-    const resolved = await media.run('resolveDestinations', { mounts, root });
-    for (const path of paths) {
-      const asked = [{ destination: path, type: 'bind', options: [] }];
-      const [real] = await media.run('resolveDestinations', { mounts: asked, root });
-      const place = real?.destination ?? path;
+    const resolved = await media.run('resolveDestinations', { mounts, places: paths, root });
+    for (const [nth, path] of paths.entries()) {
+      const place = resolved.places[nth] ?? path;
       for (const [index, mount] of mounts.entries()) {
-        if (mount.destination !== path && resolved[index]?.destination !== place) continue;
+        if (mount.destination !== path && resolved.mounts[index]?.destination !== place) continue;
         if (!isBind(mount))
           throw new GuestError(
             'refused',

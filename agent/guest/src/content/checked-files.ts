@@ -116,12 +116,12 @@ async function placesOf(
   root: string,
   media: HostMedia,
 ): Promise<ReadonlyMap<OciMount, CheckedPath>> {
-  const resolved = await media.run('resolveDestinations', { mounts, root });
+  const resolved = await media.run('resolveDestinations', { mounts, places: checkedPaths, root });
   const places = new Map<OciMount, CheckedPath>();
-  for (const path of checkedPaths) {
-    const real = await realPlace(path, root, media);
+  for (const [nth, path] of checkedPaths.entries()) {
+    const real = resolved.places[nth];
     for (const [index, mount] of mounts.entries()) {
-      const at = [mount.destination, resolved[index]?.destination];
+      const at = [mount.destination, resolved.mounts[index]?.destination];
       if (!at.includes(path) && !at.includes(real)) continue;
       if (!isBind(mount))
         throw new GuestError(
@@ -138,13 +138,6 @@ async function placesOf(
 export function interfaceAddresses(): ReadonlySet<string> {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return new Set(all.flatMap(({ address }) => canonicalAddress(address.split('%')[0] ?? '') ?? []));
-}
-
-/** Returns where a path leads through links of a root. */
-async function realPlace(path: string, root: string, media: HostMedia): Promise<string> {
-  const mounts = [{ destination: path, type: 'bind', options: [] }];
-  const [real] = await media.run('resolveDestinations', { mounts, root });
-  return real?.destination ?? path;
 }
 
 /** Names and addresses that hosts files may have beside those of localhost and of the pod, as the configuration lists them. */

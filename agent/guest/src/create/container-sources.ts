@@ -16,7 +16,7 @@ import { cleanMount, isBind } from '../spec/mounts.js';
 import type { Creation } from './creation.js';
 import type { Decided } from './decide.js';
 import type { HostMedia } from '../media/host-media.js';
-import { type OpenSource, usedSource } from '../source/open-source.js';
+import { type NamedSource, type OpenSource, usedSource } from '../source/open-source.js';
 import { openSourceOf } from '../source/open-source-of.js';
 import type { OwnPlaces } from '../source/other-containers.js';
 import type { UsedSource } from '../source/place-owner.js';
@@ -111,7 +111,7 @@ class ContainerSources {
   }
 
   /** Opens the container's root. The caller closes the descriptor. */
-  openRoot(path: string): Promise<OpenSource> {
+  openRoot(path: string): Promise<NamedSource> {
     return this.#open(path, 'root.path', { isRoot: true, access: this.#parts.access });
   }
 
@@ -202,7 +202,7 @@ class ContainerSources {
     path: string,
     named: string,
     { isRoot, access }: { readonly isRoot: boolean; readonly access: GuestAccess },
-  ): Promise<OpenSource> {
+  ): Promise<NamedSource> {
     const { container, places, throughStorages } = this.#parts;
     const source = await openSourceOf({ path, named, container, isRoot }, { ...this.#parts, access });
     try {

@@ -116,7 +116,7 @@ export async function nestMounts({
 }): Promise<ResolvedMounts> {
   const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
   made.push('mounts within mounts', () => nested.rollBack());
-  const resolved = await media.run('resolveDestinations', { mounts: staged, root: rootfs });
-  const destinations = resolved.map(({ destination }) => destination);
-  return { nested, destinations, mounts: await nested.attach(resolved) };
+  const { mounts } = await media.run('resolveDestinations', { mounts: staged, places: [], root: rootfs });
+  const destinations = mounts.map(({ destination }) => destination);
+  return { nested, destinations, mounts: await nested.attach(mounts) };
 }

@@ -1,4 +1,4 @@
-import { fstatSync, readlinkSync, statfsSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import {
   createMappedDevice,
   Descriptor,
@@ -25,7 +25,7 @@ import { fileSystems } from '../metrics/file-systems.js';
 import { atMountedVolume, atVolume, growFileSystem, volumeStats } from '../resource/volume-calls.js';
 import { switchOn, switchOnAll } from '../resource/switch-on.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
-import { resolveDestinations } from '../source/destinations.js';
+import { resolveDestinations, resolvePlace } from '../source/destinations.js';
 import { openSource } from '../source/open-source.js';
 import { copyPodSource } from '../source/pod-source-copy.js';
 import { readContent } from '../source/read-content.js';
@@ -62,7 +62,6 @@ export const mediaTasks: MediaTaskTable = {
     },
     discard: ({ fd }, syscalls) => syscalls.close(fd),
   },
-  fileSystemType: { run: (_, tools) => statfsSync(`/proc/self/fd/${lentAt(tools, 0).fd}`).type },
   readContent: { run: ({ limit, named }, tools) => readContent(lentAt(tools, 0), limit, named) },
   hasSealedFile: { run: (_, tools) => onBase(tools, hasSealedFile) },
   readVolume: {
@@ -78,7 +77,10 @@ export const mediaTasks: MediaTaskTable = {
     run: ({ rootfs, mounts }, { syscalls }) => checkAccountFiles(rootfs, mounts, syscalls),
   },
   resolveDestinations: {
-    run: ({ mounts, root }, { syscalls }) => resolveDestinations(mounts, root, syscalls),
+    run: ({ mounts, places, root }, { syscalls }) => ({
+      mounts: resolveDestinations(mounts, root, syscalls),
+      places: places.map((destination) => resolvePlace(destination, root, syscalls)),
+    }),
   },
   shareMount: {
     run({ from, to }, tools) {

@@ -9,8 +9,16 @@ declare module '../media/host-media.js' {
     readonly resolveDestinations: (args: {
       readonly root: string;
       readonly mounts: readonly OciMount[];
-    }) => readonly OciMount[];
+      /** Paths in the root, each of which is resolved as the destination of a container's only mount. */
+      readonly places: readonly string[];
+    }) => Destinations;
   }
+}
+
+/** Mounts and paths without symbolic links of the container's root, in the order of the request. */
+interface Destinations {
+  readonly mounts: readonly OciMount[];
+  readonly places: readonly string[];
 }
 
 /** MAXSYMLINKS of the kernel. */
@@ -42,6 +50,12 @@ export function resolveDestinations(
   } finally {
     directory.close();
   }
+}
+
+/** Returns a path of the root without its symbolic links: where a mount at it would be. */
+export function resolvePlace(path: string, root: string, syscalls: Syscalls): string {
+  const [mount] = resolveDestinations([{ destination: path }], root, syscalls);
+  return mount?.destination ?? path;
 }
 
 function resolve(path: string, links: RootLinks, isMounted: (path: string) => boolean): string {

@@ -11,7 +11,7 @@ import { type RequestedSource, type SourcePlace, sourcePlace, type SourceRules }
 import { quotedPath } from '../quoted.js';
 
 /** A source whose descriptor is a number: the receiver owns it. */
-interface SentSource extends Omit<OpenSource, 'descriptor'> {
+interface SentSource extends Omit<NamedSource, 'descriptor'> {
   readonly fd: number;
 }
 
@@ -36,12 +36,18 @@ export interface OpenSource extends SourcePlace {
   readonly device: DeviceNumber | undefined;
 }
 
+/** A source that a request names. */
+export interface NamedSource extends OpenSource {
+  /** The type of its file system, by statfs(2) magic number. */
+  readonly fileSystem: number;
+}
+
 /**
  * Opens the source of a request with O_PATH: below its base no link is followed and the path cannot leave it. Refuses
  * paths by `sourcePlace`, and by what the descriptor refers to: kernel interface file systems, devices that the
  * configuration does not name, and what gives evidence. The caller closes the descriptor.
  */
-export function openSource(requested: RequestedSource, rules: SourceRules, syscalls: Syscalls): OpenSource {
+export function openSource(requested: RequestedSource, rules: SourceRules, syscalls: Syscalls): NamedSource {
   const { named, path } = requested;
   // By name first: a device may appear later.
   refuseEvidence(`/${cleanPath(path, named).join('/')}`, undefined, requested, rules);
@@ -52,6 +58,7 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
     const device = stat.isCharacterDevice() ? deviceNumber(stat.rdev) : undefined;
     refuseEvidence(readlinkSync(`/proc/self/fd/${descriptor.fd}`), device, requested, rules);
     const isDevice = stat.isCharacterDevice() || stat.isBlockDevice();
+    const fileSystem = statfsSync(`/proc/self/fd/${descriptor.fd}`).type;
     if (place.kind !== 'guest') {
       const isExpected = place.kind === 'kernel' || isDevice === (place.kind === 'device');
       if (!isExpected || stat.isBlockDevice())
@@ -59,9 +66,17 @@ export function openSource(requested: RequestedSource, rules: SourceRules, sysca
           'refused',
           `${named} ${quotedPath(path)} ${isDevice ? 'is a device' : 'is not a device'}`,
         );
-      if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(descriptor, requested);
+      if (place.kind === 'kata' || place.kind === 'listed') refuseKernelInterface(fileSystem, requested);
     }
-    return { ...place, descriptor, isDirectory: stat.isDirectory(), isFile: stat.isFile(), isDevice, device };
+    return {
+      ...place,
+      descriptor,
+      isDirectory: stat.isDirectory(),
+      isFile: stat.isFile(),
+      isDevice,
+      fileSystem,
+      device,
+    };
   } catch (error) {
     descriptor.close();
     throw error;
@@ -148,12 +163,11 @@ const dataFileSystems: ReadonlySet<number> = new Set([
   0x01021997, // 9p
 ]);
 
-function refuseKernelInterface(descriptor: Descriptor, { named, path }: RequestedSource): void {
-  const { type } = statfsSync(`/proc/self/fd/${descriptor.fd}`);
-  if (dataFileSystems.has(type)) return;
+function refuseKernelInterface(fileSystem: number, { named, path }: RequestedSource): void {
+  if (dataFileSystems.has(fileSystem)) return;
   throw new GuestError(
     'refused',
-    `${named} ${quotedPath(path)} is on a file system of type 0x${type.toString(16)}, which is not one for data`,
+    `${named} ${quotedPath(path)} is on a file system of type 0x${fileSystem.toString(16)}, which is not one for data`,
   );
 }
 

@@ -1,16 +1,8 @@
 import type { GuestAccess } from '../guest-access.js';
 import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../guest-error.js';
-import type { HostMedia } from '../media/host-media.js';
 import type { Capabilities } from '../spec/security-labels.js';
-import type { OpenSource } from './open-source.js';
-
-declare module '../media/host-media.js' {
-  interface MediaTasks {
-    /** Returns the statfs(2) magic number of what is lent. */
-    readonly fileSystemType: (args: object) => number;
-  }
-}
+import type { NamedSource } from './open-source.js';
 
 /** File systems whose files the host can change at any time: virtiofs (FUSE) and 9p. */
 const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
@@ -20,23 +12,20 @@ const shares: ReadonlySet<number> = new Set([0x65735546, 0x01021997]);
  * overlay has its own file system type: its layers are checked when it is mounted, so that each layer of a root was.
  */
 export async function refuseFlawedRuntime(
-  source: OpenSource,
+  source: NamedSource,
   {
     access,
     capabilities,
     log,
-    media,
   }: {
     readonly access: GuestAccess;
     readonly capabilities: () => Promise<Pick<Capabilities, 'flaws'>>;
     readonly log: GuestLog;
-    readonly media: HostMedia;
   },
 ): Promise<void> {
   const { flaws } = await capabilities();
   if (flaws.length === 0) return;
-  const type = await media.run('fileSystemType', {}, [source.descriptor.fd]);
-  if (!shares.has(type)) return;
+  if (!shares.has(source.fileSystem)) return;
   const what = `the root ${source.path} is on a share of the host, and the OCI runtime is older than the fixes for ${flaws.join(', ')}`;
   if (access.privileged === 'allow') log('warn', what);
   else

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Directory, mounts } from '@kata-agent/linux';
 import { removeAside } from '../removal/remove-tree.js';
 import type { Storage } from '../request/actions.js';
-import { type OpenSource, usedSource } from '../source/open-source.js';
+import { type NamedSource, usedSource } from '../source/open-source.js';
 import { openSourceOf } from '../source/open-source-of.js';
 import { UndoStack } from '../undo-stack.js';
 import type { OwnPlaces } from '../source/other-containers.js';
@@ -190,7 +190,7 @@ function storageContext(parts: Parts): StorageContext {
     place,
     need,
     made: entry.made,
-    open: async (path: string, named: string, use: SourceUse = 'volume'): Promise<OpenSource> => {
+    open: async (path: string, named: string, use: SourceUse = 'volume'): Promise<NamedSource> => {
       const source = await openSourceOf({ path, named, container }, environment);
       try {
         if (user === undefined) return source;

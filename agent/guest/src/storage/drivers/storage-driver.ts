@@ -8,7 +8,7 @@ import type { Wanted } from '../../device/find-device.js';
 import type { GuestAccess } from '../../guest-access.js';
 import type { GuestLog } from '../../guest-log.js';
 import type { GuestPaths } from '../../paths/guest-paths.js';
-import type { OpenSource } from '../../source/open-source.js';
+import type { NamedSource } from '../../source/open-source.js';
 import type { SourceUse } from '../../source/place-owner.js';
 import type { HostMedia } from '../../media/host-media.js';
 import type { Capabilities } from '../../spec/security-labels.js';
@@ -52,7 +52,7 @@ export interface StorageContext extends StorageEnvironment {
    * Opens a path of the request that belongs to no other container; the caller closes the descriptor. `named`: for
    * errors.
    */
-  readonly open: (path: string, named: string, use?: SourceUse) => Promise<OpenSource>;
+  readonly open: (path: string, named: string, use?: SourceUse) => Promise<NamedSource>;
   /** Throws `refused` if a directory that would be created belongs to another container. `path`: clean. */
   readonly refuseOthers: (path: string) => void;
   /** Mounts another storage that this one needs, and releases it with this one. The agent chooses its mount point. */
