@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
+import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
 
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
@@ -21,6 +22,11 @@ export function bundledAgent(): string {
   if (made === undefined)
     throw new Error(`the bundle was made, but there is no ${bundles.join(', and no ')}`);
   return made;
+}
+
+/** The words that start an agent as its wrapper and the README do. */
+export function agentCommand(program: string): readonly string[] {
+  return [process.execPath, ...agentNodeOptions, program];
 }
 
 /** Returns `kata-agent-ctl` of the bundle, which is made on first use. */
@@ -87,7 +93,7 @@ export async function startConfigured(
 ): Promise<RunningAgent> {
   const file = join(directory, 'config.toml');
   writeFileSync(file, configuration, { mode: 0o600 });
-  const words = [process.execPath, program, '-c', file, ...ownPlace(directory, address)];
+  const words = [...agentCommand(program), '-c', file, ...ownPlace(directory, address)];
   const [command = '', ...more] = runtime === undefined ? words : withPureCgroups(words);
   const child = tracked(spawn(command, more, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let output = '';

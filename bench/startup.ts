@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { ownPlace } from './agent-program.js';
+import { agentCommand, ownPlace } from './agent-program.js';
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
 import { median } from './median.js';
@@ -35,8 +35,10 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
     const args = ['-c', config, ...ownPlace(directory, address)];
     for (let round = 0; round < (quick ? 3 : 15); round += 1) {
       starts.bare.push(await startBare());
-      starts.open.push(await startAgent([join(open, 'kata-agent.cjs'), ...args], address));
-      starts.minimal.push(await startAgent([join(minimal, 'kata-agent.cjs'), ...args], address));
+      starts.open.push(await startAgent([...agentCommand(join(open, 'kata-agent.cjs')), ...args], address));
+      starts.minimal.push(
+        await startAgent([...agentCommand(join(minimal, 'kata-agent.cjs')), ...args], address),
+      );
     }
     const of = (name: keyof typeof starts, key: keyof Start): number =>
       median(starts[name].map((start) => start[key]));
@@ -124,9 +126,9 @@ async function startBare(): Promise<Start> {
   return { milliseconds, megabytes };
 }
 
-async function startAgent(args: readonly string[], address: string): Promise<Start> {
+async function startAgent([command = '', ...args]: readonly string[], address: string): Promise<Start> {
   const begin = performance.now();
-  const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+  const child = tracked(spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output += text;
