@@ -8,11 +8,12 @@ import { runForJson, type RunningProgram, startProgram } from './program.js';
 import type { Goal, Row } from './row.js';
 
 const methods = ['WaitProcess', 'ReadStdout'] as const;
-const callers = [1, 16, 64] as const;
+const allCallers = [1, 16, 64] as const;
+type Callers = (typeof allCallers)[number];
 type Method = (typeof methods)[number];
 
 /** The goal, with the log on. */
-const goals: Readonly<Record<Method, Readonly<Record<(typeof callers)[number], Goal>>>> = {
+const goals: Readonly<Record<Method, Readonly<Record<Callers, Goal>>>> = {
   WaitProcess: { 1: { min: 0.9 }, 16: { min: 1.1 }, 64: { min: 1.1 } },
   ReadStdout: { 1: { min: 1.3 }, 16: { min: 1.3 }, 64: { min: 1.3 } },
 };
@@ -32,7 +33,11 @@ interface Server {
  * Measures calls per second from Go's client, on one connection, to Go's server and to ours with and without the log,
  * alternating. The median of the rounds counts.
  */
-export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[]> {
+export async function measureCalls(
+  go: GoPrograms,
+  quick: boolean,
+  callers: readonly Callers[] = allCallers,
+): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   const servers = serversIn(directory, go);
   const running: RunningProgram[] = [];

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { commitOf, measureAgainst, renderComparisons } from './against.js';
 import { endChildren } from './children.js';
 import { goPrograms } from './go-programs.js';
+import { measureBudget } from './budget-parts.js';
 import { chosenParts } from './part.js';
 import { allParts } from './parts.js';
 import { pinToProcessors } from './processors.js';
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     agent: { type: 'string' },
     containers: { type: 'string', default: '10000' },
     minutes: { type: 'string', default: '60' },
+    budget: { type: 'boolean', default: false },
     processors: { type: 'string' },
     profile: { type: 'boolean', default: false },
     missing: { type: 'string', default: '' },
@@ -49,6 +51,8 @@ Measures this agent beside its peers, in one run, and prints ratios. Example: np
                          of its own: /run, /etc/kata-opa with a policy that allows everything, empty disks in /dev
   --containers N         how many containers scale-lives has in turn; 10,000 without it
   --minutes N            how long scale-calls calls 1,000 times a second; 60 without it
+  --budget               measures only what bench/budget-table.ts has bounds for, in about a minute; exits with 1 if one is
+                         missed three times. A goal is what we want to reach; a bound is what no change may miss
   --processors N         pins the benchmark and all that it starts to the first N processors
   --profile              a CPU profile of the server instead of its speed`);
   process.exit(0);
@@ -75,12 +79,26 @@ if (values.processors !== undefined) {
   }
 }
 
-if (values.against !== undefined) process.exit(await measureCommit(values.against));
+if (values.budget) {
+  endChildrenOnSignals();
+  process.exit(await measureBudget(format));
+} else if (values.against !== undefined) process.exit(await measureCommit(values.against));
 else if (values.profile) {
   for (const method of ['WaitProcess', 'ReadStdout']) {
     console.log(`${await profileCalls(goPrograms(), method, 16)}\n`);
   }
 } else process.exit(await measureAll());
+
+function endChildrenOnSignals(): void {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const)
+    process.once(signal, () => {
+      endChildren();
+      process.exit(128 + number);
+    });
+}
 
 /** Returns the exit code: 2 if there is no such commit. */
 async function measureCommit(ref: string): Promise<number> {
@@ -91,14 +109,7 @@ async function measureCommit(ref: string): Promise<number> {
     console.error(error instanceof Error ? error.message : String(error));
     return 2;
   }
-  for (const [signal, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-  ] as const)
-    process.once(signal, () => {
-      endChildren();
-      process.exit(128 + number);
-    });
+  endChildrenOnSignals();
   const rows = await measureAgainst({
     commit,
     parts: chosen.map(({ name }) => name),
