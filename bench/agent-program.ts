@@ -7,6 +7,7 @@ import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
 
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
+import { agentCommand } from './node-command.js';
 
 let made: string | undefined;
 
@@ -87,7 +88,7 @@ export async function startConfigured(
 ): Promise<RunningAgent> {
   const file = join(directory, 'config.toml');
   writeFileSync(file, configuration, { mode: 0o600 });
-  const words = [process.execPath, program, '-c', file, ...ownPlace(directory, address)];
+  const words = [...agentCommand(program), '-c', file, ...ownPlace(directory, address)];
   const [command = '', ...more] = runtime === undefined ? words : withPureCgroups(words);
   const child = tracked(spawn(command, more, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let output = '';

@@ -7,6 +7,7 @@ import { address, auditLog, containerRoot, inNamespaces, sharedDirectory } from 
 import { type AgentRun, agentRows, runtimes } from './agent-rows.js';
 import type { GoPrograms } from './go-programs.js';
 import { makeRootfs } from './container.js';
+import { agentCommand } from './node-command.js';
 import { runForJson } from './program.js';
 import type { Row } from './row.js';
 
@@ -57,7 +58,7 @@ export async function measureAgent({ go, program, peer, quick }: AgentRequest): 
       for (const [index, runtime] of runtimes.entries()) {
         const file = join(directory, `${runtime}.toml`);
         writeFileSync(file, configurationText(runtime), { mode: 0o600 });
-        runs.push({ agent: runtime, figures: await run([process.execPath, program, '-c', file]) });
+        runs.push({ agent: runtime, figures: await run([...agentCommand(program), '-c', file]) });
         if (index === 0 && peer !== undefined) runs.push({ agent: 'peer', figures: await run([peer]) });
       }
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { type GoPrograms, root } from './go-programs.js';
 import { median } from './median.js';
+import { nodeCommand } from './node-command.js';
 import { runForJson, type RunningProgram, startProgram } from './program.js';
 import type { Goal, Row } from './row.js';
 
@@ -96,9 +97,10 @@ export async function measureCalls(
 function serversIn(directory: string, go: GoPrograms): Server[] {
   const ours = join(root, 'bench', 'dist', 'server.js');
   const at = (name: string) => join(directory, name);
+  const [node = '', ...flags] = nodeCommand();
   return [
     { name: 'go', address: at('go'), start: [go.server, '-listen', at('go')] },
-    { name: 'ours, log off', address: at('off'), start: [process.execPath, ours, at('off')] },
-    { name: 'ours, log on', address: at('on'), start: [process.execPath, ours, at('on'), at('audit.log')] },
+    { name: 'ours, log off', address: at('off'), start: [node, ...flags, ours, at('off')] },
+    { name: 'ours, log on', address: at('on'), start: [node, ...flags, ours, at('on'), at('audit.log')] },
   ];
 }

@@ -4,12 +4,11 @@ import { parseArgs } from 'node:util';
 
 import { commitOf, measureAgainst, renderComparisons } from './against.js';
 import { endChildren } from './children.js';
-import { goPrograms } from './go-programs.js';
 import { measureBudget } from './budget-parts.js';
 import { chosenParts } from './part.js';
 import { allParts } from './parts.js';
 import { pinToProcessors } from './processors.js';
-import { profileCalls } from './profile.js';
+import { profilePart } from './profile.js';
 import { jsonReport, textReport } from './report.js';
 import { runParts } from './run-parts.js';
 
@@ -54,7 +53,8 @@ Measures this agent beside its peers, in one run, and prints ratios. Example: np
   --budget               measures only what bench/budget-table.ts has bounds for, in about a minute; exits with 1 if one is
                          missed three times. A goal is what we want to reach; a bound is what no change may miss
   --processors N         pins the benchmark and all that it starts to the first N processors
-  --profile              a CPU profile of the server instead of its speed`);
+  --profile              with --only: a CPU profile of each agent that the part starts, or of the benchmark itself, instead of
+                         figures: the functions with the most time of their own, and a flame graph`);
   process.exit(0);
 }
 if (chosen.length === 0) {
@@ -83,11 +83,26 @@ if (values.budget) {
   endChildrenOnSignals();
   process.exit(await measureBudget(format));
 } else if (values.against !== undefined) process.exit(await measureCommit(values.against));
-else if (values.profile) {
-  for (const method of ['WaitProcess', 'ReadStdout']) {
-    console.log(`${await profileCalls(goPrograms(), method, 16)}\n`);
+else if (values.profile) process.exit(await profileChosen());
+else process.exit(await measureAll());
+
+/** Returns the exit code: 1 if the part failed, 2 without one. */
+async function profileChosen(): Promise<number> {
+  const [part, ...others] = chosen;
+  if (part === undefined || others.length > 0) {
+    console.error('--profile needs --only with one part');
+    return 2;
   }
-} else process.exit(await measureAll());
+  endChildrenOnSignals();
+  try {
+    console.log(await profilePart(part));
+    return 0;
+  } catch (error) {
+    endChildren();
+    console.error(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
+}
 
 function endChildrenOnSignals(): void {
   for (const [signal, number] of [

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { address, auditLog, containerRoot, inNamespaces } from './agent-namespaces.js';
 import { makeRootfs } from './container.js';
 import type { GoPrograms } from './go-programs.js';
+import { agentCommand } from './node-command.js';
 import { runForJson } from './program.js';
 import type { Row } from './row.js';
 import { type Figures, scaleRows, type ScaleMeasurement } from './scale-rows.js';
@@ -70,7 +71,7 @@ export async function measureScale(
     const measured = ['-address', address, '-rootfs', containerRoot, '-cgroup', cgroup, '-log', auditLog];
     const plain = ['-runtime', runtime, '-state', stateDirectory, '-bundle', bundle];
     const options = optionsOf[measurement](size)[quick ? 'quick' : 'whole'];
-    const agent = ['env', `KATA_AGENT_SERVER_ADDR=unix://${address}`, process.execPath, program];
+    const agent = ['env', `KATA_AGENT_SERVER_ADDR=unix://${address}`, ...agentCommand(program)];
     const words = [go.scale, ...measured, ...plain, ...options, measurement, ...agent, '-c', configuration];
     const [command = '', ...args] = inNamespaces(directory, rootfs, words);
     return scaleRows(measurement, (await runForJson(command, args)) as Figures);

@@ -10,6 +10,7 @@ import { ownPlace } from './agent-program.js';
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
 import { median } from './median.js';
+import { agentCommand } from './node-command.js';
 import type { Row } from './row.js';
 
 interface Start {
@@ -87,7 +88,9 @@ async function alternate(
     for (const name of ['open', 'minimal'] as const) {
       const path = bundles[name];
       if (path !== undefined)
-        starts[name].push(await startAgent([join(path, 'kata-agent.mjs'), ...args], address));
+        starts[name].push(
+          await startAgent([...agentCommand(join(path, 'kata-agent.mjs')), ...args], address),
+        );
     }
   }
   return starts;
@@ -146,9 +149,9 @@ async function startBare(): Promise<Start> {
   return { milliseconds, megabytes };
 }
 
-async function startAgent(args: readonly string[], address: string): Promise<Start> {
+async function startAgent([command = '', ...args]: readonly string[], address: string): Promise<Start> {
   const begin = performance.now();
-  const child = tracked(spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
+  const child = tracked(spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] }));
   let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output += text;
