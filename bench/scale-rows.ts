@@ -69,6 +69,7 @@ function callRows(figures: Figures): Row[] {
     lastRow('p99', 'ms', 'calls p99'),
     { what: 'longest of all calls', unit: 'ms', ours: Math.max(...valuesOf(figures, 'calls longest')) },
     lastRow('processor time of the agent', '%', 'processor'),
+    lastRow('time in which it waited for a processor', '%', 'waited'),
     lastRow('memory (PSS)', 'MiB', 'memory calls'),
     lastRow('file descriptors', '', 'descriptors calls'),
     lastRow('size of the audit log', 'KiB', 'log'),

@@ -37,7 +37,7 @@ func (b *bench) measureCalls() error {
 	begin := time.Now()
 	for period := 0; period < b.periods; period++ {
 		times := &latencies{}
-		processor, err := podclient.ProcessorSeconds(b.pid)
+		processor, err := podclient.ProcessorOf(b.pid)
 		if err != nil {
 			return err
 		}
@@ -94,9 +94,9 @@ func (b *bench) methods(id string) []method {
 }
 
 // endPeriod adds the figures of a period.
-func (b *bench) endPeriod(times *latencies, processorBefore float64) error {
+func (b *bench) endPeriod(times *latencies, before podclient.Processor) error {
 	p50, p99, longest := b.percentiles("calls", times)
-	processor, err := podclient.ProcessorSeconds(b.pid)
+	processor, err := podclient.ProcessorOf(b.pid)
 	if err != nil {
 		return err
 	}
@@ -104,11 +104,12 @@ func (b *bench) endPeriod(times *latencies, processorBefore float64) error {
 		return err
 	}
 	log, err := sizeOf(b.log)
-	b.add("processor", 100*(processor-processorBefore)/b.period.Seconds())
+	b.add("processor", 100*(processor.Used-before.Used)/b.period.Seconds())
+	b.add("waited", 100*(processor.Waited-before.Waited)/b.period.Seconds())
 	b.add("log", log)
-	progress("period %d of %d (%s): p50 %.2f, p99 %.2f, longest %.1f ms; processor %.0f %%; memory %.1f MiB, %.0f descriptors, log %.1f KiB",
+	progress("period %d of %d (%s): p50 %.2f, p99 %.2f, longest %.1f ms; processor %.0f %%, waited %.0f %%; memory %.1f MiB, %.0f descriptors, log %.1f KiB",
 		len(b.results["log"]), b.periods, b.period, p50, p99, longest,
-		last(b.results["processor"]), last(b.results["memory calls"]), last(b.results["descriptors calls"]), log)
+		last(b.results["processor"]), last(b.results["waited"]), last(b.results["memory calls"]), last(b.results["descriptors calls"]), log)
 	return err
 }
 

@@ -29,20 +29,37 @@ func Descriptors(pid int) (int, error) {
 	return len(names), err
 }
 
-// ProcessorSeconds returns the time that a process was on a processor.
-func ProcessorSeconds(pid int) (float64, error) {
+// Processor is what a process has had of the processors since its start, in seconds.
+type Processor struct {
+	// Used is the time on a processor, of all threads.
+	Used float64
+	// Waited is the time in which the main thread waited for one.
+	Waited float64
+}
+
+// ProcessorOf returns the times of a process.
+func ProcessorOf(pid int) (Processor, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return Processor{}, err
 	}
-	// After the name, which may contain spaces; in hundredths of a second on every Linux of the benchmark.
+	// After the name, which may contain spaces: utime and stime, in hundredths of a second on every Linux of the benchmark.
 	fields := strings.Fields(string(text)[strings.LastIndex(string(text), ")")+1:])
 	user, err := strconv.ParseFloat(fields[11], 64)
 	if err != nil {
-		return 0, err
+		return Processor{}, err
 	}
 	system, err := strconv.ParseFloat(fields[12], 64)
-	return (user + system) / 100, err
+	if err != nil {
+		return Processor{}, err
+	}
+	// Nanoseconds on a processor, and in the queue for one.
+	schedule, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", pid))
+	if err != nil {
+		return Processor{}, err
+	}
+	waited, err := strconv.ParseFloat(strings.Fields(string(schedule))[1], 64)
+	return Processor{(user + system) / 100, waited / 1e9}, err
 }
 
 // RemoveCgroups removes the empty parents of the containers' cgroups.
