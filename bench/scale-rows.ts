@@ -24,7 +24,7 @@ function containerRows(figures: Figures): Row[] {
     row('start of all execs', 's', figures, 'start of execs'),
     row('removal of all', 's', figures, 'removal'),
     ...usageRows(figures, 'with all', 'before'),
-    ...usageRows(figures, 'after', 'before'),
+    ...usageRows(figures, 'with all removed', 'before'),
     ...latencyRows(figures, 'while they start', 'starting'),
     ...latencyRows(figures, 'with all', 'with all'),
   ];
@@ -33,7 +33,8 @@ function containerRows(figures: Figures): Row[] {
 function streamRows(figures: Figures): Row[] {
   return [
     row('reads of all streams', 'MiB/s', figures, 'throughput'),
-    ...usageRows(figures, 'after', 'before'),
+    ...usageRows(figures, 'after the streams', 'before'),
+    ...usageRows(figures, 'with all removed', 'before'),
     ...latencyRows(figures, 'quiet', 'quiet'),
     ...latencyRows(figures, 'streaming', 'streaming'),
   ];

@@ -76,7 +76,7 @@ func (b *bench) measureContainers() error {
 	b.add("removal", time.Since(begin).Seconds())
 	progress("removed after %.1f s", time.Since(begin).Seconds())
 	time.Sleep(settle)
-	return b.usage("after")
+	return b.usage("with all removed")
 }
 
 // waitForAll has a wait and a read in flight for each process. The returned function waits until all are answered, and

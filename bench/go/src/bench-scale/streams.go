@@ -54,10 +54,14 @@ func (b *bench) measureStreams() error {
 	if err := end(); err != nil {
 		return err
 	}
-	if err := b.usage("after"); err != nil {
+	if err := b.usage("after the streams"); err != nil {
 		return err
 	}
-	return inParallel(starters, count, func(i int) error { return b.client.Remove(containerName(i)) })
+	if err := inParallel(starters, count, func(i int) error { return b.client.Remove(containerName(i)) }); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	return b.usage("with all removed")
 }
 
 // readStream reads the output of a process to its end, and compares it.
