@@ -4,10 +4,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { withPureCgroups } from '@kata-agent/setup/pure-cgroups';
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
 
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
+import { agentCommand } from './node-command.js';
 
 let made: string | undefined;
 
@@ -22,11 +22,6 @@ export function bundledAgent(): string {
   if (made === undefined)
     throw new Error(`the bundle was made, but there is no ${bundles.join(', and no ')}`);
   return made;
-}
-
-/** The words that start an agent as its wrapper and the README do. */
-export function agentCommand(program: string): readonly string[] {
-  return [process.execPath, ...agentNodeOptions, program];
 }
 
 /** Returns `kata-agent-ctl` of the bundle, which is made on first use. */

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
 import { address, auditLog, containerRoot, inNamespaces, sharedDirectory } from './agent-namespaces.js';
-import { agentCommand } from './agent-program.js';
 import { type AgentRun, agentRows, runtimes } from './agent-rows.js';
 import type { GoPrograms } from './go-programs.js';
 import { makeRootfs } from './container.js';
+import { agentCommand } from './node-command.js';
 import { runForJson } from './program.js';
 import type { Row } from './row.js';
 

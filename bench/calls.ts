@@ -4,15 +4,17 @@ import { join } from 'node:path';
 
 import { type GoPrograms, root } from './go-programs.js';
 import { median } from './median.js';
+import { nodeCommand } from './node-command.js';
 import { runForJson, type RunningProgram, startProgram } from './program.js';
 import type { Goal, Row } from './row.js';
 
 const methods = ['WaitProcess', 'ReadStdout'] as const;
-const callers = [1, 16, 64] as const;
+const allCallers = [1, 16, 64] as const;
+type Callers = (typeof allCallers)[number];
 type Method = (typeof methods)[number];
 
 /** The goal, with the log on. */
-const goals: Readonly<Record<Method, Readonly<Record<(typeof callers)[number], Goal>>>> = {
+const goals: Readonly<Record<Method, Readonly<Record<Callers, Goal>>>> = {
   WaitProcess: { 1: { min: 0.9 }, 16: { min: 1.1 }, 64: { min: 1.1 } },
   ReadStdout: { 1: { min: 1.3 }, 16: { min: 1.3 }, 64: { min: 1.3 } },
 };
@@ -32,7 +34,11 @@ interface Server {
  * Measures calls per second from Go's client, on one connection, to Go's server and to ours with and without the log,
  * alternating. The median of the rounds counts.
  */
-export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[]> {
+export async function measureCalls(
+  go: GoPrograms,
+  quick: boolean,
+  callers: readonly Callers[] = allCallers,
+): Promise<Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
   const servers = serversIn(directory, go);
   const running: RunningProgram[] = [];
@@ -91,9 +97,10 @@ export async function measureCalls(go: GoPrograms, quick: boolean): Promise<Row[
 function serversIn(directory: string, go: GoPrograms): Server[] {
   const ours = join(root, 'bench', 'dist', 'server.js');
   const at = (name: string) => join(directory, name);
+  const [node = '', ...flags] = nodeCommand();
   return [
     { name: 'go', address: at('go'), start: [go.server, '-listen', at('go')] },
-    { name: 'ours, log off', address: at('off'), start: [process.execPath, ours, at('off')] },
-    { name: 'ours, log on', address: at('on'), start: [process.execPath, ours, at('on'), at('audit.log')] },
+    { name: 'ours, log off', address: at('off'), start: [node, ...flags, ours, at('off')] },
+    { name: 'ours, log on', address: at('on'), start: [node, ...flags, ours, at('on'), at('audit.log')] },
   ];
 }

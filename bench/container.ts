@@ -11,6 +11,7 @@ import type { Row } from './row.js';
 
 /** The OCI runtimes, with the goal for the start: ours beside theirs. */
 const runtimes = [{ name: 'runc', goal: { max: 1.15 } }, { name: 'crun' }] as const;
+type RuntimeName = (typeof runtimes)[number]['name'];
 
 /** Milliseconds of each step, by its name. */
 type Times = Readonly<Record<'start' | 'exec' | 'remove' | 'whole', number[]>>;
@@ -28,6 +29,8 @@ interface ContainerRequest {
   /** The agent. */
   readonly program: string;
   readonly quick: boolean;
+  /** Undefined: all of them. */
+  readonly runtime?: RuntimeName;
 }
 
 /**
@@ -37,6 +40,7 @@ interface ContainerRequest {
 export async function measureContainers(request: ContainerRequest): Promise<Row[]> {
   const rows: Row[] = [];
   for (const runtime of runtimes) {
+    if (request.runtime !== undefined && request.runtime !== runtime.name) continue;
     const { agent, plain } = await measureRuntime(runtime.name, request);
     for (const [step, what] of steps)
       rows.push({
@@ -51,7 +55,7 @@ export async function measureContainers(request: ContainerRequest): Promise<Row[
 }
 
 async function measureRuntime(
-  name: string,
+  name: RuntimeName,
   { go, program, quick }: ContainerRequest,
 ): Promise<{ readonly agent: Times; readonly plain: Times }> {
   // In memory, as /run of a guest: for the state of the agent and of the runtime, and for the audit log.

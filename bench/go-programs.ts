@@ -9,6 +9,7 @@ export interface GoPrograms {
   readonly client: string;
   readonly container: string;
   readonly agent: string;
+  readonly scale: string;
 }
 
 let built: GoPrograms | undefined;
@@ -24,7 +25,7 @@ export function goPrograms(): GoPrograms {
  */
 function buildGoPrograms(): GoPrograms {
   const script = `${root}/tests/interop/build.mjs`;
-  const names = ['bench-server', 'bench-client', 'bench-container', 'bench-agent'] as const;
+  const names = ['bench-server', 'bench-client', 'bench-container', 'bench-agent', 'bench-scale'] as const;
   const result = spawnSync(process.execPath, [script, ...names], { encoding: 'utf8' });
   if (result.status !== 0) throw new Error(result.stderr.trim());
   const paths = JSON.parse(result.stdout) as Readonly<Record<(typeof names)[number], string>>;
@@ -33,5 +34,6 @@ function buildGoPrograms(): GoPrograms {
     client: paths['bench-client'],
     container: paths['bench-container'],
     agent: paths['bench-agent'],
+    scale: paths['bench-scale'],
   };
 }

@@ -4,10 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
-
 import { ownPlace } from './agent-program.js';
 import { tracked } from './children.js';
+import { agentCommand } from './node-command.js';
 import { processorSeconds, residentMegabytes } from './processes.js';
 
 /** An agent with a unix socket, and another listener. */
@@ -62,14 +61,7 @@ export async function withAgent<T>(
   const turns = `${directory}.turn`;
   const imports = probe ? ['--import', fileURLToPath(new URL('turn-probe.js', import.meta.url))] : [];
   const options = ['-c', file, ...ownPlace(directory, socket).slice(2)];
-  const [command = '', ...args] = [
-    ...within,
-    process.execPath,
-    ...agentNodeOptions,
-    ...imports,
-    program,
-    ...options,
-  ];
+  const [command = '', ...args] = [...within, ...agentCommand(program, imports), ...options];
   const child = tracked(
     spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -4,10 +4,11 @@ import { parseArgs } from 'node:util';
 
 import { commitOf, measureAgainst, renderComparisons } from './against.js';
 import { endChildren } from './children.js';
-import { goPrograms } from './go-programs.js';
+import { measureBudget } from './budget-parts.js';
+import { chosenParts } from './part.js';
 import { allParts } from './parts.js';
 import { pinToProcessors } from './processors.js';
-import { profileCalls } from './profile.js';
+import { profilePart } from './profile.js';
 import { jsonReport, textReport } from './report.js';
 import { runParts } from './run-parts.js';
 
@@ -18,6 +19,9 @@ const { values } = parseArgs({
     only: { type: 'string' },
     against: { type: 'string' },
     agent: { type: 'string' },
+    containers: { type: 'string', default: '10000' },
+    minutes: { type: 'string', default: '60' },
+    budget: { type: 'boolean', default: false },
     processors: { type: 'string' },
     profile: { type: 'boolean', default: false },
     missing: { type: 'string', default: '' },
@@ -25,27 +29,43 @@ const { values } = parseArgs({
   },
 });
 const { quick, format, only } = values;
-const parts = allParts({ quick, peer: values.agent });
+const size = { containers: Number(values.containers), minutes: Number(values.minutes) };
+const parts = allParts({ quick, peer: values.agent, size });
+const chosen = chosenParts(parts, only);
+const known = [
+  ...new Set(parts.flatMap(({ name, group }) => (group === undefined ? [name] : [group, name]))),
+].join(', ');
 if (values.help) {
   console.log(`Usage: npm run bench [-- OPTIONS]
 
 Measures this agent beside its peers, in one run, and prints ratios. Example: npm run bench -- --quick --only calls
 
-  --only PART            ${parts.map(({ name }) => name).join(', ')}; all without it
+  --only PART            ${known}.
+                         Without it all but the parts of \`scale\`, which take more than an hour together
   --quick                fewer rounds
   --format text|json
   --against COMMIT       measures this checkout, a commit, and this checkout again, in turn, and prints the ratios
   --agent PATH           another agent, beside which the part \`agent\` measures ours: a program that serves the same API
                          at KATA_AGENT_SERVER_ADDR=unix://…, such as Kata's own. It is started as root, in namespaces
                          of its own: /run, /etc/kata-opa with a policy that allows everything, empty disks in /dev
+  --containers N         how many containers scale-lives has in turn; 10,000 without it
+  --minutes N            how long scale-calls calls 1,000 times a second; 60 without it
+  --budget               measures only what bench/budget-table.ts has bounds for, in about a minute; exits with 1 if one is
+                         missed three times. A goal is what we want to reach; a bound is what no change may miss
   --processors N         pins the benchmark and all that it starts to the first N processors
-  --profile              a CPU profile of the server instead of its speed`);
+  --profile              with --only: a CPU profile of each agent that the part starts, or of the benchmark itself, instead of
+                         figures: the functions with the most time of their own, and a flame graph`);
   process.exit(0);
 }
-if (only !== undefined && parts.every(({ name }) => name !== only)) {
-  console.error(`--only ${only}: known are ${parts.map(({ name }) => name).join(', ')}`);
+if (chosen.length === 0) {
+  console.error(`--only ${only}: known are ${known}`);
   process.exit(2);
 }
+for (const [name, value] of Object.entries(size))
+  if (!Number.isSafeInteger(value) || value < 1) {
+    console.error(`--${name}: a whole number above 0`);
+    process.exit(2);
+  }
 if (format !== 'text' && format !== 'json') {
   console.error(`--format ${format}: text or json`);
   process.exit(2);
@@ -59,12 +79,41 @@ if (values.processors !== undefined) {
   }
 }
 
-if (values.against !== undefined) process.exit(await measureCommit(values.against));
-else if (values.profile) {
-  for (const method of ['WaitProcess', 'ReadStdout']) {
-    console.log(`${await profileCalls(goPrograms(), method, 16)}\n`);
+if (values.budget) {
+  endChildrenOnSignals();
+  process.exit(await measureBudget(format));
+} else if (values.against !== undefined) process.exit(await measureCommit(values.against));
+else if (values.profile) process.exit(await profileChosen());
+else process.exit(await measureAll());
+
+/** Returns the exit code: 1 if the part failed, 2 without one. */
+async function profileChosen(): Promise<number> {
+  const [part, ...others] = chosen;
+  if (part === undefined || others.length > 0) {
+    console.error('--profile needs --only with one part');
+    return 2;
   }
-} else process.exit(await measureAll());
+  endChildrenOnSignals();
+  try {
+    console.log(await profilePart(part));
+    return 0;
+  } catch (error) {
+    endChildren();
+    console.error(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
+}
+
+function endChildrenOnSignals(): void {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const)
+    process.once(signal, () => {
+      endChildren();
+      process.exit(128 + number);
+    });
+}
 
 /** Returns the exit code: 2 if there is no such commit. */
 async function measureCommit(ref: string): Promise<number> {
@@ -75,17 +124,10 @@ async function measureCommit(ref: string): Promise<number> {
     console.error(error instanceof Error ? error.message : String(error));
     return 2;
   }
-  for (const [signal, number] of [
-    ['SIGINT', 2],
-    ['SIGTERM', 15],
-  ] as const)
-    process.once(signal, () => {
-      endChildren();
-      process.exit(128 + number);
-    });
+  endChildrenOnSignals();
   const rows = await measureAgainst({
     commit,
-    parts: parts.map(({ name }) => name).filter((name) => only === undefined || only === name),
+    parts: chosen.map(({ name }) => name),
     quick,
     missing: values.missing,
     progress: (step) => console.error(`• ${step}`),
@@ -116,22 +158,19 @@ async function measureAll(): Promise<number> {
       process.exit(128 + number);
     });
   }
-  const failed = await runParts(
-    parts.filter(({ name }) => only === undefined || only === name),
-    {
-      missing: new Set(values.missing.split(',')),
-      begun: (part) => {
-        current = part;
-        console.error(`• ${part}`);
-      },
-      report: (outcome) => {
-        report.add(outcome);
-        // Programs that a failed part left running would affect the next part.
-        endChildren();
-      },
-      late: (error) => console.error(`after its part: ${String(error)}`),
+  const failed = await runParts(chosen, {
+    missing: new Set(values.missing.split(',')),
+    begun: (part) => {
+      current = part;
+      console.error(`• ${part}`);
     },
-  );
+    report: (outcome) => {
+      report.add(outcome);
+      // Programs that a failed part left running would affect the next part.
+      endChildren();
+    },
+    late: (error) => console.error(`after its part: ${String(error)}`),
+  });
   report.end();
   if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
   return failed.length > 0 ? 1 : 0;

@@ -15,6 +15,7 @@ import type { Part } from './part.js';
 import { measurePull } from './pull.js';
 import { measureRealm } from './realm.js';
 import { measureRules } from './rules.js';
+import { measureScale, type ScaleSize } from './scale.js';
 import { measureStartup } from './startup.js';
 import { measureTls } from './tls.js';
 import { measureTlsFlood } from './tls-flood.js';
@@ -28,10 +29,11 @@ interface Options {
   readonly quick: boolean;
   /** Another agent beside which ours is measured. */
   readonly peer: string | undefined;
+  readonly size: ScaleSize;
 }
 
 /** All parts, in order. Resources that two parts share are created on first use; if that fails, each of them fails. */
-export function allParts({ quick, peer }: Options): readonly Part[] {
+export function allParts({ quick, peer, size }: Options): readonly Part[] {
   return [
     { name: 'calls', needs: go, measure: () => measureCalls(goPrograms(), quick) },
     { name: 'decision', needs: [], measure: () => measureDecision(quick) },
@@ -79,5 +81,11 @@ export function allParts({ quick, peer }: Options): readonly Part[] {
       needs: ['binutils', 'xz-utils', 'zstd', qemu, 'busybox-static', 'e2fsprogs'],
       measure: () => measureGuestContainers(quick),
     },
+    ...(['containers', 'streams', 'lives', 'calls'] as const).map((measurement) => ({
+      name: `scale-${measurement}`,
+      group: 'scale',
+      needs: [...go, 'crun', 'busybox-static'],
+      measure: () => measureScale(measurement, { go: goPrograms(), program: bundledAgent(), quick, size }),
+    })),
   ];
 }

@@ -1,75 +1,67 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { join, relative } from 'node:path';
 
-import { type GoPrograms, root } from './go-programs.js';
-import { runForJson, startProgram } from './program.js';
-
-/** The used part of the output of `node --cpu-prof`. Times are in µs. */
-interface CpuProfile {
-  readonly nodes: readonly {
-    readonly id: number;
-    readonly callFrame: { functionName: string; url: string };
-  }[];
-  readonly samples: readonly number[];
-  readonly timeDeltas: readonly number[];
-}
+import { type CpuProfile, mergeProfiles, topFunctions, totalTime } from './cpu-profile.js';
+import { flameGraph } from './flame-graph.js';
+import { root } from './go-programs.js';
+import { profileInto } from './node-command.js';
+import type { Part } from './part.js';
+import { renderTable } from './render.js';
 
 /**
- * Shows where our server spends its time under load, with the log on: the share of non-idle time for each part of the
- * program.
+ * Runs a part with a CPU profile of each agent, and each other server of ours, that it starts; of a part that starts none, with
+ * one of this process. Returns the paths of the profiles and of their flame graph, and the ten functions with the most time of
+ * their own. Figures of such a run mean little, and are not returned.
  */
-export async function profileCalls(go: GoPrograms, method: string, callers: number): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+export async function profilePart({ name, measure }: Part): Promise<string> {
+  const directory = join(root, 'build', 'profiles', name);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  profileInto(directory);
+  const own = await profiled(async () => {
+    await measure();
+  });
+  if (profilesIn(directory).length === 0)
+    writeFileSync(join(directory, 'bench.cpuprofile'), JSON.stringify(own));
+  const paths = profilesIn(directory);
+  const tree = mergeProfiles(paths.map((path) => JSON.parse(readFileSync(path, 'utf8')) as CpuProfile));
+  const graph = join(directory, 'flame-graph.svg');
+  writeFileSync(graph, flameGraph(tree, name));
+  const total = totalTime(tree);
+  const cells = topFunctions(tree, 10).map(({ name: place, self }) => [
+    `${((100 * self) / total).toFixed(1)} %`,
+    `${(self / 1_000).toFixed(1)} ms`,
+    place,
+  ]);
+  return [
+    ...paths.map((path) => relative(root, path)),
+    renderTable([
+      ['self', '', paths.length === 1 ? 'function' : `function, of all ${paths.length} profiles`],
+      ...cells,
+    ]),
+    `flame graph: ${relative(root, graph)}`,
+    'help: a browser shows the flame graph; Chrome DevTools (Performance, Load profile) and speedscope open a .cpuprofile',
+  ].join('\n');
+}
+
+function profilesIn(directory: string): readonly string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.cpuprofile'))
+    .toSorted()
+    .map((name) => join(directory, name));
+}
+
+/** Profiles this process while work is done. */
+async function profiled(work: () => Promise<void>): Promise<object> {
+  const session = new Session();
+  session.connect();
   try {
-    const address = join(directory, 'socket');
-    const flags = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
-    const script = join(root, 'bench', 'dist', 'server.js');
-    const server = await startProgram(process.execPath, [
-      ...flags,
-      script,
-      address,
-      join(directory, 'audit.log'),
-    ]);
-    const args = ['-address', address, '-method', method, '-callers', String(callers), '-for', '4s'];
-    await runForJson(go.client, args);
-    await server.stop();
-    const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'));
-    if (file === undefined) throw new Error('Node wrote no profile');
-    const profile = JSON.parse(readFileSync(join(directory, file), 'utf8')) as CpuProfile;
-    return `${method}, ${callers} callers, log on\n${renderShares(shares(profile))}`;
+    await session.post('Profiler.enable');
+    await session.post('Profiler.start');
+    await work();
+    return (await session.post('Profiler.stop')).profile;
   } finally {
-    rmSync(directory, { recursive: true });
+    session.disconnect();
   }
-}
-
-function shares(profile: CpuProfile): Map<string, number> {
-  const parts = new Map(profile.nodes.map(({ id, callFrame }) => [id, part(callFrame)]));
-  const times = new Map<string, number>();
-  for (const [index, id] of profile.samples.entries()) {
-    const name = parts.get(id) ?? '(unknown)';
-    if (name === '(idle)') continue;
-    times.set(name, (times.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0));
-  }
-  return times;
-}
-
-/** Returns the part of the program with a function: a package's file, a dependency, Node's own code, or the engine. */
-function part({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
-  const own = /\/packages\/([^/]+)\/dist\/(.+)\.js$/.exec(url);
-  if (own !== null) return `${own[1]}/${own[2]}`;
-  const dependency = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url);
-  if (dependency !== null) return dependency[1] ?? url;
-  if (url.startsWith('node:')) return url;
-  if (url.startsWith('file:')) return 'bench';
-  return functionName.startsWith('(') ? functionName : `native ${functionName}`;
-}
-
-function renderShares(times: ReadonlyMap<string, number>): string {
-  const total = [...times.values()].reduce((sum, time) => sum + time, 0);
-  return [...times]
-    .toSorted(([, a], [, b]) => b - a)
-    .slice(0, 20)
-    .map(([name, time]) => `${((100 * time) / total).toFixed(1).padStart(5)} %  ${name}`)
-    .join('\n');
 }

@@ -28,7 +28,10 @@ export function ratio(row: Row): number | undefined {
 export function meets(row: Row): boolean | undefined {
   const { goal } = row;
   if (goal === undefined) return undefined;
-  const value = ratio(row) ?? row.ours;
+  return satisfies(goal, ratio(row) ?? row.ours);
+}
+
+export function satisfies(goal: Goal, value: number): boolean {
   return 'min' in goal ? value >= goal.min : value <= goal.max;
 }
 

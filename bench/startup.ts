@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { agentCommand, ownPlace } from './agent-program.js';
+import { ownPlace } from './agent-program.js';
 import { tracked } from './children.js';
 import { root } from './go-programs.js';
 import { median } from './median.js';
+import { agentCommand } from './node-command.js';
 import type { Row } from './row.js';
 
 interface Start {
@@ -23,67 +24,87 @@ interface Start {
  * (R13). The three alternate, so that other load affects all of them.
  */
 export async function measureStartup(quick: boolean): Promise<Row[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
-  try {
-    const minimalConfig = join(root, 'examples', 'minimal.toml');
+  return await inDirectory(async (directory) => {
     const open = bundle(join(directory, 'open'));
-    const minimal = bundle(join(directory, 'minimal'), '--config', minimalConfig);
-    const config = join(directory, 'config.toml');
-    writeFileSync(config, configurationText(directory), { mode: 0o600 });
-    const starts: Record<'bare' | 'open' | 'minimal', Start[]> = { bare: [], open: [], minimal: [] };
-    const address = join(directory, 'agent.sock');
-    const args = ['-c', config, ...ownPlace(directory, address)];
-    for (let round = 0; round < (quick ? 3 : 15); round += 1) {
-      starts.bare.push(await startBare());
-      starts.open.push(await startAgent([...agentCommand(join(open, 'kata-agent.cjs')), ...args], address));
-      starts.minimal.push(
-        await startAgent([...agentCommand(join(minimal, 'kata-agent.cjs')), ...args], address),
-      );
-    }
-    const of = (name: keyof typeof starts, key: keyof Start): number =>
-      median(starts[name].map((start) => start[key]));
-    const against = (name: 'open' | 'bare', value: number): Required<Row>['against'] => ({
-      name: name === 'open' ? 'the whole' : 'bare node',
-      value,
+    const minimal = bundle(join(directory, 'minimal'), '--config', join(root, 'examples', 'minimal.toml'));
+    const starts = await alternate(directory, { open, minimal }, quick ? 3 : 15);
+    const row = (what: string, key: keyof Start, unit: string): Row => ({
+      what: `a bundle for minimal.toml: ${what}`,
+      unit,
+      ours: median(starts.minimal.map((start) => start[key])),
+      against: { name: 'the whole', value: median(starts.open.map((start) => start[key])) },
     });
     return [
-      {
-        what: 'the bundle: start to ready',
-        unit: 'ms',
-        ours: of('open', 'milliseconds'),
-        against: against('bare', of('bare', 'milliseconds')),
-        goal: { max: 3.7 },
-      },
-      {
-        what: 'the bundle: resident memory',
-        unit: 'MB',
-        ours: of('open', 'megabytes'),
-        against: against('bare', of('bare', 'megabytes')),
-        goal: { max: 1.5 },
-      },
-      {
-        what: 'a bundle for minimal.toml: start to ready',
-        unit: 'ms',
-        ours: of('minimal', 'milliseconds'),
-        against: against('open', of('open', 'milliseconds')),
-      },
-      {
-        what: 'a bundle for minimal.toml: resident memory',
-        unit: 'MB',
-        ours: of('minimal', 'megabytes'),
-        against: against('open', of('open', 'megabytes')),
-      },
+      ...againstBareNode(starts),
+      row('start to ready', 'milliseconds', 'ms'),
+      row('resident memory', 'megabytes', 'MB'),
       {
         what: 'a bundle for minimal.toml: JavaScript',
         unit: 'KiB',
         ours: kibibytesOfJavaScript(minimal),
-        against: against('open', kibibytesOfJavaScript(open)),
+        against: { name: 'the whole', value: kibibytesOfJavaScript(open) },
         goal: { max: 0.95 },
       },
     ];
+  });
+}
+
+/** Measures only the rows of the agent's bundle against bare Node. */
+export async function measureStartBesideNode(): Promise<Row[]> {
+  return await inDirectory(async (directory) => {
+    const open = bundle(join(directory, 'open'));
+    return againstBareNode(await alternate(directory, { open }, 9));
+  });
+}
+
+async function inDirectory<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-bench-'));
+  try {
+    return await work(directory);
   } finally {
     rmSync(directory, { recursive: true });
   }
+}
+
+interface Starts {
+  readonly bare: readonly Start[];
+  readonly open: readonly Start[];
+  readonly minimal: readonly Start[];
+}
+
+/** Starts bare Node and each bundle in turn, as often as `rounds` says. */
+async function alternate(
+  directory: string,
+  bundles: Readonly<Partial<Record<'open' | 'minimal', string>>>,
+  rounds: number,
+): Promise<Starts> {
+  const config = join(directory, 'config.toml');
+  writeFileSync(config, configurationText(directory), { mode: 0o600 });
+  const address = join(directory, 'agent.sock');
+  const args = ['-c', config, ...ownPlace(directory, address)];
+  const starts: Record<keyof Starts, Start[]> = { bare: [], open: [], minimal: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    starts.bare.push(await startBare());
+    for (const name of ['open', 'minimal'] as const) {
+      const path = bundles[name];
+      if (path !== undefined)
+        starts[name].push(
+          await startAgent([...agentCommand(join(path, 'kata-agent.cjs')), ...args], address),
+        );
+    }
+  }
+  return starts;
+}
+
+function againstBareNode({ open, bare }: Starts): Row[] {
+  const row = (what: string, key: keyof Start, unit: string, max: number): Row => ({
+    what: `the bundle: ${what}`,
+    unit,
+    ours: median(open.map((start) => start[key])),
+    against: { name: 'bare node', value: median(bare.map((start) => start[key])) },
+    goal: { max },
+  });
+  return [row('start to ready', 'milliseconds', 'ms', 3.7), row('resident memory', 'megabytes', 'MB', 1.5)];
 }
 
 /** Bundles the agent into a directory, and returns it. */

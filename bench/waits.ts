@@ -15,6 +15,7 @@ import { type Client, connect, createClient } from '@kata-agent/ttrpc';
 import { configurationText } from './agent-program.js';
 import { tracked } from './children.js';
 import { makeRootfs } from './container.js';
+import { agentCommand } from './node-command.js';
 import type { Row } from './row.js';
 
 /** The limits of S36. */
@@ -211,7 +212,7 @@ async function startAgent(program: string, directory: string, volume: string): P
   const probe = fileURLToPath(new URL('turn-probe.js', import.meta.url));
   const file = join(directory, 'config.toml');
   const own = ['-c', file, '--server-addr', `unix://${address}`];
-  const command = [process.execPath, '--import', probe, program, ...own];
+  const command = [...agentCommand(program, ['--import', probe]), ...own];
   const configuration = configurationText(directory)
     .replace('"@stdio"', '"@stdio", "ExecProcess"')
     .replace('guest_paths = [', 'guest_paths = ["/run/rootfs", ');

@@ -14,6 +14,7 @@ export type Artifact =
   | 'peer-client'
   | 'agent-client'
   | 'inner-agent'
+  | 'bench-scale'
   | 'tls-peer'
   | 'tlog-peer'
   | 'capture';

@@ -31,6 +31,7 @@ const artifacts = {
   'bench-client': () => benchProgram('bench-client'),
   'bench-container': () => benchProgram('bench-container'),
   'bench-agent': () => benchProgram('bench-agent'),
+  'bench-scale': () => benchProgram('bench-scale'),
 };
 
 function run(command, args, options) {

@@ -6,10 +6,9 @@ import (
 	"time"
 
 	kata "kata/grpc"
-)
 
-// readLength is the number of bytes that a Kata runtime asks for, and that the client writes.
-const readLength = 32 << 10
+	"podclient"
+)
 
 // rates measures calls per second at numbers of concurrent callers.
 func (b bench) rates(id string) error {
@@ -17,17 +16,10 @@ func (b bench) rates(id string) error {
 		name string
 		call func() error
 	}{
-		{"Health.Check", b.check},
-		{"GetGuestDetails", func() error {
-			return b.callFor("GetGuestDetails", &kata.GuestDetailsRequest{}, &kata.GuestDetailsResponse{})
-		}},
-		{"SignalProcess", func() error {
-			return b.call("SignalProcess", &kata.SignalProcessRequest{ContainerId: id})
-		}},
-		{"StatsContainer", func() error {
-			request := &kata.StatsContainerRequest{ContainerId: id}
-			return b.callFor("StatsContainer", request, &kata.StatsContainerResponse{})
-		}},
+		{"Health.Check", b.client.Check},
+		{"GetGuestDetails", b.client.Details},
+		{"SignalProcess", func() error { return b.client.Signal(id, id, 0) }},
+		{"StatsContainer", func() error { return b.client.Stats(id) }},
 	}
 	for _, method := range methods {
 		if _, err := b.rate(method.call, 16); err != nil {
@@ -89,35 +81,33 @@ func (b bench) throughput(call func() (int, error)) (float64, float64, error) {
 }
 
 func (b bench) readStdout(id string) error {
-	if err := b.exec(id, "reads", "yes"); err != nil {
+	if err := b.client.Exec(id, "reads", "yes"); err != nil {
 		return err
 	}
 	rate, bytes, err := b.throughput(func() (int, error) {
-		request := &kata.ReadStreamRequest{ContainerId: id, ExecId: "reads", Len: readLength}
-		reply := &kata.ReadStreamResponse{}
-		err := b.callFor("ReadStdout", request, reply)
-		if err == nil && len(reply.Data) == 0 {
+		data, err := b.client.ReadStdout(id, "reads")
+		if err == nil && len(data) == 0 {
 			err = fmt.Errorf("ReadStdout: the output of `yes` ended")
 		}
-		return len(reply.Data), err
+		return len(data), err
 	})
 	if err != nil {
 		return err
 	}
 	b.add("ReadStdout", rate)
 	b.add("bytes per read", bytes/1024)
-	return b.end(id, "reads")
+	return b.client.End(id, "reads")
 }
 
 func (b bench) writeStdin(id string) error {
-	if err := b.exec(id, "writes", "busybox", "sh", "-c", "cat >/dev/null"); err != nil {
+	if err := b.client.Exec(id, "writes", "busybox", "sh", "-c", "cat >/dev/null"); err != nil {
 		return err
 	}
-	data := make([]byte, readLength)
+	data := make([]byte, podclient.ReadLength)
 	rate, _, err := b.throughput(func() (int, error) {
 		request := &kata.WriteStreamRequest{ContainerId: id, ExecId: "writes", Data: data}
 		reply := &kata.WriteStreamResponse{}
-		err := b.callFor("WriteStdin", request, reply)
+		err := b.client.CallFor("WriteStdin", request, reply)
 		if err == nil && reply.Len == 0 {
 			err = fmt.Errorf("WriteStdin: no byte was written")
 		}
@@ -127,7 +117,7 @@ func (b bench) writeStdin(id string) error {
 		return err
 	}
 	b.add("WriteStdin", rate)
-	return b.end(id, "writes")
+	return b.client.End(id, "writes")
 }
 
 // copyFile copies whole files of 8 MiB in pieces of 1 MiB to one path.
@@ -139,7 +129,7 @@ func (b bench) copyFile() error {
 			request := &kata.CopyFileRequest{
 				Path: b.shared + "/copied", FileSize: size, FileMode: 0o100644, DirMode: 0o755, Offset: offset, Data: data,
 			}
-			if err := b.call("CopyFile", request); err != nil {
+			if err := b.client.Call("CopyFile", request); err != nil {
 				return 0, err
 			}
 		}

@@ -19,6 +19,7 @@ const slowFiles: readonly string[] = [
   'client/ctl/src/program.test.ts',
   'tests/functional/realm-guests.test.ts',
   'tests/root/bench-agent.test.ts',
+  'tests/root/bench-scale.test.ts',
   'tests/root/bench-container.test.ts',
   'tests/functional/audit-collect-jetstream.test.ts',
   'tests/functional/realm-bus.test.ts',
