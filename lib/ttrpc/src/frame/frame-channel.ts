@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import { FairTurns, type Turn } from './fair-turns.js';
 import { type Frame, FrameReader, OversizedFrame } from './frame.js';
 import type { Limits } from '../limits.js';
+import { lends } from './lending-stream.js';
 import { Outbox } from './outbox.js';
 import type { EncodedPayload } from './payload.js';
 
@@ -83,7 +84,10 @@ export class FrameChannel {
       process.nextTick(() => this.#finish());
       return;
     }
-    stream.on('data', (chunk) => this.#receive(chunk));
+    if (lends(stream)) {
+      stream.lendTo((bytes) => this.#borrow(bytes));
+      stream.resume();
+    } else stream.on('data', (chunk) => this.#receive(chunk));
     stream.once('end', () => {
       this.end();
       this.#finish();
@@ -169,6 +173,12 @@ export class FrameChannel {
     this.#reader.push(
       Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length),
     );
+    this.#pump();
+  }
+
+  #borrow(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    this.#reader.copy(bytes);
     this.#pump();
   }
 

@@ -74,7 +74,7 @@ export class OversizedFrame extends Error {
 }
 
 /**
- * Splits a byte stream into frames. `push` adds chunks; `next` returns frames until it returns undefined.
+ * Splits a byte stream into frames. `push` and `copy` add bytes; `next` returns frames until it returns undefined.
  *
  * A frame within one chunk is returned in place. A frame that spans chunks is collected in a buffer that doubles, so
  * that the cost of many small chunks or a large declared length is bounded by the bytes received.
@@ -100,7 +100,15 @@ export class FrameReader {
 
   /** Reports whether there are bytes that `next` has not read. */
   get pending(): boolean {
-    return this.#at < this.#chunk.length;
+    return this.#at < this.#chunk.length || (this.#need > 0 && this.#have === this.#need);
+  }
+
+  /** Copies bytes, which the caller uses again: those of a partial frame to their place, and the rest as a chunk. */
+  copy(bytes: Uint8Array): void {
+    const continues = this.#need > 0 && !this.pending;
+    const count = continues ? Math.min(this.#need - this.#have, bytes.length) : 0;
+    if (count > 0) this.#append(bytes, 0, count);
+    if (count < bytes.length) this.push(Buffer.from(bytes.subarray(count)));
   }
 
   /** Takes ownership of a chunk: the caller must not write to it again. */
@@ -155,19 +163,23 @@ export class FrameReader {
 
   /** Moves bytes from the chunk to the partial frame. */
   #take(count: number): void {
+    this.#append(this.#chunk, this.#at, count);
+    this.#at += count;
+    if (this.#at === this.#chunk.length) {
+      this.#chunk = nothing;
+      this.#at = 0;
+    }
+  }
+
+  #append(source: Uint8Array, at: number, count: number): void {
     const wanted = this.#have + count;
     if (wanted > this.#partial.length) {
       const larger = Buffer.allocUnsafeSlow(Math.min(this.#need, Math.max(firstRoom, growth * wanted)));
       this.#partial.copy(larger, 0, 0, this.#have);
       this.#partial = larger;
     }
-    this.#chunk.copy(this.#partial, this.#have, this.#at, this.#at + count);
+    this.#partial.set(source.subarray(at, at + count), this.#have);
     this.#have = wanted;
-    this.#at += count;
-    if (this.#at === this.#chunk.length) {
-      this.#chunk = nothing;
-      this.#at = 0;
-    }
   }
 
   #dataLength(buffer: Buffer, at: number): number {
