@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { FairTurns, type Turn } from './fair-turns.js';
+import type { FrameMemory } from './frame-memory.js';
 import { type Frame, FrameReader, OversizedFrame } from './frame.js';
 import type { Limits } from '../limits.js';
 import { lends } from './lending-stream.js';
@@ -60,18 +61,19 @@ export class FrameChannel {
   #frameDeadline = 0;
   #endTimer: NodeJS.Timeout | undefined;
 
-  /** `turn`: shared with other channels; by default the channel has turns of its own. */
+  /** `turn` and `memory` are shared with other channels; by default the channel has its own. */
   constructor(
     stream: Duplex,
     limits: Limits,
     owner: ChannelOwner,
     turn: Turn = new FairTurns().join(undefined),
+    memory?: FrameMemory,
   ) {
     this.#turn = turn;
     this.#stream = stream;
     this.#limits = limits;
     this.#owner = owner;
-    this.#reader = new FrameReader(limits.maxFrameBytes);
+    this.#reader = new FrameReader(limits.maxFrameBytes, memory);
     stream.on('error', (error) => {
       this.#error ??= error;
       this.destroy();
