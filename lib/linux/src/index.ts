@@ -123,5 +123,6 @@ export {
   type SeccompPolicy,
 } from './process/seccomp-filter.js';
 export { ZstdDecoder, ZstdError } from './zstd.js';
+export { lendingStream, type LendingStream } from './socket/lending-stream.js';
 export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
 export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';

@@ -14,6 +14,7 @@ export type {
 } from './interceptor.js';
 export type { Limits } from './limits.js';
 export type { Metadata, MetadataInit } from './message/envelopes.js';
+export type { LendingStream } from './frame/lending-stream.js';
 export type { Opaque } from './frame/payload.js';
 export { scan } from './message/scan.js';
 export type { Connection } from './server/server-connection.js';

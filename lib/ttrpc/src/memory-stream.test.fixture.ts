@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import type { LendingStream } from './frame/lending-stream.js';
 
 /** Creates two connected streams in memory, with backpressure. */
 export function streamPair(): [MemoryStream, MemoryStream] {
@@ -7,6 +8,24 @@ export function streamPair(): [MemoryStream, MemoryStream] {
   one.peer = two;
   two.peer = one;
   return [one, two];
+}
+
+/** Makes a stream lend received bytes, at most `size` at once, in memory that has others when they have been taken. */
+export function lending(stream: MemoryStream, size = 65_536): LendingStream {
+  const memory = new Uint8Array(size);
+  stream.pause();
+  return Object.assign(stream, {
+    lendTo: (borrow: (bytes: Uint8Array) => void): void => {
+      stream.on('data', (chunk: Buffer) => {
+        for (let at = 0; at < chunk.length; at += size) {
+          const part = chunk.subarray(at, at + size);
+          memory.set(part);
+          borrow(memory.subarray(0, part.length));
+          memory.fill(0xee);
+        }
+      });
+    },
+  });
 }
 
 export class MemoryStream extends Duplex {

@@ -7,11 +7,17 @@ export function directMedia(syscalls: Syscalls): HostMedia {
   return {
     hanging: 0,
     prepare: () => Promise.resolve(),
-    run: async (name, args, lent = []) => {
+    run: async (name, args, lent = [], bytes = new Uint8Array(0)) => {
       const task: AnyTask = mediaTasks[name];
       const descriptors = lent.map((fd) => new Descriptor(syscalls, syscalls.duplicate(fd)));
       try {
-        const tools = { syscalls, lent: descriptors, progress: () => undefined, commit: () => undefined };
+        const tools = {
+          syscalls,
+          lent: descriptors,
+          bytes,
+          progress: () => undefined,
+          commit: () => undefined,
+        };
         return (await task.run(args as never, tools)) as never;
       } finally {
         for (const each of descriptors) each.close();

@@ -286,7 +286,8 @@ export const mediaTasks: MediaTaskTable = {
     },
   },
   copyFile: {
-    run: ({ copy, kata }, { syscalls, commit }) => copyFileHere(copy, { kata, syscalls, commit }),
+    run: ({ copy, kata }, { bytes, syscalls, commit }) =>
+      copyFileHere({ ...copy, data: bytes }, { kata, syscalls, commit }),
   },
   volumeStats: {
     run: ({ path, rules }, { syscalls }) => atMountedVolume(path, { ...rules, syscalls }, volumeStats),

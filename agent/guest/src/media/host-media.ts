@@ -26,6 +26,7 @@ export interface HostMedia {
    * Runs a task.
    *
    * @param lent descriptors for the task, in the order that it expects.
+   * @param bytes content for the task, if it is large. It must not change before the promise is settled.
    * @throws GuestError `deadline`: the host did not answer; `exhausted`: too many earlier calls still wait for it; or what the task
    * throws.
    */
@@ -33,6 +34,7 @@ export interface HostMedia {
     name: Name,
     args: ArgsOf<MediaTasks[Name]>,
     lent?: readonly number[],
+    bytes?: Uint8Array,
   ): Promise<ResultOf<MediaTasks[Name]>>;
   /** Starts a thread, so that the first task does not wait for it; resolves when it is there. */
   prepare(): Promise<void>;

@@ -61,9 +61,9 @@ export class MediaThreads implements HostMedia {
     return this.#threads.settle();
   }
 
-  run: HostMedia['run'] = async (name, args, lent = []) => {
+  run: HostMedia['run'] = async (name, args, lent, bytes) => {
     try {
-      return (await this.#threads.run(name, args, lent)) as never;
+      return (await this.#threads.run(name, args, lent, bytes)) as never;
     } catch (error) {
       throw error instanceof TaskFailure ? explained(error) : error;
     }

@@ -9,7 +9,11 @@ import { parentPath } from './place-calls.js';
 
 declare module '../media/host-media.js' {
   interface MediaTasks {
-    readonly copyFile: (args: { readonly copy: AdmittedCopy; readonly kata: string }) => CopyResult;
+    /** Its content is passed as bytes. */
+    readonly copyFile: (args: {
+      readonly copy: Omit<AdmittedCopy, 'data'>;
+      readonly kata: string;
+    }) => CopyResult;
   }
 }
 

@@ -86,7 +86,7 @@ export function guestBackend(services: Services): Backend {
     complete: execDefaults(guest),
     around: translateFailures,
     services: (authorize) => [
-      service(AgentService, bind(services, authorize)),
+      { ...service(AgentService, bind(services, authorize)), borrowing: ['CopyFile'] },
       service<typeof Health, Caller>(Health, health),
     ],
     listening: () => {

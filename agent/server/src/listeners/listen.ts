@@ -6,6 +6,7 @@ import type { ListenerSettings, PeerList } from '@kata-agent/config';
 import {
   checkExchange,
   hasCode,
+  lendingStream,
   listenUnix,
   listenVsock,
   parseUnixAddress,
@@ -36,6 +37,8 @@ export interface ListenerOptions extends Pick<ListenerSettings, 'name' | 'addres
   readonly log: Log;
   readonly audit: Pick<AuditLog, 'refuse'>;
   readonly serve: (stream: Socket, caller: Caller) => void;
+  /** Whether `serve` takes streams that lend received bytes (`LendingStream`); otherwise they emit `data`. */
+  readonly lends?: boolean;
 }
 
 /**
@@ -62,7 +65,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 }
 
 function accept(options: ListenerOptions, address: Address): (socket: Socket) => void {
-  const { name, peers, syscalls, log, audit, serve } = options;
+  const { name, peers, syscalls, log, audit, serve, lends = false } = options;
   const limit = new ConnectionLimit(options, log);
   const unwelcome = onDoublings<string>((turnedAway, peer) =>
     log('warn', 'closed connections of peers that are not in peers', {
@@ -72,8 +75,11 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
       turnedAway,
     }),
   );
-  return (socket) => {
+  const logErrors = (socket: Socket): void => {
     socket.on('error', (error) => log('debug', 'connection', { listener: name, error: error.message }));
+  };
+  return (socket) => {
+    logErrors(socket);
     if (limit.closes(socket)) return;
     const peer = peerAt(address, syscalls, socket);
     if (peer === undefined) {
@@ -87,9 +93,22 @@ function accept(options: ListenerOptions, address: Address): (socket: Socket) =>
       socket.destroy();
       return;
     }
-    limit.add(socket);
-    serve(socket, caller);
+    const lending = lends ? lendingOf(syscalls, socket) : undefined;
+    if (lending !== undefined) logErrors(lending);
+    const stream = lending ?? socket;
+    limit.add(stream);
+    serve(stream, caller);
   };
+}
+
+/** Returns undefined without free descriptors: the accepted stream can be served, too. */
+function lendingOf(syscalls: Syscalls, socket: Socket): Socket | undefined {
+  try {
+    return lendingStream(syscalls, socket);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
 }
 
 /** Only the owner can access the socket's file, unless other peers are allowed: then `peers` decides. */

@@ -163,7 +163,7 @@ export async function openListeners({
     const options = { ...settings, log, audit, serve };
     const listener =
       settings.tls === undefined || tls === undefined
-        ? await listen({ ...options, syscalls })
+        ? await listen({ ...options, syscalls, lends: true })
         : await tls.listen({ ...options, tls: settings.tls });
     shutdown.onStop(`listener ${name}`, () => listener.close());
     log('info', 'listening', { listener: name, address, served: policy.served(name).length });

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { type Server, Socket as Stream } from 'node:net';
+import { type OnReadOpts, type Server, Socket as Stream, type SocketConstructorOpts } from 'node:net';
 import { Open, Socket } from '../syscalls/constants.js';
 import { Descriptor } from '../fs/descriptor.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
@@ -42,17 +42,25 @@ export async function listenOn(
 
 /**
  * Returns a stream over a connected socket of any family, or over another pollable, readable descriptor; `writable` is
- * false for one that is only read. Borrows the descriptor: the stream gets a duplicate.
+ * false for one that is only read. Borrows the descriptor: the stream gets a duplicate. `onread`: see net.Socket.
  */
 export function streamOn(
   syscalls: Syscalls,
-  descriptor: Descriptor,
-  { writable = true }: { readonly writable?: boolean } = {},
+  descriptor: Pick<Descriptor, 'fd'>,
+  { writable = true, onread }: { readonly writable?: boolean; readonly onread?: OnReadOpts } = {},
 ): Stream {
   const ends = syscalls.socketpair(Socket.Unix, Socket.Stream | Socket.NonBlock | Socket.CloseOnExec, 0);
   const [decoy, other] = ends.map((fd) => new Descriptor(syscalls, fd)) as [Descriptor, Descriptor];
   try {
-    const stream = new Stream({ fd: decoy.fd, readable: true, writable, allowHalfOpen: true });
+    // The types have `onread` only for net.connect(options).
+    const options: SocketConstructorOpts & { readonly onread?: OnReadOpts } = {
+      fd: decoy.fd,
+      readable: true,
+      writable,
+      allowHalfOpen: true,
+      ...(onread !== undefined && { onread }),
+    };
+    const stream = new Stream(options);
     exchange(syscalls, descriptor, decoy, () => stream.destroy());
     return stream;
   } finally {
@@ -62,7 +70,12 @@ export function streamOn(
 }
 
 /** Node.js owns the decoy's number: when the exchange fails, Node.js closes it. */
-function exchange(syscalls: Syscalls, wanted: Descriptor, decoy: Descriptor, close: () => void): void {
+function exchange(
+  syscalls: Syscalls,
+  wanted: Pick<Descriptor, 'fd'>,
+  decoy: Descriptor,
+  close: () => void,
+): void {
   const number = decoy.take();
   try {
     syscalls.dup3(wanted.fd, number, Open.CloseOnExec);

@@ -13,6 +13,8 @@ export interface TaskTools {
   readonly syscalls: Syscalls;
   /** Descriptors that the caller lent, in its order; they are closed when the task has ended. */
   readonly lent: readonly Descriptor[];
+  /** Content that the caller passed, while the task runs. */
+  readonly bytes: Uint8Array;
   /**
    * Extends the time limit of a step. A task that takes many steps calls it between two of them. Throws if the task has been given up:
    * the host decides how many steps there are, and a task without end would keep its thread.
@@ -56,7 +58,8 @@ export function serveTasks<Tasks extends { readonly [Name in keyof Tasks]: AnyTa
   const port = parentPort;
   if (port === null) throw new Error('this module is the program of a thread');
   const state = new TaskState(workerData as SharedArrayBuffer);
-  const send = (message: MessageFromThread): void => port.postMessage(message);
+  const send = (message: MessageFromThread): void =>
+    port.postMessage(message, 'memory' in message ? [message.memory] : []);
   port.on('message', (message: MessageToThread) => {
     if (message.kind === 'task') {
       void perform(message, { tasks, syscalls, encode, send, state }).then(send);
@@ -74,7 +77,7 @@ export function serveTasks<Tasks extends { readonly [Name in keyof Tasks]: AnyTa
 }
 
 async function perform(
-  { id, name, args, lent }: TaskMessage,
+  { id, name, args, lent, bytes }: TaskMessage,
   {
     tasks,
     syscalls,
@@ -108,12 +111,13 @@ async function perform(
     const result: unknown = await task.run(args as never, {
       syscalls,
       lent: descriptors,
+      bytes,
       progress,
       commit,
     });
-    return { kind: 'result', id, result };
+    return { kind: 'result', id, result, memory: bytes.buffer };
   } catch (error) {
-    return { kind: 'error', id, error: encode(error) };
+    return { kind: 'error', id, error: encode(error), memory: bytes.buffer };
   } finally {
     for (const each of descriptors) {
       state.closeNext();

@@ -15,6 +15,8 @@ export interface TaskMessage {
   readonly args: unknown;
   /** Duplicates of descriptors, which the thread owns and closes when the task has ended. */
   readonly lent: readonly number[];
+  /** At the beginning of memory that is transferred with the message, and returned with the result or error. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** A result that nobody waits for any more: the thread releases what it holds. */
@@ -30,8 +32,8 @@ export type MessageToThread = TaskMessage | DiscardMessage;
 export type MessageFromThread =
   | { readonly kind: 'ready' }
   | { readonly kind: 'progress'; readonly id: number }
-  | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
-  | { readonly kind: 'error'; readonly id: number; readonly error: unknown }
+  | { readonly kind: 'result'; readonly id: number; readonly result: unknown; readonly memory: ArrayBuffer }
+  | { readonly kind: 'error'; readonly id: number; readonly error: unknown; readonly memory: ArrayBuffer }
   | { readonly kind: 'discarded'; readonly failure: string | undefined };
 
 /**

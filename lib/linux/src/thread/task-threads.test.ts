@@ -12,7 +12,8 @@ const limits = {
 };
 const text = `
   import { parentPort } from 'node:worker_threads';
-  parentPort.on('message', ({ id }) => parentPort.postMessage({ kind: 'result', id, result: 'done' }));
+  parentPort.on('message', ({ id, bytes }) =>
+    parentPort.postMessage({ kind: 'result', id, result: 'done', memory: bytes.buffer }, [bytes.buffer]));
   parentPort.postMessage({ kind: 'ready' });
 `;
 const program = new URL(`data:text/javascript,${encodeURIComponent(text)}`);
@@ -60,9 +61,10 @@ test('a call whose descriptors cannot be duplicated keeps none of them', async (
 test('what a task that hangs may still change is left to it until it has returned', async () => {
   const holding = `
     import { parentPort } from 'node:worker_threads';
-    parentPort.on('message', ({ kind, id, args }) => {
+    parentPort.on('message', ({ kind, id, args, bytes }) => {
       if (args?.gate !== undefined) Atomics.wait(args.gate, 0, 0);
-      parentPort.postMessage(kind === 'discard' ? { kind: 'discarded' } : { kind: 'result', id, result: 'done' });
+      if (kind === 'discard') parentPort.postMessage({ kind: 'discarded' });
+      else parentPort.postMessage({ kind: 'result', id, result: 'done', memory: bytes.buffer });
     });
     parentPort.postMessage({ kind: 'ready' });
   `;
@@ -148,6 +150,32 @@ test('a task that was given up does not take effect when its thread continues', 
   // The thread's next task is not given up.
   await threads.run('work', { gate, effect });
   assert.equal(Atomics.load(effect, 0), 1);
+  await threads.close();
+});
+
+test('each task gets its bytes, and one that was given up none of others', async () => {
+  const threads = withTask(
+    `({ gate, seen }, { bytes }) => {
+       if (gate !== undefined) Atomics.wait(gate, 0, 0);
+       seen?.set(bytes);
+       return bytes.slice();
+     }`,
+    { milliseconds: 1_000 },
+  );
+  for (const size of [3, 1 << 20, 0, 5]) {
+    const bytes = Uint8Array.from({ length: size }, (_, index) => index % 251);
+    assert.deepEqual(await threads.run('work', {}, [], bytes), bytes);
+  }
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const seen = new Uint8Array(new SharedArrayBuffer(4));
+  await assert.rejects(threads.run('work', { gate, seen }, [], Uint8Array.of(1, 2, 3, 4)), {
+    reason: 'late',
+  });
+  await threads.run('work', {}, [], Uint8Array.of(5, 6, 7, 8));
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await threads.settle();
+  assert.deepEqual([...seen], [1, 2, 3, 4]);
   await threads.close();
 });
 

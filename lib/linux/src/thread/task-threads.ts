@@ -55,6 +55,7 @@ interface Job {
   readonly name: string;
   readonly args: unknown;
   readonly lent: number[];
+  readonly bytes: Uint8Array;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -64,6 +65,8 @@ const resourceLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2
 
 /** A thread without work ends after this time, except the last one. */
 const idleMilliseconds = 1_000;
+
+const nothing = new Uint8Array(0);
 
 /**
  * Runs tasks in threads of their own, because a system call that waits for the host cannot be interrupted: a task that makes no
@@ -106,9 +109,16 @@ export class TaskThreads {
    * Runs a task.
    *
    * @param lent descriptors for the task; duplicated here, so that the caller may close its own at any time.
+   * @param bytes content for the task, which takes it as `TaskTools.bytes`: `args` of that size would be copied twice, into new memory.
+   * They must not change before the promise is settled.
    * @throws TaskFailure, or the task's error.
    */
-  run(name: string, args: unknown, lent: readonly number[] = []): Promise<unknown> {
+  run(
+    name: string,
+    args: unknown,
+    lent: readonly number[] = [],
+    bytes: Uint8Array = nothing,
+  ): Promise<unknown> {
     if (this.hanging >= this.#options.limits.hanging) return Promise.reject(this.#full());
     const changed = this.#options.changes?.(name, args);
     if (changed !== undefined && [...this.#busy].some((each) => each.mayStillChange(changed)))
@@ -120,7 +130,7 @@ export class TaskThreads {
       );
     return new Promise((resolve, reject) => {
       const id = (this.#count += 1);
-      this.#queue.push({ id, name, args, lent: this.#duplicates(lent), resolve, reject });
+      this.#queue.push({ id, name, args, lent: this.#duplicates(lent), bytes, resolve, reject });
       this.#next();
     });
   }
@@ -257,6 +267,8 @@ class TaskThread {
   /** Of its next step. */
   #late: NodeJS.Timeout | undefined;
   #slow = false;
+  /** For the bytes of a task: transferred to the thread, which returns it with the result, so that it is used by one at a time. */
+  #memory = new ArrayBuffer(0);
   #ready = false;
 
   constructor(options: TaskThreadsOptions, events: ThreadEvents) {
@@ -292,7 +304,9 @@ class TaskThread {
     this.#lent = job.lent;
     this.#state.begin();
     this.#worker.ref();
-    this.#send({ kind: 'task', id: job.id, name: job.name, args: job.args, lent: job.lent });
+    const { id, name, args, lent } = job;
+    const bytes = this.#fill(job.bytes);
+    this.#send({ kind: 'task', id, name, args, lent, bytes }, [bytes.buffer]);
     this.#watch();
   }
 
@@ -300,8 +314,16 @@ class TaskThread {
     return this.#worker.terminate();
   }
 
-  #send(message: MessageToThread): void {
-    this.#worker.postMessage(message);
+  /** Copies bytes into the memory that the thread has returned, if they fit. */
+  #fill(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+    const memory = this.#memory.byteLength < bytes.length ? new ArrayBuffer(bytes.length) : this.#memory;
+    const filled = new Uint8Array(memory, 0, bytes.length);
+    if (bytes.length > 0) filled.set(bytes);
+    return filled;
+  }
+
+  #send(message: MessageToThread, transferred: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, [...transferred]);
   }
 
   #watch(): void {
@@ -352,7 +374,10 @@ class TaskThread {
   }
 
   #receive(message: MessageFromThread): void {
-    if (message.kind === 'result' || message.kind === 'error') this.#lent = [];
+    if (message.kind === 'result' || message.kind === 'error') {
+      this.#lent = [];
+      this.#memory = message.memory;
+    }
     switch (message.kind) {
       case 'ready':
         this.#ready = true;

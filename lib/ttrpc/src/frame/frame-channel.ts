@@ -1,7 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { FairTurns, type Turn } from './fair-turns.js';
+import type { FrameMemory } from './frame-memory.js';
 import { type Frame, FrameReader, OversizedFrame } from './frame.js';
 import type { Limits } from '../limits.js';
+import { lends } from './lending-stream.js';
 import { Outbox } from './outbox.js';
 import type { EncodedPayload } from './payload.js';
 
@@ -59,18 +61,19 @@ export class FrameChannel {
   #frameDeadline = 0;
   #endTimer: NodeJS.Timeout | undefined;
 
-  /** `turn`: shared with other channels; by default the channel has turns of its own. */
+  /** `turn` and `memory` are shared with other channels; by default the channel has its own. */
   constructor(
     stream: Duplex,
     limits: Limits,
     owner: ChannelOwner,
     turn: Turn = new FairTurns().join(undefined),
+    memory?: FrameMemory,
   ) {
     this.#turn = turn;
     this.#stream = stream;
     this.#limits = limits;
     this.#owner = owner;
-    this.#reader = new FrameReader(limits.maxFrameBytes);
+    this.#reader = new FrameReader(limits.maxFrameBytes, memory);
     stream.on('error', (error) => {
       this.#error ??= error;
       this.destroy();
@@ -83,7 +86,10 @@ export class FrameChannel {
       process.nextTick(() => this.#finish());
       return;
     }
-    stream.on('data', (chunk) => this.#receive(chunk));
+    if (lends(stream)) {
+      stream.lendTo((bytes) => this.#borrow(bytes));
+      stream.resume();
+    } else stream.on('data', (chunk) => this.#receive(chunk));
     stream.once('end', () => {
       this.end();
       this.#finish();
@@ -169,6 +175,12 @@ export class FrameChannel {
     this.#reader.push(
       Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length),
     );
+    this.#pump();
+  }
+
+  #borrow(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    this.#reader.copy(bytes);
     this.#pump();
   }
 

@@ -42,6 +42,41 @@ test('frames are read back unchanged for any split of the bytes', () => {
   );
 });
 
+test('bytes that are copied may be overwritten, also while frames are left for later', () => {
+  const piece = fc.record({
+    size: fc.integer({ min: 1, max: 9000 }),
+    copied: fc.boolean(),
+    read: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(frames, fc.array(piece, { minLength: 1 }), (sent, pieces) => {
+      const bytes = Buffer.concat(sent.map((frame) => rawFrame(...frame)));
+      const reader = new FrameReader(2 ** 22);
+      const memory = new Uint8Array(9000);
+      const got: unknown[][] = [];
+      for (let at = 0, turn = 0; at < bytes.length; turn++) {
+        const { size, copied, read } = pieces[turn % pieces.length] as (typeof pieces)[number];
+        const part = bytes.subarray(at, at + size);
+        if (copied) {
+          memory.set(part);
+          reader.copy(memory.subarray(0, part.length));
+          memory.fill(0xee);
+        } else reader.push(Buffer.from(part));
+        if (read) got.push(...drain(reader));
+        at += size;
+      }
+      if (reader.pending) got.push(...drain(reader));
+      assert.deepEqual(
+        got,
+        sent.map(([id, type, flags, data]) => [id, type, flags, new Uint8Array(data)]),
+      );
+      assert.equal(reader.begun, false);
+      assert.equal(reader.pending, false);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('byte by byte, a frame has begun from its first byte to its last', () => {
   const bytes = rawFrame(7, 1, 0, Uint8Array.of(1, 2, 3));
   const reader = new FrameReader(1024);

@@ -1,10 +1,4 @@
-/** Initial buffer size for a partial frame; grown as bytes arrive, never by the declared length alone. */
-const firstRoom = 4096;
-/**
- * A partial frame gets room for this many times the bytes that have arrived, up to its length: a large frame that arrives in
- * chunks of 64 KiB is not moved again and again. Room that nothing was written to takes no physical memory.
- */
-const growth = 32;
+import { FrameMemory } from './frame-memory.js';
 
 const nothing = Buffer.alloc(0);
 
@@ -24,7 +18,7 @@ export const FrameFlag: { readonly RemoteClosed: 1; readonly RemoteOpen: 2; read
   NoData: 4,
 };
 
-/** A frame in the receive buffer. The buffer is never overwritten, so views of it may be kept. */
+/** A frame in the receive buffer. Views of it may be kept: nothing is written there again, unless its memory is given back. */
 export interface Frame {
   readonly streamId: number;
   /** One of FrameType, or an unknown number from a later protocol version. */
@@ -34,6 +28,8 @@ export interface Frame {
   /** Offsets of the data in `buffer`. */
   readonly start: number;
   readonly end: number;
+  /** Whether the buffer is from `FrameMemory` and has no other frame. */
+  readonly alone: boolean;
 }
 
 /** Returns the frame's data as a view. A plain Uint8Array, because `slice` of a Buffer does not copy. */
@@ -74,13 +70,14 @@ export class OversizedFrame extends Error {
 }
 
 /**
- * Splits a byte stream into frames. `push` adds chunks; `next` returns frames until it returns undefined.
+ * Splits a byte stream into frames. `push` and `copy` add bytes; `next` returns frames until it returns undefined.
  *
  * A frame within one chunk is returned in place. A frame that spans chunks is collected in a buffer that doubles, so
  * that the cost of many small chunks or a large declared length is bounded by the bytes received.
  */
 export class FrameReader {
   readonly #maxFrameBytes: number;
+  readonly #memory: FrameMemory;
   #chunk: Buffer = nothing;
   #at = 0;
   /** The partial frame, header included; empty when there is none. */
@@ -89,8 +86,9 @@ export class FrameReader {
   /** Bytes needed to continue the partial frame: the header, then header and data. */
   #need = 0;
 
-  constructor(maxFrameBytes: number) {
+  constructor(maxFrameBytes: number, memory: FrameMemory = new FrameMemory()) {
     this.#maxFrameBytes = maxFrameBytes;
+    this.#memory = memory;
   }
 
   /** Reports whether a frame has begun and not ended. Valid right after `next` has returned undefined. */
@@ -100,7 +98,15 @@ export class FrameReader {
 
   /** Reports whether there are bytes that `next` has not read. */
   get pending(): boolean {
-    return this.#at < this.#chunk.length;
+    return this.#at < this.#chunk.length || (this.#need > 0 && this.#have === this.#need);
+  }
+
+  /** Copies bytes, which the caller uses again: those of a partial frame to their place, and the rest as a chunk. */
+  copy(bytes: Uint8Array): void {
+    const continues = this.#need > 0 && !this.pending;
+    const count = continues ? Math.min(this.#need - this.#have, bytes.length) : 0;
+    if (count > 0) this.#append(bytes, 0, count);
+    if (count < bytes.length) this.push(Buffer.from(bytes.subarray(count)));
   }
 
   /** Takes ownership of a chunk: the caller must not write to it again. */
@@ -126,14 +132,14 @@ export class FrameReader {
     const total = headerBytes + length;
     if (rest < total) return this.#begin(total);
     this.#at = at + total;
-    return frameAt(chunk, at, length);
+    return frameAt(chunk, at, length, false);
   }
 
   #begin(need: number): undefined {
     const rest = this.#chunk.length - this.#at;
     this.#need = need;
     this.#have = 0;
-    this.#partial = Buffer.allocUnsafeSlow(Math.min(need, Math.max(firstRoom, growth * rest)));
+    this.#partial = this.#memory.room(need, rest);
     this.#take(rest);
   }
 
@@ -144,7 +150,7 @@ export class FrameReader {
       const length = this.#dataLength(this.#partial, 0);
       const total = headerBytes + length;
       if (this.#need === total) {
-        const frame = frameAt(this.#partial, 0, length);
+        const frame = frameAt(this.#partial, 0, length, true);
         this.#partial = nothing;
         this.#need = 0;
         return frame;
@@ -155,19 +161,23 @@ export class FrameReader {
 
   /** Moves bytes from the chunk to the partial frame. */
   #take(count: number): void {
-    const wanted = this.#have + count;
-    if (wanted > this.#partial.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(this.#need, Math.max(firstRoom, growth * wanted)));
-      this.#partial.copy(larger, 0, 0, this.#have);
-      this.#partial = larger;
-    }
-    this.#chunk.copy(this.#partial, this.#have, this.#at, this.#at + count);
-    this.#have = wanted;
+    this.#append(this.#chunk, this.#at, count);
     this.#at += count;
     if (this.#at === this.#chunk.length) {
       this.#chunk = nothing;
       this.#at = 0;
     }
+  }
+
+  #append(source: Uint8Array, at: number, count: number): void {
+    const wanted = this.#have + count;
+    if (wanted > this.#partial.length) {
+      const larger = this.#memory.room(this.#need, wanted);
+      this.#partial.copy(larger, 0, 0, this.#have);
+      this.#partial = larger;
+    }
+    this.#partial.set(source.subarray(at, at + count), this.#have);
+    this.#have = wanted;
   }
 
   #dataLength(buffer: Buffer, at: number): number {
@@ -178,7 +188,7 @@ export class FrameReader {
   }
 }
 
-function frameAt(buffer: Buffer, at: number, length: number): Frame {
+function frameAt(buffer: Buffer, at: number, length: number, alone: boolean): Frame {
   const start = at + headerBytes;
   return {
     streamId: buffer.readUInt32BE(at + 4),
@@ -187,5 +197,6 @@ function frameAt(buffer: Buffer, at: number, length: number): Frame {
     buffer,
     start,
     end: start + length,
+    alone,
   };
 }

@@ -11,6 +11,7 @@ import { Code, describeError, TtrpcError } from '../status.js';
 import { Deadline, timeoutFromWire } from '../deadline.js';
 import { decodeMessage, sendMessages } from '../message/messages.js';
 import type { Fault } from '../fault.js';
+import type { FrameMemory } from '../frame/frame-memory.js';
 import type { FrameChannel } from '../frame/frame-channel.js';
 import { FrameFlag, frameData, FrameType, type Frame } from '../frame/frame.js';
 import { type Metadata, type RequestEnvelope, responsePayloadTag } from '../message/envelopes.js';
@@ -35,6 +36,8 @@ export class ServerCall<C> implements HandlerContext<C> {
   readonly streamId: number;
   readonly #host: CallHost<C>;
   readonly #entry: MethodEntry<C> | undefined;
+  /** The memory of the request, if it is given back when the handler has ended. */
+  readonly #borrowed: Buffer | undefined;
   readonly #queue: MessageQueue<Message> | undefined;
   #remoteClosed = false;
   #answered = false;
@@ -53,6 +56,7 @@ export class ServerCall<C> implements HandlerContext<C> {
     this.streamId = frame.streamId;
     this.#host = host;
     this.#entry = entry;
+    this.#borrowed = frame.alone && entry?.borrows === true ? frame.buffer : undefined;
     if (entry?.kind === 'client_streaming' || entry?.kind === 'bidi_streaming') {
       const decode = (payload: Uint8Array): Message =>
         decodeMessage(entry.input, payload, host.limits, entry.unknownFields);
@@ -163,7 +167,7 @@ export class ServerCall<C> implements HandlerContext<C> {
 
   #proceed(): void {
     const entry = this.#entry;
-    if (this.#answered) this.#host.settled(this);
+    if (this.#answered) this.#settle();
     else if (this.timeoutMs !== undefined && this.timeoutMs <= 0) this.#refuse({ error: this.#late() });
     else if (entry?.handler === undefined) this.#refuse({ error: this.#unimplemented() });
     else if (entry.kind === 'unary') this.#unary(entry, entry.handler);
@@ -235,7 +239,7 @@ export class ServerCall<C> implements HandlerContext<C> {
         return;
       }
     }
-    this.#host.settled(this);
+    this.#settle();
   }
 
   #sendLast(reply: unknown, streamed: boolean): void {
@@ -259,7 +263,7 @@ export class ServerCall<C> implements HandlerContext<C> {
     const stopped = this.#answered && error instanceof Error && error.name === 'AbortError';
     if (status === undefined && !stopped) this.#report('handler', 'the handler failed', error);
     this.reject(status ?? new TtrpcError(Code.Unknown, describeError(error)));
-    this.#host.settled(this);
+    this.#settle();
   }
 
   #encode(entry: MethodEntry<C>, reply: unknown): EncodedPayload {
@@ -276,6 +280,12 @@ export class ServerCall<C> implements HandlerContext<C> {
   #report(kind: Fault<C>['kind'], message: string, error: unknown): void {
     const { service, method, connection } = this;
     this.#host.report({ kind, message, connection, service, method, error });
+  }
+
+  /** The handler has ended. */
+  #settle(): void {
+    if (this.#borrowed !== undefined) this.#host.memory.giveBack(this.#borrowed);
+    this.#host.settled(this);
   }
 
   #finish(): void {
@@ -305,6 +315,7 @@ export interface CallHost<C> extends QueueOwner {
   readonly limits: Limits;
   readonly admit: Admit<C> | undefined;
   readonly interceptors: readonly ServerInterceptor<C>[];
+  readonly memory: FrameMemory;
   /** No other call is in flight, so a frame is written at once instead of being batched. */
   readonly alone: boolean;
   report(fault: Fault<C>): void;

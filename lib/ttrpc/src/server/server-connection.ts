@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type CallHost, ServerCall } from './server-call.js';
+import type { FrameMemory } from '../frame/frame-memory.js';
 import type { FairTurns } from '../frame/fair-turns.js';
 import { FrameChannel, Hold, type ChannelOwner } from '../frame/frame-channel.js';
 import { Code, encodeStatus, TtrpcError } from '../status.js';
@@ -21,6 +22,7 @@ export interface ServerSettings<C> {
   readonly interceptors: readonly ServerInterceptor<C>[];
   readonly report: (fault: Fault<C>) => void;
   readonly turns: FairTurns;
+  readonly memory: FrameMemory;
   readonly groupOf: (connection: C) => unknown;
 }
 
@@ -57,6 +59,7 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
       settings.limits,
       this,
       settings.turns.join(settings.groupOf(connection)),
+      settings.memory,
     );
   }
 
@@ -70,6 +73,10 @@ export class ServerConnection<C> implements Connection, ChannelOwner, CallHost<C
 
   get interceptors(): readonly ServerInterceptor<C>[] {
     return this.#settings.interceptors;
+  }
+
+  get memory(): FrameMemory {
+    return this.#settings.memory;
   }
 
   get inFlight(): number {

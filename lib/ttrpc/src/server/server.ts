@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { reporter, type Fault } from '../fault.js';
+import { FrameMemory } from '../frame/frame-memory.js';
 import { FairTurns } from '../frame/fair-turns.js';
 import type { Admit, ServerInterceptor } from '../interceptor.js';
 import { completeLimits, type Limits } from '../limits.js';
@@ -45,6 +46,7 @@ export function createServer<C = unknown>(options: ServerOptions<C>): Server<C> 
     interceptors: options.interceptors ?? [],
     report: reporter(options.onFault),
     turns: new FairTurns(),
+    memory: new FrameMemory(),
     groupOf: options.groupOf ?? (() => undefined),
   });
 }

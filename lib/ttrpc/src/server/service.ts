@@ -48,6 +48,12 @@ export interface ServiceRegistration<C> {
   readonly handlers: ReadonlyMap<string, Handler<C>>;
   /** What happens to fields of requests that the descriptor does not have; absent: they are dropped. */
   readonly unknownFields?: UnknownFields;
+  /**
+   * Names on the wire of unary methods that need the bytes of a request only until the handler has ended: neither it nor an
+   * interceptor passes them on to work that may continue after that, such as a write that is not awaited. The memory of a large
+   * request is then used again; views of it that were kept become empty.
+   */
+  readonly borrowing?: readonly string[];
 }
 
 /**
@@ -85,6 +91,8 @@ export interface MethodEntry<C> {
   readonly handler: Handler<C> | undefined;
   readonly encode: Encode;
   readonly unknownFields: UnknownFields;
+  /** See `ServiceRegistration.borrowing`. */
+  readonly borrows: boolean;
 }
 
 export type MethodTable<C> = ReadonlyMap<string, ReadonlyMap<string, MethodEntry<C>>>;
@@ -92,7 +100,7 @@ export type MethodTable<C> = ReadonlyMap<string, ReadonlyMap<string, MethodEntry
 /** Builds the table of methods. Throws when a service is registered twice. */
 export function buildMethodTable<C>(registrations: readonly ServiceRegistration<C>[]): MethodTable<C> {
   const table = new Map<string, ReadonlyMap<string, MethodEntry<C>>>();
-  for (const { descriptor, handlers, unknownFields = 'skip' } of registrations) {
+  for (const { descriptor, handlers, unknownFields = 'skip', borrowing = [] } of registrations) {
     if (table.has(descriptor.typeName)) throw new Error(`service ${descriptor.typeName} is registered twice`);
     const entries = descriptor.methods.map((method): [string, MethodEntry<C>] => [
       method.name,
@@ -105,6 +113,7 @@ export function buildMethodTable<C>(registrations: readonly ServiceRegistration<
         handler: handlers.get(method.name),
         encode: encoderOf(method.output),
         unknownFields,
+        borrows: method.methodKind === 'unary' && borrowing.includes(method.name),
       },
     ]);
     table.set(descriptor.typeName, new Map(entries));
