@@ -188,7 +188,7 @@ const vm = [...image, architecture.qemu.package, 'virtiofsd'];
  * @type {Readonly<Record<SetName, readonly string[]>>}
  */
 const sets = {
-  demo: ['runc', 'iproute2', 'busybox-static', 'util-linux'],
+  demo: ['runc', 'busybox-static', 'util-linux'],
   image,
   vm,
   'fresh-root': ['mmdebstrap', 'git', 'util-linux'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { configuresInterface } from './configures-interface.js';
 import { containersLeaveNothing } from './containers-leave-nothing.js';
 import { sideChannelConfiguration } from './side-channel-configuration.js';
 import { takesNoMoreModules } from './hardened.js';
@@ -26,6 +27,7 @@ describe('a guest that is open to its host', { skip }, () => {
   containersLeaveNothing(guest);
   testSideChannels(guest);
   vsockFacts(guest);
+  configuresInterface(guest);
 
   it('powers off on request', async () => {
     await stop(guest.machine);

@@ -71,8 +71,8 @@ exec $bb sh /initrd-init "$@"
 `;
 
 const relay = `[Service]
-ExecStartPre=/usr/sbin/ip address add 10.0.2.15/24 dev eth0
-ExecStartPre=/usr/sbin/ip link set eth0 up
+ExecStartPre=/usr/bin/busybox ip address add 10.0.2.15/24 dev eth0
+ExecStartPre=/usr/bin/busybox ip link set eth0 up
 ExecStart=/usr/bin/node ${developerHome}/relay.mjs
 `;
 

@@ -179,7 +179,7 @@ test('so many calls hang, and then they fail at once, until the host answers aga
   assert.equal(media.hanging, hanging);
   await assert.rejects(volumeStats(real.guest, volume('plain')), {
     kind: 'exhausted',
-    message: /3 earlier calls still wait for the host's share or disks; help:/,
+    message: /3 earlier calls still wait for the host's share, disks or network; help:/,
   });
   await share.answer();
   assert.deepEqual(await traces(), before);

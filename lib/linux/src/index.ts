@@ -126,3 +126,29 @@ export { ZstdDecoder, ZstdError } from './zstd.js';
 export { lendingStream, type LendingStream } from './socket/lending-stream.js';
 export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
 export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';
+export {
+  AddressAttribute,
+  AddressFlag,
+  type AddressMessage,
+  localAddress,
+} from './netlink/address-message.js';
+export { type Attribute, attributeOf, decodeAttributes, encodeAttributes } from './netlink/attributes.js';
+export { uint32Attribute, uint32Of } from './netlink/attributes.js';
+export { AddressFamily, encodeIpAddress, formatIpAddress } from './netlink/ip-address.js';
+export { type LinkChange, LinkFlag, type LinkMessage } from './netlink/link-message.js';
+export { NeighbourFlag, type NeighbourMessage, NeighbourState } from './netlink/neighbour-message.js';
+export { NetlinkError } from './netlink/netlink-error.js';
+export { maskNextHopFlags } from './netlink/next-hops.js';
+export {
+  decodeRoute,
+  encodeRoute,
+  RouteAttribute,
+  RouteFlag,
+  type RouteMessage,
+  RouteMetric,
+  RouteProtocol,
+  RouteScope,
+  RouteTable,
+  RouteType,
+} from './netlink/route-message.js';
+export { Rtnetlink } from './netlink/rtnetlink.js';

@@ -159,7 +159,7 @@ export function openContext(options: GuestOptions): GuestContext {
       waits: new DeviceWaits(devices, log),
       cdi: new CdiDevices({ ...defaultCdi, ...options.cdi }, access),
       tools,
-      localAddresses: new LocalAddresses(tools),
+      localAddresses: new LocalAddresses(media),
       memory: new MemoryWatch({ sys: paths.sys, media, listen: (to) => listenUevents(syscalls, to), log }),
       swap: new SwapDevices(media, disks, secretsOf(options)),
       podSources: new PodSources(join(paths.state, 'pod'), { syscalls, media }),

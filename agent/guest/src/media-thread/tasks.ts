@@ -22,6 +22,11 @@ import { hasImages, openCrypt } from '../image/store/store-calls.js';
 import { openDisk, openExclusively, scanScsi } from '../device/disk-calls.js';
 import { readProgram } from '../image/program/read-program.js';
 import { fileSystems } from '../metrics/file-systems.js';
+import { configureLink } from '../network/interface-calls.js';
+import { readLinks } from '../network/link-calls.js';
+import { setNeighbours } from '../network/neighbour-calls.js';
+import { onRtnetlink } from '../network/on-rtnetlink.js';
+import { keepLocal, readRoutes, setRoutes } from '../network/route-calls.js';
 import { atMountedVolume, atVolume, growFileSystem, volumeStats } from '../resource/volume-calls.js';
 import { switchOn, switchOnAll } from '../resource/switch-on.js';
 import { attachBelow, detachBelow } from '../source/attach-below.js';
@@ -51,7 +56,7 @@ import { removeAt, renameAt } from '../removal/remove-at.js';
 import { type MediaTaskTable, withLentPaths } from '../media/host-media.js';
 
 /**
- * All that the guest does with files, mounts and disks that the host serves (S42). The functions that they call are imported by no
+ * All that the guest does with files, mounts and disks that the host serves (S42), and with network devices. The functions that they call are imported by no
  * other module of the agent (`npm run check`).
  */
 export const mediaTasks: MediaTaskTable = {
@@ -298,6 +303,23 @@ export const mediaTasks: MediaTaskTable = {
   },
   fileSystems: { run: ({ proc }) => fileSystems(proc) },
   touchMounts: { run: touchMounts },
+  readLinks: { run: (_, { syscalls }) => onRtnetlink(syscalls, readLinks) },
+  configureLink: {
+    run: ({ index, wanted }, { syscalls, commit }) =>
+      onRtnetlink(syscalls, (kernel) => configureLink(index, wanted, kernel, commit)),
+  },
+  readRoutes: { run: (_, { syscalls }) => onRtnetlink(syscalls, readRoutes) },
+  setRoutes: {
+    run: ({ routes }, { syscalls, commit }) =>
+      onRtnetlink(syscalls, (kernel) => setRoutes(routes, kernel, commit)),
+  },
+  setNeighbours: {
+    run: ({ neighbours }, { syscalls, commit }) =>
+      onRtnetlink(syscalls, (kernel) => setNeighbours(neighbours, kernel, commit)),
+  },
+  keepLocal: {
+    run: ({ addresses }, { syscalls }) => onRtnetlink(syscalls, (kernel) => keepLocal(addresses, kernel)),
+  },
   readTerminationMessage: {
     run: ({ id, terminationLog, kata }, { syscalls }) =>
       readTerminationMessage({ id, terminationLog }, { syscalls, paths: { kata } }),

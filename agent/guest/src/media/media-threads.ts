@@ -80,8 +80,16 @@ const placed: ReadonlySet<string> = new Set<keyof MediaTasks>([
   'copyPodSource',
 ]);
 
+/** Tasks that change the network: one that comes late restores what it found. */
+const ofNetwork: ReadonlySet<string> = new Set<keyof MediaTasks>([
+  'configureLink',
+  'setRoutes',
+  'setNeighbours',
+  'keepLocal',
+]);
+
 /**
- * Returns the mount point or the file that a task changes; undefined: none. A mount that comes late would cover another one there, or be
+ * Returns the mount point, the file or other state that a task changes; undefined: none. A mount that comes late would cover another one there, or be
  * covered by it, and its release would unmount the wrong one. Pieces of a file are written to the same file, whichever call sends them.
  */
 function changedBy(name: string, args: unknown): string | undefined {
@@ -90,6 +98,7 @@ function changedBy(name: string, args: unknown): string | undefined {
     readonly target?: string;
     readonly copy?: { readonly path: string };
   };
+  if (ofNetwork.has(name)) return 'the network';
   if (copy !== undefined) return copy.path;
   if (name === 'mount') return target;
   return placed.has(name) ? place : undefined;
@@ -99,7 +108,7 @@ function explained(error: TaskFailure): GuestError {
   const { reason, message } = error;
   const help =
     reason === 'late'
-      ? 'help: look at what serves the share or the disk on the host'
+      ? 'help: look at what serves the share, the disk or the network on the host'
       : 'help: repeat the call when the host answers again';
   const kind = reason === 'late' ? 'deadline' : reason === 'full' ? 'exhausted' : 'internal';
   return new GuestError(kind, `${message}; ${help}`, { cause: error });

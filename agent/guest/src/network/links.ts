@@ -1,8 +1,4 @@
-import { isIP } from 'node:net';
-import { GuestError } from '../guest-error.js';
-import type { Tools } from '../tool/tools.js';
-import { familyOption, ip, ipBatch } from './ip.js';
-import { refuseLoopbackLink } from './loopback.js';
+import type { HostMedia } from '../media/host-media.js';
 import type { InterfaceAddress } from './network-values.js';
 
 /** A link of the guest, as the kernel reports it. */
@@ -10,6 +6,7 @@ export interface Link {
   /** The interface index, which a rename does not change. */
   readonly index: number;
   readonly name: string;
+  /** Lower case, colons. */
   readonly hwAddr: string;
   readonly mtu: number;
   readonly up: boolean;
@@ -20,61 +17,9 @@ export interface Link {
   readonly addresses: readonly InterfaceAddress[];
 }
 
-/** The fields of `ip -json address show` that are used (iproute2, ip/ipaddress.c). */
-interface ShownLink {
-  readonly ifindex?: number;
-  readonly ifname?: string;
-  readonly address?: string;
-  readonly mtu?: number;
-  readonly flags?: readonly string[];
-  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
-}
-
 /** Returns all links of the guest, in the kernel's order. */
-export async function links(tools: Tools): Promise<readonly Link[]> {
-  const shown = JSON.parse(
-    (await ip(tools, ['-json', 'address', 'show'])).toString(),
-  ) as readonly ShownLink[];
-  return shown.flatMap(({ ifindex, ifname, address = '', mtu = 0, flags = [], addr_info: addresses = [] }) =>
-    ifindex === undefined || ifname === undefined
-      ? []
-      : [
-          {
-            index: ifindex,
-            name: ifname,
-            hwAddr: address.toLowerCase(),
-            mtu,
-            up: flags.includes('UP'),
-            loopback: flags.includes('LOOPBACK'),
-            noArp: flags.includes('NOARP'),
-            addresses: addresses.flatMap(({ local, prefixlen }) =>
-              local === undefined || prefixlen === undefined ? [] : [{ address: local, prefix: prefixlen }],
-            ),
-          },
-        ],
-  );
-}
-
-/**
- * Checks links that a change names: throws `not-found` if one does not exist, and `refused` if it is the loopback
- * interface.
- */
-export async function checkChangeable(tools: Tools, names: ReadonlySet<string>): Promise<void> {
-  if (names.size === 0) return;
-  const present = await links(tools);
-  for (const name of names) {
-    const link = present.find((each) => each.name === name);
-    if (link === undefined) throw linkNotFound(`Name: ${name}`);
-    refuseLoopbackLink(link);
-  }
-}
-
-/**
- * Kata's Go runtime tries UpdateInterface again when an error has the words `Link not found` (docs/records/kata-facts.md, "What
- * clients look for in errors").
- */
-export function linkNotFound(how: string): GuestError {
-  return new GuestError('not-found', `Link not found (${how})`);
+export function links(media: HostMedia): Promise<readonly Link[]> {
+  return media.run('readLinks', {});
 }
 
 /**
@@ -83,31 +28,18 @@ export function linkNotFound(how: string): GuestError {
  * goes with the interface; the metric tells them apart. It stays until the guest ends.
  */
 export class LocalAddresses {
-  readonly #tools: Tools;
+  readonly #media: HostMedia;
   /** Those that have their route: each container of a pod has the same ones in its file. */
   readonly #kept = new Set<string>();
 
-  constructor(tools: Tools) {
-    this.#tools = tools;
+  constructor(media: HostMedia) {
+    this.#media = media;
   }
 
   async keep(addresses: readonly string[]): Promise<void> {
     const missing = addresses.filter((address) => !this.#kept.has(address));
-    for (const [family, version] of [
-      ['v4', 4],
-      ['v6', 6],
-    ] as const) {
-      const own = missing.filter((address) => isIP(address) === version);
-      if (own.length === 0) continue;
-      const route = (address: string): readonly string[] =>
-        `route replace local ${address} dev lo table local metric 1`.split(' ');
-      // As the guest's init does; a route needs an interface that is up.
-      await ipBatch(
-        this.#tools,
-        [familyOption[family]],
-        ['link set dev lo up'.split(' '), ...own.map(route)],
-      );
-      for (const address of own) this.#kept.add(address);
-    }
+    if (missing.length === 0) return;
+    await this.#media.run('keepLocal', { addresses: missing });
+    for (const address of missing) this.#kept.add(address);
   }
 }

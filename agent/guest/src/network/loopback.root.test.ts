@@ -47,7 +47,7 @@ test('an interface and a route that would send 127.0.0.1 to the host are refused
   // The first of the calls set this sysctl in a create that failed.
   pod.exec('sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
   await assert.rejects(interfaceOf({ name: 'lo', hwAddr: '00:00:00:00:00:00', mtu: 60 }), refused);
-  await assert.rejects(updateRoutes([{ ...route, dest: '127.0.0.0/8' }], pod.tools), refused);
+  await assert.rejects(updateRoutes([{ ...route, dest: '127.0.0.0/8' }], pod.media), refused);
   await loopbackIsThePods();
 });
 
@@ -68,9 +68,9 @@ test('variant: the loopback interface by another name, its PCI path, or a rename
   pod.ip('link', 'set', 'lo', 'name', 'inner');
   pod.ip('link', 'set', 'inner', 'up');
   await assert.rejects(interfaceOf({ name: 'inner' }), refused);
-  await assert.rejects(updateRoutes([{ ...route, device: 'inner' }], pod.tools), refused);
+  await assert.rejects(updateRoutes([{ ...route, device: 'inner' }], pod.media), refused);
   const neighbour = { address: '10.9.0.7', device: 'inner', hwAddr: '', state: 0, flags: 0 };
-  await assert.rejects(addNeighbours([neighbour], pod.tools), refused);
+  await assert.rejects(addNeighbours([neighbour], pod.media), refused);
 });
 
 test('variant: an address of the pod’s interface whose network contains loopback', { skip }, async () => {
@@ -100,14 +100,14 @@ test('variant: wide routes pass, and do not divert loopback', { skip }, async ()
       { ...route, family: 'v6', dest: '::/1', gateway: 'fd09::1' },
       { ...route, family: 'v6', dest: '::/8', gateway: 'fd09::1' },
     ],
-    pod.tools,
+    pod.media,
   );
   assert.match(pod.ip('route', 'show'), /126\.0\.0\.0\/7 via 10\.9\.0\.1/);
   await loopbackIsThePods();
 });
 
 test('variant: the packet filter redirects all connections except those to loopback', { skip }, async () => {
-  await updateRoutes([route], pod.tools);
+  await updateRoutes([route], pod.media);
   for (const [family, address] of [
     ['v4', '10.9.0.1'],
     ['v6', 'fd09::1'],
@@ -267,7 +267,7 @@ function interfaceOf(wanted: Partial<Interface>, device = 'eth0'): Promise<void>
     { address: '10.9.0.2', prefix: 24 },
     { address: 'fd09::2', prefix: 64 },
   ];
-  return links(pod.tools).then((present) =>
+  return links(pod.media).then((present) =>
     updateInterface(
       {
         name: 'eth0',
@@ -278,7 +278,7 @@ function interfaceOf(wanted: Partial<Interface>, device = 'eth0'): Promise<void>
         rawFlags: 0,
         ...wanted,
       },
-      { tools: pod.tools, proc: '/proc', linkOfDevice: () => device },
+      { media: pod.media, proc: '/proc', linkOfDevice: () => device },
     ),
   );
 }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
-import { NetworkNamespace, sampleRoute } from '../testing/network-namespace.js';
+import type { TaskTools } from '@kata-agent/linux';
+import { mediaTasks } from '../media-thread/tasks.js';
+import { NetworkNamespace, sampleInterface, sampleRoute } from '../testing/network-namespace.js';
 import { skipWithout } from '../testing/real-guest.js';
 import { SystemTools } from '../tool/tools.js';
 import { links } from './links.js';
@@ -33,13 +35,13 @@ afterEach(() => {
 });
 
 async function hwAddrOf(name: string): Promise<string> {
-  return (await links(guest.tools)).find((link) => link.name === name)?.hwAddr ?? '';
+  return (await links(guest.media)).find((link) => link.name === name)?.hwAddr ?? '';
 }
 
 function update(wanted: Partial<Interface> & { readonly hwAddr: string }): Promise<void> {
   return updateInterface(
     { name: 'eth0', mtu: 1400, addresses: [], devicePath: '', rawFlags: 0, ...wanted },
-    { tools: guest.tools, proc: '/proc', linkOfDevice: () => 'ens3' },
+    { media: guest.media, proc: '/proc', linkOfDevice: () => 'ens3' },
   );
 }
 
@@ -56,7 +58,7 @@ test('an interface is found by its address, renamed, and passes traffic of both 
       { address: 'fd09::2', prefix: 64 },
     ],
   });
-  const eth0 = (await links(guest.tools)).find(({ name }) => name === 'eth0');
+  const eth0 = (await links(guest.media)).find(({ name }) => name === 'eth0');
   assert.equal(eth0?.mtu, 1400);
   assert.equal(eth0?.up, true);
   assert.ok(eth0?.addresses.some(({ address, prefix }) => address === '10.9.0.2' && prefix === 24));
@@ -69,9 +71,9 @@ test('an interface is found by its address, renamed, and passes traffic of both 
       { ...route, family: 'v6', gateway: 'fd09::1' },
       { ...route, gateway: '203.0.113.1', flags: 4 },
     ],
-    guest.tools,
+    guest.media,
   );
-  const routes = await listRoutes(guest.tools);
+  const routes = await listRoutes(guest.media);
   const named = (dest: string): Route | undefined => routes.find((each) => each.dest === dest);
   assert.deepEqual(named('192.0.2.0/24'), {
     ...route,
@@ -93,7 +95,7 @@ test('an interface name in use is swapped', { skip }, async () => {
   await update({ hwAddr: second });
   assert.equal(await hwAddrOf('eth0'), second);
   assert.equal(await hwAddrOf('ens3'), first);
-  const other = (await links(guest.tools)).find(({ name }) => name === 'ens3');
+  const other = (await links(guest.media)).find(({ name }) => name === 'ens3');
   assert.equal(other?.up, true, 'it is up again');
 });
 
@@ -119,23 +121,26 @@ test('a missing link is reported with the text that the runtime expects', { skip
     kind: 'not-found',
     message: 'Link not found (Address: 02:00:00:00:00:99)',
   });
-  await assert.rejects(updateRoutes([route], guest.tools), { message: 'Link not found (Name: eth0)' });
+  await assert.rejects(updateRoutes([route], guest.media), { message: 'Link not found (Name: eth0)' });
 });
 
 test('an unreachable gateway is an invalid argument', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
   const unreachable = { ...route, gateway: '198.51.100.1' };
-  await assert.rejects(updateRoutes([unreachable], guest.tools), { kind: 'invalid', message: /gateway/i });
+  await assert.rejects(updateRoutes([unreachable], guest.media), { kind: 'invalid', message: /gateway/i });
 });
 
-/** Returns the kernel's links, addresses and routes, without lifetimes. */
+/** Returns the kernel's links, addresses and routes, without lifetimes. Routes of links have the order in which these were set up. */
 function network(): string {
-  const shown = ['-4', '-6'].map((family) => guest.ip(family, '-details', 'route', 'show', 'table', 'all'));
+  const sorted = (text: string): string => text.split('\n').sort().join('\n');
+  const shown = ['-4', '-6'].map((family) =>
+    sorted(guest.ip(family, '-details', 'route', 'show', 'table', 'all')),
+  );
   const addresses = guest.ip('-details', 'address', 'show').replace(/ tentative/g, '');
   const neighbours = [
     guest.ip('neighbour', 'show', 'nud', 'permanent'),
     guest.ip('neighbour', 'show', 'proxy'),
-  ].map((text) => text.split('\n').sort().join('\n'));
+  ].map(sorted);
   return (
     [addresses, ...shown, ...neighbours]
       .join('\n')
@@ -147,7 +152,7 @@ function network(): string {
 
 test('all routes are restored if the kernel refuses one', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3'), addresses: [{ address: '10.9.0.2', prefix: 24 }] });
-  await updateRoutes([{ ...route, gateway: '10.9.0.1', mtu: 1300 }], guest.tools);
+  await updateRoutes([{ ...route, gateway: '10.9.0.1', mtu: 1300 }], guest.media);
   guest.ip('route', 'add', '192.0.2.0/24', 'via', '10.9.0.1', 'metric', '7', 'proto', 'static');
   const before = network();
   const changes = [
@@ -157,7 +162,7 @@ test('all routes are restored if the kernel refuses one', { skip }, async () => 
     { ...route, gateway: '10.9.0.7' },
     { ...route, dest: '192.0.3.0/24', gateway: '198.51.100.1' },
   ];
-  await assert.rejects(updateRoutes(changes, guest.tools), { kind: 'invalid', message: /gateway/i });
+  await assert.rejects(updateRoutes(changes, guest.media), { kind: 'invalid', message: /gateway/i });
   assert.equal(network(), before);
 });
 
@@ -173,31 +178,31 @@ test('a thousand routes, neighbours or addresses are set or restored at once; mo
   const addresses = all.map((address) => ({ address, prefix: 32 }));
   const hwAddr = await hwAddrOf('eth0');
   await assert.rejects(
-    updateRoutes([...routes.slice(1), { ...route, gateway: '198.51.100.1' }], guest.tools),
+    updateRoutes([...routes.slice(1), { ...route, gateway: '198.51.100.1' }], guest.media),
     {
       kind: 'invalid',
-      message: /^ip -4 route replace default via 198\.51\.100\.1 .*gateway/i,
+      message: /^route default via 198\.51\.100\.1 .*gateway/i,
     },
   );
-  await assert.rejects(addNeighbours(neighbours.with(last, { ...neighbour, state: 0xff }), guest.tools));
+  await assert.rejects(addNeighbours(neighbours.with(last, { ...neighbour, hwAddr: '' }), guest.media));
   assert.equal(guest.ip('neighbour', 'show', 'nud', 'permanent'), '');
   await assert.rejects(
     update({ hwAddr, addresses: addresses.with(last, { address: 'ff02::99', prefix: 64 }) }),
     {
-      message: /^ip address replace ff02::99/,
+      message: /^address ff02::99/,
     },
   );
   assert.equal(network(), before);
-  await updateRoutes(routes, guest.tools);
+  await updateRoutes(routes, guest.media);
   assert.equal(
-    (await listRoutes(guest.tools)).filter(({ dest }) => dest.startsWith('10.100.')).length,
+    (await listRoutes(guest.media)).filter(({ dest }) => dest.startsWith('10.100.')).length,
     1_024,
   );
-  await addNeighbours(neighbours, guest.tools);
+  await addNeighbours(neighbours, guest.media);
   await update({ hwAddr, addresses });
   const more = { kind: 'invalid', message: /^1025 .*1024/ };
-  await assert.rejects(updateRoutes([...routes, route], guest.tools), more);
-  await assert.rejects(addNeighbours([...neighbours, neighbour], guest.tools), more);
+  await assert.rejects(updateRoutes([...routes, route], guest.media), more);
+  await assert.rejects(addNeighbours([...neighbours, neighbour], guest.media), more);
   await assert.rejects(update({ hwAddr, addresses: [...addresses, ...addresses.slice(0, 1)] }), more);
 });
 
@@ -222,9 +227,9 @@ test('all links are restored if the kernel refuses an interface', { skip }, asyn
   const addresses = [{ address: '10.7.0.2', prefix: 24 }];
   // The kernel accepts these before it refuses: a name, the name of another link, and an address.
   for (const wanted of [
-    { hwAddr, mtu: 70_000 },
-    { hwAddr, name: 'eth1', mtu: 70_000 },
-    { hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 70_000 },
+    { hwAddr, mtu: 65_536 },
+    { hwAddr, name: 'eth1', mtu: 65_536 },
+    { hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 65_536 },
     { hwAddr, name: 'eth1', addresses: [...addresses, { address: 'ff02::99', prefix: 64 }] },
   ]) {
     await assert.rejects(update({ addresses, ...wanted }));
@@ -294,16 +299,16 @@ test('routes of other tables are restored after an interface or a route was refu
   for (const [family = '', ...words] of otherTables) guest.ip(family, 'route', 'add', ...words);
   const before = network();
   const refused: readonly (() => Promise<unknown>)[] = [
-    () => update({ hwAddr, addresses, mtu: 70_000 }),
+    () => update({ hwAddr, addresses, mtu: 65_536 }),
     () => update({ hwAddr, name: 'eth7', addresses: [{ address: 'ff02::99', prefix: 64 }] }),
-    () => update({ hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 70_000 }),
+    () => update({ hwAddr: '02:aa:bb:cc:dd:ee', devicePath: '02/01', mtu: 65_536 }),
     () =>
       updateRoutes(
         [
           { ...route, gateway: '10.9.0.1' },
           { ...route, gateway: '198.51.100.1' },
         ],
-        guest.tools,
+        guest.media,
       ),
   ];
   for (const change of refused) {
@@ -345,12 +350,47 @@ test('routes of other tables stay when an interface is changed, also with anothe
   await update({ hwAddr, name: 'eth8', addresses: [{ address: '10.77.0.2', prefix: 24 }] });
 });
 
+test('a change whose call was given up while it was made is restored', { skip }, async () => {
+  const hwAddr = await hwAddrOf('ens3');
+  const addresses = [
+    { address: '10.9.0.2', prefix: 24 },
+    { address: 'fd09::2', prefix: 64 },
+  ];
+  await update({ hwAddr, addresses });
+  await updateRoutes([{ ...route, gateway: '10.9.0.1' }], guest.media);
+  const { index } = (await links(guest.media)).find(({ name }) => name === 'eth0') ?? { index: 0 };
+  const wanted = {
+    ...sampleInterface,
+    name: 'eth7',
+    hwAddr,
+    addresses: [{ address: '10.7.0.2', prefix: 24 }],
+  };
+  const neighbour = { address: '10.9.0.9', device: 'eth0', hwAddr, state: 0, flags: 0 };
+  const before = network();
+  const changes: readonly ((tools: TaskTools) => unknown)[] = [
+    (tools) => mediaTasks.configureLink.run({ index, wanted }, tools),
+    (tools) => mediaTasks.setRoutes.run({ routes: [{ ...route, gateway: '10.9.0.7' }] }, tools),
+    (tools) => mediaTasks.setNeighbours.run({ neighbours: [neighbour] }, tools),
+  ];
+  for (const change of changes) {
+    const states: string[] = [];
+    const commit = (): void => {
+      states.push(network());
+      if (states.length === 2) throw new Error('given up');
+    };
+    const tools = { syscalls: guest.syscalls, lent: [], progress: () => undefined, commit };
+    await assert.rejects(async () => change(tools), /given up/);
+    assert.notEqual(states[1], before, 'it was made');
+    assert.equal(network(), before);
+  }
+});
+
 test('neighbours are set and replaced', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3') });
   const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
   const v6 = { ...neighbour, address: 'fd09::1', flags: 0x80 };
-  await addNeighbours([neighbour, v6], guest.tools);
-  await addNeighbours([{ ...neighbour, hwAddr: '02:00:00:00:00:ab' }], guest.tools);
+  await addNeighbours([neighbour, v6], guest.media);
+  await addNeighbours([{ ...neighbour, hwAddr: '02:00:00:00:00:ab' }], guest.media);
   const shown = guest.ip('neighbour', 'show');
   assert.match(shown, /10\.9\.0\.1 dev eth0 lladdr 02:00:00:00:00:ab PERMANENT/);
   assert.match(shown, /fd09::1 dev eth0 lladdr 02:00:00:00:00:aa router PERMANENT/);
@@ -359,7 +399,7 @@ test('neighbours are set and replaced', { skip }, async () => {
 test('all neighbours are restored if the kernel refuses one', { skip }, async () => {
   await update({ hwAddr: await hwAddrOf('ens3') });
   const neighbour = { address: '10.9.0.1', device: 'eth0', hwAddr: '02:00:00:00:00:aa', state: 0, flags: 0 };
-  await addNeighbours([neighbour, { ...neighbour, address: 'fd09::1', flags: 0x80 }], guest.tools);
+  await addNeighbours([neighbour, { ...neighbour, address: 'fd09::1', flags: 0x80 }], guest.media);
   const neighbours = (): string =>
     guest.ip('neighbour', 'show', 'nud', 'permanent') + guest.ip('neighbour', 'show', 'proxy');
   const before = neighbours();
@@ -369,10 +409,10 @@ test('all neighbours are restored if the kernel refuses one', { skip }, async ()
     { ...neighbour, address: '10.9.0.3' },
     { ...neighbour, address: '10.9.0.3', hwAddr: '02:00:00:00:00:ab' },
     { ...neighbour, address: '10.9.0.4', flags: 0x08 },
-    // Without a state the command lists all.
-    { ...neighbour, state: 0xff },
+    // A new entry needs a hardware address.
+    { ...neighbour, address: '10.9.0.5', hwAddr: '' },
   ];
-  await assert.rejects(addNeighbours(changes, guest.tools));
+  await assert.rejects(addNeighbours(changes, guest.media));
   assert.equal(neighbours(), before);
 });
 

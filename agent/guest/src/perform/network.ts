@@ -16,14 +16,14 @@ import { updateInterface as change } from '../network/update-interface.js';
 import { translated } from '../guest-error.js';
 
 export function updateInterface(guest: Guest, wanted: Interface): Promise<void> {
-  const { tools, paths, devices } = guest.context;
+  const { media, paths, devices } = guest.context;
   const linkOfDevice = (): string => devices.find(wantedLink(wanted));
   return guest.changeWith({
     needs: () => {
       checkInterface(wanted);
       return wanted.devicePath === '' ? [] : [wantedLink(wanted)];
     },
-    task: () => change(wanted, { tools, proc: paths.proc, linkOfDevice }),
+    task: () => change(wanted, { media, proc: paths.proc, linkOfDevice }),
   });
 }
 
@@ -34,24 +34,24 @@ function wantedLink({ devicePath, hwAddr }: Interface): Wanted {
 }
 
 export function listInterfaces({ context }: Guest): Promise<readonly Link[]> {
-  return translated(() => links(context.tools));
+  return translated(() => links(context.media));
 }
 
 /** Returns the routes after the change. */
 export function updateRoutes(guest: Guest, routes: readonly Route[]): Promise<readonly Route[]> {
-  const { tools } = guest.context;
+  const { media } = guest.context;
   return guest.change(async () => {
-    await replaceRoutes(routes, tools);
-    return routesOf(tools);
+    await replaceRoutes(routes, media);
+    return routesOf(media);
   });
 }
 
 export function listRoutes({ context }: Guest): Promise<readonly Route[]> {
-  return translated(() => routesOf(context.tools));
+  return translated(() => routesOf(context.media));
 }
 
 export function addNeighbours(guest: Guest, neighbours: readonly Neighbour[]): Promise<void> {
-  return guest.change(() => add(neighbours, guest.context.tools));
+  return guest.change(() => add(neighbours, guest.context.media));
 }
 
 export function getPacketFilter({ context }: Guest, family: Family): Promise<Uint8Array> {

@@ -1,4 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { loadSyscalls, RecordingSyscalls, type Syscalls, visitNamespace } from '@kata-agent/linux';
+import type { HostMedia } from '../media/host-media.js';
+import { directMedia } from '../media-thread/direct-media.js';
 import type { Interface, Route } from '../network/network-values.js';
 import { SystemTools } from '../tool/tools.js';
 
@@ -29,12 +33,17 @@ let count = 0;
 export class NetworkNamespace {
   readonly name: string;
   readonly tools: SystemTools;
+  /** They create sockets in the namespace. */
+  readonly syscalls: Syscalls;
+  readonly media: HostMedia;
 
   constructor() {
     count += 1;
     this.name = `kata-test-${process.pid}-${count}`;
     execFileSync('ip', ['netns', 'add', this.name]);
     this.tools = new SystemTools(['ip', 'netns', 'exec', this.name]);
+    this.syscalls = syscallsIn(`/run/netns/${this.name}`);
+    this.media = directMedia(this.syscalls);
     this.ip('link', 'set', 'lo', 'up');
   }
 
@@ -55,4 +64,22 @@ export class NetworkNamespace {
   remove(): void {
     execFileSync('ip', ['netns', 'delete', this.name]);
   }
+}
+
+/** System calls that create sockets in a network namespace. */
+function syscallsIn(path: string): RecordingSyscalls {
+  const kernel = loadSyscalls();
+  return new RecordingSyscalls(
+    {
+      socket(domain, type, protocol) {
+        const namespace = openSync(path, 'r');
+        try {
+          return visitNamespace(kernel, 'net', namespace, () => kernel.socket(domain, type, protocol));
+        } finally {
+          closeSync(namespace);
+        }
+      },
+    },
+    kernel,
+  );
 }

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { loopFileFaults } from './loop-files.js';
+import { loopFileFaults, threadModules } from './loop-files.js';
 
 /** The table of the tasks that wait for the host, in agent/guest/src. */
 const tasks = 'media-thread/tasks.ts';
@@ -7,8 +7,9 @@ const tasks = 'media-thread/tasks.ts';
 /** Modules that run tasks. */
 const runners: ReadonlySet<string> = new Set(['media-thread/thread.ts', 'media-thread/direct-media.ts']);
 
-/** Functions of @kata-agent/linux that may wait for the host, if they are called for its share or its disks. */
+/** Functions of @kata-agent/linux that may wait for the host, if they are called for its share, its disks or its network. */
 const ofLinux: ReadonlySet<string> = new Set([
+  'Rtnetlink',
   'createMappedDevice',
   'detachMount',
   'detachMountHere',
@@ -54,10 +55,13 @@ export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly st
   if (waiting.size === 0) return [`${tasks} imports nothing: the check is blind`];
   const faults: string[] = [];
   const used = new Set<string>();
-  for (const [path, text] of files) {
+  const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
+  const entries = [tasks, ...runners, ...waiting.keys()];
+  const ofThreads = threadModules(imports, entries);
+  for (const [path, imported] of imports) {
     // A module of the threads may use another one, and it calls linux for the host's files.
-    if (path === tasks || runners.has(path) || waiting.has(path)) continue;
-    for (const { module, names } of importsOf(path, text)) {
+    if (ofThreads.has(path)) continue;
+    for (const { module, names } of imported) {
       const restricted = module === '@kata-agent/linux' ? ofLinux : waiting.get(module);
       for (const name of names.filter((each) => restricted?.has(each))) {
         if (exceptions.get(path)?.includes(name) === true) used.add(`${path} ${name}`);
@@ -72,9 +76,8 @@ export function hostMediaFaults(files: ReadonlyMap<string, string>): readonly st
     for (const name of names)
       if (files.has(path) && !used.has(`${path} ${name}`))
         faults.push(`agent/guest/src/${path} no longer calls ${name}; help: remove the exception`);
-  const imports = new Map([...files].map(([path, text]) => [path, importsOf(path, text)]));
   // The functions that tasks use are restricted by name above.
-  return [...faults, ...loopFileFaults(imports, [tasks, ...runners, ...waiting.keys()])];
+  return [...faults, ...loopFileFaults(imports, entries)];
 }
 
 /** Returns the imports of values. */

@@ -123,8 +123,8 @@ function usesFiles(module: string, name: string): boolean {
   return module === '@kata-agent/linux' && ofLinux.has(name);
 }
 
-/** Returns the modules that only tasks use: each module that imports one is one, too. */
-function threadModules(imports: Imports, entries: readonly string[]): ReadonlySet<string> {
+/** Returns the modules that only tasks use: each module that imports one is one, too. `entries`: those that tasks begin in. */
+export function threadModules(imports: Imports, entries: readonly string[]): ReadonlySet<string> {
   const importers = new Map<string, string[]>();
   for (const [path, imported] of imports)
     for (const { module, names } of imported)

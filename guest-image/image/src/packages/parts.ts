@@ -81,26 +81,9 @@ export const parts: readonly Part[] = [
     links: { '/usr/sbin/modprobe': '../bin/busybox', '/usr/bin/tee': 'busybox', '/usr/bin/sh': 'busybox' },
   },
   {
-    name: 'iproute2',
-    reason: 'interfaces, routes and neighbours of the pod; prints JSON, unlike busybox',
-    packages: [
-      'iproute2',
-      'libbpf1',
-      'libelf1t64',
-      'libmnl0',
-      'libcap2',
-      'libselinux1',
-      'libpcre2-8-0',
-      'libzstd1',
-      ...onDebian12('libbsd0', 'libmd0'),
-    ],
-    files: ['/usr/bin/ip'],
-    links: { '/usr/sbin/ip': '../bin/ip' },
-  },
-  {
     name: 'iptables',
     reason: 'GetIPTables and SetIPTables, for service meshes',
-    packages: ['iptables', 'libxtables12', 'libnftnl11'],
+    packages: ['iptables', 'libxtables12', 'libnftnl11', 'libmnl0'],
     files: [
       '/usr/sbin/xtables-nft-multi',
       ...['conntrack', 'comment', 'multiport', 'owner', 'mark', 'tcp', 'udp', 'addrtype', 'standard'].map(

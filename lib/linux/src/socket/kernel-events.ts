@@ -1,6 +1,7 @@
 import type { Socket as NetSocket } from 'node:net';
 import { Socket } from '../syscalls/constants.js';
 import { Descriptor } from '../fs/descriptor.js';
+import { netlinkAddress } from '../netlink/netlink-socket.js';
 import { streamOn } from './socket-exchange.js';
 import { hasCode } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
@@ -83,14 +84,6 @@ export function parseUevent(message: Uint8Array): Uevent | undefined {
   const [action, devicePath] = [values.get('ACTION'), values.get('DEVPATH')];
   if (action === undefined || devicePath === undefined) return undefined;
   return { action, devicePath, subsystem: values.get('SUBSYSTEM') ?? '' };
-}
-
-/** Encodes struct sockaddr_nl: family, padding, port (0: assigned by the kernel), groups. */
-function netlinkAddress(groups: number): Uint8Array {
-  const address = Buffer.alloc(12);
-  address.writeUInt16LE(Socket.Netlink, 0);
-  address.writeUInt32LE(groups, 8);
-  return address;
 }
 
 /**

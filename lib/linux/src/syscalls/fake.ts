@@ -294,6 +294,22 @@ export class RecordingSyscalls implements Syscalls {
     return this.#answer('receiveDescriptors', [fd], () => [this.#descriptor()]);
   }
 
+  ownAddress(fd: number): Uint8Array {
+    return this.#answer('ownAddress', [fd], () => new Uint8Array(12));
+  }
+
+  setNetlinkOption(fd: number, option: number): void {
+    this.#answer('setNetlinkOption', [fd, option], () => undefined);
+  }
+
+  send(fd: number, datagram: Uint8Array): void {
+    this.#answer('send', [fd, Buffer.from(datagram)], () => undefined);
+  }
+
+  receive(fd: number, buffer: Buffer): number {
+    return this.#answer('receive', [fd, buffer], () => 0);
+  }
+
   setWindowSize(fd: number, rows: number, columns: number): void {
     this.#answer('setWindowSize', [fd, rows, columns], () => undefined);
   }

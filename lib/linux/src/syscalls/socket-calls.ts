@@ -32,6 +32,17 @@ export interface SocketCalls {
    * is there.
    */
   receiveDescriptors(fd: number): readonly number[];
+  /** getsockname(2): returns the bytes of the socket's own sockaddr. */
+  ownAddress(fd: number): Uint8Array;
+  /** Switches an option of netlink(7) on. */
+  setNetlinkOption(fd: number, option: number): void;
+  /** send(2): sends a datagram to the socket's peer. */
+  send(fd: number, datagram: Uint8Array): void;
+  /**
+   * recv(2) of a datagram, without blocking. Returns its whole length: if that is more than the buffer's, the rest is lost. EAGAIN
+   * if none is there.
+   */
+  receive(fd: number, buffer: Buffer): number;
 }
 
 const SolSocket = 1;
@@ -39,7 +50,9 @@ const SoError = 4;
 const ProtocolTcp = 6;
 const TcpUserTimeout = 18;
 const SoPeerCredentials = 17;
+const SolNetlink = 270;
 const MsgDontWait = 0x40;
+const MsgTruncated = 0x20;
 const MsgControlTruncated = 0x08;
 const MsgCloseOnExec = 0x40000000;
 /** Maximum number of descriptors in one received message. More are an error, and all are closed. */
@@ -59,7 +72,10 @@ export function socketCalls(library: CLibrary): SocketCalls {
     'int setsockopt(int fd, int level, int name, const void *value, unsigned int length)',
   );
   const getpeername = library.find('int getpeername(int fd, void *address, void *length)');
+  const getsockname = library.find('int getsockname(int fd, void *address, void *length)');
   const recvmsg = library.find('long recvmsg(int fd, void *message, int flags)');
+  const send = library.find('long send(int fd, const void *data, size_t size, int flags)');
+  const recv = library.find('long recv(int fd, void *data, size_t size, int flags)');
   const close = library.find('int close(int fd)');
   const option = (fd: number, name: number, size: number): Buffer => {
     const value = bytes(size);
@@ -88,6 +104,17 @@ export function socketCalls(library: CLibrary): SocketCalls {
       check('getpeername', getpeername(fd, value, length));
       return value.subarray(0, length.readUInt32LE(0));
     },
+    ownAddress(fd) {
+      const value = bytes(128);
+      const length = uint32(value.length);
+      check('getsockname', getsockname(fd, value, length));
+      return value.subarray(0, length.readUInt32LE(0));
+    },
+    setNetlinkOption(fd, option) {
+      check('setsockopt', setsockopt(fd, SolNetlink, option, uint32(1), 4), `netlink option ${option}`);
+    },
+    send: (fd, datagram) => void check('send', send(fd, datagram, datagram.length, 0)),
+    receive: (fd, buffer) => check('recv', recv(fd, buffer, buffer.length, MsgDontWait | MsgTruncated)),
     peerCredentials(fd) {
       const value = option(fd, SoPeerCredentials, 12); // struct ucred
       return { pid: value.readInt32LE(0), uid: value.readUInt32LE(4), gid: value.readUInt32LE(8) };

@@ -85,7 +85,7 @@ test('what a task that hangs may still change is left to it until it has returne
   });
   await assert.rejects(threads.run('mount', { place: 'a' }), {
     reason: 'full',
-    message: "an earlier call that changes a still waits for the host's share or disks",
+    message: "an earlier call that changes a still waits for the host's share, disks or network",
   });
   assert.equal(await threads.run('mount', { place: 'b' }), 'done');
   assert.equal(hasEnded, false);

@@ -125,7 +125,7 @@ export class TaskThreads {
       return Promise.reject(
         new TaskFailure(
           'full',
-          `an earlier call that changes ${changed} still waits for the host's share or disks`,
+          `an earlier call that changes ${changed} still waits for the host's share, disks or network`,
         ),
       );
     return new Promise((resolve, reject) => {
@@ -177,7 +177,10 @@ export class TaskThreads {
   }
 
   #full(): TaskFailure {
-    return new TaskFailure('full', `${this.hanging} earlier calls still wait for the host's share or disks`);
+    return new TaskFailure(
+      'full',
+      `${this.hanging} earlier calls still wait for the host's share, disks or network`,
+    );
   }
 
   #refuseQueued(failure: TaskFailure): void {
