@@ -378,7 +378,13 @@ test('a change whose call was given up while it was made is restored', { skip },
       states.push(network());
       if (states.length === 2) throw new Error('given up');
     };
-    const tools = { syscalls: guest.syscalls, lent: [], progress: () => undefined, commit };
+    const tools = {
+      syscalls: guest.syscalls,
+      lent: [],
+      bytes: new Uint8Array(0),
+      progress: () => undefined,
+      commit,
+    };
     await assert.rejects(async () => change(tools), /given up/);
     assert.notEqual(states[1], before, 'it was made');
     assert.equal(network(), before);
