@@ -17,7 +17,10 @@ export function nodeCommand(): readonly string[] {
   return [process.execPath, '--cpu-prof', `--cpu-prof-dir=${profiles}`];
 }
 
-/** Returns the words that start an agent as its wrapper does, with further options of Node.js. When it is profiled it is not the bundle, whose functions have short names. */
+/**
+ * Returns the words that start an agent as its wrapper does, with further options of Node.js. When it is profiled it is not the
+ * bundle, whose functions have short names.
+ */
 export function agentCommand(bundle: string, options: readonly string[] = []): readonly string[] {
   const program = profiles === undefined ? bundle : join(root, 'agent', 'server', 'dist', 'main.js');
   return [...nodeCommand(), ...agentNodeOptions, ...options, program];
