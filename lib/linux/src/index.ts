@@ -22,7 +22,15 @@ export type { PathName } from './syscalls/koffi.js';
 export type { Waited } from './syscalls/process-calls.js';
 export type { PeerCredentials } from './syscalls/socket-calls.js';
 export type { Syscalls } from './syscalls/syscalls.js';
-export { closePipe, createPipe, type Pipe, type PipeOptions, pipeReader, pipeWriter } from './fs/pipe.js';
+export {
+  closePipe,
+  createPipe,
+  type Pipe,
+  type PipeOptions,
+  type PipeReader,
+  pipeReader,
+  pipeWriter,
+} from './fs/pipe.js';
 export { lockHolder } from './process/lock-holder.js';
 export { type ProcessStat, processStat } from './process/exit-status.js';
 export { Reaper, type ReaperOptions, type StartedProgram } from './process/reaper.js';
@@ -123,7 +131,8 @@ export {
   type SeccompPolicy,
 } from './process/seccomp-filter.js';
 export { ZstdDecoder, ZstdError } from './zstd.js';
-export { lendingStream, type LendingStream } from './socket/lending-stream.js';
+export type { LendingStream } from './fs/lending-reads.js';
+export { lendingStream } from './socket/lending-stream.js';
 export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
 export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';
 export {

@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { PipeReader } from '@kata-agent/linux';
 
 /** What to do when the buffer is full: leave output in the pipe, or drain it so that the writer can continue. */
 export interface Overflow {
@@ -29,6 +30,12 @@ interface Waiter {
 
 const nothing = new Uint8Array(0);
 
+/**
+ * Milliseconds after a read for which a pipe is left to fill. A reader that calls again by then gets what has come meanwhile, with one
+ * system call; reading it ahead takes one for each write of the process.
+ */
+const FILL_MS = 2;
+
 const MAX_CHUNKS = 1024;
 
 /** Maximum number of remembered readers; the oldest is dropped. */
@@ -42,10 +49,13 @@ const END_AFTER_EXIT_MS = 350;
 
 /**
  * An output stream of a process: reads ahead from the pipe or terminal up to a limit, and serves reads in order. Every
- * byte that the process wrote before its end is delivered before the end of file.
+ * byte that the process wrote before its end is delivered before the end of file. For a short time after a read of a pipe it
+ * does not read ahead: the next read takes what is there.
  */
 export class OutputStream {
   readonly #source: Readable;
+  /** The same, if it is a pipe. */
+  readonly #pipe: PipeReader | undefined;
   readonly #limits: OutputLimits;
   readonly #overflow: Overflow;
   readonly #atEnd: AtEnd;
@@ -59,13 +69,25 @@ export class OutputStream {
   /** The rest of the pipe is being read: the limit does not apply. */
   #draining = false;
   #over = false;
+  /** Ends the time in which the pipe fills. */
+  #filled: NodeJS.Timeout | undefined;
 
-  constructor(source: Readable, limits: OutputLimits, overflow: Overflow, atEnd: AtEnd = 'close') {
+  constructor(
+    source: Readable | PipeReader,
+    limits: OutputLimits,
+    overflow: Overflow,
+    atEnd: AtEnd = 'close',
+  ) {
     this.#source = source;
     this.#atEnd = atEnd;
     this.#limits = limits;
     this.#overflow = overflow;
-    source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
+    this.#pipe = 'lendNow' in source ? source : undefined;
+    if (this.#pipe === undefined) source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
+    else {
+      this.#pipe.lendTo((bytes) => this.#arrive(Buffer.from(bytes)));
+      this.#pipe.resume();
+    }
     source.on('end', () => this.end());
     // A terminal ends with EIO when its last user closes it; after any error there is no more output.
     source.on('error', () => this.end());
@@ -87,7 +109,10 @@ export class OutputStream {
    * aborted, without consuming any.
    */
   read(length: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (this.#buffered > 0 && this.#waiters.length === 0) return Promise.resolve(this.#take(length));
+    if (this.#waiters.length === 0) {
+      this.#takeFilled(length);
+      if (this.#buffered > 0) return Promise.resolve(this.#take(length));
+    }
     if (this.#over || length <= 0) return Promise.resolve(nothing);
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
@@ -104,6 +129,7 @@ export class OutputStream {
       };
       signal.addEventListener('abort', abort, { once: true });
       this.#waiters.push(waiter);
+      this.#resume();
     });
   }
 
@@ -141,6 +167,7 @@ export class OutputStream {
   end(): void {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#filled);
     if (this.#drained) this.#drainBuffer();
     if (this.#atEnd === 'close') this.#source.destroy();
     else this.#source.resume();
@@ -210,6 +237,21 @@ export class OutputStream {
     if (!this.#over && this.#source.isPaused()) this.#source.resume();
   }
 
+  /** Lets the pipe fill for a while. */
+  #letFill(pipe: PipeReader): void {
+    pipe.pause();
+    this.#filled ??= setTimeout(() => {
+      if (this.#buffered < this.#limits.buffer) this.#resume();
+    }, FILL_MS);
+    this.#filled.refresh();
+  }
+
+  /** Takes as much of what the pipe has been filled with as `length` bytes need. */
+  #takeFilled(length: number): void {
+    const missing = length - this.#buffered;
+    if (missing > 0 && !this.#over && this.#source.isPaused()) this.#pipe?.lendNow(missing);
+  }
+
   /** No copy if one chunk is enough, as in all large transfers. */
   #take(length: number): Uint8Array {
     const parts: Uint8Array[] = [];
@@ -228,7 +270,9 @@ export class OutputStream {
         missing = 0;
       }
     }
-    if (this.#buffered < this.#limits.buffer) this.#resume();
+    const waits = this.#waiters.length > 0;
+    if (this.#pipe !== undefined && !waits && !this.#draining && !this.#over) this.#letFill(this.#pipe);
+    else if (this.#buffered < this.#limits.buffer) this.#resume();
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
   }

@@ -1,20 +1,8 @@
-import { Buffer } from 'node:buffer';
-import type { OnReadOpts, Socket as Stream } from 'node:net';
+import type { Socket as Stream } from 'node:net';
+import { type LendingStream, lendingReads } from '../fs/lending-reads.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 import { streamOn } from './socket-exchange.js';
 import { descriptorOf } from './unix-socket.js';
-
-/** As much as Node.js reads at once. */
-const readSize = 65_536;
-
-/** One for all connections: what is read is passed on before another is read from. */
-let buffer: Buffer | undefined;
-
-/** A connection that lends received bytes (`LendingStream` of lib/ttrpc). It is paused at first. */
-export interface LendingStream extends Stream {
-  /** Sets the function that gets received bytes. They are valid until it returns. */
-  lendTo(borrow: (bytes: Uint8Array) => void): void;
-}
 
 /**
  * Takes over an accepted connection, in the turn of the event loop that accepted it: nothing of it has been read. Node.js
@@ -26,21 +14,7 @@ export interface LendingStream extends Stream {
 export function lendingStream(syscalls: Syscalls, accepted: Stream): LendingStream | undefined {
   const fd = descriptorOf(accepted);
   if (fd === undefined) return undefined;
-  let borrow: ((bytes: Uint8Array) => void) | undefined;
-  buffer ??= Buffer.allocUnsafeSlow(readSize);
-  const onread: OnReadOpts = {
-    buffer,
-    callback: (length, bytes) => {
-      borrow?.(bytes.subarray(0, length));
-      return true;
-    },
-  };
-  const stream = streamOn(syscalls, { fd }, { onread });
-  stream.pause();
+  const stream = lendingReads((onread) => streamOn(syscalls, { fd }, { onread }));
   accepted.destroy();
-  return Object.assign(stream, {
-    lendTo: (take: (bytes: Uint8Array) => void): void => {
-      borrow = take;
-    },
-  });
+  return stream;
 }
