@@ -261,7 +261,7 @@ for (const init of ['waits', 'never waits'] as const) {
     });
 
     function descriptors(): number {
-      const [agent] = machine.run('pgrep', '-f', String.raw`kata-agent\.[cm]js`).trim().split('\n');
+      const [agent] = machine.run('pgrep', '-f', String.raw`/kata-agent(\.mjs)? `).trim().split('\n');
       return machine.run('ls', `/proc/${agent}/fd`).trim().split('\n').length;
     }
 

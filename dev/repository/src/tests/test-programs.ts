@@ -1,7 +1,7 @@
 // The programs that tests start, bundled for a test run: a bundle starts in less than half the time of the compiled packages, which are a
 // thousand modules, and it is what users have.
 import { mkdirSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join, parse } from 'node:path';
 import { bundleAgent, bundleClient, bundleRealm } from '@kata-agent/tool-bundle/programs';
 
 /** The environment variable with the directory of the programs (tests/harness/repository.ts). */
@@ -19,6 +19,6 @@ export async function bundleTestPrograms(directory: string): Promise<void> {
     await bundleClient(join(directory, 'ctl')),
     await bundleRealm(join(directory, 'realm')),
   ];
-  for (const { file } of programs) symlinkSync(file, join(directory, basename(file)));
+  for (const { file } of programs) symlinkSync(file, join(directory, parse(file).name));
   process.env[variable] = directory;
 }

@@ -83,9 +83,9 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'A neighbour with unknown flags is `INVALID_ARGUMENT`. Of the flags of a route only ONLINK is used. IPv6 addresses are added without duplicate address detection.',
     why: 'The host’s flags are of another kernel; addresses work at once.',
     noticedBy: 'nobody',
-    test: ['agent/guest/src/network/network', 'a neighbour is converted to arguments of ip'],
+    test: ['agent/guest/src/network/network', 'a neighbour is encoded; permanent is the default'],
     also: [
-      ['agent/guest/src/network/network', 'a route is converted to arguments of ip'],
+      ['agent/guest/src/network/network', 'a route is encoded as ip route replace does'],
       ['tests/root/network', 'network-lists'],
     ],
   },
@@ -340,7 +340,7 @@ export const sandboxDifferences: DifferenceRows = {
     ours: 'It is the preferred source, as runtimes mean it.',
     why: 'With RTA_SRC the kernel answers EINVAL for IPv4.',
     noticedBy: 'nobody',
-    test: ['agent/guest/src/network/network', 'a route is converted to arguments of ip'],
+    test: ['agent/guest/src/network/network', 'a route is encoded as ip route replace does'],
   },
   'memory-probe': {
     of: ['MemHotplugByProbe'],
