@@ -62,7 +62,7 @@ test('10 MiB pass through stdin and stdout unchanged', { skip }, async () => {
 test('concurrent reads are answered in order', { skip }, async () => {
   const id = await real.run(['cat']);
   const read = () =>
-    readStream(real.guest, { containerId: id, execId: '', stream: 'stdout', length: 3 }, real.signal);
+    readStream(real.guest, { containerId: id, execId: '', stream: 'stdout', length: 3 }, real);
   const [first, second] = [read(), read()];
   await writeStdin(real.guest, { containerId: id, execId: '', data: Buffer.from('abcdef') });
   assert.deepEqual(
@@ -224,10 +224,7 @@ test('a terminal: one stream, a resize that the program sees, end of file by Con
   });
   const ref = { containerId: id, execId: '' };
   assert.match(await real.readUntil('err', ref), /24 80\r\nerr/);
-  assert.equal(
-    (await readStream(real.guest, { ...ref, stream: 'stderr', length: 10 }, real.signal)).length,
-    0,
-  );
+  assert.equal((await readStream(real.guest, { ...ref, stream: 'stderr', length: 10 }, real)).length, 0);
   await writeStdin(real.guest, { ...ref, data: Buffer.from('hello\n') });
   await real.readUntil('got hello', ref);
   await resizeTerminal(real.guest, { ...ref, rows: 50, columns: 132 });

@@ -1,3 +1,4 @@
+import type { CallSignal } from '../call-signal.js';
 import { GuestError } from '../guest-error.js';
 import type { PipeInodes } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
@@ -96,9 +97,9 @@ export class ContainerProcess {
     return this.#exit;
   }
 
-  /** Returns the exit code, or 128 + n after signal n. Rejects with the signal's reason when aborted. */
-  async wait(signal: AbortSignal): Promise<number> {
-    const code = this.#code ?? (await abortable(this.#exit, signal));
+  /** Returns the exit code, or 128 + n after signal n. Rejects with the signal's reason when the call is aborted. */
+  async wait(call: CallSignal): Promise<number> {
+    const code = this.#code ?? (await abortable(this.#exit, call.signal));
     if (!this.#waitedFor) {
       this.#waitedFor = true;
       this.changed();

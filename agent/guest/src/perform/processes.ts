@@ -1,3 +1,4 @@
+import type { CallSignal } from '../call-signal.js';
 import { SIGKILL } from '@kata-agent/linux';
 import type {
   ExecProcess,
@@ -120,9 +121,9 @@ function endedUnnoticed({ ended, waitedFor }: Pick<ContainerProcess, 'ended' | '
  * aborted. Output over passed connections has been written by then: a caller that has the exit code reads no more
  * output.
  */
-export async function waitProcess(guest: Guest, ref: ProcessRef, signal: AbortSignal): Promise<number> {
+export async function waitProcess(guest: Guest, ref: ProcessRef, call: CallSignal): Promise<number> {
   const process = guest.process(ref);
-  const code = await process.wait(signal);
+  const code = await process.wait(call);
   await process.streams.passing?.delivered;
   return code;
 }
@@ -131,9 +132,9 @@ export async function waitProcess(guest: Guest, ref: ProcessRef, signal: AbortSi
 export async function readStream(
   guest: Guest,
   { stream, length, ...ref }: ReadStream,
-  signal: AbortSignal,
+  call: CallSignal,
 ): Promise<Uint8Array> {
-  return guest.process(ref).streams.read(stream, length, signal);
+  return guest.process(ref).streams.read(stream, length, call);
 }
 
 /** Returns the number of bytes, once the pipe or terminal has taken them all. No bytes: closes stdin. */

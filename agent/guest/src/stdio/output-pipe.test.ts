@@ -8,7 +8,7 @@ import { createPipe, type Descriptor, loadSyscalls, pipeReader } from '@kata-age
 import * as fc from 'fast-check';
 import { OutputStream } from './output-stream.js';
 
-const never = new AbortController().signal;
+const never = new AbortController();
 
 interface Output {
   readonly stream: OutputStream;

@@ -8,7 +8,7 @@ import * as fc from 'fast-check';
 import { OutputLog, OutputStream, type Overflow } from './output-stream.js';
 
 const keep: Overflow = { drained: () => false, take: () => assert.fail('no output may be discarded') };
-const never = new AbortController().signal;
+const never = new AbortController();
 const open = (source: PassThrough, buffer = 1024, overflow = keep): OutputStream =>
   new OutputStream(source, { buffer, source: 65_536 }, overflow);
 const turn = (): Promise<void> =>
@@ -55,12 +55,27 @@ test('reads are served in order; an aborted read consumes nothing', async () => 
   const source = new PassThrough();
   const stream = open(source);
   const stop = new AbortController();
-  const [first, second] = [stream.read(10, stop.signal), stream.read(10, never)];
+  const [first, second] = [stream.read(10, stop), stream.read(10, never)];
   stop.abort(new Error('enough'));
   await assert.rejects(first, /enough/);
-  await assert.rejects(stream.read(1, stop.signal), /enough/);
+  await assert.rejects(stream.read(1, stop), /enough/);
   source.write('for the second');
   assert.equal(Buffer.from(await second).toString(), 'for the se');
+});
+
+test('a read that need not wait does not make a signal', async () => {
+  const source = new PassThrough();
+  const stream = open(source);
+  source.write('there');
+  await turn();
+  const call = {
+    get signal(): AbortSignal {
+      return assert.fail('a signal was made');
+    },
+  };
+  assert.equal(Buffer.from(await stream.read(10, call)).toString(), 'there');
+  stream.end();
+  assert.equal((await stream.read(10, call)).length, 0);
 });
 
 test('output that no client may read is drained, and the writer continues', async () => {

@@ -1,3 +1,4 @@
+import type { CallSignal } from '../call-signal.js';
 import { appendFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -106,14 +107,15 @@ export class OutputStream {
 
   /**
    * Returns 1 to `length` bytes, as soon as there are some; none: end of file. Rejects with the signal's reason when
-   * aborted, without consuming any.
+   * the call is aborted, without consuming any.
    */
-  read(length: number, signal: AbortSignal): Promise<Uint8Array> {
+  read(length: number, call: CallSignal): Promise<Uint8Array> {
     if (this.#waiters.length === 0) {
       this.#takeFilled(length);
       if (this.#buffered > 0) return Promise.resolve(this.#take(length));
     }
     if (this.#over || length <= 0) return Promise.resolve(nothing);
+    const { signal } = call;
     if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {

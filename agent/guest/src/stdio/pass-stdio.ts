@@ -43,7 +43,7 @@ async function copyOut(
   connection.resume();
   try {
     for (;;) {
-      const data = await streams.read(name, maxAtOnce, signal);
+      const data = await streams.read(name, maxAtOnce, { signal });
       if (data.length === 0) return await finish(connection);
       if (!connection.destroyed && !connection.write(data)) await writable(connection);
     }

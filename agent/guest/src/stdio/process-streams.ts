@@ -1,3 +1,4 @@
+import type { CallSignal } from '../call-signal.js';
 import { GuestError } from '../guest-error.js';
 import type { StreamName } from '../request/actions.js';
 import type { InputStream } from './input-stream.js';
@@ -37,8 +38,8 @@ export class ProcessStreams {
   }
 
   /** A terminal has no stderr: reads of it return the end of file. */
-  read(stream: StreamName, length: number, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#streams[stream]?.read(length, signal) ?? Promise.resolve(nothing);
+  read(stream: StreamName, length: number, call: CallSignal): Promise<Uint8Array> {
+    return this.#streams[stream]?.read(length, call) ?? Promise.resolve(nothing);
   }
 
   noteReader(stream: StreamName, reader: string, admitted: boolean): void {

@@ -209,18 +209,14 @@ export class RealGuest {
   }
 
   wait(containerId: string, execId = ''): Promise<number> {
-    return waitProcess(this.guest, { containerId, execId }, this.signal);
+    return waitProcess(this.guest, { containerId, execId }, this);
   }
 
   /** Reads a stream to its end. */
   async readAll(containerId: string, stream: StreamName = 'stdout', execId = ''): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     for (;;) {
-      const chunk = await readStream(
-        this.guest,
-        { containerId, execId, stream, length: 32 * 1024 },
-        this.signal,
-      );
+      const chunk = await readStream(this.guest, { containerId, execId, stream, length: 32 * 1024 }, this);
       if (chunk.length === 0) return Buffer.concat(chunks);
       chunks.push(chunk);
     }
@@ -230,7 +226,7 @@ export class RealGuest {
   async readUntil(text: string, ref: ProcessRef, stream: StreamName = 'stdout'): Promise<string> {
     let all = '';
     while (!all.includes(text)) {
-      const chunk = await readStream(this.guest, { ...ref, stream, length: 32 * 1024 }, this.signal);
+      const chunk = await readStream(this.guest, { ...ref, stream, length: 32 * 1024 }, this);
       if (chunk.length === 0)
         throw new Error(`the stream ended before ${JSON.stringify(text)}: ${JSON.stringify(all)}`);
       all += Buffer.from(chunk).toString();

@@ -25,7 +25,7 @@ export const signalProcess: Handler<'signalProcess'> = async ({ guest }, { conta
 };
 
 export const waitProcess: Handler<'waitProcess'> = async ({ guest }, { containerId, execId }, context) => ({
-  status: await perform.waitProcess(guest, { containerId, execId }, context.signal),
+  status: await perform.waitProcess(guest, { containerId, execId }, context),
 });
 
 export const readStdout: Handler<'readStdout'> = async (
@@ -33,11 +33,7 @@ export const readStdout: Handler<'readStdout'> = async (
   { containerId, execId, len },
   context,
 ) => ({
-  data: await perform.readStream(
-    guest,
-    { containerId, execId, stream: 'stdout', length: len },
-    context.signal,
-  ),
+  data: await perform.readStream(guest, { containerId, execId, stream: 'stdout', length: len }, context),
 });
 
 export const readStderr: Handler<'readStderr'> = async (
@@ -45,11 +41,7 @@ export const readStderr: Handler<'readStderr'> = async (
   { containerId, execId, len },
   context,
 ) => ({
-  data: await perform.readStream(
-    guest,
-    { containerId, execId, stream: 'stderr', length: len },
-    context.signal,
-  ),
+  data: await perform.readStream(guest, { containerId, execId, stream: 'stderr', length: len }, context),
 });
 
 export const writeStdin: Handler<'writeStdin'> = async ({ guest }, { containerId, execId, data }) => ({
