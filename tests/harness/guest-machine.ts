@@ -199,7 +199,7 @@ export class GuestMachine {
 
 /** Matches processes outside of containers; brackets mark a process that is about to end. */
 const outsideContainers =
-  /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|kata-agent\.mjs|ps -e -o/;
+  /^\S+\s+\[|sh -c mount -t tmpfs|sleep 0\.0\d$|sleep infinity|\/kata-agent(?:\.mjs)? |ps -e -o/;
 
 function childrenOf(pid: number): readonly number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

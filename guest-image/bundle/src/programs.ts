@@ -3,6 +3,7 @@ import {
   chmodSync,
   copyFileSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
+import { renameUnlessPresent } from '@kata-agent/tool-command/rename-unless-present';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { agentFile, checkStart, programFile, rangesFile, writeCodeCache } from './compiled-agent.js';
 import { directImports, isOwn } from './direct-imports.js';
@@ -66,20 +68,27 @@ export interface AgentBuild {
 }
 
 /**
- * Bundles the agent, its programs and its native library. Deletes the directory first. Throws if the bundle has code of an omitted
- * method, lacks code of another, or loads an optional part at its start.
+ * Bundles the agent, its programs and its native library into a directory, which is replaced once all is there. Throws if the bundle
+ * has code of an omitted method, lacks code of another, or loads an optional part at its start.
  */
 export async function bundleAgent(directory: string, agent: AgentBuild): Promise<BundledProgram> {
-  rmSync(directory, { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
-  const { outputs, atStart } = await bundleScript(directory, agent);
-  writeCodeCache(directory, agent.nodePath);
-  copyFileSync(join(root, 'image', agentFile), join(directory, agentFile));
-  writeFileSync(join(directory, mediaProgramFile), await bundleText(mediaEntry));
-  if (agent.pullsImages) writeFileSync(join(directory, imageProgramFile), await bundleText(imageEntry));
-  copyKoffi(directory);
-  checkStart(join(directory, agentFile), agent.nodePath);
-  return { file: join(directory, agentFile), ...atStart, outputs };
+  mkdirSync(dirname(directory), { recursive: true });
+  const made = mkdtempSync(`${directory}-`);
+  try {
+    const { outputs, atStart } = await bundleScript(made, agent);
+    writeCodeCache(made, agent.nodePath);
+    copyFileSync(join(root, 'image', agentFile), join(made, agentFile));
+    writeFileSync(join(made, mediaProgramFile), await bundleText(mediaEntry));
+    if (agent.pullsImages) writeFileSync(join(made, imageProgramFile), await bundleText(imageEntry));
+    copyKoffi(made);
+    checkStart(join(made, agentFile), agent.nodePath);
+    chmodSync(made, 0o755);
+    rmSync(directory, { recursive: true, force: true });
+    renameUnlessPresent(made, directory);
+    return { file: join(directory, agentFile), ...atStart, outputs };
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { debianRelease } from '@kata-agent/setup/prerequisites';
 import { aptSources, registryErrorText, runWithRetries } from '@kata-agent/setup/registry';
 import { run } from '@kata-agent/setup/run-program';
-import { codeOf } from '@kata-agent/tool-command/command-line';
+import { renameUnlessPresent } from '@kata-agent/tool-command/rename-unless-present';
 
 /** A package file in apt's signed lists. */
 export interface ResolvedPackage {
@@ -120,15 +120,6 @@ export function mergeUsr(directory: string): void {
     if (!existsSync(from)) continue;
     cpSync(from, join(directory, 'usr', name), { recursive: true, verbatimSymlinks: true });
     rmSync(from, { recursive: true });
-  }
-}
-
-/** Renames a directory. A target that a concurrent build has created is kept, because it has the same content. */
-export function renameUnlessPresent(from: string, to: string): void {
-  try {
-    renameSync(from, to);
-  } catch (error) {
-    if (!['ENOTEMPTY', 'EEXIST'].includes(codeOf(error) ?? '')) throw error;
   }
 }
 

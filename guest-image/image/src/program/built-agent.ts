@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { root } from '@kata-agent/setup/bootstrap';
 import { packageDirectories } from '@kata-agent/setup/products';
 import { type AgentBuild, bundleAgent } from '@kata-agent/tool-bundle/programs';
-import { renameUnlessPresent } from '../packages/packages.js';
+import { renameUnlessPresent } from '@kata-agent/tool-command/rename-unless-present';
 
 /** An agent. */
 export interface BuiltAgent {
