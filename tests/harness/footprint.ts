@@ -7,8 +7,8 @@ interface Footprint {
   /** Names of the programs among its descendants. */
   readonly processes: readonly string[];
   /**
-   * Mount points in its mount namespace, except those below the temporary directory: mounts of concurrent tests are
-   * copied with the namespace and disappear when those tests remove the mount point.
+   * Mount points in its mount namespace, except those below the temporary directory, and those of `ip netns`: mounts of concurrent
+   * tests are copied with the namespace and disappear when those tests remove the mount point.
    */
   readonly mounts: readonly string[];
   /** Cgroups below those of the tests' containers. */
@@ -24,6 +24,9 @@ interface Footprint {
  */
 const ofPod = /(?:^|\/)kata-agent\/namespaces(?:\/|$)/;
 
+/** The agent makes none. */
+const ofNetwork = /^\/run\/netns(?:\/|$)/;
+
 /** Written beside the log every 10 s, whatever is called. */
 const checkpoint = /\/audit\.log\.checkpoint(?:\.next)?$/;
 
@@ -38,7 +41,7 @@ export function footprint(pid: number, cgroupParent: string): Footprint {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
-      .filter((path) => !path.startsWith(`${tmpdir()}/`) && !ofPod.test(path))
+      .filter((path) => !path.startsWith(`${tmpdir()}/`) && !ofPod.test(path) && !ofNetwork.test(path))
       .sort(),
     cgroups: cgroups(cgroupParent),
     files: filesBelow(`/proc/${pid}/root/run`).filter((path) => !ofPod.test(path) && !checkpoint.test(path)),

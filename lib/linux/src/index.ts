@@ -133,7 +133,13 @@ export {
 export { ZstdDecoder, ZstdError } from './zstd.js';
 export type { LendingStream } from './fs/lending-reads.js';
 export { lendingStream } from './socket/lending-stream.js';
-export { type AnyTask, serveTasks, type Task, type TaskTools } from './thread/serve-tasks.js';
+export {
+  type AnyTask,
+  type Commitment,
+  serveTasks,
+  type Task,
+  type TaskTools,
+} from './thread/serve-tasks.js';
 export { TaskFailure, type TaskThreadLimits, TaskThreads } from './thread/task-threads.js';
 export {
   AddressAttribute,

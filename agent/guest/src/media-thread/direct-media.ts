@@ -17,6 +17,7 @@ export function directMedia(syscalls: Syscalls): HostMedia {
           bytes,
           progress: () => undefined,
           commit: () => undefined,
+          finish: () => undefined,
         };
         return (await task.run(args as never, tools)) as never;
       } finally {

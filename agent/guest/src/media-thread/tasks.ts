@@ -305,17 +305,16 @@ export const mediaTasks: MediaTaskTable = {
   touchMounts: { run: touchMounts },
   readLinks: { run: (_, { syscalls }) => onRtnetlink(syscalls, readLinks) },
   configureLink: {
-    run: ({ index, wanted }, { syscalls, commit }) =>
-      onRtnetlink(syscalls, (kernel) => configureLink(index, wanted, kernel, commit)),
+    run: ({ index, wanted }, tools) =>
+      onRtnetlink(tools.syscalls, (kernel) => configureLink(index, wanted, kernel, tools)),
   },
   readRoutes: { run: (_, { syscalls }) => onRtnetlink(syscalls, readRoutes) },
   setRoutes: {
-    run: ({ routes }, { syscalls, commit }) =>
-      onRtnetlink(syscalls, (kernel) => setRoutes(routes, kernel, commit)),
+    run: ({ routes }, tools) => onRtnetlink(tools.syscalls, (kernel) => setRoutes(routes, kernel, tools)),
   },
   setNeighbours: {
-    run: ({ neighbours }, { syscalls, commit }) =>
-      onRtnetlink(syscalls, (kernel) => setNeighbours(neighbours, kernel, commit)),
+    run: ({ neighbours }, tools) =>
+      onRtnetlink(tools.syscalls, (kernel) => setNeighbours(neighbours, kernel, tools)),
   },
   keepLocal: {
     run: ({ addresses }, { syscalls }) => onRtnetlink(syscalls, (kernel) => keepLocal(addresses, kernel)),

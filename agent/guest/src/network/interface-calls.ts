@@ -1,4 +1,5 @@
 import {
+  type Commitment,
   AddressAttribute,
   AddressFamily,
   AddressFlag,
@@ -27,7 +28,7 @@ declare module '../media/host-media.js' {
  * Sets hardware address, name, MTU and addresses of a link, and sets it up; if the kernel refuses something, the previous state is
  * restored. The kernel lets a link be renamed, and most drivers change its address, only while it is down.
  */
-export function configureLink(index: number, wanted: Interface, kernel: Rtnetlink, commit: () => void): void {
+export function configureLink(index: number, wanted: Interface, kernel: Rtnetlink, call: Commitment): void {
   const present = readLinks(kernel);
   const link = present.find((each) => each.index === index);
   if (link === undefined) throw linkNotFound(`Index: ${index}`);
@@ -45,7 +46,7 @@ export function configureLink(index: number, wanted: Interface, kernel: Rtnetlin
       saved.restoreOtherTables();
     },
     restore: () => saved.restore(),
-    commit,
+    call,
   });
 }
 

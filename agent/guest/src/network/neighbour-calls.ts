@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import {
+  type Commitment,
   AddressFamily,
   encodeIpAddress,
   NeighbourFlag,
@@ -20,7 +21,7 @@ declare module '../media/host-media.js' {
 }
 
 /** Sets neighbours; if the kernel refuses one, the previous ones are restored. */
-export function setNeighbours(neighbours: readonly Neighbour[], kernel: Rtnetlink, commit: () => void): void {
+export function setNeighbours(neighbours: readonly Neighbour[], kernel: Rtnetlink, call: Commitment): void {
   const indexOf = changeableLinks(new Set(neighbours.map(({ device }) => device)), kernel);
   const messages = neighbours.map((each) => encodedNeighbour(each, indexOf(each.device)));
   const saved = new SavedNeighbours(kernel);
@@ -32,7 +33,7 @@ export function setNeighbours(neighbours: readonly Neighbour[], kernel: Rtnetlin
         );
     },
     restore: () => saved.restore(messages),
-    commit,
+    call,
   });
 }
 

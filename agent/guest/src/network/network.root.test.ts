@@ -384,6 +384,7 @@ test('a change whose call was given up while it was made is restored', { skip },
       bytes: new Uint8Array(0),
       progress: () => undefined,
       commit,
+      finish: commit,
     };
     await assert.rejects(async () => change(tools), /given up/);
     assert.notEqual(states[1], before, 'it was made');

@@ -250,14 +250,15 @@ test('a change whose call was given up is restored, and one that was never begun
   for (const [fails, steps] of commits) {
     done.length = 0;
     let count = 0;
+    const step = (): void => {
+      count += 1;
+      if (count === fails) throw new Error('given up');
+    };
     const change = (): void =>
       orRestore({
         make: () => done.push('made'),
         restore: () => done.push('restored'),
-        commit() {
-          count += 1;
-          if (count === fails) throw new Error('given up');
-        },
+        call: { commit: step, finish: step },
       });
     if (fails < 3) assert.throws(change, { message: 'given up' });
     else change();
@@ -267,7 +268,7 @@ test('a change whose call was given up is restored, and one that was never begun
     orRestore({
       make: () => assert.fail('refused'),
       restore: () => assert.fail('this, too'),
-      commit: () => undefined,
+      call: { commit: () => undefined, finish: () => undefined },
     });
   assert.throws(hopeless, {
     kind: 'internal',

@@ -1,24 +1,24 @@
-import { hasCode, NetlinkError } from '@kata-agent/linux';
+import { type Commitment, hasCode, NetlinkError } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
 
 /** A change of the network. */
 interface Change {
   readonly make: () => void;
   readonly restore: () => void;
-  /** Throws if the call has been given up: nobody learns of its change, so that it must not stay. */
-  readonly commit: () => void;
+  /** Throw if the call has been given up: nobody learns of its change, so that it must not stay. */
+  readonly call: Commitment;
 }
 
 /**
  * Makes a change of the network; if it fails half-way, restores the previous state (S30).
  *
- * @throws what `make` and `commit` throw; `internal` with both messages if not all could be restored.
+ * @throws what `make` and `call` throw; `internal` with both messages if not all could be restored.
  */
-export function orRestore({ make, restore, commit }: Change): void {
-  commit();
+export function orRestore({ make, restore, call }: Change): void {
+  call.commit();
   try {
     make();
-    commit();
+    call.finish();
   } catch (error) {
     try {
       restore();

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { RouteTable, type Rtnetlink } from '@kata-agent/linux';
+import { type Commitment, RouteTable, type Rtnetlink } from '@kata-agent/linux';
 import { changeableLinks, readLinks } from './link-calls.js';
 import type { Family, Route } from './network-values.js';
 import { orRestore } from './or-restore.js';
@@ -32,7 +32,7 @@ export function readRoutes(kernel: Rtnetlink): readonly Route[] {
  * Sets routes of the main table. Those without a gateway come first: a gateway must be reachable when a route over it is created. If
  * the kernel refuses one, the previous routes are restored.
  */
-export function setRoutes(routes: readonly Route[], kernel: Rtnetlink, commit: () => void): void {
+export function setRoutes(routes: readonly Route[], kernel: Rtnetlink, call: Commitment): void {
   const indexOf = changeableLinks(new Set(routes.map(({ device }) => device)), kernel);
   const saved = new SavedRoutes(new Set(routes.map(({ family }) => family)), kernel);
   const direct = routes.filter(({ gateway }) => gateway === '');
@@ -45,7 +45,7 @@ export function setRoutes(routes: readonly Route[], kernel: Rtnetlink, commit: (
         );
     },
     restore: () => saved.restore(),
-    commit,
+    call,
   });
 }
 

@@ -25,7 +25,12 @@ export interface TaskTools {
    * call may have done the same with newer content. A task that has called it and hangs may still take effect.
    */
   readonly commit: () => void;
+  /** The last `commit` of a task that can revert its effect: from here on it cannot be given up, and its caller gets the result. */
+  readonly finish: () => void;
 }
+
+/** What a task asks before it takes effect, and when it has. */
+export type Commitment = Pick<TaskTools, 'commit' | 'finish'>;
 
 /**
  * Work that may wait for the host: synchronous system calls only, since asynchronous file access of Node.js uses threads that the
@@ -105,6 +110,9 @@ async function perform(
   const commit = (): void => {
     if (state.isGivenUp) throw new Error('the call was given up before it took effect');
   };
+  const finish = (): void => {
+    if (!state.end()) throw new Error('the call was given up before it ended');
+  };
   try {
     const task = tasks.get(name);
     if (task === undefined) throw new Error(`there is no task ${name}`);
@@ -114,7 +122,10 @@ async function perform(
       bytes,
       progress,
       commit,
+      finish,
     });
+    // What is given up from here on is released by its creator.
+    state.end();
     return { kind: 'result', id, result, memory: bytes.buffer };
   } catch (error) {
     return { kind: 'error', id, error: encode(error), memory: bytes.buffer };

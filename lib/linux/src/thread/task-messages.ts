@@ -1,5 +1,5 @@
 /** Where the task of a thread is. */
-const Stage = { Running: 0, GivenUp: 1 } as const;
+const Stage = { Running: 0, GivenUp: 1, Ended: 2 } as const;
 
 /** Indexes. */
 const stage = 0;
@@ -55,14 +55,25 @@ export class TaskState {
     Atomics.store(this.#values, closed, 0);
   }
 
-  /** Gives the task up. For the creator. */
-  giveUp(): void {
-    Atomics.store(this.#values, stage, Stage.GivenUp);
+  /** Gives the task up, unless it has ended: then its message is on its way. Reports whether it was given up. For the creator. */
+  giveUp(): boolean {
+    return this.#leave(Stage.GivenUp);
+  }
+
+  /** Ends the task, unless it has been given up. Reports whether it has ended. For the thread. */
+  end(): boolean {
+    return this.#leave(Stage.Ended);
   }
 
   /** Reports whether the task has been given up. For the thread. */
   get isGivenUp(): boolean {
     return Atomics.load(this.#values, stage) === Stage.GivenUp;
+  }
+
+  /** Both sides may do this at the same time: the first one decides. */
+  #leave(next: number): boolean {
+    const before = Atomics.compareExchange(this.#values, stage, Stage.Running, next);
+    return before === Stage.Running || before === next;
   }
 
   /** Counts a lent descriptor that the thread closes next. */

@@ -153,6 +153,45 @@ test('a task that was given up does not take effect when its thread continues', 
   await threads.close();
 });
 
+test('a task that has ended is not given up while its creator does not read its message', async () => {
+  const threads = withTask('({ ended }, { commit }) => { commit(); Atomics.store(ended, 0, 1); }', {
+    milliseconds: 300,
+  });
+  await threads.run('work', { ended: new Int32Array(new SharedArrayBuffer(4)) });
+  const ended = new Int32Array(new SharedArrayBuffer(4));
+  const result = threads.run('work', { ended });
+  // Timers are due before messages are read when a callback of the loop has taken long.
+  setImmediate(() => {
+    const end = performance.now() + 600;
+    while (performance.now() < end) Atomics.load(ended, 0);
+  });
+  await result;
+  assert.equal(Atomics.load(ended, 0), 1);
+  await threads.close();
+});
+
+test('a task that has finished is not given up, and one that was given up does not finish', async () => {
+  const threads = withTask(
+    `({ finished, gate }, { finish }) => {
+       if (gate !== undefined) Atomics.wait(gate, 0, 0);
+       finish();
+       Atomics.store(finished, 0, 1);
+       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+     }`,
+    { milliseconds: 300 },
+  );
+  const finished = new Int32Array(new SharedArrayBuffer(4));
+  await threads.run('work', { finished });
+  assert.equal(Atomics.exchange(finished, 0, 0), 1);
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  await assert.rejects(threads.run('work', { finished, gate }), { reason: 'late' });
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await threads.settle();
+  assert.equal(Atomics.load(finished, 0), 0);
+  await threads.close();
+});
+
 test('each task gets its bytes, and one that was given up none of others', async () => {
   const threads = withTask(
     `({ gate, seen }, { bytes }) => {

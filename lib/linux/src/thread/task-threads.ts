@@ -362,7 +362,8 @@ class TaskThread {
     const job = this.#job;
     if (job === undefined) return;
     this.#unwatch();
-    this.#state.giveUp();
+    // This event loop stood still, not the host: the message has arrived, and is read next.
+    if (!this.#state.giveUp()) return;
     this.#job = undefined;
     this.#abandoned = job;
     // A thread that hangs is no reason for the process to stay.

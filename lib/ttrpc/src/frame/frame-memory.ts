@@ -4,7 +4,7 @@ const firstRoom = 4096;
  * A partial frame gets room for this many times the bytes that have arrived, up to its length: a large frame that arrives in
  * chunks of 64 KiB is not moved again and again. Room that nothing was written to takes no physical memory.
  */
-const growth = 32;
+const growth = 8;
 
 /** Frames from this size on, in bytes, use memory again. */
 const largeFrame = 131_072;
