@@ -237,6 +237,23 @@ test('all links are restored if the kernel refuses an interface', { skip }, asyn
   }
 });
 
+test('links are restored, too, if a container has given a link their temporary name', { skip }, async () => {
+  guest.ip('link', 'set', 'ens3', 'up');
+  guest.ip('address', 'add', '10.2.0.2/24', 'dev', 'ens3');
+  guest.ip('route', 'add', '192.0.2.0/24', 'via', '10.2.0.1');
+  const link = (await links(guest.media)).find(({ name }) => name === 'ens3');
+  guest.connect(`kata-back${link?.index}`, host, 'tap9');
+  const before = network();
+  const refused = update({
+    hwAddr: link?.hwAddr ?? '',
+    name: 'eth1',
+    mtu: 65_536,
+    addresses: [{ address: '10.7.0.2', prefix: 24 }],
+  });
+  await assert.rejects(refused, /could not be restored: EEXIST/);
+  assert.equal(network(), before);
+});
+
 /** Routes of other tables than main, of each kind that `ip route` can set over eth0. */
 const otherTables: readonly (readonly string[])[] = [
   ['-4', '198.51.100.0/24', 'via', '10.9.0.1', 'table', '100'],

@@ -34,25 +34,29 @@ export class SavedLinks {
       : undefined;
   }
 
+  /** Attempts each step, whatever fails: a link that keeps a temporary name has its addresses, and is up. */
   restore(): void {
     const kernel = this.#kernel;
     const present = readLinks(kernel);
     const remaining = this.#links.filter(({ index }) => present.some((each) => each.index === index));
-    // Two links may have swapped names.
-    for (const { index } of remaining) {
-      kernel.setLink({ index, flags: { Up: false } });
-      kernel.setLink({ index, name: temporaryName(index) });
-    }
-    for (const before of remaining) {
-      const { index, name, hwAddr, mtu, noArp, up } = before;
-      kernel.setLink({ index, name });
-      if (present.find((each) => each.index === index)?.hwAddr !== hwAddr)
-        kernel.setLink({ index, hwAddr: parseHwAddr(hwAddr) });
-      kernel.setLink({ index, mtu, flags: { NoArp: noArp, Up: up } });
-    }
-    this.#restoreAddresses(remaining);
-    this.#dropped?.routes.restore();
-    this.#dropped?.neighbours.restoreSet();
+    runAll([
+      // Two links may have swapped names.
+      ...remaining.flatMap(({ index }) => [
+        () => kernel.setLink({ index, flags: { Up: false } }),
+        () => kernel.setLink({ index, name: temporaryName(index) }),
+      ]),
+      ...remaining.flatMap(({ index, name, hwAddr, mtu, noArp, up }) => [
+        () => kernel.setLink({ index, name }),
+        () => {
+          if (present.find((each) => each.index === index)?.hwAddr !== hwAddr)
+            kernel.setLink({ index, hwAddr: parseHwAddr(hwAddr) });
+        },
+        () => kernel.setLink({ index, mtu, flags: { NoArp: noArp, Up: up } }),
+      ]),
+      () => this.#restoreAddresses(remaining),
+      () => this.#dropped?.routes.restore(),
+      () => this.#dropped?.neighbours.restoreSet(),
+    ]);
   }
 
   /** Sets again the routes of other tables than main. */
@@ -80,7 +84,7 @@ function keyOf(address: AddressMessage): string {
   return `${address.index} ${localAddress(address)?.toString('hex')}/${address.prefix}`;
 }
 
-/** Returns a temporary name, which no link has. */
+/** Returns a temporary name. A container that can create links may have given it to one: then the link keeps its name for now. */
 function temporaryName(index: number): string {
   return `kata-back${index % 100_000}`;
 }
