@@ -23,7 +23,14 @@ function givenUp(context: TestContext, files: readonly [path: string, flags: str
   const commit = (): never => {
     throw new Error('given up');
   };
-  const tools: TaskTools = { syscalls, lent, bytes: new Uint8Array(0), progress: () => undefined, commit, finish: commit };
+  const tools: TaskTools = {
+    syscalls,
+    lent,
+    bytes: new Uint8Array(0),
+    progress: () => undefined,
+    commit,
+    finish: commit,
+  };
   context.after(() => {
     for (const each of lent) each.close();
   });
