@@ -17,10 +17,7 @@ export function bundledAgent(): string {
   const script = join(root, 'scripts', 'bundle.mjs');
   const { status, stderr } = spawnSync(process.execPath, [script], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`the bundle cannot be made:\n${stderr}`);
-  const bundles = ['kata-agent.cjs', 'kata-agent.mjs'].map((name) => join(root, 'build', 'bundle', name));
-  made = bundles.find((path) => existsSync(path));
-  if (made === undefined)
-    throw new Error(`the bundle was made, but there is no ${bundles.join(', and no ')}`);
+  made = join(root, 'build', 'bundle', 'kata-agent.cjs');
   return made;
 }
 

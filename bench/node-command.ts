@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 
 import { root } from './go-programs.js';
 

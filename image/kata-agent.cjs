@@ -1,5 +1,5 @@
 // The script that Node.js runs. It runs the agent, program.cjs, with V8's code cache of the build, so that a start compiles
-// nothing. V8 accepts the cache only for a source of the same length, from the same release, with the same flags; both files lie
+// little. V8 accepts the cache only for a source of the same length, from the same release, with the same flags; both files lie
 // beside this one, and in an image they are measured with it.
 //
 // CommonJS, because for an ES module Node.js first starts its module loader.

@@ -6,8 +6,8 @@ import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { packageDirectories } from '@kata-agent/setup/products';
 import { checkIntegrity, releasedNode } from '@kata-agent/tool-guest-image/node/released-node';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 import {
-  agentNodeOptions,
   imageNodeVersion,
   majorOf,
   nodeReleases,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 import { wrapperProgram } from '@kata-agent/tool-guest-image/program/wrapper';
 import type { FileEntry } from '@kata-agent/tool-guest-image/tree/archive';
 import { developerHome, firstProgram } from '@kata-agent/tool-vm/image';

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { type AgentService, CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import type { Channel, Client } from '@kata-agent/ttrpc';
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 import type { Machine } from '@kata-agent/tool-vm/machine/machine';
 import { readAll, readUntil } from '../harness/container-client.js';
 import { containerRequest } from '../harness/container-request.js';

@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema, StorageSchema } from '@kata-agent/protocol/agent';
 import { Code, TtrpcError } from '@kata-agent/ttrpc';
-import { agentNodeOptions } from '@kata-agent/tool-guest-image/node/releases';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 import { bundleForGuest, developerHome } from '@kata-agent/tool-vm/image';
 import { shellPort } from '@kata-agent/tool-vm/inside/ports';
 import { readAll, readUntil, sha256, writeAll } from '../harness/container-client.js';

@@ -1,5 +1,5 @@
-// `node --hash-seed=1 compile.js PROGRAM RANGES CACHE` writes V8's code cache of the agent: of all functions in the ranges (those of a
-// start and of a pod's calls), and of the others that run for --check, which checks a configuration.
+// `node --hash-seed=1 compile.js PROGRAM CACHE` writes V8's code cache of the agent: of all functions in the ranges that it reads as JSON
+// (those of a start and of a pod's calls), and of the others that run for --check, which checks a configuration.
 //
 // The same program gives the same bytes, on any machine and for any user: the hash seed is fixed, no bytecode is flushed, and nothing
 // is run that depends on the machine. V8 accepts a cache only under the flags with which it was created, so these flags are reset to the
@@ -15,15 +15,15 @@ import type { Place, Range } from './start-ranges.js';
 /** The longest example, not the configuration of an image, whose check could depend on this machine. */
 const configuration = fileURLToPath(new URL('../../../examples/confidential.toml', import.meta.url));
 
-const [path, ranges, cache] = process.argv.slice(2);
-if (path === undefined || ranges === undefined || cache === undefined)
-  throw new Error('usage: compile.js PROGRAM RANGES CACHE');
+const [path, cache] = process.argv.slice(2);
+if (path === undefined || cache === undefined) throw new Error('usage: compile.js PROGRAM CACHE');
+const ranges = JSON.parse(readFileSync(0, 'utf8')) as readonly Range[];
 setFlagsFromString('--no-flush-bytecode');
 /** Where an image has it; the same for each build, since V8 stores it in the cache. */
 const filename = '/usr/lib/kata-agent/program.cjs';
 const script = new Script(readFileSync(path, 'latin1'), { filename });
 process.once('exit', () => {
-  compileFunctions(JSON.parse(readFileSync(ranges, 'utf8')) as readonly Range[]);
+  compileFunctions(ranges);
   setFlagsFromString('--flush-bytecode');
   setFlagsFromString('--hash-seed=0');
   writeFileSync(cache, script.createCachedData());
@@ -43,7 +43,7 @@ function compileFunctions(wanted: readonly Range[]): void {
   session.connect();
   let scriptId: string | undefined;
   session.on('Debugger.scriptParsed', ({ params }) => {
-    if (params.url.endsWith(filename)) scriptId = params.scriptId;
+    if (params.url === pathToFileURL(filename).href) scriptId = params.scriptId;
   });
   session.post('Debugger.enable');
   for (const { from, to } of wanted) {

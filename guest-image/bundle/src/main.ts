@@ -68,6 +68,6 @@ try {
 function report({ file, atStart, onDemand }: BundledProgram): void {
   const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
   console.log(
-    `${relative(process.cwd(), file)}  ${kib(atStart)}, and ${kib(onDemand)} that are loaded on demand`,
+    `${relative(process.cwd(), file)}  ${kib(atStart)} at the start, and ${kib(onDemand)} on demand`,
   );
 }

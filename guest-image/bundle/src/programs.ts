@@ -14,22 +14,26 @@ import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { renameUnlessPresent } from '@kata-agent/tool-command/rename-unless-present';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
-import { agentFile, checkStart, programFile, rangesFile, writeCodeCache } from './compiled-agent.js';
+import { agentFile, checkStart, programFile, writeCodeCache } from './code-cache.js';
 import { directImports, isOwn } from './direct-imports.js';
 import { omitMethods, omitPuller } from './omit-methods.js';
 import { checkOptionalParts, loadedAtStart } from './optional-parts.js';
 import { unexpectedRows, searchHandlers } from './search.js';
-import { rangesOf, type SourceMap } from './start-ranges.js';
+import { type Range, rangesOf, type SourceMap } from './start-ranges.js';
 
 type Outputs = Metafile['outputs'];
 
-/** A bundled program. */
-export interface BundledProgram {
-  readonly file: string;
-  /** Bytes of JavaScript that the program loads when it starts. */
+/** Bytes of JavaScript. */
+interface Sizes {
+  /** That the program runs when it starts. */
   readonly atStart: number;
-  /** Bytes that it loads only on demand. */
+  /** That it runs only on demand. */
   readonly onDemand: number;
+}
+
+/** A bundled program. */
+export interface BundledProgram extends Sizes {
+  readonly file: string;
   /** Its files, as esbuild describes them. */
   readonly outputs: Outputs;
 }
@@ -75,8 +79,8 @@ export async function bundleAgent(directory: string, agent: AgentBuild): Promise
   mkdirSync(dirname(directory), { recursive: true });
   const made = mkdtempSync(`${directory}-`);
   try {
-    const { outputs, atStart } = await bundleScript(made, agent);
-    writeCodeCache(made, agent.nodePath);
+    const { outputs, ranges } = await bundleScript(made, agent);
+    writeCodeCache(made, ranges, agent.nodePath);
     copyFileSync(join(root, 'image', agentFile), join(made, agentFile));
     writeFileSync(join(made, mediaProgramFile), await bundleText(mediaEntry));
     if (agent.pullsImages) writeFileSync(join(made, imageProgramFile), await bundleText(imageEntry));
@@ -85,7 +89,7 @@ export async function bundleAgent(directory: string, agent: AgentBuild): Promise
     chmodSync(made, 0o755);
     rmSync(directory, { recursive: true, force: true });
     renameUnlessPresent(made, directory);
-    return { file: join(directory, agentFile), ...atStart, outputs };
+    return { file: join(directory, agentFile), ...sizes(outputs, partOf(made, agentName)), outputs };
   } finally {
     rmSync(made, { recursive: true, force: true });
   }
@@ -93,12 +97,13 @@ export async function bundleAgent(directory: string, agent: AgentBuild): Promise
 
 /**
  * Writes the agent as a single script, whose value is a function with two parameters: `require`, which resolves koffi, and the URL
- * that replaces `import.meta.url`; and for the code cache, where in it the functions are that the agent has loaded when it listens.
+ * that replaces `import.meta.url`. Returns where in it our modules are that the agent has loaded when it listens, and the parts that
+ * it would be without being a single script.
  */
 async function bundleScript(
   directory: string,
   { facts, pullsImages }: AgentBuild,
-): Promise<{ readonly outputs: Outputs; readonly atStart: Pick<BundledProgram, 'atStart' | 'onDemand'> }> {
+): Promise<{ readonly outputs: Outputs; readonly ranges: readonly Range[] }> {
   const plugins = [...(pullsImages ? [] : [omitPuller()]), omitMethods(facts), metricsLibrary()];
   // In parts, only to see what is loaded when.
   const parts = asParts(directory, agentName, agentEntry, [...plugins, directImports()]);
@@ -132,9 +137,8 @@ async function bundleScript(
     { line: lines.length - 1, column: lines.at(-1)?.length ?? 0 },
     (source) => own.has(relative(root, join(directory, source))),
   );
-  writeFileSync(join(directory, rangesFile), JSON.stringify(ranges));
   await checkHandlers(directory, facts);
-  return { outputs, atStart: sizes(outputs, relative(root, join(directory, `${agentName}.mjs`))) };
+  return { outputs, ranges };
 }
 
 /** The bundle's map names the compiled modules then, as the list of what is loaded does, and not their sources. */
@@ -174,46 +178,39 @@ async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promis
 
 /** Bundles kata-agent-ctl. Deletes the directory first. */
 export function bundleClient(directory: string): Promise<BundledProgram> {
-  return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js', []);
+  return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js');
 }
 
 /** Bundles kata-realm. Deletes the directory first. */
 export function bundleRealm(directory: string): Promise<BundledProgram> {
-  return bundle(directory, 'kata-realm', 'realm/program/dist/main.js', []);
+  return bundle(directory, 'kata-realm', 'realm/program/dist/main.js');
 }
 
-async function bundle(
-  directory: string,
-  name: string,
-  entry: string,
-  plugins: readonly Plugin[],
-): Promise<BundledProgram> {
+/** Bundles a program, and the files of what it imports on demand, which cost nothing until they are imported. */
+async function bundle(directory: string, name: string, entry: string): Promise<BundledProgram> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  const outputs = await buildParts(directory, name, entry, plugins);
-  const file = join(directory, `${name}.mjs`);
+  const {
+    metafile: { outputs },
+  } = await build(asParts(directory, name, entry));
+  const part = partOf(directory, name);
+  removeUnreachable(outputs, part);
+  const file = join(root, part);
   chmodSync(file, 0o755);
   copyKoffi(directory);
-  return { file, ...sizes(outputs, relative(root, file)), outputs };
+  return { file, ...sizes(outputs, part), outputs };
 }
 
-/** Writes a program, and the files of what it imports on demand, which cost nothing until they are imported. */
-async function buildParts(
-  directory: string,
-  name: string,
-  entry: string,
-  plugins: readonly Plugin[],
-): Promise<Outputs> {
-  const { metafile } = await build(asParts(directory, name, entry, plugins));
-  removeUnreachable(metafile.outputs, relative(root, join(directory, `${name}.mjs`)));
-  return metafile.outputs;
+/** Returns the first part of a program, as esbuild names it. */
+function partOf(directory: string, name: string): string {
+  return relative(root, join(directory, `${name}.mjs`));
 }
 
 function asParts(
   directory: string,
   name: string,
   entry: string,
-  plugins: readonly Plugin[],
+  plugins: readonly Plugin[] = [],
 ): BuildOptions & { readonly metafile: true } {
   return {
     ...common,
@@ -233,7 +230,7 @@ function asParts(
  * Returns the sizes of what is loaded at start and on demand. Static imports are loaded at start, and dynamic
  * ones on demand, except those of the entry, which are the program itself.
  */
-function sizes(outputs: Outputs, entry: string): { readonly atStart: number; readonly onDemand: number } {
+function sizes(outputs: Outputs, entry: string): Sizes {
   const total = (paths: Iterable<string>): number =>
     [...paths].reduce((sum, path) => sum + (outputs[path]?.bytes ?? 0), 0);
   const first = [entry, ...(outputs[entry]?.imports ?? []).map(({ path }) => path)];

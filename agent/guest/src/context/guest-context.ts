@@ -21,7 +21,6 @@ import { Disks } from '../device/disks.js';
 import { MemoryWatch } from '../resource/online.js';
 import { type GuestSecrets, SwapDevices } from '../resource/swap.js';
 import { PodSources } from '../source/pod-sources.js';
-import { FreedMemory } from '../removal/freed-memory.js';
 import { askFeatures } from '../runtime/command-lines.js';
 import { SharedStore } from '../image/store/shared-store.js';
 import { mountingIn } from '../confidential/mount-directory.js';
@@ -83,7 +82,6 @@ interface CallServices {
   readonly metrics: Metrics;
   readonly tools: Tools;
   readonly clock: GuestClock;
-  readonly freedMemory: FreedMemory;
 }
 
 /** Applies defaults to the options, creates the directories, and starts the reaper. */
@@ -146,7 +144,6 @@ export function openContext(options: GuestOptions): GuestContext {
       pauseBundle: options.pauseBundle ?? '/pause_bundle',
       verifiedLayers,
       clock: { floor: options.clockFloor, now: Date.now },
-      freedMemory: new FreedMemory(syscalls),
       log,
       reaper,
       runtime,

@@ -18,7 +18,7 @@ import { addNeighbours } from './neighbours.js';
 import type { Interface, Neighbour, Route } from './network-values.js';
 import { orRestore } from './or-restore.js';
 import { replacePacketFilter } from './packet-filter.js';
-import { decodedRoute, encodedRoute } from './route-message.js';
+import { decodedRoute, encodedRoute } from './route-encoding.js';
 import { updateRoutes } from './routes.js';
 import { updateInterface } from './update-interface.js';
 

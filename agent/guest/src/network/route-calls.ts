@@ -4,7 +4,7 @@ import { changeableLinks, readLinks } from './link-calls.js';
 import type { Family, Route } from './network-values.js';
 import { orRestore } from './or-restore.js';
 import { explainRefusal, linkNotFound } from './refusal.js';
-import { addressFamily, decodedRoute, encodedLocalRoute, encodedRoute, routeText } from './route-message.js';
+import { addressFamily, decodedRoute, encodedLocalRoute, encodedRoute, routeText } from './route-encoding.js';
 import { SavedRoutes } from './saved-routes.js';
 
 declare module '../media/host-media.js' {

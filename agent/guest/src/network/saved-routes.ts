@@ -12,7 +12,7 @@ import {
 } from '@kata-agent/linux';
 import type { Family } from './network-values.js';
 import { runAll, unlessRefused, whereAccepted } from './or-restore.js';
-import { addressFamily } from './route-message.js';
+import { addressFamily } from './route-encoding.js';
 
 /**
  * A snapshot of the routes of all tables but `local`, before a change, as the kernel lists them: a link that goes down

@@ -111,7 +111,6 @@ export function removeContainer(guest: Guest, { id, timeoutSeconds }: RemoveCont
   };
   const done = guest.change(task, { container: id }, () => known || guest.container(id));
   return Promise.allSettled([ending, done]).then(([ended]) => {
-    guest.context.freedMemory.releaseSoon();
     if (ended.status === 'fulfilled') ended.value?.admit();
     return done;
   });

@@ -32,7 +32,7 @@ type bench struct {
 func (b *bench) bundles() string { return filepath.Join(filepath.Dir(b.rootfs), "state", "bundles") }
 
 // idle is the wait before each life, so that both begin alike: the first process that is moved to a cgroup after a while waits
-// for an RCU grace period (rcu_sync of the kernel's cgroup_threadgroup_rwsem), one that is moved right after another does not.
+// up to 17 ms, one that is moved right after another does not (docs/adr/oci-runtime.md, "What a command costs the agent").
 const idle = 100 * time.Millisecond
 
 // times are durations in milliseconds, by step.

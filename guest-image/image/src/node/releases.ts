@@ -63,13 +63,6 @@ export const nodeSources: { readonly ends: string; readonly minimum: string } = 
 /** The release in an image (docs/adr/start-and-size.md, "The release of Node.js"). */
 export const imageNodeVersion = '24.21.0';
 
-/**
- * Options of Node.js for the agent in a guest. By default V8's young generation grows to three spaces of 16
- * MiB, and a busy agent never returns that memory. A limit of 4 MiB per space saves 60 to 70 MiB, and no call
- * is slower (the same section).
- */
-export const agentNodeOptions: readonly string[] = ['--max-semi-space-size=4'];
-
 /** Returns the major version, the number of the line. */
 export function majorOf(version: string): number {
   return Number(version.split('.', 1)[0]);

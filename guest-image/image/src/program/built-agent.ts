@@ -1,4 +1,4 @@
-// The agent of an image: the bundle that other images take, and that of the guest, without the puller if it has none. Both are built once for the
+// The agent of an image: the bundle that other images take, and the one of a guest without the puller. Both are built once for the
 // same inputs: each boot of `npm run vm`, and most tests of virtual machines, ask for an agent that was built before.
 import { createHash } from 'node:crypto';
 import {
@@ -40,7 +40,8 @@ export async function builtAgent(
     directory,
     createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 32),
   );
-  const [bundle, guest] = [join(place, 'bundle'), join(place, 'guest')];
+  const bundle = join(place, 'bundle');
+  const guest = options.pullsImages ? bundle : join(place, 'guest');
   mkdirSync(directory, { recursive: true });
   removeUnused(directory);
   if (!existsSync(place)) {
@@ -48,7 +49,7 @@ export async function builtAgent(
     try {
       const agent = { ...options, nodePath: node.path };
       await bundleAgent(join(made, 'bundle'), { ...agent, pullsImages: true });
-      await bundleAgent(join(made, 'guest'), agent);
+      if (!options.pullsImages) await bundleAgent(join(made, 'guest'), agent);
       renameUnlessPresent(made, place);
     } finally {
       rmSync(made, { recursive: true, force: true });

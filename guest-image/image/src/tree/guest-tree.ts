@@ -5,8 +5,8 @@ import { namedPaths, pathInRoot } from '@kata-agent/config';
 import { architecture } from '@kata-agent/setup/architecture';
 import { root } from '@kata-agent/setup/bootstrap';
 import { run } from '@kata-agent/setup/run-program';
-import { agentFile } from '@kata-agent/tool-bundle/compiled-agent';
-import { agentNodeOptions } from '../node/releases.js';
+import { agentFile } from '@kata-agent/tool-bundle/code-cache';
+import { agentNodeOptions } from '@kata-agent/tool-bundle/node-options';
 import type { UnpackedPackage } from '../packages/packages.js';
 import {
   bootModules,

@@ -72,8 +72,8 @@ export class OversizedFrame extends Error {
 /**
  * Splits a byte stream into frames. `push` and `copy` add bytes; `next` returns frames until it returns undefined.
  *
- * A frame within one chunk is returned in place. A frame that spans chunks is collected in a buffer that doubles, so
- * that the cost of many small chunks or a large declared length is bounded by the bytes received.
+ * A frame within one chunk is returned in place. A frame that spans chunks is collected in memory of
+ * `FrameMemory`, which grows with the bytes received, not with the declared length.
  */
 export class FrameReader {
   readonly #maxFrameBytes: number;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Script } from 'node:vm';
-import { programFile, rangesFile, writeCodeCache } from './compiled-agent.js';
+import { programFile, writeCodeCache } from './code-cache.js';
 import type { Range } from './start-ranges.js';
 
 const hot = `class Hot { run(a) { const inner = () => a.map((each) => ({ ...each, marker: 'of the hot one' })); return inner(); } }`;
@@ -17,8 +17,7 @@ function cacheOf(directory: string, ...lines: readonly number[]): Buffer {
   const ranges = lines.map(
     (line): Range => ({ from: { line, column: 0 }, to: { line: line + 1, column: 0 } }),
   );
-  writeFileSync(join(directory, rangesFile), JSON.stringify(ranges));
-  writeCodeCache(directory, process.execPath);
+  writeCodeCache(directory, ranges, process.execPath);
   return readFileSync(join(directory, 'program.cache'));
 }
 
