@@ -1,5 +1,8 @@
+import { enlargeThreadPool } from '@kata-agent/linux';
 // The guest's setup begins before the rest of the program is loaded: the kernel loads its modules meanwhile.
 import { beFirstProcess } from './init/first-process.js';
+
+enlargeThreadPool();
 
 const ready = process.pid === 1 ? beFirstProcess() : Promise.resolve();
 

@@ -24,13 +24,16 @@ export type { PeerCredentials } from './syscalls/socket-calls.js';
 export type { Syscalls } from './syscalls/syscalls.js';
 export {
   closePipe,
+  closePipeEnd,
   createPipe,
+  openPipeEnd,
   type Pipe,
+  type PipeAt,
   type PipeOptions,
-  type PipeReader,
-  pipeReader,
-  pipeWriter,
 } from './fs/pipe.js';
+export { enlargeThreadPool, pipeCalls } from './fs/pipe-calls.js';
+export { PipeReader } from './fs/pipe-reader.js';
+export { PipeWriter } from './fs/pipe-writer.js';
 export { lockHolder } from './process/lock-holder.js';
 export { type ProcessStat, processStat } from './process/exit-status.js';
 export { Reaper, type ReaperOptions, type StartedProgram } from './process/reaper.js';
@@ -131,7 +134,7 @@ export {
   type SeccompPolicy,
 } from './process/seccomp-filter.js';
 export { ZstdDecoder, ZstdError } from './zstd.js';
-export type { LendingStream } from './fs/lending-reads.js';
+export type { LendingStream } from './socket/lending-reads.js';
 export { lendingStream } from './socket/lending-stream.js';
 export {
   type AnyTask,

@@ -17,13 +17,13 @@ import {
   createPipe,
   loadSyscalls,
   type Pipe,
-  pipeReader,
-  pipeWriter,
+  PipeReader,
+  PipeWriter,
   Reaper,
   Terminal,
   TerminalSocket,
 } from './index.js';
-import { lentBytes } from './testing/lent-bytes.js';
+import { buffer as allBytes } from 'node:stream/consumers';
 
 const missing =
   process.getuid?.() !== 0
@@ -120,13 +120,13 @@ test('a container on pipes: input, output, end of file both ways, exit code', { 
   for (const given of [input.read, output.write, errors.write]) given.close();
   const exit = reaper.watch(pid);
   const [writer, stdout, stderr] = [
-    pipeWriter(input.write),
-    pipeReader(output.read),
-    pipeReader(errors.read),
+    new PipeWriter(input.write, 'test'),
+    new PipeReader(output.read, 'test'),
+    new PipeReader(errors.read, 'test'),
   ];
   await succeed(spawn('runc', ['start', container.id], { stdio: 'ignore' }));
   writer.end(Buffer.alloc(200_000, 'in'));
-  const [printed, complained] = await Promise.all([lentBytes(stdout), lentBytes(stderr)]);
+  const [printed, complained] = await Promise.all([allBytes(stdout), allBytes(stderr)]);
   assert.equal(printed.length, 200_000);
   assert.equal(complained.toString(), 'to stderr\n');
   assert.deepEqual(await exit, { code: 42 });

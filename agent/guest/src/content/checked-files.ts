@@ -15,8 +15,11 @@ import {
 
 /** Files of a container whose content the workload believes: each is checked, and mounted as a copy of what was checked. */
 const contentChecks = {
-  '/etc/hosts': (bytes: Uint8Array, { hostname, aliases, addresses, own }: Believed): Uint8Array => {
-    const checked = checkedHosts(bytes, { hostname, aliases, addresses: addresses() });
+  '/etc/hosts': async (
+    bytes: Uint8Array,
+    { hostname, aliases, addresses, own }: Believed,
+  ): Promise<Uint8Array> => {
+    const checked = checkedHosts(bytes, { hostname, aliases, addresses: await addresses() });
     for (const address of checked.ownAddresses) own.add(address);
     return checked.bytes;
   },
@@ -38,7 +41,7 @@ interface Believed {
   /** Of the sandbox. */
   readonly hostname: string;
   readonly aliases: ReadonlyMap<string, readonly string[]>;
-  readonly addresses: () => ReadonlySet<string>;
+  readonly addresses: () => Promise<ReadonlySet<string>>;
   /** Receives the addresses of the pod's own name. */
   readonly own: Set<string>;
 }
@@ -47,7 +50,7 @@ interface Parts {
   readonly hostname: string;
   readonly aliases: HostAliases;
   /** Returns the addresses of the interfaces that the container has. */
-  readonly addresses: () => ReadonlySet<string>;
+  readonly addresses: () => Promise<ReadonlySet<string>>;
   readonly copies: MemoryCopies;
   readonly media: HostMedia;
 }
@@ -100,7 +103,7 @@ export class CheckedFiles {
     const content = await this.#media.run('readContent', { limit: maxContentBytes, named }, [
       source.descriptor.fd,
     ]);
-    const bytes = Buffer.from(contentChecks[path](content.bytes, this.#believed));
+    const bytes = Buffer.from(await contentChecks[path](content.bytes, this.#believed));
     const descriptor = await this.#copies.add('256k', (copy) => {
       writeContent(copy, 'file', { ...content, bytes });
       return Promise.resolve('file');
@@ -134,7 +137,14 @@ async function placesOf(
   return places;
 }
 
-/** Returns the addresses of the interfaces in the network namespace of this thread, in their one form. */
+declare module '../media/host-media.js' {
+  interface MediaTasks {
+    /** Returns the addresses of the interfaces in the network namespace that is lent, or in the agent's, in their one form. */
+    readonly interfaceAddresses: (args: object) => ReadonlySet<string>;
+  }
+}
+
+/** Of the network namespace of this thread. The kernel's lock of links can wait for a device of the host. */
 export function interfaceAddresses(): ReadonlySet<string> {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return new Set(all.flatMap(({ address }) => canonicalAddress(address.split('%')[0] ?? '') ?? []));

@@ -1,10 +1,10 @@
-import { type Syscalls, visitNamespace } from '@kata-agent/linux';
+import type { Syscalls } from '@kata-agent/linux';
 import type { GuestAccess } from '../guest-access.js';
 import { withEdits } from '../cdi/injection.js';
 import { ImageVolumes } from '../container/image-volumes.js';
 import type { NamedMount } from '../container/refuse-links.js';
 import type { NetworkNamespace } from '../container/network-namespace.js';
-import { CheckedFiles, type HostAliases, interfaceAddresses } from '../content/checked-files.js';
+import { CheckedFiles, type HostAliases } from '../content/checked-files.js';
 import type { HostMedia } from '../media/host-media.js';
 import type { LocalAddresses } from '../network/links.js';
 import type { OciMount, OciSpec } from '../request/oci-spec.js';
@@ -64,9 +64,7 @@ export async function stageMounts({
         hostname: sandbox.hostname,
         aliases: hostAliases,
         addresses: () =>
-          network === undefined
-            ? interfaceAddresses()
-            : visitNamespace(syscalls, 'net', network.descriptor.fd, interfaceAddresses),
+          media.run('interfaceAddresses', {}, network === undefined ? [] : [network.descriptor.fd]),
         copies,
         media,
       },

@@ -13,8 +13,10 @@ import {
   type Syscalls,
   type TaskTools,
   unmountTree,
+  visitNamespace,
 } from '@kata-agent/linux';
 import { hasSealedFile, readVolume } from '../confidential/sealed-files.js';
+import { interfaceAddresses } from '../content/checked-files.js';
 import { checkAccountFiles, checkKernelPlaces, hasRegularFile } from '../container/root-files.js';
 import { refuseLinks } from '../container/refuse-links.js';
 import { readTerminationMessage } from '../container/termination-message.js';
@@ -318,6 +320,12 @@ export const mediaTasks: MediaTaskTable = {
   },
   keepLocal: {
     run: ({ addresses }, { syscalls }) => onRtnetlink(syscalls, (kernel) => keepLocal(addresses, kernel)),
+  },
+  interfaceAddresses: {
+    run: (_, { lent: [network], syscalls }) =>
+      network === undefined
+        ? interfaceAddresses()
+        : visitNamespace(syscalls, 'net', network.fd, interfaceAddresses),
   },
   readTerminationMessage: {
     run: ({ id, terminationLog, kata }, { syscalls }) =>

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
+import { pipeCalls, type Syscalls, TaskFailure, type TaskThreadLimits, TaskThreads } from '@kata-agent/linux';
 import type { GuestLog } from '../guest-log.js';
 import { GuestError } from '../guest-error.js';
 import type { HostMedia, MediaTasks } from './host-media.js';
@@ -42,9 +42,9 @@ export class MediaThreads implements HostMedia {
       report: (message) => log('warn', message),
       changes: changedBy,
     });
-    // Node.js would wait for the threads that hang.
+    // Node.js would wait for the threads that hang, its own and those of its pool.
     process.on('exit', (code) => {
-      if (this.hanging > 0) syscalls.exitNow(code);
+      if (this.hanging > 0 || pipeCalls.running > 0) syscalls.exitNow(code);
     });
   }
 

@@ -1,6 +1,6 @@
 import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { At, Descriptor, foreignExit, hasCode, Open } from '@kata-agent/linux';
+import { closePipeEnd, type Descriptor, foreignExit, hasCode, Open, openPipeEnd } from '@kata-agent/linux';
 import { killAll, processesOf } from '../cgroup/freeze-and-kill.js';
 import { bundleOf } from '../container/bundle.js';
 import { cgroupNameOf, type CgroupNames } from '../cgroup/cgroup-names.js';
@@ -26,6 +26,9 @@ import type { ProcessRef } from '../request/actions.js';
 import { type PipeInodes, pipeStreams, type StreamOptions } from '../stdio/prepare-streams.js';
 import type { ProcessStreams } from '../stdio/process-streams.js';
 
+/** A process that holds the lock of its pipe for so long when the agent starts again loses the stream. */
+const OPEN_MS = 1_000;
+
 interface ProcessServices extends StreamOptions {
   readonly oom: OomWatch;
   readonly log: GuestLog;
@@ -45,16 +48,16 @@ export interface RestoreServices extends ProcessServices {
 }
 
 /** Restores a container of an earlier agent, with the steps that undo its creation. */
-export function recoverContainer(
+export async function recoverContainer(
   record: FinishedContainer,
   status: RuntimeStatus,
   context: RestoreServices,
-): Container {
+): Promise<Container> {
   const { id, order, storages, sources, roots, namespaces, annotations } = record;
   const { cpus, terminationLog, noNewPrivileges, capabilities, disks, pciDevices } = record;
   const cgroup = cgroupOf(record);
   const open = openPipesOf(processesOf(cgroup), context.paths.proc);
-  const first = recoverProcess(id, record.first, open, context);
+  const first = await recoverProcess(id, record.first, open, context);
   const made = new UndoStack();
   const pinned = PinnedNamespaces.open(record.first.pid, context.paths.proc);
   const container = new Container({
@@ -80,7 +83,8 @@ export function recoverContainer(
     pciAddresses: new Map(record.pciAddresses),
   });
   container.state = stateOf(status);
-  for (const exec of record.execs) container.addExec(exec.execId, recoverProcess(id, exec, open, context));
+  for (const exec of record.execs)
+    container.addExec(exec.execId, await recoverProcess(id, exec, open, context));
   context.oom.add(id, cgroup, () => first.noteKill());
   pushSteps(container, context);
   persistContainer(container, context);
@@ -126,12 +130,12 @@ function pushSteps(
  * Restores a process of an earlier agent: opens its pipes again, and waits for its exit though it is not a child of
  * this agent.
  */
-function recoverProcess(
+async function recoverProcess(
   containerId: string,
   record: SavedProcess,
   open: OpenPipes,
   context: ProcessServices,
-): ContainerProcess {
+): Promise<ContainerProcess> {
   const { execId, pid, startTime, pipes, waitedFor, signalled = false } = record;
   const ref = { containerId, execId: execId === '' ? containerId : execId };
   return new ContainerProcess({
@@ -140,7 +144,7 @@ function recoverProcess(
     pipes,
     waitedFor,
     signalled,
-    streams: recoverStreams(ref, pipes, open, context),
+    streams: await recoverStreams(ref, pipes, open, context),
     exit: exitOf(record, ref, context),
   });
 }
@@ -185,34 +189,59 @@ function openPipesOf(pids: Iterable<number>, proc: string): OpenPipes {
 }
 
 /** Opens new ends of a process's pipes, as the killed agent had them. A pipe that no process has open has ended. */
-function recoverStreams(
+async function recoverStreams(
   ref: ProcessRef,
   pipes: PipeInodes | undefined,
   open: OpenPipes,
-  options: StreamOptions,
-): ProcessStreams {
-  const { syscalls } = options;
-  const end = (inode: number | undefined, flags: number): Descriptor | undefined => {
+  options: ProcessServices,
+): Promise<ProcessStreams> {
+  const end = (inode: number | undefined, flags: number): Promise<Descriptor | undefined> => {
     const path = inode === undefined ? undefined : open.get(inode);
-    if (path === undefined) return undefined;
-    try {
-      const found = new Descriptor(syscalls, syscalls.openat(At.Cwd, path, flags | Open.NonBlock));
-      if (fstatSync(found.fd).ino === inode) return found;
-      // The process has closed it since, and reused the number for another file.
-      found.close();
-      return undefined;
-    } catch (error) {
-      // It has ended since, or no process reads its stdin any more.
-      if (hasCode(error, 'ENOENT', 'ESRCH', 'ENXIO')) return undefined;
-      throw error;
-    }
+    if (inode === undefined || path === undefined) return Promise.resolve(undefined);
+    return openAgain({ inode, path, flags: flags | Open.NonBlock }, ref, options);
   };
   const [stdin, stdout, stderr] = pipes ?? [];
-  return pipeStreams(
-    ref,
-    [end(stdin, Open.WriteOnly), end(stdout, Open.ReadOnly), end(stderr, Open.ReadOnly)],
-    options,
-  );
+  const ends = await Promise.all([
+    end(stdin, Open.WriteOnly),
+    end(stdout, Open.ReadOnly),
+    end(stderr, Open.ReadOnly),
+  ]);
+  return pipeStreams(ref, ends, options);
+}
+
+interface KnownPipe {
+  readonly inode: number;
+  readonly path: string;
+  readonly flags: number;
+}
+
+/** Undefined: the stream has ended. */
+async function openAgain(
+  { inode, path, flags }: KnownPipe,
+  { containerId, execId }: ProcessRef,
+  { syscalls, log }: ProcessServices,
+): Promise<Descriptor | undefined> {
+  try {
+    const found = await openPipeEnd(syscalls, {
+      path,
+      flags,
+      owner: containerId,
+      milliseconds: OPEN_MS,
+    });
+    if (fstatSync(found.fd).ino === inode) return found;
+    // The process has closed it since, and reused the number for another file.
+    closePipeEnd(found, containerId);
+    return undefined;
+  } catch (error) {
+    // It has ended since, or no process reads its stdin any more.
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'ENXIO')) return undefined;
+    if (!hasCode(error, 'ETIMEDOUT')) throw error;
+    log('warn', `a process holds its pipe, which cannot be opened again: ${String(error)}`, {
+      container: containerId,
+      exec: execId,
+    });
+    return undefined;
+  }
 }
 
 function entries(directory: string): readonly string[] {

@@ -89,7 +89,7 @@ export async function recover({ context, sandbox: pod, containers: found }: Reco
   for (const record of living) {
     const { id } = record;
     try {
-      found.set(id, recoverContainer(record, status.get(id) ?? 'stopped', context));
+      found.set(id, await recoverContainer(record, status.get(id) ?? 'stopped', context));
       log('info', `container ${id} of an earlier agent is restored`, { container: id });
     } catch (error) {
       log(

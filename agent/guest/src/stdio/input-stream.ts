@@ -17,10 +17,7 @@ export class InputStream {
     sink.on('error', (error) => {
       this.#failure ??= error;
     });
-    // A write that the kernel has not taken by now will never complete.
-    sink.on('close', () => {
-      for (const reject of this.#waiting) reject(this.#gone());
-    });
+    sink.on('close', () => this.#rejectWaiting());
   }
 
   /** Returns the number of bytes. Rejects if stdin is closed, or no process reads it any more. */
@@ -56,6 +53,14 @@ export class InputStream {
   end(): void {
     this.#closed = true;
     this.#sink.destroy();
+    // The sink closes when the kernel has returned: who holds the pipe's lock can delay that.
+    this.#rejectWaiting();
+  }
+
+  /** A write that the kernel has not taken by now will never complete. */
+  #rejectWaiting(): void {
+    for (const reject of this.#waiting) reject(this.#gone());
+    this.#waiting.clear();
   }
 
   #gone(cause: unknown = this.#failure): GuestError {

@@ -2,7 +2,7 @@ import type { CallSignal } from '../call-signal.js';
 import { appendFileSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { PipeReader } from '@kata-agent/linux';
+import { PipeReader } from '@kata-agent/linux';
 
 /** What to do when the buffer is full: leave output in the pipe, or drain it so that the writer can continue. */
 export interface Overflow {
@@ -55,8 +55,6 @@ const END_AFTER_EXIT_MS = 350;
  */
 export class OutputStream {
   readonly #source: Readable;
-  /** The same, if it is a pipe. */
-  readonly #pipe: PipeReader | undefined;
   readonly #limits: OutputLimits;
   readonly #overflow: Overflow;
   readonly #atEnd: AtEnd;
@@ -73,22 +71,12 @@ export class OutputStream {
   /** Ends the time in which the pipe fills. */
   #filled: NodeJS.Timeout | undefined;
 
-  constructor(
-    source: Readable | PipeReader,
-    limits: OutputLimits,
-    overflow: Overflow,
-    atEnd: AtEnd = 'close',
-  ) {
+  constructor(source: Readable, limits: OutputLimits, overflow: Overflow, atEnd: AtEnd = 'close') {
     this.#source = source;
     this.#atEnd = atEnd;
     this.#limits = limits;
     this.#overflow = overflow;
-    this.#pipe = 'lendNow' in source ? source : undefined;
-    if (this.#pipe === undefined) source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
-    else {
-      this.#pipe.lendTo((bytes) => this.#arrive(Buffer.from(bytes)));
-      this.#pipe.resume();
-    }
+    source.on('data', (chunk: Uint8Array) => this.#arrive(chunk));
     source.on('end', () => this.end());
     // A terminal ends with EIO when its last user closes it; after any error there is no more output.
     source.on('error', () => this.end());
@@ -110,10 +98,7 @@ export class OutputStream {
    * the call is aborted, without consuming any.
    */
   read(length: number, call: CallSignal): Promise<Uint8Array> {
-    if (this.#waiters.length === 0) {
-      this.#takeFilled(length);
-      if (this.#buffered > 0) return Promise.resolve(this.#take(length));
-    }
+    if (this.#waiters.length === 0 && this.#buffered > 0) return Promise.resolve(this.#take(length));
     if (this.#over || length <= 0) return Promise.resolve(nothing);
     const { signal } = call;
     if (signal.aborted) return Promise.reject(signal.reason);
@@ -154,13 +139,7 @@ export class OutputStream {
    */
   async processEnded(): Promise<void> {
     if (this.#over) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, END_AFTER_EXIT_MS);
-      this.#source.once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    await this.#within(new Promise((resolve) => this.#source.once('close', resolve)));
     await this.#drain();
     this.end();
   }
@@ -177,19 +156,36 @@ export class OutputStream {
   }
 
   /**
-   * Reads what the process left in the pipe: at most the pipe's capacity, so that a descendant that keeps writing
-   * cannot delay the end. A turn of the event loop without data means that the pipe is empty, however late the timer
-   * is.
+   * Reads what the process left in the pipe or terminal: at most its capacity, so that a descendant that keeps writing cannot delay
+   * the end.
    */
   async #drain(): Promise<void> {
     this.#draining = true;
-    const enough = this.#arrived + this.#source.readableLength + this.#limits.source;
+    const { source } = this.#limits;
+    if (this.#source instanceof PipeReader) {
+      this.#source.resume();
+      await this.#within(this.#source.untilEmpty(this.#source.readableLength + source));
+    } else await this.#drainTurns(this.#source, this.#arrived + this.#source.readableLength + source);
+  }
+
+  /** A turn of the event loop without data means that the terminal is empty, however late a timer is. */
+  async #drainTurns(source: Readable, enough: number): Promise<void> {
     for (let seen = -1; seen !== this.#arrived && this.#arrived < enough && !this.#over; ) {
       seen = this.#arrived;
-      this.#source.resume();
+      source.resume();
       await turn();
       await turn();
     }
+  }
+
+  /** Resolves at the latest after `END_AFTER_EXIT_MS`: a descendant may hold the lock of the pipe. */
+  async #within(done: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, END_AFTER_EXIT_MS);
+    });
+    await Promise.race([done, late]);
+    clearTimeout(timer);
   }
 
   #arrive(chunk: Uint8Array): void {
@@ -239,19 +235,18 @@ export class OutputStream {
     if (!this.#over && this.#source.isPaused()) this.#source.resume();
   }
 
+  #mayFill(): boolean {
+    const waits = this.#waiters.length > 0;
+    return this.#source instanceof PipeReader && !waits && !this.#draining && !this.#over;
+  }
+
   /** Lets the pipe fill for a while. */
-  #letFill(pipe: PipeReader): void {
-    pipe.pause();
+  #letFill(): void {
+    this.#source.pause();
     this.#filled ??= setTimeout(() => {
       if (this.#buffered < this.#limits.buffer) this.#resume();
     }, FILL_MS);
     this.#filled.refresh();
-  }
-
-  /** Takes as much of what the pipe has been filled with as `length` bytes need. */
-  #takeFilled(length: number): void {
-    const missing = length - this.#buffered;
-    if (missing > 0 && !this.#over && this.#source.isPaused()) this.#pipe?.lendNow(missing);
   }
 
   /** No copy if one chunk is enough, as in all large transfers. */
@@ -272,8 +267,7 @@ export class OutputStream {
         missing = 0;
       }
     }
-    const waits = this.#waiters.length > 0;
-    if (this.#pipe !== undefined && !waits && !this.#draining && !this.#over) this.#letFill(this.#pipe);
+    if (this.#mayFill()) this.#letFill();
     else if (this.#buffered < this.#limits.buffer) this.#resume();
     const [only] = parts;
     return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);

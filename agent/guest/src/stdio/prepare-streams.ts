@@ -4,12 +4,13 @@ import { Readable, Writable } from 'node:stream';
 import {
   At,
   closePipe,
+  closePipeEnd,
   createPipe,
   Descriptor,
   Open,
   type Pipe,
-  pipeReader,
-  pipeWriter,
+  PipeReader,
+  PipeWriter,
   type Syscalls,
   Terminal,
   TerminalSocket,
@@ -72,10 +73,13 @@ export function preparePipes(ref: ProcessRef, options: StreamOptions): PreparedS
     stdio: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
     pipes: inodes,
     attach: () => {
-      for (const theirs of [stdin.read, stdout.write, stderr.write]) theirs.close();
+      for (const theirs of [stdin.read, stdout.write, stderr.write]) closePipeEnd(theirs, ref.containerId);
       return pipeStreams(ref, [stdin.write, stdout.read, stderr.read], options);
     },
-    discard: () => pipes.forEach(closePipe),
+    discard: () => {
+      for (const { read, write } of pipes)
+        for (const end of [read, write]) closePipeEnd(end, ref.containerId);
+    },
   };
 }
 
@@ -168,11 +172,13 @@ export function pipeStreams(
   const logs: OutputLog[] = [];
   const limits: OutputLimits = { buffer: options.limits.streamBuffer, source: capacity(options.pipeSize) };
   const output = (end: Descriptor | undefined, name: StreamName): OutputStream => {
-    const source = end === undefined ? Readable.from([]) : pipeReader(end);
+    const source = end === undefined ? Readable.from([]) : new PipeReader(end, ref.containerId);
     return new OutputStream(source, limits, overflow(ref, name, options, logs), 'drain');
   };
   return new ProcessStreams({
-    input: new InputStream(stdin === undefined ? new Writable().destroy() : pipeWriter(stdin)),
+    input: new InputStream(
+      stdin === undefined ? new Writable().destroy() : new PipeWriter(stdin, ref.containerId),
+    ),
     stdout: output(stdout, 'stdout'),
     stderr: output(stderr, 'stderr'),
     logs,

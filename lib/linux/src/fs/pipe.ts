@@ -1,10 +1,8 @@
-import { readSync } from 'node:fs';
-import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import { type LendingStream, lendingReads } from './lending-reads.js';
 import { Open } from '../syscalls/constants.js';
-import { Descriptor } from './descriptor.js';
-import { hasCode } from '../syscalls/syscall-error.js';
+import { SyscallError } from '../syscalls/syscall-error.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
+import { Descriptor } from './descriptor.js';
+import { pipeCalls } from './pipe-calls.js';
 
 /** The two ends of a pipe(7), both close-on-exec: only a child that gets one as its stdio inherits it. */
 export interface Pipe {
@@ -15,6 +13,15 @@ export interface Pipe {
 export interface PipeOptions {
   /** Capacity in bytes, rounded up by the kernel to a power of two pages. 0 or absent: the kernel's default, 64 KiB. */
   readonly size?: number;
+}
+
+/** A pipe that another process has open. */
+export interface PipeAt {
+  readonly path: string;
+  readonly flags: number;
+  /** The owner of its other end: `pipeCalls` limits its calls. */
+  readonly owner: string;
+  readonly milliseconds: number;
 }
 
 /**
@@ -36,77 +43,38 @@ export function createPipe(syscalls: Syscalls, options: PipeOptions = {}): Pipe 
   return pipe;
 }
 
-/** Closes the ends that were not taken. */
+/** Closes the ends that were not taken. Only for a pipe that no other process has had; otherwise `closePipeEnd`. */
 export function closePipe(pipe: Pipe): void {
   pipe.read.close();
   pipe.write.close();
 }
 
-/** The end of a pipe that is read. */
-export interface PipeReader extends LendingStream {
-  /**
-   * While it is paused: lends what is in the pipe now, at most `max` bytes, without waiting for any. Lends none at the end of
-   * file, which comes as `end` when it is resumed.
-   */
-  lendNow(max: number): void;
+/** Closes an end that another process may hold locked (`pipeCalls`), if it was not taken. */
+export function closePipeEnd(end: Descriptor, owner: string): void {
+  if (end.open) pipeCalls.close(owner, end.take());
 }
 
 /**
- * Returns a stream that reads this end and owns it. It ends when the last writer has closed, and applies backpressure
- * to writers.
+ * Opens an end of a pipe that another process has open, at its path in procfs. Rejects with the error of open(2), and with
+ * ETIMEDOUT if a process holds the lock of the pipe for so long; what is opened later is closed.
+ *
+ * @param flags O_NONBLOCK among them: without a process at the other end, open(2) would wait for one.
  */
-export function pipeReader(end: Descriptor): PipeReader {
-  const { fd } = end;
-  let borrow: (bytes: Uint8Array) => void = () => undefined;
-  const stream = lendingReads((onread) => own(end, { readable: true, writable: false, onread }));
-  const lendTo = stream.lendTo.bind(stream);
-  return Object.assign(stream, {
-    lendTo: (take: (bytes: Uint8Array) => void): void => {
-      borrow = take;
-      lendTo(take);
-    },
-    lendNow: (max: number): void => {
-      // The number can already be that of another file.
-      if (stream.destroyed) return;
-      const bytes = readNow(fd, max);
-      if (bytes.length > 0) borrow(bytes);
-    },
+export function openPipeEnd(
+  syscalls: Syscalls,
+  { path, flags, owner, milliseconds }: PipeAt,
+): Promise<Descriptor> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(SyscallError.named('open', 'ETIMEDOUT', path));
+    }, milliseconds);
+    pipeCalls.open(owner, path, flags, (error, fd) => {
+      clearTimeout(timer);
+      if (error !== null) reject(error);
+      else if (late) pipeCalls.close(owner, fd);
+      else resolve(new Descriptor(syscalls, fd));
+    });
   });
-}
-
-/** Not that of `lendingReads`: bytes in it can be lent at the same time, to what reads a pipe for them. */
-let buffer: Buffer | undefined;
-
-/** Node.js has set O_NONBLOCK: an empty pipe is EAGAIN. */
-function readNow(fd: number, max: number): Uint8Array {
-  buffer ??= Buffer.allocUnsafeSlow(65_536);
-  try {
-    return buffer.subarray(0, readSync(fd, buffer, 0, Math.min(max, buffer.length), null));
-  } catch (error) {
-    if (hasCode(error, 'EAGAIN')) return buffer.subarray(0, 0);
-    throw error;
-  }
-}
-
-/**
- * Returns a stream that writes to this end and owns it. `end()` is end of file for the reader. If the reader has
- * closed, the next write fails with EPIPE.
- */
-export function pipeWriter(end: Descriptor): Socket {
-  return own(end, { readable: false, writable: true });
-}
-
-interface OwnOptions {
-  readonly readable: boolean;
-  readonly writable: boolean;
-  readonly onread?: OnReadOpts;
-}
-
-function own(end: Descriptor, more: OwnOptions): Socket {
-  // The types have `onread` only for net.connect(options).
-  const options: SocketConstructorOpts & Pick<OwnOptions, 'onread'> = { fd: end.fd, ...more };
-  // Taken only after the socket exists: on an earlier failure the descriptor keeps its owner.
-  const socket = new Socket(options);
-  end.take();
-  return socket;
 }

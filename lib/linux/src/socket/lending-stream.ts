@@ -1,5 +1,5 @@
 import type { Socket as Stream } from 'node:net';
-import { type LendingStream, lendingReads } from '../fs/lending-reads.js';
+import { type LendingStream, lendingReads } from './lending-reads.js';
 import type { Syscalls } from '../syscalls/syscalls.js';
 import { streamOn } from './socket-exchange.js';
 import { descriptorOf } from './unix-socket.js';

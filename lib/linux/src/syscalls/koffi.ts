@@ -43,7 +43,7 @@ export function loadCLibrary(): CLibrary {
 
 /** Loads another shared library by its soname, such as `libzstd.so.1`; throws if the system has none. */
 export function loadLibrary(soname: string | null): CLibrary {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const koffi = requireKoffi();
   const library = koffi.load(soname);
   const failure = (syscall: string, about?: PathName): SyscallError =>
     new SyscallError(syscall, koffi.errno(), about === undefined ? undefined : printable(about));
@@ -64,6 +64,29 @@ export function loadLibrary(soname: string | null): CLibrary {
     failure,
     address: (bytes) => koffi.address(bytes),
   };
+}
+
+/** Waits for a descriptor in the event loop; nothing is read from it. */
+export interface PollHandle {
+  /** Calls back at each turn in which it is readable or writable, has no other end any more, or fails: the next call on it says which. */
+  start(event: 'readable' | 'writable', callback: () => void): void;
+  stop(): void;
+  /** Must come before the descriptor is closed. */
+  close(): void;
+}
+
+/** Sets O_NONBLOCK, as libuv does for each descriptor that it waits for. Node.js itself has no such function. */
+export function pollDescriptor(fd: number): PollHandle {
+  const handle = requireKoffi().node.poll(fd, {}, () => undefined);
+  return {
+    start: (event, callback) => handle.start({ [event]: true }, callback),
+    stop: () => handle.stop(),
+    close: () => handle.close(),
+  };
+}
+
+function requireKoffi(): typeof import('koffi') {
+  return createRequire(import.meta.url)('koffi') as typeof import('koffi');
 }
 
 /** Zeroed memory that the garbage collector never moves while C writes to it (small typed arrays may live in the heap). */

@@ -7,7 +7,7 @@ const readSize = 65_536;
 /** One for all: its bytes are passed on before the next read. */
 let buffer: Buffer | undefined;
 
-/** A socket or pipe that lends received bytes (`LendingStream` of lib/ttrpc). It is paused at first. */
+/** A socket that lends received bytes (`LendingStream` of lib/ttrpc). It is paused at first. */
 export interface LendingStream extends Stream {
   /** Sets the function that gets received bytes. They are valid until it returns. */
   lendTo(borrow: (bytes: Uint8Array) => void): void;
