@@ -35,6 +35,7 @@ describe('access of containers to the guest, with the real runtime', { skip }, (
 
   /** The request is refused before anything is created. */
   const refused = async (spec: OciSpec, expected: object): Promise<void> => {
+    await settled();
     const earlier = real.traces();
     await assert.rejects(create(spec), expected);
     await settled();

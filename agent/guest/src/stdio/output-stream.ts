@@ -139,7 +139,13 @@ export class OutputStream {
    */
   async processEnded(): Promise<void> {
     if (this.#over) return;
-    await this.#within(new Promise((resolve) => this.#source.once('close', resolve)));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, END_AFTER_EXIT_MS);
+      this.#source.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
     await this.#drain();
     this.end();
   }
@@ -157,14 +163,14 @@ export class OutputStream {
 
   /**
    * Reads what the process left in the pipe or terminal: at most its capacity, so that a descendant that keeps writing cannot delay
-   * the end.
+   * the end. One that holds the lock of the pipe does: a time limit would lose output when this process or the pool is late.
    */
   async #drain(): Promise<void> {
     this.#draining = true;
     const { source } = this.#limits;
     if (this.#source instanceof PipeReader) {
       this.#source.resume();
-      await this.#within(this.#source.untilEmpty(this.#source.readableLength + source));
+      await this.#source.untilEmpty(this.#source.readableLength + source);
     } else await this.#drainTurns(this.#source, this.#arrived + this.#source.readableLength + source);
   }
 
@@ -176,16 +182,6 @@ export class OutputStream {
       await turn();
       await turn();
     }
-  }
-
-  /** Resolves at the latest after `END_AFTER_EXIT_MS`: a descendant may hold the lock of the pipe. */
-  async #within(done: Promise<unknown>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, END_AFTER_EXIT_MS);
-    });
-    await Promise.race([done, late]);
-    clearTimeout(timer);
   }
 
   #arrive(chunk: Uint8Array): void {

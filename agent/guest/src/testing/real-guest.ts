@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { loadSyscalls, mounts } from '@kata-agent/linux';
+import { loadSyscalls, mounts, pipeCalls } from '@kata-agent/linux';
 import type { CreateContainer, ProcessRef, Storage, StreamName } from '../request/actions.js';
 import { Guest } from '../guest.js';
 import { directMedia } from '../media-thread/direct-media.js';
@@ -205,6 +205,7 @@ export class RealGuest {
     const spec = this.spec(args, processMore);
     await createContainer(this.guest, { id, execId: id, spec, storages: [], sandboxPidns: false, ...action });
     await startContainer(this.guest, id);
+    await settled();
     return id;
   }
 
@@ -307,9 +308,9 @@ function cgroupsNamed(name: string): readonly string[] {
   ]);
 }
 
-/** Waits for some turns of the event loop: closing a handle takes one or two. */
+/** Waits until pipes are closed, and for some turns of the event loop: closing a handle takes one or two. */
 export async function settled(): Promise<void> {
-  for (let turns = 0; turns < 5; turns += 1) {
+  for (let turns = 0; turns < 5 || pipeCalls.running > 0; turns += 1) {
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });
