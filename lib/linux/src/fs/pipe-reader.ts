@@ -30,6 +30,8 @@ export class PipeReader extends Readable {
   /** Whether the stream wants bytes, and none are being read. */
   #wanted = false;
   #reading = false;
+  /** By `pause`: `isPaused` is also true of a stream that is read without events. */
+  #paused = false;
   /** Whether the last read took as much as it could: there is more. */
   #more = false;
   /** Number of bytes that have been read. */
@@ -57,11 +59,13 @@ export class PipeReader extends Readable {
   }
 
   override pause(): this {
+    this.#paused = true;
     this.#poll.stop();
     return super.pause();
   }
 
   override resume(): this {
+    this.#paused = false;
     super.resume();
     if (this.#wanted) this.#wait();
     return this;
@@ -118,7 +122,7 @@ export class PipeReader extends Readable {
   #empty(): void {
     this.#more = false;
     this.#wake(Number.POSITIVE_INFINITY);
-    if (this.#wanted && !this.isPaused()) this.#wait();
+    if (this.#wanted && !this.#paused) this.#wait();
   }
 
   #wake(reached: number): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -10,6 +10,7 @@ import {
   closePipe,
   createPipe,
   loadSyscalls,
+  pipeCalls,
   PipeReader,
   PipeWriter,
 } from '../index.js';
@@ -90,6 +91,20 @@ test('a reader that pauses blocks the writer and loses nothing', async () => {
   assert.ok(rest.length >= 900_000 && rest.length < 1_000_000);
   if (printed === '') await once(stderr, 'data');
   assert.equal(printed, 'done\n');
+});
+
+test('a stream that is read without events continues after it has found the pipe empty', async () => {
+  const pipe = createPipe(syscalls);
+  const reader = new PipeReader(pipe.read, 'test');
+  const all = allBytes(reader);
+  // As much as is read at once, so that the next read finds nothing.
+  writeSync(pipe.write.fd, Buffer.alloc(65_536));
+  await once(reader, 'readable');
+  while (pipeCalls.running > 0) await delay(1);
+  await delay(5);
+  writeSync(pipe.write.fd, 'rest');
+  pipe.write.close();
+  assert.equal((await all).length, 65_540);
 });
 
 test('writing to a pipe whose reader is closed is EPIPE', async () => {
