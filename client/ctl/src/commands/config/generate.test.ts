@@ -129,3 +129,15 @@ for (const setup of [[], ['--runtime', 'go']])
     const { code, stderr } = generate('--pod', pod, ...setup);
     assert.equal(code, 0, stderr);
   });
+
+test('a file for an image that no container has is named, with the image that is meant', () => {
+  const pod = file('cache.yaml', deployment('cache', 'docker.io/library/redis:7.4'));
+  const given = ['--image-config', `redis:7.4=${file('redis.json', '{"config": {"Env": ["PATH=/bin"]}}')}`];
+  const made = generate('--pod', pod, ...given);
+  const note =
+    'note: no container has the image redis:7.4, for which a file is given; help: did you mean "docker.io/library/redis:7.4"?';
+  assert.ok(made.stderr.includes(note), made.stderr);
+  assert.deepEqual([made.code, generate('--pod', pod, ...given, '--strict').code], [0, 4]);
+  const checked = runBinary(['config', 'check', file('cache.toml', made.stdout), '--pod', pod, ...given]);
+  assert.ok(checked.stderr.includes(note), checked.stderr);
+});

@@ -3,7 +3,7 @@ import { type CommandDefinition, CommandError, ExitCode, type Options, print } f
 import { programName } from '../../program-name.js';
 import { documentValue, type GeneratedDocument, generateDocument } from './generated-document.js';
 import { writeDocuments } from './generated-files.js';
-import { podOptions, type Pods, readPods } from './pod-files.js';
+import { podOptions, type Pods, readPods, unusedNotes } from './pod-files.js';
 
 export const configGenerate: CommandDefinition = {
   path: 'config generate',
@@ -14,7 +14,7 @@ export const configGenerate: CommandDefinition = {
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do; of sealed ones, `sealed.…`, the resource that they name, or the digest of their text, so that they are unsealed in their place alone.',
     'Checks each configuration as config check --pod does. Exits with 1 if it does not load. Exits with 4, and prints the configuration, if it is not sufficient: the workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have, or a rule refuses a call of it. Notes on standard error name it, and what to do.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
-    'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration.',
+    'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration; also if a file is given for an image that no container has.',
   ],
   options: [
     ...podOptions,
@@ -59,12 +59,18 @@ export const configGenerate: CommandDefinition = {
     const documents: GeneratedDocument[] = [];
     for (const group of groupsOf(pods, options)) documents.push(await generateDocument(group, invocation));
     const written = out === undefined ? undefined : writeDocuments(documents, out);
-    const notes = [...documents.flatMap((each) => each.notes), ...(written?.notes ?? [])];
+    const notes = [
+      ...unusedNotes(pods),
+      ...documents.flatMap((each) => each.notes),
+      ...(written?.notes ?? []),
+    ];
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
     if (written === undefined)
       await print(invocation, documents.map(documentValue)[0] ?? {}, () => documents[0]?.text ?? '');
     else await print(invocation, written.index, () => written.files.map((file) => `${file}\n`).join(''));
-    const isOpen = options.flag('strict') && documents.some(({ plan }) => plan.open.length > 0);
+    const isOpen =
+      options.flag('strict') &&
+      (pods.unused.length > 0 || documents.some(({ plan }) => plan.open.length > 0));
     const isSufficient = documents.every(({ sufficient }) => sufficient);
     return isSufficient && !isOpen ? ExitCode.Success : ExitCode.Mismatch;
   },

@@ -77,6 +77,8 @@ export interface Pods {
   readonly workloads: readonly Workload[];
   readonly images: ImageConfigs;
   readonly setup: RuntimeSetup;
+  /** Images with a file, of which no container is. */
+  readonly unused: readonly string[];
 }
 
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
@@ -99,12 +101,35 @@ export async function readPods(options: Options): Promise<Pods> {
     return {
       workloads,
       images,
+      unused: unusedOf(images, workloads),
       setup: verifiedLayers === undefined ? setup : { ...setup, verifiedLayers },
     };
   } catch (error) {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
+}
+
+function unusedOf(images: ImageConfigs, workloads: readonly Workload[]): readonly string[] {
+  const used = new Set(workloads.flatMap(({ containers }) => containers.map(({ image }) => image)));
+  return [...images.keys()].filter((image) => !used.has(image));
+}
+
+/** Names the image that each unused file may be meant for: a registry or a tag is easily left out. */
+export function unusedNotes({ unused, workloads }: Pods): readonly string[] {
+  const used = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  return unused.map((image) => {
+    const meant = used.find((each) => repositoryName(each) === repositoryName(image));
+    const help =
+      meant === undefined ? `images are ${[...new Set(used)].join(', ')}` : `did you mean "${meant}"?`;
+    return `no container has the image ${image}, for which a file is given; help: ${help}`;
+  });
+}
+
+/** Returns `redis` of `docker.io/library/redis:7.4`. */
+function repositoryName(image: string): string {
+  const [named = ''] = image.split('@');
+  return named.slice(named.lastIndexOf('/') + 1).split(':')[0] ?? '';
 }
 
 function pairOf(flag: string, option: string, form: string): readonly [string, string] {
