@@ -129,10 +129,11 @@ function mountsComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   });
   const lists = calls.filter(({ method }) => method === 'CreateContainer').map(destinations);
   const parents = [
-    ...new Set(
-      lists.flatMap((list) => list.filter((path) => list.some((each) => each.startsWith(`${path}/`)))),
-    ),
+    ...new Set(lists.flatMap((list) => list.filter((path) => list.some((each) => isBelow(each, path))))),
   ];
+  const slash = parents.some((path) => path.endsWith('/'))
+    ? '(mounts[i].destination.endsWith("/") ? "" : "/")'
+    : '"/"';
   const max = Math.max(0, ...lists.map(({ length }) => length));
   const positions = `[${Array.from({ length: max }, (_, index) => index).join(', ')}]`;
   return [
@@ -146,13 +147,19 @@ function mountsComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
       parents.length === 0
         ? undefined
         : `${positions}.all(i, i >= mounts.size() || !(mounts[i].destination in ${celLiteral(parents)}) ||\n` +
-            `  ${positions}.all(j, j >= i || !mounts[j].destination.startsWith(mounts[i].destination + "/")))`,
+            `  ${positions}.all(j, j >= i || !mounts[j].destination.startsWith(mounts[i].destination + ${slash})))`,
       {
         description: 'No mount hides one below it.',
         message: 'the mount would hide another one',
       },
     ),
   ];
+}
+
+/** Reports whether a path is below a directory, which can have a slash at its end. */
+function isBelow(path: string, directory: string): boolean {
+  const prefix = directory.endsWith('/') ? directory : `${directory}/`;
+  return path !== directory && path.startsWith(prefix);
 }
 
 function storagesComplete(calls: readonly ExpectedCall[]): readonly ExtraRule[] {

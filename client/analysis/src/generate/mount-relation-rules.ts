@@ -21,6 +21,11 @@ const shared = `${sharedDirectory}/`;
 
 const last = (path: string): string => `${path}.split("/")[${path}.split("/").size() - 1]`;
 
+/** The parts of a mount point, which can have a slash at its end: runtimes name a source after the last one. */
+const parts = 'm.destination.split("/").filter(p, p != "")';
+
+const nameOfMount = `${parts}[${parts}.size() - 1]`;
+
 const notTheSource = 'this is not the source of this mount';
 
 /** Rules on the relation between mounts and storages of a container. */
@@ -135,8 +140,8 @@ const files: ExtraRule = {
     `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
     `  m.source.matches(${celLiteral(`^${shared}(watchable/)?[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+)*-[a-z0-9]{16}-[^/]+$`)}) &&\n` +
     `  ${last('m.source')}.startsWith(request.container_id + "-") &&\n` +
-    `  m.source.endsWith("-" + ${last('m.destination')}) &&\n` +
-    `  ${last('m.source')}.size() == request.container_id.size() + 18 + ${last('m.destination')}.size())`,
+    `  m.source.endsWith("-" + ${nameOfMount}) &&\n` +
+    `  ${last('m.source')}.size() == request.container_id.size() + 18 + ${nameOfMount}.size())`,
   message: notTheSource,
 };
 

@@ -14,7 +14,7 @@ import {
   withAgent,
 } from '@kata-agent/cli';
 import { printDiagnostics } from './config/load-file.js';
-import { podOptions, readPods } from './config/pod-files.js';
+import { knownOf, podOptions, readPods } from './config/pod-files.js';
 import { fillIn, parseScenario } from '../replay/parse-scenario.js';
 import { ReplayedCalls, type RecordedCall } from '../replay/replayed-calls.js';
 import { replayPod } from '../replay/replay-pod.js';
@@ -76,8 +76,8 @@ export const replay: CommandDefinition = {
 
 async function runScenario(invocation: Invocation): Promise<number> {
   const { io, options } = invocation;
-  const runtime = options.text('runtime') === 'go' ? 'go' : 'rs';
-  if (options.text('runtime') === 'remote')
+  const { runtime } = knownOf(options);
+  if (runtime === 'remote')
     throw new CommandError(
       ExitCode.Usage,
       '--runtime remote is for pods: scenarios have the calls of go or rs',

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Storage, StorageSchema } from '@kata-agent/protocol/agent';
@@ -88,6 +89,8 @@ export class ContainerMounts {
   readonly #sandbox: string;
   readonly #origins: Origins;
   readonly #earlier: ReadonlySet<string>;
+  /** Number of mounts of the kernel's file systems, which are the first. */
+  #ofKernel = 0;
 
   /** `earlier`: the subjects that existing containers of the pod mount. */
   constructor(
@@ -110,6 +113,7 @@ export class ContainerMounts {
     const kernel = (type: string, destination: string, more: readonly string[] = []): void => {
       if (own.has(destination)) return;
       this.#mount(type, type, destination, [...(engineOptions[type] ?? []), ...more], because);
+      this.#ofKernel += 1;
     };
     // Versions of containerd differ in what a privileged container can write to.
     const access = privileged ? ['ro?', 'rw?'] : ['ro'];
@@ -128,10 +132,12 @@ export class ContainerMounts {
 
   /** Returns the default mounts that the pod does not replace, the kubelet's additions, and the pod's mounts. */
   ofContainer(workload: Workload, container: Container, image: ImageConfig | undefined): void {
-    const own = new Set(container.mounts.map(({ mountPath }) => mountPath));
+    const own = new Set(container.mounts.map(({ mountPath }) => cleaned(mountPath)));
     const { privileged, readOnlyRoot } = container;
     this.defaults({ pause: false, privileged, readOnlyRoot }, own);
-    if (!own.has('/etc/hosts')) this.#file('/etc/hosts', podFile('etc-hosts'), writable, 'the kubelet');
+    // The kubelet compares paths as they are, the engine without a slash at their end.
+    if (!container.mounts.some(({ mountPath }) => mountPath === '/etc/hosts'))
+      this.#file('/etc/hosts', podFile('etc-hosts'), writable, 'the kubelet');
     const termination = container.terminationMessagePath;
     const field = `${container.path}.terminationMessagePath`;
     this.#file(termination, terminationFile(container), writable, field);
@@ -164,11 +170,22 @@ export class ContainerMounts {
       this.#volume(volume, mount, subject, { group: workload.volumeGroup, disk });
     }
     const declared = `${container.path}.image: config.Volumes`;
-    for (const path of (image?.volumes ?? []).filter((each) => !own.has(each))) {
+    for (const path of (image?.volumes ?? []).filter((each) => !own.has(cleaned(each)))) {
       // The guest has the root: it fills the volume from there, whatever the host has.
       const isOfImage = this.#setup.guest === 'confidential' || this.#setup.verifiedLayers !== undefined;
       this.#file(path, { ...imageVolume(container, path), isOfImage }, writable, declared, 'directory');
     }
+    this.#sort();
+  }
+
+  /**
+   * The engine has its own file systems first, and then all others by the number of parts of their paths, so that none covers another
+   * (containerd 1.7 and 2, `WithMounts` in `internal/cri/opts/spec_linux_opts.go`; CRI-O, `orderedMounts` in
+   * `server/container_create.go`). It leaves paths as they are in the pod.
+   */
+  #sort(): void {
+    const others = this.mounts.splice(this.#ofKernel);
+    this.mounts.push(...others.sort((a, b) => partsOf(a.destination) - partsOf(b.destination)));
   }
 
   /**
@@ -380,4 +397,15 @@ function diskKey(setup: RuntimeSetup): readonly string[] {
 /** As `sourcePlace`, but for tmpfs volumes: the runtimes use the pod's volume names. */
 function placeOf(path: string): string {
   return path.startsWith(`${sandbox}/ephemeral/`) ? path : sourcePlace(path);
+}
+
+/** As Go's `filepath.Clean` returns an absolute path. */
+function cleaned(path: string): string {
+  return posix.resolve(path);
+}
+
+function partsOf(path: string): number {
+  return cleaned(path)
+    .split('/')
+    .filter((part) => part !== '').length;
 }

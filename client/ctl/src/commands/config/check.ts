@@ -1,10 +1,11 @@
-import { checkWorkload, type WorkloadReport } from '@kata-agent/analysis';
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { compileGate, privilegedContainers } from '@kata-agent/gate';
 import { type CommandDefinition, ExitCode, print, type Style, styleFor, wrap } from '@kata-agent/cli';
+import { programName } from '../../program-name.js';
 import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
-import { listenerOf, listenerOption, podOptions, type Pods, readPods } from './pod-files.js';
+import { listenerOf, listenerOption, podOptions, readPods, unusedNotes } from './pod-files.js';
+import { checkPods } from './check-pods.js';
 import { privilegedNote } from './explain.js';
 import { workloadText, workloadValue } from './workload-text.js';
 
@@ -44,7 +45,11 @@ export const configCheck: CommandDefinition = {
       sense: 'error',
     });
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
-    if (!options.json) printDiagnostics(io, diagnostics);
+    if (!options.json) {
+      printDiagnostics(io, diagnostics);
+      for (const note of pods === undefined ? [] : unusedNotes(pods))
+        io.stderr.write(`${programName}: note: ${note}\n`);
+    }
     if (!loaded.ok) {
       const lines = `${countOf(diagnostics, 'error')}, ${countOf(diagnostics, 'warning')}\n`;
       await print(invocation, { ok: false, diagnostics }, () => lines);
@@ -77,18 +82,6 @@ export const configCheck: CommandDefinition = {
     return reports.every(({ sufficient }) => sufficient) ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
-
-/** Loads the CEL evaluator only if --pod is given. */
-async function checkPods(
-  configuration: Configuration,
-  pods: Pods,
-  listener: string | undefined,
-): Promise<readonly WorkloadReport[]> {
-  const { compileRules } = await import('@kata-agent/gate/rules');
-  const named = listener === undefined ? {} : { listener };
-  const options = { configuration, compile: compileRules, ...named, ...pods };
-  return pods.workloads.map((workload) => checkWorkload(workload, options));
-}
 
 interface Summary {
   /** By any listener. */

@@ -42,10 +42,18 @@ export interface FileOptions {
  * no delivery is awaited. Exit code 3 if a file cannot be read.
  */
 export async function loadFile(file: string, options: FileOptions = {}): Promise<Loaded> {
+  // Read only once: the path can be a pipe.
+  return loadRead(file, readPlainly(file), options);
+}
+
+/** Loads a document without a file, as `loadFile` does; `name` is for diagnostics. */
+export async function loadText(name: string, text: string, options: FileOptions = {}): Promise<Loaded> {
+  return loadRead(name, { ok: true, bytes: Buffer.from(text) }, options);
+}
+
+async function loadRead(file: string, base: DocumentRead, options: FileOptions): Promise<Loaded> {
   const { kernelCommandLine, root, sense = 'warning' } = options;
   const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
-  // Read only once: the path can be a pipe.
-  const base = readPlainly(file);
   const unread = [base, ...later.map(({ read }) => read)].flatMap((read) => (read.ok ? [] : [read]));
   if (unread.length > 0) {
     const diagnostics = unread.map(

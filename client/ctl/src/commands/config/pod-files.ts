@@ -10,6 +10,7 @@ import {
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
+import { type KnownSetup, readKataConfiguration } from './kata-configuration.js';
 import { layerOptions, readLayers } from './layer-files.js';
 import { readImageLayout } from './image-layout.js';
 
@@ -22,6 +23,12 @@ export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
 
 /** The namespace of the forwarder of cloud-api-adaptor (podvm/files/etc/systemd/system/agent-protocol-forwarder.service). */
 const podns = '/run/netns/podns';
+
+export const kataConfigOption: OptionRow = {
+  flags: '--kata-config <file>',
+  description:
+    'the configuration.toml of the Kata runtime that starts the pods, with its config.d: instead of --runtime, --guest and --emptydir-mode',
+};
 
 /** Options that name workloads and describe the cluster that runs them. */
 export const podOptions: readonly OptionRow[] = [
@@ -41,17 +48,18 @@ export const podOptions: readonly OptionRow[] = [
       'an OCI layout with an image that is named by its digest, as `skopeo copy --all --preserve-digests` makes it; may be repeated',
     repeatable: true,
   },
+  kataConfigOption,
   {
     flags: '--runtime <name>',
-    description: 'the Kata runtime that starts the pods: go, rs for runtime-rs, or remote for peer pods',
+    description:
+      'the Kata runtime that starts the pods: go, rs for runtime-rs, or remote for peer pods (default: rs)',
     choices: runtimeNames,
-    fallback: 'rs',
   },
   {
     flags: '--guest <kind>',
-    description: 'whether the host shares files with the guest; none for confidential guests and peer pods',
+    description:
+      'whether the host shares files with the guest; none for confidential guests and peer pods (default: shared-fs)',
     choices: ['shared-fs', 'confidential'],
-    fallback: 'shared-fs',
   },
   {
     flags: '--snapshotter <name>',
@@ -77,6 +85,8 @@ export interface Pods {
   readonly workloads: readonly Workload[];
   readonly images: ImageConfigs;
   readonly setup: RuntimeSetup;
+  /** Images with a file, of which no container is. */
+  readonly unused: readonly string[];
 }
 
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
@@ -99,12 +109,35 @@ export async function readPods(options: Options): Promise<Pods> {
     return {
       workloads,
       images,
+      unused: unusedOf(images, workloads),
       setup: verifiedLayers === undefined ? setup : { ...setup, verifiedLayers },
     };
   } catch (error) {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
+}
+
+function unusedOf(images: ImageConfigs, workloads: readonly Workload[]): readonly string[] {
+  const used = new Set(workloads.flatMap(({ containers }) => containers.map(({ image }) => image)));
+  return [...images.keys()].filter((image) => !used.has(image));
+}
+
+/** Names the image that each unused file may be meant for: a registry or a tag is easily left out. */
+export function unusedNotes({ unused, workloads }: Pods): readonly string[] {
+  const used = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
+  return unused.map((image) => {
+    const meant = used.find((each) => repositoryName(each) === repositoryName(image));
+    const help =
+      meant === undefined ? `images are ${[...new Set(used)].join(', ')}` : `did you mean "${meant}"?`;
+    return `no container has the image ${image}, for which a file is given; help: ${help}`;
+  });
+}
+
+/** Returns `redis` of `docker.io/library/redis:7.4`. */
+function repositoryName(image: string): string {
+  const [named = ''] = image.split('@');
+  return named.slice(named.lastIndexOf('/') + 1).split(':')[0] ?? '';
 }
 
 function pairOf(flag: string, option: string, form: string): readonly [string, string] {
@@ -114,15 +147,32 @@ function pairOf(flag: string, option: string, form: string): readonly [string, s
 }
 
 function setupOf(options: Options): RuntimeSetup {
-  const runtime = runtimeOf(options) ?? 'rs';
+  const known = knownOf(options);
+  const { runtime } = known;
   const networkNamespace = options.text('networkNamespace') ?? (runtime === 'remote' ? podns : undefined);
   return {
-    runtime,
-    guest: runtime === 'remote' || options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
+    ...known,
     ...snapshotterOf(options, runtime),
-    ...emptyDirsOf(options),
     ...(networkNamespace === undefined ? {} : { networkNamespace }),
   };
+}
+
+/** Returns what --kata-config or the options instead of it say. Throws a CommandError (2) for both. */
+export function knownOf(options: Options): KnownSetup {
+  const file = options.text('kataConfig');
+  if (file !== undefined) {
+    const twice = (['runtime', 'guest', 'emptydirMode'] as const).find(
+      (name) => options.text(name) !== undefined,
+    );
+    if (twice === undefined) return readKataConfiguration(file);
+    const flag = twice === 'emptydirMode' ? '--emptydir-mode' : `--${twice}`;
+    throw new CommandError(ExitCode.Usage, `--kata-config and ${flag}: the file says it`, {
+      help: ['pass one of the two'],
+    });
+  }
+  const runtime = runtimeOf(options) ?? 'rs';
+  const isConfidential = runtime === 'remote' || options.text('guest') === 'confidential';
+  return { runtime, guest: isConfidential ? 'confidential' : 'shared-fs', ...emptyDirsOf(options) };
 }
 
 function emptyDirsOf(options: Options): Pick<RuntimeSetup, 'emptyDirs'> {

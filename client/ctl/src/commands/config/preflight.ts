@@ -8,7 +8,15 @@ import {
   styleFor,
   wrap,
 } from '@kata-agent/cli';
-import { listenerOf, listenerOption, runtimeNames, runtimeOf, snapshotterOf } from './pod-files.js';
+import {
+  listenerOf,
+  listenerOption,
+  runtimeNames,
+  kataConfigOption,
+  knownOf,
+  runtimeOf,
+  snapshotterOf,
+} from './pod-files.js';
 import { loadedFile } from './load-file.js';
 
 const width = 100;
@@ -24,6 +32,7 @@ export const configPreflight: CommandDefinition = {
   operands: [{ syntax: '<file>', description: 'a configuration in TOML' }],
   options: [
     listenerOption,
+    kataConfigOption,
     {
       flags: '--runtime <name>',
       description: 'only this runtime: go, rs for runtime-rs, or remote for peer pods (default: go and rs)',
@@ -31,9 +40,9 @@ export const configPreflight: CommandDefinition = {
     },
     {
       flags: '--guest <kind>',
-      description: 'whether the host shares files with the guest; none for confidential guests and peer pods',
+      description:
+        'whether the host shares files with the guest; none for confidential guests and peer pods (default: shared-fs)',
       choices: ['shared-fs', 'confidential'],
-      fallback: 'shared-fs',
     },
     {
       flags: '--snapshotter <name>',
@@ -53,11 +62,12 @@ export const configPreflight: CommandDefinition = {
     const file = operands[0] ?? '';
     const configuration = await loadedFile(file, invocation);
     const listener = listenerOf(options, configuration);
-    const runtime = runtimeOf(options);
+    const { guest } = knownOf(options);
+    const runtime = options.text('kataConfig') === undefined ? runtimeOf(options) : knownOf(options).runtime;
     const report = preflight(configuration, {
       ...(listener === undefined ? {} : { listener }),
       ...(runtime === undefined ? {} : { runtimes: [runtime] }),
-      guest: options.text('guest') === 'confidential' ? 'confidential' : 'shared-fs',
+      guest,
       ...snapshotterOf(options, runtime),
     });
     const style = styleFor(io.stdout, io.environment);

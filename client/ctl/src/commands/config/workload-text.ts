@@ -54,7 +54,8 @@ export function unbuiltLine({ kind, name, because, reason, help }: UnbuiltFeatur
   return `${kind} ${name} (${because}): ${reason}${help === undefined ? '' : `; help: ${help}`}`;
 }
 
-function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {
+/** `CreateContainer: rule "…" refuses …; for spec.containers[0]: …`. */
+export function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {
   const what = culprits.map(({ text, because: field }) => `${text} (${field})`).join(', ');
   const why =
     decision.rule === undefined ? decision.reason : `rule "${decision.rule}" refuses ${what || 'it'}`;

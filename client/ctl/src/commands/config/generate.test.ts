@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type Ended, runBinary } from '../../testing/program.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'kata-agent-ctl-generate-'));
+after(() => rmSync(directory, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const deployment = (name: string, image: string, more = ''): string => `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${name}${more}}
+spec:
+  selector: {matchLabels: {app: ${name}}}
+  template:
+    metadata: {labels: {app: ${name}}}
+    spec:
+      containers:
+      - {name: server, image: '${image}', command: [/bin/${name}]}
+`;
+
+const frontend = deployment('frontend', 'example.org/frontend:1');
+const payment = deployment('payment', 'example.org/payment:1');
+const shop = file('shop.yaml', `${frontend}---\n${payment}`);
+
+interface Entry {
+  readonly file: string;
+  readonly digest: string;
+  readonly place: string;
+  readonly sufficient: boolean;
+}
+
+const generate = (...more: readonly string[]): Ended => runBinary(['config', 'generate', ...more]);
+
+const check = (configuration: string, pod: string): Ended['code'] =>
+  runBinary(['config', 'check', configuration, '--pod', pod]).code;
+
+test('several workloads get a configuration each, in which none may run the container of another', () => {
+  const out = join(directory, 'shop');
+  const { code, stdout, stderr } = generate('--pod', shop, '--out', out);
+  assert.equal(code, 0, stderr);
+  const files = ['Deployment-frontend.toml', 'Deployment-payment.toml'].map((name) => join(out, name));
+  assert.equal(stdout, files.map((each) => `${each}\n`).join(''));
+  const pods = [file('frontend.yaml', frontend), file('payment.yaml', payment)];
+  const codes = files.map((each) => pods.map((pod) => check(each, pod)));
+  assert.deepEqual(codes, [
+    [0, 4],
+    [4, 0],
+  ]);
+});
+
+test('the index has the file, the digest and the result of each workload', () => {
+  const out = join(directory, 'indexed');
+  const { stdout } = generate('--pod', shop, '--out', out, '--format', 'json');
+  const index = JSON.parse(readFileSync(join(out, 'index.json'), 'utf8')) as { configurations: Entry[] };
+  assert.deepEqual(JSON.parse(stdout), index);
+  for (const { file: name, digest } of index.configurations)
+    assert.ok(runBinary(['config', 'digest', join(out, name)]).stdout.includes(digest));
+  const entries = index.configurations.map(({ file: name, place, sufficient }) => [name, place, sufficient]);
+  assert.deepEqual(entries, [
+    ['Deployment-frontend.toml', `${shop}:1:1`, true],
+    ['Deployment-payment.toml', `${shop}:12:1`, true],
+  ]);
+});
+
+test('without an option several workloads are refused, and nothing is printed', () => {
+  const { code, stdout, stderr } = generate('--pod', shop);
+  assert.equal(code, 2);
+  assert.equal(stdout, '');
+  assert.match(
+    stderr,
+    /2 workloads: in one configuration each may run the images and commands of the others/,
+  );
+  assert.match(stderr, /--out DIR[^]*--union/);
+  assert.equal(generate('--pod', shop, '--union', '--out', join(directory, 'both')).code, 2);
+});
+
+test('a union says what it merges', () => {
+  const { code, stdout, stderr } = generate('--pod', shop, '--union');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^# .*Deployment frontend, Deployment payment/);
+  assert.match(stdout, /^# Union of 2 workloads: each may do what any of them may/m);
+  assert.equal(check(file('union.toml', stdout), shop), 0);
+});
+
+test('workloads of one name are told apart by their namespaces, and files of others are named', () => {
+  const out = join(directory, 'namespaces');
+  const two = `${deployment('a', 'i:1', ', namespace: one')}---\n${deployment('a', 'i:1', ', namespace: two')}`;
+  assert.equal(generate('--pod', file('two.yaml', two), '--out', out).code, 0);
+  const names = ['Deployment-one-a.toml', 'Deployment-two-a.toml'];
+  assert.deepEqual(readdirSync(out), [...names, 'index.json']);
+  const { stderr } = generate('--pod', file('one.yaml', frontend), '--out', out);
+  for (const name of names) assert.ok(stderr.includes(`${join(out, name)} is not a configuration of these`));
+});
+
+test('invalid names of objects, and two objects of one name, are refused', () => {
+  const out = join(directory, 'names');
+  const escaping = file('escaping.yaml', deployment('../x', 'i:1'));
+  const twice = file('twice.yaml', `${frontend}---\n${frontend}`);
+  for (const pod of [escaping, twice]) assert.equal(generate('--pod', pod, '--out', out).code, 1, pod);
+  assert.ok(!readdirSync(directory).includes('names'));
+});
+
+test('a configuration that does not load is not printed', () => {
+  const image = `<YOUR-CONTAINER>@sha256:${'a'.repeat(64)}`;
+  const pod = file('placeholder.yaml', deployment('app', image));
+  const { code, stdout, stderr } = generate('--pod', pod, '--guest', 'confidential', '--puller', 'built-in');
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /^the configuration of Deployment app:\d+:\d+: error\[KA1102\]/);
+});
+
+const mounting = (...paths: readonly string[]): string =>
+  deployment('app', 'i:1').replace(
+    'command: [/bin/app]}',
+    `command: [/bin/app], volumeMounts: [${paths.map((path) => `{name: v, mountPath: ${path}}`).join(', ')}]}
+      volumes: [{name: v, hostPath: {path: /srv}}]`,
+  );
+
+for (const setup of [[], ['--runtime', 'go']])
+  test(`mounts in any order, and with a slash at their end, are sufficient (${setup.join(' ')})`, () => {
+    const pod = file('mounts.yaml', mounting('/a/b/c', '/data/', '/data/below/', '/a'));
+    const { code, stderr } = generate('--pod', pod, ...setup);
+    assert.equal(code, 0, stderr);
+  });
+
+test('a file for an image that no container has is named, with the image that is meant', () => {
+  const pod = file('cache.yaml', deployment('cache', 'docker.io/library/redis:7.4'));
+  const given = ['--image-config', `redis:7.4=${file('redis.json', '{"config": {"Env": ["PATH=/bin"]}}')}`];
+  const made = generate('--pod', pod, ...given);
+  const note =
+    'note: no container has the image redis:7.4, for which a file is given; help: did you mean "docker.io/library/redis:7.4"?';
+  assert.ok(made.stderr.includes(note), made.stderr);
+  assert.deepEqual([made.code, generate('--pod', pod, ...given, '--strict').code], [0, 4]);
+  const checked = runBinary(['config', 'check', file('cache.toml', made.stdout), '--pod', pod, ...given]);
+  assert.ok(checked.stderr.includes(note), checked.stderr);
+});
