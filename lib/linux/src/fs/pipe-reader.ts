@@ -104,7 +104,7 @@ export class PipeReader extends Readable {
       if (buffers.length < spare) buffers.push(buffer);
       if (this.#whenReturned !== undefined) this.#whenReturned();
       else if (bytes !== undefined) this.#arrived(bytes);
-      else if (error === null) this.push(null);
+      else if (error === null) this.#ended();
       else if (hasCode(error, 'EAGAIN')) this.#empty();
       else this.destroy(error);
     });
@@ -117,6 +117,11 @@ export class PipeReader extends Readable {
     this.push(bytes);
     this.#wake(this.#bytes);
     if (this.#waiters.length > 0) this.#read();
+  }
+
+  #ended(): void {
+    this.push(null);
+    this.#wake(Number.POSITIVE_INFINITY);
   }
 
   #empty(): void {

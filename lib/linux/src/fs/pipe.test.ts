@@ -107,6 +107,18 @@ test('a stream that is read without events continues after it has found the pipe
   assert.equal((await all).length, 65_540);
 });
 
+test('a stream that is destroyed can be paused and resumed', async () => {
+  const pipe = createPipe(syscalls);
+  const reader = new PipeReader(pipe.read, 'test');
+  reader.resume();
+  const closed = once(reader.destroy(), 'close');
+  reader.pause();
+  reader.resume();
+  await closed;
+  reader.pause();
+  pipe.write.close();
+});
+
 test('writing to a pipe whose reader is closed is EPIPE', async () => {
   const pipe = createPipe(syscalls);
   const writer = new PipeWriter(pipe.write, 'test');

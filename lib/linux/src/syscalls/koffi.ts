@@ -71,17 +71,21 @@ export interface PollHandle {
   /** Calls back at each turn in which it is readable or writable, has no other end any more, or fails: the next call on it says which. */
   start(event: 'readable' | 'writable', callback: () => void): void;
   stop(): void;
-  /** Must come before the descriptor is closed. */
+  /** Must come before the descriptor is closed. Later calls have no effect. */
   close(): void;
 }
 
 /** Sets O_NONBLOCK, as libuv does for each descriptor that it waits for. Node.js itself has no such function. */
 export function pollDescriptor(fd: number): PollHandle {
-  const handle = requireKoffi().node.poll(fd, {}, () => undefined);
+  // koffi's own handle must not be touched after its end: libuv would read a null pointer.
+  let handle: import('koffi').node.PollHandle | undefined = requireKoffi().node.poll(fd, {}, () => undefined);
   return {
-    start: (event, callback) => handle.start({ [event]: true }, callback),
-    stop: () => handle.stop(),
-    close: () => handle.close(),
+    start: (event, callback) => handle?.start({ [event]: true }, callback),
+    stop: () => handle?.stop(),
+    close() {
+      handle?.close();
+      handle = undefined;
+    },
   };
 }
 
