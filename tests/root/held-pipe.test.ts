@@ -28,17 +28,20 @@ const splice = process.arch === 'arm64' ? 76 : 275;
 /** Splices from a socket that never has anything into the standard output, and holds the lock of that pipe meanwhile. */
 const holding = `socketpair(A, B, 1, 1, 0) || die; syscall(${splice}, fileno(A), 0, 1, 0, 4096, 0)`;
 
-/** Returns the pid of the process with these arguments. */
-function processOf(args: readonly string[]): string {
-  const found = readdirSync('/proc').find((name) => {
-    try {
-      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8') === `${args.join('\0')}\0`;
-    } catch {
-      // It has ended since.
-      return false;
-    }
-  });
-  return found ?? assert.fail(`no process ${args.join(' ')}`);
+/** Resolves with the pid of the process with these arguments, when the container's first process has become it. */
+async function processOf(args: readonly string[]): Promise<string> {
+  for (;;) {
+    const found = readdirSync('/proc').find((name) => {
+      try {
+        return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8') === `${args.join('\0')}\0`;
+      } catch {
+        // It has ended since.
+        return false;
+      }
+    });
+    if (found !== undefined) return found;
+    await delay(1);
+  }
 }
 
 /** Returns the directories of a process's cgroups: of each controller, or the one of version 2. */
@@ -92,7 +95,7 @@ describe('a container that holds the lock of its own output', { skip }, () => {
   it('delays only reads of its own', async () => {
     const args = ['sleep', '98761'];
     await start('holds', args);
-    await hold(processOf(args), 1);
+    await hold(await processOf(args), 1);
     const read = agent.readStdout({ containerId: 'holds', execId: '', len: 10 });
     await start('other', ['sh', '-c', 'cat; echo other']);
     await agent.closeStdin({ containerId: 'other', execId: '' });
@@ -108,7 +111,7 @@ describe('a container that holds the lock of its own output', { skip }, () => {
     const before = descriptors();
     const args = ['sleep', '98762'];
     await start('leaves', args);
-    const pid = processOf(args);
+    const pid = await processOf(args);
     for (const fd of [0, 1, 2]) await hold(pid, fd);
     // It fails, or is made when the holder is killed.
     const written = agent.writeStdin({ containerId: 'leaves', execId: '', data: Buffer.from('x') });
