@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -86,6 +86,16 @@ describe('a complete bundle', () => {
       const { agent: client } = await agent.connect();
       const { metrics } = await client.getMetrics({});
       assert.match(metrics, /^kata_agent_scrape_count 1$/m);
+    } finally {
+      await agent.dispose();
+    }
+  });
+
+  it('has the threads in which calls on pipes of containers wait (S36)', async () => {
+    const agent = await AgentProcess.start({ program: join(out, 'kata-agent.cjs') });
+    try {
+      const threads = readdirSync(`/proc/${agent.process.pid}/task`).length;
+      assert.ok(threads > 32, `${threads} threads`);
     } finally {
       await agent.dispose();
     }

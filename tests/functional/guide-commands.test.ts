@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -10,7 +10,9 @@ const directory = mkdtempSync(join(tmpdir(), 'kata-guide-commands-'));
 after(() => rmSync(directory, { recursive: true }));
 symlinkSync(join(repository, 'examples'), join(directory, 'examples'));
 
-symlinkSync(ctlProgram, join(directory, 'kata-agent-ctl'));
+// `npm test` bundles the program to a file that is not executable.
+const start = `#!/bin/sh\nexec '${process.execPath}' '${ctlProgram}' "$@"\n`;
+writeFileSync(join(directory, 'kata-agent-ctl'), start, { mode: 0o755 });
 
 const page = readFileSync(join(repository, 'docs/writing-a-configuration.md'), 'utf8');
 

@@ -24,7 +24,7 @@ export {
   type RefusedCall,
   type WorkloadReport,
 } from './preflight/check-workload.js';
-export { type UnbuiltFeature, unbuiltFeatures } from './preflight/unbuilt-feature.js';
+export type { UnbuiltFeature } from './preflight/unbuilt-feature.js';
 export { YamlText } from './suites/yaml-text.js';
 export { type OfflineAuthorizer, offlineAuthorizer } from './suites/offline-authorizer.js';
 export { SandboxView } from './preflight/sandbox-view.js';

@@ -132,7 +132,7 @@ export class ContainerMounts {
 
   /** Returns the default mounts that the pod does not replace, the kubelet's additions, and the pod's mounts. */
   ofContainer(workload: Workload, container: Container, image: ImageConfig | undefined): void {
-    const own = new Set(container.mounts.map(({ mountPath }) => cleaned(mountPath)));
+    const own = new Set(container.mounts.map(({ mountPath }) => posix.resolve(mountPath)));
     const { privileged, readOnlyRoot } = container;
     this.defaults({ pause: false, privileged, readOnlyRoot }, own);
     // The kubelet compares paths as they are, the engine without a slash at their end.
@@ -170,7 +170,7 @@ export class ContainerMounts {
       this.#volume(volume, mount, subject, { group: workload.volumeGroup, disk });
     }
     const declared = `${container.path}.image: config.Volumes`;
-    for (const path of (image?.volumes ?? []).filter((each) => !own.has(cleaned(each)))) {
+    for (const path of (image?.volumes ?? []).filter((each) => !own.has(posix.resolve(each)))) {
       // The guest has the root: it fills the volume from there, whatever the host has.
       const isOfImage = this.#setup.guest === 'confidential' || this.#setup.verifiedLayers !== undefined;
       this.#file(path, { ...imageVolume(container, path), isOfImage }, writable, declared, 'directory');
@@ -180,8 +180,7 @@ export class ContainerMounts {
 
   /**
    * The engine has its own file systems first, and then all others by the number of parts of their paths, so that none covers another
-   * (containerd 1.7 and 2, `WithMounts` in `internal/cri/opts/spec_linux_opts.go`; CRI-O, `orderedMounts` in
-   * `server/container_create.go`). It leaves paths as they are in the pod.
+   * (containerd 1.7 and 2, `WithMounts` of the CRI plugin; CRI-O, `orderedMounts`). It leaves paths as they are in the pod.
    */
   #sort(): void {
     const others = this.mounts.splice(this.#ofKernel);
@@ -399,13 +398,9 @@ function placeOf(path: string): string {
   return path.startsWith(`${sandbox}/ephemeral/`) ? path : sourcePlace(path);
 }
 
-/** As Go's `filepath.Clean` returns an absolute path. */
-function cleaned(path: string): string {
-  return posix.resolve(path);
-}
-
 function partsOf(path: string): number {
-  return cleaned(path)
+  return posix
+    .resolve(path)
     .split('/')
     .filter((part) => part !== '').length;
 }

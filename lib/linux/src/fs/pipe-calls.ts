@@ -5,7 +5,7 @@ import { OwnerTurns, type Share } from './owner-turns.js';
 /** Threads of the pool that are left to other files: as many as libuv makes where nobody asks for more. */
 const others = 4;
 
-/** Enough for seven owners whose calls all hang. A thread costs 20 µs when the pool is made, and 8 KiB. */
+/** Enough for seven owners whose calls all hang. A thread costs 25 µs when the pool is made, and 8 KiB. */
 const threads = 32;
 
 /** Of a pool that could not be enlarged. */

@@ -5,7 +5,6 @@ import {
   type Plan,
   renderPlan,
   type UnbuiltFeature,
-  unbuiltFeatures,
   type WorkloadReport,
 } from '@kata-agent/analysis';
 import { gpuNotes, isPinned } from '@kata-agent/workloads';
@@ -45,18 +44,14 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
       help: 'correct what the errors name in the manifest: it has a value that no agent accepts',
     });
   const reports = await checkPods(loaded.configuration, pods);
-  const unbuilt = pods.workloads.flatMap((workload) =>
-    unbuiltFeatures(workload, pods.setup, pods.images, {
-      image: { store: 'memory', puller: pods.setup.puller ?? 'none' },
-    }),
-  );
+  const unbuilt = reports.flatMap((report) => report.unbuilt);
   return {
     workloads: pods.workloads,
     text,
     digest: loaded.configuration.digest,
     plan,
     unbuilt,
-    sufficient: unbuilt.length === 0 && reports.every(({ sufficient }) => sufficient),
+    sufficient: reports.every(({ sufficient }) => sufficient),
     notes: [...unbuilt.map(unbuiltNote), ...reports.flatMap(refusedNotes), ...notesOn(plan, pods)],
   };
 }

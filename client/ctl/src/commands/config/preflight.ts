@@ -62,8 +62,9 @@ export const configPreflight: CommandDefinition = {
     const file = operands[0] ?? '';
     const configuration = await loadedFile(file, invocation);
     const listener = listenerOf(options, configuration);
-    const { guest } = knownOf(options);
-    const runtime = options.text('kataConfig') === undefined ? runtimeOf(options) : knownOf(options).runtime;
+    const known = knownOf(options);
+    const { guest } = known;
+    const runtime = options.text('kataConfig') === undefined ? runtimeOf(options) : known.runtime;
     const report = preflight(configuration, {
       ...(listener === undefined ? {} : { listener }),
       ...(runtime === undefined ? {} : { runtimes: [runtime] }),
