@@ -73,10 +73,14 @@ test('a case gets the mounts and variables that it lacks, in the order of the en
   );
   const destinations = mounts.map((mount) => (mount as readonly string[])[0]);
   assert.deepEqual(destinations.slice(0, 2), ['/proc', '/dev']);
-  assert.deepEqual(destinations.slice(-4), ['/settings', '/data', '/more', '/surplus']);
+  // By the number of parts of their paths.
+  const pods = destinations.indexOf('/settings');
+  assert.deepEqual(destinations.slice(pods, pods + 3), ['/settings', '/data', '/more']);
+  assert(destinations.indexOf('/etc/hosts') > pods);
+  assert.equal(destinations.at(-1), '/surplus');
   assert.deepEqual(mounts[0], ['/proc', 'of the case']);
   // Mounts of one volume have one source.
-  assert.deepEqual(mounts.slice(-3, -1), [
+  assert.deepEqual(mounts.slice(pods + 1, pods + 3), [
     ['/data', disk],
     ['/more', disk],
   ]);
@@ -89,7 +93,8 @@ test('a case gets the mounts and variables that it lacks, in the order of the en
 test('a disk of a case that nothing mounts is that of the missing mount', () => {
   const disk = '/run/kata-containers/sandbox/storage/Y2FzZQ==';
   const [mounts = []] = create({ Mounts: [] }, [{ driver: 'blk', mount_point: disk, source: 'case' }]);
-  assert.deepEqual(mounts.slice(-2), [
+  const first = mounts.findIndex((mount) => (mount as readonly string[])[0] === '/data');
+  assert.deepEqual(mounts.slice(first, first + 2), [
     ['/data', disk],
     ['/more', disk],
   ]);
