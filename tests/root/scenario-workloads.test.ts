@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -184,7 +184,7 @@ interface Checked {
   readonly unbuilt: readonly { readonly kind: string; readonly name: string; readonly because: string }[];
 }
 
-/** Replays every workload of a file, each on a new agent, and checks it without one. */
+/** Replays every workload of a file, each on a new agent with its own configuration, and checks it without one. */
 async function replayAll(
   file: string,
   { runtime, guest, snapshotter, emptyDirs }: Setup,
@@ -192,20 +192,17 @@ async function replayAll(
   const pod = ['--pod', directory + file, ...images, '--runtime', runtime, '--guest', guest]
     .concat(snapshotter === undefined ? [] : ['--snapshotter', snapshotter])
     .concat(emptyDirs === undefined ? [] : ['--emptydir-mode', emptyDirs]);
-  const made = (await client('config', 'generate', ...pod)).stdout;
   // Its images have no digests, which `--puller built-in` demands. A host that brings layers pulls them.
   const pulls = guest === 'confidential' && snapshotter === undefined;
-  const generated = pulls ? `${made}\n[image]\npuller = "cdh"\n` : made;
-  // The test changes only the address, for which AgentProcess inserts its own.
-  const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
-  const checks = await checkAll(generated, pod);
   const outcomes: { outcome: Outcome; check: Checked }[] = [];
-  for (const [index, workload] of (await workloadsOf(pod)).entries()) {
-    const check = checks[index];
-    assert.ok(check !== undefined && (workload === undefined || check.name === workload));
+  for (const { workload, made } of await generateAll(pod)) {
+    const generated = pulls ? `${made}\n[image]\npuller = "cdh"\n` : made;
+    // The test changes only the address, for which AgentProcess inserts its own.
+    const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
+    const check = await checkWorkload(generated, pod, workload);
     // Runs use the same IDs, and concurrent runs on one machine share a cgroup hierarchy.
     const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
-    const workloadArgs = [...replay, ...(workload === undefined ? [] : ['--workload', workload])];
+    const workloadArgs = [...replay, '--workload', workload];
     const list = await client(...workloadArgs, '--list', '--format', 'json');
     const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
     const calls = JSON.parse(list.stdout) as readonly ListedCall[];
@@ -242,23 +239,45 @@ async function replayAll(
   return outcomes;
 }
 
-async function checkAll(configuration: string, pod: readonly string[]): Promise<readonly Checked[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-check-'));
+/** Returns the configuration that `config generate` makes for each workload. */
+async function generateAll(
+  pod: readonly string[],
+): Promise<readonly { readonly workload: string; readonly made: string }[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-generate-'));
   try {
-    const file = join(directory, 'config.toml');
-    writeFileSync(file, configuration);
-    const { stdout } = await client('config', 'check', file, ...pod, '--format', 'json');
-    return (JSON.parse(stdout) as { readonly workloads: readonly Checked[] }).workloads;
+    const { stderr } = await client('config', 'generate', ...pod, '--out', directory);
+    assert.ok(existsSync(join(directory, 'index.json')), stderr);
+    const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')) as {
+      readonly configurations: readonly { readonly name: string; readonly file: string }[];
+    };
+    assert.notEqual(index.configurations.length, 0);
+    return index.configurations.map(({ name, file }) => ({
+      workload: name,
+      made: readFileSync(join(directory, file), 'utf8'),
+    }));
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-/** Returns the names of the workloads in a file; undefined for the only one. */
-async function workloadsOf(pod: readonly string[]): Promise<readonly (string | undefined)[]> {
-  const { stderr } = await client('replay', ...pod, '--list');
-  const names = /--workload NAME, one of (.*)/.exec(stderr)?.[1];
-  return names === undefined ? [undefined] : names.split(', ');
+/** Returns what `config check` says of one workload of a file. */
+async function checkWorkload(
+  configuration: string,
+  pod: readonly string[],
+  workload: string,
+): Promise<Checked> {
+  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-check-'));
+  try {
+    const file = join(directory, 'config.toml');
+    writeFileSync(file, configuration);
+    const { stdout } = await client('config', 'check', file, ...pod, '--format', 'json');
+    const { workloads } = JSON.parse(stdout) as { readonly workloads: readonly Checked[] };
+    const check = workloads.find(({ name }) => name === workload);
+    assert.ok(check);
+    return check;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 function client(...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
