@@ -1,7 +1,7 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { FormContext } from '@kata-agent/agent/requests';
 import type { MethodName } from '@kata-agent/catalogue';
-import { allow, PrivilegeGate } from '@kata-agent/gate';
+import { allow, noAccess, PrivilegeGate } from '@kata-agent/gate';
 import { type ExpectedCall, expectedCalls, type RuntimeSetup } from '@kata-agent/workloads';
 import { images, setups, workloadFiles, workloadsIn } from './expected-requests.js';
 import { completed, formContext, forwardRefusal, placeholders, tryForward } from './forwarded-pods.js';
@@ -32,12 +32,7 @@ export interface Moment {
   readonly context: FormContext;
 }
 
-const settings = {
-  privilegedContainers: 'refuse',
-  devices: [],
-  guestPaths: [],
-  networkNamespaces: [],
-} as const;
+const settings = { ...noAccess, privilegedContainers: 'refuse' } as const;
 const own = new PrivilegeGate({ documents: [], settings });
 const inFront = new PrivilegeGate({ documents: [], settings: { ...settings, forward: 'unix:///inner' } });
 

@@ -1,6 +1,7 @@
 import { clone, type DescMethod, type Message } from '@bufbuild/protobuf';
 import { ForwardedSandbox, type FormContext, NotAlike, readRequest } from '@kata-agent/agent/requests';
 import { type MethodName, sharedDirectory } from '@kata-agent/catalogue';
+import { noAccess } from '@kata-agent/gate';
 import {
   CreateContainerRequestSchema,
   AgentService,
@@ -24,7 +25,7 @@ export function formContext(
   const trusts = guest === 'shared-fs' || (snapshotter !== undefined && guest !== 'confidential');
   return {
     sandbox: new ForwardedSandbox(),
-    access: { devices: [], guestPaths: trusts ? [`rw:${sharedDirectory}`] : [], networkNamespaces: [] },
+    access: { ...noAccess, guestPaths: trusts ? [`rw:${sharedDirectory}`] : [] },
     isRefusing: privileged === 'refuse',
     nodes: { numberOf: () => undefined, nameOf: () => undefined },
   };

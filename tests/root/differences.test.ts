@@ -211,7 +211,7 @@ describe('a difference from Kata’s agent', { skip }, () => {
       assert.equal((await answerFor(237n)).code, 'OK');
       const refused = await answerFor(236n);
       assert.equal(refused.code, 'PERMISSION_DENIED');
-      assert.match(refused.message, /devices \(\/srv\/device\): \[agent\] devices may name it/);
+      assert.match(refused.message, /devices \(\/srv\/device\): \[agent\] devices can allow it/);
     } finally {
       await other.dispose();
     }

@@ -123,7 +123,7 @@ describe('the network namespace of peer pods', { skip: whyNoContainers('iproute2
       [
         ['/run/netns/../netns/podns'],
         'PERMISSION_DENIED',
-        /network-namespace .*network_namespaces may name it/,
+        /network-namespace .*network_namespaces can allow it/,
       ],
       [['/run/netns/gone'], 'INVALID_ARGUMENT', /"\/run\/netns\/gone" does not exist/],
       [['/run/netns/file'], 'INVALID_ARGUMENT', /"\/run\/netns\/file" is not a network namespace/],
@@ -141,7 +141,7 @@ describe('the network namespace of peer pods', { skip: whyNoContainers('iproute2
     assert.equal(code, 'PERMISSION_DENIED');
     assert.match(
       message,
-      /network-namespace \(\/run\/netns\/podns\): \[agent\] network_namespaces may name it/,
+      /network-namespace \(\/run\/netns\/podns\): \[agent\] network_namespaces can allow it/,
     );
   });
 });

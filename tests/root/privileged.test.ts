@@ -219,6 +219,41 @@ describe('privileged containers', { skip: whyNoContainers() ?? false }, () => {
     assert.match(answer.message, /mount-propagation \(/);
   });
 
+  it('keys for one thing open it, and neither a capability more nor anything else', async () => {
+    const { client } = await startAgent(
+      `[agent]\ncapabilities = ["CAP_NET_ADMIN"]\nshare_processes = true\n\n${api}`,
+    );
+    const having =
+      (...names: readonly string[]): Change =>
+      ({ OCI }) => {
+        const capabilities = OCI?.Process?.Capabilities ?? assert.fail();
+        for (const set of ['Bounding', 'Effective', 'Permitted'] as const)
+          capabilities[set] = [...capabilities[set], ...names];
+      };
+    const shared: Change = (creation) => {
+      creation.sandboxPidns = true;
+    };
+    const effective =
+      'while read name value; do if [ $name = CapEff: ]; then echo $((0x$value >> 12 & 1)); fi; done < /proc/self/status';
+    // The pod's process namespace is that of its first container.
+    const first = request(['sleep', '60'], shared);
+    await client.createContainer(first);
+    await client.startContainer({ containerId: first.containerId });
+    assert.equal(await outputOf(client, request(['sh', '-c', effective])), '0\n');
+    assert.equal(await outputOf(client, request(['sh', '-c', effective], having('CAP_NET_ADMIN'))), '1\n');
+    const others = 'cat /proc/[0-9]*/cmdline | busybox tr "\\0" " "';
+    assert.match(await outputOf(client, request(['sh', '-c', others], shared)), /sleep 60/);
+    assert.doesNotMatch(await outputOf(client, request(['sh', '-c', others])), /sleep 60/);
+    for (const [reason, change] of [
+      ['capabilities \\(CAP_SYS_TIME\\)', having('CAP_NET_ADMIN', 'CAP_SYS_TIME')],
+      ['unmasked-paths', attacks['unmasked-paths']?.[0] ?? assert.fail()],
+    ] as const) {
+      const { code, message } = await answerOf(client.createContainer(request(['true'], shared, change)));
+      assert.equal(code, 'PERMISSION_DENIED');
+      assert.match(message, new RegExp(`"refuse": ${reason}`));
+    }
+  });
+
   const named = ['/dev/fuse', '/dev/kvm', '/dev/net/tun'].find((path) => existsSync(path));
 
   it('a device in the configuration has the number in the guest and can be opened', {
@@ -231,7 +266,7 @@ describe('privileged containers', { skip: whyNoContainers() ?? false }, () => {
     const other = await answerOf(
       client.createContainer(request(['true'], device('/dev/vhost-net', 10n, 238n))),
     );
-    assert.match(other.message, /devices \(\/dev\/vhost-net\): \[agent\] devices may name it/);
+    assert.match(other.message, /devices \(\/dev\/vhost-net\): \[agent\] devices can allow it/);
   });
 
   it('a device that is the source of a bind mount can be opened without a configuration or if the configuration names it', {

@@ -245,7 +245,7 @@ async function generateAll(
 ): Promise<readonly { readonly workload: string; readonly made: string }[]> {
   const directory = mkdtempSync(join(tmpdir(), 'kata-agent-generate-'));
   try {
-    const { stderr } = await client('config', 'generate', ...pod, '--out', directory);
+    const { stderr } = await client('config', 'generate', ...pod, '--allow-privileged', '--out', directory);
     assert.ok(existsSync(join(directory, 'index.json')), stderr);
     const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')) as {
       readonly configurations: readonly { readonly name: string; readonly file: string }[];

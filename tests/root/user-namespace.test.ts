@@ -51,7 +51,16 @@ describe('containers with a user namespace (hostUsers: false)', { skip }, () => 
   });
 
   beforeEach(async () => {
-    process = await AgentProcess.start();
+    process = await AgentProcess.start({
+      config: `[agent]
+user_namespaces = true
+share_processes = true
+guest_paths = ["rw:${directory}"]
+
+[api]
+allowed_endpoints = ["*"]
+`,
+    });
     ({ agent } = await process.connect());
     await agent.createSandbox({ sandboxId: 'pod', hostname: 'pod', dns: ['nameserver 192.0.2.1'] });
   });

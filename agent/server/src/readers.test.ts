@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Authorizer, type Decision, type Gate, PrivilegeGate, type RuleContext } from '@kata-agent/gate';
+import {
+  Authorizer,
+  type Decision,
+  type Gate,
+  noAccess,
+  PrivilegeGate,
+  type RuleContext,
+} from '@kata-agent/gate';
 import { Policy } from './policy/policy.js';
 import { Readers } from './readers.js';
 
 const guest = { containerStatus: () => undefined, sandboxStatus: { id: '', containers: [], members: [] } };
-const access = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
+const access = { ...noAccess, privilegedContainers: undefined };
 const privileges = new PrivilegeGate({ settings: access, documents: [] });
 const stream = { containerId: 'c', execId: 'c', stream: 'stdout' } as const;
 const settings = { onDeniedRead: 'error', limits: { connections: 64 }, management: [] } as const;

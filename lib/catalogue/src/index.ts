@@ -39,6 +39,7 @@ export {
 } from './runtime-calls.js';
 export { enginePath, libraryDirectories, linkerFiles, defaultDirectories } from './program-files.js';
 export type { ImageAccount, ImageProgram } from './image-program.js';
+export { capabilities, guestCapabilities } from './capabilities.js';
 export { allow, type Decision, deny } from './decision.js';
-export { type PrivilegedReason, privilegedReasons } from './privileged-reasons.js';
+export { openingKey, type PrivilegedReason, privilegedReasons } from './privileged-reasons.js';
 export type { NetworkSummary, RequestFacts, RequestSummary } from './recorded-request.js';

@@ -1,5 +1,13 @@
-/** A configuration key that opens a single device, path or namespace while privileged containers are denied. */
-type OpeningKey = 'devices' | 'guest_paths' | 'network_namespaces';
+import { guestCapabilities } from './capabilities.js';
+
+/** A key of the configuration that gives containers one thing while privileged containers are denied. */
+type OpeningKey =
+  | 'capabilities'
+  | 'devices'
+  | 'guest_paths'
+  | 'network_namespaces'
+  | 'share_processes'
+  | 'user_namespaces';
 
 interface ReasonRow {
   /** A description of what the request contains. */
@@ -33,6 +41,7 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
   capabilities: {
     description: 'a capability in any of the five sets that container engines do not give by default',
     pods: '`privileged: true`, `capabilities.add`',
+    opens: 'capabilities',
   },
   'unmasked-paths': {
     description: 'a path of /proc or /sys that every runtime hides or write-protects is left open',
@@ -70,10 +79,12 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
   'user-namespace': {
     description: 'a user namespace or mappings of ids: the user in rules is not the user of the kernel',
     pods: '`hostUsers: false`',
+    opens: 'user_namespaces',
   },
   'shared-processes': {
     description: 'the process namespace of the pod instead of its own (`sandbox_pidns`)',
     pods: '`shareProcessNamespace: true`, `hostPID: true`',
+    opens: 'share_processes',
   },
   'shared-mounts': {
     description: 'mounts of another container of the pod (`shared_mounts`)',
@@ -93,3 +104,10 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
     pods: 'none',
   },
 };
+
+/** Returns the key that can give a container what makes it privileged; undefined if only `privileged_containers = "allow"` does. */
+export function openingKey(reason: PrivilegedReason, detail: string): OpeningKey | undefined {
+  return reason === 'capabilities' && guestCapabilities.has(detail)
+    ? undefined
+    : privilegedReasons[reason].opens;
+}

@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import type { ApiDocument, ListEntry } from '@kata-agent/config';
 import type { MethodName } from '@kata-agent/catalogue';
 import { AgentService } from '@kata-agent/protocol/agent';
-import { Authorizer, authorizerOf, type Decision, type RuleContext } from './index.js';
+import { Authorizer, authorizerOf, type Decision, noAccess, type RuleContext } from './index.js';
 import type { RuleBook } from './rules/rule-book.js';
 
 const span = { file: 'c.toml', line: 3, column: 1, endColumn: 2 };
@@ -54,10 +54,9 @@ function authorizer(rules?: RuleBook): Authorizer {
       listeners,
       documents: [record],
       settings: {
+        ...noAccess,
         privilegedContainers: undefined,
         devices: ['/dev/kvm'],
-        guestPaths: [],
-        networkNamespaces: [],
       },
     },
     rules === undefined ? {} : { rules },
@@ -92,9 +91,7 @@ describe('an authorizer', () => {
     const one = authorizer(book('ExecProcess', 'deny', seen));
     const { outcome, rule } = one.authorize('host', 'ExecProcess', plain, () => context);
     assert.deepEqual([outcome, rule], ['deny', 'r']);
-    assert.deepEqual(seen, [
-      { ...context, access: { devices: ['/dev/kvm'], guestPaths: [], networkNamespaces: [] } },
-    ]);
+    assert.deepEqual(seen, [{ ...context, access: { ...noAccess, devices: ['/dev/kvm'] } }]);
   });
 
   it('tighten returns another authorizer, narrowed by lists and rules', () => {

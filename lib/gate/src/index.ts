@@ -15,7 +15,7 @@ export { programWithoutRoot } from './entrypoint/covered-file.js';
 export { factsOf } from './facts/facts-of.js';
 export { summaryOf } from './request-summary.js';
 export { compileGate, type Gate, type GateOptions } from './gate.js';
-export type { Privilege, PrivilegeAccess } from './privileged/privilege.js';
+export { noAccess, type Privilege, type PrivilegeAccess } from './privileged/privilege.js';
 export { privilegesOf, reasonsOf } from './privileged/privileges-of.js';
 export {
   describePrivileges,

@@ -14,6 +14,7 @@ import {
   UpdateRoutesRequestSchema,
 } from '@kata-agent/protocol/agent';
 import { requestDescriptor } from './rules/names/call-names.js';
+import { noAccess } from './privileged/privilege.js';
 import { summaryOf } from './request-summary.js';
 
 const container = create(CreateContainerRequestSchema, {
@@ -64,9 +65,9 @@ test('summary of a container: sources, mount points, image, devices, and additio
     ],
   });
   const { privileges } = summaryOf(container, {
+    ...noAccess,
     devices: ['/dev/fuse'],
     guestPaths: ['rw:/s'],
-    networkNamespaces: [],
   });
   assert.deepEqual(privileges, [
     'capabilities',

@@ -121,6 +121,8 @@ const processChecks: OrderedChecks<RequestedProcess> = {
 type WholeSpec = OciSpec & { readonly process: OciProcess; readonly linux: OciLinux };
 
 interface RequestedSpec extends DeviceContext {
+  /** The copy of the guest's sysfs among the sources of mounts. */
+  readonly sysfs?: string | undefined;
   readonly containerId: string;
   readonly spec: WholeSpec;
   readonly capabilities: Capabilities;
@@ -132,8 +134,8 @@ const specChecks: OrderedChecks<RequestedSpec> = {
     checkCgroupPath(spec.linux.cgroupsPath, { containerId, systemd }),
   process: ({ spec, capabilities }) => admitProcess(spec.process, capabilities),
   hostname: ({ spec }) => checkHostname(spec.hostname ?? ''),
-  mounts: ({ spec, access, capabilities }) =>
-    void admitMounts(spec.mounts ?? [], mountRules(spec.linux, access, capabilities.cgroupVersion)),
+  mounts: ({ spec, access, capabilities, sysfs }) =>
+    void admitMounts(spec.mounts ?? [], mountRules(spec.linux, access, capabilities.cgroupVersion, sysfs)),
   devices: ({ spec, ...context }) => spec.linux.devices?.forEach((device) => checkDevice(device, context)),
   'device rules': ({ spec: { linux }, ...context }) =>
     checkDeviceRules(linux.resources?.devices ?? [], translateDevices(linux.devices ?? [], context), context),
@@ -160,16 +162,13 @@ export function admitProcess(process: OciProcess, capabilities: Pick<Capabilitie
 }
 
 /** Returns the spec with the members that every container gets. */
-export function admitSpec(
-  requested: OciSpec,
-  context: DeviceContext & { readonly containerId: string; readonly capabilities: Capabilities },
-): WholeSpec {
+export function admitSpec(requested: OciSpec, context: Omit<RequestedSpec, 'spec'>): WholeSpec {
   const { process, linux } = requested;
   if (process === undefined) throw new GuestError('invalid', 'the spec has no process');
   if (linux === undefined) throw new GuestError('invalid', 'the spec has no linux section');
   const spec = { ...requested, process, linux };
-  const { containerId, attached, bound, injected, access, guest, capabilities } = context;
-  runChecks(specChecks, { spec, containerId, attached, bound, injected, access, guest, capabilities });
+  const { containerId, attached, bound, injected, access, guest, capabilities, sysfs } = context;
+  runChecks(specChecks, { spec, containerId, attached, bound, injected, access, guest, capabilities, sysfs });
   return spec;
 }
 

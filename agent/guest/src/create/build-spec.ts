@@ -17,6 +17,8 @@ export interface SpecContext extends DeviceContext {
   readonly rootfs: string;
   readonly shared: SharedNamespaces;
   readonly capabilities: Capabilities;
+  /** The copy of the guest's sysfs among the sources of mounts. */
+  readonly sysfs?: string | undefined;
   /** Numbers of the CPUs that are online. */
   readonly onlineCpus: readonly number[];
   readonly hooks: HookSetting;

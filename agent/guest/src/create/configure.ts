@@ -63,6 +63,7 @@ export async function completeSpec({
       resolvConf: await resolvConfFor(rootfs, sandbox.resolvConf, media),
       attached: attached.devices,
       bound: sources.devices,
+      sysfs: sources.sysfs,
       injected: [...attached.injected, ...edits.devices],
       access,
       guest,

@@ -99,6 +99,7 @@ class ContainerSources {
   readonly #parts: Parts;
   readonly #staged: StagedMounts;
   readonly #devices: BoundDevice[] = [];
+  #sysfs: string | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -108,6 +109,11 @@ class ContainerSources {
   /** The character devices among the sources of the bind mounts that the container may open. */
   get devices(): readonly BoundDevice[] {
     return this.#devices;
+  }
+
+  /** The copy of the guest's sysfs that is mounted for a container with a user namespace; undefined: there is none. */
+  get sysfs(): string | undefined {
+    return this.#sysfs;
   }
 
   /** Opens the container's root. The caller closes the descriptor. */
@@ -195,6 +201,7 @@ class ContainerSources {
     } as const;
     const attributes = MountAttribute.NoSuid | MountAttribute.NoDev | MountAttribute.NoExec;
     const place = this.#staged.stage(source, { recursive: false, attributes });
+    this.#sysfs = place;
     return { ...mount, type: 'bind', source: place, options: [...options, 'bind'] };
   }
 

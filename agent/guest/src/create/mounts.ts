@@ -102,7 +102,7 @@ export interface ResolvedMounts {
 
 /** Resolves the destinations in the root, and attaches mounts within mounts, which the OCI runtime does not get. */
 export async function nestMounts({
-  opened: { directory },
+  opened: { directory, sources },
   rootfs,
   staged: { staged },
   services: { syscalls, media, access },
@@ -112,7 +112,14 @@ export async function nestMounts({
   readonly rootfs: string;
   readonly staged: StagedSources;
 }): Promise<ResolvedMounts> {
-  const nested = new NestedMounts({ syscalls, media, privileged: access.privileged, staged: directory });
+  const { sysfs } = sources;
+  const nested = new NestedMounts({
+    syscalls,
+    media,
+    privileged: access.privileged,
+    staged: directory,
+    sysfs,
+  });
   made.push('mounts within mounts', () => nested.rollBack());
   const { mounts } = await media.run('resolveDestinations', { mounts: staged, places: [], root: rootfs });
   const destinations = mounts.map(({ destination }) => destination);

@@ -52,6 +52,8 @@ interface Parts {
   readonly privileged: 'refuse' | 'allow';
   /** The directory of the copied sources. */
   readonly staged: string;
+  /** The copy of the guest's sysfs among them. */
+  readonly sysfs: string | undefined;
 }
 
 /** A mount for the OCI runtime, or one that the agent attaches in the copy of `outer`. */
@@ -120,6 +122,8 @@ export class NestedMounts {
     const outer = last?.outer ?? last?.mount;
     if (outer === undefined || !isBind(outer) || outer.destination === mount.destination) return undefined;
     if (this.#isCopy(mount) && this.#isCopy(outer)) return outer;
+    // Nobody can change the places of the kernel's own file systems in it.
+    if (outer.source === this.#parts.sysfs) return undefined;
     // As with a directory of the guest at /dev, or mounts that the pod's containers share.
     if (this.#parts.privileged === 'allow') return undefined;
     throw new GuestError(

@@ -10,6 +10,8 @@ export interface MountRules {
   readonly privileged: 'refuse' | 'allow';
   /** The container has its own cgroup namespace, so that a cgroup mount exposes no other cgroups. */
   readonly cgroupNamespace: boolean;
+  /** The copy of the guest's sysfs that a container with a user namespace has at /sys. */
+  readonly sysfs?: string | undefined;
 }
 
 function words(text: string): readonly string[] {
@@ -87,11 +89,13 @@ export function mountRules(
   linux: Pick<OciLinux, 'namespaces'> | undefined,
   { privileged }: Pick<GuestAccess, 'privileged'>,
   cgroupVersion: 1 | 2,
+  sysfs?: string,
 ): MountRules {
   const namespaces = linux?.namespaces ?? [];
   return {
     privileged,
     cgroupNamespace: cgroupVersion === 2 || namespaces.some(({ type }) => type === 'cgroup'),
+    sysfs,
   };
 }
 
@@ -171,8 +175,9 @@ const kernelPlaces: ReadonlyMap<string, string> = new Map([
  * Kernel file systems have one destination each: proc at /proc, sysfs read-only at /sys, cgroups below /sys/fs/cgroup,
  * read-only unless the container has a cgroup namespace. Nothing else is mounted at or in /proc and /sys.
  */
-function checkKernelPlaces(named: string, mount: OciMount, { cgroupNamespace }: MountRules): void {
-  const { destination, type = '', options = [] } = mount;
+function checkKernelPlaces(named: string, mount: OciMount, { cgroupNamespace, sysfs }: MountRules): void {
+  const { destination, options = [], source } = mount;
+  const type = source !== undefined && source === sysfs ? 'sysfs' : (mount.type ?? '');
   const refused = (reason: string): GuestError =>
     new GuestError('refused', `${named}: ${reason}; help: set privileged_containers = "allow"`);
   const place = kernelPlaces.get(type);

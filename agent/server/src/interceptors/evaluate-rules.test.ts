@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { create, type Message } from '@bufbuild/protobuf';
 import type { AuditedCall } from '@kata-agent/audit';
-import { Authorizer, type Decision, type Gate, PrivilegeGate } from '@kata-agent/gate';
+import { Authorizer, type Decision, type Gate, noAccess, PrivilegeGate } from '@kata-agent/gate';
 import { AgentService } from '@kata-agent/protocol/agent';
 import { Code, ContextValues, type HandlerContext, TtrpcError } from '@kata-agent/ttrpc';
 import type { Caller } from '../caller.js';
@@ -28,7 +28,7 @@ function underRule({ method: ruled, decision }: Rule, onDeniedRead: 'error' | 'e
     served: () => [],
     tighten: () => gate,
   };
-  const settings = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
+  const settings = { ...noAccess, privilegedContainers: undefined };
   const policy = new Policy(
     new Authorizer(gate, new PrivilegeGate({ settings, documents: [] }), {
       rules: [],

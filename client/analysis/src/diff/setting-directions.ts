@@ -41,6 +41,17 @@ const table: Readonly<Record<string, Direction | 'derived elsewhere'>> = {
   'agent.devices': entries,
   'agent.guest_paths': entries,
   'agent.network_namespaces': entries,
+  'agent.capabilities': entries,
+  'agent.share_processes': ordered(
+    [false, true],
+    'containers see the processes and files of the others in the pod',
+    'each container sees its own processes alone',
+  ),
+  'agent.user_namespaces': ordered(
+    [false, true],
+    'users of containers are other users of the guest than those that rules see',
+    'users of containers are those that rules see',
+  ),
   'agent.kernel_modules': entries,
   'agent.sysctls': entries,
   'agent.host_aliases': hostNames,

@@ -31,6 +31,8 @@ const compared: ReadonlySet<FactName> = new Set<FactName>(['cwd', 'user', 'group
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly setup: RuntimeSetup;
   readonly images: ImageConfigs;
+  /** Whether `privileged_containers = "allow"` is written if a container needs it. */
+  readonly allowPrivileged?: boolean;
 }
 
 /**
@@ -44,7 +46,12 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
   });
   const asks = calls.map(({ call, short }) => askOf(call, short));
   const access = planAccess(
-    calls.map(({ call, short }) => ({ request: call.request, because: [short(call.because)] })),
+    calls.map(({ call, short }) => ({
+      request: call.request,
+      because: [short(call.because)],
+      origins: originsOf(call, short),
+    })),
+    { allowPrivileged: options.allowPrivileged === true },
   );
   const plan = planConfiguration(asks, {
     ...options,
@@ -103,8 +110,15 @@ function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
       ]),
     ),
     because: [short(call.because)],
-    origins: new Map([...call.origins].map(([key, reason]) => [key, short(reason)])),
+    origins: originsOf(call, short),
   };
+}
+
+function originsOf(
+  { origins }: ExpectedCall,
+  short: (reason: string) => string,
+): ReadonlyMap<string, string> {
+  return new Map([...origins].map(([key, reason]) => [key, short(reason)]));
 }
 
 /**

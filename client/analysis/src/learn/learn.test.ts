@@ -40,7 +40,11 @@ const ok = { code: 'OK', durationUs: 5 };
 
 async function learnFrom(
   logs: readonly string[],
-  options: { readonly allowRefused?: boolean; readonly listeners?: readonly string[] } = {},
+  options: {
+    readonly allowRefused?: boolean;
+    readonly allowPrivileged?: boolean;
+    readonly listeners?: readonly string[];
+  } = {},
 ): Promise<Learnt> {
   const evidence = new Evidence(options.listeners);
   for (const file of logs) {
@@ -97,6 +101,25 @@ test('calls on other listeners than the chosen ones are left out, and so are cou
   assert.match(host.text, /# Only calls on the listener server_addr\.\n/);
   assert.match(host.notes.join(), /their listeners are unknown, so their endpoints are not allowed/);
   assert.deepEqual(await allows(await learnFrom([file], { listeners: ['tenant'] })), ['GetMetrics']);
+});
+
+test('the calls of containers that only privileged_containers = "allow" allows are named, and allowed on request', async (t) => {
+  const { log, file } = await logged(t);
+  const create = callOf('CreateContainer', { capabilities: ['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'] });
+  log.outcome(await log.intent(create, decisionOn('CreateContainer', 'allow')), create, ok);
+  await log.close();
+  const settingsOf = async ({ text }: Learnt) => (await configurationOf(text)).settings;
+  const denying = await learnFrom([file]);
+  assert.equal(denying.deniesPrivileged, true);
+  assert.match(
+    denying.notes.join('\n'),
+    /^NOT ALLOWED: .*capabilities \(CAP_NET_ADMIN, CAP_SYS_ADMIN\): record 2$/m,
+  );
+  const { privilegedContainers, capabilities } = await settingsOf(denying);
+  assert.deepEqual([privilegedContainers, capabilities], [undefined, []]);
+  const allowing = await learnFrom([file], { allowPrivileged: true });
+  assert.equal(allowing.deniesPrivileged, false);
+  assert.equal((await settingsOf(allowing)).privilegedContainers, 'allow');
 });
 
 test('denied calls are allowed on request', async (t) => {

@@ -15,6 +15,8 @@ const shown = 3;
 export interface LearnOptions {
   /** Also allow denied calls. */
   readonly allowRefused?: boolean;
+  /** Whether `privileged_containers = "allow"` is written if a call needs it. */
+  readonly allowPrivileged?: boolean;
   /** Lines that name the logs. */
   readonly logs: readonly string[];
 }
@@ -25,6 +27,8 @@ export interface Learnt {
   readonly text: string;
   readonly asks: readonly Ask[];
   readonly refused: readonly RefusedCalls[];
+  /** Whether calls of privileged containers in the logs are not allowed. */
+  readonly deniesPrivileged: boolean;
   /** What to know before use, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -38,10 +42,16 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   const asks = options.allowRefused === true ? [...served, ...fromRefused(evidence, served)] : served;
   const access = planAccess(
     asks.flatMap(({ method, facts = {}, because }) => ({ request: defaultRequest(method, facts), because })),
+    { allowPrivileged: options.allowPrivileged === true },
   );
   const plan = planConfiguration(asks, { access });
+  const denied = access.allowsPrivileged ? [] : access.privileged;
   const notes = [
     ...notesOn(evidence, asks),
+    ...denied.map(
+      ({ value, because: records }) =>
+        `NOT ALLOWED: the calls of privileged containers: ${value}: ${records.join(', ')}`,
+    ),
     ...plan.tooLong.map(
       ({ method, fact, why }) => `NOT CONSTRAINED: ${fact} of ${method}: ${why.join('; ')}`,
     ),
@@ -54,7 +64,13 @@ export function learn(evidence: Evidence, options: LearnOptions): Learnt {
   ];
   const text = renderPlan(plan, title);
   const rest = refusedText(evidence, options.allowRefused === true);
-  return { text: rest === '' ? text : `${text}\n${rest}`, asks, refused: evidence.refused, notes };
+  return {
+    text: rest === '' ? text : `${text}\n${rest}`,
+    asks,
+    refused: evidence.refused,
+    deniesPrivileged: denied.length > 0,
+    notes,
+  };
 }
 
 /** Returns the facts of a recorded request, and those that no rule can use. */

@@ -49,7 +49,7 @@ for (const file of files) {
   for (const setup of setups) {
     describe(`${file}, ${setup.runtime}, ${setup.guest}`, () => {
       const workloads = readWorkloads([{ file, text: readText(file) }]);
-      const plan = generate(workloads, { setup, images });
+      const plan = generate(workloads, { setup, images, allowPrivileged: true });
       let configuration: Configuration;
       let rules: readonly Rule[];
       before(async () => {

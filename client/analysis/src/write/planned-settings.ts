@@ -3,87 +3,145 @@ import { isMessage, type Message } from '@bufbuild/protobuf';
 import { isLocalhostName } from '@kata-agent/catalogue/localhost-names';
 import { parseSealed } from '@kata-agent/catalogue/sealed-secret';
 import { isResource } from '@kata-agent/config';
-import { describePrivileges, type PrivilegeAccess, privilegedReasons, privilegesOf } from '@kata-agent/gate';
+import { capabilities, openingKey } from '@kata-agent/catalogue';
+import { describePrivileges, type PrivilegeAccess, privilegesOf } from '@kata-agent/gate';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
-import type { ExpectedCall, Workload } from '@kata-agent/workloads';
+import { type ExpectedCall, originKey, type Workload } from '@kata-agent/workloads';
 import { commentedLines, oneLine, reasonsText, type Wanted } from './reasons.js';
 
 /** Access that the agent itself would deny, and the keys of `[agent]` that allow it. */
 export interface PlannedAccess {
-  /** Not empty: only `privileged_containers = "allow"` allows them. Each reason with its origins. */
+  /** What only `privileged_containers = "allow"` allows: each reason with its origins. */
   readonly privileged: readonly Wanted<string>[];
+  /** Whether that is written if it is needed; without it the agent denies these containers. */
+  readonly allowsPrivileged: boolean;
   readonly guestPaths: readonly Wanted<string>[];
   readonly devices: readonly Wanted<string>[];
   readonly networkNamespaces: readonly Wanted<string>[];
+  readonly capabilities: readonly Wanted<string>[];
+  /** Origins; undefined: not needed. */
+  readonly shareProcesses: Wanted<true> | undefined;
+  readonly userNamespaces: Wanted<true> | undefined;
 }
 
 export const noPlannedAccess: PlannedAccess = {
   privileged: [],
+  allowsPrivileged: false,
   guestPaths: [],
   devices: [],
   networkNamespaces: [],
+  capabilities: [],
+  shareProcesses: undefined,
+  userNamespaces: undefined,
 };
 
 interface Asked {
   readonly request: Message;
   readonly because: readonly string[];
+  /** Origins of single values, by `originKey`. */
+  readonly origins?: ReadonlyMap<string, string>;
 }
 
-/** In the notation of `guest_paths`, `devices` and `network_namespaces`. */
+/** A path in the notation of `guest_paths`, `devices` and `network_namespaces`. */
 const cleanPath = /^(\/(?!\.{1,2}(\/|$))[^/\p{Cc}]+)+$/u;
 
 /** A CDI device in the notation of `devices`. */
 const cdiName = /^[A-Za-z][A-Za-z0-9_.-]*\/[A-Za-z][A-Za-z0-9_-]*=[A-Za-z0-9_.:-]+$/;
 
-/** Returns the smallest setting of the keys with which the agent denies none of the requests. */
-export function planAccess(asks: readonly Asked[]): PlannedAccess {
-  const single = { guestPaths: new Lists(), devices: new Lists(), networkNamespaces: new Lists() };
-  for (const { request, because } of asks) {
-    for (const { reason, detail } of privilegesOf(request)) {
-      const key = privilegedReasons[reason].opens;
-      if (
-        key === 'devices' &&
-        (cdiName.test(detail) || (detail.startsWith('/dev/') && cleanPath.test(detail)))
-      )
-        single.devices.add(detail, because);
-      if (key === 'network_namespaces' && cleanPath.test(detail))
-        single.networkNamespaces.add(detail, because);
-      if (key === 'guest_paths' && cleanPath.test(detail))
-        single.guestPaths.add(`${isWritten(request, detail) ? 'rw:' : ''}${detail}`, because);
+/** Whether a list of the configuration can have an entry; what it cannot name, only `privileged_containers = "allow"` opens. */
+const notations = {
+  devices: (entry: string) => cdiName.test(entry) || (entry.startsWith('/dev/') && cleanPath.test(entry)),
+  network_namespaces: (entry: string) => cleanPath.test(entry),
+  capabilities: (entry: string) => capabilities.includes(entry),
+} as const;
+
+interface AccessOptions {
+  /** Whether `privileged_containers = "allow"` may be written. */
+  readonly allowPrivileged: boolean;
+}
+
+/**
+ * Returns the smallest setting of the keys with which the agent denies none of the requests; without `allowPrivileged`, none but those
+ * that need `privileged_containers = "allow"`.
+ */
+export function planAccess(asks: readonly Asked[], { allowPrivileged }: AccessOptions): PlannedAccess {
+  const single = {
+    guest_paths: new Lists<string>(),
+    devices: new Lists<string>(),
+    network_namespaces: new Lists<string>(),
+    capabilities: new Lists<string>(),
+    share_processes: new Lists<true>(),
+    user_namespaces: new Lists<true>(),
+  };
+  const rest = new Lists<string>();
+  for (const { request, because, origins } of asks) {
+    const found = privilegesOf(request);
+    // Other keys would not help a container that is denied.
+    if (found.some(({ reason, detail }) => openingKey(reason, detail) === undefined)) continue;
+    for (const { reason, detail } of found) {
+      const key = openingKey(reason, detail);
+      const origin = origins?.get(originKey('capabilities', detail));
+      if (key === 'share_processes' || key === 'user_namespaces') single[key].add(true, because);
+      else if (key === 'guest_paths' && cleanPath.test(detail))
+        single[key].add(`${isWritten(request, detail) ? 'rw:' : ''}${detail}`, because);
+      else if (key !== undefined && key !== 'guest_paths' && notations[key](detail))
+        single[key].add(detail, key === 'capabilities' && origin !== undefined ? [origin] : because);
     }
   }
-  const guestPaths = withoutCovered(single.guestPaths.wanted());
+  const guestPaths = withoutCovered(single.guest_paths.wanted());
   const devices = single.devices.wanted();
-  const networkNamespaces = single.networkNamespaces.wanted();
+  const networkNamespaces = single.network_namespaces.wanted();
+  const wantedCapabilities = single.capabilities.wanted();
+  const [shareProcesses] = single.share_processes.wanted();
+  const [userNamespaces] = single.user_namespaces.wanted();
   const access: PrivilegeAccess = {
     devices: devices.map(({ value }) => value),
     guestPaths: guestPaths.map(({ value }) => value),
     networkNamespaces: networkNamespaces.map(({ value }) => value),
+    capabilities: wantedCapabilities.map(({ value }) => value),
+    shareProcesses: shareProcesses !== undefined,
+    userNamespaces: userNamespaces !== undefined,
   };
-  const rest = new Lists();
   for (const { request, because } of asks) {
     const left = privilegesOf(request, access);
     if (left.length > 0) rest.add(describePrivileges(left), because);
   }
   const privileged = rest.wanted();
-  return privileged.length > 0
-    ? { ...noPlannedAccess, privileged }
-    : { privileged, guestPaths, devices, networkNamespaces };
+  // It opens everything that the other keys open.
+  if (privileged.length > 0 && allowPrivileged)
+    return { ...noPlannedAccess, privileged, allowsPrivileged: true };
+  return {
+    privileged,
+    allowsPrivileged: false,
+    guestPaths,
+    devices,
+    networkNamespaces,
+    capabilities: wantedCapabilities,
+    shareProcesses,
+    userNamespaces,
+  };
 }
 
 /** Returns the keys in TOML; empty if none is needed. */
-export function accessText({ privileged, guestPaths, devices, networkNamespaces }: PlannedAccess): string {
+export function accessText(access: PlannedAccess): string {
   return [
-    privileged.length === 0
-      ? ''
-      : '# PRIVILEGED: these containers have root access to the guest; rules do not confine them.\n' +
-        privileged.map((one) => `# - ${oneLine(one.value)} ${reasonsText('#', one)}\n`).join('') +
-        'privileged_containers = "allow"\n',
-    listText('guest_paths', guestPaths),
-    listText('devices', devices),
-    hooksText(devices),
-    listText('network_namespaces', networkNamespaces),
+    privilegedText(access),
+    listText('guest_paths', access.guestPaths),
+    listText('devices', access.devices),
+    hooksText(access.devices),
+    listText('network_namespaces', access.networkNamespaces),
+    listText('capabilities', access.capabilities),
+    switchText('share_processes', access.shareProcesses),
+    switchText('user_namespaces', access.userNamespaces),
   ].join('');
+}
+
+function privilegedText({ privileged, allowsPrivileged }: PlannedAccess): string {
+  if (privileged.length === 0) return '';
+  const reasons = privileged.map((one) => `# - ${oneLine(one.value)} ${reasonsText('#', one)}\n`).join('');
+  return allowsPrivileged
+    ? `# PRIVILEGED: a container that a rule admits may be root of the guest, and reach all other containers. For:\n${reasons}privileged_containers = "allow"\n`
+    : `# DENIED: only privileged_containers = "allow" allows these, and opens the guest to every container that a rule admits:\n${reasons}`;
 }
 
 /** NVIDIA's specifications have hooks, as those of other vendors can. */
@@ -91,6 +149,10 @@ function hooksText(devices: readonly Wanted<string>[]): string {
   const cdi = devices.filter(({ value }) => cdiName.test(value));
   if (cdi.length === 0) return '';
   return '# OCI hooks of the guest\'s own CDI specifications run; those of requests are denied.\nhooks = "cdi"\n';
+}
+
+function switchText(key: string, wanted: Wanted<true> | undefined): string {
+  return wanted === undefined ? '' : `${commentedLines([[`${key} = true`, reasonsText('#', wanted)]])}`;
 }
 
 function listText(key: string, list: readonly Wanted<string>[]): string {
@@ -119,16 +181,16 @@ function withoutCovered(list: readonly Wanted<string>[]): readonly Wanted<string
 }
 
 /** Groups origins by value. */
-class Lists {
-  readonly #values = new Map<string, Set<string>>();
+class Lists<T> {
+  readonly #values = new Map<T, Set<string>>();
 
-  add(value: string, because: readonly string[]): void {
+  add(value: T, because: readonly string[]): void {
     const reasons = this.#values.get(value) ?? new Set();
     for (const reason of because) reasons.add(reason);
     this.#values.set(value, reasons);
   }
 
-  wanted(): readonly Wanted<string>[] {
+  wanted(): readonly Wanted<T>[] {
     return [...this.#values].map(([value, because]) => ({ value, because: [...because] }));
   }
 }

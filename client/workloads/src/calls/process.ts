@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { capabilities as everyCapability } from '@kata-agent/catalogue';
 import { defaultCapabilities } from '@kata-agent/gate';
 import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
@@ -8,14 +9,6 @@ import type { Entry } from '../facts/fact.js';
 import { celText, codeWords, expand, knownText, type Part, references, sampleText } from './expansion.js';
 import { type Environment, environmentOf, missingImage } from './environment.js';
 import type { Origins } from './expected-call.js';
-
-/** All Linux capabilities as of 5.9: the set of a privileged container. */
-const allCapabilities: readonly string[] = words(
-  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE ' +
-    'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT ' +
-    'SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP ' +
-    'MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE',
-);
 
 /** A first process, and values for rules beyond its message. */
 export interface FirstProcess {
@@ -259,9 +252,9 @@ function numbersOnly(text: string | undefined): number | undefined {
 function capabilitiesOf(container: Container, origins: Origins): readonly string[] {
   const { path, capabilities } = container;
   if (container.privileged) {
-    for (const name of allCapabilities)
+    for (const name of everyCapability)
       origins.of('capabilities', name, `${path}.securityContext.privileged`);
-    return allCapabilities;
+    return everyCapability;
   }
   const named = (field: { scalar(): string }): string =>
     field
@@ -272,13 +265,9 @@ function capabilitiesOf(container: Container, origins: Origins): readonly string
   const base = drop.has('ALL') ? [] : [...defaultCapabilities].filter((name) => !drop.has(name));
   for (const name of base) origins.of('capabilities', name, 'the container engine');
   const added = capabilities.add.flatMap((field) => {
-    const names = named(field) === 'ALL' ? allCapabilities : [named(field)];
+    const names = named(field) === 'ALL' ? everyCapability : [named(field)];
     for (const name of names) origins.of('capabilities', name, field.path);
     return names;
   });
   return [...new Set([...base, ...added])];
-}
-
-function words(text: string): readonly string[] {
-  return text.split(' ').map((word) => `CAP_${word}`);
 }

@@ -6,6 +6,7 @@ import {
   guestExtension,
   guestPath,
   kernelModule,
+  containerCapability,
   networkNamespace,
   sysctl,
 } from '../value-types/guest-access.js';
@@ -225,6 +226,36 @@ export const agentSettings: { readonly [P in keyof AgentSettings]: Setting<Agent
     purpose:
       "Network namespaces of the guest that containers may join, as peer pods do; the guest's own otherwise.",
     example: '["/run/netns/podns"]',
+    opensGuest: true,
+    override: false,
+  }),
+  capabilities: agentSetting({
+    key: 'capabilities',
+    type: listOf(containerCapability, 'list of capabilities'),
+    default: [],
+    purpose:
+      'Capabilities that containers and execs may have beside those of every container. None with which a process leaves its container ([privileged reasons](rules.md#privileged-reasons)). CAP_NET_ADMIN changes the network of the whole guest, CAP_SYS_TIME its clock.',
+    example: '["CAP_NET_ADMIN", "CAP_IPC_LOCK"]',
+    opensGuest: true,
+    override: false,
+  }),
+  shareProcesses: agentSetting({
+    key: 'share_processes',
+    type: boolean,
+    default: false,
+    purpose:
+      'Whether containers may have the process namespace of their pod (`shareProcessNamespace: true`): each sees the processes of the others, and their files by /proc/PID/root.',
+    example: 'true',
+    opensGuest: true,
+    override: false,
+  }),
+  userNamespaces: agentSetting({
+    key: 'user_namespaces',
+    type: boolean,
+    default: false,
+    purpose:
+      'Whether containers may have a user namespace (`hostUsers: false`): the users that rules see are those of the container, and other users of the guest.',
+    example: 'true',
     opensGuest: true,
     override: false,
   }),

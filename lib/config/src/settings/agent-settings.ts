@@ -41,6 +41,12 @@ export interface AgentSettings {
   readonly guestPaths: readonly string[];
   /** `/run/netns/podns`. */
   readonly networkNamespaces: readonly string[];
+  /** `CAP_NET_ADMIN`. */
+  readonly capabilities: readonly string[];
+  /** Whether containers may have the process namespace of the pod. */
+  readonly shareProcesses: boolean;
+  /** Whether containers may have user namespaces. */
+  readonly userNamespaces: boolean;
   /** `NAME PARAMETER…`. */
   readonly kernelModules: readonly string[];
   /** `net.core.somaxconn`. */

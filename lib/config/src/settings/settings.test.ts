@@ -11,6 +11,9 @@ const guestAccess = [
   'devices',
   'guest_paths',
   'network_namespaces',
+  'capabilities',
+  'share_processes',
+  'user_namespaces',
   'kernel_modules',
   'sysctls',
   'host_aliases',
@@ -106,7 +109,7 @@ test("Kata's settings have Kata's words, names and defaults", async () => {
 
 test('each key has the merge rule of docs/configuration.md, "Merging documents"', async () => {
   const opening =
-    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|network_namespaces|kernel_modules|sysctls|host_aliases|extensions|harden|clock_floor)$/;
+    /^(debug_console|debug_console_vport|dev_mode|tracing|passfd_listener_port|oci_runtime|forward|policy_file|secure_storage_integrity|guest_components_.*|https_proxy|no_proxy|hooks|privileged_containers|devices|guest_paths|network_namespaces|capabilities|share_processes|user_namespaces|kernel_modules|sysctls|host_aliases|extensions|harden|clock_floor)$/;
   const rule = (section: string, key: string): MergeRule => {
     if (key === 'allowed_endpoints' || key === 'registries') return 'intersect';
     if (key === 'blocked_endpoints' || key === 'signatures') return 'union';

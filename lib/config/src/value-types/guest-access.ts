@@ -1,3 +1,4 @@
+import { capabilities, guestCapabilities } from '@kata-agent/catalogue';
 import { sha256Hex, text } from './text.js';
 import { printable, type ValueType } from './value-type.js';
 
@@ -45,6 +46,18 @@ export const networkNamespace: ValueType<string> = text({
   pattern: networkNamespacePattern,
   what: 'the path of a network namespace such as "/run/netns/podns"',
   accept: matching(networkNamespacePattern),
+});
+
+/** A capability that keeps a process in its container. */
+const containerCapabilities = capabilities.filter((name) => !guestCapabilities.has(name));
+export const containerCapability: ValueType<string> = text({
+  name: '"CAP_NAME"',
+  pattern: `^(${containerCapabilities.join('|')})$`,
+  what: (value) =>
+    guestCapabilities.has(value)
+      ? `a capability that keeps a process in its container (with ${value} ${guestCapabilities.get(value)}: only privileged_containers = "allow" gives it)`
+      : 'a capability such as "CAP_NET_ADMIN"',
+  accept: (value) => containerCapabilities.includes(value),
 });
 
 /** A module's name and exactly the parameters it may be loaded with, separated by single spaces. */

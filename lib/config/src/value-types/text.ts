@@ -4,16 +4,19 @@ import { expected, printable, read, type Reading, type ValueType } from './value
 /** A string that `accept` accepts. */
 export function text(form: {
   readonly name: string;
-  readonly what: string;
+  /** What is expected, or what of this text is not. */
+  readonly what: string | ((text: string) => string);
   /** For the schema: matches everything that `accept` accepts. */
   readonly pattern: string;
   accept(text: string): boolean;
 }): ValueType<string> {
-  const fromText = (text: string): Reading<string> => (form.accept(text) ? read(text) : expected(form.what));
+  const whatOf = (text: string): string => (typeof form.what === 'string' ? form.what : form.what(text));
+  const fromText = (text: string): Reading<string> =>
+    form.accept(text) ? read(text) : expected(whatOf(text));
   return {
     name: form.name,
     schema: { type: 'string', pattern: form.pattern },
-    fromToml: (value) => (value.kind === 'string' ? fromText(value.value) : expected(form.what)),
+    fromToml: (value) => (value.kind === 'string' ? fromText(value.value) : expected(whatOf(''))),
     fromText,
     write: (value) => JSON.stringify(value),
   };

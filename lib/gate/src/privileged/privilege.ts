@@ -9,9 +9,22 @@ export interface PrivilegeAccess {
   readonly guestPaths: readonly string[];
   /** `/run/netns/podns`. */
   readonly networkNamespaces: readonly string[];
+  /** `CAP_NET_ADMIN`. */
+  readonly capabilities: readonly string[];
+  /** Whether containers may have the process namespace of the pod. */
+  readonly shareProcesses: boolean;
+  /** Whether containers may have user namespaces. */
+  readonly userNamespaces: boolean;
 }
 
-export const noAccess: PrivilegeAccess = { devices: [], guestPaths: [], networkNamespaces: [] };
+export const noAccess: PrivilegeAccess = {
+  devices: [],
+  guestPaths: [],
+  networkNamespaces: [],
+  capabilities: [],
+  shareProcesses: false,
+  userNamespaces: false,
+};
 
 /** Reports whether `guest_paths` contains the path or a directory above it; for a writable mount, with `rw:`. */
 export function opensPath({ guestPaths }: PrivilegeAccess, path: string, writable: boolean): boolean {

@@ -156,6 +156,9 @@ test('only what the configuration opens is exempt', () => {
     devices: ['/dev/fuse', 'c 10:200'],
     guestPaths: ['/opt/models', 'rw:/var/cache'],
     networkNamespaces: ['/run/netns/podns'],
+    capabilities: ['CAP_NET_ADMIN'],
+    shareProcesses: true,
+    userNamespaces: true,
   };
   const bind = (source: string, option: string): Change =>
     mount({ type: 'bind', destination: '/m', source, options: ['rbind', option] });
@@ -184,7 +187,7 @@ test('a CDI device of an annotation must be in the configuration by name', () =>
     ({ OCI }) => {
       if (OCI) Object.assign(OCI.Annotations, annotations);
     };
-  const access = { devices: ['nvidia.com/gpu=0'], guestPaths: [], networkNamespaces: [] };
+  const access = { ...noAccess, devices: ['nvidia.com/gpu=0'] };
   const gpus = (value: string) => annotate({ 'cdi.k8s.io/vfio17': value });
   assert.deepEqual(reasons(gpus('nvidia.com/gpu=0')), ['devices']);
   assert.deepEqual(reasons(gpus('nvidia.com/gpu=0'), access), []);
@@ -206,7 +209,47 @@ test('a node is not privileged if the request attaches a VFIO group there; a dis
     assert.deepEqual(reasons(attached(other)), ['devices'], other);
 });
 
-const settings = { privilegedContainers: undefined, devices: [], guestPaths: [], networkNamespaces: [] };
+test('a capability, the processes of the pod and user namespaces are opened by their own keys, and nothing else by them', () => {
+  const add =
+    (set: 'Bounding' | 'Ambient' | 'Effective', name: string): Change =>
+    ({ OCI }) =>
+      void OCI?.Process?.Capabilities?.[set].push(name);
+  const admin = { ...noAccess, capabilities: ['CAP_NET_ADMIN'] };
+  for (const set of ['Bounding', 'Ambient', 'Effective'] as const) {
+    assert.deepEqual(reasons(add(set, 'CAP_NET_ADMIN'), admin), [], set);
+    assert.deepEqual(reasons(add(set, 'CAP_NET_ADMIN')), ['capabilities'], set);
+    assert.deepEqual(reasons(add(set, 'CAP_SYS_ADMIN'), admin), ['capabilities'], set);
+  }
+  for (const [reason, key] of [
+    ['shared-processes', 'shareProcesses'],
+    ['user-namespace', 'userNamespaces'],
+  ] as const)
+    for (const other of Object.keys(changes) as PrivilegedReason[])
+      for (const change of changes[other])
+        assert.deepEqual(reasons(change, { ...noAccess, [key]: true }), other === reason ? [] : [other]);
+});
+
+test('an exec may have the capabilities that the configuration opens', () => {
+  const exec = create(ExecProcessRequestSchema, {
+    process: { Capabilities: { Effective: ['CAP_NET_ADMIN'] } },
+  });
+  assert.deepEqual(reasonsOf(privilegesOf(exec)), ['capabilities']);
+  assert.deepEqual(privilegesOf(exec, { ...noAccess, capabilities: ['CAP_NET_ADMIN'] }), []);
+});
+
+test('a denial names the keys that can allow it, except for a capability that no key can', () => {
+  const gate = new PrivilegeGate({ settings: { ...noAccess, privilegedContainers: undefined }, documents });
+  const messageOf = (...names: readonly string[]): string => {
+    const request = clone(CreateContainerRequestSchema, ordinary);
+    request.sandboxPidns = true;
+    request.OCI?.Process?.Capabilities?.Effective.push(...names);
+    return gate.decide(allow('host', 'CreateContainer', 'listed'), request).message ?? '';
+  };
+  assert.equal(messageOf('CAP_NET_ADMIN'), '[agent] capabilities and share_processes can allow it');
+  assert.match(messageOf('CAP_NET_ADMIN', 'CAP_BPF'), /^only \[agent\] privileged_containers = "allow"/);
+});
+
+const settings = { ...noAccess, privilegedContainers: undefined };
 const documents = [{}] as unknown as Parameters<typeof privilegedContainers>[0]['documents'];
 
 test('privileged containers are denied when there is a document, unless it says otherwise', () => {
@@ -230,11 +273,11 @@ test('a denial names key, reasons and remedy, and limits the text from the host'
       code: 'KA3103',
       rule: 'privileged_containers',
       reason: 'privileged_containers = "refuse": devices (/dev/fuse)',
-      message: '[agent] devices may name it',
+      message: '[agent] devices can allow it',
     },
   );
   for (let count = 0; count < 100; count += 1) device(`/dev/${'x'.repeat(9_000)}`, 10n, 1n)(request);
-  request.sandboxPidns = true;
+  if (request.OCI?.Process) request.OCI.Process.OOMScoreAdj = -999n;
   const many = gate.decide(allowed, request);
   assert.ok(many.reason.length < 500, many.reason);
   assert.match(many.reason, /and 98 more/);

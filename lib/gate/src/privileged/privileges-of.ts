@@ -17,7 +17,7 @@ const lowestOomScore = -998n;
  */
 export function privilegesOf(request: Message, access: PrivilegeAccess = noAccess): readonly Privilege[] {
   const process = processOf(request);
-  const ofProcess = process === undefined ? [] : processPrivileges(process);
+  const ofProcess = process === undefined ? [] : processPrivileges(process, access);
   return isMessage(request, CreateContainerRequestSchema)
     ? [...ofProcess, ...containerPrivileges(request, access)]
     : ofProcess;
@@ -29,10 +29,13 @@ export function reasonsOf(privileges: readonly Privilege[]): readonly Privileged
   return (Object.keys(privilegedReasons) as PrivilegedReason[]).filter((reason) => found.has(reason));
 }
 
-function processPrivileges({ Capabilities, OOMScoreAdj }: Process): readonly Privilege[] {
+function processPrivileges(
+  { Capabilities, OOMScoreAdj }: Process,
+  { capabilities }: PrivilegeAccess,
+): readonly Privilege[] {
   return [
     ...capabilitiesOf(Capabilities)
-      .filter((name) => !defaultCapabilities.has(name))
+      .filter((name) => !defaultCapabilities.has(name) && !capabilities.includes(name))
       .map((detail): Privilege => ({ reason: 'capabilities', detail })),
     ...(OOMScoreAdj < lowestOomScore ? [{ reason: 'oom-score', detail: String(OOMScoreAdj) } as const] : []),
   ];
@@ -43,7 +46,9 @@ function containerPrivileges(request: CreateContainerRequest, access: PrivilegeA
   return [
     ...(OCI === undefined ? [] : mountPrivileges(OCI, access)),
     ...(OCI?.Linux === undefined ? [] : namespacePrivileges(OCI.Linux, access)),
-    ...(sandboxPidns ? [{ reason: 'shared-processes', detail: 'sandbox_pidns' } as const] : []),
+    ...(sandboxPidns && !access.shareProcesses
+      ? [{ reason: 'shared-processes', detail: 'sandbox_pidns' } as const]
+      : []),
     ...sharedMounts.map(
       ({ srcCtr, srcPath }): Privilege => ({ reason: 'shared-mounts', detail: `${srcPath} of ${srcCtr}` }),
     ),
@@ -53,10 +58,10 @@ function containerPrivileges(request: CreateContainerRequest, access: PrivilegeA
 
 function namespacePrivileges(
   { Namespaces, UIDMappings, GIDMappings }: Linux,
-  { networkNamespaces }: PrivilegeAccess,
+  { networkNamespaces, userNamespaces }: PrivilegeAccess,
 ): readonly Privilege[] {
   const types = new Set(Namespaces.map(({ Type }) => Type));
-  const mapped = types.has('user') || UIDMappings.length > 0 || GIDMappings.length > 0;
+  const isMapped = types.has('user') || UIDMappings.length > 0 || GIDMappings.length > 0;
   return [
     ...alwaysNamespaces
       .filter((type) => !types.has(type))
@@ -69,6 +74,6 @@ function namespacePrivileges(
           detail: Path,
         }),
       ),
-    ...(mapped ? [{ reason: 'user-namespace', detail: 'user' } as const] : []),
+    ...(isMapped && !userNamespaces ? [{ reason: 'user-namespace', detail: 'user' } as const] : []),
   ];
 }

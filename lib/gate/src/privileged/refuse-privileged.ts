@@ -1,9 +1,4 @@
-import {
-  type Decision,
-  kataDirectory,
-  type PrivilegedReason,
-  privilegedReasons,
-} from '@kata-agent/catalogue';
+import { type Decision, kataDirectory, openingKey } from '@kata-agent/catalogue';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { Configuration } from '@kata-agent/config';
 import { CreateContainerRequestSchema, UpdateContainerRequestSchema } from '@kata-agent/protocol/agent';
@@ -54,8 +49,9 @@ export class PrivilegeGate {
   readonly #forwards: boolean;
 
   constructor(settings: PrivilegeSettings) {
-    const { devices, guestPaths, networkNamespaces } = settings.settings;
-    this.access = { devices, guestPaths, networkNamespaces };
+    const { devices, guestPaths, networkNamespaces, capabilities, shareProcesses, userNamespaces } =
+      settings.settings;
+    this.access = { devices, guestPaths, networkNamespaces, capabilities, shareProcesses, userNamespaces };
     this.#forwards = settings.settings.forward !== undefined;
     this.refuses = privilegedContainers(settings) === 'refuse';
     Object.freeze(this);
@@ -80,7 +76,7 @@ export class PrivilegeGate {
       code: 'KA3103',
       rule: privilegedRule,
       reason: `privileged_containers = "refuse": ${describePrivileges(found)}`,
-      message: remedy(reasonsOf(found)),
+      message: remedy(found),
     });
   }
 }
@@ -102,11 +98,11 @@ function clipped(detail: string): string {
 }
 
 /** Returns the smallest change of the configuration that allows the container. */
-function remedy(reasons: readonly PrivilegedReason[]): string {
-  const keys = new Set(reasons.map((reason) => privilegedReasons[reason].opens));
+function remedy(found: readonly Privilege[]): string {
+  const keys = new Set(found.map(({ reason, detail }) => openingKey(reason, detail)));
   const opened = [...keys].filter((key) => key !== undefined);
   return opened.length === keys.size
-    ? `[agent] ${opened.join(' and ')} may name it`
+    ? `[agent] ${opened.join(' and ')} can allow it`
     : 'only [agent] privileged_containers = "allow" allows it';
 }
 

@@ -11,6 +11,7 @@ import {
 } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { groups, methodNames } from '@kata-agent/catalogue';
+import { noAccess } from '@kata-agent/gate';
 import { AgentService, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import {
   type Linux,
@@ -36,7 +37,7 @@ const words: Readonly<Record<Forwarding, string>> = {
 function context(): FormContext {
   return {
     sandbox: new ForwardedSandbox(),
-    access: { devices: [], guestPaths: [], networkNamespaces: [] },
+    access: noAccess,
     isRefusing: true,
     nodes: { numberOf: () => undefined, nameOf: () => undefined },
   };
@@ -118,7 +119,7 @@ test('a device that the configuration names by its path has the number of the gu
     create(LinuxDeviceSchema, { Path: '/dev/fuse', Type: 'c', Major: 10n, Minor: minor });
   const named = {
     ...context(),
-    access: { devices: ['/dev/fuse'], guestPaths: [], networkNamespaces: [] },
+    access: { ...noAccess, devices: ['/dev/fuse'] },
     nodes: {
       numberOf: (path: string) => (path === '/dev/fuse' ? '10:229' : undefined),
       nameOf: (number: string) => (number === '10:77' ? 'tdx_guest' : undefined),

@@ -141,3 +141,33 @@ test('a file for an image that no container has is named, with the image that is
   const checked = runBinary(['config', 'check', file('cache.toml', made.stdout), '--pod', pod, ...given]);
   assert.ok(checked.stderr.includes(note), checked.stderr);
 });
+
+const withSecurity = (name: string, security: string): string =>
+  deployment(name, 'example.org/app:1').replace(
+    `[/bin/${name}]}`,
+    `[/bin/${name}], securityContext: ${security}}`,
+  );
+
+test('a pod that only privileged_containers = "allow" allows is denied with the reasons, unless that is asked for', () => {
+  const pod = file('root.yaml', withSecurity('root', '{privileged: true}'));
+  const { code, stdout, stderr } = generate('--pod', pod);
+  assert.equal(code, 4, stderr);
+  assert.doesNotMatch(stdout, /^privileged_containers/m);
+  assert.match(stderr, /note: Deployment root will not run: .*: capabilities \(CAP_.*containers\[0\]/);
+  assert.match(stderr, /note: only privileged_containers = "allow" allows this, .* --allow-privileged/);
+  const allowed = generate('--pod', pod, '--allow-privileged');
+  assert.equal(allowed.code, 0, allowed.stderr);
+  assert.match(allowed.stdout, /^privileged_containers = "allow"$/m);
+  assert.doesNotMatch(allowed.stderr, /will not run|--allow-privileged/);
+});
+
+test('a pod that needs one capability gets that alone, and no other pod may have it', () => {
+  const pod = file('net.yaml', withSecurity('net', '{capabilities: {add: [NET_ADMIN]}}'));
+  const { code, stdout, stderr } = generate('--pod', pod);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^capabilities = \[\n  "CAP_NET_ADMIN", # .*capabilities\.add\[0\]/m);
+  const configuration = file('net.toml', stdout);
+  assert.equal(check(configuration, pod), 0);
+  const other = file('other.yaml', withSecurity('net', '{capabilities: {add: [NET_ADMIN, IPC_LOCK]}}'));
+  assert.equal(check(configuration, other), 4);
+});

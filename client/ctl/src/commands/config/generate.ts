@@ -13,6 +13,7 @@ export const configGenerate: CommandDefinition = {
     'Prints a TOML configuration: the endpoints that the workloads need, and rules for each container’s commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are not served: add their endpoints by hand.',
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do; of sealed ones, `sealed.…`, the resource that they name, or the digest of their text, so that they are unsealed in their place alone.',
     'Checks each configuration as config check --pod does. Exits with 1 if it does not load. Exits with 4, and prints the configuration, if it is not sufficient: the workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have, or a rule refuses a call of it. Notes on standard error name it, and what to do.',
+    'What a pod has beside every other, it gets by a key of its own: devices, guest_paths, network_namespaces, capabilities, share_processes, user_namespaces. What only privileged_containers = "allow" allows, such as privileged: true, is denied without --allow-privileged: the command prints the configuration, names the reasons, and exits with 4.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
     'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration; also if a file is given for an image that no container has.',
   ],
@@ -22,6 +23,11 @@ export const configGenerate: CommandDefinition = {
     {
       flags: '--union',
       description: 'write one configuration for all workloads, in which each may do what any of them may',
+    },
+    {
+      flags: '--allow-privileged',
+      description:
+        'write privileged_containers = "allow" if a container needs it: it opens the whole guest (without it: exit with 4)',
     },
     {
       flags: '--puller <name>',

@@ -33,7 +33,8 @@ export interface GeneratedDocument {
  * rule would be too long.
  */
 export async function generateDocument(pods: Pods, invocation: Invocation): Promise<GeneratedDocument> {
-  const plan = generate(pods.workloads, pods);
+  const allowPrivileged = invocation.options.flag('allowPrivileged');
+  const plan = generate(pods.workloads, { ...pods, allowPrivileged });
   refuseTooLong(plan);
   const text = renderPlan(plan, titleOf(pods, invocation.options.texts('pod')));
   const names = namesOf(pods);
@@ -52,7 +53,12 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
     plan,
     unbuilt,
     sufficient: reports.every(({ sufficient }) => sufficient),
-    notes: [...unbuilt.map(unbuiltNote), ...reports.flatMap(refusedNotes), ...notesOn(plan, pods)],
+    notes: [
+      ...unbuilt.map(unbuiltNote),
+      ...reports.flatMap(refusedNotes),
+      ...privilegedNotes(plan),
+      ...notesOn(plan, pods),
+    ],
   };
 }
 
@@ -69,6 +75,14 @@ function unbuiltNote(feature: UnbuiltFeature): string {
 /** Calls that the rules of the configuration refuse though they were made for them. */
 function refusedNotes({ workload, refused }: WorkloadReport): readonly string[] {
   return refused.map((call) => `${workload.kind} ${workload.name} will not run: ${refusedLine(call)}`);
+}
+
+/** What the configuration denies and `--allow-privileged` would allow. */
+function privilegedNotes({ access: { privileged, allowsPrivileged } }: Plan): readonly string[] {
+  if (privileged.length === 0 || allowsPrivileged) return [];
+  return [
+    'only privileged_containers = "allow" allows this, and opens the whole guest: pass --allow-privileged, or remove it from the pod',
+  ];
 }
 
 function refuseTooLong({ tooLong: [first] }: Plan): void {

@@ -9,11 +9,15 @@ export const configLearn: CommandDefinition = {
   summary: 'write the smallest configuration that allows the calls in audit logs',
   details: [
     'Prints a TOML configuration: the endpoints that were called, and rules if the log was recorded with [audit] facts = true. Each line names the records that it comes from. Denied calls are listed at the end, as a comment.',
-    'Every allowed call in the log is allowed by the result, unwanted ones too: review it. The log is read with its older segments and must verify. Calls that are not in the log are not served: let the workload run through everything it does, until it ends, before you learn from its log.',
+    'Every allowed call in the log is allowed by the result, unwanted ones too: review it. Calls of containers that only privileged_containers = "allow" allows are among them with --allow-privileged; without it the command exits with 4. The log is read with its older segments and must verify. Calls that are not in the log are not served: let the workload run through everything it does, until it ends, before you learn from its log.',
   ],
   operands: [{ syntax: '<logs...>', description: 'audit logs; older segments beside each are read too' }],
   options: [
     { flags: '--allow-refused', description: 'also allow the denied calls' },
+    {
+      flags: '--allow-privileged',
+      description: 'write privileged_containers = "allow" if a call in the logs needs it',
+    },
     {
       flags: '--listener <name>',
       description: 'only calls on this listener; needed if a log has calls on several; may be repeated',
@@ -39,7 +43,11 @@ export const configLearn: CommandDefinition = {
       logs.push(description);
     }
     if (listeners.length === 0 && evidence.listeners.size > 1) throw mixed([...evidence.listeners]);
-    const learnt = learn(evidence, { logs, allowRefused: options.flag('allowRefused') });
+    const learnt = learn(evidence, {
+      logs,
+      allowRefused: options.flag('allowRefused'),
+      allowPrivileged: options.flag('allowPrivileged'),
+    });
     if (!options.json) for (const note of learnt.notes) io.stderr.write(`${programName}: note: ${note}\n`);
     const { asks, refused, notes, text } = learnt;
     const value = {
@@ -49,7 +57,7 @@ export const configLearn: CommandDefinition = {
       notes,
     };
     await print(invocation, value, () => text);
-    return ExitCode.Success;
+    return learnt.deniesPrivileged ? ExitCode.Mismatch : ExitCode.Success;
   },
 };
 

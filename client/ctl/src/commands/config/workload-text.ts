@@ -1,4 +1,5 @@
 import type { RefusedCall, UnbuiltFeature, WorkloadReport } from '@kata-agent/analysis';
+import { privilegedRule } from '@kata-agent/gate';
 import type { RuntimeSetup } from '@kata-agent/workloads';
 import type { Style } from '@kata-agent/cli';
 
@@ -58,6 +59,8 @@ export function unbuiltLine({ kind, name, because, reason, help }: UnbuiltFeatur
 export function refusedLine({ method, because, feature, decision, culprits }: RefusedCall): string {
   const what = culprits.map(({ text, because: field }) => `${text} (${field})`).join(', ');
   const why =
-    decision.rule === undefined ? decision.reason : `rule "${decision.rule}" refuses ${what || 'it'}`;
+    decision.rule === undefined || decision.rule === privilegedRule
+      ? decision.reason
+      : `rule "${decision.rule}" refuses ${what || 'it'}`;
   return `${method}: ${why}; for ${because}: ${feature}`;
 }
