@@ -22,6 +22,26 @@ test('writes wait for a process that does not read, and fail above the limit or 
   await assert.rejects(waiting, { kind: 'precondition' });
 });
 
+test('a write that the pipe takes while the process ends resolves; one that the kernel keeps fails', async () => {
+  let take: () => void = () => undefined;
+  const sink = new Writable({
+    write: (_chunk, _encoding, done) => void (take = done),
+    destroy: () => undefined,
+  });
+  const input = new InputStream(sink);
+  const taken = input.write(Buffer.from('abc'));
+  input.end();
+  take();
+  assert.equal(await taken, 3);
+  const held = new InputStream(new Writable({ write: () => undefined, destroy: () => undefined }));
+  const kept = held.write(Buffer.from('abc'));
+  held.end();
+  // The time limit alone does not keep a process running.
+  const running = setInterval(() => undefined, 100);
+  await assert.rejects(kept, { kind: 'precondition' });
+  clearInterval(running);
+});
+
 test('a write without a reader is an error', async () => {
   const sink = new Writable({ write: (_chunk, _encoding, done) => done(new Error('EPIPE')) });
   const input = new InputStream(sink);

@@ -1,6 +1,9 @@
 import type { Writable } from 'node:stream';
 import { GuestError } from '../guest-error.js';
 
+/** A write that is in the kernel when the process ends usually returns at once: it is still reported, with the bytes that were read. */
+const lastWriteMilliseconds = 1_000;
+
 /** Maximum number of buffered bytes for a process that does not read; writes beyond it fail. */
 const MAX_WAITING = 8 * 1024 * 1024;
 
@@ -54,10 +57,10 @@ export class InputStream {
     this.#closed = true;
     this.#sink.destroy();
     // The sink closes when the kernel has returned: who holds the pipe's lock can delay that.
-    this.#rejectWaiting();
+    if (this.#waiting.size > 0) setTimeout(() => this.#rejectWaiting(), lastWriteMilliseconds).unref();
   }
 
-  /** A write that the kernel has not taken by now will never complete. */
+  /** Nobody learns more of these writes. */
   #rejectWaiting(): void {
     for (const reject of this.#waiting) reject(this.#gone());
     this.#waiting.clear();

@@ -40,8 +40,11 @@ export class PipeWriter extends Writable {
     this.#writing = true;
     pipeCalls.write(this.#owner, this.#fd, chunk, (error, length) => {
       this.#writing = false;
-      if (this.#whenReturned !== undefined) this.#whenReturned();
-      else if (error === null) this.#written(chunk.subarray(length), callback);
+      if (this.#whenReturned !== undefined) {
+        // The pipe has the bytes: the writer learns it, though the stream is destroyed.
+        if (error === null && length === chunk.length) callback();
+        this.#whenReturned();
+      } else if (error === null) this.#written(chunk.subarray(length), callback);
       else if (hasCode(error, 'EAGAIN')) this.#full(chunk, callback);
       else callback(error);
     });

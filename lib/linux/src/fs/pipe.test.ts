@@ -127,3 +127,19 @@ test('writing to a pipe whose reader is closed is EPIPE', async () => {
   const [error] = (await once(writer, 'error')) as [NodeJS.ErrnoException];
   assert.equal(error.code, 'EPIPE');
 });
+
+test('a write that is in the kernel when the stream is destroyed reports that the pipe has its bytes', async () => {
+  const { read, write } = createPipe(syscalls);
+  const writer = new PipeWriter(write, 'test');
+  const reader = new PipeReader(read, 'test');
+  const outcomes: unknown[] = [];
+  for (const text of ['taken', 'left'])
+    writer.write(text, (error) => outcomes.push([text, error?.message ?? 'written']));
+  writer.destroy();
+  await once(writer, 'close');
+  assert.deepEqual(outcomes.toSorted(), [
+    ['left', 'Cannot call write after a stream was destroyed'],
+    ['taken', 'written'],
+  ]);
+  assert.equal(String(await allBytes(reader)), 'taken');
+});
