@@ -152,7 +152,7 @@ function hooksText(devices: readonly Wanted<string>[]): string {
 }
 
 function switchText(key: string, wanted: Wanted<true> | undefined): string {
-  return wanted === undefined ? '' : `${commentedLines([[`${key} = true`, reasonsText('#', wanted)]])}`;
+  return wanted === undefined ? '' : commentedLines([[`${key} = true`, reasonsText('#', wanted)]]);
 }
 
 function listText(key: string, list: readonly Wanted<string>[]): string {

@@ -1,5 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
+import { guestCapabilities } from '@kata-agent/catalogue';
 import { privilegedReasons } from '@kata-agent/gate';
 import {
   entrypointFunction,
@@ -170,6 +171,11 @@ function privilegedTable(): string {
         pods,
         opens === undefined ? '' : code(opens),
       ]),
+    ),
+    '\n`capabilities` cannot name those with which a process leaves its container; only `privileged_containers = "allow"` gives them:\n\n',
+    markdownTable(
+      ['capability', 'with it'],
+      [...guestCapabilities].map(([name, way]) => [code(name), way]),
     ),
   ].join('');
 }

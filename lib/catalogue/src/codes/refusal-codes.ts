@@ -127,7 +127,7 @@ export const refusalCodes: Readonly<Record<RefusalCode, CodeRow>> = {
       process: { Capabilities: { Effective: ['CAP_SYS_ADMIN'] } },
     }),
     remedy:
-      'Remove the privilege from the pod, or allow it: devices and guest_paths allow single devices and paths, privileged_containers = "allow" allows every privilege.',
+      'Remove the privilege from the pod, or allow it: the keys that the message names allow one thing, such as capabilities = ["CAP_NET_ADMIN"]; privileged_containers = "allow" allows every privilege.',
   },
   KA3104: {
     title: 'witnesses are unreachable',

@@ -134,7 +134,7 @@ export const creationDifferences: DifferenceRows = {
   'create-privileged': {
     of: ['CreateContainer'],
     kata: 'Privileged containers are created.',
-    ours: 'With a configuration they are denied, with the [reasons](rules.md#privileged-reasons), unless `privileged_containers = "allow"` is set. Kata’s agent-ctl, which masks no path of /proc, also needs this key.',
+    ours: 'With a configuration they are denied, with the [reasons](rules.md#privileged-reasons), unless `privileged_containers = "allow"` or the key for this reason is set. Kata’s agent-ctl, which masks no path of /proc, also needs this key.',
     why: 'A privileged container owns the guest.',
     noticedBy: 'privileged pods',
     test: ['tests/root/privileged', 'a privileged container is denied with a configuration'],
