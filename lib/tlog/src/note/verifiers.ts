@@ -90,11 +90,16 @@ function requireKeyName(name: string): void {
     throw new TextFormError(`${quote(name)} is not the name of a key: it is empty, or has a space or +`);
 }
 
+/** Of a SubjectPublicKeyInfo of Ed25519: the key is all that follows (RFC 8410, section 4). */
+const spkiPrefixLength = 12;
+
 /** Returns the 32 bytes of an Ed25519 public key (RFC 8032), of this key or of this private key. */
 export function rawPublicKey(key: KeyObject): Uint8Array {
   if (key.asymmetricKeyType !== 'ed25519') throw new TypeError('the key is not an Ed25519 key');
-  const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' });
-  return Buffer.from(String(x), 'base64url');
+  // Not as JWK: for that Node.js 20 holds the key's lock while it makes JavaScript objects, and a garbage collection that ends the
+  // generation of the same key waits for that lock for ever.
+  const spki = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'der', type: 'spki' });
+  return spki.subarray(spkiPrefixLength);
 }
 
 /** Returns the key that 32 bytes encode. Throws a TextFormError. */
