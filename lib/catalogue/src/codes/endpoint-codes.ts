@@ -10,7 +10,8 @@ export type EndpointCode =
   | 'KA1206'
   | 'KA1207'
   | 'KA1208'
-  | 'KA1209';
+  | 'KA1209'
+  | 'KA1210';
 
 export const endpointCodes: Readonly<Record<EndpointCode, CodeRow>> = {
   KA1201: {
@@ -87,5 +88,17 @@ export const endpointCodes: Readonly<Record<EndpointCode, CodeRow>> = {
       document: '[api]\nrelease = "3.999"\nallowed_endpoints = ["@pod"]\n',
     },
     remedy: 'Write a release that exists, such as release = "3.21".',
+  },
+  KA1210: {
+    title: 'method without a rule',
+    explanation:
+      'A rule limits one of CreateContainer, ExecProcess and CopyFile, and none limits another one that is served to the host: with it the host chooses what runs, or which files containers have, as after "@exec" is added to a generated configuration. Listeners with TLS, and at unix:// with peers, are left out: the document names their callers.',
+    example: {
+      kind: 'document',
+      document:
+        '[api]\nallowed_endpoints = ["CreateContainer", "StartContainer", "RemoveContainer", "WaitProcess", "ExecProcess"]\n[[api.rule]]\nname = "r"\nendpoints = ["CreateContainer"]\nexpression = "args.size() > 0"\n',
+    },
+    remedy:
+      'Write a rule for each of them; kata-agent-ctl config generate --pod POD.yaml writes those of a pod. To allow everything on purpose, write a rule whose expression is true.',
   },
 };

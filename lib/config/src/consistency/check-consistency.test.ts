@@ -57,7 +57,29 @@ test('a rule for a method that is not served is reported', async () => {
   assert.deepEqual(warnings(await load(allowing(['@pod']) + rule)), [
     'rule "r" has no effect: none of its endpoints is served',
   ]);
-  assert.deepEqual(warnings(await load(allowing(['@pod', 'ExecProcess']) + rule)), []);
+  assert.doesNotMatch(warnings(await load(allowing(['@pod', 'ExecProcess']) + rule)).join('\n'), /no effect/);
+});
+
+test('a method with which the host decides what runs has a rule if another one has', async () => {
+  const rule = (...methods: readonly string[]): string =>
+    `[[api.rule]]\nname = "${methods.join('-').toLowerCase()}"\nendpoints = ${JSON.stringify(methods)}\nexpression = 'caller == caller'\n`;
+  const all = allowing(['@pod', '@exec', '@copy']);
+  assert.deepEqual(warnings(await load(all)), []);
+  assert.deepEqual(warnings(await load(all + rule('RemoveContainer'))), []);
+  const created = all + rule('CreateContainer');
+  assert.deepEqual(warnings(await load(created)), [
+    'no rule limits ExecProcess (which programs run in a container), CopyFile (which files containers have): the host decides',
+  ]);
+  assert.deepEqual(warnings(await load(created + rule('ExecProcess', 'CopyFile'))), []);
+  const audit = rule('ExecProcess', 'CopyFile').replace('expression', 'enforcement = "audit"\nexpression');
+  assert.equal(warnings(await load(created + audit)).length, 1);
+  // A listener of the tenant's own service.
+  const listener = (peers: string): string =>
+    `[[listener]]\nname = "tenant"\naddress = "unix:///run/tenant.sock"\n${peers}allowed_endpoints = ["@exec"]\n`;
+  const host = '[[listener]]\nname = "host"\naddress = "vsock://-1:1024"\nallowed_endpoints = ["@pod"]\n';
+  const two = (peers: string): string => `[api]\n${host}${listener(peers)}${rule('CreateContainer')}`;
+  assert.deepEqual(warnings(await load(two('peers = ["uid:1000"]\n'))), []);
+  assert.match(warnings(await load(two(''))).join('\n'), /no rule limits ExecProcess/);
 });
 
 test('a rule about images without one about mounts is reported', async () => {

@@ -47,6 +47,7 @@ export function checkConsistency(
     ...inconsistencies(served).map((found) => inconsistent(base, found, options)),
     ...documents.flatMap((document) => rulesWithoutUse(document, served)),
     ...(served.includes('CreateContainer') ? imagesWithoutMounts(documents) : []),
+    ...withoutRule(documents, base, options),
   ];
 }
 
@@ -109,6 +110,53 @@ function placeOf({ api, listeners }: ParsedDocument, methods: readonly MethodNam
     }
   }
   return undefined;
+}
+
+/** What a host that calls one of them without a rule decides. */
+const deciding: readonly (readonly [MethodName, string])[] = [
+  ['CreateContainer', 'which programs and images run'],
+  ['ExecProcess', 'which programs run in a container'],
+  ['CopyFile', 'which files containers have'],
+];
+
+/**
+ * Warns of methods with which the host decides what the workload is, if rules limit one of them and not another: then who wrote the
+ * rules expects that they do. Documents without such rules say by their lists alone what they allow.
+ */
+function withoutRule(
+  documents: readonly ParsedDocument[],
+  base: ParsedDocument,
+  { listeners, handlers }: SenseOptions,
+): readonly Diagnostic[] {
+  const apis = documents.map(({ api }) => api);
+  const rules = documents
+    .flatMap(({ api }) => api.rules)
+    .filter(({ enforcement }) => enforcement === 'enforce');
+  const ofHost = listeners.filter((name) => !hasOwnCallers(base, name));
+  const served = deciding.filter(([method]) =>
+    ofHost.some((listener) => isServed(apis, listener, method, handlers)),
+  );
+  const found = served.filter(([method]) => !rules.some(({ methods }) => methods.has(method)));
+  const [first] = found;
+  if (first === undefined || found.length === served.length) return [];
+  const list = found.map(([method, what]) => `${method} (${what})`).join(', ');
+  return [
+    diagnosticIn(
+      base,
+      'warning',
+      'KA1210',
+      placeOf(base, [first[0]]) ?? base.apiSpan,
+      `no rule limits ${list}: the host decides`,
+      'write a rule for each; kata-agent-ctl config generate --pod POD.yaml writes those of a pod',
+    ),
+  ];
+}
+
+/** Reports whether a listener is for callers that the document names: by certificates, or users of the guest. */
+function hasOwnCallers({ listeners }: ParsedDocument, name: string): boolean {
+  const { address, peers } = listeners.find((listener) => listener.name === name) ?? {};
+  if (address === undefined || address.value.startsWith('vsock:')) return false;
+  return !address.value.startsWith('unix:') || peers !== undefined;
 }
 
 /** Warns of rules about images without rules about mounts: the host could mount other files over the image's. */

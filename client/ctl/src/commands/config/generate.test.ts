@@ -161,6 +161,13 @@ test('a pod that only privileged_containers = "allow" allows is denied with the 
   assert.doesNotMatch(allowed.stderr, /will not run|--allow-privileged/);
 });
 
+test('an endpoint that is added by hand, and that no rule limits, is a warning', () => {
+  const { stdout } = generate('--pod', file('app.yaml', frontend));
+  const added = stdout.replace('allowed_endpoints = [', 'allowed_endpoints = [\n  "@exec",');
+  const { stderr } = runBinary(['config', 'check', file('exec.toml', added)]);
+  assert.match(stderr, /warning\[KA1210\]: no rule limits ExecProcess \(which programs run in a container\)/);
+});
+
 test('a pod that needs one capability gets that alone, and no other pod may have it', () => {
   const pod = file('net.yaml', withSecurity('net', '{capabilities: {add: [NET_ADMIN]}}'));
   const { code, stdout, stderr } = generate('--pod', pod);
