@@ -36,5 +36,12 @@ export {
   snapshotterLayer,
   snapshotterSalt,
 } from './pod/verity-text.js';
-export { type ObjectFile, readWorkloads } from './pod/read-workloads.js';
+export {
+  type Manifests,
+  type ObjectFile,
+  type PassedOver,
+  passedOverText,
+  readManifests,
+  readWorkloads,
+} from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

@@ -81,6 +81,20 @@ export class Field {
     return value.map((element: unknown, index) => new Field(this.#source, [...field.#steps, index], element));
   }
 
+  /** As `get`; undefined also if this is no mapping. */
+  child(key: string): Field | undefined {
+    return isRecord(this.#value) ? this.get(key) : undefined;
+  }
+
+  /** Returns the values of a mapping, or the elements of a list; empty for another value. */
+  children(): readonly Field[] {
+    const value = this.#value;
+    const steps = Array.isArray(value) ? value.keys() : Object.keys(isRecord(value) ? value : {});
+    return [...steps].map(
+      (step) => new Field(this.#source, [...this.#steps, step], (value as Record<Step, unknown>)[step]),
+    );
+  }
+
   text(): string {
     if (typeof this.#value !== 'string') throw this.wrong('text');
     return this.#value;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WorkloadError } from './field.js';
-import { readWorkloads } from './read-workloads.js';
+import { passedOverText, readManifests, readWorkloads } from './read-workloads.js';
 
 const pod = (rest: string): string =>
   `kind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - name: c\n      image: i\n${rest}`;
@@ -120,4 +120,71 @@ test('the keys of ConfigMaps and Secrets in other files are known', () => {
   const map = { file: 'map.yaml', text: 'kind: ConfigMap\nmetadata: { name: m }\ndata: { A: a, B: b }\n' };
   const [workload] = readWorkloads([{ file: 'pod.yaml', text: pod('') }, map]);
   assert.deepEqual(workload?.keys.get('ConfigMap/m'), ['A', 'B']);
+});
+
+const rollout = `kind: Rollout
+metadata: { name: web }
+spec:
+  strategy: { canary: { steps: [{ setWeight: 20 }] } }
+  template:
+    metadata: { labels: { app: web } }
+    spec: { containers: [{ name: c, image: i }] }
+`;
+
+test('an object of another kind with a pod template is passed over, or read if the path of the template is named', () => {
+  const both = `${pod('')}---\n${rollout}---\nkind: Service\nspec: { ports: [{ port: 80 }] }\n`;
+  const files = [{ file: 'pod.yaml', text: both }];
+  const { workloads, passedOver } = readManifests(files);
+  assert.deepEqual(
+    workloads.map(({ kind }) => kind),
+    ['Pod'],
+  );
+  assert.deepEqual(passedOver.map(passedOverText), [
+    'pod.yaml:8:1: Rollout web is skipped, and has a pod template: --pod-template spec.template',
+  ]);
+  const named = readManifests(files, { templates: ['spec.template'] });
+  assert.deepEqual(named.passedOver, []);
+  assert.deepEqual(
+    named.workloads.map(({ kind, name, path, labels, namesPods }) => ({
+      kind,
+      name,
+      path,
+      labels: Object.fromEntries(labels),
+      namesPods,
+    })),
+    [
+      { kind: 'Pod', name: 'p', path: 'spec', labels: {}, namesPods: false },
+      { kind: 'Rollout', name: 'web', path: 'spec.template.spec', labels: { app: 'web' }, namesPods: true },
+    ],
+  );
+  assert.throws(
+    () => read(rollout),
+    /no workload found: .*; pod\.yaml:1:1: Rollout web .*--pod-template spec\.template$/,
+  );
+});
+
+test('pod templates are found at any depth, and what only looks like one is none', () => {
+  const template = '{ spec: { containers: [{ name: c, image: i }] } }';
+  const text = `${pod('')}---
+kind: TrainJob
+metadata: { name: t }
+spec:
+  replicas: { Master: { template: ${template} }, Worker: { template: ${template} } }
+  list: [{ podTemplate: ${template} }]
+---
+kind: Prometheus
+spec: { containers: [{ name: sidecar, image: i }], other: { spec: { containers: 7 } }, none: null }
+`;
+  const { passedOver } = readManifests([{ file: 'pod.yaml', text }]);
+  assert.deepEqual(
+    passedOver.map(({ kind, templates }) => [kind, ...templates]),
+    [
+      [
+        'TrainJob',
+        'spec.replicas.Master.template',
+        'spec.replicas.Worker.template',
+        'spec.list[0].podTemplate',
+      ],
+    ],
+  );
 });

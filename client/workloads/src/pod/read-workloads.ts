@@ -3,7 +3,7 @@ import { readContainer } from './container.js';
 import { Field, optional, WorkloadError } from './field.js';
 import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
-import { type Volume, type Workload, type WorkloadKind, workloadKinds } from './workload.js';
+import { type Volume, type Workload, workloadKinds } from './workload.js';
 
 /** A file of Kubernetes objects: one, several documents, or lists of them. */
 export interface ObjectFile {
@@ -11,23 +11,50 @@ export interface ObjectFile {
   readonly text: string;
 }
 
-/** The path to the pod specification in each kind. */
-const podPaths: { readonly [K in WorkloadKind]: readonly string[] } = {
-  Pod: ['spec'],
-  Deployment: ['spec', 'template', 'spec'],
-  ReplicaSet: ['spec', 'template', 'spec'],
-  ReplicationController: ['spec', 'template', 'spec'],
-  StatefulSet: ['spec', 'template', 'spec'],
-  DaemonSet: ['spec', 'template', 'spec'],
-  Job: ['spec', 'template', 'spec'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
+/** The path to the pod template in each kind: to what has the pod's metadata and specification. */
+const templatePaths: { readonly [K in (typeof workloadKinds)[number]]: readonly string[] } = {
+  Pod: [],
+  Deployment: ['spec', 'template'],
+  ReplicaSet: ['spec', 'template'],
+  ReplicationController: ['spec', 'template'],
+  StatefulSet: ['spec', 'template'],
+  DaemonSet: ['spec', 'template'],
+  Job: ['spec', 'template'],
+  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
 };
 
-/**
- * Returns the workloads of the files, in order. Keys of ConfigMaps and Secrets among them give names of variables;
- * other kinds are skipped. Throws WorkloadError with file, line and column, also if there is no workload at all.
- */
+/** An object of another kind, from which pods may be made. */
+export interface PassedOver {
+  readonly kind: string;
+  readonly name: string;
+  /** `rollout.yaml:1:1`. */
+  readonly place: string;
+  /** The paths of its pod templates: `spec.template`. */
+  readonly templates: readonly string[];
+}
+
+/** The objects of files. */
+export interface Manifests {
+  /** In order. */
+  readonly workloads: readonly Workload[];
+  /** Objects of kinds that Kubernetes itself does not have, whose pod templates nobody has named. */
+  readonly passedOver: readonly PassedOver[];
+}
+
+/** Returns the workloads of the files, as `readManifests`. */
 export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[] {
+  return readManifests(files).workloads;
+}
+
+/**
+ * Returns the workloads of the files. Keys of ConfigMaps and Secrets among them give names of variables. Of other kinds
+ * those are workloads that have a pod template at one of the paths `templates`. Throws WorkloadError with file, line and
+ * column, also if there is no workload at all.
+ */
+export function readManifests(
+  files: readonly ObjectFile[],
+  { templates = [] }: { readonly templates?: readonly string[] } = {},
+): Manifests {
   const objects = files.flatMap(readObjects);
   const keys = new Map<string, readonly string[]>();
   const settings = new Map<string, ReadonlyMap<string, string>>();
@@ -43,15 +70,64 @@ export function readWorkloads(files: readonly ObjectFile[]): readonly Workload[]
     sealed.set(`${kind}/${name ?? ''}`, sealedTexts(object, kind));
     if (kind === 'ConfigMap') settings.set(`${kind}/${name ?? ''}`, textsOf(object.get('data')));
   }
-  const workloads = objects.flatMap((object) => {
-    const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
-    return kind === undefined ? [] : [readWorkload(object, kind, { keys, settings, sealed })];
-  });
+  const found = objects.map((object) => ({ object, templates: templatesOf(object, templates) }));
+  const workloads = found.flatMap(({ object, templates: { chosen } }) =>
+    chosen.map((template) => readWorkload(object, template, { keys, settings, sealed })),
+  );
+  const passedOver = found.flatMap(({ object, templates: { chosen, others } }) =>
+    chosen.length === 0 && others.length > 0 ? [passedOverOf(object, others)] : [],
+  );
   if (workloads.length === 0) {
     const names = files.map(({ file }) => file).join(', ');
-    throw new WorkloadError(names, `no workload found: no ${workloadKinds.join(', ')}`);
+    const [first] = passedOver;
+    throw new WorkloadError(
+      names,
+      `no workload found: no ${workloadKinds.join(', ')}${first === undefined ? '' : `; ${passedOverText(first)}`}`,
+    );
   }
-  return workloads;
+  return { workloads, passedOver };
+}
+
+/** `rollout.yaml:1:1: Rollout web is skipped, and has a pod template: --pod-template spec.template`. */
+export function passedOverText({ kind, name, place, templates }: PassedOver): string {
+  const options = templates.map((path) => `--pod-template ${path}`).join(' or ');
+  return `${place}: ${kind} ${name} is skipped, and has a pod template: ${options}`;
+}
+
+function passedOverOf(object: Field, templates: readonly Field[]): PassedOver {
+  return {
+    kind: object.get('kind')?.text() ?? '',
+    name: object.in('metadata', 'name')?.text() ?? '',
+    place: object.place,
+    templates: templates.map(({ path }) => path),
+  };
+}
+
+/** The pod templates of an object: those of which a workload is made, and others. */
+function templatesOf(
+  object: Field,
+  named: readonly string[],
+): { readonly chosen: readonly Field[]; readonly others: readonly Field[] } {
+  const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
+  if (kind !== undefined)
+    return { chosen: [templatePaths[kind].reduce((field, key) => field.required(key), object)], others: [] };
+  const all = podTemplatesIn(object);
+  return {
+    chosen: all.filter(({ path }) => named.includes(path)),
+    others: all.filter(({ path }) => !named.includes(path)),
+  };
+}
+
+/** Returns what has a specification with containers of images, at any depth. */
+function podTemplatesIn(field: Field): readonly Field[] {
+  return field
+    .children()
+    .flatMap((child) => [...(isPodTemplate(child) ? [child] : []), ...podTemplatesIn(child)]);
+}
+
+function isPodTemplate(field: Field): boolean {
+  const [containers] = field.child('spec')?.child('containers')?.children() ?? [];
+  return containers?.child('image') !== undefined;
 }
 
 function readObjects({ file, text }: ObjectFile): readonly Field[] {
@@ -72,11 +148,11 @@ function readObjects({ file, text }: ObjectFile): readonly Field[] {
 
 function readWorkload(
   object: Field,
-  kind: WorkloadKind,
+  template: Field,
   { keys, settings, sealed }: Pick<Workload, 'keys' | 'settings'> & { readonly sealed: SealedTexts },
 ): Workload {
-  const pod = podPaths[kind].reduce((field, key) => field.required(key), object);
-  const template = podPaths[kind].slice(0, -1).reduce((field, key) => field.required(key), object);
+  const kind = object.required('kind').text();
+  const pod = template.required('spec');
   const metadata = template.get('metadata');
   const annotations = textsOf(metadata?.get('annotations'));
   const ownName = object.in('metadata', 'name')?.text();

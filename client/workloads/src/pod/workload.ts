@@ -2,7 +2,7 @@ import type { Container } from './container.js';
 import type { SealedLocation } from './sealed-secrets.js';
 import type { UnservedField } from './unserved-fields.js';
 
-/** The Kubernetes kinds that create pods. */
+/** The kinds of Kubernetes itself that create pods. */
 export const workloadKinds = [
   'Pod',
   'Deployment',
@@ -13,7 +13,6 @@ export const workloadKinds = [
   'Job',
   'CronJob',
 ] as const;
-export type WorkloadKind = (typeof workloadKinds)[number];
 
 /** A volume of a pod. */
 export interface Volume {
@@ -32,7 +31,8 @@ export interface Volume {
 
 /** A workload that creates pods, as far as it affects the agent's API. */
 export interface Workload {
-  readonly kind: WorkloadKind;
+  /** One of `workloadKinds`, or the kind of an operator's objects, such as `Rollout`. */
+  readonly kind: string;
   readonly name: string;
   /** Whether names of its pods only begin with its name: true for all kinds except Pod. */
   readonly namesPods: boolean;

@@ -4,7 +4,7 @@ import { compileGate, privilegedContainers } from '@kata-agent/gate';
 import { type CommandDefinition, ExitCode, print, type Style, styleFor, wrap } from '@kata-agent/cli';
 import { programName } from '../../program-name.js';
 import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
-import { listenerOf, listenerOption, podOptions, readPods, unusedNotes } from './pod-files.js';
+import { listenerOf, listenerOption, podOptions, readPods, inputNotes } from './pod-files.js';
 import { checkPods } from './check-pods.js';
 import { privilegedNote } from './explain.js';
 import { workloadText, workloadValue } from './workload-text.js';
@@ -47,7 +47,7 @@ export const configCheck: CommandDefinition = {
     const diagnostics = loaded.ok ? loaded.configuration.warnings : loaded.diagnostics;
     if (!options.json) {
       printDiagnostics(io, diagnostics);
-      for (const note of pods === undefined ? [] : unusedNotes(pods))
+      for (const note of pods === undefined ? [] : inputNotes(pods))
         io.stderr.write(`${programName}: note: ${note}\n`);
     }
     if (!loaded.ok) {

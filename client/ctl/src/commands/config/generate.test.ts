@@ -178,3 +178,32 @@ test('a pod that needs one capability gets that alone, and no other pod may have
   const other = file('other.yaml', withSecurity('net', '{capabilities: {add: [NET_ADMIN, IPC_LOCK]}}'));
   assert.equal(check(configuration, other), 4);
 });
+
+test('an object with a pod template of another kind is named, and read with --pod-template', () => {
+  const rollout = frontend
+    .replace('apps/v1', 'argoproj.io/v1alpha1')
+    .replace('kind: Deployment', 'kind: Rollout');
+  const pod = file('rollout.yaml', `${payment}---\n${rollout}`);
+  const { code, stderr } = generate('--pod', pod);
+  assert.equal(code, 0);
+  const note = 'Rollout frontend is skipped, and has a pod template: --pod-template spec.template';
+  assert.ok(stderr.includes(note), stderr);
+  assert.equal(generate('--pod', pod, '--strict').code, 4);
+  const out = join(directory, 'rollout');
+  const read = generate('--pod', pod, '--pod-template', 'spec.template', '--out', out);
+  assert.equal(read.code, 0, read.stderr);
+  assert.ok(!read.stderr.includes('is skipped'));
+  assert.deepEqual(readdirSync(out).sort(), [
+    'Deployment-payment.toml',
+    'Rollout-frontend.toml',
+    'index.json',
+  ]);
+  const configuration = join(out, 'Rollout-frontend.toml');
+  assert.equal(
+    runBinary(['config', 'check', configuration, '--pod', pod, '--pod-template', 'spec.template']).code,
+    4,
+    'not sufficient for the other workload',
+  );
+  const escaping = file('kind.yaml', rollout.replace('kind: Rollout', 'kind: ../x'));
+  assert.equal(generate('--pod', escaping, '--pod-template', 'spec.template', '--out', out).code, 1);
+});

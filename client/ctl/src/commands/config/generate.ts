@@ -3,7 +3,7 @@ import { type CommandDefinition, CommandError, ExitCode, type Options, print } f
 import { programName } from '../../program-name.js';
 import { documentValue, type GeneratedDocument, generateDocument } from './generated-document.js';
 import { writeDocuments } from './generated-files.js';
-import { podOptions, type Pods, readPods, unusedNotes } from './pod-files.js';
+import { podOptions, type Pods, readPods, inputNotes } from './pod-files.js';
 
 export const configGenerate: CommandDefinition = {
   path: 'config generate',
@@ -15,7 +15,7 @@ export const configGenerate: CommandDefinition = {
     'Checks each configuration as config check --pod does. Exits with 1 if it does not load. Exits with 4, and prints the configuration, if it is not sufficient: the workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have, or a rule refuses a call of it. Notes on standard error name it, and what to do.',
     'What a pod has beside every other, it gets by a key of its own: devices, guest_paths, network_namespaces, capabilities, share_processes, user_namespaces. What only privileged_containers = "allow" allows, such as privileged: true, is denied without --allow-privileged: the command prints the configuration, names the reasons, and exits with 4.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
-    'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration; also if a file is given for an image that no container has.',
+    'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration; also if a file is given for an image that no container has, or an object with a pod template is skipped, since it is of a kind that Kubernetes itself does not have.',
   ],
   options: [
     ...podOptions,
@@ -66,7 +66,7 @@ export const configGenerate: CommandDefinition = {
     for (const group of groupsOf(pods, options)) documents.push(await generateDocument(group, invocation));
     const written = out === undefined ? undefined : writeDocuments(documents, out);
     const notes = [
-      ...unusedNotes(pods),
+      ...inputNotes(pods),
       ...documents.flatMap((each) => each.notes),
       ...(written?.notes ?? []),
     ];
@@ -76,7 +76,9 @@ export const configGenerate: CommandDefinition = {
     else await print(invocation, written.index, () => written.files.map((file) => `${file}\n`).join(''));
     const isOpen =
       options.flag('strict') &&
-      (pods.unused.length > 0 || documents.some(({ plan }) => plan.open.length > 0));
+      (pods.unused.length > 0 ||
+        pods.passedOver.length > 0 ||
+        documents.some(({ plan }) => plan.open.length > 0));
     const isSufficient = documents.every(({ sufficient }) => sufficient);
     return isSufficient && !isOpen ? ExitCode.Success : ExitCode.Mismatch;
   },

@@ -9,6 +9,9 @@ const indexName = 'index.json';
 /** A name of an object in Kubernetes, so that it is the name of a file in this directory and nothing else. */
 const objectName = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 
+/** Kinds of operators' objects are not checked elsewhere. */
+const kindName = /^[A-Za-z][A-Za-z0-9]*$/;
+
 interface Written {
   /** Paths of the configurations. */
   readonly files: readonly string[];
@@ -47,6 +50,10 @@ function fileNameOf(document: GeneratedDocument, documents: readonly GeneratedDo
   const alike = documents
     .map(workloadOf)
     .filter((other) => other !== workload && other.kind === kind && other.name === name);
+  if (!kindName.test(kind))
+    throw new CommandError(ExitCode.Failed, `${place}: ${JSON.stringify(kind)} is no kind of an object`, {
+      help: ['kinds have letters and digits'],
+    });
   if (![name, namespace].every((each) => objectName.test(each)))
     throw new CommandError(ExitCode.Failed, `${place}: ${JSON.stringify(name)} is no name of an object`, {
       help: ['names have lower case letters, digits, - and .'],

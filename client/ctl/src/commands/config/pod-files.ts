@@ -3,7 +3,9 @@ import {
   emptyDirModes,
   type ImageConfigs,
   parseImageConfig,
-  readWorkloads,
+  type PassedOver,
+  passedOverText,
+  readManifests,
   type RuntimeSetup,
   type Workload,
   WorkloadError,
@@ -35,6 +37,12 @@ export const podOptions: readonly OptionRow[] = [
   {
     flags: '--pod <file>',
     description: 'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included; may be repeated',
+    repeatable: true,
+  },
+  {
+    flags: '--pod-template <path>',
+    description:
+      'the path of the pod template in objects of other kinds than those of Kubernetes, such as spec.template of a Rollout; may be repeated',
     repeatable: true,
   },
   {
@@ -87,6 +95,8 @@ export interface Pods {
   readonly setup: RuntimeSetup;
   /** Images with a file, of which no container is. */
   readonly unused: readonly string[];
+  /** Objects of other kinds, with a pod template that no option names. */
+  readonly passedOver: readonly PassedOver[];
 }
 
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
@@ -103,13 +113,14 @@ export async function readPods(options: Options): Promise<Pods> {
     }),
   ]);
   try {
-    const workloads = readWorkloads(files);
+    const { workloads, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
     const verifiedLayers = await readLayers(options, workloads);
     const setup = setupOf(options);
     return {
       workloads,
       images,
       unused: unusedOf(images, workloads),
+      passedOver,
       setup: verifiedLayers === undefined ? setup : { ...setup, verifiedLayers },
     };
   } catch (error) {
@@ -123,8 +134,13 @@ function unusedOf(images: ImageConfigs, workloads: readonly Workload[]): readonl
   return [...images.keys()].filter((image) => !used.has(image));
 }
 
+/** Notes on what the options name and no workload uses, and on objects that are passed over. */
+export function inputNotes(pods: Pods): readonly string[] {
+  return [...pods.passedOver.map(passedOverText), ...unusedNotes(pods)];
+}
+
 /** Names the image that each unused file may be meant for: a registry or a tag is easily left out. */
-export function unusedNotes({ unused, workloads }: Pods): readonly string[] {
+function unusedNotes({ unused, workloads }: Pods): readonly string[] {
   const used = workloads.flatMap(({ containers }) => containers.map(({ image }) => image));
   return unused.map((image) => {
     const meant = used.find((each) => repositoryName(each) === repositoryName(image));
