@@ -1,4 +1,4 @@
-import { JsonFields } from '@kata-agent/base';
+import { isRecord, JsonFields } from '@kata-agent/base';
 
 /** The `config` of an OCI image configuration. */
 export interface ImageConfig {
@@ -27,15 +27,16 @@ export type ImageConfigs = ReadonlyMap<string, ImageConfig>;
 
 /**
  * Parses an OCI image configuration: the JSON that `skopeo inspect --config docker://IMAGE` or `crane config IMAGE`
- * prints. Absent keys are empty. No tool prints the supplementary groups from the image's /etc/group: add them by hand,
+ * prints, or what `docker inspect` and `podman inspect` print for an image. Absent keys are empty; a document of another
+ * kind, which would be an image without anything, is refused by its name. No tool prints the supplementary groups from the image's /etc/group: add them by hand,
  * as `"groups": [10]` next to `config`; so are the root hashes that containerd's erofs differ writes to
  * `layer.erofs.dmverity`, as `"roothashes": ["…"]`, in the order of `rootfs.diff_ids`. Throws TypeError or SyntaxError
  * if it is invalid.
  *
- * Source: OCI image-spec v1, config.md.
+ * Source: OCI image-spec v1, config.md; `ImageInspect` of the Docker Engine API.
  */
 export function parseImageConfig(text: string): ImageConfig {
-  const document = fieldsOf(JSON.parse(text), 'the image configuration');
+  const document = fieldsOf(configurationIn(JSON.parse(text)), 'the image configuration');
   const config = fieldsOf(document.get('config') ?? {}, 'config');
   return {
     user: config.optionalString('User') ?? '',
@@ -49,6 +50,33 @@ export function parseImageConfig(text: string): ImageConfig {
     ...layersOf(document),
   };
 }
+
+/** Returns an OCI image configuration of any form that is read. Throws TypeError for the others. */
+function configurationIn(value: unknown): unknown {
+  const [document = {}, ...others] = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  if (others.length > 0) throw new TypeError(`it has ${others.length + 1} images, and must have one`);
+  if (!isRecord(document)) return document;
+  const { Config, RootFS } = document;
+  if (isRecord(Config) && isRecord(RootFS))
+    return { config: Config, rootfs: { diff_ids: RootFS['Layers'] ?? undefined } };
+  const other = otherDocuments.find(({ keys }) => keys.every((key) => Object.hasOwn(document, key)));
+  if (other !== undefined) throw new TypeError(other.is);
+  if (!['config', 'rootfs'].some((key) => Object.hasOwn(document, key)))
+    throw new TypeError('it has neither config nor rootfs');
+  return document;
+}
+
+/** Documents of an image that are taken for its configuration, by their keys. */
+const otherDocuments: readonly { readonly keys: readonly string[]; readonly is: string }[] = [
+  { keys: ['manifests'], is: 'it is the index of an image' },
+  { keys: ['layers'], is: 'it is the manifest of an image' },
+  { keys: ['fsLayers'], is: 'it is the manifest of an image, of schema 1' },
+  {
+    keys: ['Digest', 'Layers'],
+    is: 'it is what skopeo inspect prints without --config, and has neither entrypoint nor user',
+  },
+  { keys: ['Config', 'State'], is: 'it is what docker inspect prints for a container, not for an image' },
+];
 
 function layersOf(document: JsonFields): Pick<ImageConfig, 'layers' | 'rootHashes'> {
   const rootfs = fieldsOf(document.get('rootfs') ?? {}, 'rootfs');

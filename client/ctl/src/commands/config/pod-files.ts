@@ -47,7 +47,8 @@ export const podOptions: readonly OptionRow[] = [
   },
   {
     flags: '--image-config <image=file>',
-    description: "an image's OCI configuration, as `skopeo inspect --config` prints it; may be repeated",
+    description:
+      "an image's OCI configuration, as `skopeo inspect --config` prints it, or what `docker inspect` prints for it; may be repeated",
     repeatable: true,
   },
   {
