@@ -17,7 +17,7 @@ export { type ParsedSuite, parseSuite } from './suites/parse-suite.js';
 export { type CaseResult, runSuite } from './suites/run-suite.js';
 export type { TestCase, TestSuite, Expectation } from './suites/parse-suite.js';
 export { configurationSchema, type JsonSchema } from './configuration-schema.js';
-export { type GenerateOptions, generate } from './generate/generate.js';
+export { type GeneratedPlan, type GenerateOptions, generate } from './generate/generate.js';
 export {
   checkWorkload,
   type CheckOptions,

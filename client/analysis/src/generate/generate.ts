@@ -11,7 +11,7 @@ import {
   type Workload,
 } from '@kata-agent/workloads';
 import { factsOf } from '@kata-agent/gate';
-import type { Ask, OpenFields, Plan } from '../write/plan.js';
+import type { Ask, FactScore, OpenFields, Plan } from '../write/plan.js';
 import { facts as factRows } from '../write/fact-rules.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
 import {
@@ -27,6 +27,12 @@ import { extraRules } from './extra-rules.js';
 /** What `runs_image_entrypoint` compares with the image. Values of variables that the pod sets are not among it. */
 const compared: ReadonlySet<FactName> = new Set<FactName>(['cwd', 'user', 'groups']);
 
+/** A plan that is made from pods: a log does not say which facts there are. */
+export interface GeneratedPlan extends Plan {
+  /** How many facts of the containers' requests rules constrain. */
+  readonly score: FactScore;
+}
+
 /** The input of a generated configuration, besides the workloads. */
 export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly setup: RuntimeSetup;
@@ -39,7 +45,7 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
  * Returns the smallest configuration under which all these workloads run. Reasons are fields of the pod, without the
  * pod's own path; with several workloads they begin with the workload's name.
  */
-export function generate(workloads: readonly Workload[], options: GenerateOptions): Plan {
+export function generate(workloads: readonly Workload[], options: GenerateOptions): GeneratedPlan {
   const calls = workloads.flatMap((workload) => {
     const short = shortener(workload, workloads.length > 1);
     return expectedCalls(workload, options.setup, options.images).map((call) => ({ call, workload, short }));
@@ -80,8 +86,30 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
       options.setup,
       options.images,
     ),
+    score: scoreOf(
+      calls.map(({ call, workload }) => ({ call, workload: workload.name })),
+      seesImages(options.setup) ? containersOfImages(workloads, options.setup, options.images) : new Set(),
+    ),
     ...(options.setup.verifiedLayers === undefined ? {} : { verifiedLayers: true }),
   };
+}
+
+/** Returns how many facts of the calls rules constrain. A fact with one value that is not known is open. */
+function scoreOf(
+  calls: readonly { readonly call: ExpectedCall; readonly workload: string }[],
+  pinned: ReadonlySet<string>,
+): FactScore {
+  const open = new Map<string, boolean>();
+  for (const { call, workload } of calls) {
+    if (call.container === undefined) continue;
+    for (const fact of valuesOf(call).keys()) {
+      const key = JSON.stringify([workload, call.method, call.container, fact]);
+      const isOpen = call.open.some((each) => each.fact === fact && !isCompared(each, call, pinned));
+      open.set(key, open.get(key) === true || isOpen);
+    }
+  }
+  const facts = open.size;
+  return { constrained: [...open.values()].filter((isOpen) => !isOpen).length, facts };
 }
 
 function repositoriesOf(workloads: readonly Workload[]): readonly string[] {

@@ -36,6 +36,12 @@ export interface Plan {
   readonly tooLong: readonly Unconstrained[];
 }
 
+/** Facts of the containers: each of each container is one, such as its command line. */
+export interface FactScore {
+  readonly constrained: number;
+  readonly facts: number;
+}
+
 /** Values that only some containers can have. */
 export interface OwnValues {
   /** Its name in the pod; empty: the pause container. `others`: every container except the pause container. */

@@ -207,3 +207,15 @@ test('an object with a pod template of another kind is named, and read with --po
   const escaping = file('kind.yaml', rollout.replace('kind: Rollout', 'kind: ../x'));
   assert.equal(generate('--pod', escaping, '--pod-template', 'spec.template', '--out', out).code, 1);
 });
+
+test('how many facts rules constrain is said, and which they do not', () => {
+  const pod = file('score.yaml', deployment('score', 'docker.io/library/redis:7.4'));
+  const open = generate('--pod', pod);
+  const [, constrained, facts] = /rules constrain (\d+) of (\d+) facts/.exec(open.stderr) ?? [];
+  assert.ok(Number(constrained) < Number(facts), open.stderr);
+  assert.ok(open.stdout.includes(`# Rules constrain ${constrained} of ${facts} facts of`));
+  const config = file('all.json', '{"config": {"Env": ["PATH=/bin"], "Cmd": ["redis"], "User": "7:7"}}');
+  const closed = generate('--pod', pod, '--image-config', `docker.io/library/redis:7.4=${config}`);
+  assert.match(closed.stdout, new RegExp(`^# Rules constrain ${facts} of ${facts} facts of`, 'm'));
+  assert.doesNotMatch(closed.stderr, /constrain/);
+});

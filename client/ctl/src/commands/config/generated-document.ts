@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import {
+  type GeneratedPlan,
   generate,
   openLine,
   type Plan,
@@ -20,7 +21,7 @@ export interface GeneratedDocument {
   readonly text: string;
   /** The digest of the loaded configuration. */
   readonly digest: string;
-  readonly plan: Plan;
+  readonly plan: GeneratedPlan;
   /** What the workloads need and no configuration allows, or this one does not. */
   readonly unbuilt: readonly UnbuiltFeature[];
   /** Whether the workloads run with it. */
@@ -36,7 +37,10 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
   const allowPrivileged = invocation.options.flag('allowPrivileged');
   const plan = generate(pods.workloads, { ...pods, allowPrivileged });
   refuseTooLong(plan);
-  const text = renderPlan(plan, titleOf(pods, invocation.options.texts('pod')));
+  const text = renderPlan(plan, [
+    ...titleOf(pods, invocation.options.texts('pod')),
+    `Rules constrain ${scoreText(plan)}.`,
+  ]);
   const names = namesOf(pods);
   const loaded = await loadText(`the configuration of ${names}`, text, { sense: 'error' });
   if (!loaded.ok)
@@ -64,8 +68,8 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
 
 /** Returns the same for programs. */
 export function documentValue({ text, plan, digest, unbuilt, sufficient, notes }: GeneratedDocument): object {
-  const { endpoints, open } = plan;
-  return { configuration: text, digest, sufficient, endpoints, unconstrained: open, unbuilt, notes };
+  const { endpoints, open, score } = plan;
+  return { configuration: text, digest, sufficient, endpoints, score, unconstrained: open, unbuilt, notes };
 }
 
 function unbuiltNote(feature: UnbuiltFeature): string {
@@ -111,8 +115,13 @@ function titleOf(pods: Pods, files: readonly string[]): readonly string[] {
   ];
 }
 
+function scoreText({ score: { constrained, facts } }: GeneratedPlan): string {
+  return `${constrained} of ${facts} facts of the containers’ requests`;
+}
+
 /** Notes on what the input does not have. */
-function notesOn({ open }: Plan, { workloads, images, setup }: Pods): readonly string[] {
+function notesOn(plan: GeneratedPlan, { workloads, images, setup }: Pods): readonly string[] {
+  const { open } = plan;
   const unknown = new Set(
     workloads
       .flatMap(({ containers }) => containers.map(({ image }) => image))
@@ -122,6 +131,7 @@ function notesOn({ open }: Plan, { workloads, images, setup }: Pods): readonly s
     ...imageNotes([...unknown]),
     ...tagNotes(workloads),
     ...layerNotes(workloads, images, setup),
+    ...(open.length === 0 ? [] : [`rules constrain ${scoreText(plan)}`]),
     ...open.map((each) => `not constrained: ${openLine(each)}`),
     ...workloads.flatMap((workload) => [...workload.notes, ...gpuNotes(workload, setup)]),
   ];

@@ -84,6 +84,7 @@ function entryOf(document: GeneratedDocument, file: string): object {
     place,
     sufficient,
     endpoints: plan.endpoints.map(({ value }) => value),
+    score: plan.score,
     unconstrained: plan.open,
     unbuilt,
     notes,
