@@ -32,11 +32,17 @@ export function sampleCall(more: Partial<AuditedCall> = {}): AuditedCall {
   return { listener: 'host', peer: 'cid 2', method: 'ExecProcess', payload: Buffer.from('request'), ...more };
 }
 
-/** Creates a directory that is removed after the test. */
-export function temporaryDirectory(t: TestContext): string {
+/** Creates a directory that is removed after the test; what still writes there is ended before by `end`. */
+export function temporaryDirectory(
+  t: TestContext,
+  end: () => Promise<void> | undefined = () => undefined,
+): string {
   const directory = mkdtempSync(join(tmpdir(), 'kata-audit-'));
-  // Logs that the test closes afterwards may still write: node:test omits the other hooks after one that fails.
-  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
+  t.after(async () => {
+    // Errors at the end are ignored: a test may have made the disk fail.
+    await end()?.then(undefined, () => undefined);
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+  });
   return directory;
 }
 
@@ -49,10 +55,12 @@ export interface Opened {
 /** Opens a log in its own directory with a fake clock. It is closed after the test. */
 export async function openSample(t: TestContext, options: Partial<AuditLogOptions> = {}): Promise<Opened> {
   const clock = new FakeClock();
-  const file = options.file ?? join(temporaryDirectory(t), 'audit.log');
+  let opened: AuditLog | undefined;
+  const close = (): Promise<void> | undefined => opened?.close();
+  const file = options.file ?? join(temporaryDirectory(t, close), 'audit.log');
   const log = await openAuditLog({ file, maxSize: 1 << 20, keep: 4, bootId: 'boot-1', clock, ...options });
-  // Errors at close are ignored: a test may have made the disk fail.
-  t.after(() => log.close().then(undefined, () => undefined));
+  opened = log;
+  if (options.file !== undefined) t.after(() => log.close().then(undefined, () => undefined));
   return { log, file, clock };
 }
 
