@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { cgroupParent } from '../harness/container-request.js';
-import { AgentProcess } from '../harness/agent-process.js';
-import { GuestComponentPrograms } from '../harness/guest-components.js';
-import { pauseBundle } from '../harness/pause-bundle.js';
-import { ctlProgram, repository } from '../harness/repository.js';
+import { repository } from '../harness/repository.js';
 import { whyNoContainers } from '../harness/rootfs.js';
-import { BlankDisks } from './scenario-blank-disks.js';
-import { pciBus } from './scenario-bus.js';
-import { podGpus } from './scenario-gpus.js';
-import { PodDisks } from './scenario-layers.js';
-import { type ListedCall, makeImage, makeShare } from './scenario-share.js';
+import { type Checked, type Failed, replayAll, sampleFailures, type Setup } from './scenario-replay.js';
 
 const directory = `${repository}examples/workloads/`;
 const files = readdirSync(directory).filter((name) => name.endsWith('.yaml'));
@@ -37,26 +27,6 @@ const images = ['docker.io/library/nginx:1.27', 'docker.io/library/postgres:17']
     const name = basename(image).split(':')[0] ?? '';
     return ['--image-config', `${image}=${configurations}/${name}.json`];
   });
-const preload = fileURLToPath(import.meta.resolve('@kata-agent/tool-command/virtiofs-bind'));
-
-interface Failed {
-  readonly method: string;
-  readonly because: string;
-  readonly status: string;
-  readonly serverMessage: string;
-}
-
-interface Outcome {
-  readonly refused: readonly Failed[];
-  readonly failed: readonly Failed[];
-  readonly calls: readonly { readonly method: string; readonly status: string }[];
-}
-
-/** Failures that occur without a cluster: samples have no addresses, and an ended process gets no signal. */
-const sampleFailures: readonly RegExp[] = [
-  /^(UpdateInterface|UpdateRoutes|AddARPNeighbors): INVALID_ARGUMENT/,
-  /^SignalProcess: NOT_FOUND: .*ESRCH: No such process/,
-];
 
 /** Failures that follow from a container that was refused: its execs have no container. */
 const followingFailures: readonly RegExp[] = [
@@ -98,13 +68,6 @@ const guests = {
   confidential: 'runs without a shared file system',
 } as const;
 
-interface Setup {
-  readonly runtime: 'go' | 'rs' | 'remote';
-  readonly guest: 'shared-fs' | 'confidential';
-  readonly snapshotter?: 'erofs';
-  readonly emptyDirs?: 'shared-fs';
-}
-
 const setups: readonly Setup[] = [
   ...(['go', 'rs'] as const).flatMap((runtime) =>
     (['shared-fs', 'confidential'] as const).map((guest) => ({ runtime, guest })),
@@ -131,7 +94,7 @@ describe('workloads on an agent with their generated configuration', {
     const mode = emptyDirs === undefined ? '' : ` and emptydir_mode ${emptyDirs}`;
     const layers = `${snapshotter === undefined ? '' : ' from EROFS layers'}${mode}`;
     it(`${file} with the runtime ${runtime} ${guests[guest]}${layers}, or is refused as config check says`, async () => {
-      for (const { outcome, check } of await replayAll(file, setup)) {
+      for (const { outcome, check } of await replayAll(['--pod', directory + file, ...images], setup)) {
         const { refused, failed, calls } = outcome;
         const byName = refused.filter(({ status }) => status === 'UNIMPLEMENTED');
         const rest = refused.filter((each) => !byName.includes(each));
@@ -175,116 +138,4 @@ function unexpectedFailures(failures: readonly Failed[], expected: readonly RegE
   return failures
     .map(({ method, status, serverMessage }) => `${method}: ${status}: ${serverMessage}`)
     .filter((text) => !expected.some((pattern) => pattern.test(text)));
-}
-
-/** A workload of `config check --pod --format json`. */
-interface Checked {
-  readonly name: string;
-  readonly sufficient: boolean;
-  readonly unbuilt: readonly { readonly kind: string; readonly name: string; readonly because: string }[];
-}
-
-/** Replays every workload of a file, each on a new agent with its own configuration, and checks it without one. */
-async function replayAll(
-  file: string,
-  { runtime, guest, snapshotter, emptyDirs }: Setup,
-): Promise<readonly { readonly outcome: Outcome; readonly check: Checked }[]> {
-  const pod = ['--pod', directory + file, ...images, '--runtime', runtime, '--guest', guest]
-    .concat(snapshotter === undefined ? [] : ['--snapshotter', snapshotter])
-    .concat(emptyDirs === undefined ? [] : ['--emptydir-mode', emptyDirs]);
-  // Its images have no digests, which `--puller built-in` demands. A host that brings layers pulls them.
-  const pulls = guest === 'confidential' && snapshotter === undefined;
-  const outcomes: { outcome: Outcome; check: Checked }[] = [];
-  for (const { workload, made } of await generateAll(pod)) {
-    const generated = pulls ? `${made}\n[image]\npuller = "cdh"\n` : made;
-    // The test changes only the address, for which AgentProcess inserts its own.
-    const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
-    const check = await checkWorkload(generated, pod, workload);
-    // Runs use the same IDs, and concurrent runs on one machine share a cgroup hierarchy.
-    const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
-    const workloadArgs = [...replay, '--workload', workload];
-    const list = await client(...workloadArgs, '--list', '--format', 'json');
-    const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
-    const calls = JSON.parse(list.stdout) as readonly ListedCall[];
-    makeShare(share, calls);
-    const files = mkdtempSync(join(tmpdir(), 'kata-agent-disks-'));
-    const disks = snapshotter === undefined ? undefined : new PodDisks(files, share, calls);
-    const blankDisks = new BlankDisks(files, calls);
-    const components = guest === 'confidential' ? new GuestComponentPrograms() : undefined;
-    if (components !== undefined) makeImage(join(components.directory, 'image'), calls);
-    const gpus = podGpus(files, calls);
-    const agent = await AgentProcess.start({
-      config,
-      setup: [
-        pauseBundle(files, components),
-        runtime === 'remote' ? 'ip netns add podns' : ':',
-        gpus.setup,
-        pciBus(files, new Map([...(disks?.files ?? []), ...blankDisks.files, ...gpus.files])),
-      ].join(' && '),
-      env: { SHARED_DIRECTORY: share, NODE_OPTIONS: `--import=${preload}` },
-    });
-    try {
-      const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json'];
-      const { stdout, stderr } = await client(...workloadArgs, ...address);
-      assert.notEqual(stdout, '', stderr);
-      outcomes.push({ outcome: JSON.parse(stdout) as Outcome, check });
-    } finally {
-      await agent.dispose();
-      disks?.detach();
-      blankDisks.detach();
-      components?.dispose();
-      for (const each of [share, files]) rmSync(each, { recursive: true });
-    }
-  }
-  return outcomes;
-}
-
-/** Returns the configuration that `config generate` makes for each workload. */
-async function generateAll(
-  pod: readonly string[],
-): Promise<readonly { readonly workload: string; readonly made: string }[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-generate-'));
-  try {
-    const { stderr } = await client('config', 'generate', ...pod, '--allow-privileged', '--out', directory);
-    assert.ok(existsSync(join(directory, 'index.json')), stderr);
-    const index = JSON.parse(readFileSync(join(directory, 'index.json'), 'utf8')) as {
-      readonly configurations: readonly { readonly name: string; readonly file: string }[];
-    };
-    assert.notEqual(index.configurations.length, 0);
-    return index.configurations.map(({ name, file }) => ({
-      workload: name,
-      made: readFileSync(join(directory, file), 'utf8'),
-    }));
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-/** Returns what `config check` says of one workload of a file. */
-async function checkWorkload(
-  configuration: string,
-  pod: readonly string[],
-  workload: string,
-): Promise<Checked> {
-  const directory = mkdtempSync(join(tmpdir(), 'kata-agent-check-'));
-  try {
-    const file = join(directory, 'config.toml');
-    writeFileSync(file, configuration);
-    const { stdout } = await client('config', 'check', file, ...pod, '--format', 'json');
-    const { workloads } = JSON.parse(stdout) as { readonly workloads: readonly Checked[] };
-    const check = workloads.find(({ name }) => name === workload);
-    assert.ok(check);
-    return check;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-function client(...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  return new Promise((resolve) => {
-    const options = { maxBuffer: 64 << 20 };
-    execFile(process.execPath, [ctlProgram, ...args], options, (_error, stdout, stderr) => {
-      resolve({ stdout, stderr });
-    });
-  });
 }
