@@ -205,7 +205,9 @@ for (const [name, isPrevented] of Object.entries(prevented)) {
   test(`examples/rules/${name}.toml denies everything that it claims to prevent`, async (t) => {
     const text = readFileSync(join(repository, 'examples', 'rules', `${name}.toml`), 'utf8');
     const configuration = await loaded(text);
-    assert.deepEqual(configuration.warnings, []);
+    // A file is about one thing: which methods it leaves open is for the configuration that it is copied into.
+    const others = configuration.warnings.filter(({ code }) => code !== 'KA1210');
+    assert.deepEqual(others, []);
     const authorizer = authorizerWith(configuration);
     const view = new SandboxView(authorizer.listeners);
     const counts = { tried: 0, prevented: 0 };

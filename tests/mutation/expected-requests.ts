@@ -67,7 +67,7 @@ export function generatedFor(
   setup: RuntimeSetup,
   configs: ImageConfigs,
 ): string {
-  return renderPlan(generate(workloads, { setup, images: configs }), []);
+  return renderPlan(generate(workloads, { setup, images: configs, allowPrivileged: true }), []);
 }
 
 /** Evaluates the generated configuration of a file's workloads. */
