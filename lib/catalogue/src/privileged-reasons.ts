@@ -54,8 +54,8 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
   },
   'kernel-filesystem': {
     description:
-      'proc elsewhere than at /proc or missing there, no tmpfs at /dev, sysfs or cgroups elsewhere or writable',
-    pods: '`privileged: true` with some versions of containerd, a volume at /dev',
+      'proc elsewhere than at /proc or missing there, no tmpfs at /dev, sysfs or cgroups elsewhere or writable, anything else mounted in /proc or /sys',
+    pods: '`privileged: true` with some versions of containerd, a volume at /dev, or in /proc or /sys',
   },
   'guest-paths': {
     description: "a bind mount of the guest's own files: its source is outside of Kata's directories",

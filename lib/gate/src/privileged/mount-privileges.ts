@@ -74,6 +74,8 @@ function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Priv
     found.push({ reason: 'kernel-filesystem', detail: `${type} at ${destination}` });
   else if (kernel?.readOnly === true && !isReadOnly(mount))
     found.push({ reason: 'kernel-filesystem', detail: `writable ${destination}` });
+  else if (kernel === undefined && ['/proc', '/sys'].some((place) => isWithin(destination, place)))
+    found.push({ reason: 'kernel-filesystem', detail: `a volume at ${destination}` });
   const ofGuest = isBind(mount) && !isWithin(source, kataDirectory);
   const isDevice = access.devices.includes(source);
   if (ofGuest && !isDevice && !opensPath(access, source, !isReadOnly(mount)))

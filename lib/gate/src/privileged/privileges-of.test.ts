@@ -91,6 +91,10 @@ const changes: Readonly<Record<PrivilegedReason, readonly Change[]>> = {
         1,
       ),
     mount({ type: 'bind', destination: '/dev/', source: '/run/kata-containers/shared/containers/dev' }),
+    ...['/sys/fs/cgroup', '/sys', '/proc/self', '//proc/'].map((destination) =>
+      mount({ type: 'bind', destination, source: '/run/kata-containers/shared/containers/v' }),
+    ),
+    mount({ type: 'tmpfs', destination: '/sys/x', source: 'tmpfs' }),
   ],
   'guest-paths': [
     mount({ type: 'bind', destination: '/m', source: '/', options: ['ro'] }),

@@ -219,3 +219,10 @@ test('how many facts rules constrain is said, and which they do not', () => {
   assert.match(closed.stdout, new RegExp(`^# Rules constrain ${facts} of ${facts} facts of`, 'm'));
   assert.doesNotMatch(closed.stderr, /constrain/);
 });
+
+test('a volume over the kernel’s file systems is refused here, as by the agent', () => {
+  const pod = file('cgroup.yaml', mounting('/sys/fs/cgroup'));
+  const { code, stderr } = generate('--pod', pod);
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, /kernel-filesystem \(a volume at \/sys\/fs\/cgroup\)/);
+});
