@@ -34,7 +34,7 @@ export interface Failed {
 }
 
 /** What `replay --format json` prints. */
-export interface Outcome {
+interface Outcome {
   readonly refused: readonly Failed[];
   readonly failed: readonly Failed[];
   readonly calls: readonly { readonly method: string; readonly status: string }[];
@@ -163,7 +163,7 @@ async function checkWorkload(
 }
 
 /** Runs `kata-agent-ctl`. */
-export function client(
+function client(
   ...args: readonly string[]
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   return new Promise((resolve) => {
