@@ -91,15 +91,22 @@ function annotations(workloads: readonly Workload[], withGpus: boolean): Row {
  * namespace would be the guest's own, which all containers share.
  */
 function namespaces(workloads: readonly Workload[], { networkNamespace }: RuntimeSetup): Row {
-  const needed = ['uts', 'mount', ...(workloads.some(({ hostIpc }) => hostIpc) ? [] : ['ipc'])];
-  const own = 'n.Path == "" && n.Type in ["ipc", "uts", "mount", "cgroup", "pid"]';
+  const needed = [
+    'uts',
+    'mount',
+    ...(workloads.some(({ hostIpc }) => hostIpc) ? [] : ['ipc']),
+    ...(workloads.every(({ ownUsers }) => ownUsers) ? ['user'] : []),
+  ];
+  const types = ['ipc', 'uts', 'mount', 'cgroup', 'pid'];
+  const users = workloads.some(({ ownUsers }) => ownUsers) ? ['user'] : [];
+  const own = `n.Path == "" && n.Type in ${celLiteral([...types, ...users])}`;
   const joins = networkNamespace !== undefined;
   const each = joins ? `n.Type == "network" ? n.Path == ${celLiteral(networkNamespace)} : ${own}` : own;
   return {
     name: 'namespaces',
     description: joins
-      ? 'The container has its own namespaces, and the network namespace that the forwarder of the peer pod sets up. hostIPC'
-      : 'The container has its own namespaces, and none of the host; the network is that of the guest. hostIPC',
+      ? 'The container has its own namespaces, and the network namespace that the forwarder of the peer pod sets up. hostIPC, hostUsers'
+      : 'The container has its own namespaces, and none of the host; the network is that of the guest. hostIPC, hostUsers',
     expression:
       `request.OCI.Linux.Namespaces.all(n, ${each}) &&\n` +
       `${celLiteral(joins ? [...needed, 'network'] : needed)}.all(t, request.OCI.Linux.Namespaces.exists(n, n.Type == t))`,
@@ -190,7 +197,7 @@ function nothingElse(workloads: readonly Workload[]): Row {
       `${hookLists.map((list) => `${hooks}.${list}.size()`).join(' +\n  ')} == 0`,
       'request.shared_mounts.size() == 0',
       '!has(request.OCI.Solaris) && !has(request.OCI.Windows)',
-      `${linux}.UIDMappings.size() == 0 && ${linux}.GIDMappings.size() == 0`,
+      mappings(workloads),
       `${linux}.MountLabel == "" && ${linux}.RootfsPropagation in ${celLiteral(propagations)}`,
       `!has(${linux}.Seccomp) && !has(${linux}.IntelRdt)`,
       `${resources}.Devices.size() == 0 && !has(${resources}.Pids)`,
@@ -198,6 +205,21 @@ function nothingElse(workloads: readonly Workload[]): Row {
     ].join(' &&\n'),
     message: 'the request has a setting that no container of this workload needs',
   };
+}
+
+/**
+ * With a user namespace all ids of a container are ones that the kubelet gives to pods: from 65,536 on, so that none is the guest's root
+ * or another user of the guest's own.
+ */
+function mappings(workloads: readonly Workload[]): string {
+  const lists = '[request.OCI.Linux.UIDMappings, request.OCI.Linux.GIDMappings]';
+  const none = `${lists}.all(l, l.size() == 0)`;
+  const users = workloads.filter(({ ownUsers }) => ownUsers).length;
+  if (users === 0) return none;
+  const one =
+    `${lists}.all(l, l.size() == 1 && ` +
+    'l.all(m, m.ContainerID == 0u && m.HostID >= 65536u && m.Size >= 65536u && m.Size <= 2147483648u))';
+  return users === workloads.length ? one : `(${none} || ${one})`;
 }
 
 /** Reports whether a container of the workloads has GPUs that are passed through. */

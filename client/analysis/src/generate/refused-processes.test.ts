@@ -249,3 +249,43 @@ describeRefusals(
     });
   },
 );
+
+describeRefusals(
+  'a pod with users of its own',
+  ({ created }) => {
+    test('its containers have the users that the kubelet gives to pods, and no others', () => {
+      const change =
+        (list: 'UIDMappings' | 'GIDMappings', values: object): ((made: Made) => void) =>
+        ({ linux }) =>
+          void (linux[list] = linux[list].map((each) => ({ ...each, ...values })));
+      for (const list of ['UIDMappings', 'GIDMappings'] as const) {
+        assert.equal(created(change(list, { HostID: 65_536 })), undefined);
+        const rule = 'create-container-unused-fields';
+        // The guest's root, and a user of the guest's own.
+        for (const wrong of [{ HostID: 0 }, { HostID: 1000 }, { ContainerID: 1 }, { Size: 1 }])
+          assert.equal(created(change(list, wrong)), rule, JSON.stringify(wrong));
+        assert.equal(created(change(list, { HostID: 0 }), ''), rule);
+        assert.equal(
+          created(({ linux }) => void linux[list].splice(0)),
+          rule,
+        );
+        assert.equal(
+          created(({ linux }) => void (linux[list] = linux[list].flatMap((each) => [each, each]))),
+          rule,
+        );
+      }
+      assert.equal(
+        created(
+          ({ linux }) => void (linux.Namespaces = linux.Namespaces.filter(({ Type }) => Type !== 'user')),
+        ),
+        'create-container-namespaces',
+      );
+    });
+  },
+  {
+    pod: `kind: Pod
+metadata: { name: own }
+spec: { hostUsers: false, containers: [{ name: web, image: i, command: [run] }] }
+`,
+  },
+);

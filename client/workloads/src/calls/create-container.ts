@@ -181,6 +181,7 @@ function newContainer(workload: Workload, setup: RuntimeSetup, parts: Parts): Ne
       Annotations: annotations,
       Linux: {
         Namespaces: [...namespacesOf(workload, setup)],
+        ...(workload.ownUsers ? { UIDMappings: [sampleMapping], GIDMappings: [sampleMapping] } : {}),
         Sysctl: Object.fromEntries(sysctls),
         ...(unmasked ? {} : { MaskedPaths: [...maskedPaths], ReadonlyPaths: [...readOnlyPaths] }),
         RootfsPropagation: rootPropagation(container),
@@ -255,6 +256,13 @@ function sysctlsOf(workload: Workload, origins: Origins): readonly (readonly [st
     return [name, value] as const;
   });
 }
+
+/**
+ * The users of a pod with `hostUsers: false`: the kubelet keeps the first 65,536 of the node, and gives a multiple of as many.
+ *
+ * Source: kubelet `pkg/kubelet/userns/userns_manager.go` of Kubernetes 1.33 (`userNsUnitLength`).
+ */
+const sampleMapping = { ContainerID: 0, HostID: 3 * 65_536, Size: 65_536 };
 
 /**
  * Runtimes drop network, time and PID namespaces; the Go runtime also drops the cgroup namespace. The forwarder of peer

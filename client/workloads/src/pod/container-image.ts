@@ -141,6 +141,22 @@ export function repositoryOf(image: string): string {
   return withRegistry(tagged.replace(/:[^:/]+$/, ''));
 }
 
+const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
+const label = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
+const registry = `(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?`;
+const reference = new RegExp(
+  `^(?:${registry}/)?${component}(?:/${component})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?$`,
+);
+
+/**
+ * Reports whether a text can name an image; the kubelet starts no pod with another one.
+ *
+ * Source: the grammar of github.com/distribution/reference.
+ */
+export function isImageName(image: string): boolean {
+  return reference.test(image);
+}
+
 /** Reports whether the name has a digest. */
 export function isPinned(image: string): boolean {
   return /@sha256:[0-9a-f]{64}$/.test(image);

@@ -188,3 +188,22 @@ spec: { containers: [{ name: sidecar, image: i }], other: { spec: { containers: 
     ],
   );
 });
+
+test('anchors and merge keys are read as Kubernetes does', () => {
+  const [workload] = read(`kind: Pod
+metadata: { name: p }
+spec:
+  containers:
+    - &base { name: one, image: i, securityContext: &own { runAsUser: 7 } }
+    - { <<: *base, name: two }
+    - { name: three, image: j, securityContext: { <<: *own, privileged: true } }
+`);
+  assert.deepEqual(
+    workload?.containers.map(({ name, image, user, privileged }) => [name, image, user, privileged]),
+    [
+      ['one', 'i', 7, false],
+      ['two', 'i', 7, false],
+      ['three', 'j', 7, true],
+    ],
+  );
+});

@@ -1,5 +1,6 @@
 import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
+import { isImageName } from './container-image.js';
 import { Field, optional, WorkloadError } from './field.js';
 import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
@@ -132,7 +133,8 @@ function isPodTemplate(field: Field): boolean {
 
 function readObjects({ file, text }: ObjectFile): readonly Field[] {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  // Kubernetes reads merge keys (`<<`), of YAML 1.1.
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
   if ('empty' in documents) return [];
   return documents.flatMap((document) => {
     const [fault] = document.errors;
@@ -206,7 +208,7 @@ function readWorkload(
       address: alias.required('ip').text(),
       names: alias.list('hostnames').map((each) => each.text()),
     })),
-    notes: notesOf(pod),
+    notes: [...notesOf(pod), ...containers.filter(({ image }) => !isImageName(image)).map(imageNote)],
   };
   for (const container of workload.containers) {
     for (const mount of container.mounts) {
@@ -239,6 +241,10 @@ function readVolume(field: Field): Volume {
 function readClaim(field: Field): Volume {
   const name = field.required('metadata').required('name').text();
   return { name, kind: 'persistentVolumeClaim', memory: false, path: field.path };
+}
+
+function imageNote({ image, path }: Workload['containers'][number]): string {
+  return `${path}.image: ${JSON.stringify(image)} is no name of an image: the kubelet does not start the pod`;
 }
 
 function notesOf(pod: Field): readonly string[] {

@@ -226,3 +226,13 @@ test('a volume over the kernel’s file systems is refused here, as by the agent
   assert.equal(code, 4, stderr);
   assert.match(stderr, /kernel-filesystem \(a volume at \/sys\/fs\/cgroup\)/);
 });
+
+test('a pod with users of its own (hostUsers: false) runs with its configuration', () => {
+  const pod = file('users.yaml', frontend.replace('    spec:\n', '    spec:\n      hostUsers: false\n'));
+  for (const setup of [[], ['--runtime', 'go']]) {
+    const { code, stdout, stderr } = generate('--pod', pod, ...setup);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^user_namespaces = true/m);
+    assert.doesNotMatch(stdout, /^privileged_containers/m);
+  }
+});
