@@ -14,13 +14,8 @@ import { factsOf } from '@kata-agent/gate';
 import type { Ask, FactScore, OpenFields, Plan } from '../write/plan.js';
 import { facts as factRows } from '../write/fact-rules.js';
 import { type PlanOptions, planConfiguration } from '../write/plan-configuration.js';
-import {
-  imageVolumes,
-  liveVolumes,
-  planAccess,
-  plannedAliases,
-  plannedSecrets,
-} from '../write/planned-settings.js';
+import { planAccess } from '../write/planned-access.js';
+import { imageVolumes, liveVolumes, plannedAliases, plannedSecrets } from '../write/planned-settings.js';
 import { processesOf, seesImages } from './image-rules.js';
 import { extraRules } from './extra-rules.js';
 

@@ -3,7 +3,7 @@ import type { Counts, RecordedFacts } from '@kata-agent/audit';
 import { isMethodName, type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Ask } from '../write/plan.js';
 import { planConfiguration } from '../write/plan-configuration.js';
-import { planAccess } from '../write/planned-settings.js';
+import { planAccess } from '../write/planned-access.js';
 import { renderPlan } from '../write/render-plan.js';
 import type { Evidence, RefusedCalls, Sighting } from './evidence.js';
 import { defaultRequest } from '../offline-requests.js';

@@ -2,12 +2,8 @@ import { inconsistencies, methodNames, type Release, releases } from '@kata-agen
 import type { Ask, ExtraRule, ListPart, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { facts } from './fact-rules.js';
 import type { Wanted } from './reasons.js';
-import {
-  noPlannedAccess,
-  type PlannedAccess,
-  type PlannedAliases,
-  type PlannedSecret,
-} from './planned-settings.js';
+import { noPlannedAccess, type PlannedAccess } from './planned-access.js';
+import type { PlannedAliases, PlannedSecret } from './planned-settings.js';
 import { planRule } from './plan-rule.js';
 import { longestExpression, ruleExpression, valuesIn } from './rule-expression.js';
 

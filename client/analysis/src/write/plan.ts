@@ -1,7 +1,8 @@
 import type { Entry, FactName, ValueForm } from '@kata-agent/workloads';
 import type { MethodName, Release } from '@kata-agent/catalogue';
 import type { RequestFacts } from '@kata-agent/gate';
-import type { PlannedAccess, PlannedAliases, PlannedSecret } from './planned-settings.js';
+import type { PlannedAccess } from './planned-access.js';
+import type { PlannedAliases, PlannedSecret } from './planned-settings.js';
 import type { Wanted } from './reasons.js';
 
 /** A configuration before it is rendered. */

@@ -3,13 +3,8 @@ import { commentedLines, oneLine, reasonsText } from './reasons.js';
 import type { Ask, ExtraRule, OpenFields, Plan, PlannedRule, Unconstrained } from './plan.js';
 import { facts } from './fact-rules.js';
 import { planConfiguration, type PlanOptions } from './plan-configuration.js';
-import {
-  accessText,
-  aliasesText,
-  imageVolumesText,
-  liveVolumesText,
-  secretText,
-} from './planned-settings.js';
+import { accessText } from './planned-access.js';
+import { aliasesText, imageVolumesText, liveVolumesText, secretText } from './planned-settings.js';
 import { ruleExpression } from './rule-expression.js';
 
 /** Renders a plan as TOML, each line with its origins. `title` is the first comment. */
