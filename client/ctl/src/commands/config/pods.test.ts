@@ -31,7 +31,7 @@ test('config check finds the output of config generate sufficient', () => {
   assert.equal(generated.code, 0, generated.stderr);
   assert.match(
     generated.stderr,
-    /^kata-agent-ctl: note: docker\.io\/library\/postgres:17 has a tag and no digest: .*\nkata-agent-ctl: note: not constrained: container postgres, env POSTGRES_PASSWORD: Secret postgres, key password\n$/,
+    /^kata-agent-ctl: note: docker\.io\/library\/postgres:17 has a tag and no digest: .*\nkata-agent-ctl: note: rules constrain \d+ of \d+ facts .*\nkata-agent-ctl: note: not constrained: container postgres, env POSTGRES_PASSWORD: Secret postgres, key password\n$/,
   );
   const { code, stdout, stderr } = check(configuration);
   assert.equal(code, 0, stdout);
@@ -93,7 +93,7 @@ test('with --strict, what is not constrained costs the exit code, and only that'
       `kind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: app, image: i, ${env} }] }\n`,
     ),
     '--image-config',
-    `i=${file('strict.json', '{}')}`,
+    `i=${file('strict.json', '{"config": {}}')}`,
   ];
   const closed = runBinary(withEnv('env: [{ name: A, value: x }], command: [a, "$(A)"]'));
   assert.equal(closed.code, 0, closed.stderr);
