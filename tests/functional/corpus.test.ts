@@ -3,8 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { checkWorkload, generate, openLine, renderPlan } from '@kata-agent/analysis';
-import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
-import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { compileRules } from '@kata-agent/gate/rules';
 import {
   type ImageConfigs,
   type Manifests,
@@ -15,6 +14,7 @@ import {
   type Workload,
   WorkloadError,
 } from '@kata-agent/workloads';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
 import { repository } from '../harness/repository.js';
 
 // What is said of manifests in the likeness of public ones: each change of a result is seen. `UPDATE_RESULTS=1 npm test --
@@ -96,7 +96,7 @@ async function resultOn(workload: Workload, setup: RuntimeSetup): Promise<Result
   const { constrained, facts } = plan.score;
   // The guest's puller is chosen by hand.
   const puller = setup.guest === 'confidential' ? '\n[image]\npuller = "cdh"\n' : '';
-  const configuration = await loaded(renderPlan(plan, []) + puller);
+  const configuration = await loadedConfiguration(renderPlan(plan, []) + puller);
   const { refused, unbuilt } = checkWorkload(workload, {
     configuration,
     compile: compileRules,
@@ -113,20 +113,6 @@ async function resultOn(workload: Workload, setup: RuntimeSetup): Promise<Result
     facts: `${constrained} of ${facts}`,
     ...Object.fromEntries(Object.entries(lines).filter(([, each]) => each.length > 0)),
   };
-}
-
-async function loaded(text: string): Promise<Configuration> {
-  const result = await loadConfiguration({
-    flags: {},
-    configFlag: 'config.toml',
-    environment: {},
-    files: { read: () => ({ ok: true, bytes: Buffer.from(text) }) },
-    rules: async () => createRuleChecker(),
-    delivery: [],
-    hostData: () => ({ ok: false, message: 'there is none', help: 'use another binding' }),
-  });
-  assert.ok(result.ok, result.ok ? '' : result.diagnostics.map((each) => renderDiagnostic(each)).join('\n'));
-  return result.configuration;
 }
 
 function readJson(name: string): unknown {

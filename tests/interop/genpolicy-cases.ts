@@ -13,10 +13,11 @@ import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { JsonObject, Message } from '@bufbuild/protobuf';
 import { generate, offlineAuthorizer, renderPlan } from '@kata-agent/analysis';
-import { type Configuration, loadConfiguration } from '@kata-agent/config';
+import type { Configuration } from '@kata-agent/config';
 import { claimedImage, claimedName, type RuleContext, type RuleMember } from '@kata-agent/gate';
-import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { compileRules } from '@kata-agent/gate/rules';
 import { type ImageConfigs, parseImageConfig, readWorkloads, type RuntimeSetup } from '@kata-agent/workloads';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
 import { completed, withCopiedVolumes } from './genpolicy-completion.js';
 
 interface Case {
@@ -107,7 +108,7 @@ async function decideAll(directory: string): Promise<readonly Decided[]> {
     ...(inPodns ? { networkNamespace: '/run/netns/podns' } : {}),
   };
   const text = renderPlan(generate([workload], { setup, images }), [directory]);
-  const configuration = await configurationOf(text);
+  const configuration = await loadedConfiguration(text);
   const decide = (ownHostname: boolean): readonly (readonly string[])[] => {
     const together = new Sandbox();
     return cases.map((each) => {
@@ -139,20 +140,6 @@ async function decideAll(directory: string): Promise<readonly Decided[]> {
     const own = deniedBy.filter((rule) => !others.has(rule));
     return { ...each, directory: relative(root, directory), deniedBy, own };
   });
-}
-
-async function configurationOf(text: string): Promise<Configuration> {
-  const loaded = await loadConfiguration({
-    flags: {},
-    configFlag: 'config.toml',
-    environment: {},
-    files: { read: () => ({ ok: true, bytes: Buffer.from(text) }) },
-    rules: async () => createRuleChecker(),
-    delivery: [],
-    hostData: () => ({ ok: false, message: 'there is none', help: 'bind it otherwise' }),
-  });
-  if (loaded.ok) return loaded.configuration;
-  throw new Error(loaded.diagnostics.map(({ message }) => message).join('\n'));
 }
 
 /** Returns each rule that denies a request; what the lists or the agent itself refuses is the only entry then. */

@@ -16,7 +16,8 @@ import {
 } from '@kata-agent/protocol/agent';
 import type { LinuxResources, Process } from '@kata-agent/protocol/oci';
 import { repository } from '../harness/repository.js';
-import { authorizerWith, loaded } from './expected-requests.js';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
+import { authorizerWith } from './expected-requests.js';
 import { fieldMutations } from './field-mutations.js';
 
 const shared = '/run/kata-containers/shared/containers';
@@ -204,7 +205,7 @@ const prevented: Readonly<Record<string, (request: Message) => boolean>> = {
 for (const [name, isPrevented] of Object.entries(prevented)) {
   test(`examples/rules/${name}.toml denies everything that it claims to prevent`, async (t) => {
     const text = readFileSync(join(repository, 'examples', 'rules', `${name}.toml`), 'utf8');
-    const configuration = await loaded(text);
+    const configuration = await loadedConfiguration(text);
     // A file is about one thing: which methods it leaves open is for the configuration that it is copied into.
     const others = configuration.warnings.filter(({ code }) => code !== 'KA1210');
     assert.deepEqual(others, []);

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,9 +12,10 @@ import {
   type RuntimeSetup,
   type Workload,
 } from '@kata-agent/workloads';
-import { type Configuration, loadConfiguration, renderDiagnostic } from '@kata-agent/config';
+import type { Configuration } from '@kata-agent/config';
 import type { GuestAccess } from '@kata-agent/guest';
-import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
+import { compileRules } from '@kata-agent/gate/rules';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
 import { repository } from '../harness/repository.js';
 
 export const setups: readonly RuntimeSetup[] = [
@@ -75,7 +75,7 @@ export async function expectedOf(file: string, general: RuntimeSetup): Promise<r
   const workloads = workloadsIn(file);
   const setup =
     general.verifiedLayers === undefined ? general : { ...general, verifiedLayers: layersOf(workloads) };
-  const configuration = await loaded(generatedFor(workloads, setup, images));
+  const configuration = await loadedConfiguration(generatedFor(workloads, setup, images));
   const authorizer = authorizerWith(configuration);
   return workloads.map((workload) => ({
     name: `${file} ${workload.name}, ${setup.runtime}, ${setup.guest}, ${setup.snapshotter ?? ''}${setup.emptyDirs === undefined ? '' : ` emptyDirs ${setup.emptyDirs}`}${setup.verifiedLayers === undefined ? '' : ', verified'}`,
@@ -105,19 +105,4 @@ function layersOf(workloads: readonly Workload[]): NonNullable<RuntimeSetup['ver
 export function authorizerWith(configuration: Configuration): OfflineAuthorizer {
   const rules = configuration.api.documents.flatMap((document) => document.rules);
   return offlineAuthorizer(configuration, compileRules(rules));
-}
-
-export async function loaded(text: string): Promise<Configuration> {
-  const bytes = Buffer.from(text);
-  const result = await loadConfiguration({
-    flags: {},
-    configFlag: 'config.toml',
-    environment: {},
-    files: { read: () => ({ ok: true, bytes }) },
-    rules: async () => createRuleChecker(),
-    delivery: [],
-    hostData: () => ({ ok: false, message: 'there is none', help: 'use another binding' }),
-  });
-  assert.ok(result.ok, result.ok ? '' : result.diagnostics.map((each) => renderDiagnostic(each)).join('\n'));
-  return result.configuration;
 }

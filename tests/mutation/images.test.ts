@@ -8,7 +8,8 @@ import { compileRules } from '@kata-agent/gate/rules';
 import { type CreateContainerRequest, CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { MountSchema, type Process, UserSchema } from '@kata-agent/protocol/oci';
 import { type ExpectedCall, expectedCalls, type ImageConfig, type RuntimeSetup } from '@kata-agent/workloads';
-import { generatedFor, images, loaded, workloadFiles, workloadsIn } from './expected-requests.js';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
+import { generatedFor, images, workloadFiles, workloadsIn } from './expected-requests.js';
 
 /** The mutations of images that a guest pulls itself: each by the one rule that sees them. */
 const setups: readonly RuntimeSetup[] = [
@@ -106,7 +107,7 @@ for (const setup of setups)
     const counts = { calls: 0, changed: 0, compared: 0 };
     for (const file of workloadFiles) {
       const workloads = workloadsIn(file, withDigests);
-      const configuration = await loaded(generatedFor(workloads, setup, pinned));
+      const configuration = await loadedConfiguration(generatedFor(workloads, setup, pinned));
       const rules = configuration.api.documents.flatMap((document) => document.rules);
       const [rule] = rules.filter(({ name }) => name === 'create-container-verified-images');
       assert.ok(rule !== undefined);

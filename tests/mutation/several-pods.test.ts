@@ -4,7 +4,8 @@ import { clone } from '@bufbuild/protobuf';
 import { SandboxView } from '@kata-agent/analysis';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { type ExpectedCall, expectedCalls, readWorkloads, type RuntimeSetup } from '@kata-agent/workloads';
-import { authorizerWith, generatedFor, images, loaded, setups } from './expected-requests.js';
+import { loadedConfiguration } from '../harness/loaded-configuration.js';
+import { authorizerWith, generatedFor, images, setups } from './expected-requests.js';
 
 // One configuration for several pods: the containers and volumes of each stay those of one sandbox (S38).
 
@@ -38,7 +39,7 @@ async function merged(
   [victim, theirs]: readonly [container: string, theirs?: string],
 ): Promise<Decided> {
   const workloads = readWorkloads([{ file: 'pods.yaml', text: pods.join('\n---\n') }]);
-  const configuration = await loaded(generatedFor(workloads, setup, images));
+  const configuration = await loadedConfiguration(generatedFor(workloads, setup, images));
   const authorizer = authorizerWith(configuration);
   const [first = [], second = []] = workloads.map((workload) => expectedCalls(workload, setup, images));
   const view = new SandboxView(authorizer.listeners);

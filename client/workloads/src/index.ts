@@ -4,7 +4,7 @@ export { expectedCalls } from './calls/expected-calls.js';
 export type { Feature } from './pod/feature.js';
 export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
 export { hostnames, podNames } from './calls/sample-names.js';
-export { digestIn, imageNames, isPinned, repositoryOf } from './pod/container-image.js';
+export { digestIn, imageNames, isPinned, repositoryOf } from './pod/image-name.js';
 export { isLocalVolume, localDirectory } from './calls/mounted-volume.js';
 export type { MountedVolume } from './calls/mounted-volume.js';
 export { sharedMemory, watchedDriver } from './calls/mounts.js';
@@ -36,12 +36,6 @@ export {
   snapshotterLayer,
   snapshotterSalt,
 } from './pod/verity-text.js';
-export {
-  type Manifests,
-  type ObjectFile,
-  type PassedOver,
-  passedOverText,
-  readManifests,
-  readWorkloads,
-} from './pod/read-workloads.js';
+export { type PassedOver, passedOverText } from './pod/pod-templates.js';
+export { type Manifests, type ObjectFile, readManifests, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

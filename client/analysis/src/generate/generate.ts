@@ -43,17 +43,21 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
 export function generate(workloads: readonly Workload[], options: GenerateOptions): GeneratedPlan {
   const calls = workloads.flatMap((workload) => {
     const short = shortener(workload, workloads.length > 1);
-    return expectedCalls(workload, options.setup, options.images).map((call) => ({ call, workload, short }));
+    return expectedCalls(workload, options.setup, options.images).map((call) => ({
+      call,
+      workload,
+      short,
+      ask: askOf(call, short),
+    }));
   });
-  const asks = calls.map(({ call, short }) => askOf(call, short));
+  const pinned = seesImages(options.setup)
+    ? containersOfImages(workloads, options.setup, options.images)
+    : new Set<string>();
   const access = planAccess(
-    calls.map(({ call, short }) => ({
-      request: call.request,
-      because: [short(call.because)],
-      origins: originsOf(call, short),
-    })),
+    calls.map(({ call: { request }, ask: { because, origins } }) => ({ request, because, origins })),
     { allowPrivileged: options.allowPrivileged === true },
   );
+  const asks = calls.map(({ ask }) => ask);
   const plan = planConfiguration(asks, {
     ...options,
     ...(seesImages(options.setup) ? { registries: repositoriesOf(workloads) } : {}),
@@ -77,28 +81,23 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
         workload: workloads.length > 1 ? `${workload.name}: ` : '',
         short,
       })),
-      workloads,
-      options.setup,
-      options.images,
+      pinned,
     ),
-    score: scoreOf(
-      calls.map(({ call, workload }) => ({ call, workload: workload.name })),
-      seesImages(options.setup) ? containersOfImages(workloads, options.setup, options.images) : new Set(),
-    ),
+    score: scoreOf(calls, pinned),
     ...(options.setup.verifiedLayers === undefined ? {} : { verifiedLayers: true }),
   };
 }
 
 /** Returns how many facts of the calls rules constrain. A fact with one value that is not known is open. */
 function scoreOf(
-  calls: readonly { readonly call: ExpectedCall; readonly workload: string }[],
+  calls: readonly { readonly call: ExpectedCall; readonly workload: Workload; readonly ask: Ask }[],
   pinned: ReadonlySet<string>,
 ): FactScore {
   const open = new Map<string, boolean>();
-  for (const { call, workload } of calls) {
+  for (const { call, workload, ask } of calls) {
     if (call.container === undefined) continue;
-    for (const fact of valuesOf(call).keys()) {
-      const key = JSON.stringify([workload, call.method, call.container, fact]);
+    for (const fact of ask.values?.keys() ?? []) {
+      const key = JSON.stringify([workload.place, call.method, call.container, fact]);
       const isOpen = call.open.some((each) => each.fact === fact && !isCompared(each, call, pinned));
       open.set(key, open.get(key) === true || isOpen);
     }
@@ -133,15 +132,8 @@ function askOf(call: ExpectedCall, short: (reason: string) => string): Ask {
       ]),
     ),
     because: [short(call.because)],
-    origins: originsOf(call, short),
+    origins: new Map([...call.origins].map(([key, reason]) => [key, short(reason)])),
   };
-}
-
-function originsOf(
-  { origins }: ExpectedCall,
-  short: (reason: string) => string,
-): ReadonlyMap<string, string> {
-  return new Map([...origins].map(([key, reason]) => [key, short(reason)]));
 }
 
 /**
@@ -178,13 +170,7 @@ interface NamedCall {
  * Returns the fields that rules leave open, by container and reason: those whose values the input does not have, but for what the rule
  * about images compares.
  */
-function openFields(
-  calls: readonly NamedCall[],
-  workloads: readonly Workload[],
-  setup: RuntimeSetup,
-  images: ImageConfigs,
-): readonly OpenFields[] {
-  const pinned = seesImages(setup) ? containersOfImages(workloads, setup, images) : new Set<string>();
+function openFields(calls: readonly NamedCall[], pinned: ReadonlySet<string>): readonly OpenFields[] {
   const found = new Map<string, { container: string; fields: Set<string>; why: string }>();
   for (const { call, workload, short } of calls) {
     // Other calls of a container have the same origins.

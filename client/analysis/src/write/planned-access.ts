@@ -35,7 +35,7 @@ interface Asked {
   readonly request: Message;
   readonly because: readonly string[];
   /** Origins of single values, by `originKey`. */
-  readonly origins?: ReadonlyMap<string, string>;
+  readonly origins?: ReadonlyMap<string, string> | undefined;
 }
 
 /** A path in the notation of `guest_paths`, `devices` and `network_namespaces`. */

@@ -1,6 +1,5 @@
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
-import { endpoints, type MethodName, methodNames } from '@kata-agent/catalogue';
-import { guestCapabilities } from '@kata-agent/catalogue';
+import { endpoints, guestCapabilities, type MethodName, methodNames } from '@kata-agent/catalogue';
 import { privilegedReasons } from '@kata-agent/gate';
 import {
   entrypointFunction,

@@ -260,7 +260,7 @@ function sysctlsOf(workload: Workload, origins: Origins): readonly (readonly [st
 /**
  * The users of a pod with `hostUsers: false`: the kubelet keeps the first 65,536 of the node, and gives a multiple of as many.
  *
- * Source: kubelet `pkg/kubelet/userns/userns_manager.go` of Kubernetes 1.33 (`userNsUnitLength`).
+ * Source: `MakeUserNsManager` and `createUserNs` in Kubernetes' pkg/kubelet/userns/userns_manager.go.
  */
 const sampleMapping = { ContainerID: 0, HostID: 3 * 65_536, Size: 65_536 };
 

@@ -28,8 +28,8 @@ export type ImageConfigs = ReadonlyMap<string, ImageConfig>;
 /**
  * Parses an OCI image configuration: the JSON that `skopeo inspect --config docker://IMAGE` or `crane config IMAGE`
  * prints, or what `docker inspect` and `podman inspect` print for an image. Absent keys are empty; a document of another
- * kind, which would be an image without anything, is refused by its name. No tool prints the supplementary groups from the image's /etc/group: add them by hand,
- * as `"groups": [10]` next to `config`; so are the root hashes that containerd's erofs differ writes to
+ * kind, which would be an image without anything, is refused by its name. No tool prints the supplementary groups from
+ * the image's /etc/group: add them by hand, as `"groups": [10]` next to `config`; so are the root hashes that containerd's erofs differ writes to
  * `layer.erofs.dmverity`, as `"roothashes": ["…"]`, in the order of `rootfs.diff_ids`. Throws TypeError or SyntaxError
  * if it is invalid.
  *
@@ -113,57 +113,4 @@ function fieldsOf(value: unknown, name: string): JsonFields {
       wanted === undefined ? text : `${member === undefined ? owner : of} must be ${wanted}`,
     );
   });
-}
-
-/**
- * Returns the names that engines and runtimes use for an image: as in the pod, and normalized with registry and tag. A name with a tag is never
- * replaced by one with a digest: containerd puts the name that the pod has into the annotation, or else the first of the image's references, of
- * which those with a tag come first. A digest instead would be any image of the repository.
- *
- * Source: `ParseDockerRef` and `Sort` of github.com/distribution/reference, which containerd uses: a tag beside a digest is dropped;
- * `UserSpecifiedImage` in containerd's internal/cri/server/container_create.go.
- */
-export function imageNames(image: string): readonly string[] {
-  const [tagged = '', digest] = image.split('@');
-  const [, name = tagged, tag] = /^(.*?)(?::([^:/]+))?$/.exec(tagged) ?? [];
-  const full = withRegistry(name);
-  return [...new Set([image, digest === undefined ? `${full}:${tag ?? 'latest'}` : `${full}@${digest}`])];
-}
-
-/** Returns the digest in a name, `sha256:HEX`; undefined: it has none. */
-export function digestIn(image: string): string | undefined {
-  return isPinned(image) ? image.slice(image.indexOf('@') + 1) : undefined;
-}
-
-/** Returns the name with its registry, without tag and digest. */
-export function repositoryOf(image: string): string {
-  const [tagged = ''] = image.split('@');
-  return withRegistry(tagged.replace(/:[^:/]+$/, ''));
-}
-
-const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
-const label = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
-const registry = `(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?`;
-const reference = new RegExp(
-  `^(?:${registry}/)?${component}(?:/${component})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?$`,
-);
-
-/**
- * Reports whether a text can name an image; the kubelet starts no pod with another one.
- *
- * Source: the grammar of github.com/distribution/reference.
- */
-export function isImageName(image: string): boolean {
-  return reference.test(image);
-}
-
-/** Reports whether the name has a digest. */
-export function isPinned(image: string): boolean {
-  return /@sha256:[0-9a-f]{64}$/.test(image);
-}
-
-function withRegistry(name: string): string {
-  const [first = '', ...others] = name.split('/');
-  if (others.length === 0) return `docker.io/library/${name}`;
-  return /[.:]/.test(first) || first === 'localhost' ? name : `docker.io/${name}`;
 }

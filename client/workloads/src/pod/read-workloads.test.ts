@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WorkloadError } from './field.js';
-import { passedOverText, readManifests, readWorkloads } from './read-workloads.js';
+import { passedOverText } from './pod-templates.js';
+import { readManifests, readWorkloads } from './read-workloads.js';
 
 const pod = (rest: string): string =>
   `kind: Pod\nmetadata: { name: p }\nspec:\n  containers:\n    - name: c\n      image: i\n${rest}`;

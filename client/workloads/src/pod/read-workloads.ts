@@ -1,7 +1,9 @@
 import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
-import { isImageName } from './container-image.js';
+
 import { Field, optional, WorkloadError } from './field.js';
+import { isImageName } from './image-name.js';
+import { type PassedOver, passedOverOf, passedOverText, templatesOf } from './pod-templates.js';
 import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
 import { type Volume, type Workload, workloadKinds } from './workload.js';
@@ -10,28 +12,6 @@ import { type Volume, type Workload, workloadKinds } from './workload.js';
 export interface ObjectFile {
   readonly file: string;
   readonly text: string;
-}
-
-/** The path to the pod template in each kind: to what has the pod's metadata and specification. */
-const templatePaths: { readonly [K in (typeof workloadKinds)[number]]: readonly string[] } = {
-  Pod: [],
-  Deployment: ['spec', 'template'],
-  ReplicaSet: ['spec', 'template'],
-  ReplicationController: ['spec', 'template'],
-  StatefulSet: ['spec', 'template'],
-  DaemonSet: ['spec', 'template'],
-  Job: ['spec', 'template'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
-};
-
-/** An object of another kind, from which pods may be made. */
-export interface PassedOver {
-  readonly kind: string;
-  readonly name: string;
-  /** `rollout.yaml:1:1`. */
-  readonly place: string;
-  /** The paths of its pod templates: `spec.template`. */
-  readonly templates: readonly string[];
 }
 
 /** The objects of files. */
@@ -87,48 +67,6 @@ export function readManifests(
     );
   }
   return { workloads, passedOver };
-}
-
-/** `rollout.yaml:1:1: Rollout web is skipped, and has a pod template: --pod-template spec.template`. */
-export function passedOverText({ kind, name, place, templates }: PassedOver): string {
-  const options = templates.map((path) => `--pod-template ${path}`).join(' or ');
-  return `${place}: ${kind} ${name} is skipped, and has a pod template: ${options}`;
-}
-
-function passedOverOf(object: Field, templates: readonly Field[]): PassedOver {
-  return {
-    kind: object.get('kind')?.text() ?? '',
-    name: object.in('metadata', 'name')?.text() ?? '',
-    place: object.place,
-    templates: templates.map(({ path }) => path),
-  };
-}
-
-/** The pod templates of an object: those of which a workload is made, and others. */
-function templatesOf(
-  object: Field,
-  named: readonly string[],
-): { readonly chosen: readonly Field[]; readonly others: readonly Field[] } {
-  const kind = workloadKinds.find((known) => known === object.get('kind')?.text());
-  if (kind !== undefined)
-    return { chosen: [templatePaths[kind].reduce((field, key) => field.required(key), object)], others: [] };
-  const all = podTemplatesIn(object);
-  return {
-    chosen: all.filter(({ path }) => named.includes(path)),
-    others: all.filter(({ path }) => !named.includes(path)),
-  };
-}
-
-/** Returns what has a specification with containers of images, at any depth. */
-function podTemplatesIn(field: Field): readonly Field[] {
-  return field
-    .children()
-    .flatMap((child) => [...(isPodTemplate(child) ? [child] : []), ...podTemplatesIn(child)]);
-}
-
-function isPodTemplate(field: Field): boolean {
-  const [containers] = field.child('spec')?.child('containers')?.children() ?? [];
-  return containers?.child('image') !== undefined;
 }
 
 function readObjects({ file, text }: ObjectFile): readonly Field[] {
