@@ -36,6 +36,7 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
     });
     return [
       ...againstBareNode(starts),
+      await podRulesRow(directory, open, quick ? 3 : 15),
       row('start to ready', 'milliseconds', 'ms'),
       row('resident memory', 'megabytes', 'MB'),
       {
@@ -47,6 +48,33 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
       },
     ];
   });
+}
+
+/** Starts the bundle with the generated configuration of a pod of two containers and with one without rules, in turn. */
+async function podRulesRow(directory: string, open: string, rounds: number): Promise<Row> {
+  const file = join(directory, 'audit.log');
+  const pod = readFileSync(join(root, 'examples', 'workloads', 'postgres.toml'), 'utf8');
+  const texts = { none: configurationText(directory), pod: `${pod}\n[audit]\nfile = "${file}"\n` };
+  const found: Record<keyof typeof texts, number[]> = { none: [], pod: [] };
+  const address = join(directory, 'rules.sock');
+  for (let round = 0; round < rounds; round += 1)
+    for (const name of ['none', 'pod'] as const) {
+      const config = join(directory, `${name}.toml`);
+      writeFileSync(config, texts[name], { mode: 0o600 });
+      const command = [
+        ...agentCommand(join(open, 'kata-agent.cjs')),
+        '-c',
+        config,
+        ...ownPlace(directory, address),
+      ];
+      found[name].push((await startAgent(command, address)).milliseconds);
+    }
+  return {
+    what: "the bundle with one pod's rules: start to ready",
+    unit: 'ms',
+    ours: median(found.pod),
+    against: { name: 'without rules', value: median(found.none) },
+  };
 }
 
 /** Measures only the rows of the agent's bundle against bare Node. */

@@ -5,6 +5,7 @@ export type { Feature } from './pod/feature.js';
 export { cdiPrefix, gpuAnnotation, gpuCount, gpuNames, gpuNotes } from './calls/gpus.js';
 export { hostnames, podNames } from './calls/sample-names.js';
 export { digestIn, imageNames, isPinned, repositoryOf } from './pod/image-name.js';
+export { allowedBy, type OperatorAccess, parseOperatorAccess } from './pod/operator-access.js';
 export { isLocalVolume, localDirectory } from './calls/mounted-volume.js';
 export type { MountedVolume } from './calls/mounted-volume.js';
 export { sharedMemory, watchedDriver } from './calls/mounts.js';
@@ -37,5 +38,7 @@ export {
   snapshotterSalt,
 } from './pod/verity-text.js';
 export { type PassedOver, passedOverText } from './pod/pod-templates.js';
-export { type Manifests, type ObjectFile, readManifests, readWorkloads } from './pod/read-workloads.js';
+export type { ObjectFile } from './pod/objects.js';
+export { annotatePods } from './pod/pod-annotation.js';
+export { type Manifests, readManifests, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

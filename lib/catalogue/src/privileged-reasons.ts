@@ -1,4 +1,5 @@
 import { guestCapabilities } from './capabilities.js';
+import { obeyedPathOf } from './guest-paths.js';
 
 /** A key of the configuration that gives containers one thing while privileged containers are denied. */
 type OpeningKey =
@@ -107,7 +108,8 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
 
 /** Returns the key that can give a container what makes it privileged; undefined if only `privileged_containers = "allow"` does. */
 export function openingKey(reason: PrivilegedReason, detail: string): OpeningKey | undefined {
-  return reason === 'capabilities' && guestCapabilities.has(detail)
-    ? undefined
-    : privilegedReasons[reason].opens;
+  const isGuestItself =
+    (reason === 'capabilities' && guestCapabilities.has(detail)) ||
+    (reason === 'guest-paths' && obeyedPathOf(detail) !== undefined);
+  return isGuestItself ? undefined : privilegedReasons[reason].opens;
 }

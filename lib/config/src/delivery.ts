@@ -133,6 +133,12 @@ export function isAbsent(error: unknown): boolean {
 /** The agent's document in `[data]`. */
 export const initdataKey: string = 'kata-agent.toml';
 
+/**
+ * The annotation of a pod that has its initdata: base64 of gzip of the envelope. Source, of Kata 4.1: `addHypervisorInitdataOverrides`
+ * in src/runtime/pkg/oci/utils.go; `KATA_ANNO_CFG_HYPERVISOR_INIT_DATA` in src/libs/kata-types/src/annotations.
+ */
+export const initdataAnnotation: string = 'io.katacontainers.config.hypervisor.cc_init_data';
+
 /** The policy of Kata's agent in `[data]`. */
 export const initdataPolicyKey: string = 'policy.rego';
 

@@ -65,8 +65,9 @@ export {
   parseInitdata,
   type ParsedInitdata,
   writeInitdata,
+  writeInitdataFiles,
 } from './delivery/initdata-envelope.js';
-export { initdataKey, initdataPolicyKey } from './delivery.js';
+export { initdataAnnotation, initdataKey, initdataPolicyKey } from './delivery.js';
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-device.js';
 export { kernelDocumentWord, kernelCommandLineLimits } from './delivery/kernel-command-line-source.js';
 export {

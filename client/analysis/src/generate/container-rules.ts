@@ -1,4 +1,5 @@
 import { kataDirectory, sharedDirectory } from '@kata-agent/catalogue';
+import { initdataAnnotation } from '@kata-agent/config';
 import {
   cdiPrefix,
   celLiteral,
@@ -65,15 +66,19 @@ function pod(workloads: readonly Workload[]): Row {
   };
 }
 
-/** Annotations of containerd, of its CRI plug-in (`internal/cri/annotations`, 1.6 to 2.3), and of the runtimes. */
+/**
+ * Annotations of containerd, of its CRI plug-in (`internal/cri/annotations`, 1.6 to 2.3), and of the runtimes. The Go runtime removes the
+ * one that has this document (`create.go` of katautils, Kata 4.1), runtime-rs does not.
+ */
 const engineAnnotations =
   '^io[.]kubernetes[.]cri[.](sandbox-(id|name|namespace|uid|log-directory|memory|cpu-(period|quota|shares))|' +
   'container-(type|name)|(podsandbox[.])?image-name)$|^io[.]kubernetes[.]container[.](name|hash|ports|restartCount|preStopHandler|' +
-  'terminationMessage(Path|Policy))$|^io[.]katacontainers[.]pkg[.]oci[.](bundle_path|container_type)$';
+  'terminationMessage(Path|Policy))$|^io[.]katacontainers[.](pkg[.]oci[.](bundle_path|container_type)|config[.]hypervisor[.]cc_init_data)$';
 
 /** `runc` and the agent interpret some annotations. */
 function annotations(workloads: readonly Workload[], withGpus: boolean): Row {
-  const own = [...new Set(workloads.flatMap((workload) => [...workload.annotations.keys()]))];
+  const all = new Set(workloads.flatMap((workload) => [...workload.annotations.keys()]));
+  const own = [...all].filter((key) => key !== initdataAnnotation);
   const gpuTest = withGpus ? ` || a.startsWith(${celLiteral(gpuAnnotation)})` : '';
   const ownTest = own.length === 0 ? '' : ` || a in ${celLiteral(own)}`;
   return {

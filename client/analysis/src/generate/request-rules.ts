@@ -201,20 +201,29 @@ const methods: ReadonlyMap<MethodName, string> = new Map<MethodName, string>([
 export function streamRules(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
   const names = new Map<string, string>();
   const owners = new Map<MethodName, Set<string>>();
+  const ofExecs = new Set<MethodName>();
   for (const { method, request, container = '' } of calls) {
-    const { containerId = '' } = request as { readonly containerId?: string };
+    const { containerId = '', execId = '' } = request as {
+      readonly containerId?: string;
+      readonly execId?: string;
+    };
     if (method === 'CreateContainer') names.set(containerId, container);
     if (!methods.has(method)) continue;
+    if (execId !== '') {
+      ofExecs.add(method);
+      continue;
+    }
     const name = names.get(containerId);
     if (name !== undefined) owners.set(method, (owners.get(method) ?? new Set()).add(name));
   }
   return [...methods].map(([method, message]) => ({
     method,
     name: 'streams',
-    description: 'Streams of first processes, by container. containers[].stdin, containers[].tty',
+    description: `Streams of first processes, by container${ofExecs.has(method) ? ', and of commands' : ''}. containers[].stdin, containers[].tty`,
     expression:
       'request.exec_id in ["", request.container_id] &&\n' +
-      `container.claimed.name in ${celLiteral([...(owners.get(method) ?? [])])}`,
+      `container.claimed.name in ${celLiteral([...(owners.get(method) ?? [])])}` +
+      (ofExecs.has(method) ? ' ||\n!(request.exec_id in ["", request.container_id])' : ''),
     message,
   }));
 }

@@ -1,7 +1,6 @@
-import { isMessage, type Message } from '@bufbuild/protobuf';
+import type { Message } from '@bufbuild/protobuf';
 import { capabilities, openingKey } from '@kata-agent/catalogue';
 import { describePrivileges, type PrivilegeAccess, privilegesOf } from '@kata-agent/gate';
-import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { originKey } from '@kata-agent/workloads';
 import { commentedLines, oneLine, reasonsText, type Wanted } from './reasons.js';
 
@@ -46,6 +45,7 @@ const cdiName = /^[A-Za-z][A-Za-z0-9_.-]*\/[A-Za-z][A-Za-z0-9_-]*=[A-Za-z0-9_.:-
 
 /** Whether a list of the configuration can have an entry; what it cannot name, only `privileged_containers = "allow"` opens. */
 const notations = {
+  guest_paths: (entry: string) => cleanPath.test(entry.replace(/^rw:/, '')),
   devices: (entry: string) => cdiName.test(entry) || (entry.startsWith('/dev/') && cleanPath.test(entry)),
   network_namespaces: (entry: string) => cleanPath.test(entry),
   capabilities: (entry: string) => capabilities.includes(entry),
@@ -78,9 +78,7 @@ export function planAccess(asks: readonly Asked[], { allowPrivileged }: AccessOp
       const key = openingKey(reason, detail);
       const origin = origins?.get(originKey('capabilities', detail));
       if (key === 'share_processes' || key === 'user_namespaces') single[key].add(true, because);
-      else if (key === 'guest_paths' && cleanPath.test(detail))
-        single[key].add(`${isWritten(request, detail) ? 'rw:' : ''}${detail}`, because);
-      else if (key !== undefined && key !== 'guest_paths' && notations[key](detail))
+      else if (key !== undefined && notations[key](detail))
         single[key].add(detail, key === 'capabilities' && origin !== undefined ? [origin] : because);
     }
   }
@@ -155,12 +153,6 @@ function listText(key: string, list: readonly Wanted<string>[]): string {
   if (list.length === 0) return '';
   const lines = list.map((one) => [`  ${JSON.stringify(one.value)},`, reasonsText('#', one)] as const);
   return `${key} = [\n${commentedLines(lines)}]\n`;
-}
-
-/** Reports whether a mount with the source is writable for the container. */
-function isWritten(request: Message, source: string): boolean {
-  const mounts = isMessage(request, CreateContainerRequestSchema) ? (request.OCI?.Mounts ?? []) : [];
-  return mounts.some((mount) => mount.source === source && !mount.options.includes('ro'));
 }
 
 /** A directory in the list includes everything below. */

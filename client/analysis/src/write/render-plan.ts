@@ -16,24 +16,71 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
       '# The kernel command line, the environment and flags do not change this section.\n' +
       'lock = true\n' +
       accessText(plan.access) +
-      aliasesText(plan.aliases) +
-      imageVolumesText(plan.imageVolumes ?? []) +
-      liveVolumesText(plan.live ?? []),
+      containerSettings(plan),
     ...plan.secrets.map(secretText),
     ...(plan.verifiedLayers === true ? [verifiedText] : []),
     ...(plan.registries === undefined ? [] : [imageText(plan.registries)]),
-    `[api]\n` +
-      `# Methods of later releases of Kata Containers are not served.\n` +
-      `release = "${plan.release}"\n` +
-      strictText(plan) +
-      `# A denied read of output returns end of file; the workload does not notice.\n` +
-      `on_denied_read = "eof"\n` +
-      `allowed_endpoints = [\n${commentedLines(plan.endpoints.map((w) => [`  "${w.value}",`, reasonsText('#', w)]))}]\n`,
+    `[api]\n${releaseText(plan)}${strictText(plan)}${deniedReadText}${endpointsText(plan)}`,
+    ...constraints(plan),
+  ].join('\n');
+}
+
+/**
+ * Renders a plan as a further document, which restricts the base document of an image: without the keys that only a base document has
+ * (`baseText`).
+ */
+export function renderDelivered(plan: Plan, title: readonly string[]): string {
+  const settings = containerSettings(plan);
+  return [
+    comment(title),
+    'version = 1\n',
+    ...(settings === '' ? [] : [`[agent]\n${settings}`]),
+    ...(plan.registries === undefined
+      ? []
+      : [`[image]\nrequire_digest = true\n${registriesText(plan.registries)}`]),
+    `[api]\n${releaseText(plan)}${strictText(plan)}${endpointsText(plan)}`,
+    ...constraints(plan),
+  ].join('\n');
+}
+
+/** Returns what the base document must have for a plan, beside the endpoints, as TOML; empty if that is nothing. */
+export function baseText(plan: Plan): string {
+  const access = accessText(plan.access);
+  return [
+    ...(access === '' ? [] : [`[agent]\n${access}`]),
+    ...plan.secrets.map(secretText),
+    ...(plan.verifiedLayers === true ? [verifiedText] : []),
+    ...(plan.registries === undefined ? [] : ['[image]\npuller = "built-in"\n']),
+  ].join('\n');
+}
+
+const deniedReadText =
+  '# A denied read of output returns end of file; the workload does not notice.\non_denied_read = "eof"\n';
+
+/** Keys of `[agent]` about single containers. */
+function containerSettings(plan: Plan): string {
+  return (
+    aliasesText(plan.aliases) + imageVolumesText(plan.imageVolumes ?? []) + liveVolumesText(plan.live ?? [])
+  );
+}
+
+function releaseText({ release }: Plan): string {
+  return `# Methods of later releases of Kata Containers are not served.\nrelease = "${release}"\n`;
+}
+
+function endpointsText({ endpoints }: Plan): string {
+  const lines = endpoints.map((each) => [`  "${each.value}",`, reasonsText('#', each)] as const);
+  return `allowed_endpoints = [\n${commentedLines(lines)}]\n`;
+}
+
+/** The rules, and comments about what they do not constrain. */
+function constraints(plan: Plan): readonly string[] {
+  return [
     ...openText(plan.open),
     ...[...plan.unconstrained, ...plan.tooLong].map(unconstrainedText),
     ...plan.rules.map(ruleText),
     ...plan.extra.map(extraText),
-  ].join('\n');
+  ];
 }
 
 const verifiedText =
@@ -46,8 +93,12 @@ function imageText(registries: readonly string[]): string {
     '[image]\n' +
     'puller = "built-in"\n' +
     'require_digest = true\n' +
-    `registries = [\n${registries.map((each) => `  ${JSON.stringify(each)},\n`).join('')}]\n`
+    registriesText(registries)
   );
+}
+
+function registriesText(registries: readonly string[]): string {
+  return `registries = [\n${registries.map((each) => `  ${JSON.stringify(each)},\n`).join('')}]\n`;
 }
 
 /** With `strict` an inconsistent list is an error, but the result must load. */

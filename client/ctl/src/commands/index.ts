@@ -1,4 +1,5 @@
 import type { CommandDefinition, CommandGroup } from '@kata-agent/cli';
+import { annotate } from './annotate/annotate.js';
 import { attest } from './attest.js';
 import { auditCheckpoint } from './audit/checkpoint.js';
 import { auditHead, auditVerify } from './audit/verify.js';
@@ -15,6 +16,7 @@ import { configInit, configSchema } from './config/init.js';
 import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
 import { configPreflight } from './config/preflight.js';
+import { configShow } from './config/show.js';
 import { configTest } from './config/test.js';
 import { cp } from './cp.js';
 import { endpoints } from './endpoints.js';
@@ -84,6 +86,7 @@ export const commands: readonly CommandDefinition[] = [
   rm,
   cp,
   call,
+  annotate,
   replay,
   endpoints,
   explain,
@@ -93,6 +96,7 @@ export const commands: readonly CommandDefinition[] = [
   configGenerate,
   configExplain,
   configDigest,
+  configShow,
   configDiff,
   configLearn,
   configTest,

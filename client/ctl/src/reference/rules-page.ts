@@ -1,5 +1,11 @@
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
-import { endpoints, guestCapabilities, type MethodName, methodNames } from '@kata-agent/catalogue';
+import {
+  endpoints,
+  guestCapabilities,
+  obeyedPaths,
+  type MethodName,
+  methodNames,
+} from '@kata-agent/catalogue';
 import { privilegedReasons } from '@kata-agent/gate';
 import {
   entrypointFunction,
@@ -175,6 +181,11 @@ function privilegedTable(): string {
     markdownTable(
       ['capability', 'with it'],
       [...guestCapabilities].map(([name, way]) => [code(name), way]),
+    ),
+    '\n`guest_paths` cannot open these for writing (`rw:`), since who writes there is root of the guest:\n\n',
+    markdownTable(
+      ['path', 'why'],
+      obeyedPaths.map(({ path, tree, way }) => [tree ? `${code(path)} and below` : code(path), way]),
     ),
   ].join('');
 }

@@ -27,6 +27,9 @@ const notOfApiServer = '!name.startsWith("KUBERNETES_SERVICE_") && !name.startsW
 /** The variables of a service of the namespace, whose name is not known in advance. */
 const otherService = serviceSamples('NEIGHBOUR', '80', 'HTTP');
 
+/** A key of a ConfigMap or Secret (Kubernetes, `IsConfigMapKey`). Shells have texts such as `$(date +%F)` that name no variable. */
+const objectKey = /^[-._A-Za-z0-9]+$/;
+
 /** A variable whose value is not known in advance: a sample, and a pattern (RE2). */
 interface Unknown {
   readonly sample: string;
@@ -94,7 +97,9 @@ export function environmentOf(
   const resolve: Resolve = (name) => {
     const set = variables.ofKubelet(name);
     if (set !== undefined) return set;
-    const from = unknownPrefixes.find(({ prefix }) => name.startsWith(prefix) && name !== '');
+    const from = unknownPrefixes.find(
+      ({ prefix }) => name.startsWith(prefix) && objectKey.test(name.slice(prefix.length)),
+    );
     if (from !== undefined) return [{ name, mayMiss: true, open: from.source }];
     return services.test(name) ? [{ name, mayMiss: true }] : undefined;
   };

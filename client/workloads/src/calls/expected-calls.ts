@@ -14,6 +14,7 @@ import type { Workload } from '../pod/workload.js';
 import { type NewContainer, pauseContainer, podContainer } from './create-container.js';
 import type { Entry, FactName } from '../facts/fact.js';
 import { expand, knownText } from './expansion.js';
+import { allowedBy, noOperatorAccess } from '../pod/operator-access.js';
 import { type ExpectedCall, Origins } from './expected-call.js';
 import { featureOf } from '../pod/feature.js';
 import type { RuntimeSetup } from './runtime-setup.js';
@@ -22,7 +23,7 @@ import { resizedMounts, sandboxRequest } from './sandbox-request.js';
 /**
  * Returns the calls that a runtime is expected to make for one pod of the workload, in order: the sandbox, each
  * container from creation to end, and the removal; an init container ends before the next container starts. Calls that
- * only an operator causes (`kubectl exec`, `top`, `logs`) are not included, nor calls that the setup rules out.
+ * only an operator causes (`kubectl exec`, `top`, `logs`) are included if the workload allows them; calls that the setup rules out are not.
  */
 export function expectedCalls(
   workload: Workload,
@@ -51,7 +52,10 @@ export function expectedCalls(
       ...of('create', 'start').flatMap((row) => containerCalls(workload, container, row)),
       ...(container.container?.role === 'init' ? [container] : []).flatMap(endOf),
     ]),
-    ...containers.flatMap((container) => execCalls(container, setup, of('exec'))),
+    ...containers.flatMap((container) => execCalls(workload, container, setup, of('exec'))),
+    ...containers.flatMap((container) =>
+      of('observe').flatMap((row) => metricCalls(workload, container, row)),
+    ),
     ...containers
       .filter(({ container }) => container?.role !== 'init')
       .toReversed()
@@ -116,15 +120,7 @@ function containerCalls(
       return stopCalls(created);
     case 'ReadStdout':
     case 'ReadStderr':
-      // Output is read for logs, which the operator requests, or for kubectl attach.
-      if (container?.stdin !== true && container?.terminal !== true) return [];
-      return [
-        call(
-          row.method,
-          empty(row.method, { containerId: id }),
-          `${container.path}.${container.stdin ? 'stdin' : 'tty'}`,
-        ),
-      ];
+      return readCalls(workload, created, row);
     case 'GetDiagnosticData':
       if (created.copies.length === 0 || container === undefined) return [];
       return [
@@ -150,6 +146,42 @@ function containerCalls(
   }
 }
 
+/** Output is read for logs and commands, which an operator requests, or for kubectl attach. */
+function readCalls(
+  { operator = noOperatorAccess }: Workload,
+  { id, container }: NewContainer,
+  { method }: RuntimeCall,
+): readonly ExpectedCall[] {
+  if (container === undefined) return [];
+  const { stdin, terminal, path } = container;
+  const reason =
+    stdin || terminal ? `${path}.${stdin ? 'stdin' : 'tty'}` : operator.logs ? allowedBy.logs : undefined;
+  const feature = stdin || terminal ? {} : ({ feature: 'kubectl logs' } as const);
+  return [
+    ...(reason === undefined
+      ? []
+      : [{ ...call(method, empty(method, { containerId: id }), reason), ...feature }]),
+    ...(operator.commands.length === 0
+      ? []
+      : [
+          {
+            ...call(method, empty(method, { containerId: id, execId: sampleExec }), allowedBy.commands),
+            feature: 'kubectl exec' as const,
+          },
+        ]),
+  ];
+}
+
+/** The engine asks for the metrics of each container, that of the pause container too. */
+function metricCalls(
+  { operator = noOperatorAccess }: Workload,
+  { id }: NewContainer,
+  { method }: RuntimeCall,
+): readonly ExpectedCall[] {
+  if (method !== 'StatsContainer' || !operator.metrics) return [];
+  return [{ ...call(method, empty(method, { containerId: id }), allowedBy.metrics), feature: 'kubectl top' }];
+}
+
 /**
  * The kubelet sends the stop signal first; after the grace period the remaining containers, and always the pause
  * container, are killed.
@@ -169,17 +201,23 @@ function stopCalls({
   return container === undefined ? [signal(9, reason)] : [signal(stopSignal, reason), signal(9, reason)];
 }
 
+const sampleExec = 'exec-1';
+
 function execCalls(
+  { operator = noOperatorAccess }: Workload,
   { id, container, request, origins, values }: NewContainer,
   setup: RuntimeSetup,
   rows: readonly RuntimeCall[],
 ): readonly ExpectedCall[] {
-  if (rows.length === 0) return [];
-  return (container?.kubeletCommands ?? []).map((given) => {
+  if (rows.length === 0 || container === undefined) return [];
+  const ofOperator = operator.commands.map(
+    (argv): KubeletCommand => ({ argv, feature: 'kubectl exec', path: allowedBy.commands }),
+  );
+  return [...container.kubeletCommands, ...ofOperator].map((given) => {
     const command = expandedCommand(given, container);
     const own = new Origins();
     own.of('command', command.argv, command.path);
-    own.of('commandLine', [container?.name ?? '', ...command.argv], command.path);
+    own.of('commandLine', [container.name, ...command.argv], command.path);
     for (const [key, value] of origins.fields) if (!own.fields.has(key)) own.fields.set(key, value);
     for (const [fact, forms] of origins.forms) if (fact !== 'commandLine') own.forms.set(fact, forms);
     for (const name of origins.optionalVariables) own.optionalVariables.add(name);
@@ -189,9 +227,9 @@ function execCalls(
     return {
       ...call('ExecProcess', execRequest(id, command, request.OCI?.Process, setup), command.path, own),
       feature: command.feature,
-      container: container?.name ?? '',
+      container: container.name,
       values: new Map<FactName, readonly Entry[]>([
-        ['commandLine', [[container?.name ?? '', ...command.argv]]],
+        ['commandLine', [[container.name, ...command.argv]]],
         ...(['variables', 'groups', 'privileges'] as const).map(
           (fact) => [fact, values.get(fact) ?? []] as const,
         ),
@@ -238,7 +276,7 @@ function execRequest(
   const passed = setup.runtime === 'rs' ? process : ofGo;
   return create(ExecProcessRequestSchema, {
     containerId,
-    execId: 'exec-1',
+    execId: sampleExec,
     process: { ...(passed ?? create(ProcessSchema)), Args: [...command.argv], Terminal: false },
   });
 }

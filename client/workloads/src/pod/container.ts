@@ -42,7 +42,7 @@ export interface VolumeMount {
 /** A command that the kubelet executes in a running container. */
 export interface KubeletCommand {
   readonly argv: readonly string[];
-  readonly feature: Extract<Feature, 'exec probes' | 'lifecycle hooks'>;
+  readonly feature: Extract<Feature, 'exec probes' | 'lifecycle hooks' | 'kubectl exec'>;
   readonly path: string;
 }
 

@@ -15,7 +15,10 @@ export type Feature =
   | 'termination messages'
   | 'stopping'
   | 'resizing of tmpfs volumes'
-  | 'sandbox removal';
+  | 'sandbox removal'
+  | 'kubectl logs'
+  | 'kubectl top'
+  | 'kubectl exec';
 
 const features: { readonly [M in MethodName]?: Feature } = {
   UpdateInterface: 'network',

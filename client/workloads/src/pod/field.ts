@@ -47,6 +47,16 @@ export class Field {
     return `${this.#source.file}:${line}:${col}`;
   }
 
+  /** The value, with aliases and merge keys resolved. */
+  get value(): unknown {
+    return this.#value;
+  }
+
+  /** The document, and the path of this value in it. */
+  get source(): { readonly document: Document; readonly steps: readonly (string | number)[] } {
+    return { document: this.#source.document, steps: this.#steps };
+  }
+
   /** Returns undefined if the key is missing or null. */
   get(key: string): Field | undefined {
     if (!isRecord(this.#value)) throw this.wrong('a mapping');

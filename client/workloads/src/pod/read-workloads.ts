@@ -1,18 +1,11 @@
-import { isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readContainer } from './container.js';
-
-import { Field, optional, WorkloadError } from './field.js';
+import { type Field, optional, WorkloadError } from './field.js';
 import { isImageName } from './image-name.js';
+import { type ObjectFile, objectsOf } from './objects.js';
 import { type PassedOver, passedOverOf, passedOverText, templatesOf } from './pod-templates.js';
 import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
 import { type Volume, type Workload, workloadKinds } from './workload.js';
-
-/** A file of Kubernetes objects: one, several documents, or lists of them. */
-export interface ObjectFile {
-  readonly file: string;
-  readonly text: string;
-}
 
 /** The objects of files. */
 export interface Manifests {
@@ -36,7 +29,7 @@ export function readManifests(
   files: readonly ObjectFile[],
   { templates = [] }: { readonly templates?: readonly string[] } = {},
 ): Manifests {
-  const objects = files.flatMap(readObjects);
+  const objects = files.flatMap(objectsOf);
   const keys = new Map<string, readonly string[]>();
   const settings = new Map<string, ReadonlyMap<string, string>>();
   const sealed = new Map<string, ReadonlyMap<string, string>>();
@@ -67,23 +60,6 @@ export function readManifests(
     );
   }
   return { workloads, passedOver };
-}
-
-function readObjects({ file, text }: ObjectFile): readonly Field[] {
-  const lines = new LineCounter();
-  // Kubernetes reads merge keys (`<<`), of YAML 1.1.
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
-  if ('empty' in documents) return [];
-  return documents.flatMap((document) => {
-    const [fault] = document.errors;
-    if (fault !== undefined) {
-      const { line, col } = lines.linePos(fault.pos[0]);
-      throw new WorkloadError(`${file}:${line}:${col}`, fault.message);
-    }
-    if (!isMap(document.contents)) return [];
-    const root = Field.root(file, document, lines);
-    return root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root];
-  });
 }
 
 function readWorkload(

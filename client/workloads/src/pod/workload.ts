@@ -1,4 +1,5 @@
 import type { Container } from './container.js';
+import type { OperatorAccess } from './operator-access.js';
 import type { SealedLocation } from './sealed-secrets.js';
 import type { UnservedField } from './unserved-fields.js';
 
@@ -83,6 +84,8 @@ export interface Workload {
   readonly sealedLocations: readonly SealedLocation[];
   /** Entries of the containers' hosts files. */
   readonly hostAliases: readonly { readonly address: string; readonly names: readonly string[] }[];
+  /** What an operator may do with its pods; absent: nothing. */
+  readonly operator?: OperatorAccess;
   /** Notes on ignored fields that can matter. */
   readonly notes: readonly string[];
 }

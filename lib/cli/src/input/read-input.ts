@@ -5,7 +5,7 @@ import { CommandError, ExitCode } from '../command/command-error.js';
 /** The largest file that a command reads: larger ones are a mistake, or endless. */
 const maxBytes = 16 * 1024 * 1024;
 
-/** Reads a file. Throws a CommandError if it cannot be read (3) or is too large (1). */
+/** Reads a file, or standard input for `-`. Throws a CommandError if it cannot be read (3) or is too large (1). */
 export function readInput(path: string): Uint8Array {
   let bytes: Uint8Array;
   try {
@@ -33,9 +33,9 @@ export function readTextInput(path: string): string {
   }
 }
 
-/** Returns the first `most` bytes of a file of any type. Throws the system's error. */
+/** Returns the first `max` bytes of a file of any type, or of standard input for `-`. Throws the system's error. */
 export function readUpTo(path: string, max: number): Uint8Array {
-  const descriptor = openSync(path, 'r');
+  const descriptor = path === '-' ? 0 : openSync(path, 'r');
   try {
     const parts: Uint8Array[] = [];
     const piece = Math.min(max, 1 << 20);
@@ -48,7 +48,7 @@ export function readUpTo(path: string, max: number): Uint8Array {
     }
     return new Uint8Array(Buffer.concat(parts));
   } finally {
-    closeSync(descriptor);
+    if (path !== '-') closeSync(descriptor);
   }
 }
 

@@ -70,9 +70,20 @@ function wrong(source: SourceText, table: TomlTable, key: string, right: string)
 /** Writes an envelope that contains one document unchanged and nothing else. The document must be UTF-8. */
 export function writeInitdata(document: Uint8Array, algorithm: InitdataAlgorithm): Uint8Array {
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(document);
-  const value = literal.test(text) ? `'''\n${text}'''` : quoted(text);
-  const envelope = `algorithm = "${algorithm.replace('-', '')}"\nversion = "0.1.0"\n\n[data]\n"${initdataKey}" = ${value}\n`;
-  return new Uint8Array(Buffer.from(envelope));
+  return writeInitdataFiles(new Map([[initdataKey, text]]), algorithm);
+}
+
+/** Writes an envelope of several files, in order, with their texts unchanged. */
+export function writeInitdataFiles(
+  files: ReadonlyMap<string, string>,
+  algorithm: InitdataAlgorithm,
+): Uint8Array {
+  const data = [...files].map(([name, text]) => {
+    const value = literal.test(text) ? `'''\n${text}'''` : quoted(text);
+    return `${quoted(name)} = ${value}\n`;
+  });
+  const head = `algorithm = "${algorithm.replace('-', '')}"\nversion = "0.1.0"\n\n[data]\n`;
+  return new Uint8Array(Buffer.from(head + data.join('')));
 }
 
 // Excludes what a TOML literal string cannot contain: control characters, its delimiter, and carriage returns, which a

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  containerCapability,
   containerMount,
   guestDevice,
   guestExtension,
@@ -53,6 +54,45 @@ test('a guest path is absolute and clean', () => {
     guestPath,
     ['/opt/models', 'rw:/var/cache', '/run/x y'],
     ['', '/', 'rw:/', 'rw:', 'ro:/opt', 'opt', '/opt/', '/opt//x', '/opt/../etc', '/./opt', '/a\nb'],
+  );
+});
+
+test('a path where a container that writes is root of the guest can only be read', () => {
+  accepts(
+    guestPath,
+    [
+      '/proc',
+      '/sys/fs/cgroup',
+      '/dev',
+      '/etc',
+      'rw:/dev/shm',
+      'rw:/proc2',
+      'rw:/run/x',
+      'rw:/etcetera',
+      'rw:/libs',
+    ],
+    [
+      'rw:/proc',
+      'rw:/proc/sys/net',
+      'rw:/sys/fs/cgroup',
+      'rw:/dev',
+      'rw:/etc/x',
+      'rw:/usr',
+      'rw:/run/systemd/system',
+    ],
+  );
+  const refused = guestPath.fromText('rw:/sys/fs/cgroup');
+  assert.match(
+    refused.ok ? '' : refused.expected,
+    /\(\/sys: cgroups, .*; only privileged_containers = "allow" gives it\)/,
+  );
+});
+
+test('only a capability that keeps a process in its container can be listed', () => {
+  accepts(
+    containerCapability,
+    ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE'],
+    ['CAP_SYS_ADMIN', 'CAP_BPF', 'NET_ADMIN', ''],
   );
 });
 

@@ -78,8 +78,9 @@ function privilegesOfMount(mount: Mount, access: PrivilegeAccess): readonly Priv
     found.push({ reason: 'kernel-filesystem', detail: `a volume at ${destination}` });
   const ofGuest = isBind(mount) && !isWithin(source, kataDirectory);
   const isDevice = access.devices.includes(source);
-  if (ofGuest && !isDevice && !opensPath(access, source, !isReadOnly(mount)))
-    found.push({ reason: 'guest-paths', detail: source });
+  const isWritable = !isReadOnly(mount);
+  if (ofGuest && !isDevice && !opensPath(access, source, isWritable))
+    found.push({ reason: 'guest-paths', detail: `${isWritable ? 'rw:' : ''}${normalized(source)}` });
   const loud = options.find((option) => loudPropagation.has(option));
   if (loud !== undefined) found.push({ reason: 'mount-propagation', detail: `${destination} ${loud}` });
   return found;

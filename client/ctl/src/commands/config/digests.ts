@@ -6,6 +6,7 @@ import {
   fwCfgMaxBytes,
   fwCfgName,
   hostDataDigest,
+  initdataAnnotation,
   type InitdataAlgorithm,
   type NamedFile,
   kernelDocumentWord,
@@ -129,7 +130,7 @@ export function readyLines(inputs: DigestInputs, values: ReferenceValues, file: 
         : `fw_cfg cannot be used: the document has ${document.length} bytes, the maximum is ${fwCfgMaxBytes}`,
     snp: `-object sev-snp-guest,id=sev0,host-data=${base64OfHex(values.initdata.hostdata)}`,
     tdx: `-object tdx-guest,id=tdx0,mrconfigid=${base64OfHex(values.initdata.mrconfigid)}`,
-    annotation: `io.katacontainers.config.hypervisor.cc_init_data: ${gzipSync(envelope, { level: 9 }).toString('base64')}`,
+    annotation: `${initdataAnnotation}: ${gzipSync(envelope, { level: 9 }).toString('base64')}`,
   };
 }
 

@@ -161,6 +161,73 @@ test('a pod that only privileged_containers = "allow" allows is denied with the 
   assert.doesNotMatch(allowed.stderr, /will not run|--allow-privileged/);
 });
 
+test('an operator may do what --allow names, and nothing else', () => {
+  const pod = file('operated.yaml', deployment('operated', 'example.org/app:1'));
+  const allowed = ['--allow', 'logs', '--allow', 'top', '--allow', 'exec=cat /etc/motd'];
+  const made = generate('--pod', pod, ...allowed);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match(made.stdout, /"StatsContainer", +# --allow top/);
+  assert.match(made.stdout, /\["server", "cat", "\/etc\/motd"\], \/\/ --allow exec/);
+  const configuration = file('operated.toml', made.stdout);
+  const checked = (...more: readonly string[]): Ended =>
+    runBinary(['config', 'check', configuration, '--pod', pod, ...more]);
+  assert.equal(checked(...allowed).code, 0);
+  const other = checked('--allow', 'exec=cat /etc/passwd');
+  assert.equal(other.code, 4);
+  assert.match(other.stdout, /ExecProcess: .*; for --allow exec: kubectl exec/);
+  const closed = file('closed.toml', generate('--pod', pod).stdout);
+  for (const verb of ['logs', 'top', 'exec=cat /etc/motd'])
+    assert.equal(runBinary(['config', 'check', closed, '--pod', pod, '--allow', verb]).code, 4, verb);
+  // Logs alone do not open the output of commands, nor commands the logs.
+  const onlyExec = file('exec.toml', generate('--pod', pod, '--allow', 'exec=["cat", "/a b"]').stdout);
+  assert.equal(runBinary(['config', 'check', onlyExec, '--pod', pod, '--allow', 'logs']).code, 4);
+});
+
+for (const [verb, why] of [
+  ['port-forward', /needs no method of the agent/],
+  ['cp', /exec="tar cf - \/data"/],
+  ['exec', /pass logs, attach, top, or exec=COMMAND/],
+  ['exec=["a", 1]', /pass logs/],
+] as const)
+  test(`--allow ${verb} is refused with what to do`, () => {
+    const { code, stderr } = generate('--pod', shop, '--union', '--allow', verb);
+    assert.equal(code, 2);
+    assert.match(stderr, why);
+  });
+
+test('a command of a shell is no variable of a Secret that is not given', () => {
+  const pod = deployment('clock', 'example.org/app:1').replace(
+    '[/bin/clock]}',
+    `[sh, -c, 'echo $(date +%F) $(TOKEN)'], envFrom: [{secretRef: {name: keys}}]}`,
+  );
+  const { code, stdout, stderr } = generate('--pod', file('clock.yaml', pod));
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /"echo \$\(date \+%F\) " \+ /);
+  const known = generate('--pod', file('known.yaml', pod.replace(' $(TOKEN)', '')));
+  assert.doesNotMatch(known.stderr, /args\[|command\[/);
+});
+
+test('a directory of the guest that makes a container root of it is only for reading, or needs "allow"', () => {
+  const mounting = (readOnly: boolean, path: string): string =>
+    deployment('exporter', 'example.org/app:1').replace(
+      '[/bin/exporter]}',
+      `[/bin/exporter], volumeMounts: [{name: host, mountPath: /host/x, readOnly: ${readOnly}}]}
+      volumes: [{name: host, hostPath: {path: ${path}}}]`,
+    );
+  for (const path of ['/proc', '/sys/fs/cgroup']) {
+    const read = generate('--pod', file('read.yaml', mounting(true, path)));
+    assert.equal(read.code, 0, read.stderr);
+    assert.match(read.stdout, new RegExp(`^ {2}"${path}",`, 'm'));
+    const pod = file('written.yaml', mounting(false, path));
+    const written = generate('--pod', pod);
+    assert.equal(written.code, 4, written.stderr);
+    assert.doesNotMatch(written.stdout, /^guest_paths/m);
+    assert.match(written.stderr, new RegExp(`guest-paths \\(rw:${path}\\)`));
+    assert.match(written.stderr, /--allow-privileged/);
+    assert.equal(generate('--pod', pod, '--allow-privileged').code, 0);
+  }
+});
+
 test('an endpoint that is added by hand, and that no rule limits, is a warning', () => {
   const { stdout } = generate('--pod', file('app.yaml', frontend));
   const added = stdout.replace('allowed_endpoints = [', 'allowed_endpoints = [\n  "@exec",');

@@ -61,7 +61,7 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
       ...unbuilt.map(unbuiltNote),
       ...reports.flatMap(refusedNotes),
       ...privilegedNotes(plan),
-      ...notesOn(plan, pods),
+      ...notesOnInput(plan, pods),
     ],
   };
 }
@@ -89,7 +89,8 @@ function privilegedNotes({ access: { privileged, allowsPrivileged } }: Plan): re
   ];
 }
 
-function refuseTooLong({ tooLong: [first] }: Plan): void {
+/** Throws a CommandError (1) if a rule would be too long. */
+export function refuseTooLong({ tooLong: [first] }: Plan): void {
   if (first === undefined) return;
   const { method, name, why } = first;
   throw new CommandError(ExitCode.Failed, `${method}, ${name}: ${why.join('; ')}`, {
@@ -119,8 +120,8 @@ function scoreText({ score: { constrained, facts } }: GeneratedPlan): string {
   return `${constrained} of ${facts} facts of the containers’ requests`;
 }
 
-/** Notes on what the input does not have. */
-function notesOn(plan: GeneratedPlan, { workloads, images, setup }: Pods): readonly string[] {
+/** Returns notes on what the input does not have. */
+export function notesOnInput(plan: GeneratedPlan, { workloads, images, setup }: Pods): readonly string[] {
   const { open } = plan;
   const unknown = new Set(
     workloads

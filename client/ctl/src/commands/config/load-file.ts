@@ -31,6 +31,8 @@ export interface FileOptions {
   readonly kernelCommandLine?: string | undefined;
   /** Files of further documents, in the order in which they are merged. */
   readonly later?: readonly string[];
+  /** A document that is merged after them. */
+  readonly delivered?: { readonly name: string; readonly text: string };
   /** The root of the guest's file system, for the files that the document names; undefined: they are not read. */
   readonly root?: string | undefined;
   /** The severity of inconsistent settings. */
@@ -53,7 +55,13 @@ export async function loadText(name: string, text: string, options: FileOptions 
 
 async function loadRead(file: string, base: DocumentRead, options: FileOptions): Promise<Loaded> {
   const { kernelCommandLine, root, sense = 'warning' } = options;
-  const later = (options.later ?? []).map((name) => ({ name, read: readPlainly(name) }));
+  const { delivered } = options;
+  const later = [
+    ...(options.later ?? []).map((name) => ({ name, read: readPlainly(name) })),
+    ...(delivered === undefined
+      ? []
+      : [{ name: delivered.name, read: { ok: true, bytes: Buffer.from(delivered.text) } as const }]),
+  ];
   const unread = [base, ...later.map(({ read }) => read)].flatMap((read) => (read.ok ? [] : [read]));
   if (unread.length > 0) {
     const diagnostics = unread.map(

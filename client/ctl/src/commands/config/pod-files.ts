@@ -2,7 +2,10 @@ import type { RuntimeName } from '@kata-agent/catalogue';
 import {
   emptyDirModes,
   type ImageConfigs,
+  type ObjectFile,
+  type OperatorAccess,
   parseImageConfig,
+  parseOperatorAccess,
   type PassedOver,
   passedOverText,
   readManifests,
@@ -12,6 +15,7 @@ import {
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
+import { readManifestFiles } from './manifest-files.js';
 import { type KnownSetup, readKataConfiguration } from './kata-configuration.js';
 import { layerOptions, readLayers } from './layer-files.js';
 import { readImageLayout } from './image-layout.js';
@@ -35,8 +39,9 @@ export const kataConfigOption: OptionRow = {
 /** Options that name workloads and describe the cluster that runs them. */
 export const podOptions: readonly OptionRow[] = [
   {
-    flags: '--pod <file>',
-    description: 'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included; may be repeated',
+    flags: '--pod <path>',
+    description:
+      'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included: a file, a directory with such files, or - for standard input; may be repeated',
     repeatable: true,
   },
   {
@@ -55,6 +60,12 @@ export const podOptions: readonly OptionRow[] = [
     flags: '--image-layout <image=dir>',
     description:
       'an OCI layout with an image that is named by its digest, as `skopeo copy --all --preserve-digests` makes it; may be repeated',
+    repeatable: true,
+  },
+  {
+    flags: '--allow <verb>',
+    description:
+      'what an operator may do with each container: logs, attach, top, or exec=COMMAND for exactly this command, without input and terminal; may be repeated',
     repeatable: true,
   },
   kataConfigOption,
@@ -101,8 +112,10 @@ export interface Pods {
 }
 
 /** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
-export async function readPods(options: Options): Promise<Pods> {
-  const files = options.texts('pod').map((file) => ({ file, text: readTextInput(file) }));
+export async function readPods(
+  options: Options,
+  files: readonly ObjectFile[] = readManifestFiles(options.texts('pod')),
+): Promise<Pods> {
   const images = new Map([
     ...options.texts('imageConfig').map((option) => {
       const [image, file] = pairOf('--image-config', option, 'IMAGE=FILE');
@@ -114,7 +127,9 @@ export async function readPods(options: Options): Promise<Pods> {
     }),
   ]);
   try {
-    const { workloads, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
+    const { workloads: read, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
+    const operator = operatorOf(options);
+    const workloads = read.map((workload) => ({ ...workload, operator }));
     const verifiedLayers = await readLayers(options, workloads);
     const setup = setupOf(options);
     return {
@@ -128,6 +143,13 @@ export async function readPods(options: Options): Promise<Pods> {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
+}
+
+/** Returns what `--allow` says. Throws a CommandError (2) for a verb that cannot be allowed. */
+function operatorOf(options: Options): OperatorAccess {
+  const parsed = parseOperatorAccess(options.texts('allow'));
+  if (parsed.ok) return parsed.access;
+  throw new CommandError(ExitCode.Usage, `--allow: ${parsed.message}`, { help: [parsed.help] });
 }
 
 function unusedOf(images: ImageConfigs, workloads: readonly Workload[]): readonly string[] {

@@ -1,0 +1,115 @@
+/** A value of a generated document, with the comment that names the field of the pod. */
+interface Entry {
+  readonly value: string;
+  readonly origin: string;
+}
+
+/** A list of the document, or the condition of a rule. */
+interface Part {
+  readonly entries: Entry[];
+  /** Lines that are neither entries nor comments. */
+  readonly others: string[];
+}
+
+/**
+ * Returns how a generated document differs from another one, in words: the field of the pod, what it gave before and what it gives now.
+ * Both are of `renderPlan` or `renderDelivered`, whose lines name the fields. Empty: they allow the same for the same reasons.
+ */
+export function generatedChanges(before: string, after: string): readonly string[] {
+  const [old, now] = [partsOf(before), partsOf(after)];
+  const names = [...new Set([...old.keys(), ...now.keys()])];
+  const fields = names.flatMap((name) =>
+    fieldChanges(old.get(name)?.entries ?? [], now.get(name)?.entries ?? []),
+  );
+  // Other rules repeat the values of fields.
+  const fieldValues = new Set(
+    [...old.values(), ...now.values()].flatMap(({ entries }) =>
+      entries.flatMap(({ value }) => literalsOf([value])),
+    ),
+  );
+  const conditions = names.flatMap((name) =>
+    changeText(
+      name,
+      ...differences(
+        literalsOf(old.get(name)?.others ?? []),
+        literalsOf(now.get(name)?.others ?? []),
+        fieldValues,
+      ),
+    ),
+  );
+  const found = [...new Set([...fields, ...conditions])];
+  if (found.length > 0) return found;
+  const others = names.filter(
+    (name) => old.get(name)?.others.join('\n') !== now.get(name)?.others.join('\n'),
+  );
+  return others.map((name) => `${name}: another condition`);
+}
+
+function fieldChanges(old: readonly Entry[], now: readonly Entry[]): readonly string[] {
+  const removed = old.filter((entry) => !now.some((other) => isSame(entry, other)));
+  const added = now.filter((entry) => !old.some((other) => isSame(entry, other)));
+  const valuesOf = (entries: readonly Entry[], origin: string): readonly string[] =>
+    entries.filter((entry) => entry.origin === origin).map(({ value }) => value);
+  return [...new Set([...removed, ...added].map(({ origin }) => origin))].flatMap((origin) =>
+    changeText(origin, valuesOf(removed, origin), valuesOf(added, origin)),
+  );
+}
+
+function isSame(one: Entry, other: Entry): boolean {
+  return one.value === other.value && one.origin === other.origin;
+}
+
+function literalsOf(lines: readonly string[]): readonly string[] {
+  return [
+    ...new Set(lines.flatMap((line) => [...line.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([text]) => text))),
+  ];
+}
+
+function differences(
+  old: readonly string[],
+  now: readonly string[],
+  fieldValues: ReadonlySet<string>,
+): readonly [removed: readonly string[], added: readonly string[]] {
+  return [
+    old.filter((text) => !now.includes(text) && !fieldValues.has(text)),
+    now.filter((text) => !old.includes(text) && !fieldValues.has(text)),
+  ];
+}
+
+/** `containers[0].args: "120" → "121"`. */
+function changeText(name: string, removed: readonly string[], added: readonly string[]): readonly string[] {
+  const [old] = removed;
+  const [now] = added;
+  if (removed.length === 1 && added.length === 1) return [`${name}: ${old} → ${now}`];
+  return [
+    ...removed.map((value) => `${name}: no longer ${value}`),
+    ...added.map((value) => `${name}: now ${value}`),
+  ];
+}
+
+/** The parts of a document by the names of their keys and rules. */
+function partsOf(document: string): ReadonlyMap<string, Part> {
+  const parts = new Map<string, Part>();
+  let name = '';
+  let above = '';
+  for (const line of document.split('\n')) {
+    const [, named] = /^name = "(.+)"$/.exec(line) ?? [];
+    const [, key] = /^([a-z_]+) = /.exec(line) ?? [];
+    if (/^\[\[?[a-z.]+\]?\]$/.test(line)) name = line;
+    if (named !== undefined) name = named;
+    else if (key !== undefined && !ruleKeys.has(key)) name = key;
+    const part = parts.get(name) ?? { entries: [], others: [] };
+    parts.set(name, part);
+    const [, comment] = /^\s*(?:#|\/\/) (.*)$/.exec(line) ?? [];
+    const [, value, origin] = /^\s+("(?:[^"\\]|\\.)*"|\[.*\]),?\s*(?:#|\/\/) (.*)$/.exec(line) ?? [];
+    const [, plain] = /^\s+("(?:[^"\\]|\\.)*"|\[.*\]),?$/.exec(line) ?? [];
+    if (value !== undefined && origin !== undefined) part.entries.push({ value, origin });
+    else if (plain !== undefined && above !== '') part.entries.push({ value: plain, origin: above });
+    else if (comment === undefined && line !== '') part.others.push(line);
+    // A long value has its origin on the line above.
+    above = comment ?? '';
+  }
+  return parts;
+}
+
+const ruleKeys: ReadonlySet<string> = new Set(['endpoints', 'expression', 'message']);

@@ -1,0 +1,258 @@
+import { writeFileSync } from 'node:fs';
+import { generatedChanges } from '@kata-agent/analysis';
+import {
+  type InitdataAlgorithm,
+  initdataAnnotation,
+  initdataKey,
+  initdataPolicyKey,
+} from '@kata-agent/config';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  type Options,
+  print,
+  readTextInput,
+  reasonOf,
+} from '@kata-agent/cli';
+import { annotatePods, type ObjectFile, type Workload, WorkloadError } from '@kata-agent/workloads';
+import { programName } from '../../program-name.js';
+import { readManifestFiles, standardInput } from '../config/manifest-files.js';
+import { inputNotes, podOptions, type Pods, readPods } from '../config/pod-files.js';
+import { type DeliveredDocument, deliveredDocument, writtenHere } from './delivered-document.js';
+import { encodeInitdata, initdataOf, mergeInitdata, type PodInitdata } from './pod-initdata.js';
+
+export const annotate: CommandDefinition = {
+  path: 'annotate',
+  summary: 'write the configuration of pods into the pods, as initdata',
+  details: [
+    `Prints the Kubernetes objects that it reads with one annotation more for each workload, ${initdataAnnotation}: initdata with a document that restricts the agent of its guest to what the pod needs. Everything else of the objects stays as it is, comments too. The runtime delivers it if cc_init_data is among its enable_annotations.`,
+    'The document restricts the base document of the guest image, which must accept initdata. With --base both are loaded and checked with the pod: exits with 4, and prints the objects, if the pod would not run. Without it, exits with 4 if the pod needs more of the base document than endpoints.',
+    'Initdata that a pod has already keeps its other files, such as aa.toml and cdh.toml. A kata-agent.toml that this command did not write is not replaced: pass its text with --document, which is appended.',
+    'With --check nothing is printed but what differs, by the field of the pod; exits with 4 if an annotation is missing or not up to date.',
+  ],
+  options: [
+    {
+      flags: '-f, --filename <path>',
+      description:
+        'Kubernetes objects: a file, a directory with such files, or - for standard input; may be repeated',
+      repeatable: true,
+    },
+    { flags: '-i, --in-place', description: 'write the files instead of printing them' },
+    { flags: '--check', description: 'change nothing; exit with 4 if an annotation is not up to date' },
+    { flags: '--base <file>', description: 'the base document of the guest image' },
+    { flags: '--document <file>', description: 'TOML that is appended to each document' },
+    {
+      flags: '--aa <file>',
+      description: 'the configuration of the attestation agent: aa.toml of the initdata',
+    },
+    { flags: '--cdh <file>', description: 'the configuration of the data hub: cdh.toml of the initdata' },
+    {
+      flags: '--algorithm <name>',
+      description: 'digest algorithm of new initdata',
+      choices: ['sha-256', 'sha-384', 'sha-512'],
+      fallback: 'sha-256',
+    },
+    {
+      flags: '--strict',
+      description:
+        'exit with 4 if a field of a container is not constrained, since its value is not in the input',
+    },
+    ...podOptions.filter(({ flags }) => !flags.startsWith('--pod ')),
+  ],
+  examples: [
+    {
+      line: 'helm template shop | kata-agent-ctl annotate -f - --base base.toml | kubectl apply -f -',
+      description: 'Annotates what Helm renders. kustomize build works alike.',
+    },
+    {
+      line: 'kata-agent-ctl annotate -f manifests --check --base base.toml',
+      description: 'In CI: fails if a manifest was changed and its annotation was not.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { io, options } = invocation;
+    if (options.flag('inPlace') && options.flag('check'))
+      throw new CommandError(ExitCode.Usage, '--in-place and --check: a check changes nothing', {
+        help: ['pass one of the two'],
+      });
+    const paths = options.texts('filename');
+    if (paths.length === 0)
+      throw new CommandError(ExitCode.Usage, 'no objects given', { help: ['name a file: -f pod.yaml'] });
+    if (options.flag('inPlace') && paths.includes(standardInput))
+      throw new CommandError(ExitCode.Usage, '--in-place: standard input is no file', {
+        help: ['leave it out'],
+      });
+    const files = readManifestFiles(paths);
+    const pods = await readPods(options, files);
+    const parts = { more: moreText(options), others: otherFiles(options) };
+    const base = options.text('base');
+    const results: Annotated[] = [];
+    for (const workload of pods.workloads) {
+      const document = await deliveredDocument(workload, pods, { base, more: parts.more }, invocation);
+      results.push(annotated(workload, document, parts.others, options));
+    }
+    const changed = files.map((file) => ({ ...file, after: annotatedText(file, results, options) }));
+    const notes = [...inputNotes(pods), ...results.flatMap((each) => each.notes)];
+    if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
+    if (options.flag('inPlace'))
+      for (const { file, text, after } of changed) if (after !== text) writeText(file, after);
+    await print(
+      invocation,
+      {
+        version: 1,
+        workloads: results.map(annotatedValue),
+        ...(isPrinted(options) ? { files: changed.map(({ file, after }) => ({ file, text: after })) } : {}),
+      },
+      () =>
+        isPrinted(options)
+          ? joined(changed.map(({ after }) => after))
+          : results.flatMap(changeLines).join(''),
+    );
+    return isComplete(results, pods, options) ? ExitCode.Success : ExitCode.Mismatch;
+  },
+};
+
+/** A workload, and what its annotation is to be. */
+interface Annotated {
+  readonly workload: Workload;
+  readonly document: DeliveredDocument;
+  readonly initdata: PodInitdata;
+  /** The new value; undefined: the annotation stays as it is. */
+  readonly value: string | undefined;
+  /** How it differs from the one that the pod has, in words. */
+  readonly changes: readonly string[];
+  readonly notes: readonly string[];
+}
+
+function annotated(
+  workload: Workload,
+  document: DeliveredDocument,
+  others: ReadonlyMap<string, string>,
+  options: Options,
+): Annotated {
+  const current = initdataOf(workload);
+  const before = current?.files.get(initdataKey);
+  if (before !== undefined && !before.startsWith(writtenHere))
+    throw new CommandError(
+      ExitCode.Mismatch,
+      `${workload.place}: its initdata has a ${initdataKey} that this command did not write`,
+      {
+        help: ['remove the annotation, and pass the text with --document'],
+      },
+    );
+  const algorithm = options.text('algorithm') as InitdataAlgorithm;
+  const initdata = mergeInitdata(current, { document: document.text, algorithm, others });
+  return {
+    workload,
+    document,
+    initdata,
+    value: initdata === current ? undefined : encodeInitdata(initdata, workload.place),
+    changes: current === undefined ? ['it has no initdata'] : changesOf(current, initdata),
+    notes: [...document.notes, ...policyNotes(workload, initdata)],
+  };
+}
+
+function changesOf(before: PodInitdata, after: PodInitdata): readonly string[] {
+  if (before === after) return [];
+  const others = [...after.files]
+    .filter(([name, text]) => name !== initdataKey && before.files.get(name) !== text)
+    .map(([name]) => `${name}: another text`);
+  const [old, now] = [before, after].map(({ files }) => files.get(initdataKey));
+  if (old === undefined) return [`no ${initdataKey} yet`, ...others];
+  const changes = generatedChanges(old, now ?? '');
+  return [...(changes.length === 0 && old !== now ? ['comments'] : changes), ...others];
+}
+
+function policyNotes({ place }: Workload, { files }: PodInitdata): readonly string[] {
+  if (!files.has(initdataPolicyKey)) return [];
+  return [
+    `${place}: its initdata has a ${initdataPolicyKey}, for Kata's own agent: this one starts only if it is a list of defaults, or the base document has unused_initdata = "record"`,
+  ];
+}
+
+function moreText(options: Options): string {
+  const file = options.text('document');
+  return file === undefined ? '' : `\n${readTextInput(file)}`;
+}
+
+function otherFiles(options: Options): ReadonlyMap<string, string> {
+  return new Map(
+    (['aa', 'cdh'] as const).flatMap((name) => {
+      const file = options.text(name);
+      return file === undefined ? [] : [[`${name}.toml`, readTextInput(file)] as const];
+    }),
+  );
+}
+
+/** Returns the text of a file with the annotations of its workloads. */
+function annotatedText(file: ObjectFile, results: readonly Annotated[], options: Options): string {
+  const own = results.filter(({ workload }) => isIn(workload, file));
+  try {
+    return annotatePods(file, {
+      key: initdataAnnotation,
+      templates: options.texts('podTemplate'),
+      values: own.map(({ value }) => value),
+    });
+  } catch (error) {
+    if (!(error instanceof WorkloadError)) throw error;
+    throw new CommandError(ExitCode.Failed, error.message, { cause: error });
+  }
+}
+
+function isIn({ place }: Workload, { file }: ObjectFile): boolean {
+  return place.startsWith(`${file}:`) && /^:\d+:\d+$/.test(place.slice(file.length));
+}
+
+/** Joins files of objects to one. */
+function joined(texts: readonly string[]): string {
+  return texts.map((text) => (text === '' || text.endsWith('\n') ? text : `${text}\n`)).join('---\n');
+}
+
+function isPrinted(options: Options): boolean {
+  return !options.flag('inPlace') && !options.flag('check');
+}
+
+function changeLines({ workload: { kind, name, place }, changes }: Annotated): readonly string[] {
+  if (changes.length === 0) return [];
+  return [`${kind} ${name} (${place})\n`, ...changes.map((change) => `  ${change}\n`)];
+}
+
+function annotatedValue({ workload, document, initdata, value, changes, notes }: Annotated): object {
+  const { kind, name, namespace, place } = workload;
+  return {
+    kind,
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    place,
+    sufficient: document.sufficient,
+    changed: value !== undefined,
+    changes,
+    score: document.plan.score,
+    unconstrained: document.plan.open,
+    document: document.text,
+    initdata: { algorithm: initdata.algorithm, text: Buffer.from(initdata.envelope).toString() },
+    notes,
+  };
+}
+
+function writeText(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new CommandError(ExitCode.CannotApply, `cannot write ${file}: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function isComplete(results: readonly Annotated[], pods: Pods, options: Options): boolean {
+  if (!results.every(({ document }) => document.sufficient)) return false;
+  if (options.flag('check') && results.some(({ value }) => value !== undefined)) return false;
+  const isOpen =
+    pods.unused.length > 0 ||
+    pods.passedOver.length > 0 ||
+    results.some(({ document }) => document.plan.open.length > 0);
+  return !(options.flag('strict') && isOpen);
+}

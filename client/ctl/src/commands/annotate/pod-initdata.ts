@@ -1,0 +1,87 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import {
+  type InitdataAlgorithm,
+  initdataAnnotation,
+  initdataKey,
+  parseInitdata,
+  renderDiagnostic,
+  writeInitdataFiles,
+} from '@kata-agent/config';
+import { CommandError, ExitCode, reasonOf } from '@kata-agent/cli';
+import type { Workload } from '@kata-agent/workloads';
+
+/** Initdata of a pod. */
+export interface PodInitdata {
+  readonly algorithm: InitdataAlgorithm;
+  /** The texts of its files, by name. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly envelope: Uint8Array;
+}
+
+/** More than Kubernetes keeps in the annotations of an object, unpacked. */
+const maxEnvelope = 4 << 20;
+
+/** Kubernetes' limit for all annotations of an object (apimachinery, `TotalAnnotationSizeLimitB`). */
+const maxAnnotation = 256 << 10;
+
+/** Returns the initdata that a pod has; undefined if it has none. Throws a CommandError (1) if the annotation is not one. */
+export function initdataOf({ annotations, place }: Workload): PodInitdata | undefined {
+  const text = annotations.get(initdataAnnotation);
+  if (text === undefined || text === '') return undefined;
+  return parseEnvelope(unpackedAnnotation(text, place), `initdata of ${place}`);
+}
+
+/** Unpacks the value of the annotation to an envelope. `place` is for messages. Throws a CommandError (1). */
+export function unpackedAnnotation(text: string, place: string): Uint8Array {
+  try {
+    return gunzipSync(Buffer.from(text, 'base64'), { maxOutputLength: maxEnvelope });
+  } catch (error) {
+    throw new CommandError(
+      ExitCode.Failed,
+      `${place}: the annotation ${initdataAnnotation} is not base64 of gzip: ${reasonOf(error)}`,
+      { help: ['remove it, or write it again'], cause: error },
+    );
+  }
+}
+
+/** Parses an envelope. Throws a CommandError (1). */
+export function parseEnvelope(envelope: Uint8Array, place: string): PodInitdata {
+  const parsed = parseInitdata(envelope, place);
+  if (parsed.ok) return { ...parsed, envelope };
+  throw new CommandError(
+    ExitCode.Failed,
+    parsed.diagnostics.map((each) => renderDiagnostic(each)).join('\n'),
+  );
+}
+
+/** Returns the value of the annotation. Throws a CommandError (1) if Kubernetes would not accept it. */
+export function encodeInitdata({ envelope }: Pick<PodInitdata, 'envelope'>, place: string): string {
+  const text = gzipSync(envelope, { level: 9 }).toString('base64');
+  if (text.length + initdataAnnotation.length <= maxAnnotation) return text;
+  throw new CommandError(
+    ExitCode.Failed,
+    `${place}: the initdata has ${text.length} characters; the annotations of an object have at most ${maxAnnotation}`,
+    { help: ['set fewer values in the pod, or deliver the document in the image'] },
+  );
+}
+
+/** What goes into the initdata of a pod. */
+export interface InitdataParts {
+  readonly document: string;
+  /** For initdata that a pod does not have yet. */
+  readonly algorithm: InitdataAlgorithm;
+  /** Texts of other files, such as `aa.toml`. */
+  readonly others: ReadonlyMap<string, string>;
+}
+
+/** Replaces files of initdata. Those that are not named stay, in their order. */
+export function mergeInitdata(current: PodInitdata | undefined, parts: InitdataParts): PodInitdata {
+  const algorithm = current?.algorithm ?? parts.algorithm;
+  const files = new Map([...(current?.files ?? []), [initdataKey, parts.document] as const, ...parts.others]);
+  const isSame =
+    current !== undefined &&
+    files.size === current.files.size &&
+    [...files].every(([name, text]) => current.files.get(name) === text);
+  // Other writers have other notations for the same files: their bytes are measured, and stay.
+  return isSame ? current : { algorithm, files, envelope: writeInitdataFiles(files, algorithm) };
+}

@@ -1,0 +1,128 @@
+import { gunzipSync } from 'node:zlib';
+import { hostDataDigest, initdataAnnotation, unpackInitdataImage } from '@kata-agent/config';
+import { type CommandDefinition, CommandError, ExitCode, print, readInput } from '@kata-agent/cli';
+import { readManifests, WorkloadError } from '@kata-agent/workloads';
+import { initdataOf, parseEnvelope, type PodInitdata, unpackedAnnotation } from '../annotate/pod-initdata.js';
+
+export const configShow: CommandDefinition = {
+  path: 'config show',
+  summary: 'print what initdata has: of pods, of an annotation, of a file or of a disk image',
+  details: [
+    'Reads Kubernetes objects with annotated pods, the value of such an annotation, an initdata file, or the disk image of one; - is standard input. Prints the files of the initdata, and its digests as HOSTDATA and MRCONFIGID have them.',
+    'With --file prints only that file, as it is.',
+  ],
+  operands: [{ syntax: '<file>', description: 'objects, an annotation, initdata or its image' }],
+  options: [
+    { flags: '--file <name>', description: 'print only this file of the initdata, such as kata-agent.toml' },
+    {
+      flags: '--name <name>',
+      description: 'the workload, if several have initdata',
+    },
+  ],
+  examples: [
+    {
+      line: 'kata-agent-ctl config show pod.yaml --file kata-agent.toml > config.toml',
+      description: 'The document that annotate wrote into a pod.',
+    },
+  ],
+  formats: true,
+  run: async (invocation) => {
+    const { operands, options, io } = invocation;
+    const [file = ''] = operands;
+    const name = options.text('name');
+    const all = shown(file, readInput(file));
+    const found = name === undefined ? all : all.filter((each) => each.name === name);
+    if (found.length === 0)
+      throw new CommandError(
+        ExitCode.Mismatch,
+        `${file}: no ${name === undefined ? 'pod' : name} has initdata`,
+        {
+          help: [`annotate it: kata-agent-ctl annotate -f ${file}`],
+        },
+      );
+    const wanted = options.text('file');
+    if (wanted === undefined)
+      await print(invocation, found.map(shownValue), () => found.map(shownText).join('\n'));
+    else io.stdout.write(textOf(found, wanted));
+    return ExitCode.Success;
+  },
+};
+
+/** Initdata, and of what it is. */
+interface Shown {
+  /** `Pod web (pod.yaml:2:1)`, or the file. */
+  readonly title: string;
+  /** Of the workload; empty for a file. */
+  readonly name: string;
+  readonly initdata: PodInitdata;
+}
+
+/** Recognizes the file by its first bytes. */
+function shown(file: string, bytes: Uint8Array): readonly Shown[] {
+  const image = unpackInitdataImage(bytes);
+  if (image?.ok === false)
+    throw new CommandError(ExitCode.Failed, `${file} cannot be unpacked: ${image.reason}`);
+  if (image !== undefined) return [ofFile(file, image.bytes)];
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b)
+    return [ofFile(file, gunzipSync(bytes, { maxOutputLength: 4 << 20 }))];
+  const text = new TextDecoder().decode(bytes);
+  if (/^[A-Za-z0-9+/=\s]+$/.test(text)) return [ofFile(file, unpackedAnnotation(text, file))];
+  if (/^\s*(?:version|algorithm)\s*=/m.test(text)) return [ofFile(file, bytes)];
+  try {
+    return readManifests([{ file, text }]).workloads.flatMap((workload) => {
+      const initdata = initdataOf(workload);
+      const { kind, name, place } = workload;
+      return initdata === undefined ? [] : [{ title: `${kind} ${name} (${place})`, name, initdata }];
+    });
+  } catch (error) {
+    if (!(error instanceof WorkloadError)) throw error;
+    throw new CommandError(ExitCode.Failed, error.message, {
+      help: [`pass objects with ${initdataAnnotation}, its value, initdata.toml or its image`],
+      cause: error,
+    });
+  }
+}
+
+function ofFile(file: string, envelope: Uint8Array): Shown {
+  return { title: file, name: '', initdata: parseEnvelope(envelope, file) };
+}
+
+function textOf(found: readonly Shown[], name: string): string {
+  const [first, second] = found;
+  if (first !== undefined && second !== undefined)
+    throw new CommandError(ExitCode.Usage, `${first.title} and ${second.title} have initdata`, {
+      help: ['name one of them: --name NAME'],
+    });
+  const files = first?.initdata.files ?? new Map<string, string>();
+  const text = files.get(name);
+  if (text !== undefined) return text;
+  throw new CommandError(ExitCode.Mismatch, `${first?.title}: the initdata has no ${name}`, {
+    help: [`it has ${[...files.keys()].join(', ') || 'no files'}`],
+  });
+}
+
+function digestsOf({ envelope, algorithm }: PodInitdata): {
+  readonly hostdata: string;
+  readonly mrconfigid: string;
+} {
+  const hex = (field: 'HOSTDATA' | 'MRCONFIGID'): string =>
+    Buffer.from(hostDataDigest({ envelope, algorithm }, field)).toString('hex');
+  return { hostdata: hex('HOSTDATA'), mrconfigid: hex('MRCONFIGID') };
+}
+
+function shownText({ title, initdata }: Shown): string {
+  const { hostdata, mrconfigid } = digestsOf(initdata);
+  return [
+    `${title}: initdata, ${initdata.algorithm}\n`,
+    `  HOSTDATA    ${hostdata}\n`,
+    `  MRCONFIGID  ${mrconfigid}\n`,
+    ...[...initdata.files].map(
+      ([name, text]) => `\n  ${name}\n${text.replace(/^(?=.)/gm, '    ').replace(/\n*$/, '\n')}`,
+    ),
+  ].join('');
+}
+
+function shownValue({ title, initdata }: Shown): object {
+  const { algorithm, files } = initdata;
+  return { title, algorithm, ...digestsOf(initdata), files: Object.fromEntries(files) };
+}

@@ -1,0 +1,165 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isMap, isNode, isScalar, type Node, type Pair, type Range, type YAMLMap } from 'yaml';
+import { type Field, WorkloadError } from './field.js';
+import { type ObjectFile, objectsOf } from './objects.js';
+import { templatesOf } from './pod-templates.js';
+
+interface AnnotationOptions {
+  /** The annotation's key. */
+  readonly key: string;
+  /** Paths of pod templates in objects of other kinds than those of Kubernetes, as for `readManifests`. */
+  readonly templates: readonly string[];
+  /** The value for each workload of the file, in the order of `readManifests`: a plain scalar of YAML. Undefined: none is set. */
+  readonly values: readonly (string | undefined)[];
+}
+
+/** A replacement of a part of a text. */
+interface Edit {
+  readonly from: number;
+  readonly to: number;
+  readonly text: string;
+}
+
+/**
+ * Sets an annotation of the pods of a file's workloads. All other bytes of the text stay as they are. Throws WorkloadError if it has no
+ * place of its own in the text: the metadata of the pods or their annotations are an alias or are merged.
+ */
+export function annotatePods({ file, text }: ObjectFile, options: AnnotationOptions): string {
+  const { key, values } = options;
+  const templates = templatesIn({ file, text }, options);
+  const edits = templates.flatMap((template, index) => {
+    const value = values[index];
+    return value === undefined ? [] : [annotationEdit(text, template, key, value)];
+  });
+  const changed = edits
+    .toSorted((a, b) => b.from - a.from)
+    .reduce((whole, edit) => whole.slice(0, edit.from) + edit.text + whole.slice(edit.to), text);
+  for (const [index, template] of templatesIn({ file, text: changed }, options).entries()) {
+    const before = templates[index];
+    if (before !== undefined && isDeepStrictEqual(annotated(before, key, values[index]), template.value))
+      continue;
+    throw noPlace(template, 'the annotation has no place in its text');
+  }
+  return changed;
+}
+
+function templatesIn(file: ObjectFile, { templates }: AnnotationOptions): readonly Field[] {
+  return objectsOf(file).flatMap((object) => templatesOf(object, templates).chosen);
+}
+
+/** Returns the value of a template as it should be. */
+function annotated({ value }: Field, key: string, text: string | undefined): unknown {
+  if (text === undefined) return value;
+  const template = value as { readonly metadata?: { readonly annotations?: object | null } | null };
+  const annotations = { ...template.metadata?.annotations, [key]: text };
+  return { ...template, metadata: { ...template.metadata, annotations } };
+}
+
+function annotationEdit(text: string, template: Field, key: string, value: string): Edit {
+  const { document, steps } = template.source;
+  let map = steps.length === 0 ? document.contents : document.getIn(steps, true);
+  let parent = pairOf(document.contents, steps);
+  const path = ['metadata', 'annotations', key];
+  for (const [depth, step] of path.entries()) {
+    if (!isMap(map))
+      throw noPlace(template, `${path.slice(0, depth).join('.') || 'the pod'} is no mapping of its own`);
+    const pair = map.items.find((item) => isScalar(item.key) && item.key.value === step);
+    if (pair === undefined) return insertion(text, { map, parent, template }, path.slice(depth), value);
+    const isLast = depth === path.length - 1;
+    if (isLast) return replacement(text, pair, value, template);
+    if (isNull(pair.value)) return filled(text, pair, path.slice(depth + 1), value, template);
+    parent = pair;
+    map = pair.value;
+  }
+  throw noPlace(template, 'the path of an annotation has an end');
+}
+
+/** Returns the pair of a mapping whose value is at the path; undefined: the root, or an element of a list. */
+function pairOf(root: unknown, steps: readonly (string | number)[]): Pair | undefined {
+  let node = root;
+  let found: Pair | undefined;
+  for (const step of steps) {
+    found = isMap(node)
+      ? node.items.find((item) => isScalar(item.key) && item.key.value === step)
+      : undefined;
+    node =
+      found === undefined && isNode(node) && 'get' in node ? (node as YAMLMap).get(step, true) : found?.value;
+  }
+  return found;
+}
+
+interface Place {
+  readonly map: YAMLMap;
+  /** The pair whose value the mapping is. */
+  readonly parent: Pair | undefined;
+  readonly template: Field;
+}
+
+/** Inserts nested keys as the first of a mapping. */
+function insertion(
+  text: string,
+  { map, parent, template }: Place,
+  keys: readonly string[],
+  value: string,
+): Edit {
+  const [start] = rangeOf(map, template);
+  if (map.flow === true) {
+    const from = text.indexOf('{', start) + 1;
+    return { from, to: from, text: `${flowText(keys, value)}${map.items.length === 0 ? '' : ', '}` };
+  }
+  const [first] = map.items;
+  const [from] = rangeOf(first?.key, template);
+  const indent = from - (text.lastIndexOf('\n', from - 1) + 1);
+  const lines = keys.map((key, depth) => `${' '.repeat(depth === 0 ? 0 : indent + 2 * depth)}${key}:`);
+  const entry = `${lines.join(endOfLine(text))} ${value}${endOfLine(text)}`;
+  const above = parent === undefined ? -1 : text.indexOf('\n', rangeOf(parent.key, template)[1]) + 1;
+  // Before the comment of the first key, if the mapping begins on a line of its own.
+  if (above > 0 && above <= from) return { from: above, to: above, text: `${' '.repeat(indent)}${entry}` };
+  return { from, to: from, text: `${entry}${' '.repeat(indent)}` };
+}
+
+/** Replaces the value of a key. */
+function replacement(text: string, pair: Pair, value: string, template: Field): Edit {
+  if (isNull(pair.value)) return filled(text, pair, [], value, template);
+  const [from, to] = rangeOf(pair.value, template);
+  const isQuoted = isScalar(pair.value) && pair.value.type === 'QUOTE_DOUBLE';
+  // The text of a block scalar ends with its line.
+  const end = text.slice(from, to).endsWith('\n') ? endOfLine(text) : '';
+  return { from, to, text: `${isQuoted ? JSON.stringify(value) : value}${end}` };
+}
+
+/** Gives a value to a key that has none, or null. */
+function filled(text: string, pair: Pair, keys: readonly string[], value: string, template: Field): Edit {
+  const colon = text.indexOf(':', rangeOf(pair.key, template)[1]) + 1;
+  const [from, to] = isNode(pair.value) ? rangeOf(pair.value, template) : [colon, colon];
+  const inner = keys.length === 0 ? value : `{${flowText(keys, value)}}`;
+  return from === to ? { from: colon, to: colon, text: ` ${inner}` } : { from, to, text: inner };
+}
+
+/** `"annotations": {"key": "value"}`, as JSON has it. */
+function flowText([key = '', ...others]: readonly string[], value: string): string {
+  const inner = others.length === 0 ? JSON.stringify(value) : `{${flowText(others, value)}}`;
+  return `${JSON.stringify(key)}: ${inner}`;
+}
+
+function isNull(value: unknown): boolean {
+  return value === null || (isScalar(value) && value.value === null);
+}
+
+function rangeOf(node: unknown, template: Field): Range {
+  const range = isNode(node) ? (node as Node).range : undefined;
+  if (range === undefined || range === null)
+    throw noPlace(template, 'a key of its metadata has no place in the text');
+  return range;
+}
+
+function endOfLine(text: string): string {
+  return text.includes('\r\n') ? '\r\n' : '\n';
+}
+
+function noPlace({ place }: Field, why: string): WorkloadError {
+  return new WorkloadError(
+    place,
+    `the pod cannot be annotated: ${why}; write metadata.annotations out for it`,
+  );
+}
