@@ -62,8 +62,9 @@ export const annotate: CommandDefinition = {
   ],
   examples: [
     {
-      line: 'helm template shop | kata-agent-ctl annotate -f - --base base.toml | kubectl apply -f -',
-      description: 'Annotates what Helm renders. kustomize build works alike.',
+      line: 'kata-agent-ctl annotate -f shop.yaml --base base.toml | kubectl apply -f -',
+      description:
+        'Annotates what is applied. With Helm: helm template shop | kata-agent-ctl annotate -f - …; kustomize build alike.',
     },
     {
       line: 'kata-agent-ctl annotate -f manifests --check --base base.toml',
