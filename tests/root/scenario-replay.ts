@@ -34,7 +34,7 @@ export interface Failed {
 }
 
 /** What `replay --format json` prints. */
-interface Outcome {
+export interface Outcome {
   readonly refused: readonly Failed[];
   readonly failed: readonly Failed[];
   readonly calls: readonly { readonly method: string; readonly status: string }[];
@@ -67,10 +67,8 @@ export interface Replayed {
  *
  * @param input the file and its images, as options of `config generate`.
  */
-export async function replayAll(
-  input: readonly string[],
-  { runtime, guest, snapshotter, emptyDirs }: Setup,
-): Promise<readonly Replayed[]> {
+export async function replayAll(input: readonly string[], setup: Setup): Promise<readonly Replayed[]> {
+  const { runtime, guest, snapshotter, emptyDirs } = setup;
   const pod = [...input, '--runtime', runtime, '--guest', guest]
     .concat(snapshotter === undefined ? [] : ['--snapshotter', snapshotter])
     .concat(emptyDirs === undefined ? [] : ['--emptydir-mode', emptyDirs]);
@@ -82,43 +80,64 @@ export async function replayAll(
     // The test changes only the address, for which AgentProcess inserts its own.
     const config = generated.replace('[agent]\n', '[agent]\nserver_addr = "vsock://-1:1024"\n');
     const check = await checkWorkload(generated, pod, workload);
-    // Runs use the same IDs, and concurrent runs on one machine share a cgroup hierarchy.
-    const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
-    const workloadArgs = [...replay, '--workload', workload];
-    const list = await client(...workloadArgs, '--list', '--format', 'json');
-    const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
-    const calls = JSON.parse(list.stdout) as readonly ListedCall[];
-    makeShare(share, calls);
-    const files = mkdtempSync(join(tmpdir(), 'kata-agent-disks-'));
-    const disks = snapshotter === undefined ? undefined : new PodDisks(files, share, calls);
-    const blankDisks = new BlankDisks(files, calls);
-    const components = guest === 'confidential' ? new GuestComponentPrograms() : undefined;
-    if (components !== undefined) makeImage(join(components.directory, 'image'), calls);
-    const gpus = podGpus(files, calls);
-    const agent = await AgentProcess.start({
-      config,
-      setup: [
-        pauseBundle(files, components),
-        runtime === 'remote' ? 'ip netns add podns' : ':',
-        gpus.setup,
-        pciBus(files, new Map([...(disks?.files ?? []), ...blankDisks.files, ...gpus.files])),
-      ].join(' && '),
-      env: { SHARED_DIRECTORY: share, NODE_OPTIONS: `--import=${preload}` },
-    });
-    try {
-      const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json'];
-      const { stdout, stderr } = await client(...workloadArgs, ...address);
-      assert.notEqual(stdout, '', stderr);
-      outcomes.push({ workload, outcome: JSON.parse(stdout) as Outcome, check });
-    } finally {
-      await agent.dispose();
-      disks?.detach();
-      blankDisks.detach();
-      components?.dispose();
-      for (const each of [share, files]) rmSync(each, { recursive: true });
-    }
+    outcomes.push({ workload, outcome: await replayWorkload(pod, workload, { config, setup }), check });
   }
   return outcomes;
+}
+
+interface AgentOfWorkload {
+  readonly config: string;
+  readonly setup: Setup;
+  /** Commands for the guest, before those of the workload. */
+  readonly guestSetup?: string;
+}
+
+/**
+ * Replays a workload on a new agent, whose guest has what the workload needs.
+ *
+ * @param pod options of `config generate`
+ */
+export async function replayWorkload(
+  pod: readonly string[],
+  workload: string,
+  { config, setup: { runtime, guest, snapshotter }, guestSetup = ':' }: AgentOfWorkload,
+): Promise<Outcome> {
+  // Runs use the same IDs, and concurrent runs on one machine share a cgroup hierarchy.
+  const replay = ['replay', ...pod, '--cgroup-parent', `/${cgroupParent}`];
+  const workloadArgs = [...replay, '--workload', workload];
+  const list = await client(...workloadArgs, '--list', '--format', 'json');
+  const share = mkdtempSync(join(tmpdir(), 'kata-agent-share-'));
+  const calls = JSON.parse(list.stdout) as readonly ListedCall[];
+  makeShare(share, calls);
+  const files = mkdtempSync(join(tmpdir(), 'kata-agent-disks-'));
+  const disks = snapshotter === undefined ? undefined : new PodDisks(files, share, calls);
+  const blankDisks = new BlankDisks(files, calls);
+  const components = guest === 'confidential' ? new GuestComponentPrograms() : undefined;
+  if (components !== undefined) makeImage(join(components.directory, 'image'), calls);
+  const gpus = podGpus(files, calls);
+  const agent = await AgentProcess.start({
+    config,
+    setup: [
+      guestSetup,
+      pauseBundle(files, components),
+      runtime === 'remote' ? 'ip netns add podns' : ':',
+      gpus.setup,
+      pciBus(files, new Map([...(disks?.files ?? []), ...blankDisks.files, ...gpus.files])),
+    ].join(' && '),
+    env: { SHARED_DIRECTORY: share, NODE_OPTIONS: `--import=${preload}` },
+  });
+  try {
+    const address = ['-a', `unix://${agent.socketPath}`, '--format', 'json'];
+    const { stdout, stderr } = await client(...workloadArgs, ...address);
+    assert.notEqual(stdout, '', stderr);
+    return JSON.parse(stdout) as Outcome;
+  } finally {
+    await agent.dispose();
+    disks?.detach();
+    blankDisks.detach();
+    components?.dispose();
+    for (const each of [share, files]) rmSync(each, { recursive: true });
+  }
 }
 
 /** Returns the configuration that `config generate` makes for each workload. */
@@ -163,7 +182,7 @@ async function checkWorkload(
 }
 
 /** Runs `kata-agent-ctl`. */
-function client(
+export function client(
   ...args: readonly string[]
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   return new Promise((resolve) => {

@@ -122,7 +122,13 @@ function shownText({ title, initdata }: Shown): string {
   ].join('');
 }
 
-function shownValue({ title, initdata }: Shown): object {
+function shownValue({ title, name, initdata }: Shown): object {
   const { algorithm, files } = initdata;
-  return { title, algorithm, ...digestsOf(initdata), files: Object.fromEntries(files) };
+  return {
+    title,
+    ...(name === '' ? {} : { name }),
+    algorithm,
+    ...digestsOf(initdata),
+    files: Object.fromEntries(files),
+  };
 }
