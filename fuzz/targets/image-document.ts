@@ -1,10 +1,5 @@
-import {
-  checkBundle,
-  ImageError,
-  parseCredentials,
-  parseImageConfig,
-  parseManifest,
-} from '@kata-agent/puller';
+import { checkBundle } from '@kata-agent/puller';
+import { ImageError, parseCredentials, parseImageConfig, parseManifest } from '@kata-agent/registry';
 import { mutateBytes } from '../mutate.js';
 import type { Target } from '../target.js';
 

@@ -3,14 +3,8 @@ import { createDecipheriv, createHmac } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import {
-  hasImageCode,
-  ImageError,
-  type ImageErrorCode,
-  imageErrorCodes,
-  type PullDependencies,
-  type PullSettings,
-} from '@kata-agent/puller';
+import type { PullDependencies, PullSettings } from '@kata-agent/puller';
+import { hasImageCode, ImageError, type ImageErrorCode, imageErrorCodes } from '@kata-agent/registry';
 import { Authority } from '../harness/authority.js';
 import { type Behaviour, HostileRegistry } from '../harness/hostile-registry.js';
 import {

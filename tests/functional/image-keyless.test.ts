@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { createPublicKey } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import {
-  hasImageCode,
-  type ImageErrorCode,
-  keylessCheck,
-  parseReference,
-  type PulledImage,
-} from '@kata-agent/puller';
+import { keylessCheck, type PulledImage } from '@kata-agent/puller';
+import { hasImageCode, type ImageErrorCode, parseReference } from '@kata-agent/registry';
 import { assert as assertProperty, asyncProperty, integer, nat } from 'fast-check';
 import { Authority } from '../harness/authority.js';
 import { HostileRegistry } from '../harness/hostile-registry.js';

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type ImageErrorCode, ImageError, parseCredentials, type PullSettings } from '@kata-agent/puller';
+import type { PullSettings } from '@kata-agent/puller';
+import { type ImageErrorCode, ImageError, parseCredentials } from '@kata-agent/registry';
 import { Authority } from '../harness/authority.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
 import {

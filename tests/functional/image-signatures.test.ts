@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { hasImageCode, type ImageErrorCode, type PulledImage } from '@kata-agent/puller';
+import type { PulledImage } from '@kata-agent/puller';
+import { hasImageCode, type ImageErrorCode } from '@kata-agent/registry';
 import { Authority } from '../harness/authority.js';
 import { HostileRegistry } from '../harness/hostile-registry.js';
 import {

@@ -1,7 +1,8 @@
 // Pulls an image into a directory in a process of its own: arguments REFERENCE CA-FILE DIRECTORY. Prints the code of the
 // error, or `pulled`, and what is left in the directory, in JSON.
 import { readdirSync, readFileSync } from 'node:fs';
-import { ImageError, pull } from '@kata-agent/puller';
+import { pull } from '@kata-agent/puller';
+import { ImageError } from '@kata-agent/registry';
 import { openSettings } from './pull-settings.js';
 
 const [reference = '', ca = '', directory = ''] = process.argv.slice(2);

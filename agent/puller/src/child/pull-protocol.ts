@@ -1,9 +1,13 @@
 import { isRecord } from '@kata-agent/base';
 import type { NetworkPlace } from '@kata-agent/linux';
-import { ImageError } from '../errors/image-error.js';
-import { type ImageErrorCode, imageErrorCodes } from '../errors/image-error-codes.js';
-import { maxDocumentBytes, maxDocumentsBytes } from '../registry/registry.js';
-import type { Digest } from '../reference/digest.js';
+import {
+  type Digest,
+  ImageError,
+  type ImageErrorCode,
+  imageErrorCodes,
+  maxDocumentBytes,
+  maxDocumentsBytes,
+} from '@kata-agent/registry';
 import type { WrappedKey } from '../encryption/layer-cipher.js';
 import type { SentDocument } from '../manifest/image-documents.js';
 import type { PullSettings } from '../pull/pull-request.js';

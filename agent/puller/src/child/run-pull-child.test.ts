@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { digestOf, ownPlatform, parseReference } from '@kata-agent/registry';
 import type { WrappedKey } from '../encryption/layer-cipher.js';
-import { ownPlatform } from '../manifest/manifest.js';
-import { digestOf } from '../reference/digest.js';
-import { parseReference } from '../reference/reference.js';
 import { KeyAnswers } from './run-pull-child.js';
 import type { SentManifest } from './pull-protocol.js';
 

@@ -1,11 +1,19 @@
+import {
+  chooseManifest,
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  formatReference,
+  type ImageProcess,
+  type ImageReference,
+  isDigest,
+  ownPlatform,
+  parseReference,
+} from '@kata-agent/registry';
 import { type WrappedKey, wrappedKeys } from '../encryption/layer-cipher.js';
-import type { ImageProcess } from '../manifest/image-config.js';
-import { ownPlatform } from '../manifest/manifest.js';
 import { checkReference } from '../pull/check-reference.js';
 import { ReceivedDocuments, type SentDocument } from '../manifest/image-documents.js';
-import { chooseManifest, type VerifiedImage, verifyImage } from '../pull/verify-image.js';
-import { type Digest, digestAlgorithm, digestOf, isDigest } from '../reference/digest.js';
-import { formatReference, type ImageReference, parseReference } from '../reference/reference.js';
+import { type VerifiedImage, verifyImage } from '../pull/verify-image.js';
 import { LayerError } from '../unpack/layer-error.js';
 import type { LayerFile } from './unpack-protocol.js';
 import {

@@ -9,7 +9,7 @@ import {
   privateDecrypt,
 } from 'node:crypto';
 import { FormError, JsonFields } from '@kata-agent/base';
-import { ImageError } from '../errors/image-error.js';
+import { ImageError } from '@kata-agent/registry';
 
 const maxRecipients = 32;
 /** Of RFC 3394: a wrapped key begins with it. */

@@ -1,9 +1,14 @@
 import { createDecipheriv, createHmac, timingSafeEqual } from 'node:crypto';
 import { type Readable, Transform } from 'node:stream';
 import { JsonFields } from '@kata-agent/base';
-import { ImageError } from '../errors/image-error.js';
-import type { Descriptor } from '../manifest/manifest.js';
-import { type Digest, Digester, digestAlgorithm, isDigest } from '../reference/digest.js';
+import {
+  type Descriptor,
+  type Digest,
+  digestAlgorithm,
+  Digester,
+  ImageError,
+  isDigest,
+} from '@kata-agent/registry';
 import { decryptJwe, parseDecryptionKey } from './jwe.js';
 
 const keysPrefix = 'org.opencontainers.image.enc.keys.';

@@ -1,13 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
-import { type BlobDirectory, downloadBlob } from '../registry/download-blob.js';
-import { ImageError } from '../errors/image-error.js';
 import {
+  type Digest,
+  digestAlgorithm,
+  digestOf,
   type FetchedManifest,
+  ImageError,
+  isDigest,
   maxDocumentBytes,
   maxDocumentsBytes,
   type Registry,
-} from '../registry/registry.js';
-import { type Digest, digestAlgorithm, digestOf, isDigest } from '../reference/digest.js';
+} from '@kata-agent/registry';
+import { type BlobDirectory, downloadBlob } from '../registry/download-blob.js';
 import { LayerError } from '../unpack/layer-error.js';
 
 /** The size and digest of a blob. */

@@ -1,10 +1,10 @@
-import { ImageError } from '../errors/image-error.js';
 import {
   formatReference,
+  ImageError,
   type ImageReference,
   matchesPattern,
   parseReferencePattern,
-} from '../reference/reference.js';
+} from '@kata-agent/registry';
 import { requirementsFor, type SignatureRequirement } from '../signature/signature-requirements.js';
 import type { PullSettings } from './pull-request.js';
 

@@ -1,13 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { NetworkPlace } from '@kata-agent/linux';
+import type {
+  Credential,
+  Digest,
+  FetchedManifest,
+  ImageConfig,
+  ImageReference,
+  LayerDescriptor,
+  Platform,
+  TransportLimits,
+} from '@kata-agent/registry';
 import type { WrappedKey } from '../encryption/layer-cipher.js';
-import type { TransportLimits } from '../http/transport.js';
-import type { ImageConfig } from '../manifest/image-config.js';
-import type { LayerDescriptor, Platform } from '../manifest/manifest.js';
-import type { Digest } from '../reference/digest.js';
-import type { ImageReference } from '../reference/reference.js';
-import type { Credential } from '../registry/credentials.js';
-import type { FetchedManifest } from '../registry/registry.js';
 import type { SignatureList } from '../signature/signature-requirements.js';
 import type { VerifiedSignature } from '../signature/verify-signatures.js';
 import type { SentDocument } from '../manifest/image-documents.js';

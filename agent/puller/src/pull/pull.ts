@@ -1,14 +1,20 @@
 import { inParallel } from '@kata-agent/base';
+import {
+  checkEndpointSettings,
+  defaultTransportLimits,
+  EndpointClient,
+  endpointsOf,
+  type ImageConfig,
+  ImageError,
+  type ImageReference,
+  type LayerDescriptor,
+  ownPlatform,
+  parseReference,
+  Registry,
+  Transport,
+} from '@kata-agent/registry';
 import { BlobDirectory, downloadBlob } from '../registry/download-blob.js';
 import { type LayerCipher, openLayerCipher, type WrappedKey } from '../encryption/layer-cipher.js';
-import { ImageError } from '../errors/image-error.js';
-import { defaultTransportLimits, Transport } from '../http/transport.js';
-import type { ImageConfig } from '../manifest/image-config.js';
-import { type LayerDescriptor, ownPlatform } from '../manifest/manifest.js';
-import { type ImageReference, parseReference } from '../reference/reference.js';
-import { checkEndpointSettings, endpointsOf } from '../registry/endpoint.js';
-import { EndpointClient } from '../registry/endpoint-client.js';
-import { Registry } from '../registry/registry.js';
 import {
   type PullDependencies,
   type PulledImage,

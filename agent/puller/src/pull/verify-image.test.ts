@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { test } from 'node:test';
+import { digestOf, ImageError, maxDocumentBytes, ownPlatform, parseReference } from '@kata-agent/registry';
 import { assert as assertProperty, asyncProperty, constantFrom, integer, nat } from 'fast-check';
-import { ImageError } from '../errors/image-error.js';
-import { maxDocumentBytes } from '../registry/registry.js';
-import { ownPlatform } from '../manifest/manifest.js';
-import { digestOf } from '../reference/digest.js';
-import { parseReference } from '../reference/reference.js';
 import type { SignatureSettings } from '../signature/signature-requirements.js';
 import { LayerError } from '../unpack/layer-error.js';
 import { checkReference } from './check-reference.js';

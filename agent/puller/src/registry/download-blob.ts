@@ -2,10 +2,15 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { hasImageCode, ImageError } from '../errors/image-error.js';
-import type { Answer } from '../http/transport.js';
+import {
+  type Answer,
+  type Digest,
+  digestAlgorithm,
+  Digester,
+  hasImageCode,
+  ImageError,
+} from '@kata-agent/registry';
 import { countUnusedBuffer } from '../memory/collect-buffers.js';
-import { type Digest, digestAlgorithm, Digester } from '../reference/digest.js';
 
 /** Requests a blob from an offset. */
 export type BlobSource = (digest: Digest, offset: number) => Promise<Answer>;

@@ -1,5 +1,5 @@
 import { FormError, JsonFields } from '@kata-agent/base';
-import { type Digest, digestAlgorithm, digestHex } from '../reference/digest.js';
+import { type Digest, digestAlgorithm, digestHex } from '@kata-agent/registry';
 import type { PublicKey } from './public-key.js';
 
 export const bundleType = 'application/vnd.dev.sigstore.bundle.v0.3+json';

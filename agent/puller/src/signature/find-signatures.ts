@@ -1,14 +1,14 @@
 import type { JsonFields } from '@kata-agent/base';
-import { ImageError } from '../errors/image-error.js';
 import {
   checkEnvelope,
   type Descriptor,
+  type Digest,
+  type FetchedManifest,
+  ImageError,
   MediaType,
   parseDescriptor,
   parseDocument,
-} from '../manifest/manifest.js';
-import type { Digest } from '../reference/digest.js';
-import type { FetchedManifest } from '../registry/registry.js';
+} from '@kata-agent/registry';
 import type { ImageDocuments } from '../manifest/image-documents.js';
 import { bundleType, signPredicate } from './bundle.js';
 import type { SignatureCandidate } from './signature-candidate.js';

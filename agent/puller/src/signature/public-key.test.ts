@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { hasImageCode } from '../errors/image-error.js';
+import { hasImageCode } from '@kata-agent/registry';
 import { preAuthenticationEncoding } from './bundle.js';
 import { parsePublicKey } from './public-key.js';
 

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { ImageError } from '../errors/image-error.js';
+import { ImageError } from '@kata-agent/registry';
 
 /** A key that signs images. */
 export interface PublicKey {

@@ -1,5 +1,4 @@
-import type { Digest } from '../reference/digest.js';
-import type { ImageReference } from '../reference/reference.js';
+import type { Digest, ImageReference } from '@kata-agent/registry';
 import type { SignedObject } from './bundle.js';
 
 /** A signature that the registry has. Nothing of it is verified, but that it belongs to the digest by its place. */

@@ -1,12 +1,14 @@
-import { ImageError, quoted } from '../errors/image-error.js';
-import { type Digest, isDigest } from '../reference/digest.js';
 import {
+  type Digest,
   formatReference,
+  ImageError,
   type ImageReference,
+  isDigest,
   matchesPattern,
   parseReferencePattern,
+  quoted,
   type ReferencePattern,
-} from '../reference/reference.js';
+} from '@kata-agent/registry';
 import type { KeylessSettings } from './keyless/keyless-verifier.js';
 import { keylessCheck } from './keyless/load-keyless.js';
 import { type PublicKey, parsePublicKey } from './public-key.js';

@@ -1,6 +1,5 @@
 import { FormError, JsonFields } from '@kata-agent/base';
-import type { Digest } from '../reference/digest.js';
-import { type ImageReference, parseReference, repositoryName } from '../reference/reference.js';
+import { type Digest, type ImageReference, parseReference, repositoryName } from '@kata-agent/registry';
 import type { SignatureCandidate } from './signature-candidate.js';
 import type { PublicKey } from './public-key.js';
 

@@ -1,5 +1,4 @@
-import { ImageError } from '../errors/image-error.js';
-import { formatReference, type ImageReference } from '../reference/reference.js';
+import { formatReference, ImageError, type ImageReference } from '@kata-agent/registry';
 import { checkBundle, type SignedObject } from './bundle.js';
 import { findSignatures, type SignatureDocuments } from './find-signatures.js';
 import { keylessCheck } from './keyless/load-keyless.js';

@@ -14,19 +14,21 @@ import {
   checkReference,
   type ChildPulledImage,
   childUsers,
-  type Credential,
-  credentialFor,
   decryptJwe,
   defaultLimits,
-  ImageError,
-  type ImageErrorCode,
   LayerError,
   type LayerErrorCode,
-  parseReference,
   type PullSettings,
   runPackChild,
   runPullAndUnpack,
 } from '@kata-agent/puller';
+import {
+  type Credential,
+  credentialFor,
+  ImageError,
+  type ImageErrorCode,
+  parseReference,
+} from '@kata-agent/registry';
 import { mount, type NetworkPlace, type Syscalls, unmountTree } from '@kata-agent/linux';
 import type { Log } from '../log.js';
 

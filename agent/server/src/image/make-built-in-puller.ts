@@ -1,16 +1,18 @@
 import { type Configuration, type ImageConfiguration, proxyAddress } from '@kata-agent/config';
 import {
-  checkEndpointSettings,
   checkKeylessSettings,
   childProgram,
-  ImageError,
   packProgram,
-  parseCredentials,
   parseDecryptionKeys,
-  parseReferencePattern,
   parseSignaturePolicy,
   type PullSettings,
 } from '@kata-agent/puller';
+import {
+  checkEndpointSettings,
+  ImageError,
+  parseCredentials,
+  parseReferencePattern,
+} from '@kata-agent/registry';
 import { CannotApply } from '../cannot-apply.js';
 import { cannotPull } from './cannot-pull.js';
 import { BuiltInPuller, type PullerOptions } from './built-in-puller.js';

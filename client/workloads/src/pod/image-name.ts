@@ -1,3 +1,5 @@
+import { ImageError, parseReference } from '@kata-agent/registry';
+
 /**
  * Returns the names that engines and runtimes use for an image: as in the pod, and normalized with registry and tag. A name with a tag is never
  * replaced by one with a digest: containerd puts the name that the pod has into the annotation, or else the first of the image's references, of
@@ -24,20 +26,15 @@ export function repositoryOf(image: string): string {
   return withRegistry(tagged.replace(/:[^:/]+$/, ''));
 }
 
-const component = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
-const label = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?';
-const registry = `(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:]+\\])(?::[0-9]+)?`;
-const reference = new RegExp(
-  `^(?:${registry}/)?${component}(?:/${component})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z][A-Za-z0-9+._-]*:[0-9A-Fa-f]{32,})?$`,
-);
-
-/**
- * Reports whether a text can name an image; the kubelet starts no pod with another one.
- *
- * Source: the grammar of github.com/distribution/reference.
- */
+/** Reports whether a text can name an image; the kubelet starts no pod with another one. */
 export function isImageName(image: string): boolean {
-  return reference.test(image);
+  try {
+    parseReference(image);
+    return true;
+  } catch (error) {
+    if (error instanceof ImageError) return false;
+    throw error;
+  }
 }
 
 /** Reports whether the name has a digest. */

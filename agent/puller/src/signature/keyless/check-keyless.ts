@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { FormError, JsonFields } from '@kata-agent/base';
-import type { ImageReference } from '../../reference/reference.js';
+import type { ImageReference } from '@kata-agent/registry';
 import { type SignedObject, statementFault } from '../bundle.js';
 import { payloadFault } from '../simple-signing.js';
 import type { KeylessAnnotations, SignatureCandidate, SignerName } from '../signature-candidate.js';

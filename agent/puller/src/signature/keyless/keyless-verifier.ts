@@ -12,7 +12,7 @@ import {
   VerificationError,
   Verifier,
 } from '@sigstore/verify';
-import { ImageError, quoted } from '../../errors/image-error.js';
+import { ImageError, quoted } from '@kata-agent/registry';
 
 const oids = {
   subjectAltName: '2.5.29.17',

@@ -15,6 +15,7 @@ import {
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
+import { imageOptions, imagesOf } from '../../images/images-of-pods.js';
 import { readManifestFiles } from './manifest-files.js';
 import { type KnownSetup, readKataConfiguration } from './kata-configuration.js';
 import { layerOptions, readLayers } from './layer-files.js';
@@ -62,6 +63,7 @@ export const podOptions: readonly OptionRow[] = [
       'an OCI layout with an image that is named by its digest, as `skopeo copy --all --preserve-digests` makes it; may be repeated',
     repeatable: true,
   },
+  ...imageOptions,
   {
     flags: '--allow <verb>',
     description:
@@ -116,7 +118,7 @@ export async function readPods(
   options: Options,
   files: readonly ObjectFile[] = readManifestFiles(options.texts('pod')),
 ): Promise<Pods> {
-  const images = new Map([
+  const given = new Map([
     ...options.texts('imageConfig').map((option) => {
       const [image, file] = pairOf('--image-config', option, 'IMAGE=FILE');
       return [image, readImage(file)] as const;
@@ -130,12 +132,15 @@ export async function readPods(
     const { workloads: read, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
     const operator = operatorOf(options);
     const workloads = read.map((workload) => ({ ...workload, operator }));
+    const used = new Set(workloads.flatMap(({ containers }) => containers.map(({ image }) => image)));
+    const others = [...used].filter((image) => !given.has(image));
+    const images = new Map([...given, ...(await imagesOf(others, options))]);
     const verifiedLayers = await readLayers(options, workloads);
     const setup = setupOf(options);
     return {
       workloads,
       images,
-      unused: unusedOf(images, workloads),
+      unused: unusedOf(given, workloads),
       passedOver,
       setup: verifiedLayers === undefined ? setup : { ...setup, verifiedLayers },
     };

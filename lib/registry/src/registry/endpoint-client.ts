@@ -75,7 +75,7 @@ export class EndpointClient {
     const elsewhere = first.address === undefined || !isLocalAddress(first.address);
     for (let count = 0; isRedirect(answer); count += 1) {
       answer.discard();
-      if (!follow)
+      if (!follow && this.endpoint.isOpen !== true)
         throw new ImageError('redirect-refused', `${this.name} redirects a request for a manifest`);
       if (count === maxRedirects)
         throw new ImageError('redirect-refused', `${this.name} redirects more than ${maxRedirects} times`);
@@ -117,14 +117,15 @@ export class EndpointClient {
     { realm, service }: Extract<Challenge, { scheme: 'bearer' }>,
     basic: string | undefined,
   ): Promise<string> {
-    const { host, repository, tokenHosts } = this.endpoint;
+    const { host, repository, tokenHosts, isOpen = false } = this.endpoint;
     const url = URL.canParse(realm) ? new URL(realm) : undefined;
     if (url === undefined || url.protocol !== 'https:' || url.username !== '' || url.password !== '')
       throw new ImageError(
         'token-host-not-listed',
         `${this.name} asks for a token of an address that is not an https URL`,
       );
-    if (url.host !== host && !tokenHosts.includes(url.host))
+    const isAnonymous = isOpen && basic === undefined;
+    if (url.host !== host && !tokenHosts.includes(url.host) && !isAnonymous)
       throw new ImageError('token-host-not-listed', `${this.name} asks for a token of ${quoted(url.host)}`);
     // Ours, not the challenge's: a token for more than this repository is not needed.
     url.searchParams.set('scope', `repository:${repository}:pull`);

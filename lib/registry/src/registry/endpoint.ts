@@ -12,6 +12,11 @@ export interface Endpoint {
   /** Hosts, with port, that may issue tokens, besides the registry itself. */
   readonly tokenHosts: readonly string[];
   readonly isMirror: boolean;
+  /**
+   * On the machine of an author, who pins what is found: manifests may be redirected, as registry.k8s.io does, and tokens without a
+   * credential come from any host. In a guest the configuration lists what may be asked.
+   */
+  readonly isOpen?: boolean;
 }
 
 export interface EndpointSettings {
@@ -20,6 +25,8 @@ export interface EndpointSettings {
   readonly tokenHosts: Readonly<Record<string, readonly string[]>>;
   /** A registry, or a part of its repositories, and where it is mirrored. */
   readonly mirrors: Readonly<Record<string, string>>;
+  /** As of the endpoint. */
+  readonly isOpen?: boolean;
 }
 
 /** The host of Docker Hub's registry, and of its tokens: its names are facts of the registry, as its reference's default is. */
@@ -39,6 +46,7 @@ export function endpointsOf(reference: ImageReference, settings: EndpointSetting
     ...(credential === undefined ? {} : { credential }),
     tokenHosts: valueOf(settings.tokenHosts, registry) ?? (isHub ? [dockerHub.tokenHost] : []),
     isMirror: false,
+    ...(settings.isOpen === undefined ? {} : { isOpen: settings.isOpen }),
   };
   const mirror = reference.digest === undefined ? undefined : mirrorOf(reference, settings);
   return mirror === undefined ? [own] : [mirror, own];
