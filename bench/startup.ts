@@ -54,9 +54,11 @@ export async function measureStartup(quick: boolean): Promise<Row[]> {
 async function podRulesRow(directory: string, open: string, rounds: number): Promise<Row> {
   const file = join(directory, 'audit.log');
   const pod = readFileSync(join(root, 'examples', 'workloads', 'postgres.toml'), 'utf8');
-  const texts = { none: configurationText(directory), pod: `${pod}\n[audit]\nfile = "${file}"\n` };
-  const found: Record<keyof typeof texts, number[]> = { none: [], pod: [] };
   const address = join(directory, 'rules.sock');
+  // The document is locked: the address is its own, since its default is a port of vsock.
+  const placed = pod.replace('[agent]\n', `[agent]\nserver_addr = "unix://${address}"\n`);
+  const texts = { none: configurationText(directory), pod: `${placed}\n[audit]\nfile = "${file}"\n` };
+  const found: Record<keyof typeof texts, number[]> = { none: [], pod: [] };
   for (let round = 0; round < rounds; round += 1)
     for (const name of ['none', 'pod'] as const) {
       const config = join(directory, `${name}.toml`);
