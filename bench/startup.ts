@@ -187,6 +187,10 @@ async function startAgent([command = '', ...args]: readonly string[], address: s
   const exited = once(child, 'exit');
   while (!(await accepts(address))) {
     if (child.exitCode !== null) throw new Error(`the agent ended before it listened:\n${output}`);
+    if (performance.now() - begin > 30_000) {
+      child.kill('SIGTERM');
+      throw new Error(`the agent does not listen at ${address}:\n${output}`);
+    }
     await delay(1);
   }
   const milliseconds = performance.now() - begin;

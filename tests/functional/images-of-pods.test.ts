@@ -104,6 +104,12 @@ describe('configurations of images from a registry', {
     assert.equal(platform.code, 3);
     assert.match(platform.stderr, /has no image for linux\/arm64/);
     assert.doesNotMatch(none.stderr + platform.stderr, new RegExp(registryPassword));
+    for (const text of ['x', '{"version": 1, "images": {"a": {"digest": "sha256:1"}}}', '{"version": 2}']) {
+      writeFileSync(at('images.lock'), text);
+      const broken = await generate(auths, '--images', 'lock');
+      assert.equal(broken.code, 1);
+      assert.match(broken.stderr, /images\.lock is not a lock of images/);
+    }
     writeFileSync(at('images.lock'), '{"version": 1, "images": {}}');
     const missing = await generate(auths, '--images', 'lock');
     assert.equal(missing.code, 1);

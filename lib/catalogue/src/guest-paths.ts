@@ -1,5 +1,5 @@
-/** A path of the guest that no configuration opens to containers for writing. */
-export interface ObeyedPath {
+/** A sensitive path: a process that writes there is root of the guest, so that no configuration opens it to containers for writing. */
+export interface SensitivePath {
   readonly path: string;
   /** Whether the row is for all that is in the directory as well. */
   readonly tree: boolean;
@@ -8,12 +8,11 @@ export interface ObeyedPath {
 }
 
 /**
- * Paths of the guest that the kernel or the guest's programs obey: a process that writes there is root of the guest. No container may
- * unless privileged ones are allowed.
+ * Where the kernel and the guest's programs read what they do, as with sensitive hostPath volumes of Kubernetes.
  *
  * Source: proc_sys_kernel(5); cgroups(7); systemd.unit(5); udev(7); hier(7).
  */
-export const obeyedPaths: readonly ObeyedPath[] = [
+export const sensitivePaths: readonly SensitivePath[] = [
   { path: '/proc', tree: true, way: 'sysctls name programs that the kernel runs' },
   { path: '/sys', tree: true, way: 'cgroups, drivers and tracing of the kernel are there' },
   { path: '/run/systemd', tree: true, way: 'systemd loads units from it' },
@@ -32,8 +31,10 @@ export const obeyedPaths: readonly ObeyedPath[] = [
  *
  * @param entry `/PATH` or `rw:/PATH`, clean
  */
-export function obeyedPathOf(entry: string): ObeyedPath | undefined {
+export function sensitivePathOf(entry: string): SensitivePath | undefined {
   if (!entry.startsWith('rw:')) return undefined;
   const written = entry.slice('rw:'.length);
-  return obeyedPaths.find(({ path, tree }) => written === path || (tree && written.startsWith(`${path}/`)));
+  return sensitivePaths.find(
+    ({ path, tree }) => written === path || (tree && written.startsWith(`${path}/`)),
+  );
 }

@@ -40,7 +40,7 @@ export {
 export { enginePath, libraryDirectories, linkerFiles, defaultDirectories } from './program-files.js';
 export type { ImageAccount, ImageProgram } from './image-program.js';
 export { capabilities, guestCapabilities } from './capabilities.js';
-export { obeyedPathOf, obeyedPaths } from './guest-paths.js';
+export { sensitivePathOf, sensitivePaths } from './guest-paths.js';
 export { allow, type Decision, deny } from './decision.js';
 export { openingKey, type PrivilegedReason, privilegedReasons } from './privileged-reasons.js';
 export type { NetworkSummary, RequestFacts, RequestSummary } from './recorded-request.js';

@@ -1,5 +1,5 @@
 import { guestCapabilities } from './capabilities.js';
-import { obeyedPathOf } from './guest-paths.js';
+import { sensitivePathOf } from './guest-paths.js';
 
 /** A key of the configuration that gives containers one thing while privileged containers are denied. */
 type OpeningKey =
@@ -110,6 +110,6 @@ export const privilegedReasons: Readonly<Record<PrivilegedReason, ReasonRow>> = 
 export function openingKey(reason: PrivilegedReason, detail: string): OpeningKey | undefined {
   const isGuestItself =
     (reason === 'capabilities' && guestCapabilities.has(detail)) ||
-    (reason === 'guest-paths' && obeyedPathOf(detail) !== undefined);
+    (reason === 'guest-paths' && sensitivePathOf(detail) !== undefined);
   return isGuestItself ? undefined : privilegedReasons[reason].opens;
 }

@@ -69,6 +69,7 @@ export {
 } from './delivery/initdata-envelope.js';
 export { initdataAnnotation, initdataKey, initdataPolicyKey } from './delivery.js';
 export { unpackInitdataImage, writeInitdataImage } from './delivery/initdata-device.js';
+export { isGzip, maxDocumentBytes, unzip } from './document/decode-document.js';
 export { kernelDocumentWord, kernelCommandLineLimits } from './delivery/kernel-command-line-source.js';
 export {
   configurationDigest,

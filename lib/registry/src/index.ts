@@ -28,7 +28,7 @@ export {
   type ReferencePattern,
   repositoryName,
 } from './reference/reference.js';
-export { type Credential, credentialFor, parseCredentials } from './registry/credentials.js';
+export { type Credential, credentialFor, dockerHubServer, parseCredentials } from './registry/credentials.js';
 export { checkEndpointSettings, endpointsOf } from './registry/endpoint.js';
 export { EndpointClient } from './registry/endpoint-client.js';
 export { type FetchedManifest, maxDocumentBytes, maxDocumentsBytes, Registry } from './registry/registry.js';

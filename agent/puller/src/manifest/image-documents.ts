@@ -75,11 +75,9 @@ export class FetchedDocuments implements ImageDocuments {
     return this.#keep('attachment', tag, await this.#registry.attachment(tag, accept));
   }
 
-  async signature({ digest, size }: NamedBlob): Promise<Buffer> {
-    const bytes = await (await this.#registry.blob(digest, 0)).bytes(size, `signature ${digest}`);
-    if (digestOf(bytes, digestAlgorithm(digest)) !== digest)
-      throw new ImageError('digest-mismatch', `signature ${digest} has another digest`);
-    this.#keep('signature', digest, { mediaType: '', bytes });
+  async signature(blob: NamedBlob): Promise<Buffer> {
+    const bytes = await this.#registry.document(blob, 'signature');
+    this.#keep('signature', blob.digest, { mediaType: '', bytes });
     return bytes;
   }
 

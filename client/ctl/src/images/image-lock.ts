@@ -1,5 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { CommandError, ExitCode, reasonOf } from '@kata-agent/cli';
+import { CommandError, ExitCode, readTextInput, writeOutputFile } from '@kata-agent/cli';
+import { isDigest } from '@kata-agent/registry';
 import type { RegistryImage } from './registry-image.js';
 
 /** The file that makes results reproducible without a registry. */
@@ -10,39 +10,42 @@ export type ImageLock = ReadonlyMap<string, RegistryImage>;
 
 /** Reads a lock. Throws a CommandError: it cannot be read (3), or is not one (1). */
 export function readLock(file: string): ImageLock {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CommandError(ExitCode.CannotApply, `cannot read ${file}: ${reasonOf(error)}`, {
-      help: ['write it: --images pull'],
-      cause: error,
-    });
-  }
-  const { version, images } = parsed(text, file) as {
+  const { version, images } = parsed(readTextInput(file), file) as {
     readonly version?: unknown;
-    readonly images?: Readonly<Record<string, RegistryImage>>;
+    readonly images?: unknown;
   };
-  if (version !== 1 || typeof images !== 'object' || images === null) throw notALock(file);
-  return new Map(Object.entries(images));
+  if (version !== 1 || !isObject(images)) throw notALock(file);
+  return new Map(
+    Object.entries(images).map(([name, image]) => {
+      if (isImage(image)) return [name, image];
+      throw notALock(file);
+    }),
+  );
+}
+
+function isImage(value: unknown): value is RegistryImage {
+  if (!isObject(value)) return false;
+  const { digest, manifestDigest, configuration } = value;
+  return (
+    [digest, manifestDigest].every((each) => typeof each === 'string' && isDigest(each)) &&
+    typeof configuration === 'string'
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Writes a lock, sorted by name, so that a difference shows what has changed. */
 export function writeLock(file: string, lock: ImageLock): void {
   const images = Object.fromEntries([...lock].sort(([a], [b]) => (a < b ? -1 : 1)));
-  try {
-    writeFileSync(file, `${JSON.stringify({ version: 1, images }, undefined, 2)}\n`);
-  } catch (error) {
-    throw new CommandError(ExitCode.CannotApply, `cannot write ${file}: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  }
+  writeOutputFile(file, `${JSON.stringify({ version: 1, images }, undefined, 2)}\n`);
 }
 
 function parsed(text: string, file: string): object {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value;
+    if (isObject(value)) return value;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

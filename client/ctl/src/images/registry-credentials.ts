@@ -3,11 +3,8 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Credential, parseCredentials } from '@kata-agent/registry';
+import { type Credential, dockerHubServer, parseCredentials } from '@kata-agent/registry';
 import { CommandError, ExitCode, reasonOf } from '@kata-agent/cli';
-
-/** Docker's name of its registry, in its files and for helpers. */
-const dockerHub = 'https://index.docker.io/v1/';
 
 interface DockerConfiguration {
   readonly auths?: unknown;
@@ -25,7 +22,7 @@ export async function registryCredentials(registry: string): Promise<readonly Cr
   const file = join(process.env['DOCKER_CONFIG'] ?? join(homedir(), '.docker'), 'config.json');
   const configuration = readConfiguration(file);
   if (configuration === undefined) return [];
-  const server = registry === 'docker.io' ? dockerHub : registry;
+  const server = registry === 'docker.io' ? dockerHubServer : registry;
   const helper = configuration.credHelpers?.[server] ?? configuration.credsStore;
   if (typeof helper === 'string' && helper !== '') {
     const credential = await ofHelper(helper, registry, server);

@@ -3,12 +3,9 @@ import {
   chooseManifest,
   defaultTransportLimits,
   type Digest,
-  digestAlgorithm,
-  digestOf,
   EndpointClient,
   endpointsOf,
   ImageError,
-  maxDocumentBytes,
   parseReference,
   type Platform,
   Registry,
@@ -50,20 +47,11 @@ export async function registryImage(image: string, { platform, ca }: RegistryAcc
     const endpoints = endpointsOf(reference, { credentials, tokenHosts: {}, mirrors: {}, isOpen: true });
     const registry = new Registry(endpoints.map((endpoint) => new EndpointClient(endpoint, transport)));
     const { manifest, fetched, objects } = await chooseManifest(registry, reference, platform);
-    const { digest, size } = manifest.config;
-    if (size > maxDocumentBytes)
-      throw new ImageError(
-        'image-too-large',
-        `the configuration has ${size} bytes: more than ${maxDocumentBytes}`,
-      );
-    const answer = await registry.blob(digest, 0);
-    const bytes = await answer.bytes(size, `the configuration ${digest}`);
-    if (digestOf(bytes, digestAlgorithm(digest)) !== digest)
-      throw new ImageError('digest-mismatch', `the configuration ${digest} has another digest`);
+    const configuration = await registry.document(manifest.config, 'the configuration');
     return {
       digest: objects[0]?.digest ?? fetched.digest,
       manifestDigest: fetched.digest,
-      configuration: bytes.toString('utf8'),
+      configuration: configuration.toString('utf8'),
     };
   } catch (error) {
     if (!(error instanceof ImageError)) throw error;

@@ -2,7 +2,7 @@ import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf
 import {
   endpoints,
   guestCapabilities,
-  obeyedPaths,
+  sensitivePaths,
   type MethodName,
   methodNames,
 } from '@kata-agent/catalogue';
@@ -185,7 +185,7 @@ function privilegedTable(): string {
     '\n`guest_paths` cannot open these for writing (`rw:`), since who writes there is root of the guest:\n\n',
     markdownTable(
       ['path', 'why'],
-      obeyedPaths.map(({ path, tree, way }) => [tree ? `${code(path)} and below` : code(path), way]),
+      sensitivePaths.map(({ path, tree, way }) => [tree ? `${code(path)} and below` : code(path), way]),
     ),
   ].join('');
 }

@@ -52,9 +52,14 @@ export class Field {
     return this.#value;
   }
 
-  /** The document, and the path of this value in it. */
-  get source(): { readonly document: Document; readonly steps: readonly (string | number)[] } {
-    return { document: this.#source.document, steps: this.#steps };
+  /** The file and its document, and the path of this value in it. */
+  get source(): {
+    readonly file: string;
+    readonly document: Document;
+    readonly steps: readonly (string | number)[];
+  } {
+    const { file, document } = this.#source;
+    return { file, document, steps: this.#steps };
   }
 
   /** Returns undefined if the key is missing or null. */

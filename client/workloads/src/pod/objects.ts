@@ -1,4 +1,4 @@
-import { isMap, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isCollection, isMap, LineCounter, parseAllDocuments, visit } from 'yaml';
 import { Field, WorkloadError } from './field.js';
 
 /** A file of Kubernetes objects: one, several documents, or lists of them. */
@@ -14,15 +14,30 @@ export function objectsOf({ file, text }: ObjectFile): readonly Field[] {
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
   if ('empty' in documents) return [];
   return documents.flatMap((document) => {
-    const [fault] = document.errors;
-    if (fault !== undefined) {
-      const { line, col } = lines.linePos(fault.pos[0]);
-      throw new WorkloadError(`${file}:${line}:${col}`, isTemplate(text) ? template : fault.message);
+    const [error] = document.errors;
+    const at = error?.pos[0] ?? mappingKeyOf(document);
+    if (at !== undefined) {
+      const { line, col } = lines.linePos(at);
+      const why = error?.message ?? 'a mapping is the key of another one';
+      throw new WorkloadError(`${file}:${line}:${col}`, isTemplate(text) ? template : why);
     }
     if (!isMap(document.contents)) return [];
     const root = Field.root(file, document, lines);
     return root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root];
   });
+}
+
+/** Returns where a key is a mapping or a list, as `{{ .Values.image }}` is in YAML; undefined: objects have texts alone. */
+function mappingKeyOf(document: Document): number | undefined {
+  let found: number | undefined;
+  visit(document, {
+    Pair: (_key, { key }) => {
+      if (!isCollection(key)) return undefined;
+      found = key.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return found;
 }
 
 const template =

@@ -63,7 +63,7 @@ function annotationEdit(text: string, template: Field, key: string, value: strin
   for (const [depth, step] of path.entries()) {
     if (!isMap(map))
       throw noPlace(template, `${path.slice(0, depth).join('.') || 'the pod'} is no mapping of its own`);
-    const pair = map.items.find((item) => isScalar(item.key) && item.key.value === step);
+    const pair = pairWith(map, step);
     if (pair === undefined) return insertion(text, { map, parent, template }, path.slice(depth), value);
     const isLast = depth === path.length - 1;
     if (isLast) return replacement(text, pair, value, template);
@@ -79,13 +79,15 @@ function pairOf(root: unknown, steps: readonly (string | number)[]): Pair | unde
   let node = root;
   let found: Pair | undefined;
   for (const step of steps) {
-    found = isMap(node)
-      ? node.items.find((item) => isScalar(item.key) && item.key.value === step)
-      : undefined;
+    found = isMap(node) ? pairWith(node, step) : undefined;
     node =
       found === undefined && isNode(node) && 'get' in node ? (node as YAMLMap).get(step, true) : found?.value;
   }
   return found;
+}
+
+function pairWith(map: YAMLMap, key: string | number): Pair | undefined {
+  return map.items.find((item) => isScalar(item.key) && item.key.value === key);
 }
 
 interface Place {

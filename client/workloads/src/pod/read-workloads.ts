@@ -93,6 +93,7 @@ function readWorkload(
     annotations,
     serviceAccount: pod.get('serviceAccountName')?.text() ?? 'default',
     ...optional('hostname', (pod.get('hostnameOverride') ?? pod.get('hostname'))?.text()),
+    file: object.source.file,
     place: object.place,
     path: pod.path,
     containers,

@@ -44,6 +44,8 @@ export interface Workload {
   readonly serviceAccount: string;
   /** The hostname, if it differs from the pod's name. */
   readonly hostname?: string;
+  /** As it was given. */
+  readonly file: string;
   /** `pod.yaml:1:1`. */
   readonly place: string;
   /** The path to the pod's specification: `spec`, `spec.template.spec`. */

@@ -1,4 +1,4 @@
-import { capabilities, guestCapabilities, obeyedPathOf, obeyedPaths } from '@kata-agent/catalogue';
+import { capabilities, guestCapabilities, sensitivePathOf, sensitivePaths } from '@kata-agent/catalogue';
 import { sha256Hex, text } from './text.js';
 import { printable, type ValueType } from './value-type.js';
 
@@ -30,18 +30,18 @@ export const guestDevice: ValueType<string> = text({
   accept: matching(devicePattern),
 });
 
-const obeyedPattern = obeyedPaths.map(({ path, tree }) => `${path}${tree ? '(/|$)' : '$'}`).join('|');
+const sensitivePattern = sensitivePaths.map(({ path, tree }) => `${path}${tree ? '(/|$)' : '$'}`).join('|');
 
 /** A directory or file of the guest; the prefix `rw:` makes it writable for containers. */
-const guestPathPattern = `^(?!rw:(${obeyedPattern}))(rw:)?${pathPattern}$`;
+const guestPathPattern = `^(?!rw:(${sensitivePattern}))(rw:)?${pathPattern}$`;
 export const guestPath: ValueType<string> = text({
   name: '"/PATH" or "rw:/PATH"',
   pattern: guestPathPattern,
   what: (value) => {
-    const obeyed = obeyedPathOf(value);
-    return obeyed === undefined
+    const sensitive = sensitivePathOf(value);
+    return sensitive === undefined
       ? 'a path of the guest such as "/opt/models" or "rw:/var/cache"'
-      : `a path where a container that writes is not root of the guest (${obeyed.path}: ${obeyed.way}; only privileged_containers = "allow" gives it)`;
+      : `a path where a container that writes is not root of the guest (${sensitive.path}: ${sensitive.way}; only privileged_containers = "allow" gives it)`;
   },
   accept: matching(guestPathPattern),
 });

@@ -10,6 +10,9 @@ export interface Credential {
   readonly password: string;
 }
 
+/** Docker's name of its registry, in its configuration and for credential helpers. */
+export const dockerHubServer = 'https://index.docker.io/v1/';
+
 const maxCredentials = 100;
 const invalid = (text: string): ImageError => new ImageError('settings-invalid', text);
 
@@ -41,8 +44,7 @@ export function credentialFor(
 }
 
 function scopeOf(name: string): string {
-  // Docker's name of its registry.
-  const scope = name === 'https://index.docker.io/v1/' ? 'docker.io' : name;
+  const scope = name === dockerHubServer ? 'docker.io' : name;
   const [host = '', ...path] = scope.split('/');
   if (!isRegistry(host) || (path.length > 0 && !isRepository(path.join('/'))))
     throw invalid(`credentials.auths has the name ${quoted(name)}, which is not a registry or repository`);

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { describe, it, test } from 'node:test';
 import { hasImageCode } from '../errors/image-error.js';
 import { Answer, defaultTransportLimits, Transport } from '../http/transport.js';
+import type { Endpoint } from './endpoint.js';
 import { EndpointClient, parseChallenges } from './endpoint-client.js';
 
 /** A registry at an address that redirects a blob; what follows is a real connection. */
@@ -50,6 +51,67 @@ test('a registry in the guest may have its blobs there, too', async () => {
   await assert.rejects(blob(clientOf('127.0.0.1', 'https://127.0.0.1:1/')), (error: unknown) =>
     hasImageCode(error, 'registry-unreachable'),
   );
+});
+
+/** A client that gets these answers in order, and records what it asks for. */
+function scripted(
+  endpoint: Partial<Endpoint>,
+  answers: readonly {
+    readonly status: number;
+    readonly headers?: Record<string, string>;
+    readonly body?: string;
+  }[],
+): {
+  readonly client: EndpointClient;
+  readonly asked: { readonly url: string; readonly authorization?: string }[];
+} {
+  const asked: { readonly url: string; readonly authorization?: string }[] = [];
+  const get: Transport['get'] = async (url, { Authorization: authorization }) => {
+    const answer = answers[asked.length] ?? assert.fail(url.href);
+    asked.push({ url: url.href, ...(authorization === undefined ? {} : { authorization }) });
+    const message = new IncomingMessage(new Socket());
+    message.statusCode = answer.status;
+    for (const [name, value] of Object.entries(answer.headers ?? {})) message.headersDistinct[name] = [value];
+    message.push(answer.body ?? '');
+    message.push(null);
+    return new Answer(message, { name: 'registry.example', address: '203.0.113.1' }, defaultTransportLimits);
+  };
+  const settings = { host: 'registry.example', repository: 'team/app', tokenHosts: [], isMirror: false };
+  return { client: new EndpointClient({ ...settings, ...endpoint }, { get }), asked };
+}
+
+const challenge = {
+  status: 401,
+  headers: { 'www-authenticate': 'Bearer realm="https://tokens.example/t"' },
+};
+
+describe('an open endpoint', () => {
+  const manifest = 'manifests/latest';
+
+  it('follows a redirect of a manifest, which another endpoint refuses', async () => {
+    const answers = [{ status: 307, headers: { location: 'https://other.example/m' } }, { status: 200 }];
+    const open = scripted({ isOpen: true }, answers);
+    assert.equal((await open.client.get(manifest)).status, 200);
+    assert.equal(open.asked[1]?.url, 'https://other.example/m');
+    const closed = scripted({}, answers);
+    await assert.rejects(closed.client.get(manifest), (error) => hasImageCode(error, 'redirect-refused'));
+  });
+
+  it('asks any host for a token without a credential, and none with one', async () => {
+    const answers = [challenge, { status: 200, body: '{"token": "t"}' }, { status: 200 }];
+    const anonymous = scripted({ isOpen: true }, answers);
+    assert.equal((await anonymous.client.get(manifest)).status, 200);
+    assert.deepEqual(anonymous.asked[1], {
+      url: 'https://tokens.example/t?scope=repository%3Ateam%2Fapp%3Apull',
+    });
+    assert.equal(anonymous.asked[2]?.authorization, 'Bearer t');
+    const credential = { scope: 'registry.example', user: 'u', password: 'p' };
+    for (const endpoint of [{ isOpen: true, credential }, {}]) {
+      const { client, asked } = scripted(endpoint, answers);
+      await assert.rejects(client.get(manifest), (error) => hasImageCode(error, 'token-host-not-listed'));
+      assert.equal(asked.length, 1);
+    }
+  });
 });
 
 describe('parseChallenges', () => {

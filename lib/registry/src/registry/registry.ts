@@ -82,6 +82,18 @@ export class Registry {
     return this.#first((client) => client.get(`blobs/${digest}`, { headers, follow: true }));
   }
 
+  /** Reads a blob of this size and digest, which is a document: a configuration or a signature. */
+  async document(
+    { digest, size }: { readonly digest: Digest; readonly size: number },
+    what: string,
+  ): Promise<Buffer> {
+    if (size > maxDocumentBytes)
+      throw new ImageError('image-too-large', `${what} has ${size} bytes: more than ${maxDocumentBytes}`);
+    const bytes = await (await this.blob(digest, 0)).bytes(size, `${what} ${digest}`);
+    if (digestOf(bytes, digestAlgorithm(digest)) === digest) return bytes;
+    throw new ImageError('digest-mismatch', `${what} ${digest} has another digest`);
+  }
+
   async #optional(
     client: EndpointClient,
     tag: string,

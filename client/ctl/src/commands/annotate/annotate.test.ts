@@ -190,7 +190,7 @@ test('an annotation that is not initdata is an error with its place', () => {
   const text = pod.replace('  name: web', `  annotations: {${initdataAnnotation}: xyz}\n  name: web`);
   const { code, stderr } = annotate('-f', file('broken.yaml', text));
   assert.equal(code, 1);
-  assert.match(stderr, /broken\.yaml:2:1: the annotation .*cc_init_data is not base64 of gzip/);
+  assert.match(stderr, /broken\.yaml:2:1: the annotation .*cc_init_data cannot be unpacked/);
 });
 
 test('a template of Helm is named', () => {
@@ -199,6 +199,23 @@ test('a template of Helm is named', () => {
   const { code, stderr } = annotate('-f', file('chart.yaml', chart));
   assert.equal(code, 1);
   assert.match(stderr, /chart\.yaml:\d+:\d+: this is a template of Helm/);
+});
+
+test('a template whose actions are flow mappings is named, too, and actions in texts are none', () => {
+  const actions = 'kind: Pod\nmetadata:\n  name: {{ include "a.b" . }}\nspec: {containers: []}\n';
+  const { code, stderr } = annotate('-f', file('actions.yaml', actions));
+  assert.equal(code, 1);
+  assert.match(stderr, /actions\.yaml:3:\d+: this is a template of Helm/);
+  const text = `${pod}---\nkind: ConfigMap\nmetadata: {name: t}\ndata: {alert: "{{ .Labels.x }}"}\n`;
+  assert.equal(annotate('-f', file('texts.yaml', text)).code, 0);
+});
+
+test('initdata that an agent would not read is an error', () => {
+  const value = Array.from({ length: 3_000 }, (_, index) => `{name: V${index}, value: "${'x'.repeat(40)}"}`);
+  const large = `${pod}      env: [${value.join(', ')}]\n`;
+  const { code, stdout, stderr } = annotate('-f', file('large.yaml', large));
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(stderr, /bytes|too long|characters/);
 });
 
 test('options that exclude each other are refused', () => {

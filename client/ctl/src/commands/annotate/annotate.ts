@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { generatedChanges } from '@kata-agent/analysis';
 import {
   type InitdataAlgorithm,
@@ -13,12 +12,13 @@ import {
   type Options,
   print,
   readTextInput,
-  reasonOf,
+  writeOutputFile,
 } from '@kata-agent/cli';
 import { annotatePods, type ObjectFile, type Workload, WorkloadError } from '@kata-agent/workloads';
 import { programName } from '../../program-name.js';
 import { readManifestFiles, standardInput } from '../config/manifest-files.js';
-import { inputNotes, podOptions, type Pods, readPods } from '../config/pod-files.js';
+import { leavesOpen } from '../config/generated-document.js';
+import { clusterOptions, inputNotes, type Pods, readPods } from '../config/pod-files.js';
 import { type DeliveredDocument, deliveredDocument, writtenHere } from './delivered-document.js';
 import { encodeInitdata, initdataOf, mergeInitdata, type PodInitdata } from './pod-initdata.js';
 
@@ -58,7 +58,7 @@ export const annotate: CommandDefinition = {
       description:
         'exit with 4 if a field of a container is not constrained, since its value is not in the input',
     },
-    ...podOptions.filter(({ flags }) => !flags.startsWith('--pod ')),
+    ...clusterOptions,
   ],
   examples: [
     {
@@ -98,7 +98,7 @@ export const annotate: CommandDefinition = {
     const notes = [...inputNotes(pods), ...results.flatMap((each) => each.notes)];
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
     if (options.flag('inPlace'))
-      for (const { file, text, after } of changed) if (after !== text) writeText(file, after);
+      for (const { file, text, after } of changed) if (after !== text) writeOutputFile(file, after);
     await print(
       invocation,
       {
@@ -135,7 +135,7 @@ function annotated(
 ): Annotated {
   const current = initdataOf(workload);
   const before = current?.files.get(initdataKey);
-  if (before !== undefined && !before.startsWith(writtenHere))
+  if (before !== undefined && !before.startsWith(`# ${writtenHere}`))
     throw new CommandError(
       ExitCode.Mismatch,
       `${workload.place}: its initdata has a ${initdataKey} that this command did not write`,
@@ -189,7 +189,7 @@ function otherFiles(options: Options): ReadonlyMap<string, string> {
 
 /** Returns the text of a file with the annotations of its workloads. */
 function annotatedText(file: ObjectFile, results: readonly Annotated[], options: Options): string {
-  const own = results.filter(({ workload }) => isIn(workload, file));
+  const own = results.filter(({ workload }) => workload.file === file.file);
   try {
     return annotatePods(file, {
       key: initdataAnnotation,
@@ -200,10 +200,6 @@ function annotatedText(file: ObjectFile, results: readonly Annotated[], options:
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
-}
-
-function isIn({ place }: Workload, { file }: ObjectFile): boolean {
-  return place.startsWith(`${file}:`) && /^:\d+:\d+$/.test(place.slice(file.length));
 }
 
 /** Joins files of objects to one. */
@@ -238,22 +234,14 @@ function annotatedValue({ workload, document, initdata, value, changes, notes }:
   };
 }
 
-function writeText(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new CommandError(ExitCode.CannotApply, `cannot write ${file}: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
 function isComplete(results: readonly Annotated[], pods: Pods, options: Options): boolean {
   if (!results.every(({ document }) => document.sufficient)) return false;
   if (options.flag('check') && results.some(({ value }) => value !== undefined)) return false;
-  const isOpen =
-    pods.unused.length > 0 ||
-    pods.passedOver.length > 0 ||
-    results.some(({ document }) => document.plan.open.length > 0);
-  return !(options.flag('strict') && isOpen);
+  return !(
+    options.flag('strict') &&
+    leavesOpen(
+      pods,
+      results.map(({ document }) => document.plan),
+    )
+  );
 }

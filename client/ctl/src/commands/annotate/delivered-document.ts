@@ -1,22 +1,15 @@
-import {
-  baseText,
-  generate,
-  type GeneratedPlan,
-  renderDelivered,
-  type UnbuiltFeature,
-  type WorkloadReport,
-} from '@kata-agent/analysis';
+import { baseText, generate, type GeneratedPlan, renderDelivered } from '@kata-agent/analysis';
 import type { Configuration, Loaded } from '@kata-agent/config';
 import { ExitCode, CommandError, type Invocation } from '@kata-agent/cli';
 import type { Workload } from '@kata-agent/workloads';
 import { checkPods } from '../config/check-pods.js';
-import { notesOnInput, refuseTooLong } from '../config/generated-document.js';
+import { notesOnInput, refuseTooLong, reportNotes } from '../config/generated-document.js';
 import { faulty, loadFile, loadText } from '../config/load-file.js';
 import type { Pods } from '../config/pod-files.js';
-import { refusedLine, setupText, unbuiltLine } from '../config/workload-text.js';
+import { setupText } from '../config/workload-text.js';
 
-/** The first words of each document that this command writes. */
-export const writtenHere = '# Written by kata-agent-ctl annotate';
+/** The first words, after the comment's sign, of each document that this command writes. */
+export const writtenHere = 'Written by kata-agent-ctl annotate';
 
 /** The document of one workload, loaded after a base document and checked with it. */
 export interface DeliveredDocument {
@@ -50,7 +43,7 @@ export async function deliveredDocument(
   refuseTooLong(plan);
   const text =
     renderDelivered(plan, [
-      `${writtenHere.slice(2)}: what ${name} needs of the agent, which serves nothing else.`,
+      `${writtenHere}: what ${name} needs of the agent, which serves nothing else.`,
       `Written for ${setupText(pods.setup)}. Each line names the pod field that it comes from.`,
     ]) + more;
   const loaded = await load(base, plan, { name: `the document of ${name}`, text });
@@ -67,7 +60,7 @@ export async function deliveredDocument(
     plan,
     sufficient: reports.every(({ sufficient }) => sufficient) && needs === '',
     notes: [
-      ...reports.flatMap((report) => reportNotes(report)),
+      ...reports.flatMap(reportNotes),
       ...(needs === '' ? [] : [needsNote(name, needs)]),
       ...notesOnInput(plan, own),
     ],
@@ -104,13 +97,6 @@ function refuseUnaccepted(base: string, { values }: Configuration): void {
       help: ['write accept = ["initdata"] into its [delivery], and bind = "host_data"'],
     },
   );
-}
-
-function reportNotes({ workload, unbuilt, refused }: WorkloadReport): readonly string[] {
-  return [
-    ...unbuilt.map((feature: UnbuiltFeature) => `refused: ${unbuiltLine(feature)}`),
-    ...refused.map((call) => `${workload.kind} ${workload.name} will not run: ${refusedLine(call)}`),
-  ];
 }
 
 function needsNote(name: string, needs: string): string {

@@ -1,13 +1,15 @@
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import {
   type InitdataAlgorithm,
   initdataAnnotation,
   initdataKey,
+  maxDocumentBytes,
   parseInitdata,
   renderDiagnostic,
+  unzip,
   writeInitdataFiles,
 } from '@kata-agent/config';
-import { CommandError, ExitCode, reasonOf } from '@kata-agent/cli';
+import { CommandError, ExitCode } from '@kata-agent/cli';
 import type { Workload } from '@kata-agent/workloads';
 
 /** Initdata of a pod. */
@@ -17,9 +19,6 @@ export interface PodInitdata {
   readonly files: ReadonlyMap<string, string>;
   readonly envelope: Uint8Array;
 }
-
-/** More than Kubernetes keeps in the annotations of an object, unpacked. */
-const maxEnvelope = 4 << 20;
 
 /** Kubernetes' limit for all annotations of an object (apimachinery, `TotalAnnotationSizeLimitB`). */
 const maxAnnotation = 256 << 10;
@@ -33,15 +32,16 @@ export function initdataOf({ annotations, place }: Workload): PodInitdata | unde
 
 /** Unpacks the value of the annotation to an envelope. `place` is for messages. Throws a CommandError (1). */
 export function unpackedAnnotation(text: string, place: string): Uint8Array {
-  try {
-    return gunzipSync(Buffer.from(text, 'base64'), { maxOutputLength: maxEnvelope });
-  } catch (error) {
-    throw new CommandError(
-      ExitCode.Failed,
-      `${place}: the annotation ${initdataAnnotation} is not base64 of gzip: ${reasonOf(error)}`,
-      { help: ['remove it, or write it again'], cause: error },
-    );
-  }
+  return unzipped(Buffer.from(text, 'base64'), `${place}: the annotation ${initdataAnnotation}`);
+}
+
+/** Unpacks gzip as the agent does. `what` is for messages. Throws a CommandError (1). */
+export function unzipped(bytes: Uint8Array, what: string): Uint8Array {
+  const found = unzip(bytes);
+  if (found.ok) return found.bytes;
+  throw new CommandError(ExitCode.Failed, `${what} cannot be unpacked: ${found.reason}`, {
+    help: ['remove it, or write it again'],
+  });
 }
 
 /** Parses an envelope. Throws a CommandError (1). */
@@ -54,8 +54,14 @@ export function parseEnvelope(envelope: Uint8Array, place: string): PodInitdata 
   );
 }
 
-/** Returns the value of the annotation. Throws a CommandError (1) if Kubernetes would not accept it. */
+/** Returns the value of the annotation. Throws a CommandError (1) if the agent or Kubernetes would not accept it. */
 export function encodeInitdata({ envelope }: Pick<PodInitdata, 'envelope'>, place: string): string {
+  if (envelope.length > maxDocumentBytes)
+    throw new CommandError(
+      ExitCode.Failed,
+      `${place}: the initdata has ${envelope.length} bytes; an agent reads at most ${maxDocumentBytes}`,
+      { help: ['set fewer values in the pod, or deliver the document in the image'] },
+    );
   const text = gzipSync(envelope, { level: 9 }).toString('base64');
   if (text.length + initdataAnnotation.length <= maxAnnotation) return text;
   throw new CommandError(

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import {
   hasEvidence,
   type InitdataAlgorithm,
@@ -9,7 +8,14 @@ import {
   writeInitdata,
   writeInitdataImage,
 } from '@kata-agent/config';
-import { type CommandDefinition, CommandError, ExitCode, print, readInput, reasonOf } from '@kata-agent/cli';
+import {
+  type CommandDefinition,
+  CommandError,
+  ExitCode,
+  print,
+  readInput,
+  writeOutputFile,
+} from '@kata-agent/cli';
 import { namedFiles, rootOption } from './load-file.js';
 import {
   type ConfigurationValues,
@@ -82,7 +88,7 @@ export const configDigest: CommandDefinition = {
       pcr: pcrOf(options.whole('pcr', 0, 23) ?? 0),
     };
     const out = options.text('out');
-    if (out !== undefined) write(out, writeInitdataImage(inputs.envelope));
+    if (out !== undefined) writeOutputFile(out, writeInitdataImage(inputs.envelope));
     const values = referenceValues(inputs);
     const lines = readyLines(inputs, values, file);
     const note = hasEvidence(before[0] ?? document) ? keysFollow : '';
@@ -134,16 +140,6 @@ function givenEnvelope(path: string, document: Uint8Array, file: string): Envelo
       help: [`put the text of ${file} there, or omit --initdata to generate one`],
     },
   );
-}
-
-function write(path: string, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes);
-  } catch (error) {
-    throw new CommandError(ExitCode.CannotApply, `cannot write ${path}: ${reasonOf(error)}`, {
-      cause: error,
-    });
-  }
 }
 
 const keysFollow =

@@ -1,7 +1,7 @@
 import { isPinned, pullsImages } from '@kata-agent/workloads';
 import { type CommandDefinition, CommandError, ExitCode, type Options, print } from '@kata-agent/cli';
 import { programName } from '../../program-name.js';
-import { documentValue, type GeneratedDocument, generateDocument } from './generated-document.js';
+import { documentValue, type GeneratedDocument, generateDocument, leavesOpen } from './generated-document.js';
 import { writeDocuments } from './generated-files.js';
 import { podOptions, type Pods, readPods, inputNotes } from './pod-files.js';
 
@@ -74,11 +74,8 @@ export const configGenerate: CommandDefinition = {
     if (written === undefined)
       await print(invocation, documents.map(documentValue)[0] ?? {}, () => documents[0]?.text ?? '');
     else await print(invocation, written.index, () => written.files.map((file) => `${file}\n`).join(''));
-    const isOpen =
-      options.flag('strict') &&
-      (pods.unused.length > 0 ||
-        pods.passedOver.length > 0 ||
-        documents.some(({ plan }) => plan.open.length > 0));
+    const plans = documents.map(({ plan }) => plan);
+    const isOpen = options.flag('strict') && leavesOpen(pods, plans);
     const isSufficient = documents.every(({ sufficient }) => sufficient);
     return isSufficient && !isOpen ? ExitCode.Success : ExitCode.Mismatch;
   },

@@ -57,12 +57,7 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
     plan,
     unbuilt,
     sufficient: reports.every(({ sufficient }) => sufficient),
-    notes: [
-      ...unbuilt.map(unbuiltNote),
-      ...reports.flatMap(refusedNotes),
-      ...privilegedNotes(plan),
-      ...notesOnInput(plan, pods),
-    ],
+    notes: [...reports.flatMap(reportNotes), ...privilegedNotes(plan), ...notesOnInput(plan, pods)],
   };
 }
 
@@ -76,9 +71,17 @@ function unbuiltNote(feature: UnbuiltFeature): string {
   return `refused with ${feature.help === undefined ? 'any' : 'this'} configuration: ${unbuiltLine(feature)}`;
 }
 
-/** Calls that the rules of the configuration refuse though they were made for them. */
-function refusedNotes({ workload, refused }: WorkloadReport): readonly string[] {
-  return refused.map((call) => `${workload.kind} ${workload.name} will not run: ${refusedLine(call)}`);
+/** Returns notes on what the agent refuses, and on calls that the rules refuse though they were made for them. */
+export function reportNotes({ workload, unbuilt, refused }: WorkloadReport): readonly string[] {
+  return [
+    ...unbuilt.map(unbuiltNote),
+    ...refused.map((call) => `${workload.kind} ${workload.name} will not run: ${refusedLine(call)}`),
+  ];
+}
+
+/** Reports whether something of the input is not constrained, or was passed over: `--strict` refuses it. */
+export function leavesOpen(pods: Pods, plans: readonly GeneratedPlan[]): boolean {
+  return pods.unused.length > 0 || pods.passedOver.length > 0 || plans.some(({ open }) => open.length > 0);
 }
 
 /** What the configuration denies and `--allow-privileged` would allow. */

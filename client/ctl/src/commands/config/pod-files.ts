@@ -37,14 +37,8 @@ export const kataConfigOption: OptionRow = {
     'the configuration.toml of the Kata runtime that starts the pods, with its config.d: instead of --runtime, --guest and --emptydir-mode',
 };
 
-/** Options that name workloads and describe the cluster that runs them. */
-export const podOptions: readonly OptionRow[] = [
-  {
-    flags: '--pod <path>',
-    description:
-      'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included: a file, a directory with such files, or - for standard input; may be repeated',
-    repeatable: true,
-  },
+/** Options about the objects, the images and the cluster that runs them. */
+export const clusterOptions: readonly OptionRow[] = [
   {
     flags: '--pod-template <path>',
     description:
@@ -100,6 +94,17 @@ export const podOptions: readonly OptionRow[] = [
     description: `the network namespace of the guest that containers join (default with --runtime remote: ${podns})`,
   },
   ...layerOptions,
+];
+
+/** The same, with the option that names the objects. */
+export const podOptions: readonly OptionRow[] = [
+  {
+    flags: '--pod <path>',
+    description:
+      'Kubernetes objects in YAML or JSON, ConfigMaps and Secrets included: a file, a directory with such files, or - for standard input; may be repeated',
+    repeatable: true,
+  },
+  ...clusterOptions,
 ];
 
 /** The workloads and images that the options name. */

@@ -1,8 +1,13 @@
-import { gunzipSync } from 'node:zlib';
-import { hostDataDigest, initdataAnnotation, unpackInitdataImage } from '@kata-agent/config';
+import { hostDataDigest, initdataAnnotation, isGzip, unpackInitdataImage } from '@kata-agent/config';
 import { type CommandDefinition, CommandError, ExitCode, print, readInput } from '@kata-agent/cli';
 import { readManifests, WorkloadError } from '@kata-agent/workloads';
-import { initdataOf, parseEnvelope, type PodInitdata, unpackedAnnotation } from '../annotate/pod-initdata.js';
+import {
+  initdataOf,
+  parseEnvelope,
+  type PodInitdata,
+  unpackedAnnotation,
+  unzipped,
+} from '../annotate/pod-initdata.js';
 
 export const configShow: CommandDefinition = {
   path: 'config show',
@@ -63,8 +68,7 @@ function shown(file: string, bytes: Uint8Array): readonly Shown[] {
   if (image?.ok === false)
     throw new CommandError(ExitCode.Failed, `${file} cannot be unpacked: ${image.reason}`);
   if (image !== undefined) return [ofFile(file, image.bytes)];
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b)
-    return [ofFile(file, gunzipSync(bytes, { maxOutputLength: 4 << 20 }))];
+  if (isGzip(bytes)) return [ofFile(file, unzipped(bytes, file))];
   const text = new TextDecoder().decode(bytes);
   if (/^[A-Za-z0-9+/=\s]+$/.test(text)) return [ofFile(file, unpackedAnnotation(text, file))];
   if (/^\s*(?:version|algorithm)\s*=/m.test(text)) return [ofFile(file, bytes)];
