@@ -12,8 +12,11 @@ import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import type { Place, Range } from './start-ranges.js';
 
-/** The longest example, not the configuration of an image, whose check could depend on this machine. */
-const configuration = fileURLToPath(new URL('../../../examples/confidential.toml', import.meta.url));
+/**
+ * A pod's generated configuration, whose rules use most of the language: what reads them is loaded on demand, but is in the cache.
+ * Not the configuration of an image, whose check could depend on this machine.
+ */
+const configuration = fileURLToPath(new URL('../../../examples/workloads/postgres.toml', import.meta.url));
 
 const [path, cache] = process.argv.slice(2);
 if (path === undefined || cache === undefined) throw new Error('usage: compile.js PROGRAM CACHE');
