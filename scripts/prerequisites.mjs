@@ -73,6 +73,8 @@ const table = {
   },
   systemd: { provides: ['systemd-analyze'], neededBy: 'the units of tests/functional/forward-documents' },
   openssl: { provides: ['openssl'], neededBy: 'tests/functional/tls-openssl' },
+  zsh: { provides: ['zsh'], neededBy: 'tests/functional/completion' },
+  fish: { provides: ['fish'], neededBy: 'tests/functional/completion' },
   xfsprogs: { provides: ['mkfs.xfs'], neededBy: 'tests/root/scenario, agent/guest' },
   runc: { provides: ['runc'], neededBy: 'every test with a container' },
   crun: { provides: ['crun'], neededBy: 'the same tests with OCI_RUNTIME=crun, tests/root/crun' },

@@ -77,6 +77,18 @@ test('a command of another program says where it went, whatever its options', ()
   }
 });
 
+test('help names a command by all of its words, and refuses an unknown one', () => {
+  assert.deepEqual(runBinary(['help', 'config', 'check']), runBinary(['config', 'check', '--help']));
+  assert.deepEqual(runBinary(['help']), runBinary(['--help']));
+  assert.equal(runBinary(['help', 'config', 'chek']).code, 2);
+  assert.match(runBinary(['help', 'chek']).stderr, /unknown command 'chek'/);
+});
+
+test('the version of the program needs no agent', () => {
+  assert.match(runBinary(['version']).stdout, /^kata-agent-ctl +\d+\.\d+\.\d+\n$/);
+  assert.match(runBinary(['version', '--format', 'json']).stdout, /^\{"ctl":"[^"]+"\}\n$/);
+});
+
 test('the version is printed', () => {
   const { code, stdout } = runBinary(['--version']);
   assert.equal(code, 0);

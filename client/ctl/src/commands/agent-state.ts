@@ -1,5 +1,6 @@
 import { Health, HealthCheckResponse_ServingStatus as Status } from '@kata-agent/protocol/health';
 import {
+  addressesOf,
   cellText,
   type CommandDefinition,
   ExitCode,
@@ -48,11 +49,15 @@ export const check: CommandDefinition = {
 export const version: CommandDefinition = {
   path: 'version',
   summary: 'print the versions of an agent and of this program',
-  details: ['Calls Health.Version. For this program’s version only: kata-agent-ctl --version.'],
+  details: ['Calls Health.Version. Without an address, prints only the version of this program.'],
   examples: [{ line: 'kata-agent-ctl version -a unix:///run/agent.sock', description: 'Prints both.' }],
   connects: true,
   formats: true,
   run: async (invocation) => {
+    if (addressesOf(invocation).length === 0) {
+      await print(invocation, { ctl: ownVersion }, () => renderTable([['kata-agent-ctl', ownVersion]]));
+      return ExitCode.Success;
+    }
     const reply = await withAgent(invocation, (agent) =>
       agent.call(Health.method.version, {}, { timeoutMs: answerMs }),
     );

@@ -8,7 +8,7 @@ import {
   print,
   withAgent,
 } from '@kata-agent/cli';
-import { findCall, messageFromJson, messageToJson, requestTemplate } from '../calls.js';
+import { calls, findCall, messageFromJson, messageToJson, requestTemplate } from '../calls.js';
 
 export const call: CommandDefinition = {
   path: 'call',
@@ -18,7 +18,11 @@ export const call: CommandDefinition = {
     'The reply is JSON: one line with --format json, indented otherwise.',
   ],
   operands: [
-    { syntax: '<method>', description: 'a method that kata-agent-ctl endpoints lists' },
+    {
+      syntax: '<method>',
+      description: 'a method that kata-agent-ctl endpoints lists',
+      suggestions: [...calls.keys()],
+    },
     { syntax: '[request]', description: 'JSON, @file, or - for standard input' },
   ],
   options: [

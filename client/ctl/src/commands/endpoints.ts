@@ -37,7 +37,13 @@ export const endpoints: CommandDefinition = {
   details: [
     'Without a name, lists all methods and groups, and the methods of the management service. With a name, prints its purpose, its exposure, what breaks without it, and when Kata’s runtimes call it. No agent is called. grpc.Health is always served and cannot be listed in a configuration.',
   ],
-  operands: [{ syntax: '[name]', description: 'a method or an @group' }],
+  operands: [
+    {
+      syntax: '[name]',
+      description: 'a method or an @group',
+      suggestions: [...methodNames, ...groups.keys(), ...managementMethods],
+    },
+  ],
   examples: [
     { line: 'kata-agent-ctl endpoints', description: 'Lists all methods and groups.' },
     { line: 'kata-agent-ctl endpoints ExecProcess', description: 'Prints the documentation of one method.' },

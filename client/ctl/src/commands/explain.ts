@@ -12,7 +12,13 @@ export const explain: CommandDefinition = {
   details: [
     'Prints what a code such as KA1201 means, an example that causes it, and how to fix it. Without a code, lists all codes. The name of a ttRPC status, such as UNIMPLEMENTED, is explained as well. No agent is called. A code keeps its meaning in later versions; the text of a message may change.',
   ],
-  operands: [{ syntax: '[code]', description: 'a code, or the name of a ttRPC status' }],
+  operands: [
+    {
+      syntax: '[code]',
+      description: 'a code, or the name of a ttRPC status',
+      suggestions: [...Object.keys(codes), ...statuses.flatMap(({ status }) => status.split(', '))],
+    },
+  ],
   examples: [
     { line: 'kata-agent-ctl explain KA1201', description: 'Prints the page of error[KA1201].' },
     {

@@ -5,6 +5,8 @@ import type { Options } from './options.js';
 interface OperandRow {
   readonly syntax: string;
   readonly description: string;
+  /** Values that shells propose; others are possible. Without them shells propose files. */
+  readonly suggestions?: readonly string[];
 }
 
 export interface OptionRow {

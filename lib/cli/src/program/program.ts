@@ -7,6 +7,8 @@ import { styleFor } from '../output/text.js';
 import type { CommandDefinition, MovedCommand, OptionRow, Program } from '../command/definition.js';
 import type { Io } from '../command/io.js';
 import { Options } from '../command/options.js';
+import { completionCommand } from '../completion/completion-command.js';
+import { completionTable } from '../completion/completion-table.js';
 import { CallError } from '../connection/agent.js';
 import { explainFailure, renderRefusal } from './refusal.js';
 import { version } from './version.js';
@@ -33,11 +35,18 @@ export async function runProgram(program: Program, argv: readonly string[], stre
   };
   const parser = createParser(program, io, perform, json);
   try {
-    await parser.parseAsync(argv, { from: 'user' });
+    await parser.parseAsync(argv[0] === 'help' ? helpOf(parser, argv.slice(1)) : argv, { from: 'user' });
   } catch (error) {
     return reportFailure(program.name, error, io, json);
   }
   return done.code;
+}
+
+/** Returns `config check --help` for the words of `help config check`; an unknown command is left to be refused. */
+function helpOf(parser: Command, path: readonly string[]): readonly string[] {
+  let command: Command | undefined = parser;
+  for (const word of path) command = command?.commands.find((each) => each.name() === word);
+  return command === undefined ? path : [...path, '--help'];
 }
 
 /** Reads --format before the options are parsed, so that wrong use is also reported in that format. */
@@ -72,7 +81,9 @@ export function createParser(program: Program, io: Io, perform: Perform, json = 
     .exitOverride(exitAs(ExitCode.Usage));
   addOptions(parser, connectionOptions);
   parser.addHelpText('after', `\nExample:\n  $ ${program.example}`);
-  for (const definition of program.commands) {
+  const completion = completionCommand(program.name, () => completionTable(parser, definitions));
+  const definitions = [...program.commands, completion];
+  for (const definition of definitions) {
     const [parent, name] = placeOf(program, parser, definition.path);
     addCommand(program.name, parent, name, definition, perform);
   }
