@@ -150,10 +150,7 @@ test('each kind of record is rendered as one line', () => {
     }),
     'fold host cid 2 ExecProcess 9 more OK',
   );
-  assert.equal(
-    ending({ ...envelope, kind: 'boot', facts: { version: '1' } }),
-    'boot boot b1 {"version":"1"}',
-  );
+  assert.equal(ending({ ...envelope, kind: 'boot', facts: { version: '1' } }), 'boot boot b1 version 1');
   assert.equal(
     ending({ ...envelope, kind: 'rotated', segment: summary }),
     'rotated records 1 to 6 are in this segment',
@@ -228,4 +225,53 @@ test('colours are used on request', () => {
     '[31',
   );
   assert.equal(renderHeader({ color: true }).startsWith('\u001b[1m'), true);
+});
+
+test('a boot is described in words', () => {
+  const facts = {
+    version: '0.1.0',
+    digest: 'ab12',
+    documents: [{ file: '/etc/kata-agent/config.toml', source: 'default path', sha256: 'cd' }],
+    ignoredOverrides: [{ key: 'server_addr', value: 'unix:///x' }],
+    leftOut: ['CopyFile'],
+    missingComponents: [],
+    restricted: false,
+  };
+  assert.equal(
+    ending({ ...envelope, kind: 'boot', facts }),
+    'boot boot b1 version 0.1.0, configuration ab12, of /etc/kata-agent/config.toml (default path), ' +
+      'which restricts nothing, ignored overrides: server_addr, without CopyFile',
+  );
+});
+
+test('on a terminal a record has lines of its width, its text in one column, and the caller at its end', () => {
+  const reason = 'rule "no-shells" refused it (/etc/kata-agent/config.toml:14)';
+  const denied = { outcome: 'deny', code: 'KA3101', rule: 'no-shells', reason } as const;
+  const peer = `spki:sha256:${'0123456789abcdef'.repeat(4)}`;
+  const record = {
+    ...envelope,
+    kind: 'refusal',
+    ...caller,
+    peer,
+    decision: denied,
+    digest: '',
+    subject,
+  } as const;
+  const text = renderRecord(record, { width: 80 });
+  assert.equal(
+    text,
+    [
+      '     7 01-02 03:04:05.678 refusal  ExecProcess KA3101 c1/e1 /bin/ls rule',
+      '                                   "no-shells" refused it',
+      '                                   (/etc/kata-agent/config.toml:14)',
+      '                                   (spki:sha256:012…89abcdef, host)',
+    ].join('\n'),
+  );
+  assert.equal(renderHeader({ width: 80 }), '     # time               kind     what');
+  const long = { ...record, decision: { ...denied, reason: `${'x'.repeat(500)}\u001b[2J\n` } };
+  for (const width of [10, 80, 139])
+    for (const line of renderRecord(long, { width }).split('\n')) {
+      assert.ok(line.length <= Math.max(width, 60), line);
+      assert.doesNotMatch(line, /[\u001b\r]/);
+    }
 });

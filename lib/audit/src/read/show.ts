@@ -4,6 +4,11 @@ import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record
 
 export interface ShowOptions {
   readonly color?: boolean;
+  /**
+   * The columns of a terminal: the time is then without year and zone, the caller is after the text, and longer records have further
+   * lines, indented. Absent: one line for each record, as long as it is.
+   */
+  readonly width?: number | undefined;
 }
 
 type Style = 'green' | 'red' | 'yellow' | 'dim' | 'bold';
@@ -24,18 +29,25 @@ const styles: Readonly<Record<RecordKind, Style>> = {
 
 const widths = { sequence: 7, time: 24, kind: 8, listener: 8, peer: 14, method: 17 };
 
+const narrowWidths = { sequence: 6, time: 18, kind: 8 };
+
+/** The narrowest terminal that has room for a word after the columns. */
+const minWidth = 60;
+
 /** Renders the line above the records. */
 export function renderHeader(options: ShowOptions = {}): string {
+  if (options.width !== undefined) return paint(narrowCells('#', 'time', 'kind', 'what'), 'bold', options);
   const columns = ['#', 'time', 'kind', 'listener', 'peer', 'method'] as const;
   const [sequence, ...rest] = columns;
   const cells = rest.map((name) => name.padEnd(widths[name as keyof typeof widths]));
   return paint([sequence.padStart(widths.sequence), ...cells, 'what'].join(' '), 'bold', options);
 }
 
-/** Renders a record as one line. Control characters in it are escaped. */
+/** Renders a record: as one line, or as the lines of a terminal. Control characters in it are escaped. */
 export function renderRecord(record: AuditRecord, options: ShowOptions = {}): string {
   // Of a kind that only later versions have, any member can be anything.
   const who = 'method' in record ? record : { listener: '', peer: '', method: '' };
+  if (options.width !== undefined) return paint(narrow(record, who, options.width), styleOf(record), options);
   const cells = [
     String(record.sequence).padStart(widths.sequence),
     printable(record.wall).padEnd(widths.time),
@@ -48,10 +60,66 @@ export function renderRecord(record: AuditRecord, options: ShowOptions = {}): st
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
 }
 
+/** Renders a record for a terminal: the caller is named briefly, since most records have the same. */
+function narrow(
+  record: AuditRecord,
+  {
+    listener,
+    peer,
+    method,
+  }: { readonly listener: unknown; readonly peer: unknown; readonly method: unknown },
+  width: number,
+): string {
+  const caller = [textOf(peer), textOf(listener)].filter((text) => text !== '').map(brief);
+  const text = words(
+    textOf(method),
+    operatorOf(record),
+    describe(record),
+    caller.length === 0 ? undefined : `(${caller.join(', ')})`,
+  );
+  const cells = narrowCells(
+    String(record.sequence),
+    printable(record.wall).slice(5, 23).replace('T', ' '),
+    printable(record.kind),
+    '',
+  );
+  const room = Math.max(width, minWidth) - cells.length;
+  return folded(printable(text), room)
+    .map((line, index) => (index === 0 ? cells : ' '.repeat(cells.length)) + line)
+    .join('\n');
+}
+
+function narrowCells(sequence: string, time: string, kind: string, what: string): string {
+  const { sequence: first, time: second, kind: third } = narrowWidths;
+  return `${sequence.padStart(first)} ${time.padEnd(second)} ${kind.padEnd(third)} ${what}`;
+}
+
+/** Folds a text at spaces into lines of at most `width` characters; a longer word is cut into several lines. */
+function folded(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (longer.length <= width) {
+      line = longer;
+      continue;
+    }
+    if (line !== '') lines.push(line);
+    line = word;
+    for (; line.length > width; line = line.slice(width)) lines.push(line.slice(0, width));
+  }
+  return [...lines, line];
+}
+
+/** Shortens a name, such as the digest of a key, to its two ends. */
+function brief(name: string): string {
+  return name.length <= 24 ? name : `${name.slice(0, 15)}…${name.slice(-8)}`;
+}
+
 function describe(record: AuditRecord): string {
   switch (record.kind) {
     case 'boot':
-      return `boot ${record.boot} ${JSON.stringify(record.facts)}`;
+      return words(`boot ${record.boot}`, bootText(record.facts));
     case 'intent':
       return words(
         subjectOf(record),
@@ -64,7 +132,12 @@ function describe(record: AuditRecord): string {
     case 'call':
       return words(subjectOf(record), wouldRefuse(record.decision), resultOf(record.result));
     case 'refusal':
-      return words(codeOf(record), subjectOf(record), ruleOf(record.decision.rule), record.decision.reason);
+      return words(
+        codeOf(record),
+        subjectOf(record),
+        ruleUnlessNamed(record.decision),
+        record.decision.reason,
+      );
     case 'fold': {
       const { of, count, code = record.decision.code ?? 'refused', bytes } = record;
       const size = bytes === undefined || bytes === 0 ? undefined : `${bytes} bytes`;
@@ -85,6 +158,40 @@ function describe(record: AuditRecord): string {
     case 'lost':
       return `${record.count} records are missing: ${record.failure}`;
   }
+}
+
+/** Returns the facts of a boot that say what the agent served, in words; `--format json` has all of them. */
+function bootText(facts: Readonly<Record<string, unknown>>): string {
+  const { version, digest, restricted } = facts;
+  const part = (word: string, names: readonly string[]): string | undefined => {
+    const given = names.filter((name) => name !== '');
+    return given.length === 0 ? undefined : `${word} ${given.join(', ')}`;
+  };
+  return [
+    part('version', [textOf(version)]),
+    part('configuration', [textOf(digest)]),
+    part(
+      'of',
+      members(facts['documents']).map((each) => `${textOf(each['file'])} (${textOf(each['source'])})`),
+    ),
+    restricted === false ? 'which restricts nothing' : undefined,
+    part(
+      'ignored overrides:',
+      members(facts['ignoredOverrides']).map((each) => textOf(each['key'])),
+    ),
+    part('without', texts(facts['leftOut'])),
+    part('missing guest components:', texts(facts['missingComponents'])),
+  ]
+    .filter((text) => text !== undefined)
+    .join(', ');
+}
+
+function members(list: unknown): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(list) ? list.filter((each) => typeof each === 'object' && each !== null) : [];
+}
+
+function texts(list: unknown): readonly string[] {
+  return Array.isArray(list) ? list.map(textOf) : [];
 }
 
 /** Returns the operator that a trusted server named, unverified. */
@@ -110,6 +217,11 @@ function requestOf({ request }: { readonly request?: object | undefined }): stri
 /** Returns the code that `kata-agent-ctl explain` takes, of a denied call. */
 function codeOf({ decision }: { readonly decision: RecordedDecision }): string | undefined {
   return decision.code;
+}
+
+/** Returns the rule, unless the reason names it too. */
+function ruleUnlessNamed({ rule, reason }: RecordedDecision): string | undefined {
+  return rule !== undefined && reason.includes(`"${rule}"`) ? undefined : ruleOf(rule);
 }
 
 function ruleOf(rule: string | undefined): string | undefined {

@@ -190,3 +190,47 @@ test('--follow prints new records until interrupted', async () => {
   assert.equal(io.signals.listenerCount('SIGINT'), 0);
   await log.close();
 });
+
+test('records are chosen by peer, by time and as the last ones', () => {
+  assert.deepEqual(
+    shown('--tail', '2').map(({ kind }) => kind),
+    ['call', 'refusal'],
+  );
+  assert.deepEqual(
+    shown('--tail', '1', '--method', 'StartContainer').map(({ kind }) => kind),
+    ['outcome'],
+  );
+  assert.equal(shown('--tail', '99').length, shown().length);
+  assert.equal(shown('--peer', 'uid 0').length, 4);
+  assert.equal(shown('--peer', 'cid').length, 0);
+  assert.equal(shown('--since', '1h').length, shown().length);
+  assert.equal(shown('--since', '2020-01-01').length, shown().length);
+  assert.equal(shown('--since', '2999-01-01T00:00:00Z').length, 0);
+  for (const [option, value] of [
+    ['--since', 'yesterday'],
+    ['--since', '2026-13-01'],
+    ['--tail', '0'],
+  ] as const) {
+    const { code, stderr } = runBinary(['audit', 'show', file, option, value]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, new RegExp(`${option} '${value}'`));
+  }
+});
+
+test('on a terminal of 80 columns no line is longer, but with --wide', async () => {
+  for (const [options, narrow] of [
+    [[], true],
+    [['--wide'], false],
+  ] as const) {
+    const io = fakeIo();
+    io.stdout.isTTY = true;
+    io.stdout.columns = 80;
+    assert.equal(await runProgram(program, ['audit', 'show', file, ...options], io), 0);
+    const lines = io.stdout.text.replaceAll(/\u001b\[[0-9]*m/g, '').split('\n');
+    assert.equal(
+      lines.every((line) => line.length <= 80),
+      narrow,
+    );
+    assert.ok(lines.length > 5);
+  }
+});

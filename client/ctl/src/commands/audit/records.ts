@@ -5,6 +5,7 @@ import {
   type Invocation,
   type OptionRow,
   type Options,
+  parseDuration,
   styleFor,
   write,
 } from '@kata-agent/cli';
@@ -21,7 +22,19 @@ export const filterOptions: readonly OptionRow[] = [
   { flags: '--method <name>', description: 'only calls of this method; may be repeated', repeatable: true },
   { flags: '--denied', description: 'only denied calls' },
   { flags: '--container <id>', description: 'only calls about this container' },
+  { flags: '--peer <name>', description: 'only calls of peers whose name contains this' },
+  {
+    flags: '--since <time>',
+    description: 'only records from then on: 2026-11-27T00:00:00Z, or 15m, 2h: so long ago',
+  },
+  {
+    flags: '--wide',
+    description: 'one line for each record on a terminal too, which otherwise has lines of its width',
+  },
 ];
+
+/** Above this width a terminal has room for the columns of --wide. */
+const narrowBelow = 140;
 
 /** Prints matching records, with `--format json` as they were written. `help` is the remedy for lines that are not records. */
 export async function printRecords(
@@ -30,10 +43,13 @@ export async function printRecords(
   help: string,
 ): Promise<number> {
   const { io, options } = invocation;
+  const { isTTY, columns } = io.stdout;
   const color = styleFor(io.stdout, io.environment).enabled;
-  if (!options.json) await write(io.stdout, `${renderHeader({ color })}\n`);
+  const isNarrow = isTTY === true && !options.flag('wide') && (columns ?? 80) < narrowBelow;
+  const show = { color, width: isNarrow ? (columns ?? 80) : undefined };
+  if (!options.json) await write(io.stdout, `${renderHeader(show)}\n`);
   return await eachWanted(invocation, records, help, async (read) => {
-    const line = options.json ? writtenLine(read) : renderRecord(read.record, { color });
+    const line = options.json ? writtenLine(read) : renderRecord(read.record, show);
     await write(io.stdout, `${line}\n`);
   });
 }
@@ -48,11 +64,7 @@ export async function eachWanted(
   help: string,
   use: (read: Extract<Read, { ok: true }>) => Promise<void>,
 ): Promise<number> {
-  const filter: RecordFilter = {
-    methods: options.texts('method'),
-    denied: options.flag('denied'),
-    container: options.text('container'),
-  };
+  const filter = recordFilter(options);
   let wrong = 0;
   for await (const read of records) {
     if (!read.ok) {
@@ -67,16 +79,44 @@ export async function eachWanted(
 }
 
 /** Which records to show; all given conditions must match. */
-interface RecordFilter {
+export interface RecordFilter {
   readonly methods: readonly string[];
   /** Only calls denied by the gate, a rule or a check. */
   readonly denied: boolean;
   readonly container: string | undefined;
+  /** A part of the peer's name. */
+  readonly peer: string | undefined;
+  /** A time of the wall clock, in RFC 3339 and UTC as records have it; empty: any. */
+  readonly since: string;
 }
 
-/** Reports whether a record matches. Records that are not calls (a boot, a rotation) match only an empty filter. */
-function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
-  const { methods, denied, container } = filter;
+/** Returns the filter that the options describe. Throws a CommandError (wrong use). */
+export function recordFilter(options: Options): RecordFilter {
+  return {
+    methods: options.texts('method'),
+    denied: options.flag('denied'),
+    container: options.text('container'),
+    peer: options.text('peer'),
+    since: sinceTime(options.text('since')),
+  };
+}
+
+function sinceTime(text: string | undefined): string {
+  if (text === undefined) return '';
+  if (/^[0-9.]+(ms|s|m|h)$/.test(text))
+    return new Date(Date.now() - parseDuration(text, '--since')).toISOString();
+  const time = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  if (!Number.isNaN(time)) return new Date(time).toISOString();
+  throw new CommandError(ExitCode.Usage, `invalid --since '${text}'`, {
+    help: ['write 2026-11-27T00:00:00Z, 2026-11-27, or how long ago: 15m, 2h'],
+  });
+}
+
+/** Reports whether a record matches. Records that are not calls (a boot, a rotation) match only a filter of times. */
+export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
+  const { methods, denied, container, peer, since } = filter;
+  if (record.wall < since) return false;
+  if (peer !== undefined && !('peer' in record && record.peer.includes(peer))) return false;
   if (methods.length > 0 && !('method' in record && methods.includes(record.method))) return false;
   if (denied && !isDenied(record)) return false;
   return container === undefined || ('subject' in record && record.subject?.containerId === container);

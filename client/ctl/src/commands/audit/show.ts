@@ -9,19 +9,29 @@ import {
   write,
 } from '@kata-agent/cli';
 import { Management } from '@kata-agent/protocol/management';
-import { eachWanted, filterOptions, firstSequence, logOperand, printRecords, withLog } from './records.js';
+import {
+  eachWanted,
+  filterOptions,
+  firstSequence,
+  isWanted,
+  logOperand,
+  printRecords,
+  recordFilter,
+  withLog,
+} from './records.js';
 
 export const auditShow: CommandDefinition = {
   path: 'audit show',
   summary: 'print an audit log, one line per record',
   details: [
     'With --format json, prints the records as written, one per line. Lines that are not records are reported on standard error, and the exit code is then 4. To check the hash chain, use audit verify.',
-    'A filter leaves out records that are not calls, such as a boot.',
+    'A filter other than --since and --tail leaves out records that are not calls, such as a boot.',
     'With --as-test, prints a test file instead: the recorded requests and their decisions, for config test to run against another configuration.',
   ],
   operands: [logOperand],
   options: [
     { flags: '-f, --follow', description: 'keep printing new records, until interrupted' },
+    { flags: '--tail <n>', description: 'only the last n of these records, and with --follow new ones' },
     ...filterOptions,
     { flags: '--as-test', description: 'print tests for config test, in YAML' },
   ],
@@ -47,15 +57,36 @@ export const auditShow: CommandDefinition = {
       throw new CommandError(ExitCode.Usage, '--as-test and --follow exclude each other');
     if (following) invocation.io.signals.on('SIGINT', stop);
     try {
-      const records = following ? follow(file, { signal: over.signal }) : readLog(file);
-      return await withLog(file, ExitCode.CannotApply, () =>
-        asTest ? showAsTest(invocation, records) : printRecords(invocation, records, helpOn(file)),
-      );
+      return await withLog(file, ExitCode.CannotApply, async () => {
+        const first = await firstOfTail(invocation, file);
+        const records = from(first, following ? follow(file, { signal: over.signal }) : readLog(file));
+        return asTest
+          ? await showAsTest(invocation, records)
+          : await printRecords(invocation, records, helpOn(file));
+      });
     } finally {
       if (following) invocation.io.signals.off('SIGINT', stop);
     }
   },
 };
+
+/** Returns the sequence number of the first record that --tail keeps; 0: all. */
+async function firstOfTail({ options }: Invocation, file: string): Promise<number> {
+  const count = options.whole('tail', 1, 1_000_000);
+  if (count === undefined) return 0;
+  const filter = recordFilter(options);
+  let last: number[] = [];
+  for await (const read of readLog(file)) {
+    if (read.ok && isWanted(read.record, filter)) last.push(read.record.sequence);
+    if (last.length >= 2 * count) last = last.slice(-count);
+  }
+  return last.at(-count) ?? last[0] ?? 0;
+}
+
+/** Leaves out records before a sequence number. Lines that are not records are kept, to be reported. */
+async function* from(first: number, records: AsyncIterable<Read>): AsyncIterable<Read> {
+  for await (const read of records) if (!read.ok || read.record.sequence >= first) yield read;
+}
 
 async function showAsTest(invocation: Invocation, records: AsyncIterable<Read>): Promise<number> {
   const { io, operands } = invocation;
