@@ -6,6 +6,7 @@ import {
   ExitCode,
   formatBytes,
   print,
+  printReport,
   renderTable,
   version as ownVersion,
   withAgent,
@@ -72,8 +73,6 @@ export const version: CommandDefinition = {
   },
 };
 
-const width = 100;
-
 export const describe: CommandDefinition = {
   path: 'describe',
   summary: 'print an agent’s configuration digest, listeners and what they serve',
@@ -90,12 +89,14 @@ export const describe: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const reply = await withAgent(invocation, (agent) => agent.call(Management.method.describe, {}));
-    await print(invocation, messageToJson(DescribeResponseSchema, reply), () => describeText(reply));
+    await printReport(invocation, messageToJson(DescribeResponseSchema, reply), (width) =>
+      describeText(reply, width),
+    );
     return ExitCode.Success;
   },
 };
 
-function describeText(reply: DescribeResponse): string {
+function describeText(reply: DescribeResponse, width: number): string {
   const { version, bootId, configurationDigest, documents, listeners, containers, auditWritable } = reply;
   const general = [
     ['version', version],
@@ -139,7 +140,7 @@ export const guest: CommandDefinition = {
       ['memory block size', reply.memBlockSizeBytes === 0n ? 'none' : formatBytes(reply.memBlockSizeBytes)],
       ['memory hotplug by probe', yes(reply.supportMemHotplugProbe)],
     ];
-    await print(invocation, messageToJson(GuestDetailsResponseSchema, reply), () => renderTable(rows));
+    await printReport(invocation, messageToJson(GuestDetailsResponseSchema, reply), () => renderTable(rows));
     return ExitCode.Success;
   },
 };

@@ -16,7 +16,7 @@ import {
   CommandError,
   ExitCode,
   type Invocation,
-  print,
+  printReport,
   styleFor,
 } from '@kata-agent/cli';
 import {
@@ -28,8 +28,6 @@ import {
   managementPage,
   managementTable,
 } from '../output/endpoint-text.js';
-
-const widest = 100;
 
 export const endpoints: CommandDefinition = {
   path: 'endpoints',
@@ -53,7 +51,6 @@ export const endpoints: CommandDefinition = {
   run: async (invocation) => {
     const { operands, io } = invocation;
     const style = styleFor(io.stdout, io.environment);
-    const width = Math.min(io.stdout.columns ?? widest, widest);
     const name = operands[0];
     if (name === undefined) {
       const all = [...groups.values()];
@@ -62,7 +59,7 @@ export const endpoints: CommandDefinition = {
         groups: all,
         management: managementEndpoints,
       };
-      await print(
+      await printReport(
         invocation,
         value,
         () =>
@@ -70,26 +67,26 @@ export const endpoints: CommandDefinition = {
       );
     } else if (isMethodName(name)) {
       const endpoint: Endpoint = catalogue[name];
-      await print(invocation, endpoint, () => endpointPage(endpoint, width, style));
+      await printReport(invocation, endpoint, (width) => endpointPage(endpoint, width, style));
     } else if (isManagementMethod(name)) {
       const endpoint = { method: name, ...managementEndpoints[name] };
-      await print(invocation, endpoint, () => managementPage(name, width, style));
+      await printReport(invocation, endpoint, (width) => managementPage(name, width, style));
     } else if (announcedMethods.has(name)) {
-      await print(invocation, { method: name, ...announcedMethods.get(name) }, () =>
+      await printReport(invocation, { method: name, ...announcedMethods.get(name) }, (width) =>
         announcedPage(name, width, style),
       );
     } else {
-      await printGroup(invocation, name, width);
+      await printGroup(invocation, name);
     }
     return ExitCode.Success;
   },
 };
 
-async function printGroup(invocation: Invocation, name: string, width: number): Promise<void> {
+async function printGroup(invocation: Invocation, name: string): Promise<void> {
   const group = isGroupName(name) ? groups.get(name) : undefined;
   if (group === undefined) throw unknown(name);
   const style = styleFor(invocation.io.stdout, invocation.io.environment);
-  await print(invocation, group, () => groupPage(group, width, style));
+  await printReport(invocation, group, (width) => groupPage(group, width, style));
 }
 
 function unknown(name: string): CommandError {

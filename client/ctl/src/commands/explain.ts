@@ -1,10 +1,8 @@
 import { codes, findCode } from '@kata-agent/catalogue/codes';
 import { nearest } from '@kata-agent/config';
-import { type CommandDefinition, CommandError, ExitCode, print, styleFor } from '@kata-agent/cli';
+import { type CommandDefinition, CommandError, ExitCode, printReport, styleFor } from '@kata-agent/cli';
 import { statuses } from '../output/statuses.js';
 import { codePage, codesTable, statusPage } from '../output/code-text.js';
-
-const widest = 100;
 
 export const explain: CommandDefinition = {
   path: 'explain',
@@ -34,18 +32,17 @@ export const explain: CommandDefinition = {
     const [text] = operands;
     if (text === undefined) {
       const rows = Object.entries(codes).map(([code, row]) => ({ code, ...row }));
-      await print(invocation, { codes: rows }, () => codesTable(style));
+      await printReport(invocation, { codes: rows }, () => codesTable(style));
       return ExitCode.Success;
     }
-    const width = Math.min(io.stdout.columns ?? widest, widest);
     const status = statuses.find((row) => row.status.split(', ').includes(text.toUpperCase()));
     if (status !== undefined) {
-      await print(invocation, status, () => statusPage(status, width, style));
+      await printReport(invocation, status, (width) => statusPage(status, width, style));
       return ExitCode.Success;
     }
     const code = findCode(text);
     if (code === undefined) throw unknown(text);
-    await print(invocation, { code, ...codes[code] }, () => codePage(code, width, style));
+    await printReport(invocation, { code, ...codes[code] }, (width) => codePage(code, width, style));
     return ExitCode.Success;
   },
 };

@@ -10,6 +10,7 @@ import {
   type Invocation,
   type Io,
   print,
+  printReport,
   renderTable,
   withAgent,
 } from '@kata-agent/cli';
@@ -122,7 +123,7 @@ async function runPod(invocation: Invocation): Promise<number> {
   const { refused, failed } = result;
   const ok = refused.length === 0;
   const value = { workload: workload.name, ...setup, ok, refused, failed, calls };
-  await print(invocation, value, () =>
+  await printReport(invocation, value, () =>
     [
       ...failed.map(
         ({ method, because, serverMessage }) =>

@@ -9,7 +9,7 @@ import {
   type CommandDefinition,
   ExitCode,
   formatBytes,
-  print,
+  printReport,
   renderTable,
   withAgent,
 } from '@kata-agent/cli';
@@ -32,7 +32,7 @@ export const stats: CommandDefinition = {
     const reply = await withAgent(invocation, (agent) =>
       agent.call(AgentService.method.statsContainer, { containerId }),
     );
-    await print(invocation, messageToJson(StatsContainerResponseSchema, reply), () =>
+    await printReport(invocation, messageToJson(StatsContainerResponseSchema, reply), () =>
       renderTable(statsRows(reply)),
     );
     return ExitCode.Success;

@@ -2,6 +2,7 @@ import type { Invocation } from '../command/definition.js';
 import type { Output } from '../command/io.js';
 import { CommandError, ExitCode } from '../command/command-error.js';
 import { reasonOf } from '../input/read-input.js';
+import { fitted, widest } from './fit.js';
 
 /**
  * Prints a result: one line of JSON for programs, text for people. EPIPE is ignored (`… | head`): the exit code stays
@@ -14,6 +15,21 @@ export async function print(invocation: Invocation, value: unknown, text: () => 
   } catch (error) {
     if (!isClosed(error)) throw error;
   }
+}
+
+/**
+ * Prints a result like `print`, whose text is a report for people: made for the width of a terminal, and folded to it.
+ *
+ * @param text for a width in columns
+ */
+export async function printReport(
+  invocation: Invocation,
+  value: unknown,
+  text: (width: number) => string,
+): Promise<void> {
+  const { isTTY, columns = widest } = invocation.io.stdout;
+  const width = isTTY === true ? Math.min(columns, widest) : widest;
+  await print(invocation, value, () => (isTTY === true ? fitted(text(width), columns) : text(width)));
 }
 
 /**

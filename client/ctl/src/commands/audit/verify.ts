@@ -19,6 +19,7 @@ import {
   type Options,
   parsed,
   print,
+  printReport,
   readCheckpoint,
   readInput,
   readReference,
@@ -88,7 +89,7 @@ export const auditVerify: CommandDefinition = {
     const report = await withLog(file, ExitCode.Mismatch, () => verify(file, { head, checkpoint }));
     const isAnchored = head !== undefined || checkpoint !== undefined;
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
-    await print(invocation, report, () => reportText(report, isAnchored, style));
+    await printReport(invocation, report, () => reportText(report, isAnchored, style));
     return report.ok ? ExitCode.Success : ExitCode.Mismatch;
   },
 };

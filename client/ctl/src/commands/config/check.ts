@@ -1,15 +1,21 @@
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration } from '@kata-agent/config';
 import { compileGate, privilegedContainers } from '@kata-agent/gate';
-import { type CommandDefinition, ExitCode, print, type Style, styleFor, wrap } from '@kata-agent/cli';
+import {
+  type CommandDefinition,
+  ExitCode,
+  print,
+  printReport,
+  type Style,
+  styleFor,
+  wrap,
+} from '@kata-agent/cli';
 import { programName } from '../../program-name.js';
 import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
 import { listenerOf, listenerOption, podOptions, readPods, inputNotes } from './pod-files.js';
 import { checkPods } from './check-pods.js';
 import { privilegedNote } from './explain.js';
 import { workloadText, workloadValue } from './workload-text.js';
-
-const width = 100;
 
 export const configCheck: CommandDefinition = {
   path: 'config check',
@@ -63,7 +69,7 @@ export const configCheck: CommandDefinition = {
     const head = `${file}: ${style.green('valid')}, ${countOf(diagnostics, 'warning')}\n${note}`;
     const reports = pods === undefined ? [] : await checkPods(loaded.configuration, pods, listener);
     const workloads = pods === undefined ? {} : { workloads: reports.map(workloadValue) };
-    await print(
+    await printReport(
       invocation,
       {
         ok: true,
@@ -73,10 +79,10 @@ export const configCheck: CommandDefinition = {
         diagnostics,
         ...workloads,
       },
-      () =>
+      (width) =>
         head +
         (pods === undefined
-          ? summaryText(summary, style)
+          ? summaryText(summary, style, width)
           : reports.map((report) => workloadText(report, pods.setup, style)).join('')),
     );
     return reports.every(({ sufficient }) => sufficient) ? ExitCode.Success : ExitCode.Mismatch;
@@ -103,7 +109,7 @@ function summarise(configuration: Configuration): Summary {
   };
 }
 
-function summaryText({ served, notServed, servedBy }: Summary, style: Style): string {
+function summaryText({ served, notServed, servedBy }: Summary, style: Style, width: number): string {
   const part = (title: string, names: readonly MethodName[]): string =>
     names.length === 0
       ? ''

@@ -1,5 +1,5 @@
 import { diffConfigurations, opensAnything, renderDifferences } from '@kata-agent/analysis';
-import { type CommandDefinition, ExitCode, print, styleFor } from '@kata-agent/cli';
+import { type CommandDefinition, ExitCode, printReport, styleFor } from '@kata-agent/cli';
 import { loadedFile } from './load-file.js';
 
 export const configDiff: CommandDefinition = {
@@ -30,7 +30,7 @@ export const configDiff: CommandDefinition = {
     const opens = opensAnything(differences);
     const style = styleFor(io.stdout, io.environment);
     const colors = { opens: style.red, closes: style.green, changes: style.bold };
-    await print(invocation, { opens, differences }, () =>
+    await printReport(invocation, { opens, differences }, () =>
       differences.length === 0
         ? 'no difference\n'
         : renderDifferences(differences, (text, effect) => colors[effect](text)),

@@ -1,6 +1,6 @@
 import { type Configuration, explainConfiguration, renderExplanation } from '@kata-agent/config';
 import { privilegedContainers } from '@kata-agent/gate';
-import { type CommandDefinition, ExitCode, print, type Style, styleFor } from '@kata-agent/cli';
+import { type CommandDefinition, ExitCode, print, printReport, type Style, styleFor } from '@kata-agent/cli';
 import { countOf, loadFile, printDiagnostics, rootOption } from './load-file.js';
 
 export const configExplain: CommandDefinition = {
@@ -40,7 +40,7 @@ export const configExplain: CommandDefinition = {
       return loaded.exitCode;
     }
     const explanation = explainConfiguration(loaded.configuration);
-    await print(
+    await printReport(
       invocation,
       {
         ok: true,

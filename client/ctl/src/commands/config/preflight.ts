@@ -2,7 +2,7 @@ import { preflight, type Preflight, type RefusedStep, type RuntimePreflight } fr
 import {
   type CommandDefinition,
   ExitCode,
-  print,
+  printReport,
   renderTable,
   type Style,
   styleFor,
@@ -18,8 +18,6 @@ import {
   snapshotterOf,
 } from './pod-files.js';
 import { loadedFile } from './load-file.js';
-
-const width = 100;
 
 export const configPreflight: CommandDefinition = {
   path: 'config preflight',
@@ -74,7 +72,7 @@ export const configPreflight: CommandDefinition = {
     const style = styleFor(io.stdout, io.environment);
     const value = { ...report, underRules: Object.fromEntries(report.underRules) };
     const place = configuration.listeners.length > 1 ? `${file}, listener ${report.listener}` : file;
-    await print(invocation, value, () => preflightText(place, report, style));
+    await printReport(invocation, value, (width) => preflightText(place, report, style, width));
     const broken = report.runtimes.every(
       ({ breaks, refusedFeature }) => breaks !== undefined || refusedFeature !== undefined,
     );
@@ -84,7 +82,7 @@ export const configPreflight: CommandDefinition = {
 
 const names = { go: 'the Go runtime', rs: 'runtime-rs', remote: 'peer pods' } as const;
 
-function preflightText(place: string, report: Preflight, style: Style): string {
+function preflightText(place: string, report: Preflight, style: Style, width: number): string {
   const { runtimes, lost, kept, underRules, unbuilt } = report;
   return [
     ...runtimes.map((runtime) => runtimeText(place, runtime, style)),

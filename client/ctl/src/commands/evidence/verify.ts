@@ -5,7 +5,7 @@ import {
   CommandError,
   ExitCode,
   type Invocation,
-  print,
+  printReport,
   readInput,
   readReference,
   type Style,
@@ -76,7 +76,7 @@ export const evidenceVerify: CommandDefinition = {
       ),
     );
     const style = styleFor(io.stdout, io.environment);
-    await print(invocation, verification, () => textOf(verification, style));
+    await printReport(invocation, verification, () => textOf(verification, style));
     return verification.verified ? ExitCode.Success : ExitCode.Mismatch;
   },
 };

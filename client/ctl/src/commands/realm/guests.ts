@@ -3,7 +3,7 @@ import {
   CommandError,
   ExitCode,
   plainText,
-  print,
+  printReport,
   renderTable,
   styleFor,
 } from '@kata-agent/cli';
@@ -47,7 +47,7 @@ export const realmGuests: CommandDefinition = {
     const answer = await jsonOfRealm(invocation, address, { method: 'GET', path });
     const guests = guestsOf(address.guest === undefined ? answer : { guests: [answer] });
     const { red, bold, enabled } = styleFor(invocation.io.stdout, invocation.io.environment);
-    await print(invocation, answer, () =>
+    await printReport(invocation, answer, () =>
       renderTable([heading, ...guests.map(rowOf)], (padded, row, column) => {
         if (!enabled) return padded;
         if (row === 0) return bold(padded);
