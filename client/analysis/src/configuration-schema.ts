@@ -22,6 +22,7 @@ type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonS
 export function configurationSchema(): JsonSchema {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
+    $id: 'urn:kata-agent:configuration:1',
     title: 'Configuration of kata-agent',
     type: 'object',
     additionalProperties: false,

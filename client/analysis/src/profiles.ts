@@ -68,7 +68,15 @@ allowed_endpoints = ["@pod", "@copy"]
 # @swap          the guest's memory, written to a host's disk
 # @template      the guest's randomness and clock, set by the host
 # @iptables      the guest's iptables rules
-blocked_endpoints = ["@exec", "@stdio", "@diagnostics", "@stats", "@swap", "@template", "@iptables"]
+blocked_endpoints = [
+  "@exec",
+  "@stdio",
+  "@diagnostics",
+  "@stats",
+  "@swap",
+  "@template",
+  "@iptables",
+]
 
 on_denied_read = "eof"
 
@@ -104,13 +112,13 @@ server_addr = "vsock://-1:1024"
 [api]
 release = "${newestPin}"
 allowed_endpoints = [
-  "@logs",            # output of processes
-  "@stats",           # counters of containers and of the guest
-  "@network",         # interfaces and routes
-  "@diagnostics",     # termination messages
-  "GetGuestDetails",  # version and features of the agent
-  "GetIPTables",      # iptables rules; the group @iptables can also replace them
-  "GetVolumeStats",   # usage of volumes; the group @volumes can also resize them
+  "@logs",           # output of processes
+  "@stats",          # counters of containers and of the guest
+  "@network",        # interfaces and routes
+  "@diagnostics",    # termination messages
+  "GetGuestDetails", # version and features of the agent
+  "GetIPTables",     # iptables rules; the group @iptables can also replace them
+  "GetVolumeStats",  # usage of volumes; the group @volumes can also resize them
 ]
 `;
 

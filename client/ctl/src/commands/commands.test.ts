@@ -137,6 +137,14 @@ test('cp sends chunks that make up the file, also for an empty one', async () =>
       assert.deepEqual([...new Set(heads)], [head]);
     }
     assert.equal((await ctl(['cp', directory, 'x'])).code, 2);
+    for (const [words, instead] of [
+      [['cp', 'web:/etc/hosts', 'hosts'], 'exec web cat /etc/hosts > FILE'],
+      [['cp', 'hosts', 'web:/x'], "exec -i web sh -c 'cat > /x' < hosts"],
+    ] as const) {
+      const { code, io } = await ctl(words);
+      assert.equal(code, 2);
+      assert.ok(io.stderr.text.includes(instead), io.stderr.text);
+    }
     execFileSync('mkfifo', [join(directory, 'fifo')]);
     assert.equal((await ctl(['cp', join(directory, 'fifo'), 'x'])).code, 2);
     assert.equal((await ctl(['cp', join(directory, 'none'), 'x'])).code, 3);

@@ -38,6 +38,7 @@ export const cp: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const [source = '', target = ''] = invocation.operands;
+    refuseContainerPaths(source, target);
     const owner = parseOwner(invocation);
     const path = target.startsWith('/') ? target : `${sharedDirectory}/${target}`;
     const file = await openSource(source);
@@ -85,6 +86,21 @@ async function copy(agent: Agent, file: FileHandle, target: Target): Promise<voi
     });
     offset += bytesRead;
   } while (offset < size);
+}
+
+/** Refuses `NAME:/path` of kubectl and docker: as a path of the shared directory it would be a file of that name. */
+function refuseContainerPaths(source: string, target: string): void {
+  const inContainer = /^([A-Za-z0-9][\w.-]*):(\/.*)$/;
+  const from = inContainer.exec(source);
+  const to = inContainer.exec(target);
+  if (from !== null)
+    throw new CommandError(ExitCode.Usage, `'${source}': cp copies into the guest, not out of a container`, {
+      help: [`read it in the container: kata-agent-ctl exec ${from[1]} cat ${from[2]} > FILE`],
+    });
+  if (to !== null)
+    throw new CommandError(ExitCode.Usage, `'${target}': cp copies into the guest, not into a container`, {
+      help: [`write it in the container: kata-agent-ctl exec -i ${to[1]} sh -c 'cat > ${to[2]}' < ${source}`],
+    });
 }
 
 async function openSource(path: string): Promise<FileHandle> {

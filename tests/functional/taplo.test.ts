@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { configurationSchema, profiles } from '@kata-agent/analysis';
+import { repository } from '../harness/repository.js';
+
+const program = createRequire(import.meta.url).resolve('@taplo/cli/dist/cli.js');
+const examples = join(repository, 'examples');
+
+describe('Taplo, with which editors format and check TOML', () => {
+  let directory = '';
+  let schema = '';
+  const files: string[] = [];
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'kata-taplo-'));
+    schema = join(directory, 'schema.json');
+    writeFileSync(schema, JSON.stringify(configurationSchema()));
+    for (const { name, text } of profiles) {
+      files.push(join(directory, `${name}.toml`));
+      writeFileSync(join(directory, `${name}.toml`), text);
+    }
+    // One of them is generated from a pod; realm.toml is of another program.
+    for (const path of readdirSync(examples, { recursive: true, encoding: 'utf8' }))
+      if (path.endsWith('.toml') && path !== 'realm.toml') files.push(join(examples, path));
+    assert.ok(files.length > 20, String(files.length));
+  });
+  after(() => rmSync(directory, { recursive: true }));
+
+  it('examples, generated configurations and those of `config init` are formatted as it formats them', () => {
+    const { status, stderr } = taplo('fmt', '--check', ...files);
+    assert.equal(status, 0, stderr);
+  });
+
+  it('they are valid by the schema', () => {
+    const { status, stderr } = taplo('lint', '--schema', pathToFileURL(schema).href, ...files);
+    assert.equal(status, 0, stderr);
+  });
+
+  it('the schema refuses a misspelled key', () => {
+    const file = join(directory, 'wrong.toml');
+    writeFileSync(file, 'version = 1\n\n[agent]\nserver_adr = "unix:///run/agent.sock"\n');
+    const { status, stderr } = taplo('lint', '--schema', pathToFileURL(schema).href, file);
+    assert.equal(status, 1);
+    assert.match(stderr, /server_adr/);
+  });
+});
+
+function taplo(...words: readonly string[]): { readonly status: number | null; readonly stderr: string } {
+  return spawnSync(process.execPath, [program, ...words], { encoding: 'utf8', timeout: 60_000 });
+}
