@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -11,6 +11,7 @@ import { encodeBundle } from '@kata-agent/evidence';
 import { claims, makeBundle, startEvents, values } from '@kata-agent/evidence/testing/soft-tpm';
 import { agentLogSigner, parseCheckpoint } from '@kata-agent/tlog';
 import { type Ended, runBinary } from '../testing/program.js';
+import { report as command } from './report.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'kata-agent-ctl-report-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -239,7 +240,7 @@ async function writeEvidence(configuration: string): Promise<SignedHead> {
     configDigest: digest,
     documents: [sha256],
   };
-  const documents = [{ file: 'tenant.toml', source: '-c', sha256 }];
+  const documents = [{ file: 'config.toml', source: '-c', sha256 }];
   const bundle = makeBundle({
     claims: claimed,
     events: startEvents(claimed),
@@ -474,6 +475,24 @@ test('100,000 records, each with names of its own, in 64 MiB: tables end, and sa
     text,
     /\n99799 more records are not shown here, [^\n]*\nkata-agent-ctl audit show .*large\.log --denied\n/,
   );
+});
+
+test('the examples of the help run as printed', async () => {
+  await writeEvidence(example);
+  const examples = fileURLToPath(new URL('../../../../examples', import.meta.url));
+  symlinkSync(examples, at('examples'));
+  copyFileSync(example, at('config.toml'));
+  copyFileSync(at('bound.log'), at('audit.log'));
+  const entry = fileURLToPath(new URL('../../bin/kata-agent-ctl.mjs', import.meta.url));
+  for (const { line } of command.examples) {
+    rmSync(at('report.html'), { force: true });
+    const ended = spawnSync(process.execPath, [entry, ...line.split(' ').slice(1)], {
+      cwd: directory,
+      encoding: 'utf8',
+    });
+    assert.equal(ended.status, 0, ended.stdout + ended.stderr);
+    assert.match(readFileSync(at('report.html'), 'utf8'), /^<!DOCTYPE html>/);
+  }
 });
 
 test('wrong use, and what cannot be read', () => {

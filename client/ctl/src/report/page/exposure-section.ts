@@ -68,7 +68,7 @@ ${rows.map(endpointRow)}</tbody>
 }
 
 function endpointRow({ method, groups, purpose, exposure, cells }: EndpointRow): Html {
-  return html`<tr><th scope="row"><code>${method}</code><span class="why">${groups.join(' ')}</span></th>${cells.map(
+  return html`<tr><th scope="row" class="method"><code>${method}</code><span class="why">${groups.join(' ')}</span></th>${cells.map(
     matrixCell,
   )}<td class="long">${exposure}<span class="why">${purpose}</span></td></tr>
 `;

@@ -46,7 +46,7 @@ caption.heading { position: absolute; width: 1px; height: 1px; padding: 0; overf
 th, td { padding: 0.375rem 0.625rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; min-width: 6.5rem; }
 thead th { border-top: 0; background: var(--panel); white-space: nowrap; overflow-wrap: normal; }
 tbody th { font-weight: 600; min-width: 9.5rem; }
-th code { white-space: nowrap; }
+th.method code { white-space: nowrap; }
 .why { font-weight: 400; }
 th.area { background: var(--panel); color: var(--muted); font-weight: 600; }
 td.number { text-align: right; min-width: 3.5rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -83,7 +83,7 @@ svg .checkpoint { stroke: var(--good); fill: var(--good); }
   html { font-size: 15px; }
   dl { grid-template-columns: 1fr; }
   dd { margin-bottom: 0.375rem; }
-  th code { white-space: normal; }
+  th.method code { white-space: normal; }
 }
 @media print {
   :root {
