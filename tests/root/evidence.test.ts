@@ -433,6 +433,11 @@ describe('evidence of an agent with a TPM (issue I)', { skip: whyNoTpm() ?? fals
     assert.equal(bound.code, 0, bound.stdout + bound.stderr);
     assert.match(bound.stdout, /checkpoint of kata-agent\/[0-9a-f]{64}: \d+ records.*: bound by evidence/);
     assert.match(bound.stdout, /not bound: that a key broker gave its secrets to this guest alone/);
+    const config = join(agent.directory, 'config.toml');
+    const files = [config, log, bundle, '--reference', reference(json, {}), '--html', path('report.html')];
+    const reported = await ctl(['report', ...files]);
+    assert.equal(reported.code, 0, reported.stdout + reported.stderr);
+    assert.match(readFileSync(path('report.html'), 'utf8'), /proved<[^]*: bound by evidence</);
     writeFileSync(path('checkpoint'), json.checkpoint);
     assert.equal((await verifyLog({}, '--checkpoint', path('checkpoint'))).code, 0);
     const { code, stdout } = await ctl(['audit', 'verify', log, '--checkpoint', path('checkpoint')]);

@@ -10,6 +10,7 @@ export type {
 export { AuditUnavailable } from './audit-log.js';
 export { type Clock, systemClock } from './clock.js';
 export type { PresentContainer } from './retention/present.js';
+export { isDenied } from './record/is-denied.js';
 export type * from './record/record.js';
 export type { Problem, VerifyReport } from './read/verify-report.js';
 export { type FileLayer, type SegmentFile, systemFiles } from './file-layer.js';

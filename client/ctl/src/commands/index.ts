@@ -29,6 +29,7 @@ import { realmAudit } from './realm/audit.js';
 import { realmGuests } from './realm/guests.js';
 import { realmRevoke, revoke } from './revoke.js';
 import { replay } from './replay.js';
+import { report } from './report.js';
 import { run } from './run.js';
 import { stats } from './stats.js';
 
@@ -111,6 +112,7 @@ export const commands: readonly CommandDefinition[] = [
   auditWatch,
   evidenceVerify,
   evidenceTrustee,
+  report,
   realmGuests,
   realmAudit,
   realmRevoke,

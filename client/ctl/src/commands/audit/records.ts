@@ -1,4 +1,11 @@
-import { type AuditRecord, type Read, renderHeader, renderRecord, writtenLine } from '@kata-agent/audit';
+import {
+  type AuditRecord,
+  isDenied,
+  type Read,
+  renderHeader,
+  renderRecord,
+  writtenLine,
+} from '@kata-agent/audit';
 import {
   CommandError,
   ExitCode,
@@ -120,25 +127,6 @@ export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   if (methods.length > 0 && !('method' in record && methods.includes(record.method))) return false;
   if (denied && !isDenied(record)) return false;
   return container === undefined || ('subject' in record && record.subject?.containerId === container);
-}
-
-function isDenied(record: AuditRecord): boolean {
-  switch (record.kind) {
-    case 'refusal':
-      return true;
-    case 'fold':
-      return record.of === 'refusal' || record.code === 'PERMISSION_DENIED';
-    case 'call':
-    case 'outcome':
-      return record.result.code === 'PERMISSION_DENIED';
-    case 'boot':
-    case 'intent':
-    case 'rotated':
-    case 'repaired':
-    case 'lost':
-    case 'heartbeat':
-      return false;
-  }
 }
 
 /** Returns the sequence number that `--from` names. Throws a CommandError. */

@@ -13,24 +13,19 @@ import {
   type CommandDefinition,
   CommandError,
   ExitCode,
-  type Invocation,
   keyOptions,
   type OptionRow,
   type Options,
-  parsed,
   print,
   printReport,
   readCheckpoint,
-  readInput,
-  readReference,
   type Style,
   styleFor,
   trustedKeys,
   trustText,
-  withEvidence,
 } from '@kata-agent/cli';
-import { parseAgentLogCheckpoint, parseAgentLogVerifier, type TreeHash } from '@kata-agent/tlog';
-import { collateralOptions, readCollateral } from '../evidence/inputs.js';
+import { type BoundCheckpoint, boundCheckpoint, readEvidence } from '../evidence/bound-checkpoint.js';
+import { collateralOptions } from '../evidence/inputs.js';
 import { logOperand, withLog } from './records.js';
 
 /** The options of `readBoundCheckpoint`. */
@@ -44,8 +39,19 @@ const evidenceOptions: readonly OptionRow[] = [
   ...collateralOptions,
 ];
 
-/** These links name the caller, the time and the connection: a log is bound the same for every caller. */
-const aboutTheCall = ['claims.nonce', 'claims.channel', 'claims.tls-key'];
+/** The options of `storedHead` and `trustedCheckpoint`. */
+export const anchorOptions: readonly OptionRow[] = [
+  {
+    flags: '--head <sequence:hash>',
+    description:
+      'a head that audit head printed earlier; the log must contain it, and have rotated before it',
+  },
+  {
+    flags: '--checkpoint <file>',
+    description: 'a checkpoint that audit checkpoint printed; the log must have its records',
+  },
+  ...keyOptions,
+];
 
 export const auditVerify: CommandDefinition = {
   path: 'audit verify',
@@ -54,19 +60,7 @@ export const auditVerify: CommandDefinition = {
     'Detects changed bytes and records that were removed, added or reordered. With --head, it also detects a truncated or rewritten log. The log can be in use. Exits with 4 if verification fails, or if the log is missing or empty. With --checkpoint, the records of its start of the agent must be exactly those of a checkpoint, up to its last one and as far as rotation has left them, and the checkpoint must be worth something: bound by evidence, cosigned by witnesses, or signed by a key that you know. Evidence binds a log to the guest that signed it, and not to the one to which a key broker gave a secret: that a guest asked for a sealed secret is in its own log alone. What only a record after the head or the checkpoint explains is a failure too: that rotation removed records, and which ones it kept. Without --head or --checkpoint, success means only that the records are consistent with each other: a writer of the file could have replaced all of it.',
   ],
   operands: [logOperand],
-  options: [
-    {
-      flags: '--head <sequence:hash>',
-      description:
-        'a head that audit head printed earlier; the log must contain it, and have rotated before it',
-    },
-    {
-      flags: '--checkpoint <file>',
-      description: 'a checkpoint that audit checkpoint printed; the log must have its records',
-    },
-    ...keyOptions,
-    ...evidenceOptions,
-  ],
+  options: [...anchorOptions, ...evidenceOptions],
   examples: [
     {
       line: 'kata-agent-ctl audit verify /run/kata-agent/audit.log --head "$(cat head)"',
@@ -84,8 +78,8 @@ export const auditVerify: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const file = invocation.operands[0] ?? '';
-    const head = keptHead(invocation);
-    const checkpoint = await trustedCheckpoint(invocation);
+    const head = storedHead(invocation.options);
+    const checkpoint = trustedCheckpoint(invocation.options, await readBoundCheckpoint(invocation.options));
     const report = await withLog(file, ExitCode.Mismatch, () => verify(file, { head, checkpoint }));
     const isAnchored = head !== undefined || checkpoint !== undefined;
     const style = styleFor(invocation.io.stdout, invocation.io.environment);
@@ -94,7 +88,8 @@ export const auditVerify: CommandDefinition = {
   },
 };
 
-function keptHead({ options }: Invocation): Position | undefined {
+/** Returns the head of `--head`. Throws a CommandError. */
+export function storedHead(options: Options): Position | undefined {
   const text = options.text('head');
   if (text === undefined) return undefined;
   const head = parseHead(text.trim());
@@ -104,10 +99,13 @@ function keptHead({ options }: Invocation): Position | undefined {
   });
 }
 
-async function trustedCheckpoint({ options }: Invocation): Promise<TrustedCheckpoint | undefined> {
+/** Returns the checkpoint of `--checkpoint`, or the one that evidence binds, with the keys to trust. Throws a CommandError. */
+export function trustedCheckpoint(
+  options: Options,
+  bound: BoundCheckpoint | undefined,
+): TrustedCheckpoint | undefined {
   const keys = trustedKeys(options);
   const path = options.text('checkpoint');
-  const bound = await readBoundCheckpoint(options);
   if (bound !== undefined) {
     if (keys.key !== undefined && keys.key.toString() !== bound.key?.toString())
       throw new CommandError(ExitCode.Mismatch, '--key is not the key of the log that the evidence binds');
@@ -171,9 +169,7 @@ function problemText({ segment, line, sequence, what }: Problem): string {
  * Verifies the evidence of `--evidence`, and returns its checkpoint with the key and the tree that it binds. Undefined: the option
  * is not given. Throws a CommandError, with the link that broke.
  */
-async function readBoundCheckpoint(
-  options: Options,
-): Promise<Required<Pick<TrustedCheckpoint, 'checkpoint' | 'key' | 'bound'>> | undefined> {
+async function readBoundCheckpoint(options: Options): Promise<BoundCheckpoint | undefined> {
   const path = options.text('evidence');
   const reference = options.text('reference');
   if (path === undefined && reference === undefined) return undefined;
@@ -181,24 +177,13 @@ async function readBoundCheckpoint(
     throw new CommandError(ExitCode.Usage, '--evidence and --reference belong together', {
       help: ['pass --evidence bundle.json --reference values.json; docs/evidence.md has both forms'],
     });
-  const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
-  const values = await readReference(reference);
-  const inputs = await readCollateral(options);
-  const { bundle, verification } = await withEvidence(ExitCode.Mismatch, () => {
-    const bundle = parseBundle(readInput(path));
-    const waive = [...values.waive, ...aboutTheCall];
-    return { bundle, verification: verifyEvidence(bundle, { ...values, waive }, {}, inputs) };
-  });
-  const { verified, result, claims } = verification;
-  if (!verified || claims === undefined)
-    throw new CommandError(ExitCode.Mismatch, `${path}: ${result}`, {
+  const evidence = await readEvidence(path, reference, options);
+  const bound = boundCheckpoint(path, evidence);
+  if (bound === undefined)
+    throw new CommandError(ExitCode.Mismatch, `${path}: ${evidence.verification.result}`, {
       help: [`kata-agent-ctl evidence verify ${path} --reference ${reference} prints each link`],
     });
-  return {
-    checkpoint: parsed(path, () => parseAgentLogCheckpoint(bundle.checkpoint)),
-    key: parsed(path, () => parseAgentLogVerifier(claims.logKey)),
-    bound: { size: claims.treeSize, root: claims.rootHash as TreeHash },
-  };
+  return bound;
 }
 
 export const auditHead: CommandDefinition = {
