@@ -1,0 +1,7 @@
+export {
+  completeExpression,
+  type Completions,
+  describeExpression,
+  type EditedRule,
+  type NamedPart,
+} from './describe-expression.js';
