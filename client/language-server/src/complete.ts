@@ -9,7 +9,7 @@ import {
   type TextEdit,
 } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
-import { expressionAt } from './document/edited-rule.js';
+import { expressionIn } from './document/edited-rule.js';
 import { type Key, keyAt, keysOf, type KnownValue, valuesOf } from './document/keys.js';
 import { keysIn, type Place, placeAt, textsOf } from './document/place.js';
 import { partText } from './part-text.js';
@@ -124,10 +124,11 @@ function expressionItems(
   offset: number,
   edit: Edit,
 ): CompletionItem[] | undefined {
-  const expression = expressionAt(text, place, offset);
-  if (expression === undefined) return undefined;
+  const expression = expressionIn(text, place);
+  const at = expression?.expressionOffset(offset);
+  if (expression === undefined || at === undefined) return undefined;
   const { rule, documentOffset } = expression;
-  const { start, end, parts } = completeExpression(rule, expression.offset);
+  const { start, end, parts } = completeExpression(rule, at);
   return parts.map((part) => ({
     ...item(part.name, partKinds[part.kind], part.type, partText(part)),
     textEdit: edit(documentOffset(start), documentOffset(end), part.name),

@@ -2,7 +2,7 @@ import { codes, findCode } from '@kata-agent/catalogue/codes';
 import { describeExpression } from '@kata-agent/gate/editor';
 import { type Diagnostic, type Hover, MarkupKind, type Position } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
-import { expressionAt } from './document/edited-rule.js';
+import { expressionIn } from './document/edited-rule.js';
 import { describeValue, type Key, keyAt } from './document/keys.js';
 import { type Place, placeAt } from './document/place.js';
 import { partText } from './part-text.js';
@@ -74,9 +74,10 @@ function describeAtValue(
   place: Extract<Place, { kind: 'value' }>,
   offset: number,
 ): Description | undefined {
-  const expression = expressionAt(text, place, offset);
+  const expression = expressionIn(text, place);
   if (expression !== undefined) {
-    const found = describeExpression(expression.rule, expression.offset);
+    const at = expression.expressionOffset(offset);
+    const found = at === undefined ? undefined : describeExpression(expression.rule, at);
     if (found === undefined) return undefined;
     const { start, end, part } = found;
     return {

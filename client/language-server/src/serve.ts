@@ -8,6 +8,7 @@ import {
 import { TextDocument } from 'vscode-languageserver-textdocument';
 import { complete } from './complete.js';
 import { diagnose } from './diagnose.js';
+import { format } from './format.js';
 import { hover } from './hover.js';
 
 /** What a language server needs of its process. */
@@ -67,6 +68,7 @@ export function serveLanguage({
         textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
         completionProvider: { triggerCharacters: ['"', "'", '.', '[', '@'] },
         hoverProvider: true,
+        documentFormattingProvider: true,
       },
       serverInfo: server,
     }));
@@ -90,6 +92,10 @@ export function serveLanguage({
     connection.onHover(async ({ textDocument: { uri }, position }) => {
       const document = documents.get(uri);
       return document === undefined ? null : hover(document, position, await diagnose(document));
+    });
+    connection.onDocumentFormatting(({ textDocument: { uri } }) => {
+      const document = documents.get(uri);
+      return document === undefined ? [] : format(document);
     });
     documents.listen(connection);
     connection.listen();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -32,6 +32,19 @@ function marked(text: string): { readonly text: string; readonly line: number; r
 function messageOf(message: unknown): string {
   assert.ok(typeof message === 'string');
   return message;
+}
+
+const rules = fileURLToPath(new URL('../../../../examples/rules', import.meta.url));
+
+/** Returns a text with edits that are in ascending order. */
+function formatted(text: string, edits: Awaited<ReturnType<Editor['format']>>): string {
+  const lines = text.split('\n');
+  for (const { range, newText } of edits.toReversed()) {
+    const line = lines[range.start.line] ?? '';
+    lines[range.start.line] =
+      line.slice(0, range.start.character) + newText + line.slice(range.end.character);
+  }
+  return lines.join('\n');
 }
 
 const wrong = `[agent]
@@ -146,6 +159,20 @@ test('a session of an editor', { timeout: 60_000 }, async (t) => {
       '[[api.rule]]\nendpoints = ["CreateContainer"]\nexpression = "mounts.all(m, m.op|tions.size() < 9)"';
     assert.match(await hovered(rule), /^`options`: list\(string\)/);
     assert.equal(await hovered('# a com|ment'), '');
+  });
+
+  await t.test('expressions are formatted, and nothing else of a document', async () => {
+    const text = `[api]\nstrict=true\n[[api.rule]]\nexpression = "args==[]&&\\u0020!terminal"\n[[api.rule]]\nexpression = '''\n  𝒳==1 // 𝒳==1\n'''\n`;
+    await editor.change(uri, ++version, text);
+    // The library's lexer takes no other letters, so the second is not changed; nor is the escape.
+    assert.equal(formatted(text, await editor.format(uri)), text.replace('args==[]&&', 'args == [] &&'));
+    await editor.change(uri, ++version, `${text}x = [`);
+    assert.deepEqual(await editor.format(uri), []);
+    for (const name of readdirSync(rules).filter((each) => each.endsWith('.toml'))) {
+      const example = readFileSync(join(rules, name), 'utf8');
+      await editor.change(uri, ++version, example);
+      assert.deepEqual(await editor.format(uri), [], name);
+    }
   });
 
   await t.test('a document that is right has no diagnostics', async () => {

@@ -9,7 +9,7 @@ export const lsp: CommandDefinition = {
   path: 'lsp',
   summary: 'serve an editor: errors, completion and descriptions of configurations (LSP)',
   details: [
-    'A language server on standard input and output, which an editor starts. It reports what config check reports for the text as it is written, completes sections, keys, values and endpoints, and the names, fields and functions in expressions of rules, and describes what the cursor is on. It reads no file and calls no agent.',
+    'A language server on standard input and output, which an editor starts. It reports what config check reports for the text as it is written, completes sections, keys, values and endpoints, and the names, fields and functions in expressions of rules, describes what the cursor is on, and puts the usual spaces into expressions. It reads no file and calls no agent.',
     'docs/editors.md shows how to use it with VS Code, Neovim and Helix. Exits with 0 after shutdown and exit, and with 1 if the client ends without them or sends something else than messages of LSP.',
   ],
   options: [{ flags: '--stdio', description: 'accepted, since many editors pass it: there is no other way' }],

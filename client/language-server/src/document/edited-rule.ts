@@ -3,19 +3,21 @@ import { decodeDocument, parseToml, stringOffsets } from '@kata-agent/config';
 import type { EditedRule } from '@kata-agent/gate/editor';
 import { type Place, textsOf } from './place.js';
 
-/** The expression of a rule at a position of a document. */
-export interface ExpressionPlace {
+/** The expression of a rule, and where it is in a document. */
+export interface LocatedExpression {
   readonly rule: EditedRule;
-  /** The offset in the expression. */
-  readonly offset: number;
+  /** Returns the offset in the expression of one in the document; undefined outside of it. */
+  readonly expressionOffset: (offset: number) => number | undefined;
   /** Returns the offset in the document of one in the expression. */
   readonly documentOffset: (offset: number) => number;
 }
 
-/** Returns the expression that a place is in; undefined if it is not in one, or in one whose text cannot be decoded. */
-export function expressionAt(text: string, place: Place, offset: number): ExpressionPlace | undefined {
-  if (place.kind !== 'value' || !place.isText || place.path.join('.') !== 'api.rule.expression')
-    return undefined;
+/** The path of expressions in a document. */
+export const expressionPath = 'api.rule.expression';
+
+/** Returns the expression at a place; undefined if there is none, or one whose text cannot be decoded. */
+export function expressionIn(text: string, place: Place): LocatedExpression | undefined {
+  if (place.kind !== 'value' || !place.isText || place.path.join('.') !== expressionPath) return undefined;
   const literal = completed(text.slice(place.start, place.end));
   const decoded = decodeDocument(Buffer.from(`x = ${literal}`), 'expression');
   const parsed = decoded.ok ? parseToml(decoded.source) : undefined;
@@ -27,12 +29,13 @@ export function expressionAt(text: string, place: Place, offset: number): Expres
     place.start,
     place.start + literal.length,
   );
-  const at = offsets.findIndex((each) => each >= offset);
   const first = offsets[0] ?? place.end;
-  if (offset < first || at === -1) return undefined;
   return {
     rule: { expression: value.value, methods: methodsOf(textsOf(text, place.table, 'endpoints')) },
-    offset: at,
+    expressionOffset(offset) {
+      const at = offsets.findIndex((each) => each >= offset);
+      return offset < first || at === -1 ? undefined : at;
+    },
     documentOffset: (index) => offsets[index] ?? place.end,
   };
 }

@@ -30,6 +30,8 @@ export type Place =
     })
   | { readonly kind: 'nowhere' };
 
+type TextPlace = Extract<Place, { kind: 'value' }>;
+
 const nowhere: Place = { kind: 'nowhere' };
 
 /** Returns what an offset of a document is for. The document can be incomplete: only the text before the offset counts. */
@@ -44,6 +46,18 @@ export function placeAt(text: string, offset: number): Place {
     reader.read(token);
   }
   return reader.place({ kind: 'sign', start: offset, end: offset });
+}
+
+/** Returns the places of all texts of a document that are the value of a key, by its path. */
+export function textPlaces(text: string, path: string): readonly TextPlace[] {
+  const reader = new Reader(text);
+  const found: TextPlace[] = [];
+  for (const token of tomlTokens(text)) {
+    const place = token.kind === 'text' ? reader.place(token) : nowhere;
+    if (place.kind === 'value' && place.path.join('.') === path) found.push(place);
+    reader.read(token);
+  }
+  return found;
 }
 
 /** Returns the texts in the list of a key of a table, as written between quotes. */

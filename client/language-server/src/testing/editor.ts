@@ -8,6 +8,7 @@ import {
   DidChangeTextDocumentNotification,
   DidCloseTextDocumentNotification,
   DidOpenTextDocumentNotification,
+  DocumentFormattingRequest,
   ExitNotification,
   type Hover,
   HoverRequest,
@@ -21,6 +22,7 @@ import {
   ShutdownRequest,
   StreamMessageReader,
   StreamMessageWriter,
+  type TextEdit,
 } from 'vscode-languageserver-protocol/node';
 
 /** How a server's process ended. */
@@ -101,6 +103,15 @@ export class Editor {
 
   hover(uri: string, position: Position): Promise<Hover | null> {
     return this.#connection.sendRequest(HoverRequest.type, { textDocument: { uri }, position });
+  }
+
+  async format(uri: string): Promise<readonly TextEdit[]> {
+    const options = { tabSize: 2, insertSpaces: true };
+    const result = await this.#connection.sendRequest(DocumentFormattingRequest.type, {
+      textDocument: { uri },
+      options,
+    });
+    return result ?? [];
   }
 
   /** Ends the session as the protocol demands. */

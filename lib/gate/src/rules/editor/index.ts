@@ -5,3 +5,4 @@ export {
   type EditedRule,
   type NamedPart,
 } from './describe-expression.js';
+export { type SpaceEdit, spaceExpression } from './space-expression.js';
