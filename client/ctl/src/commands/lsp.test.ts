@@ -15,7 +15,15 @@ const directory = mkdtempSync(join(tmpdir(), 'kata-agent-ctl-lsp-'));
 after(() => rmSync(directory, { recursive: true }));
 
 const entry = fileURLToPath(new URL('../main.js', import.meta.url));
-const start = (): Editor => Editor.start(process.execPath, [entry, 'lsp']);
+const started: Editor[] = [];
+after(() => started.forEach((editor) => editor.stop()));
+
+function start(): Editor {
+  const editor = Editor.start(process.execPath, [entry, 'lsp']);
+  started.push(editor);
+  return editor;
+}
+
 const uri = 'file:///etc/kata-agent/config.toml';
 
 /** Returns a text without its `|`, and the position of that. */

@@ -132,6 +132,11 @@ export class Editor {
     return this.#ended;
   }
 
+  /** Ends the process at once, if a test has not. */
+  stop(): void {
+    this.#process.kill('SIGKILL');
+  }
+
   get ended(): Promise<ServerEnd> {
     return this.#ended;
   }
