@@ -57,6 +57,7 @@ export type {
   OperatorGrant,
 } from './listener.js';
 export { type DecodedDocument, decodeDocument } from './document/decode-document.js';
+export { type DocumentSection, documentSections } from './document-sections.js';
 export { deliverySources } from './delivery/delivery-sources.js';
 export { fwCfgMaxBytes, fwCfgName } from './delivery/fw-cfg-source.js';
 export { hostDataBytes, hostDataDigest } from './delivery/host-data.js';
@@ -110,7 +111,9 @@ export { type ParsedToml, parseToml } from './toml/parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';
 export { renderDiagnostic } from './diagnostics/report.js';
 export { methodsOfRequest } from './document/api-document.js';
+export { stringOffsets } from './rule/string-offsets.js';
 export { ruleKeys } from './rule/rule-keys.js';
+export type { ValueSchema } from './value-types/value-type.js';
 export type { MergeRule, OverrideNames, Setting, SettingRow } from './settings/setting.js';
 export { settings } from './settings/settings.js';
 export type { SourceText } from './diagnostics/diagnostic.js';

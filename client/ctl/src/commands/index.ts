@@ -24,6 +24,7 @@ import { evidenceTrustee } from './evidence/trustee.js';
 import { evidenceVerify } from './evidence/verify.js';
 import { exec } from './exec.js';
 import { explain } from './explain.js';
+import { lsp } from './lsp.js';
 import { logs, pause, resume, rm, signal } from './containers.js';
 import { realmAudit } from './realm/audit.js';
 import { realmGuests } from './realm/guests.js';
@@ -103,6 +104,7 @@ export const commands: readonly CommandDefinition[] = [
   configTest,
   configMigrate,
   configSchema,
+  lsp,
   auditHead,
   auditVerify,
   auditCheckpoint,

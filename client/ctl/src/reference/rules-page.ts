@@ -9,6 +9,9 @@ import {
 import { privilegedReasons } from '@kata-agent/gate';
 import {
   entrypointFunction,
+  hasMacro,
+  loopMacros,
+  matchesFunction,
   ruleFunctions,
   ruleLimits,
   type RuleName,
@@ -55,7 +58,7 @@ export function rulesPage(): string {
     '\n## Functions\n\n',
     markdownTable(
       ['written', 'result'],
-      [...ruleFunctions, matches, entrypointFunction].map(({ form, doc }) => [
+      [...ruleFunctions, matchesFunction, entrypointFunction].map(({ form, doc }) => [
         formsOf(form).map(code).join(', '),
         doc,
       ]),
@@ -85,12 +88,6 @@ expression = 'args == ["/bin/healthcheck"] && !terminal'
 message = "only the health check may be run in this pod"
 \`\`\`
 `;
-
-/** `matches` is the only function without a table row: its pattern is compiled with the rule. */
-const matches = {
-  form: 'text.matches("pattern")',
-  doc: 'Reports whether a part of a string matches an RE2 regular expression. Use `^` and `$` to match all of it.',
-};
 
 /** Returns the forms of a function: those outside of brackets are separated by commas. */
 function formsOf(form: string): readonly string[] {
@@ -131,7 +128,15 @@ program, an interpreter or the image's user is not in its root. The denial names
 the program reads are not covered: restrict \`mounts\`.
 `;
 
-const language = `\n## Operators and macros\n\n\`!\` \`-\` \`*\` \`/\` \`%\` \`+\` \`<\` \`<=\` \`>\` \`>=\` \`==\` \`!=\` \`in\` \`&&\` \`||\` \`? :\` \`[ ]\`, as in CEL. Signed and unsigned numbers can be compared with each other, but not added.\n\n| macro | true if |\n| --- | --- |\n| \`has(a.b)\` | the request sets \`b\`; also guards a field that only some of a rule's methods have |\n| \`list.all(x, …)\` | the condition holds for every element, or key of a map |\n| \`list.exists(x, …)\` | it holds for at least one |\n| \`list.exists_one(x, …)\` | it holds for exactly one |\n| \`list.filter(x, …)\`, \`list.map(x, …)\` | (these return a list) |\n`;
+const language = [
+  '\n## Operators and macros\n\n',
+  '`!` `-` `*` `/` `%` `+` `<` `<=` `>` `>=` `==` `!=` `in` `&&` `||` `? :` `[ ]`, as in CEL. ',
+  'Signed and unsigned numbers can be compared with each other, but not added.\n\n',
+  markdownTable(
+    ['macro', 'value'],
+    [hasMacro, ...loopMacros].map(({ form, doc }) => [code(form), doc]),
+  ),
+].join('');
 
 function behaviour(): string {
   const { source, nodes, nesting, steps } = ruleLimits;

@@ -1,76 +1,18 @@
 import {
+  type DocumentSection,
+  documentSections,
   type EntryKeyRow,
-  listenerKeys,
-  ruleKeys,
-  secretKeys,
   type SettingRow,
   settings,
-  witnessKeys,
 } from '@kata-agent/config';
 import { code, markdownTable, pageHead } from './markdown.js';
 
-/** A section of a document, in the order of the page. */
-interface Section {
-  readonly head: string;
-  readonly purpose: string;
-  readonly rows: readonly (SettingRow | EntryKeyRow)[];
-}
-
-const sections: readonly Section[] = [
-  {
-    head: '[agent]',
-    purpose: 'The agent itself. Only these keys can be overridden.',
-    rows: rowsOf('agent'),
-  },
-  { head: '[api]', purpose: 'Which methods are served.', rows: rowsOf('api') },
-  {
-    head: '[[api.rule]]',
-    purpose: 'One table per rule. [rules.md](rules.md) has the language and every name that a rule can use.',
-    rows: Object.values(ruleKeys),
-  },
-  {
-    head: '[[listener]]',
-    purpose:
-      'One table per address on which the API is served, in place of `server_addr`. A method is served on a listener if both `[api]` and the listener allow it; one of the two must have a list. Further documents can narrow a listener by its name, and cannot add one. The first listener is that of the runtime: side channels have its address and peers.',
-    rows: Object.values(listenerKeys),
-  },
-  {
-    head: '[[secret]]',
-    purpose:
-      'One table per place where a sealed secret is unsealed ([guest components](../guest-components.md#sealed-secrets)). With a configuration, text that begins with `sealed.` stays text everywhere else. A place can have several tables: one of them must fit.',
-    rows: Object.values(secretKeys),
-  },
-  {
-    head: '[delivery]',
-    purpose:
-      'The delivery of further documents. Without this section there are none. Each of them can only narrow the documents before it.',
-    rows: rowsOf('delivery'),
-  },
-  {
-    head: '[measurement]',
-    purpose: 'Registers that are extended with the digest of the configuration, before the agent listens.',
-    rows: rowsOf('measurement'),
-  },
-  {
-    head: '[image]',
-    purpose: 'Images that the guest gets itself, so that the host cannot change them.',
-    rows: rowsOf('image'),
-  },
-  {
-    head: '[evidence]',
-    purpose:
-      'What signs the claims of the agent for `Attest` ([evidence.md](../evidence.md)). Without it there is no evidence.',
-    rows: rowsOf('evidence'),
-  },
-  { head: '[audit]', purpose: 'The audit log.', rows: rowsOf('audit') },
-  {
-    head: '[[audit.witness]]',
-    purpose:
-      'One table per witness, which cosigns the checkpoints of the audit log. They stand below the keys of `[audit]`.',
-    rows: Object.values(witnessKeys),
-  },
-  { head: '[limits]', purpose: 'Limits for requests.', rows: rowsOf('limits') },
-];
+/** Where a page says more about a section. */
+const more: ReadonlyMap<string, string> = new Map([
+  ['api.rule', '[rules.md](rules.md) has the language and every name that a rule can use.'],
+  ['secret', '[Guest components](../guest-components.md#sealed-secrets) describes sealed secrets.'],
+  ['evidence', '[evidence.md](../evidence.md) describes what is signed, and by what.'],
+]);
 
 /** docs/reference/settings.md */
 export function settingsPage(): string {
@@ -85,13 +27,13 @@ export function settingsPage(): string {
     '`version = 1`, the version of this language, can precede the sections.\n\n',
     markdownTable(
       ['section', 'keys'],
-      sections.map(({ head, rows }) => [
-        `[${code(head)}](#${anchor(head)})`,
-        rows.map((row) => `[${row.key}](#${anchor(rowHead(head, row))})`).join(', '),
+      documentSections.map((section) => [
+        `[${code(headOf(section))}](#${anchor(headOf(section))})`,
+        section.rows.map((row) => `[${row.key}](#${anchor(rowHead(headOf(section), row))})`).join(', '),
       ]),
     ),
     words,
-    ...sections.map(sectionText),
+    ...documentSections.map(sectionText),
   ].join('');
 }
 
@@ -116,12 +58,16 @@ on_failure = "refuse-all"
 
 const words = `\n## Terms\n\n- **merge**: how values of several documents are combined. \`intersect\` and \`union\`: of the methods that lists cover. \`minimum\`, \`earliest\`, \`or\`: of the values. \`base only\`: only the base document can set it. \`owner\`: the first document that sets it owns it; a different value elsewhere is an error.\n- **opens the guest**: if the documents restrict the API, overrides do not change the key, unless \`overridable\` names it.\n- **not built yet**: for a setting of Kata, a value other than its default is a warning; for one of ours, it is an error.\n- **no effect**: a value other than the default is a warning.\n- Overrides apply in this order: command line, environment, kernel command line. An override that the documents forbid is ignored, with a warning and an audit record.\n`;
 
-function rowsOf(section: SettingRow['section']): readonly SettingRow[] {
-  return settings.filter((row) => row.section === section);
+/** Returns the header of a section as written. */
+function headOf({ name, list }: DocumentSection): string {
+  return list ? `[[${name}]]` : `[${name}]`;
 }
 
-function sectionText({ head, purpose, rows }: Section): string {
-  return `\n## \`${head}\`\n\n${purpose}\n${rows.map((row) => rowText(head, row)).join('')}`;
+function sectionText(section: DocumentSection): string {
+  const { name, purpose, rows } = section;
+  const head = headOf(section);
+  const link = more.has(name) ? ` ${more.get(name)}` : '';
+  return `\n## \`${head}\`\n\n${purpose}${link}\n${rows.map((row) => rowText(head, row)).join('')}`;
 }
 
 /** Keys of two sections can have the same name; headings therefore include the section. */

@@ -67,6 +67,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   ],
   'client/ctl': [
     'client/analysis',
+    'client/language-server',
     'client/workloads',
     'lib/audit',
     'lib/catalogue',
@@ -80,6 +81,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'lib/ttrpc',
     'lib/x509',
   ],
+  'client/language-server': ['lib/catalogue', 'lib/config', 'lib/gate'],
   'client/workloads': ['lib/base', 'lib/catalogue', 'lib/config', 'lib/gate', 'lib/protocol', 'lib/registry'],
   'realm/program': ['lib/audit', 'lib/cli', 'lib/config', 'lib/linux', 'lib/tlog', 'realm/server'],
   'realm/server': [

@@ -1,6 +1,7 @@
 export { compileRules, extendRules } from './rule-book.js';
 export { entrypointFunction } from './compile/entrypoint-call.js';
 export { type RuleFunction, ruleFunctions } from './functions/functions.js';
+export { hasMacro, type ListedFunction, loopMacros, matchesFunction } from './functions/macros.js';
 export { ruleLimits } from './language/limits.js';
 export { show as showType, type Type } from './language/type.js';
 export type { RuleName } from './names/rule-name.js';

@@ -1,5 +1,6 @@
 import { nearest } from '@kata-agent/config';
 import { ruleFunctions } from '../functions/functions.js';
+import { hasMacro, loopMacros, matchesFunction } from '../functions/macros.js';
 import { operators, type Overload } from '../functions/cel-operators.js';
 import { type Compiled, constant, Frame, RuleError, type Value } from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
@@ -15,15 +16,12 @@ const all = [...operators, ...ruleFunctions.flatMap((row) => row.overloads)];
 const overloads: ReadonlyMap<string, readonly Overload[]> = new Map(
   all.map(({ name }) => [name, all.filter((overload) => overload.name === name)]),
 );
-const functionNames = [...ruleFunctions.map(({ name }) => name), entrypointFunction.name, 'matches', 'has'];
-const macroForms: ReadonlyMap<string, string> = new Map([
-  ['all', 'list.all(item, condition)'],
-  ['exists', 'list.exists(item, condition)'],
-  ['exists_one', 'list.exists_one(item, condition)'],
-  ['filter', 'list.filter(item, condition)'],
-  ['map', 'list.map(item, value)'],
-  ['has', 'has(message.field)'],
-]);
+const functionNames = [...ruleFunctions, entrypointFunction, matchesFunction, hasMacro].map(
+  ({ name }) => name,
+);
+const macroForms: ReadonlyMap<string, string> = new Map(
+  [...loopMacros, hasMacro].map(({ name, form }) => [name, form]),
+);
 
 /** Compiles operators and functions: every node that the parser calls a call. */
 export function call(expr: Expr, node: NodeOf<'callExpr'>, context: Context): Compiled {

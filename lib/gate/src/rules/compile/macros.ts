@@ -92,7 +92,7 @@ function decided(
 }
 
 /** Returns the type of a macro's elements; undefined when it cannot iterate the operand. */
-function elementOf(type: Type): Type | undefined {
+export function elementOf(type: Type): Type | undefined {
   switch (type.kind) {
     case 'list':
       return type.element;

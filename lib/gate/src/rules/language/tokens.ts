@@ -108,6 +108,18 @@ export function scan(source: string): Scanned {
   return { ok: true, text: clean, tokens, closings };
 }
 
+/** Tokenizes a text that can be incomplete: a quote that nothing closes is a `sign`, and brackets are not matched. */
+export function tokensOf(source: string): readonly Token[] {
+  const tokens: Token[] = [];
+  for (
+    let at = take(blank, source, 0);
+    at < source.length;
+    at = take(blank, source, tokens.at(-1)?.end ?? at)
+  )
+    tokens.push(nextToken(source, at));
+  return tokens;
+}
+
 function nextToken(source: string, start: number): Token {
   for (const [kind, pattern] of [
     ['text', text],

@@ -1,0 +1,1 @@
+export { type LanguageServerOptions, serveLanguage, type SessionEnd } from './serve.js';
