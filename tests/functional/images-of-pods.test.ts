@@ -51,7 +51,19 @@ describe('configurations of images from a registry', {
   }
 
   function generate(dockerConfig: string, ...more: readonly string[]): Promise<Ended> {
-    const args = ['config', 'generate', '--pod', at('pod.yaml'), '--lock', at('images.lock'), ...more];
+    return run(
+      dockerConfig,
+      'config',
+      'generate',
+      '--pod',
+      at('pod.yaml'),
+      '--lock',
+      at('images.lock'),
+      ...more,
+    );
+  }
+
+  function run(dockerConfig: string, ...args: readonly string[]): Promise<Ended> {
     const env = {
       ...process.env,
       DOCKER_CONFIG: dockerConfig,
@@ -78,6 +90,23 @@ describe('configurations of images from a registry', {
     assert.deepEqual([entry?.digest, entry?.manifestDigest], [index.digest, image.manifest.digest]);
     const offline = await generate(at('none'), '--images', 'lock');
     assert.deepEqual([offline.code, offline.stdout], [0, pulled.stdout]);
+  });
+
+  it('are pinned by the digest of the index, and annotated in the same run', async () => {
+    const auths = docker('auths', { auths: { [registry.host]: { auth } } });
+    const lock = ['--lock', at('pin.lock')];
+    const name = `${registry.host}/team/app:1`;
+    const text = readFileSync(at('pod.yaml'), 'utf8');
+    const pinned = await run(auths, 'config', 'pin', '-f', at('pod.yaml'), ...pull, ...lock);
+    assert.deepEqual([pinned.code, pinned.stdout], [0, text.replace(name, `${name}@${index.digest}`)]);
+    const annotate = (from: string, ...more: readonly string[]): Promise<Ended> =>
+      run(auths, 'annotate', '-f', at(from), '--pin', ...lock, ...more);
+    const annotated = await annotate('pod.yaml', ...pull);
+    assert.equal(annotated.code, 0, annotated.stderr);
+    assert.ok(annotated.stdout.includes(`"${name}@${index.digest}"`));
+    writeFileSync(at('annotated.yaml'), annotated.stdout);
+    const again = await annotate('annotated.yaml', '--images', 'lock', '--check');
+    assert.deepEqual([again.code, again.stdout], [0, ''], again.stderr);
   });
 
   it('are read with the credential of a helper', async () => {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
 import { type ImageConfig, parseImageConfig } from '@kata-agent/workloads';
-import { lockName, readLock, writeLock } from './image-lock.js';
+import { imageIn, lockName, readLock, writeLock } from './image-lock.js';
 import { type RegistryImage, registryImage } from './registry-image.js';
 
 export const imageOptions: readonly OptionRow[] = [
@@ -60,7 +60,7 @@ function locked(names: readonly string[], file: string): ReadonlyMap<string, Reg
   const lock = readLock(file);
   return new Map(
     names.map((name) => {
-      const image = lock.get(name);
+      const image = imageIn(lock, name);
       if (image !== undefined) return [name, image];
       throw new CommandError(ExitCode.Failed, `${file} does not have image ${name}`, {
         help: ['ask its registry: --images pull'],
