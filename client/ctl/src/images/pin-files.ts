@@ -36,7 +36,7 @@ export interface Pin extends PodImage {
 export async function pinFiles(files: readonly ObjectFile[], options: Options): Promise<PinnedFiles> {
   const { workloads, passedOver } = imagesInFiles(files, options);
   const names = new Set(workloads.flatMap(unpinnedImages).map(({ image }) => image));
-  if (names.size > 0 && options.text('images') === undefined)
+  if (names.size > 0 && options.texts('images').length === 0)
     throw new CommandError(ExitCode.Usage, 'no source of digests given', {
       help: ['ask the registries of the images: --images pull'],
     });

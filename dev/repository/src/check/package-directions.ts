@@ -69,6 +69,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'client/analysis',
     'client/workloads',
     'lib/audit',
+    'lib/base',
     'lib/catalogue',
     'lib/cli',
     'lib/config',

@@ -1,12 +1,12 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   CommandError,
   ExitCode,
+  isDirectory,
   type OptionRow,
   type Options,
   readTextInput,
-  unreadable,
   writeOutputFile,
 } from '@kata-agent/cli';
 import type { ObjectFile } from '@kata-agent/workloads';
@@ -89,12 +89,4 @@ function filesIn(directory: string): readonly string[] {
     if (entry.isDirectory()) return filesIn(path);
     return entry.isFile() && /\.(?:ya?ml|json)$/.test(entry.name) ? [path] : [];
   });
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch (error) {
-    throw unreadable(path, error);
-  }
 }

@@ -17,7 +17,7 @@ export const configPin: CommandDefinition = {
   summary: 'write the digests of images into the pods',
   details: [
     'Prints the Kubernetes objects that it reads with a digest at the name of each image: nginx:1.27 becomes nginx:1.27@sha256:…. Images are those of containers of each kind, and of volumes. Everything else of the objects stays as it is, and so do images that have a digest.',
-    'The digest is what the registry has for the name now, of the index if there is one, as docker pull prints it.',
+    'The digest is what the registry has for the name now, of the index if there is one, as docker pull prints it. Of an OCI layout it is the one there, which a registry has only if the copy kept it.',
     'With --check asks no registry, and names the images without a digest; exits with 4 if there are any.',
   ],
   options: [

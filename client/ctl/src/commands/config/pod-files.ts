@@ -15,11 +15,10 @@ import {
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
-import { imageOptions, imagesOf } from '../../images/images-of-pods.js';
+import { imageOptions, imagesOf, platformOf } from '../../images/images-of-pods.js';
 import { readManifestFiles } from './manifest-files.js';
 import { type KnownSetup, readKataConfiguration } from './kata-configuration.js';
 import { layerOptions, readLayers } from './layer-files.js';
-import { readImageLayout } from './image-layout.js';
 
 export const listenerOption: OptionRow = {
   flags: '--listener <name>',
@@ -130,16 +129,17 @@ export async function readPods(
   files: readonly ObjectFile[] = readManifestFiles(options.texts('pod')),
   known: ImageConfigs = new Map(),
 ): Promise<Pods> {
-  const given = new Map([
-    ...options.texts('imageConfig').map((option) => {
+  const given = new Map(
+    options.texts('imageConfig').map((option) => {
       const [image, file] = pairOf('--image-config', option, 'IMAGE=FILE');
       return [image, readImage(file)] as const;
     }),
-    ...options.texts('imageLayout').map((option) => {
-      const [image, directory] = pairOf('--image-layout', option, 'IMAGE=DIR');
-      return [image, readImageLayout(image, directory)] as const;
-    }),
-  ]);
+  );
+  for (const option of options.texts('imageLayout')) {
+    const { readImageLayout } = await import('../../images/oci-layout.js');
+    const [image, directory] = pairOf('--image-layout', option, 'IMAGE=DIR');
+    given.set(image, await readImageLayout(image, directory, platformOf(options)));
+  }
   try {
     const { workloads: read, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
     const operator = operatorOf(options);
