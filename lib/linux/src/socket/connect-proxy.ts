@@ -1,10 +1,19 @@
 import { request } from 'node:http';
-import { connect, isIPv6, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /** A host, without brackets, and a port. */
 export interface NetworkPlace {
   readonly host: string;
   readonly port: number;
+}
+
+/** An HTTP proxy. */
+export interface HttpProxy extends NetworkPlace {
+  /** The header Proxy-Authorization; absent: none is sent. */
+  readonly authorization?: string;
+  /** Whether the proxy itself is reached by TLS, with the CAs of Node.js. */
+  readonly secure?: boolean;
 }
 
 /** A proxy that gave no connection. The message names the proxy, and has no text of it. */
@@ -23,11 +32,11 @@ const maxHeaderBytes = 8_192;
  * reason is an Error. Rejects with a ProxyError, after which the connection is destroyed.
  */
 export function connectProxy(
-  proxy: NetworkPlace,
+  proxy: HttpProxy,
   { host, port }: NetworkPlace,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const socket = connect({ ...proxy, noDelay: true });
+  const socket = openProxy(proxy);
   const abort = (): void => void socket.destroy();
   return new Promise<Socket>((resolve, reject) => {
     const fail = (text: string): void => {
@@ -43,7 +52,10 @@ export function connectProxy(
       method: 'CONNECT',
       path: target,
       setHost: false,
-      headers: { Host: target },
+      headers: {
+        Host: target,
+        ...(proxy.authorization === undefined ? {} : { 'Proxy-Authorization': proxy.authorization }),
+      },
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
@@ -66,6 +78,12 @@ export function connectProxy(
     asked.end();
     if (signal.aborted) abort();
   }).finally(() => signal.removeEventListener('abort', abort));
+}
+
+function openProxy({ host, port, secure = false }: HttpProxy): Socket {
+  if (!secure) return connect({ host, port, noDelay: true });
+  const servername = isIP(host) === 0 ? host : '';
+  return connectTls({ host, port, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
 }
 
 /** Returns `HOST:PORT`, with brackets around an IPv6 address. */
