@@ -40,6 +40,6 @@ export {
 export { type PassedOver, passedOverText } from './pod/pod-templates.js';
 export type { ObjectFile } from './pod/objects.js';
 export { pinImages, type PodImage, readImages, type WorkloadImages } from './pod/pod-images.js';
-export { annotatePods } from './pod/pod-annotation.js';
+export { annotatePods, readAnnotations } from './pod/pod-annotation.js';
 export { type Manifests, readManifests, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

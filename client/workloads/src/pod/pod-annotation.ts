@@ -1,6 +1,6 @@
 import { isMap, isNode, isScalar, type Node, type Pair, type Range, type YAMLMap } from 'yaml';
 import { type Field, WorkloadError } from './field.js';
-import type { ObjectFile } from './objects.js';
+import { type ObjectFile, objectsOf } from './objects.js';
 import { templatesOf } from './pod-templates.js';
 import { editFields, pairWith, type TextEdit } from './text-edits.js';
 
@@ -11,6 +11,27 @@ interface AnnotationOptions {
   readonly templates: readonly string[];
   /** The value for each workload of the file, in the order of `readManifests`: a plain scalar of YAML. Undefined: none is set. */
   readonly values: readonly (string | undefined)[];
+}
+
+/** An annotation of a workload's pods. */
+export interface PodAnnotation {
+  readonly kind: string;
+  readonly name: string;
+  /** `pod.yaml:1:1`. */
+  readonly place: string;
+  readonly value: string;
+}
+
+/** Returns the annotation of the workloads of a file that have it; none for a file without workloads. Throws WorkloadError. */
+export function readAnnotations(file: ObjectFile, key: string): readonly PodAnnotation[] {
+  return objectsOf(file).flatMap((object) =>
+    templatesOf(object, []).chosen.flatMap((template) => {
+      const value = template.get('metadata')?.get('annotations')?.get(key)?.text();
+      if (value === undefined) return [];
+      const name = (object.in('metadata', 'name') ?? object.in('metadata', 'generateName'))?.text() ?? '';
+      return [{ kind: object.required('kind').text(), name, place: object.place, value }];
+    }),
+  );
 }
 
 /**

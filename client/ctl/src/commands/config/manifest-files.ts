@@ -72,21 +72,24 @@ export function joinFiles(files: readonly ObjectFile[]): string {
 
 function filesOf(path: string): readonly string[] {
   if (path === standardInput || !isDirectory(path)) return [path];
-  const found = filesIn(path);
+  const found = filesIn(path, /\.(?:ya?ml|json)$/);
   if (found.length > 0) return found;
   throw new CommandError(ExitCode.Failed, `${path} has no file of Kubernetes objects`, {
     help: ['their names end in .yaml, .yml or .json'],
   });
 }
 
-/** Links are not followed: they can lead in a circle. */
-function filesIn(directory: string): readonly string[] {
+/**
+ * Returns the files of a directory and of those below whose names match, in the order of their names. Links are not followed: they can lead in
+ * a circle.
+ */
+export function filesIn(directory: string, names: RegExp): readonly string[] {
   const entries = readdirSync(directory, { withFileTypes: true }).toSorted((a, b) =>
     a.name < b.name ? -1 : 1,
   );
   return entries.flatMap((entry) => {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) return filesIn(path);
-    return entry.isFile() && /\.(?:ya?ml|json)$/.test(entry.name) ? [path] : [];
+    if (entry.isDirectory()) return filesIn(path, names);
+    return entry.isFile() && names.test(entry.name) ? [path] : [];
   });
 }
