@@ -1,6 +1,5 @@
 import { request } from 'node:http';
 import { connect, isIP, isIPv6, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 
 /** A host, without brackets, and a port. */
 export interface NetworkPlace {
@@ -31,12 +30,15 @@ const maxHeaderBytes = 8_192;
  * Connects to a server through an HTTP proxy (CONNECT). The proxy looks up the server's name. Ends when the signal aborts, whose
  * reason is an Error. Rejects with a ProxyError, after which the connection is destroyed.
  */
-export function connectProxy(
+export async function connectProxy(
   proxy: HttpProxy,
   { host, port }: NetworkPlace,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const socket = openProxy(proxy);
+  // The agent starts without TLS, and has no such proxy.
+  const tls = proxy.secure === true ? await import('node:tls') : undefined;
+  // Listeners for its errors follow before anything is awaited.
+  const socket = openProxy(proxy, tls);
   const abort = (): void => void socket.destroy();
   return new Promise<Socket>((resolve, reject) => {
     const fail = (text: string): void => {
@@ -80,10 +82,13 @@ export function connectProxy(
   }).finally(() => signal.removeEventListener('abort', abort));
 }
 
-function openProxy({ host, port, secure = false }: HttpProxy): Socket {
-  if (!secure) return connect({ host, port, noDelay: true });
+function openProxy(
+  { host, port }: HttpProxy,
+  tls: Pick<typeof import('node:tls'), 'connect'> | undefined,
+): Socket {
+  if (tls === undefined) return connect({ host, port, noDelay: true });
   const servername = isIP(host) === 0 ? host : '';
-  return connectTls({ host, port, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
+  return tls.connect({ host, port, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
 }
 
 /** Returns `HOST:PORT`, with brackets around an IPv6 address. */
