@@ -32,6 +32,19 @@ describe('images of files', { skip: whyWithout('skopeo') ?? false }, () => {
     const layoutIndex = readFileSync(at('layout/index.json'), 'utf8');
     writeFileSync(at('layout/index.json'), layoutIndex.replace('"x"', JSON.stringify(name)));
     execFileSync('tar', ['-C', at('layout'), '-cf', at('layout.tar'), '.']);
+    // As Docker names them, which writes its own manifest.json beside the layout.
+    const docker = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': '1' };
+    writeFileSync(
+      at('layout/manifest.json'),
+      JSON.stringify([{ Config: 'none', RepoTags: [name], Layers: [] }]),
+    );
+    writeFileSync(
+      at('layout/index.json'),
+      layoutIndex.replace(/"annotations":\{.*?\}/, `"annotations":${JSON.stringify(docker)}`),
+    );
+    execFileSync('tar', ['-C', at('layout'), '-cf', at('docker.tar'), '.']);
+    writeFileSync(at('layout/index.json'), layoutIndex.replace('"x"', JSON.stringify(name)));
+    rmSync(at('layout/manifest.json'));
     for (const form of ['docker-archive', 'oci-archive'])
       execFileSync(
         'skopeo',
@@ -61,7 +74,7 @@ describe('images of files', { skip: whyWithout('skopeo') ?? false }, () => {
   const generate = (...more: readonly string[]) =>
     runCtl('config', 'generate', '--pod', at('pod.yaml'), '--platform', `linux/${architecture}`, ...more);
 
-  for (const form of ['layout', 'layout.tar', 'docker-archive', 'oci-archive', 'inspect.json'])
+  for (const form of ['layout', 'layout.tar', 'docker.tar', 'docker-archive', 'oci-archive', 'inspect.json'])
     it(`are found by their names: ${form}`, () => {
       const { code, stdout, stderr } = generate('--images', at(form));
       assert.equal(code, 0, stderr);
@@ -143,7 +156,7 @@ describe('images of files', { skip: whyWithout('skopeo') ?? false }, () => {
       ],
       [changed(0, 'zz'), /is damaged: an entry has the wrong checksum/],
       [changed(config, '"Xntrypoint"'), /does not have the digest of its name/],
-      [changed(manifest, '{'), /is not what has images: /],
+      [changed(manifest, '{'), /has no images that can be read: /],
       [Buffer.from('{"config": {}}'), /it is not a list of images with names.*--image-config/],
       [Buffer.from('[{"RepoTags": 1}]'), /RepoTags/],
       [Buffer.from([0x1f, 0x8b, 8, 0]), /is not a tar archive of images, or is damaged: [^]*unpack it first/],

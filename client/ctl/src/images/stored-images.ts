@@ -157,7 +157,7 @@ function normalized(name: string): string {
 function invalid(path: string, error: unknown): unknown {
   if (error instanceof CommandError) return error;
   const why = error instanceof Error ? error.message : String(error);
-  return new CommandError(ExitCode.Failed, `${path} is not what has images: ${why}`, {
+  return new CommandError(ExitCode.Failed, `${path} has no images that can be read: ${why}`, {
     help: ['write it with docker save, podman save, skopeo copy or docker inspect'],
     cause: error,
   });
