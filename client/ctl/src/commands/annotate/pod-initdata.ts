@@ -48,8 +48,13 @@ export function envelopeIn(file: string, bytes: Uint8Array): Uint8Array | undefi
   if (isGzip(bytes)) return unzipped(bytes, file);
   const text = new TextDecoder().decode(bytes);
   if (/^[A-Za-z0-9+/=\s]+$/.test(text)) return unpackedAnnotation(text, file);
+  return isEnvelope(text) ? bytes : undefined;
+}
+
+/** Reports whether a text of TOML is initdata: a document has no algorithm. */
+export function isEnvelope(text: string): boolean {
   const [top = ''] = text.split(/^\s*\[/m);
-  return /^\s*algorithm\s*=/m.test(top) ? bytes : undefined;
+  return /^\s*algorithm\s*=/m.test(top);
 }
 
 /** Unpacks the value of the annotation to an envelope. `place` is for messages. Throws a CommandError (1). */

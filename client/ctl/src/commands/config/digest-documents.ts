@@ -2,7 +2,13 @@ import { resolve } from 'node:path';
 import { initdataAnnotation, initdataKey } from '@kata-agent/config';
 import { CommandError, ExitCode, isDirectory, readInput } from '@kata-agent/cli';
 import { readAnnotations, WorkloadError } from '@kata-agent/workloads';
-import { envelopeIn, parseAnnotation, parseEnvelope, type PodInitdata } from '../annotate/pod-initdata.js';
+import {
+  envelopeIn,
+  isEnvelope,
+  parseAnnotation,
+  parseEnvelope,
+  type PodInitdata,
+} from '../annotate/pod-initdata.js';
 import { filesIn } from './manifest-files.js';
 
 /** A document, and where it was found. */
@@ -70,7 +76,8 @@ function documentsIn(file: string): readonly (FoundDocument | Unread)[] {
 
 function documentIn(file: string): FoundDocument {
   const bytes = readInput(file);
-  const envelope = envelopeIn(file, bytes);
+  const isDocument = file.endsWith('.toml') && !isEnvelope(Buffer.from(bytes).toString('utf8'));
+  const envelope = isDocument ? undefined : envelopeIn(file, bytes);
   if (envelope === undefined) return { kind: 'document', file, title: file, bytes };
   return ofInitdata('initdata', file, file, parseEnvelope(envelope, file));
 }
