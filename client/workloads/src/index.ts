@@ -39,6 +39,7 @@ export {
 } from './pod/verity-text.js';
 export { type PassedOver, passedOverText } from './pod/pod-templates.js';
 export type { ObjectFile } from './pod/objects.js';
-export { annotatePods } from './pod/pod-annotation.js';
+export { pinImages, type PodImage, readImages, type WorkloadImages } from './pod/pod-images.js';
+export { annotatePods, readAnnotations } from './pod/pod-annotation.js';
 export { type Manifests, readManifests, readWorkloads } from './pod/read-workloads.js';
 export type { Workload } from './pod/workload.js';

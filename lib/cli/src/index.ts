@@ -24,7 +24,7 @@ export {
   witnessOption,
 } from './input/checkpoint-options.js';
 export { readReference, withEvidence } from './input/read-input.js';
-export { readAt, readInput, readTextInput, readUpTo, unreadable } from './input/read-input.js';
+export { isDirectory, readAt, readInput, readTextInput, readUpTo, unreadable } from './input/read-input.js';
 export { reasonOf } from './input/read-input.js';
 export { formatBytes } from './output/text.js';
 export { cellText } from './output/plain-output.js';

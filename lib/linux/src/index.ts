@@ -96,6 +96,7 @@ export { connectVsock, listenVsock, vsockPeerOf } from './socket/vsock-socket.js
 export {
   connectProxy,
   formatNetworkPlace,
+  type HttpProxy,
   type NetworkPlace,
   ProxyError,
 } from './socket/connect-proxy.js';

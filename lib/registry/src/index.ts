@@ -1,5 +1,6 @@
 export { hasImageCode, ImageError, quoted } from './errors/image-error.js';
 export { type ImageErrorCode, imageErrorCodes } from './errors/image-error-codes.js';
+export type { HttpProxy, NetworkPlace } from '@kata-agent/linux';
 export { Answer, defaultTransportLimits, Transport, type TransportLimits } from './http/transport.js';
 export { type ImageConfig, type ImageProcess, parseImageConfig } from './manifest/image-config.js';
 export {

@@ -78,7 +78,7 @@ function registryFor(
 ): Registry {
   const transport = new Transport({
     ca: settings.registryCa,
-    ...(proxy === undefined ? {} : { proxy }),
+    ...(proxy === undefined ? {} : { proxyOf: () => proxy }),
     limits,
     userAgent,
     signal,

@@ -1,7 +1,7 @@
+import type { TarEntry } from '@kata-agent/registry/tar';
 import type { FileTime } from '@kata-agent/linux';
 import { LayerError, quoted } from './layer-error.js';
 import type { UnpackLimits } from './budget.js';
-import type { TarEntry } from './tar-reader.js';
 
 /** NAME_MAX. */
 const componentLength = 255;

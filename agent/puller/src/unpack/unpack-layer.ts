@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { SyscallError } from '@kata-agent/linux';
+import { type TarEntry, TarError, TarReader } from '@kata-agent/registry/tar';
 import { countUnusedBuffer } from '../memory/collect-buffers.js';
 import type { Budget } from './budget.js';
 import { decompress, layerCompression } from './decompress.js';
 import { layerEntry } from './layer-entry.js';
 import { LayerError, quoted } from './layer-error.js';
 import type { LayerTree } from './layer-tree.js';
-import { type TarEntry, TarReader } from './tar-reader.js';
 
 /** A layer as the image's manifest and configuration describe it. */
 export interface LayerDescription {
@@ -84,8 +84,10 @@ export async function unpackLayer(
 
 const full: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Errors of the kernel, with the entry that they belong to. Others are bugs, and stay as they are. */
+/** Errors of the archive, and of the kernel with the entry that they belong to. Others are bugs, and stay as they are. */
 function asLayerError(error: unknown, entry: TarEntry | undefined): unknown {
+  if (error instanceof TarError)
+    return new LayerError(error.code, `${error.message}\nhelp: build the image again`, { cause: error });
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
   if (error instanceof LayerError || code === undefined || !(error instanceof Error)) return error;
   const at = entry === undefined ? 'the layer' : quoted(entry.name);

@@ -15,6 +15,7 @@ import { configGenerate } from './config/generate.js';
 import { configInit, configSchema } from './config/init.js';
 import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
+import { configPin } from './config/pin.js';
 import { configPreflight } from './config/preflight.js';
 import { configShow } from './config/show.js';
 import { configTest } from './config/test.js';
@@ -96,6 +97,7 @@ export const commands: readonly CommandDefinition[] = [
   configCheck,
   configPreflight,
   configGenerate,
+  configPin,
   configExplain,
   configDigest,
   configShow,

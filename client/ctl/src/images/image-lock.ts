@@ -1,5 +1,6 @@
 import { CommandError, ExitCode, readTextInput, writeOutputFile } from '@kata-agent/cli';
 import { isDigest } from '@kata-agent/registry';
+import { digestIn, repositoryOf } from '@kata-agent/workloads';
 import type { RegistryImage } from './registry-image.js';
 
 /** The file that makes results reproducible without a registry. */
@@ -21,6 +22,16 @@ export function readLock(file: string): ImageLock {
       throw notALock(file);
     }),
   );
+}
+
+/** Returns the image of a name; of one with a digest, also an image of the repository with this digest and another name. */
+export function imageIn(lock: ImageLock, name: string): RegistryImage | undefined {
+  const digest = digestIn(name);
+  const own = lock.get(name);
+  if (own !== undefined || digest === undefined) return own;
+  return [...lock].find(
+    ([other, image]) => image.digest === digest && repositoryOf(other) === repositoryOf(name),
+  )?.[1];
 }
 
 function isImage(value: unknown): value is RegistryImage {

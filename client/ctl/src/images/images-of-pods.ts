@@ -1,19 +1,20 @@
 import { existsSync } from 'node:fs';
 import { CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
-import { type ImageConfig, parseImageConfig } from '@kata-agent/workloads';
-import { lockName, readLock, writeLock } from './image-lock.js';
+import type { Platform } from '@kata-agent/registry';
+import { type ImageConfig, type ImageConfigs, parseImageConfig } from '@kata-agent/workloads';
+import { imageIn, lockName, readLock, writeLock } from './image-lock.js';
 import { type RegistryImage, registryImage } from './registry-image.js';
 
 export const imageOptions: readonly OptionRow[] = [
   {
     flags: '--images <source>',
-    description: `where the configurations of other images come from: pull asks their registries, with Docker's credentials, and writes ${lockName}; lock reads that file alone`,
-    choices: ['pull', 'lock'],
+    description: `where other images are looked up: pull asks their registries, with Docker's credentials, and writes ${lockName}; lock reads that file; anything else is the path of an OCI layout, of an archive of docker save, podman save or skopeo, or of what docker inspect prints. May be repeated: each image is of the first that has it`,
+    repeatable: true,
   },
-  { flags: '--lock <file>', description: 'the file of --images', fallback: lockName },
+  { flags: '--lock <file>', description: 'the lock of --images pull and lock', fallback: lockName },
   {
     flags: '--platform <os/architecture>',
-    description: 'the platform of --images pull',
+    description: 'the platform of images that have several',
     fallback: 'linux/amd64',
   },
   {
@@ -22,49 +23,86 @@ export const imageOptions: readonly OptionRow[] = [
   },
 ];
 
-/**
- * Returns the configurations of images as `--images` says; empty without it. Rejects with a CommandError: a registry or the lock does not
- * have one.
- */
-export async function imagesOf(
-  names: readonly string[],
-  options: Options,
-): Promise<ReadonlyMap<string, ImageConfig>> {
-  const source = options.text('images');
-  if (source === undefined) return new Map();
-  const file = options.text('lock') ?? lockName;
-  const found = source === 'pull' ? await pulled(names, options) : locked(names, file);
-  if (source === 'pull') writeLock(file, new Map([...(existsSync(file) ? readLock(file) : []), ...found]));
-  return new Map(
-    [...found].map(([name, { configuration, digest, manifestDigest }]) => [
-      name,
-      { ...parseImageConfig(configuration), digest, manifestDigest },
-    ]),
-  );
+/** Returns the value of `--platform`. */
+export function platformOf(options: Options): Platform {
+  const [os = '', architecture = '', variant] = (options.text('platform') ?? '').split('/');
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
+/**
+ * Looks up images as `--images` says, in the order of its values; returns none without it. Rejects with a CommandError: a source cannot be
+ * read, or no source has an image.
+ */
+export async function imagesOf(names: readonly string[], options: Options): Promise<ImageConfigs> {
+  const sources = options.texts('images');
+  const found = new Map<string, ImageConfig>();
+  const others: string[] = [];
+  for (const source of sources) {
+    const open = names.filter((name) => !found.has(name));
+    const result = await lookUp(open, source, options);
+    for (const [name, image] of result.images) found.set(name, image);
+    if (result.has !== undefined) others.push(`${source} has ${result.has.join(', ') || 'none with a name'}`);
+  }
+  const missing = names.find((name) => !found.has(name));
+  if (sources.length === 0 || missing === undefined) return found;
+  throw notFound(missing, others, options);
+}
+
+interface LookedUp {
+  readonly images: readonly (readonly [name: string, image: ImageConfig])[];
+  /** The names of all images that a file has. */
+  readonly has?: readonly string[];
+}
+
+async function lookUp(names: readonly string[], source: string, options: Options): Promise<LookedUp> {
+  if (source === 'pull') return { images: (await pulled(names, options)).map(withConfiguration) };
+  if (source === 'lock') return { images: locked(names, lockFile(options)).map(withConfiguration) };
+  const { openStoredImages } = await import('./stored-images.js');
+  const stored = openStoredImages(source, platformOf(options));
+  const found: (readonly [string, ImageConfig])[] = [];
+  for (const name of names) {
+    const image = await stored.find(name);
+    if (image !== undefined) found.push([name, image]);
+  }
+  return { images: found, has: stored.names };
+}
+
+function withConfiguration([name, image]: readonly [string, RegistryImage]): readonly [string, ImageConfig] {
+  const { configuration, digest, manifestDigest } = image;
+  return [name, { ...parseImageConfig(configuration), digest, manifestDigest }];
+}
+
+function lockFile(options: Options): string {
+  return options.text('lock') ?? lockName;
+}
+
+/** Asks the registries, and writes the lock. */
 async function pulled(
   names: readonly string[],
   options: Options,
-): Promise<ReadonlyMap<string, RegistryImage>> {
-  const [os = '', architecture = '', variant] = (options.text('platform') ?? '').split('/');
-  const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+): Promise<readonly (readonly [string, RegistryImage])[]> {
   const ca = options.text('registryCa');
-  const access = { platform, ca: ca === undefined ? [] : [ca] };
-  const found = new Map<string, RegistryImage>();
-  for (const name of names) found.set(name, await registryImage(name, access));
+  const access = { platform: platformOf(options), ca: ca === undefined ? [] : [ca] };
+  const found: (readonly [string, RegistryImage])[] = [];
+  for (const name of names) found.push([name, await registryImage(name, access)]);
+  const file = lockFile(options);
+  writeLock(file, new Map([...(existsSync(file) ? readLock(file) : []), ...found]));
   return found;
 }
 
-function locked(names: readonly string[], file: string): ReadonlyMap<string, RegistryImage> {
+function locked(names: readonly string[], file: string): readonly (readonly [string, RegistryImage])[] {
   const lock = readLock(file);
-  return new Map(
-    names.map((name) => {
-      const image = lock.get(name);
-      if (image !== undefined) return [name, image];
-      throw new CommandError(ExitCode.Failed, `${file} does not have image ${name}`, {
-        help: ['ask its registry: --images pull'],
-      });
-    }),
-  );
+  return names.flatMap((name) => {
+    const image = imageIn(lock, name);
+    return image === undefined ? [] : [[name, image] as const];
+  });
+}
+
+function notFound(image: string, has: readonly string[], options: Options): CommandError {
+  const sources = options.texts('images').map((source) => (source === 'lock' ? lockFile(options) : source));
+  const [first, ...others] = sources;
+  const who = others.length === 0 ? `${first} does not have` : `none of ${sources.join(', ')} has`;
+  return new CommandError(ExitCode.Failed, `${who} image ${image}`, {
+    help: [...has, 'ask its registry: --images pull'],
+  });
 }

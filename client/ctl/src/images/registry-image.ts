@@ -13,6 +13,7 @@ import {
 } from '@kata-agent/registry';
 import { CommandError, ExitCode, reasonOf, version } from '@kata-agent/cli';
 import { programName } from '../program-name.js';
+import { environmentProxy } from './environment-proxy.js';
 import { registryCredentials } from './registry-credentials.js';
 
 /** What a registry says of an image: some kilobytes, without its layers. */
@@ -39,6 +40,7 @@ export async function registryImage(image: string, { platform, ca }: RegistryAcc
     const reference = parseReference(image);
     const transport = new Transport({
       ca: ca.map(readCa),
+      proxyOf: environmentProxy(process.env),
       limits: defaultTransportLimits,
       userAgent: `${programName}/${version}`,
       signal: AbortSignal.timeout(timeoutMilliseconds),

@@ -36,7 +36,7 @@ export class Field {
 
   /** `spec.containers[0].env`. */
   get path(): string {
-    return this.#steps.reduce<string>((path, step) => path + stepText(step, path === ''), '');
+    return pathOf(this.#steps);
   }
 
   /** `pod.yaml:7:3`. */
@@ -147,6 +147,11 @@ function valueOf(file: string, document: Document): unknown {
   } catch (error) {
     throw new WorkloadError(file, error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+/** `spec.containers[0].env`. */
+export function pathOf(steps: readonly (string | number)[]): string {
+  return steps.reduce<string>((path, step) => path + stepText(step, path === ''), '');
 }
 
 function stepText(step: Step, first: boolean): string {

@@ -8,7 +8,19 @@ export interface ObjectFile {
 }
 
 /** Returns the objects of a file. Throws WorkloadError for a text that is not YAML. */
-export function objectsOf({ file, text }: ObjectFile): readonly Field[] {
+export function objectsOf(file: ObjectFile): readonly Field[] {
+  return objectsIn(documentsOf(file));
+}
+
+/** Returns the objects of documents. */
+export function objectsIn(documents: readonly Field[]): readonly Field[] {
+  return documents.flatMap((root) =>
+    root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root],
+  );
+}
+
+/** Returns the documents of a file that are mappings. Throws WorkloadError for a text that is not YAML. */
+export function documentsOf({ file, text }: ObjectFile): readonly Field[] {
   const lines = new LineCounter();
   // Kubernetes reads merge keys (`<<`), of YAML 1.1.
   const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
@@ -21,9 +33,7 @@ export function objectsOf({ file, text }: ObjectFile): readonly Field[] {
       const why = error?.message ?? 'a mapping is the key of another one';
       throw new WorkloadError(`${file}:${line}:${col}`, isTemplate(text) ? template : why);
     }
-    if (!isMap(document.contents)) return [];
-    const root = Field.root(file, document, lines);
-    return root.get('kind')?.text().endsWith('List') === true ? root.list('items') : [root];
+    return isMap(document.contents) ? [Field.root(file, document, lines)] : [];
   });
 }
 

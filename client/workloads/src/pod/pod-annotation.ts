@@ -1,8 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import { isMap, isNode, isScalar, type Node, type Pair, type Range, type YAMLMap } from 'yaml';
 import { type Field, WorkloadError } from './field.js';
 import { type ObjectFile, objectsOf } from './objects.js';
 import { templatesOf } from './pod-templates.js';
+import { editFields, pairWith, type TextEdit } from './text-edits.js';
 
 interface AnnotationOptions {
   /** The annotation's key. */
@@ -13,11 +13,25 @@ interface AnnotationOptions {
   readonly values: readonly (string | undefined)[];
 }
 
-/** A replacement of a part of a text. */
-interface Edit {
-  readonly from: number;
-  readonly to: number;
-  readonly text: string;
+/** An annotation of a workload's pods. */
+export interface PodAnnotation {
+  readonly kind: string;
+  readonly name: string;
+  /** `pod.yaml:1:1`. */
+  readonly place: string;
+  readonly value: string;
+}
+
+/** Returns the annotation of the workloads of a file that have it; none for a file without workloads. Throws WorkloadError. */
+export function readAnnotations(file: ObjectFile, key: string): readonly PodAnnotation[] {
+  return objectsOf(file).flatMap((object) =>
+    templatesOf(object, []).chosen.flatMap((template) => {
+      const value = template.get('metadata')?.get('annotations')?.get(key)?.text();
+      if (value === undefined) return [];
+      const name = (object.in('metadata', 'name') ?? object.in('metadata', 'generateName'))?.text() ?? '';
+      return [{ kind: object.required('kind').text(), name, place: object.place, value }];
+    }),
+  );
 }
 
 /**
@@ -25,37 +39,23 @@ interface Edit {
  * place of its own in the text: the metadata of the pods or their annotations are an alias or are merged.
  */
 export function annotatePods({ file, text }: ObjectFile, options: AnnotationOptions): string {
-  const { key, values } = options;
-  const templates = templatesIn({ file, text }, options);
-  const edits = templates.flatMap((template, index) => {
-    const value = values[index];
-    return value === undefined ? [] : [annotationEdit(text, template, key, value)];
-  });
-  const changed = edits
-    .toSorted((a, b) => b.from - a.from)
-    .reduce((whole, edit) => whole.slice(0, edit.from) + edit.text + whole.slice(edit.to), text);
-  for (const [index, template] of templatesIn({ file, text: changed }, options).entries()) {
-    const before = templates[index];
-    if (before !== undefined && isDeepStrictEqual(annotated(before, key, values[index]), template.value))
-      continue;
-    throw noPlace(template, 'the annotation has no place in its text');
-  }
-  return changed;
+  const { key, values, templates } = options;
+  return editFields(
+    { file, text },
+    (objects) =>
+      objects
+        .flatMap((object) => templatesOf(object, templates).chosen)
+        .flatMap((field, index) => {
+          const value = values[index];
+          if (value === undefined) return [];
+          const edit = annotationEdit(text, field, key, value);
+          return [{ ...edit, field, path: ['metadata', 'annotations', key], value }];
+        }),
+    ({ field }, path) => noPlace(field, `${path} would change too`),
+  );
 }
 
-function templatesIn(file: ObjectFile, { templates }: AnnotationOptions): readonly Field[] {
-  return objectsOf(file).flatMap((object) => templatesOf(object, templates).chosen);
-}
-
-/** Returns the value of a template as it should be. */
-function annotated({ value }: Field, key: string, text: string | undefined): unknown {
-  if (text === undefined) return value;
-  const template = value as { readonly metadata?: { readonly annotations?: object | null } | null };
-  const annotations = { ...template.metadata?.annotations, [key]: text };
-  return { ...template, metadata: { ...template.metadata, annotations } };
-}
-
-function annotationEdit(text: string, template: Field, key: string, value: string): Edit {
+function annotationEdit(text: string, template: Field, key: string, value: string): TextEdit {
   const { document, steps } = template.source;
   let map = steps.length === 0 ? document.contents : document.getIn(steps, true);
   let parent = pairOf(document.contents, steps);
@@ -86,10 +86,6 @@ function pairOf(root: unknown, steps: readonly (string | number)[]): Pair | unde
   return found;
 }
 
-function pairWith(map: YAMLMap, key: string | number): Pair | undefined {
-  return map.items.find((item) => isScalar(item.key) && item.key.value === key);
-}
-
 interface Place {
   readonly map: YAMLMap;
   /** The pair whose value the mapping is. */
@@ -103,7 +99,7 @@ function insertion(
   { map, parent, template }: Place,
   keys: readonly string[],
   value: string,
-): Edit {
+): TextEdit {
   const [start] = rangeOf(map, template);
   if (map.flow === true) {
     const from = text.indexOf('{', start) + 1;
@@ -121,7 +117,7 @@ function insertion(
 }
 
 /** Replaces the value of a key. */
-function replacement(text: string, pair: Pair, value: string, template: Field): Edit {
+function replacement(text: string, pair: Pair, value: string, template: Field): TextEdit {
   if (isNull(pair.value)) return filled(text, pair, [], value, template);
   const [from, to] = rangeOf(pair.value, template);
   const isQuoted = isScalar(pair.value) && pair.value.type === 'QUOTE_DOUBLE';
@@ -131,7 +127,7 @@ function replacement(text: string, pair: Pair, value: string, template: Field): 
 }
 
 /** Gives a value to a key that has none, or null. */
-function filled(text: string, pair: Pair, keys: readonly string[], value: string, template: Field): Edit {
+function filled(text: string, pair: Pair, keys: readonly string[], value: string, template: Field): TextEdit {
   const colon = text.indexOf(':', rangeOf(pair.key, template)[1]) + 1;
   const [from, to] = isNode(pair.value) ? rangeOf(pair.value, template) : [colon, colon];
   const inner = keys.length === 0 ? value : `{${flowText(keys, value)}}`;

@@ -1,4 +1,5 @@
-import type { Field } from './field.js';
+import { type Field, WorkloadError } from './field.js';
+import type { ObjectFile } from './objects.js';
 import { workloadKinds } from './workload.js';
 
 /** The path to the pod template in each kind: to what has the pod's metadata and specification. */
@@ -29,8 +30,36 @@ export function passedOverText({ kind, name, place, templates }: PassedOver): st
   return `${place}: ${kind} ${name} is skipped, and has a pod template: ${options}`;
 }
 
+/** A pod template, and the object that has it. */
+export interface ChosenTemplate {
+  readonly object: Field;
+  readonly template: Field;
+}
+
+/**
+ * Returns the pod templates of the objects of files, in order, and the objects that are passed over. `named` are paths of templates in objects
+ * of other kinds. Throws WorkloadError if there is no template.
+ */
+export function chooseTemplates(
+  files: readonly ObjectFile[],
+  objects: readonly Field[],
+  named: readonly string[],
+): { readonly chosen: readonly ChosenTemplate[]; readonly passedOver: readonly PassedOver[] } {
+  const found = objects.map((object) => ({ object, ...templatesOf(object, named) }));
+  const chosen = found.flatMap(({ object, chosen: own }) => own.map((template) => ({ object, template })));
+  const passedOver = found.flatMap(({ object, chosen: own, others }) =>
+    own.length === 0 && others.length > 0 ? [passedOverOf(object, others)] : [],
+  );
+  if (chosen.length > 0) return { chosen, passedOver };
+  const [first] = passedOver;
+  throw new WorkloadError(
+    files.map(({ file }) => file).join(', '),
+    `no workload found: no ${workloadKinds.join(', ')}${first === undefined ? '' : `; ${passedOverText(first)}`}`,
+  );
+}
+
 /** Describes an object that is passed over, though it has these templates. */
-export function passedOverOf(object: Field, templates: readonly Field[]): PassedOver {
+function passedOverOf(object: Field, templates: readonly Field[]): PassedOver {
   return {
     kind: object.get('kind')?.text() ?? '',
     name: object.in('metadata', 'name')?.text() ?? '',

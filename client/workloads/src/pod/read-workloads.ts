@@ -2,10 +2,10 @@ import { readContainer } from './container.js';
 import { type Field, optional, WorkloadError } from './field.js';
 import { isImageName } from './image-name.js';
 import { type ObjectFile, objectsOf } from './objects.js';
-import { type PassedOver, passedOverOf, passedOverText, templatesOf } from './pod-templates.js';
+import { chooseTemplates, type PassedOver } from './pod-templates.js';
 import { unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
-import { type Volume, type Workload, workloadKinds } from './workload.js';
+import type { Volume, Workload } from './workload.js';
 
 /** The objects of files. */
 export interface Manifests {
@@ -44,21 +44,10 @@ export function readManifests(
     sealed.set(`${kind}/${name ?? ''}`, sealedTexts(object, kind));
     if (kind === 'ConfigMap') settings.set(`${kind}/${name ?? ''}`, textsOf(object.get('data')));
   }
-  const found = objects.map((object) => ({ object, templates: templatesOf(object, templates) }));
-  const workloads = found.flatMap(({ object, templates: { chosen } }) =>
-    chosen.map((template) => readWorkload(object, template, { keys, settings, sealed })),
+  const { chosen, passedOver } = chooseTemplates(files, objects, templates);
+  const workloads = chosen.map(({ object, template }) =>
+    readWorkload(object, template, { keys, settings, sealed }),
   );
-  const passedOver = found.flatMap(({ object, templates: { chosen, others } }) =>
-    chosen.length === 0 && others.length > 0 ? [passedOverOf(object, others)] : [],
-  );
-  if (workloads.length === 0) {
-    const names = files.map(({ file }) => file).join(', ');
-    const [first] = passedOver;
-    throw new WorkloadError(
-      names,
-      `no workload found: no ${workloadKinds.join(', ')}${first === undefined ? '' : `; ${passedOverText(first)}`}`,
-    );
-  }
   return { workloads, passedOver };
 }
 

@@ -70,6 +70,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'client/language-server',
     'client/workloads',
     'lib/audit',
+    'lib/base',
     'lib/catalogue',
     'lib/cli',
     'lib/config',

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { ReferenceValues } from '@kata-agent/evidence';
 import { CommandError, ExitCode } from '../command/command-error.js';
 
@@ -49,6 +49,15 @@ export function readUpTo(path: string, max: number): Uint8Array {
     return new Uint8Array(Buffer.concat(parts));
   } finally {
     if (path !== '-') closeSync(descriptor);
+  }
+}
+
+/** Reports whether a path is a directory; false for none at all, which the reader reports. Throws a CommandError (3). */
+export function isDirectory(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch (error) {
+    throw unreadable(path, error);
   }
 }
 

@@ -1,10 +1,18 @@
 import { request } from 'node:http';
-import { connect, isIPv6, type Socket } from 'node:net';
+import { connect, isIP, isIPv6, type Socket } from 'node:net';
 
 /** A host, without brackets, and a port. */
 export interface NetworkPlace {
   readonly host: string;
   readonly port: number;
+}
+
+/** An HTTP proxy. */
+export interface HttpProxy extends NetworkPlace {
+  /** The header Proxy-Authorization; absent: none is sent. */
+  readonly authorization?: string;
+  /** Whether the proxy itself is reached by TLS, with the CAs of Node.js. */
+  readonly secure?: boolean;
 }
 
 /** A proxy that gave no connection. The message names the proxy, and has no text of it. */
@@ -22,12 +30,15 @@ const maxHeaderBytes = 8_192;
  * Connects to a server through an HTTP proxy (CONNECT). The proxy looks up the server's name. Ends when the signal aborts, whose
  * reason is an Error. Rejects with a ProxyError, after which the connection is destroyed.
  */
-export function connectProxy(
-  proxy: NetworkPlace,
+export async function connectProxy(
+  proxy: HttpProxy,
   { host, port }: NetworkPlace,
   signal: AbortSignal,
 ): Promise<Socket> {
-  const socket = connect({ ...proxy, noDelay: true });
+  // The agent starts without TLS, and has no such proxy.
+  const tls = proxy.secure === true ? await import('node:tls') : undefined;
+  // Listeners for its errors follow before anything is awaited.
+  const socket = openProxy(proxy, tls);
   const abort = (): void => void socket.destroy();
   return new Promise<Socket>((resolve, reject) => {
     const fail = (text: string): void => {
@@ -43,7 +54,10 @@ export function connectProxy(
       method: 'CONNECT',
       path: target,
       setHost: false,
-      headers: { Host: target },
+      headers: {
+        Host: target,
+        ...(proxy.authorization === undefined ? {} : { 'Proxy-Authorization': proxy.authorization }),
+      },
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
@@ -66,6 +80,15 @@ export function connectProxy(
     asked.end();
     if (signal.aborted) abort();
   }).finally(() => signal.removeEventListener('abort', abort));
+}
+
+function openProxy(
+  { host, port }: HttpProxy,
+  tls: Pick<typeof import('node:tls'), 'connect'> | undefined,
+): Socket {
+  if (tls === undefined) return connect({ host, port, noDelay: true });
+  const servername = isIP(host) === 0 ? host : '';
+  return tls.connect({ host, port, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] });
 }
 
 /** Returns `HOST:PORT`, with brackets around an IPv6 address. */

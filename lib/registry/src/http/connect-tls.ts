@@ -1,14 +1,20 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { connect, type SecureContext, type TLSSocket } from 'node:tls';
-import { connectProxy, formatNetworkPlace, type NetworkPlace, ProxyError } from '@kata-agent/linux';
+import {
+  connectProxy,
+  formatNetworkPlace,
+  type HttpProxy,
+  type NetworkPlace,
+  ProxyError,
+} from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { isLocalAddress, localAddressCode, lookupElsewhere } from './local-addresses.js';
 
 export interface TlsOptions {
   readonly context: SecureContext;
   /** Absent: the server is reached directly. */
-  readonly proxy?: NetworkPlace;
+  readonly proxy?: HttpProxy;
   /** Refuses a server at a local address. Of one that is reached through a proxy only the name is known. */
   readonly elsewhere?: boolean;
 }
@@ -58,7 +64,7 @@ export async function connectTls(
   }).finally(() => signal.removeEventListener('abort', abort));
 }
 
-async function throughProxy(proxy: NetworkPlace, place: NetworkPlace, signal: AbortSignal): Promise<Socket> {
+async function throughProxy(proxy: HttpProxy, place: NetworkPlace, signal: AbortSignal): Promise<Socket> {
   try {
     return await connectProxy(proxy, place, signal);
   } catch (error) {

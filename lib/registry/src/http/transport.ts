@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
-import { formatNetworkPlace, type NetworkPlace } from '@kata-agent/linux';
+import { formatNetworkPlace, type HttpProxy, type NetworkPlace } from '@kata-agent/linux';
 import { ImageError } from '../errors/image-error.js';
 import { connectTls } from './connect-tls.js';
 
@@ -27,7 +27,8 @@ export const defaultTransportLimits: TransportLimits = {
 export interface TransportOptions {
   /** Each CA as PEM. Empty: the CAs of Node.js, and never those of the environment. */
   readonly ca: readonly string[];
-  readonly proxy?: NetworkPlace;
+  /** Returns the proxy of a server; undefined: it is reached directly. Absent: each is. */
+  readonly proxyOf?: (place: NetworkPlace) => HttpProxy | undefined;
   readonly limits: TransportLimits;
   readonly userAgent: string;
   /** Ends everything. */
@@ -60,9 +61,10 @@ export class Transport {
     headers: Readonly<Record<string, string>>,
     { elsewhere = false }: { readonly elsewhere?: boolean } = {},
   ): Promise<Answer> {
-    const { limits, proxy, signal, userAgent } = this.#options;
+    const { limits, proxyOf, signal, userAgent } = this.#options;
     if (url.protocol !== 'https:') throw new ImageError('redirect-refused', 'only https is used');
     const place = placeOf(url);
+    const proxy = proxyOf?.(place);
     const name = formatNetworkPlace(place);
     const stream = await withTimeout(limits.connectMs, signal, (ends) =>
       connectTls(

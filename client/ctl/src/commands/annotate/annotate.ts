@@ -12,11 +12,17 @@ import {
   type Options,
   print,
   readTextInput,
-  writeOutputFile,
 } from '@kata-agent/cli';
 import { annotatePods, type ObjectFile, type Workload, WorkloadError } from '@kata-agent/workloads';
+import { type Pin, pinFiles, pinText } from '../../images/pin-files.js';
 import { programName } from '../../program-name.js';
-import { readManifestFiles, standardInput } from '../config/manifest-files.js';
+import {
+  editOptions,
+  joinFiles,
+  printsObjects,
+  readEditedFiles,
+  writeEditedFiles,
+} from '../config/manifest-files.js';
 import { leavesOpen } from '../config/generated-document.js';
 import { clusterOptions, inputNotes, type Pods, readPods } from '../config/pod-files.js';
 import { type DeliveredDocument, deliveredDocument, writtenHere } from './delivered-document.js';
@@ -32,14 +38,12 @@ export const annotate: CommandDefinition = {
     'With --check nothing is printed but what differs, by the field of the pod; exits with 4 if an annotation is missing or not up to date.',
   ],
   options: [
-    {
-      flags: '-f, --filename <path>',
-      description:
-        'Kubernetes objects: a file, a directory with such files, or - for standard input; may be repeated',
-      repeatable: true,
-    },
-    { flags: '-i, --in-place', description: 'write the files instead of printing them' },
+    ...editOptions,
     { flags: '--check', description: 'change nothing; exit with 4 if an annotation is not up to date' },
+    {
+      flags: '--pin',
+      description: 'write the digests of images into the objects first, as config pin does',
+    },
     { flags: '--base <file>', description: 'the base document of the guest image' },
     { flags: '--document <file>', description: 'TOML that is appended to each document' },
     {
@@ -74,42 +78,35 @@ export const annotate: CommandDefinition = {
   formats: true,
   run: async (invocation) => {
     const { io, options } = invocation;
-    if (options.flag('inPlace') && options.flag('check'))
-      throw new CommandError(ExitCode.Usage, '--in-place and --check: a check changes nothing', {
-        help: ['pass one of the two'],
-      });
-    const paths = options.texts('filename');
-    if (paths.length === 0)
-      throw new CommandError(ExitCode.Usage, 'no objects given', { help: ['name a file: -f pod.yaml'] });
-    if (options.flag('inPlace') && paths.includes(standardInput))
-      throw new CommandError(ExitCode.Usage, '--in-place: standard input is no file', {
-        help: ['leave it out'],
-      });
-    const files = readManifestFiles(paths);
-    const pods = await readPods(options, files);
+    const files = readEditedFiles(options);
+    const pins = options.flag('pin') ? await pinFiles(files, options) : undefined;
+    const pods = await readPods(options, pins?.files ?? files, pins?.images);
     const parts = { more: moreText(options), others: otherFiles(options) };
     const base = options.text('base');
     const results: Annotated[] = [];
-    for (const workload of pods.workloads) {
+    for (const [index, workload] of pods.workloads.entries()) {
       const document = await deliveredDocument(workload, pods, { base, more: parts.more }, invocation);
-      results.push(annotated(workload, document, parts.others, options));
+      results.push(
+        annotated(
+          workload,
+          document,
+          { others: parts.others, pins: pins?.workloads[index]?.pins ?? [] },
+          options,
+        ),
+      );
     }
-    const changed = files.map((file) => ({ ...file, after: annotatedText(file, results, options) }));
+    const changed = (pins?.files ?? files).map((file) => annotatedFile(file, results, options));
     const notes = [...inputNotes(pods), ...results.flatMap((each) => each.notes)];
     if (!options.json) for (const note of notes) io.stderr.write(`${programName}: note: ${note}\n`);
-    if (options.flag('inPlace'))
-      for (const { file, text, after } of changed) if (after !== text) writeOutputFile(file, after);
+    writeEditedFiles(files, changed, options);
     await print(
       invocation,
       {
         version: 1,
         workloads: results.map(annotatedValue),
-        ...(isPrinted(options) ? { files: changed.map(({ file, after }) => ({ file, text: after })) } : {}),
+        ...(printsObjects(options) ? { files: changed } : {}),
       },
-      () =>
-        isPrinted(options)
-          ? joined(changed.map(({ after }) => after))
-          : results.flatMap(changeLines).join(''),
+      () => (printsObjects(options) ? joinFiles(changed) : results.flatMap(changeLines).join('')),
     );
     return isComplete(results, pods, options) ? ExitCode.Success : ExitCode.Mismatch;
   },
@@ -122,7 +119,7 @@ interface Annotated {
   readonly initdata: PodInitdata;
   /** The new value; undefined: the annotation stays as it is. */
   readonly value: string | undefined;
-  /** How it differs from the one that the pod has, in words. */
+  /** How it and the images differ from what the pod has, in words. */
   readonly changes: readonly string[];
   readonly notes: readonly string[];
 }
@@ -130,7 +127,7 @@ interface Annotated {
 function annotated(
   workload: Workload,
   document: DeliveredDocument,
-  others: ReadonlyMap<string, string>,
+  { others, pins }: { readonly others: ReadonlyMap<string, string>; readonly pins: readonly Pin[] },
   options: Options,
 ): Annotated {
   const current = initdataOf(workload);
@@ -150,7 +147,10 @@ function annotated(
     document,
     initdata,
     value: initdata === current ? undefined : encodeInitdata(initdata, workload.place),
-    changes: current === undefined ? ['it has no initdata'] : changesOf(current, initdata),
+    changes: [
+      ...pins.map(pinText),
+      ...(current === undefined ? ['it has no initdata'] : changesOf(current, initdata)),
+    ],
     notes: [...document.notes, ...policyNotes(workload, initdata)],
   };
 }
@@ -187,28 +187,20 @@ function otherFiles(options: Options): ReadonlyMap<string, string> {
   );
 }
 
-/** Returns the text of a file with the annotations of its workloads. */
-function annotatedText(file: ObjectFile, results: readonly Annotated[], options: Options): string {
+/** Returns a file with the annotations of its workloads. */
+function annotatedFile(file: ObjectFile, results: readonly Annotated[], options: Options): ObjectFile {
   const own = results.filter(({ workload }) => workload.file === file.file);
   try {
-    return annotatePods(file, {
+    const text = annotatePods(file, {
       key: initdataAnnotation,
       templates: options.texts('podTemplate'),
       values: own.map(({ value }) => value),
     });
+    return { ...file, text };
   } catch (error) {
     if (!(error instanceof WorkloadError)) throw error;
     throw new CommandError(ExitCode.Failed, error.message, { cause: error });
   }
-}
-
-/** Joins files of objects to one. */
-function joined(texts: readonly string[]): string {
-  return texts.map((text) => (text === '' || text.endsWith('\n') ? text : `${text}\n`)).join('---\n');
-}
-
-function isPrinted(options: Options): boolean {
-  return !options.flag('inPlace') && !options.flag('check');
 }
 
 function changeLines({ workload: { kind, name, place }, changes }: Annotated): readonly string[] {
@@ -216,7 +208,7 @@ function changeLines({ workload: { kind, name, place }, changes }: Annotated): r
   return [`${kind} ${name} (${place})\n`, ...changes.map((change) => `  ${change}\n`)];
 }
 
-function annotatedValue({ workload, document, initdata, value, changes, notes }: Annotated): object {
+function annotatedValue({ workload, document, initdata, changes, notes }: Annotated): object {
   const { kind, name, namespace, place } = workload;
   return {
     kind,
@@ -224,7 +216,7 @@ function annotatedValue({ workload, document, initdata, value, changes, notes }:
     ...(namespace === undefined ? {} : { namespace }),
     place,
     sufficient: document.sufficient,
-    changed: value !== undefined,
+    changed: changes.length > 0,
     changes,
     score: document.plan.score,
     unconstrained: document.plan.open,
@@ -236,7 +228,7 @@ function annotatedValue({ workload, document, initdata, value, changes, notes }:
 
 function isComplete(results: readonly Annotated[], pods: Pods, options: Options): boolean {
   if (!results.every(({ document }) => document.sufficient)) return false;
-  if (options.flag('check') && results.some(({ value }) => value !== undefined)) return false;
+  if (options.flag('check') && results.some(({ changes }) => changes.length > 0)) return false;
   return !(
     options.flag('strict') &&
     leavesOpen(

@@ -72,8 +72,10 @@ function load(
   plan: GeneratedPlan,
   delivered: { name: string; text: string },
 ): Promise<Loaded> {
-  if (base !== undefined) return loadFile(base, { delivered });
-  return loadText('a base document with what the workload needs', assumedBase(plan), { delivered });
+  if (base !== undefined) return loadFile(base, { delivered: [delivered] });
+  return loadText('a base document with what the workload needs', assumedBase(plan), {
+    delivered: [delivered],
+  });
 }
 
 /** A base document that accepts initdata, and opens what the plan needs. */

@@ -3,9 +3,11 @@ import {
   type InitdataAlgorithm,
   initdataAnnotation,
   initdataKey,
+  isGzip,
   maxDocumentBytes,
   parseInitdata,
   renderDiagnostic,
+  unpackInitdataImage,
   unzip,
   writeInitdataFiles,
 } from '@kata-agent/config';
@@ -26,17 +28,42 @@ const maxAnnotation = 256 << 10;
 /** Returns the initdata that a pod has; undefined if it has none. Throws a CommandError (1) if the annotation is not one. */
 export function initdataOf({ annotations, place }: Workload): PodInitdata | undefined {
   const text = annotations.get(initdataAnnotation);
-  if (text === undefined || text === '') return undefined;
+  return text === undefined || text === '' ? undefined : parseAnnotation(text, place);
+}
+
+/** Parses the value of the annotation of a pod. Throws a CommandError (1). */
+export function parseAnnotation(text: string, place: string): PodInitdata {
   return parseEnvelope(unpackedAnnotation(text, place), `initdata of ${place}`);
 }
 
+/**
+ * Returns the envelope in a file: initdata, gzip or a disk image of it, or the value of the annotation. Undefined: the file is another text.
+ * Throws a CommandError (1) if it cannot be unpacked.
+ */
+export function envelopeIn(file: string, bytes: Uint8Array): Uint8Array | undefined {
+  const image = unpackInitdataImage(bytes);
+  if (image?.ok === false)
+    throw new CommandError(ExitCode.Failed, `${file} cannot be unpacked: ${image.reason}`);
+  if (image !== undefined) return image.bytes;
+  if (isGzip(bytes)) return unzipped(bytes, file);
+  const text = new TextDecoder().decode(bytes);
+  if (/^[A-Za-z0-9+/=\s]+$/.test(text)) return unpackedAnnotation(text, file);
+  return isEnvelope(text) ? bytes : undefined;
+}
+
+/** Reports whether a text of TOML is initdata: a document has no algorithm. */
+export function isEnvelope(text: string): boolean {
+  const [top = ''] = text.split(/^\s*\[/m);
+  return /^\s*algorithm\s*=/m.test(top);
+}
+
 /** Unpacks the value of the annotation to an envelope. `place` is for messages. Throws a CommandError (1). */
-export function unpackedAnnotation(text: string, place: string): Uint8Array {
+function unpackedAnnotation(text: string, place: string): Uint8Array {
   return unzipped(Buffer.from(text, 'base64'), `${place}: the annotation ${initdataAnnotation}`);
 }
 
 /** Unpacks gzip as the agent does. `what` is for messages. Throws a CommandError (1). */
-export function unzipped(bytes: Uint8Array, what: string): Uint8Array {
+function unzipped(bytes: Uint8Array, what: string): Uint8Array {
   const found = unzip(bytes);
   if (found.ok) return found.bytes;
   throw new CommandError(ExitCode.Failed, `${what} cannot be unpacked: ${found.reason}`, {

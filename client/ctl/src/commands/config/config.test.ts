@@ -59,6 +59,8 @@ test('an invalid configuration exits with 1, an unreadable file with 3', () => {
       [join(directory, 'none.toml'), 'no such file'],
       [directory, 'it is a directory'],
     ] as const) {
+      // A digest is of all documents of a directory.
+      if (command === 'digest' && path === directory) continue;
       const { code, stdout, stderr } = runBinary(['config', command, path]);
       assert.equal(code, 3, `${command} ${stderr}`);
       assert.ok(stderr.includes(`cannot read ${path}: ${reason}`), stderr);

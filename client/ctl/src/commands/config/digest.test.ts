@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { parseInitdata, unpackInitdataImage } from '@kata-agent/config';
 import { runBinary } from '../../testing/program.js';
 import type { ReadyLines, ReferenceValues } from './digests.js';
@@ -133,4 +133,96 @@ test('with [evidence] the text says that keys follow in the registers', () => {
   const note = /the registers have these values before the keys of each start follow/;
   assert.match(runBinary(['config', 'digest', file('e.toml', text + evidence)]).stdout, note);
   assert.doesNotMatch(runBinary(['config', 'digest', file('c.toml', text)]).stdout, note);
+});
+
+/** An entry of several documents. */
+interface Entry extends ReferenceValues {
+  readonly kind?: string;
+  readonly title: string;
+  readonly error?: { readonly message: string };
+}
+
+const envelopeText = `algorithm = "sha256"\nversion = "0.1.0"\n[data]\n"kata-agent.toml" = '''\n${text}'''\n`;
+const podText = (name: string, annotation: string): string =>
+  `kind: Pod\nmetadata: {name: ${name}, annotations: {io.katacontainers.config.hypervisor.cc_init_data: "${annotation}"}}\nspec: {containers: [{name: a, image: a}]}\n`;
+
+test('of a directory each document has an entry: files, initdata and annotated pods, after the base document', () => {
+  const manifests = join(directory, 'manifests');
+  mkdirSync(join(manifests, 'below'), { recursive: true });
+  const base = file('manifests/base.toml', '[api]\nallowed_endpoints = ["*"]\n');
+  const annotation = gzipSync(envelopeText).toString('base64');
+  file('manifests/a.toml', text);
+  file('manifests/below/initdata.toml', envelopeText);
+  file(
+    'manifests/pods.yaml',
+    `${podText('one', annotation)}---\nkind: Service\n---\n${podText('two', annotation)}`,
+  );
+  file('manifests/index.json', '{"version": 1}');
+  file('manifests/readme.md', 'none');
+  const args = ['config', 'digest', manifests, '--base', base];
+  const { code, stdout, stderr } = runBinary([...args, '--format', 'json']);
+  assert.equal(code, 0, stderr);
+  const entries = JSON.parse(stdout) as readonly Entry[];
+  const pods = join(manifests, 'pods.yaml');
+  assert.deepEqual(
+    entries.map(({ kind, title }) => [kind, title]),
+    [
+      ['document', join(manifests, 'a.toml')],
+      ['initdata', join(manifests, 'below/initdata.toml')],
+      ['pod', `Pod one (${pods}:1:1)`],
+      ['pod', `Pod two (${pods}:7:1)`],
+    ],
+  );
+  const one = digest([join(manifests, 'a.toml'), '--base', base]);
+  assert.deepEqual(entries[0]?.configuration, one.configuration);
+  const own = digest([
+    join(manifests, 'a.toml'),
+    '--base',
+    base,
+    '--initdata',
+    join(manifests, 'below/initdata.toml'),
+  ]);
+  for (const entry of entries.slice(1)) {
+    assert.deepEqual(entry.configuration, { asInitdata: own.configuration.asInitdata });
+    assert.equal(entry.initdata.hostdata, own.initdata.hostdata);
+  }
+  const printed = runBinary(args).stdout;
+  assert.equal(
+    printed.split(`RTMR 3      sha384:${own.configuration.asInitdata.rtmr3.sha384}`).length,
+    4,
+    printed,
+  );
+  assert.match(
+    runBinary(['config', 'digest', pods]).stderr,
+    /note: without --base, register values are of the initdata alone/,
+  );
+});
+
+test('an invalid document is an error that names it, and the others of its directory are printed', () => {
+  const manifests = join(directory, 'wrong');
+  mkdirSync(manifests);
+  file('wrong/a.toml', text);
+  const broken = file('wrong/b.toml', '[api]\nnonsense = 1\n');
+  const run = (...more: readonly string[]) => runBinary(['config', 'digest', manifests, ...more]);
+  const first = run('--format', 'json');
+  assert.equal(first.code, 1);
+  const entries = JSON.parse(first.stdout) as readonly Entry[];
+  assert.equal(entries[0]?.document.sha256, sha256(text));
+  assert.match(entries[1]?.error?.message ?? '', /b\.toml does not load/);
+  assert.match(run().stderr, /b\.toml:2:1: .*nonsense[^]*b\.toml does not load: 1 error/);
+  const alone = runBinary(['config', 'digest', broken]);
+  assert.deepEqual([alone.code, alone.stdout], [1, '']);
+  file('wrong/c.yaml', podText('p', 'xyz'));
+  file('wrong/d.toml', 'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n"aa.toml" = ""\n');
+  const all = run();
+  assert.equal(all.code, 1);
+  assert.ok(all.stdout.startsWith(`${join(manifests, 'a.toml')}\n`), all.stdout);
+  assert.match(
+    all.stderr,
+    /3 of 4 documents have no digest[^]*b\.toml does not load[^]*c\.yaml:1:1: the annotation[^]*d\.toml: the initdata has no kata-agent\.toml/,
+  );
+  assert.equal(run('--out', join(directory, 'x.img')).code, 2);
+  rmSync(manifests, { recursive: true });
+  mkdirSync(manifests);
+  assert.equal(run().code, 1);
 });

@@ -12,11 +12,14 @@ import {
   type CommandDefinition,
   CommandError,
   ExitCode,
+  type Invocation,
   print,
   readInput,
   writeOutputFile,
 } from '@kata-agent/cli';
-import { namedFiles, rootOption } from './load-file.js';
+import { programName } from '../../program-name.js';
+import { findDocuments, type FoundDocument, type Unread } from './digest-documents.js';
+import { faulty, loadText, namedFiles, rootOption } from './load-file.js';
 import {
   type ConfigurationValues,
   type DigestInputs,
@@ -36,9 +39,15 @@ export const configDigest: CommandDefinition = {
   summary: 'print the digests of a configuration, and the lines to deliver and bind it',
   details: [
     'Prints the digests of the file, of the initdata that carries it, and of the whole configuration; the register value after measurement; and the lines for the kernel command line, fw_cfg, HOSTDATA, MRCONFIGID and a pod’s annotation. Ends with reference values for a verifier; --format json prints only those.',
-    'Register values are those after the event of the configuration, in a register that started at zero and that nothing else extends. With [evidence], the keys of the start and a separator follow in the same registers, and differ with each start: evidence verify replays them. The configuration is not checked: use config check.',
+    'Of a directory, of several files, of initdata and of Kubernetes objects with initdata it prints one entry for each document, with its digests and register values, each with the documents of --base before it. A document that does not load is an error, and the others are printed nevertheless.',
+    'Register values are those after the event of the configuration, in a register that started at zero and that nothing else extends. With [evidence], the keys of the start and a separator follow in the same registers, and differ with each start: evidence verify replays them.',
   ],
-  operands: [{ syntax: '<file>', description: 'the delivered document, or the only one' }],
+  operands: [
+    {
+      syntax: '<path...>',
+      description: 'the delivered document, or the only one; or files and directories with several',
+    },
+  ],
   options: [
     {
       flags: '--base <file>',
@@ -69,33 +78,192 @@ export const configDigest: CommandDefinition = {
       description:
         'The measurement of base.toml with narrow.toml, and a disk image that delivers narrow.toml.',
     },
+    {
+      line: 'kata-agent-ctl config digest manifests --base base.toml --format json',
+      description: 'The register values of each annotated pod of a directory, after base.toml.',
+    },
   ],
   formats: true,
   run: async (invocation) => {
     const { operands, options } = invocation;
-    const file = operands[0] ?? '';
-    const document = readInput(file);
-    const initdata = options.text('initdata');
-    const made = options.text('algorithm') as InitdataAlgorithm;
-    const before = options.texts('base').map(readInput);
-    const inputs: DigestInputs = {
-      document,
-      before,
-      files: namedFiles(before[0] ?? document, options.text('root')),
-      ...(initdata === undefined
-        ? envelopeOf(document, file, made)
-        : givenEnvelope(initdata, document, file)),
+    const shared: SharedInputs = {
       pcr: pcrOf(options.whole('pcr', 0, 23) ?? 0),
+      // Read once: a path can be a pipe.
+      before: options.texts('base').map((name) => ({ name, bytes: readInput(name) })),
     };
-    const out = options.text('out');
-    if (out !== undefined) writeOutputFile(out, writeInitdataImage(inputs.envelope));
-    const values = referenceValues(inputs);
-    const lines = readyLines(inputs, values, file);
-    const note = hasEvidence(before[0] ?? document) ? keysFollow : '';
-    await print(invocation, { ...values, lines }, () => textOf(file, values, lines, note));
-    return ExitCode.Success;
+    const found = findDocuments(operands, options.texts('base'));
+    const [first, ...others] = found;
+    const isOne = others.length === 0 && operands[0] === first?.file;
+    if (isOne && first !== undefined && (!('kind' in first) || first.kind === 'document')) {
+      if (!('kind' in first)) throw first.error;
+      return digestOne(first, shared, invocation);
+    }
+    for (const [name, flag] of [
+      ['initdata', '--initdata'],
+      ['out', '--out'],
+    ] as const)
+      if (options.text(name) !== undefined)
+        throw new CommandError(ExitCode.Usage, `${flag} is of one document`, {
+          help: ['pass the file of one document'],
+        });
+    return digestAll(found, shared, invocation);
   },
 };
+
+/** What all documents of an invocation have. */
+interface SharedInputs {
+  readonly pcr: number;
+  /** The documents of `--base`. */
+  readonly before: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+}
+
+async function digestOne(
+  found: FoundDocument,
+  shared: SharedInputs,
+  invocation: Invocation,
+): Promise<ExitCode> {
+  const { options } = invocation;
+  const { file } = found;
+  const inputs = await inputsOf(found, shared, invocation);
+  const out = options.text('out');
+  if (out !== undefined) writeOutputFile(out, writeInitdataImage(inputs.envelope));
+  const values = referenceValues(inputs);
+  const lines = readyLines(inputs, values, file);
+  const note = hasEvidence(inputs.before[0] ?? inputs.document) ? keysFollow : '';
+  await print(invocation, { ...values, lines }, () => textOf(file, values, lines, note));
+  return ExitCode.Success;
+}
+
+/** Prints the values of each document, and after them what is wrong with the others. */
+async function digestAll(
+  found: readonly (FoundDocument | Unread)[],
+  shared: SharedInputs,
+  invocation: Invocation,
+): Promise<ExitCode> {
+  const { io, options } = invocation;
+  const isDelivered = found.some((each) => 'initdata' in each);
+  if (isDelivered && shared.before.length === 0 && !options.json)
+    io.stderr.write(
+      `${programName}: note: without --base, register values are of the initdata alone, without the base document of the image\n`,
+    );
+  const results: (DocumentValues | Unread)[] = [];
+  for (const each of found) results.push('error' in each ? each : await valuesOf(each, shared, invocation));
+  const read = results.flatMap((each) => ('error' in each ? [] : [each]));
+  await print(
+    invocation,
+    results.map((each) => ('error' in each ? errorValue(each) : entryValue(each))),
+    () => read.map(entryText).join('\n'),
+  );
+  const errors = results.flatMap((each) => ('error' in each ? [each.error] : []));
+  const [error, ...others] = errors;
+  if (error === undefined) return ExitCode.Success;
+  if (others.length === 0) throw error;
+  throw new CommandError(
+    others.every(({ exitCode }) => exitCode === error.exitCode) ? error.exitCode : ExitCode.Failed,
+    `${errors.length} of ${found.length} documents have no digest`,
+    {
+      help: errors.map(({ message }) => message),
+      diagnostics: errors.flatMap((each) => each.diagnostics ?? []),
+    },
+  );
+}
+
+interface DocumentValues {
+  readonly found: FoundDocument;
+  readonly values: ReferenceValues;
+  readonly note: string;
+}
+
+async function valuesOf(
+  found: FoundDocument,
+  shared: SharedInputs,
+  invocation: Invocation,
+): Promise<DocumentValues | Unread> {
+  const { file, title } = found;
+  try {
+    const inputs = await inputsOf(found, shared, invocation);
+    const note = hasEvidence(inputs.before[0] ?? inputs.document) ? keysFollow : '';
+    return { found, values: referenceValues(inputs), note };
+  } catch (error) {
+    if (error instanceof CommandError) return { file, title, error };
+    throw error;
+  }
+}
+
+/** Rejects with a CommandError for a document that an agent would not load after the documents of `--base`. */
+async function inputsOf(
+  found: FoundDocument,
+  shared: SharedInputs,
+  invocation: Invocation,
+): Promise<DigestInputs> {
+  const { options } = invocation;
+  const { bytes: document, file } = found;
+  const initdata = options.text('initdata');
+  const made = options.text('algorithm') as InitdataAlgorithm;
+  const before = shared.before.map(({ bytes }) => bytes);
+  const envelope =
+    initdata === undefined
+      ? (found.initdata ?? envelopeOf(document, file, made))
+      : givenEnvelope(initdata, document, file);
+  await refuseInvalid(found, shared, invocation);
+  return {
+    document,
+    before,
+    files: namedFiles(before[0] ?? document, options.text('root')),
+    envelope: envelope.envelope,
+    algorithm: envelope.algorithm,
+    pcr: shared.pcr,
+  };
+}
+
+async function refuseInvalid(
+  { bytes, title }: FoundDocument,
+  { before }: SharedInputs,
+  invocation: Invocation,
+): Promise<void> {
+  const own = { name: title, bytes };
+  const [base, ...delivered] = [...before, own].map(({ name, bytes: content }) => ({
+    name,
+    text: Buffer.from(content).toString('utf8'),
+  }));
+  const loaded = await loadText(base?.name ?? title, base?.text ?? '', {
+    delivered,
+    root: invocation.options.text('root'),
+  });
+  if (loaded.ok) return;
+  throw faulty(invocation, loaded.diagnostics, {
+    message: `${title} does not load${before.map(({ name }) => ` after ${name}`).join('')}`,
+    help: 'fix the errors: an agent would not start with it',
+    exitCode: loaded.exitCode,
+  });
+}
+
+function entryValue({ found: { kind, file, title }, values }: DocumentValues): object {
+  const { asIs, asInitdata } = values.configuration;
+  // A document of initdata is measured by its envelope.
+  const configuration = kind === 'document' ? { asIs, asInitdata } : { asInitdata };
+  return { kind, file, title, ...values, configuration };
+}
+
+function errorValue({ file, title, error: { message, help, diagnostics } }: Unread): object {
+  return { file, title, error: { message, help, diagnostics } };
+}
+
+function entryText({ found: { kind, title }, values, note }: DocumentValues): string {
+  const { document, initdata, configuration } = values;
+  return [
+    section(title, [
+      ['document', `sha256:${document.sha256}`],
+      ['HOSTDATA', initdata.hostdata],
+      ['MRCONFIGID', initdata.mrconfigid],
+    ]),
+    ...(kind === 'document'
+      ? [indented(section('configuration', configurationRows(configuration.asIs)))]
+      : []),
+    indented(section('configuration, delivered as initdata', configurationRows(configuration.asInitdata))),
+    note,
+  ].join('');
+}
 
 /**
  * Registers 17 to 22 start with all ones and accept extends only from other localities (TCG PC Client Platform TPM
@@ -179,6 +347,10 @@ function configurationRows({ digest, measured, pcr, rtmr3 }: ConfigurationValues
     [`PCR ${pcr.index}`, `sha384:${pcr.sha384}`],
     ['RTMR 3', `sha384:${rtmr3.sha384}`],
   ];
+}
+
+function indented(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
 }
 
 type Row = readonly [name: string, value: string];

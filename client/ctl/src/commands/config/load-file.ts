@@ -31,8 +31,8 @@ export interface FileOptions {
   readonly kernelCommandLine?: string | undefined;
   /** Files of further documents, in the order in which they are merged. */
   readonly later?: readonly string[];
-  /** A document that is merged after them. */
-  readonly delivered?: { readonly name: string; readonly text: string };
+  /** Documents that are merged after them. */
+  readonly delivered?: readonly { readonly name: string; readonly text: string }[];
   /** The root of the guest's file system, for the files that the document names; undefined: they are not read. */
   readonly root?: string | undefined;
   /** The severity of inconsistent settings. */
@@ -55,12 +55,12 @@ export async function loadText(name: string, text: string, options: FileOptions 
 
 async function loadRead(file: string, base: DocumentRead, options: FileOptions): Promise<Loaded> {
   const { kernelCommandLine, root, sense = 'warning' } = options;
-  const { delivered } = options;
   const later = [
     ...(options.later ?? []).map((name) => ({ name, read: readPlainly(name) })),
-    ...(delivered === undefined
-      ? []
-      : [{ name: delivered.name, read: { ok: true, bytes: Buffer.from(delivered.text) } as const }]),
+    ...(options.delivered ?? []).map(({ name, text }) => ({
+      name,
+      read: { ok: true, bytes: Buffer.from(text) } as const,
+    })),
   ];
   const unread = [base, ...later.map(({ read }) => read)].flatMap((read) => (read.ok ? [] : [read]));
   if (unread.length > 0) {

@@ -1,10 +1,18 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError, ExitCode, readTextInput, unreadable } from '@kata-agent/cli';
+import {
+  CommandError,
+  ExitCode,
+  isDirectory,
+  type OptionRow,
+  type Options,
+  readTextInput,
+  writeOutputFile,
+} from '@kata-agent/cli';
 import type { ObjectFile } from '@kata-agent/workloads';
 
 /** The name of standard input as a file. */
-export const standardInput = '-';
+const standardInput = '-';
 
 /**
  * Reads files of Kubernetes objects: files, `-`, and the `*.yaml`, `*.yml` and `*.json` of directories and those below, in the order of
@@ -14,31 +22,74 @@ export function readManifestFiles(paths: readonly string[]): readonly ObjectFile
   return paths.flatMap(filesOf).map((file) => ({ file, text: readTextInput(file) }));
 }
 
+/** Options of the commands that change objects: `--check` is of each of them. */
+export const editOptions: readonly OptionRow[] = [
+  {
+    flags: '-f, --filename <path>',
+    description:
+      'Kubernetes objects: a file, a directory with such files, or - for standard input; may be repeated',
+    repeatable: true,
+  },
+  { flags: '-i, --in-place', description: 'write the files instead of printing them' },
+];
+
+/** Reads the files of `editOptions`. Throws a CommandError, also (2) for options that exclude each other. */
+export function readEditedFiles(options: Options): readonly ObjectFile[] {
+  if (options.flag('inPlace') && options.flag('check'))
+    throw new CommandError(ExitCode.Usage, '--in-place and --check: a check changes nothing', {
+      help: ['pass one of the two'],
+    });
+  const paths = options.texts('filename');
+  if (paths.length === 0)
+    throw new CommandError(ExitCode.Usage, 'no objects given', { help: ['name a file: -f pod.yaml'] });
+  if (options.flag('inPlace') && paths.includes(standardInput))
+    throw new CommandError(ExitCode.Usage, '--in-place: standard input is no file', {
+      help: ['leave it out'],
+    });
+  return readManifestFiles(paths);
+}
+
+/** Writes the files of which the text has changed, with `--in-place`. Throws a CommandError (3). */
+export function writeEditedFiles(
+  before: readonly ObjectFile[],
+  after: readonly ObjectFile[],
+  options: Options,
+): void {
+  if (!options.flag('inPlace')) return;
+  for (const [index, { file, text }] of after.entries())
+    if (text !== before[index]?.text) writeOutputFile(file, text);
+}
+
+/** Reports whether the objects are printed. */
+export function printsObjects(options: Options): boolean {
+  return !options.flag('inPlace') && !options.flag('check');
+}
+
+/** Joins files of objects to one. */
+export function joinFiles(files: readonly ObjectFile[]): string {
+  return files.map(({ text }) => (text === '' || text.endsWith('\n') ? text : `${text}\n`)).join('---\n');
+}
+
 function filesOf(path: string): readonly string[] {
   if (path === standardInput || !isDirectory(path)) return [path];
-  const found = filesIn(path);
+  const found = filesIn(path, /\.(?:ya?ml|json)$/);
   if (found.length > 0) return found;
   throw new CommandError(ExitCode.Failed, `${path} has no file of Kubernetes objects`, {
     help: ['their names end in .yaml, .yml or .json'],
   });
 }
 
-/** Links are not followed: they can lead in a circle. */
-function filesIn(directory: string): readonly string[] {
+/**
+ * Returns the files of a directory and of those below whose names match, in the order of their names. Links are not followed: they can lead in
+ * a circle.
+ */
+export function filesIn(directory: string, names: RegExp): readonly string[] {
   const entries = readdirSync(directory, { withFileTypes: true }).toSorted((a, b) =>
     a.name < b.name ? -1 : 1,
   );
   return entries.flatMap((entry) => {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) return filesIn(path);
-    return entry.isFile() && /\.(?:ya?ml|json)$/.test(entry.name) ? [path] : [];
+    if (entry.isDirectory()) return filesIn(path, names);
+    return entry.isFile() && names.test(entry.name) ? [path] : [];
   });
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  } catch (error) {
-    throw unreadable(path, error);
-  }
 }

@@ -15,11 +15,10 @@ import {
 } from '@kata-agent/workloads';
 import { CommandError, ExitCode, type OptionRow, type Options, readTextInput } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
-import { imageOptions, imagesOf } from '../../images/images-of-pods.js';
+import { imageOptions, imagesOf, platformOf } from '../../images/images-of-pods.js';
 import { readManifestFiles } from './manifest-files.js';
 import { type KnownSetup, readKataConfiguration } from './kata-configuration.js';
 import { layerOptions, readLayers } from './layer-files.js';
-import { readImageLayout } from './image-layout.js';
 
 export const listenerOption: OptionRow = {
   flags: '--listener <name>',
@@ -37,14 +36,16 @@ export const kataConfigOption: OptionRow = {
     'the configuration.toml of the Kata runtime that starts the pods, with its config.d: instead of --runtime, --guest and --emptydir-mode',
 };
 
+export const podTemplateOption: OptionRow = {
+  flags: '--pod-template <path>',
+  description:
+    'the path of the pod template in objects of other kinds than those of Kubernetes, such as spec.template of a Rollout; may be repeated',
+  repeatable: true,
+};
+
 /** Options about the objects, the images and the cluster that runs them. */
 export const clusterOptions: readonly OptionRow[] = [
-  {
-    flags: '--pod-template <path>',
-    description:
-      'the path of the pod template in objects of other kinds than those of Kubernetes, such as spec.template of a Rollout; may be repeated',
-    repeatable: true,
-  },
+  podTemplateOption,
   {
     flags: '--image-config <image=file>',
     description:
@@ -118,28 +119,34 @@ export interface Pods {
   readonly passedOver: readonly PassedOver[];
 }
 
-/** Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3). */
+/**
+ * Reads the files that the options name. Throws a CommandError: a file is invalid (1) or cannot be read (3).
+ *
+ * @param known Images that the caller has found already.
+ */
 export async function readPods(
   options: Options,
   files: readonly ObjectFile[] = readManifestFiles(options.texts('pod')),
+  known: ImageConfigs = new Map(),
 ): Promise<Pods> {
-  const given = new Map([
-    ...options.texts('imageConfig').map((option) => {
+  const given = new Map(
+    options.texts('imageConfig').map((option) => {
       const [image, file] = pairOf('--image-config', option, 'IMAGE=FILE');
       return [image, readImage(file)] as const;
     }),
-    ...options.texts('imageLayout').map((option) => {
-      const [image, directory] = pairOf('--image-layout', option, 'IMAGE=DIR');
-      return [image, readImageLayout(image, directory)] as const;
-    }),
-  ]);
+  );
+  for (const option of options.texts('imageLayout')) {
+    const { readImageLayout } = await import('../../images/oci-layout.js');
+    const [image, directory] = pairOf('--image-layout', option, 'IMAGE=DIR');
+    given.set(image, await readImageLayout(image, directory, platformOf(options)));
+  }
   try {
     const { workloads: read, passedOver } = readManifests(files, { templates: options.texts('podTemplate') });
     const operator = operatorOf(options);
     const workloads = read.map((workload) => ({ ...workload, operator }));
     const used = new Set(workloads.flatMap(({ containers }) => containers.map(({ image }) => image)));
-    const others = [...used].filter((image) => !given.has(image));
-    const images = new Map([...given, ...(await imagesOf(others, options))]);
+    const others = [...used].filter((image) => !given.has(image) && !known.has(image));
+    const images = new Map([...known, ...given, ...(await imagesOf(others, options))]);
     const verifiedLayers = await readLayers(options, workloads);
     const setup = setupOf(options);
     return {

@@ -1,13 +1,7 @@
-import { hostDataDigest, initdataAnnotation, isGzip, unpackInitdataImage } from '@kata-agent/config';
+import { hostDataDigest, initdataAnnotation } from '@kata-agent/config';
 import { type CommandDefinition, CommandError, ExitCode, print, readInput } from '@kata-agent/cli';
 import { readManifests, WorkloadError } from '@kata-agent/workloads';
-import {
-  initdataOf,
-  parseEnvelope,
-  type PodInitdata,
-  unpackedAnnotation,
-  unzipped,
-} from '../annotate/pod-initdata.js';
+import { envelopeIn, initdataOf, parseEnvelope, type PodInitdata } from '../annotate/pod-initdata.js';
 
 export const configShow: CommandDefinition = {
   path: 'config show',
@@ -64,14 +58,9 @@ interface Shown {
 
 /** Recognizes the file by its first bytes. */
 function shown(file: string, bytes: Uint8Array): readonly Shown[] {
-  const image = unpackInitdataImage(bytes);
-  if (image?.ok === false)
-    throw new CommandError(ExitCode.Failed, `${file} cannot be unpacked: ${image.reason}`);
-  if (image !== undefined) return [ofFile(file, image.bytes)];
-  if (isGzip(bytes)) return [ofFile(file, unzipped(bytes, file))];
+  const envelope = envelopeIn(file, bytes);
+  if (envelope !== undefined) return [{ title: file, name: '', initdata: parseEnvelope(envelope, file) }];
   const text = new TextDecoder().decode(bytes);
-  if (/^[A-Za-z0-9+/=\s]+$/.test(text)) return [ofFile(file, unpackedAnnotation(text, file))];
-  if (/^\s*(?:version|algorithm)\s*=/m.test(text)) return [ofFile(file, bytes)];
   try {
     return readManifests([{ file, text }]).workloads.flatMap((workload) => {
       const initdata = initdataOf(workload);
@@ -85,10 +74,6 @@ function shown(file: string, bytes: Uint8Array): readonly Shown[] {
       cause: error,
     });
   }
-}
-
-function ofFile(file: string, envelope: Uint8Array): Shown {
-  return { title: file, name: '', initdata: parseEnvelope(envelope, file) };
 }
 
 function textOf(found: readonly Shown[], name: string): string {

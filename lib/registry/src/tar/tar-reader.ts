@@ -1,5 +1,6 @@
 import type { FileTime } from '@kata-agent/linux';
-import { LayerError, quoted } from './layer-error.js';
+import { quoted } from '../errors/image-error.js';
+import { TarError } from './tar-error.js';
 import {
   blockSize,
   paxInteger,
@@ -84,11 +85,28 @@ export class TarReader {
     }
   }
 
-  /** Ends the archive: throws a LayerError unless it ends between two entries. */
+  /**
+   * Leaves out the content of the entry that was reported last: returns the number of its bytes, with padding, which are then not pushed.
+   * Called between two pushes of one block each.
+   */
+  skip(): number {
+    if (this.#state !== 'content') return 0;
+    const length = this.#remaining + this.#padding;
+    this.#remaining = this.#padding = 0;
+    this.#contentEnds();
+    return length;
+  }
+
+  /** Whether the end marker was read. */
+  get ended(): boolean {
+    return this.#state === 'end';
+  }
+
+  /** Ends the archive: throws a TarError unless it ends between two entries. */
   finish(): void {
     const whole = (this.#state === 'header' || this.#state === 'end') && this.#filled === 0;
     if (!whole || this.#pax !== undefined || this.#longName !== undefined || this.#longLink !== undefined)
-      throw new LayerError('truncated', 'the archive ends inside an entry\nhelp: build the image again');
+      throw new TarError('truncated', 'the archive ends inside an entry');
   }
 
   #take(part: Buffer): void {
@@ -122,7 +140,7 @@ export class TarReader {
   #readBlock(): void {
     if (this.#state === 'end') {
       if (this.#block.some((byte) => byte !== 0))
-        throw new LayerError('trailing', 'bytes follow the end of the archive\nhelp: build the image again');
+        throw new TarError('trailing', 'bytes follow the end of the archive');
       return;
     }
     const header = tarHeader(this.#block);
@@ -133,8 +151,7 @@ export class TarReader {
       this.#state = 'end';
       return;
     }
-    if (this.#zeroBlocks > 0)
-      throw new LayerError('trailing', 'an entry follows a block of zeros\nhelp: build the image again');
+    if (this.#zeroBlocks > 0) throw new TarError('trailing', 'an entry follows a block of zeros');
     const kind = extendedTypes.get(header.type);
     if (kind === undefined) this.#begin(this.#complete(header));
     else this.#beginExtended(kind, header.size);
@@ -146,9 +163,9 @@ export class TarReader {
       (kind === 'name' && this.#longName !== undefined) ||
       (kind === 'link' && this.#longLink !== undefined) ||
       (kind === 'global' && this.#pax !== undefined);
-    if (twice) throw new LayerError('header', 'an entry has two extended headers of one kind');
+    if (twice) throw new TarError('header', 'an entry has two extended headers of one kind');
     if (size > this.#headerBytes)
-      throw new LayerError(
+      throw new TarError(
         'limit',
         `an extended header has ${size} bytes; at most ${this.#headerBytes} are allowed`,
       );
@@ -185,7 +202,7 @@ export class TarReader {
       case 'global': {
         const key = [...paxRecords(body).keys()].find((name) => changing.test(name));
         if (key !== undefined)
-          throw new LayerError('unsupported', `a global header sets ${JSON.stringify(key)} for all entries`);
+          throw new TarError('unsupported', `a global header sets ${JSON.stringify(key)} for all entries`);
         return;
       }
       case 'name':
@@ -202,14 +219,11 @@ export class TarReader {
     const [pax, longName, longLink] = [this.#pax, this.#longName, this.#longLink];
     this.#pax = this.#longName = this.#longLink = undefined;
     if ((longName !== undefined && pax?.has('path')) || (longLink !== undefined && pax?.has('linkpath')))
-      throw new LayerError('header', `${quoted(header.name)} has two long names`);
+      throw new TarError('header', `${quoted(header.name.toString('utf8'))} has two long names`);
     const attributes = new Map<string, Buffer>();
     for (const [key, value] of pax ?? []) {
       if (key.startsWith('GNU.sparse.'))
-        throw new LayerError(
-          'unsupported',
-          `${quoted(header.name)} is a sparse file\nhelp: build the image again`,
-        );
+        throw new TarError('unsupported', `${quoted(header.name.toString('utf8'))} is a sparse file`);
       if (key.startsWith(attributePrefix)) attributes.set(key.slice(attributePrefix.length), value);
     }
     const record = <Value>(key: string, parse: (value: Buffer) => Value, other: Value): Value => {
@@ -235,6 +249,6 @@ export class TarReader {
 function longText(body: Buffer): Buffer {
   const end = body.indexOf(0);
   if (end >= 0 && body.subarray(end).some((byte) => byte !== 0))
-    throw new LayerError('header', 'a long name has bytes after its end');
+    throw new TarError('header', 'a long name has bytes after its end');
   return end < 0 ? body : body.subarray(0, end);
 }

@@ -1,5 +1,5 @@
 import type { FileTime } from '@kata-agent/linux';
-import { LayerError } from './layer-error.js';
+import { TarError } from './tar-error.js';
 
 /** Enough for the length of a record that fits in any allowed header. */
 const paxLengthDigits = 12;
@@ -19,12 +19,11 @@ export interface TarHeader {
   readonly linkName: Buffer;
 }
 
-/** Parses a header block. Returns undefined for a block of zeros. Throws a LayerError. */
+/** Parses a header block. Returns undefined for a block of zeros. Throws a TarError. */
 export function tarHeader(block: Buffer): TarHeader | undefined {
   const stored = tarNumber(block.subarray(148, 156), 'checksum');
   if (stored === 0 && block.every((byte) => byte === 0)) return undefined;
-  if (stored !== checksum(block))
-    throw new LayerError('header', 'an entry has the wrong checksum\nhelp: build the image again');
+  if (stored !== checksum(block)) throw new TarError('header', 'an entry has the wrong checksum');
   const type = String.fromCharCode(block[156] === 0 ? 0x30 : (block[156] ?? 0));
   const ustar = block.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = ustar ? text(block.subarray(345, 500)) : Buffer.alloc(0);
@@ -43,7 +42,7 @@ export function tarHeader(block: Buffer): TarHeader | undefined {
 
 function size(block: Buffer): number {
   const value = tarNumber(block.subarray(124, 136), 'size');
-  if (value < 0) throw new LayerError('header', 'an entry has a negative size');
+  if (value < 0) throw new TarError('header', 'an entry has a negative size');
   return value;
 }
 
@@ -70,14 +69,14 @@ function text(field: Buffer): Buffer {
 
 /**
  * Parses a numeric field of a header: octal digits, padded with spaces and NULs, or GNU's big-endian base 256 if the
- * first bit is set. An empty field is 0. Throws a LayerError for anything else, and for a value that is not a safe
+ * first bit is set. An empty field is 0. Throws a TarError for anything else, and for a value that is not a safe
  * integer.
  */
 export function tarNumber(field: Uint8Array, what: string): number {
   const first = field[0] ?? 0;
   const value = (first & 0x80) === 0 ? octal(field) : base256(field);
   if (value === undefined || !Number.isSafeInteger(value))
-    throw new LayerError('header', `an entry's ${what} is not a number\nhelp: build the image again`);
+    throw new TarError('header', `an entry's ${what} is not a number`);
   return value;
 }
 
@@ -101,7 +100,7 @@ function base256(field: Uint8Array): number {
 /** Records of a pax extended header, by key. Values are bytes: names need not be UTF-8, attributes seldom are. */
 export type PaxRecords = ReadonlyMap<string, Buffer>;
 
-/** Parses `LENGTH KEY=VALUE\n` records, where LENGTH counts the whole record. Throws a LayerError. */
+/** Parses `LENGTH KEY=VALUE\n` records, where LENGTH counts the whole record. Throws a TarError. */
 export function paxRecords(body: Buffer): PaxRecords {
   const records = new Map<string, Buffer>();
   for (let at = 0; at < body.length; ) {
@@ -115,14 +114,10 @@ export function paxRecords(body: Buffer): PaxRecords {
       body[end - 1] === 0x0a &&
       equals > at + space + 1 &&
       equals < end;
-    if (!whole)
-      throw new LayerError(
-        'header',
-        'an extended header has a record of the wrong length\nhelp: build the image again',
-      );
+    if (!whole) throw new TarError('header', 'an extended header has a record of the wrong length');
     const key = body.toString('utf8', at + space + 1, equals);
     if (records.has(key))
-      throw new LayerError('header', `an extended header has ${JSON.stringify(key.slice(0, 200))} twice`);
+      throw new TarError('header', `an extended header has ${JSON.stringify(key.slice(0, 200))} twice`);
     records.set(key, body.subarray(equals + 1, end - 1));
     at = end;
   }
@@ -134,7 +129,7 @@ export function paxInteger(value: Buffer, key: string): number {
   const text = value.toString('latin1');
   const number = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(number))
-    throw new LayerError(
+    throw new TarError(
       'header',
       `an extended header's ${key} is not a number: ${JSON.stringify(text.slice(0, 40))}`,
     );
@@ -146,7 +141,7 @@ export function paxTime(value: Buffer): { readonly seconds: number; readonly nan
   const text = value.toString('latin1');
   const [, sign, whole = '', fraction = ''] = /^(-?)([0-9]{1,12})(?:\.([0-9]*))?$/.exec(text) ?? [];
   if (sign === undefined)
-    throw new LayerError(
+    throw new TarError(
       'header',
       `an extended header's mtime is not a time: ${JSON.stringify(text.slice(0, 40))}`,
     );
