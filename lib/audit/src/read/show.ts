@@ -4,11 +4,8 @@ import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record
 
 export interface ShowOptions {
   readonly color?: boolean;
-  /**
-   * The columns of a terminal: the time is then without year and zone, the caller is after the text, and longer records have further
-   * lines, indented. Absent: one line for each record, as long as it is.
-   */
-  readonly width?: number | undefined;
+  /** Few columns: the time without year and zone, the caller after the text. Two spaces are before the text and nowhere in it. */
+  readonly narrow?: boolean;
 }
 
 type Style = 'green' | 'red' | 'yellow' | 'dim' | 'bold';
@@ -29,25 +26,22 @@ const styles: Readonly<Record<RecordKind, Style>> = {
 
 const widths = { sequence: 7, time: 24, kind: 8, listener: 8, peer: 14, method: 17 };
 
-const narrowWidths = { sequence: 6, time: 18, kind: 8 };
-
-/** The narrowest terminal that has room for a word after the columns. */
-const minWidth = 60;
+const narrowWidths = { sequence: 6, time: 18, kind: 9 };
 
 /** Renders the line above the records. */
 export function renderHeader(options: ShowOptions = {}): string {
-  if (options.width !== undefined) return paint(narrowCells('#', 'time', 'kind', 'what'), 'bold', options);
+  if (options.narrow === true) return paint(narrowCells('#', 'time', 'kind', 'what'), 'bold', options);
   const columns = ['#', 'time', 'kind', 'listener', 'peer', 'method'] as const;
   const [sequence, ...rest] = columns;
   const cells = rest.map((name) => name.padEnd(widths[name as keyof typeof widths]));
   return paint([sequence.padStart(widths.sequence), ...cells, 'what'].join(' '), 'bold', options);
 }
 
-/** Renders a record: as one line, or as the lines of a terminal. Control characters in it are escaped. */
+/** Renders a record as one line. Control characters in it are escaped. */
 export function renderRecord(record: AuditRecord, options: ShowOptions = {}): string {
   // Of a kind that only later versions have, any member can be anything.
   const who = 'method' in record ? record : { listener: '', peer: '', method: '' };
-  if (options.width !== undefined) return paint(narrow(record, who, options.width), styleOf(record), options);
+  if (options.narrow === true) return paint(narrowLine(record, who), styleOf(record), options);
   const cells = [
     String(record.sequence).padStart(widths.sequence),
     printable(record.wall).padEnd(widths.time),
@@ -60,15 +54,14 @@ export function renderRecord(record: AuditRecord, options: ShowOptions = {}): st
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
 }
 
-/** Renders a record for a terminal: the caller is named briefly, since most records have the same. */
-function narrow(
+/** Renders a record with the caller named briefly, since most records have the same. */
+function narrowLine(
   record: AuditRecord,
   {
     listener,
     peer,
     method,
   }: { readonly listener: unknown; readonly peer: unknown; readonly method: unknown },
-  width: number,
 ): string {
   const caller = [textOf(peer), textOf(listener)].filter((text) => text !== '').map(brief);
   const text = words(
@@ -77,38 +70,17 @@ function narrow(
     describe(record),
     caller.length === 0 ? undefined : `(${caller.join(', ')})`,
   );
-  const cells = narrowCells(
+  return narrowCells(
     String(record.sequence),
     printable(record.wall).slice(5, 23).replace('T', ' '),
     printable(record.kind),
-    '',
+    printable(text).replaceAll(/ {2,}/g, ' '),
   );
-  const room = Math.max(width, minWidth) - cells.length;
-  return folded(printable(text), room)
-    .map((line, index) => (index === 0 ? cells : ' '.repeat(cells.length)) + line)
-    .join('\n');
 }
 
 function narrowCells(sequence: string, time: string, kind: string, what: string): string {
   const { sequence: first, time: second, kind: third } = narrowWidths;
-  return `${sequence.padStart(first)} ${time.padEnd(second)} ${kind.padEnd(third)} ${what}`;
-}
-
-/** Folds a text at spaces into lines of at most `width` characters; a longer word is cut into several lines. */
-function folded(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`;
-    if (longer.length <= width) {
-      line = longer;
-      continue;
-    }
-    if (line !== '') lines.push(line);
-    line = word;
-    for (; line.length > width; line = line.slice(width)) lines.push(line.slice(0, width));
-  }
-  return [...lines, line];
+  return `${sequence.padStart(first)} ${time.padEnd(second)} ${kind.padEnd(third)}  ${what}`;
 }
 
 /** Shortens a name, such as the digest of a key, to its two ends. */

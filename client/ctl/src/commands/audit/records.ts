@@ -9,6 +9,7 @@ import {
 import {
   CommandError,
   ExitCode,
+  fitted,
   type Invocation,
   type OptionRow,
   type Options,
@@ -50,13 +51,13 @@ export async function printRecords(
   help: string,
 ): Promise<number> {
   const { io, options } = invocation;
-  const { isTTY, columns } = io.stdout;
+  const { isTTY, columns = 80 } = io.stdout;
   const color = styleFor(io.stdout, io.environment).enabled;
-  const isNarrow = isTTY === true && !options.flag('wide') && (columns ?? 80) < narrowBelow;
-  const show = { color, width: isNarrow ? (columns ?? 80) : undefined };
-  if (!options.json) await write(io.stdout, `${renderHeader(show)}\n`);
+  const narrow = isTTY === true && !options.flag('wide') && columns < narrowBelow;
+  const fit = (line: string): string => (narrow ? fitted(line, columns) : line);
+  if (!options.json) await write(io.stdout, `${fit(renderHeader({ color, narrow }))}\n`);
   return await eachWanted(invocation, records, help, async (read) => {
-    const line = options.json ? writtenLine(read) : renderRecord(read.record, show);
+    const line = options.json ? writtenLine(read) : fit(renderRecord(read.record, { color, narrow }));
     await write(io.stdout, `${line}\n`);
   });
 }
