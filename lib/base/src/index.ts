@@ -16,3 +16,4 @@ export { readIfThere } from './read-if-there.js';
 export { replaceFile, replaceFileAsync, type ReplaceOptions } from './replace-file.js';
 export { Semaphore, type SemaphoreOptions } from './semaphore.js';
 export { type Rate, TokenBucket } from './token-bucket.js';
+export { visibleText } from './visible-text.js';

@@ -29,7 +29,7 @@ export { reasonOf } from './input/read-input.js';
 export { formatBytes } from './output/text.js';
 export { cellText } from './output/plain-output.js';
 export { writeOutputFile } from './output/output-file.js';
-export { fitted } from './output/fit.js';
+export { foldedWithin } from './output/fit.js';
 export { print, printReport, write } from './output/print.js';
 export { type Style, styleFor } from './output/text.js';
 export { renderTable } from './output/text.js';

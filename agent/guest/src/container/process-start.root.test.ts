@@ -3,7 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { execProcess } from '../perform/processes.js';
-import { RealGuest, runtimeName, skip } from '../testing/real-guest.js';
+import { RealGuest, runtimeName, settled, skip } from '../testing/real-guest.js';
 
 let real: RealGuest;
 before(async () => {
@@ -46,6 +46,7 @@ test('a working directory that is missing is created, with its parents', { skip 
 test('a memory limit below what the runtime needs is refused with help, and nothing is left', {
   skip: runtimeName === 'runc' ? skip : 'crun needs less than runc',
 }, async () => {
+  await settled();
   const before = real.traces();
   const { linux, ...spec } = real.spec(['true']);
   const resources = { memory: { limit: 262_144 } };
@@ -53,6 +54,7 @@ test('a memory limit below what the runtime needs is refused with help, and noth
     kind: 'precondition',
     message: /memory limit.*; help: raise the memory limit/,
   });
+  await settled();
   assert.deepEqual(real.traces(), before);
 });
 

@@ -202,6 +202,28 @@ test('a log that does not verify: the page says so first, and the exit code is t
   assert.equal(findings[0]?.kind, 'bad');
 });
 
+test('what rotation has removed is said first, and no table says that there was none', async () => {
+  const log = at('rotated.log');
+  const audit = await openAuditLog({ file: log, maxSize: 4096, keep: 1, bootId: 'boot-1' });
+  await audit.boot({ version: '1', digest: 'd' });
+  for (let n = 0; n < 100; n += 1)
+    audit.refuse(
+      calls('CreateContainer', { subject: { containerId: `c${n}` } }),
+      denied('CreateContainer', `no ${n}`),
+    );
+  for (let n = 0; n < 400; n += 1)
+    audit.observe(calls('StatsContainer', { subject: { containerId: `s${n}` } }), allowed('StatsContainer'), {
+      code: 'OK',
+      durationUs: 1,
+    });
+  await audit.close();
+  const text = textOf(report(example, log).page);
+  assert.match(text, /Rotation has removed records 1 to \d+ and kept \d+ of them\./);
+  assert.match(text, /No container was created in the records that are left\./);
+  assert.doesNotMatch(text, /\n(No container was created|ExecProcess was not called)\.\n/);
+  assert.match(text, /which rotation has removed\n[^]*CreateContainer\n\d+\n\d+\n/);
+});
+
 test('a log of another configuration fails', async () => {
   const log = at('other.log');
   await writeLog(log, file('other.toml', '[api]\nallowed_endpoints = []\n'));

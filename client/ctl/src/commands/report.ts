@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readLog, verify } from '@kata-agent/audit';
+import { type AuditRecord, verify } from '@kata-agent/audit';
 import {
   type CommandDefinition,
   CommandError,
@@ -175,9 +175,9 @@ async function verifiedLog(
   }
   const { ActivityReader } = await import('../report/model/activity.js');
   return await withLog(file, ExitCode.Mismatch, async () => {
-    const verified = await verify(file, { head, checkpoint });
-    const { last = 0 } = verified;
-    const covered = verified.checkpoint;
+    // Which record a checkpoint covers last is known after a first verification. All that the report says is of the one below.
+    const covered =
+      checkpoint === undefined ? undefined : (await verify(file, { head, checkpoint })).checkpoint;
     const marks: readonly Mark[] = [
       ...(head === undefined ? [] : [{ sequence: head.sequence, text: 'the stored head' }]),
       ...(covered?.last === undefined || covered.problem !== undefined
@@ -185,18 +185,13 @@ async function verifiedLog(
         : [{ sequence: covered.last, text: 'the last record that the checkpoint covers' }]),
     ];
     const reader = new ActivityReader(marks);
-    for await (const read of readLog(file)) {
-      if (!read.ok) {
-        reader.unreadable();
-        continue;
-      }
-      const { sequence, hash } = read.record;
-      // What was written since the log was verified is not in the report.
-      if (verified.ok && sequence > last) continue;
-      if (verified.ok && sequence === last && hash !== verified.head.hash)
-        throw new CommandError(ExitCode.Mismatch, `${file} was replaced while it was read`);
-      reader.add(read.record);
-    }
+    const each = (record: AuditRecord | undefined): void =>
+      record === undefined ? reader.unreadable() : reader.add(record);
+    const verified = await verify(file, { head, checkpoint, each });
+    if (verified.checkpoint?.last !== covered?.last)
+      throw new CommandError(ExitCode.Mismatch, `${file} was replaced while it was read`, {
+        help: ['verify it, and run the command again'],
+      });
     return { file, report: verified, head, activity: reader.activity };
   });
 }

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { visibleText } from '@kata-agent/base';
 import type { CallResult } from '../audit-log.js';
 import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record.js';
 
@@ -44,12 +45,12 @@ export function renderRecord(record: AuditRecord, options: ShowOptions = {}): st
   if (options.narrow === true) return paint(narrowLine(record, who), styleOf(record), options);
   const cells = [
     String(record.sequence).padStart(widths.sequence),
-    printable(record.wall).padEnd(widths.time),
-    printable(record.kind).padEnd(widths.kind),
-    printable(textOf(who.listener)).padEnd(widths.listener),
-    printable(textOf(who.peer)).padEnd(widths.peer),
-    printable(textOf(who.method)).padEnd(widths.method),
-    printable(words(operatorOf(record), describe(record))),
+    visibleText(record.wall).padEnd(widths.time),
+    visibleText(record.kind).padEnd(widths.kind),
+    visibleText(textOf(who.listener)).padEnd(widths.listener),
+    visibleText(textOf(who.peer)).padEnd(widths.peer),
+    visibleText(textOf(who.method)).padEnd(widths.method),
+    visibleText(words(operatorOf(record), describe(record))),
   ];
   return paint(cells.join(' ').trimEnd(), styleOf(record), options);
 }
@@ -72,9 +73,9 @@ function narrowLine(
   );
   return narrowCells(
     String(record.sequence),
-    printable(record.wall).slice(5, 23).replace('T', ' '),
-    printable(record.kind),
-    printable(text).replaceAll(/ {2,}/g, ' '),
+    visibleText(record.wall).slice(5, 23).replace('T', ' '),
+    visibleText(record.kind),
+    visibleText(text).replaceAll(/ {2,}/g, ' '),
   );
 }
 
@@ -261,11 +262,4 @@ function paint(text: string, style: Style, { color = false }: ShowOptions): stri
 
 function textOf(member: unknown): string {
   return typeof member === 'string' ? member : '';
-}
-
-/** Escapes control, bidirectional and other format characters, line separators and unassigned characters. */
-function printable(text: string): string {
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  });
 }

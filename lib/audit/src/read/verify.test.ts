@@ -351,3 +351,23 @@ test('kept records that no record names are found; a file prepared for a rotatio
   writeFileSync(`${sample.file}.kept`, sample.segments[0]?.bytes ?? '');
   assert.match((await verify(sample.file)).problems[0]?.what ?? '', /no record that names the kept records/);
 });
+
+test('the records that are verified are given to the caller, and those that rotation kept', async (t) => {
+  const { file } = await writeSample(t);
+  const given: (number | undefined)[] = [];
+  const {
+    ok: isSound,
+    records,
+    kept,
+    last,
+  } = await verify(file, {
+    each: (record) => given.push(record?.sequence),
+  });
+  assert.equal(isSound, true);
+  assert.equal(given.length, records + kept);
+  assert.ok(kept > 0 && given.at(-1) === last);
+  writeFileSync(file, 'no record\n', { flag: 'a' });
+  let without = 0;
+  await verify(file, { each: (record) => (record === undefined ? (without += 1) : 0) });
+  assert.equal(without, 1);
+});

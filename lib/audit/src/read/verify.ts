@@ -4,7 +4,8 @@ import { ChainCheck } from './chain-check.js';
 import { LineReader, LineTooLong } from '../chain/line-reader.js';
 import { KeptCheck } from './kept-check.js';
 import { nextKeptPath } from '../retention/kept-file.js';
-import type { Position } from '../record/record.js';
+import type { AuditRecord, Position } from '../record/record.js';
+import { readRecord } from '../chain/chain.js';
 import { openSegment } from '../file-layer.js';
 import { closeAll, type OpenSegment, openSnapshot } from './snapshot.js';
 import type { VerifyReport } from './verify-report.js';
@@ -17,6 +18,11 @@ export interface VerifyOptions {
   readonly head?: Position | undefined;
   /** A checkpoint of one start of the agent. */
   readonly checkpoint?: TrustedCheckpoint | undefined;
+  /**
+   * Is called for each line, also of the records that rotation kept, with its record; undefined: it has none. What a caller says of
+   * records that were verified must be of these, since a file can be exchanged before it is read again.
+   */
+  readonly each?: ((record: AuditRecord | undefined) => void) | undefined;
 }
 
 /**
@@ -36,10 +42,10 @@ export async function verify(file: string, options: VerifyOptions = {}): Promise
   try {
     for (const segment of segments) {
       if (segment.kept) {
-        inPlace = await checkKept(segment, options.head);
+        inPlace = await checkKept(segment, options.head, options.each);
         continue;
       }
-      const unfinished = await checkSegment(segment, check, reader);
+      const unfinished = await checkSegment(segment, check, reader, options.each);
       if (!segment.closed) unfinishedBytes = unfinished;
     }
   } finally {
@@ -80,12 +86,18 @@ async function checkNextKept(file: string, anchor: Position | undefined): Promis
 async function checkKept(
   { path, handle }: Pick<OpenSegment, 'path' | 'handle'>,
   anchor: Position | undefined,
+  each?: VerifyOptions['each'],
 ): Promise<KeptCheck> {
   const check = new KeptCheck(path, anchor);
   const reader = new LineReader(handle);
   try {
     for (let lines = await reader.next(); lines !== undefined; lines = await reader.next()) {
-      for (const line of lines) check.line(line);
+      for (const line of lines) {
+        check.line(line);
+        if (each === undefined) continue;
+        const read = readRecord(line);
+        each(read.ok ? read.record : undefined);
+      }
     }
   } catch (error) {
     if (!(error instanceof LineTooLong)) throw error;
@@ -99,6 +111,7 @@ async function checkSegment(
   { path, closed, handle }: OpenSegment,
   check: ChainCheck,
   trees: TreeReader | undefined,
+  each: VerifyOptions['each'],
 ): Promise<number> {
   check.beginSegment(path);
   const reader = new LineReader(handle);
@@ -107,6 +120,7 @@ async function checkSegment(
       for (const line of lines) {
         const record = check.line(line);
         trees?.line(line, record);
+        each?.(record);
       }
     }
     check.endSegment(reader.unfinished, closed);

@@ -13,24 +13,70 @@ const colours = /\u001b\[[\d;]*m/g;
 export function fitted(text: string, columns: number): string {
   return text
     .split('\n')
-    .map((line) => (widthOf(line) <= columns ? line : folded(line, columns)))
+    .map((line) => folded(line, { columns, indent: indentOf(line.replaceAll(colours, ''), columns) }))
     .join('\n');
 }
 
-function folded(line: string, columns: number): string {
-  const indent = ' '.repeat(indentOf(line.replaceAll(colours, ''), columns));
+/**
+ * Folds a line that has text of another party in it: the rest begins at `indent`, and a longer word is cut, so that the terminal itself
+ * never begins a line with a part of it. A narrower terminal than 40 columns is taken as one of 40.
+ *
+ * @param indent at most half of that
+ */
+export function foldedWithin(line: string, columns: number, indent: number): string {
+  return folded(line, { columns: Math.max(columns, 40), indent, cuts: true });
+}
+
+interface Fold {
+  readonly columns: number;
+  readonly indent: number;
+  /** Whether words are cut that are longer than a line. */
+  readonly cuts?: boolean;
+}
+
+function folded(line: string, { columns, indent, cuts = false }: Fold): string {
+  if (widthOf(line) <= columns) return line;
   const lines: string[] = [];
   const start = /^ */.exec(line)?.[0] ?? '';
   let current = start;
   let isEmpty = true;
   for (const word of line.slice(start.length).split(/(?<! ) (?=\S)/)) {
-    if (!isEmpty && widthOf(current) + 1 + widthOf(word) > columns) {
+    const next = isEmpty ? current + word : `${current} ${word}`;
+    if (isEmpty || widthOf(next) <= columns) current = next;
+    else {
       lines.push(current);
-      current = indent + word;
-    } else current += isEmpty ? word : ` ${word}`;
+      current = ' '.repeat(indent) + word;
+    }
+    if (cuts) {
+      const parts = cut(current, columns, indent);
+      lines.push(...parts.slice(0, -1));
+      current = parts.at(-1) ?? '';
+    }
     isEmpty = false;
   }
   return [...lines, current].join('\n');
+}
+
+/** Cuts a text into lines that fit. */
+function cut(text: string, columns: number, indent: number): readonly string[] {
+  const lines: string[] = [];
+  let rest = text;
+  while (widthOf(rest) > columns) {
+    const end = cutAt(rest, columns);
+    lines.push(rest.slice(0, end));
+    rest = ' '.repeat(indent) + rest.slice(end);
+  }
+  return [...lines, rest];
+}
+
+/** Returns where the part of a text ends that fits, but not within a colour or a character. */
+function cutAt(text: string, columns: number): number {
+  let width = 0;
+  for (const { index, 0: part } of text.matchAll(/\u001b\[[\d;]*m|./gsu)) {
+    width += widthOf(part);
+    if (width > columns) return index;
+  }
+  return text.length;
 }
 
 /** Returns where the last column begins, if more than half of the terminal is after it. */
@@ -41,6 +87,9 @@ function indentOf(line: string, columns: number): number {
   return others.filter((column) => column <= columns / 2).at(-1) ?? first + 2;
 }
 
+/** Characters beyond ASCII may have two columns: a line is folded too early then, and never too late. */
 function widthOf(text: string): number {
-  return text.replaceAll(colours, '').length;
+  let width = 0;
+  for (const character of text.replaceAll(colours, '')) width += character <= '~' ? 1 : 2;
+  return width;
 }

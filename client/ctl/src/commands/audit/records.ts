@@ -9,7 +9,7 @@ import {
 import {
   CommandError,
   ExitCode,
-  fitted,
+  foldedWithin,
   type Invocation,
   type OptionRow,
   type Options,
@@ -33,7 +33,8 @@ export const filterOptions: readonly OptionRow[] = [
   { flags: '--peer <name>', description: 'only calls of peers whose name contains this' },
   {
     flags: '--since <time>',
-    description: 'only records from then on: 2026-11-27T00:00:00Z, or 15m, 2h: so long ago',
+    description:
+      'only records from then on, by the guest’s clock, which its host can set: 2026-11-27T00:00:00Z, or 15m, 2h: so long ago',
   },
   {
     flags: '--wide',
@@ -54,12 +55,20 @@ export async function printRecords(
   const { isTTY, columns = 80 } = io.stdout;
   const color = styleFor(io.stdout, io.environment).enabled;
   const narrow = isTTY === true && !options.flag('wide') && columns < narrowBelow;
-  const fit = (line: string): string => (narrow ? fitted(line, columns) : line);
+  const fit = (line: string): string => (narrow ? foldedWithin(line, columns, indentIn(columns)) : line);
   if (!options.json) await write(io.stdout, `${fit(renderHeader({ color, narrow }))}\n`);
   return await eachWanted(invocation, records, help, async (read) => {
     const line = options.json ? writtenLine(read) : fit(renderRecord(read.record, { color, narrow }));
     await write(io.stdout, `${line}\n`);
   });
+}
+
+/** More than a record has before its sequence number: no part of a text can look like a record. */
+const minIndent = 8;
+
+/** Returns where the second line of a record begins: below its text, unless that leaves few columns. */
+function indentIn(columns: number): number {
+  return columns < 60 ? minIndent : 37;
 }
 
 /** Limit of reported lines: a file that is not an audit log has many. */
@@ -113,7 +122,9 @@ function sinceTime(text: string | undefined): string {
   if (text === undefined) return '';
   if (/^[0-9.]+(ms|s|m|h)$/.test(text))
     return new Date(Date.now() - parseDuration(text, '--since')).toISOString();
-  const time = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  // Without a zone it is UTC, as in records.
+  const zoned = /^\d{4}-\d\d-\d\dT[\d:.]+$/.test(text) ? `${text}Z` : text;
+  const time = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(zoned) : Number.NaN;
   if (!Number.isNaN(time)) return new Date(time).toISOString();
   throw new CommandError(ExitCode.Usage, `invalid --since '${text}'`, {
     help: ['write 2026-11-27T00:00:00Z, 2026-11-27, or how long ago: 15m, 2h'],

@@ -78,7 +78,7 @@ test('a call that a check of the guest denies has its reason from its result', (
   );
 });
 
-test('denials with the same caller, method, rule and reason are one row', () => {
+test('denials with the same caller, method, container, rule and reason are one row', () => {
   const refusal = (containerId: string, rule: string): RecordBody => ({
     kind: 'refusal',
     ...caller,
@@ -87,7 +87,7 @@ test('denials with the same caller, method, rule and reason are one row', () => 
     digest: '',
     subject: { containerId },
   });
-  const { denials } = activityOf([refusal('a', 'one'), refusal('b', 'two'), refusal('c', 'two')]);
+  const { denials } = activityOf([refusal('a', 'one'), refusal('b', 'two'), refusal('b', 'two')]);
   assert.deepEqual(
     denials.rows.map(({ rule, count, sequence, containerId }) => ({ rule, count, sequence, containerId })),
     [
@@ -95,6 +95,151 @@ test('denials with the same caller, method, rule and reason are one row', () => 
       { rule: 'one', count: 1, sequence: 1, containerId: 'a' },
     ],
   );
+});
+
+test('each create is a container of its own: another one with its id has neither its image nor its result', () => {
+  const create = (image: string): RecordBody => ({
+    kind: 'intent',
+    ...caller,
+    method: 'CreateContainer',
+    decision: allow,
+    digest: '',
+    subject: { containerId: 'c1' },
+    request: { image, privileges: image === 'evil' ? ['CAP_SYS_ADMIN'] : [] } as never,
+  });
+  const ended = (intent: number, code: string, image?: object): RecordBody =>
+    ({
+      kind: 'outcome',
+      ...caller,
+      method: 'CreateContainer',
+      intent,
+      subject: { containerId: 'c1' },
+      result: { ...ok, code, ...(image === undefined ? {} : { image }) },
+    }) as RecordBody;
+  const { containers } = activityOf([
+    create('good'),
+    ended(1, 'OK', { from: 'registry', digest: 'sha256:aa', signatures: ['key tenant'] }),
+    create('evil'),
+    ended(3, 'OK'),
+    create('good'),
+    ended(5, 'ALREADY_EXISTS'),
+    {
+      kind: 'refusal',
+      ...caller,
+      method: 'CreateContainer',
+      decision: deny,
+      digest: '',
+      subject: { containerId: 'c1' },
+    },
+  ]);
+  assert.deepEqual(
+    containers.rows.map(({ image, verifiedDigest, signatures, privileges, result }) => ({
+      image,
+      verifiedDigest,
+      signatures,
+      privileges,
+      result,
+    })),
+    [
+      {
+        image: 'good',
+        verifiedDigest: 'sha256:aa',
+        signatures: ['key tenant'],
+        privileges: [],
+        result: 'OK',
+      },
+      {
+        image: 'evil',
+        verifiedDigest: undefined,
+        signatures: [],
+        privileges: ['CAP_SYS_ADMIN'],
+        result: 'OK',
+      },
+      { image: 'good', verifiedDigest: undefined, signatures: [], privileges: [], result: 'ALREADY_EXISTS' },
+    ],
+  );
+});
+
+test('an exec that a check of the guest denies is one row, with its command', () => {
+  const { execs } = activityOf([
+    {
+      kind: 'intent',
+      ...caller,
+      method: 'ExecProcess',
+      decision: allow,
+      digest: '',
+      subject: { containerId: 'c1', argv0: 'rm' },
+    },
+    {
+      kind: 'outcome',
+      ...caller,
+      method: 'ExecProcess',
+      intent: 1,
+      subject: { containerId: 'c1' },
+      result: { ...ok, code: 'PERMISSION_DENIED' },
+    },
+  ]);
+  assert.deepEqual(
+    execs.rows.map(({ command, calls, denied }) => ({ words: command.words, calls, denied })),
+    [{ words: ['rm'], calls: 1, denied: 1 }],
+  );
+});
+
+test('served calls that a rule would have denied, which only records, are counted apart', () => {
+  const { denied, wouldDeny, recordedOnly } = activityOf([
+    {
+      kind: 'call',
+      ...caller,
+      method: 'StatsContainer',
+      decision: { ...allow, rule: 'no-stats', reason: 'rule "no-stats" is only recorded' },
+      digest: '',
+      result: ok,
+    },
+  ]);
+  assert.deepEqual({ denied, wouldDeny }, { denied: 0, wouldDeny: 1 });
+  assert.deepEqual(
+    recordedOnly.rows.map(({ rule, count }) => ({ rule, count })),
+    [{ rule: 'no-stats', count: 1 }],
+  );
+});
+
+test('starts are counted whatever their number, and records before the first one', () => {
+  const boot = (digest: string): RecordBody => ({ kind: 'boot', facts: { digest } });
+  const { starts } = activityOf([
+    { kind: 'heartbeat' },
+    ...Array.from({ length: 60 }, () => boot('d')),
+    boot('another'),
+    ...Array.from({ length: 40 }, (_, n) => boot(`d${n}`)),
+  ]);
+  assert.deepEqual([starts.count, starts.earlierRecords], [101, 1]);
+  assert.deepEqual(starts.configurations.rows.slice(0, 2), [
+    { digest: 'd', starts: 60, sequence: 2 },
+    { digest: 'another', starts: 1, sequence: 62 },
+  ]);
+  assert.equal(starts.configurations.beyond, 42 - limits.configurations);
+});
+
+test('what rotation has removed is in the activity as the log counts it', () => {
+  const position = { sequence: 500, hash: '' };
+  const counts = { CreateContainer: { refused: 480, intent: 1, OK: 1 }, SetPolicy: { refused: 20 } };
+  const { removed } = activityOf([
+    {
+      kind: 'rotated',
+      segment: { after: position, last: position, counts: {} },
+      removed: { after: position, last: position, counts },
+    },
+  ]);
+  assert.deepEqual(removed, {
+    last: 500,
+    kept: 0,
+    methods: {
+      rows: [
+        { method: 'CreateContainer', records: 482, denied: 480 },
+        { method: 'SetPolicy', records: 20, denied: 20 },
+      ],
+      beyond: 0,
+    },
+  });
 });
 
 test('the log itself: starts, lost records, repairs, removals, silence, a changed clock, and what covers it', () => {
@@ -115,7 +260,7 @@ test('the log itself: starts, lost records, repairs, removals, silence, a change
   ];
   const { events, lost, starts } = activityOf(bodies, [3]);
   assert.equal(lost, 3);
-  assert.deepEqual(starts, [{ sequence: 1, time: '1970-01-01T00:00:00.000Z', digest: 'd', version: '1' }]);
+  assert.deepEqual(starts.configurations.rows, [{ digest: 'd', starts: 1, sequence: 1 }]);
   const texts = events.rows.filter(({ text }) => !text.startsWith('no record for'));
   assert.deepEqual(
     texts.map(({ kind, text }) => `${kind}: ${text}`),

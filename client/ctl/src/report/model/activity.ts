@@ -14,14 +14,19 @@ export interface Activity {
   readonly calls: number;
   readonly denied: number;
   readonly failed: number;
+  /** Calls that were served, and that a rule which only records would have denied. */
+  readonly wouldDeny: number;
   /** Records that could not be written. */
   readonly lost: number;
-  readonly starts: readonly Start[];
+  readonly starts: Starts;
+  /** What rotation has removed; undefined: nothing. */
+  readonly removed: Removed | undefined;
   readonly peers: Listed<PeerActivity>;
   readonly methods: Listed<MethodActivity>;
   readonly containers: Listed<ContainerActivity>;
   readonly execs: Listed<ExecActivity>;
   readonly denials: Listed<Denial>;
+  readonly recordedOnly: Listed<Denial>;
   readonly intervals: readonly Interval[];
   readonly events: Listed<LogEvent>;
 }
@@ -32,13 +37,37 @@ export interface Listed<Row> {
   readonly beyond: number;
 }
 
-/** A start of the agent, by its boot record. */
-export interface Start {
-  readonly sequence: number;
-  readonly time: string;
-  /** The digest of its configuration in lower-case hex; undefined: the record has none. */
+/** The starts of the agent, by their boot records. */
+interface Starts {
+  readonly count: number;
+  /** How many records are before the first one: of a start whose boot record rotation has removed. */
+  readonly earlierRecords: number;
+  /** By the digest of their configuration. */
+  readonly configurations: Listed<StartedConfiguration>;
+}
+
+export interface StartedConfiguration {
+  /** In lower-case hex; undefined: the boot record has none. */
   readonly digest: string | undefined;
-  readonly version: string | undefined;
+  readonly starts: number;
+  /** Sequence number of the first boot record with it. */
+  readonly sequence: number;
+}
+
+/** What the log says of all records that rotation has removed, kept or not. */
+interface Removed {
+  /** Sequence number of the last one; the first is 1. */
+  readonly last: number;
+  /** How many of them were kept; these are counted in the activity too. */
+  readonly kept: number;
+  readonly methods: Listed<RemovedMethod>;
+}
+
+/** Records of a method, by the counts of the log: a call that changed something has two. */
+export interface RemovedMethod {
+  readonly method: string;
+  readonly records: number;
+  readonly denied: number;
 }
 
 export interface PeerActivity {
@@ -126,14 +155,19 @@ export interface LogEvent {
 
 /** How many rows each table has at most. */
 export const limits = {
-  starts: 50,
+  configurations: 20,
   peers: 100,
   methods: 150,
   containers: 200,
   execs: 200,
   denials: 200,
+  recordedOnly: 100,
+  removedMethods: 100,
   events: 100,
 } as const;
+
+/** Calls whose outcome is not recorded yet: more than an agent serves at once. */
+const maxOpen = 4_096;
 
 /** An agent is silent for longer than a heartbeat when the machine is busy; a realm alerts after the same number. */
 const heartbeats = 3;
@@ -149,12 +183,16 @@ export interface Mark {
 /** Collects the activity of a log from its records, in memory that does not depend on their number. */
 export class ActivityReader {
   readonly #marks: readonly Mark[];
-  readonly #starts: Start[] = [];
+  readonly #configurations = new BoundedTally<Mutable<StartedConfiguration>>(limits.configurations);
   readonly #peers = new BoundedTally<Mutable<PeerActivity>>(limits.peers);
   readonly #methods = new BoundedTally<Mutable<MethodActivity>>(limits.methods);
   readonly #containers = new BoundedTally<Mutable<ContainerActivity>>(limits.containers);
   readonly #execs = new BoundedTally<Mutable<ExecActivity>>(limits.execs);
   readonly #denials = new BoundedTally<Mutable<Denial>>(limits.denials);
+  readonly #recordedOnly = new BoundedTally<Mutable<Denial>>(limits.recordedOnly);
+  /** Rows by the sequence number of their intent, until its outcome comes. */
+  readonly #openContainers = new OpenCalls<Mutable<ContainerActivity>>(maxOpen);
+  readonly #openExecs = new OpenCalls<Mutable<ExecActivity>>(maxOpen);
   readonly #histogram = new TimeHistogram();
   readonly #events: LogEvent[] = [];
   #eventsBeyond = 0;
@@ -164,6 +202,10 @@ export class ActivityReader {
   #denied = 0;
   #failed = 0;
   #lost = 0;
+  #wouldDeny = 0;
+  #starts = 0;
+  #earlierRecords = 0;
+  #removed: RemovedSummary | undefined;
   #first: AuditRecord | undefined;
   #previous: AuditRecord | undefined;
   #heartbeatMs: number | undefined;
@@ -180,6 +222,8 @@ export class ActivityReader {
   /** Adds the next record of the log. */
   add(record: AuditRecord): void {
     this.#records += 1;
+    if (record.kind === 'boot') this.#starts += 1;
+    else if (this.#starts === 0) this.#earlierRecords += 1;
     this.#first ??= record;
     this.#noteSilence(record);
     this.#previous = record;
@@ -188,13 +232,14 @@ export class ActivityReader {
         this.#start(record);
         break;
       case 'lost':
-        this.#lost += record.count;
+        this.#lost += Math.max(0, record.count);
         this.#event('gap', record, `${record.count} records were not written: ${record.failure}`);
         break;
       case 'repaired':
         this.#event('repair', record, `a torn last line of ${record.cutBytes} bytes was truncated`);
         break;
       case 'rotated':
+        this.#removed = record.removed ?? this.#removed;
         if (record.removed !== undefined)
           this.#event(
             'rotation',
@@ -225,13 +270,20 @@ export class ActivityReader {
       calls: this.#calls,
       denied: this.#denied,
       failed: this.#failed,
+      wouldDeny: this.#wouldDeny,
       lost: this.#lost,
-      starts: this.#starts,
+      starts: {
+        count: this.#starts,
+        earlierRecords: this.#earlierRecords,
+        configurations: listed(this.#configurations),
+      },
+      removed: this.#removed && removedOf(this.#removed),
       peers: listed(this.#peers, (one, other) => other.calls - one.calls),
       methods: listed(this.#methods, (one, other) => other.calls - one.calls),
       containers: listed(this.#containers),
       execs: listed(this.#execs),
       denials: listed(this.#denials, (one, other) => other.count - one.count),
+      recordedOnly: listed(this.#recordedOnly, (one, other) => other.count - one.count),
       intervals: this.#histogram.intervals,
       events: { rows: this.#events, beyond: this.#eventsBeyond },
     };
@@ -240,18 +292,15 @@ export class ActivityReader {
   #start(record: AuditRecord & { readonly kind: 'boot' }): void {
     const { digest, version, heartbeatMs } = record.facts;
     this.#heartbeatMs = typeof heartbeatMs === 'number' && heartbeatMs > 0 ? heartbeatMs : undefined;
-    const start: Start = {
+    const text = optionalText(digest);
+    const row = this.#configurations.entry([text], () => ({
+      digest: text,
+      starts: 0,
       sequence: record.sequence,
-      time: timeOf(record),
-      digest: optionalText(digest),
-      version: optionalText(version),
-    };
-    if (this.#starts.length < limits.starts) this.#starts.push(start);
-    this.#event(
-      'start',
-      record,
-      `the agent started${start.version === undefined ? '' : `, version ${start.version}`}`,
-    );
+    }));
+    if (row !== undefined) row.starts += 1;
+    const named = optionalText(version);
+    this.#event('start', record, `the agent started${named === undefined ? '' : `, version ${named}`}`);
   }
 
   #noteSilence(record: AuditRecord): void {
@@ -294,8 +343,9 @@ export class ActivityReader {
     const row = this.#methods.entry([method], () => ({ method, calls: 0, denied: 0, failed: 0 }));
     if (row !== undefined) addTo(row, { calls, denied, failed });
     if (denied > 0) this.#deny(record, denied);
+    else if (calls > 0) this.#noteRecordedOnly(record, calls);
     if (record.method === 'CreateContainer') this.#container(record);
-    if (record.method === 'ExecProcess' && (calls > 0 || denied > 0)) this.#exec(record, calls, denied);
+    if (record.method === 'ExecProcess') this.#exec(record, calls, denied);
     if ('result' in record && record.result.clock !== undefined) {
       const { before, after } = record.result.clock;
       if (before !== after) this.#event('clock', record, `the clock was set from ${before} to ${after}`);
@@ -324,95 +374,165 @@ export class ActivityReader {
   }
 
   #deny(record: CallingRecord, count: number): void {
-    const [listener, peer] = [recordedText(record.listener), recordedText(record.peer)];
-    const method = recordedText(record.method);
     const decision = 'decision' in record ? record.decision : undefined;
     const isByDecision = decision?.outcome === 'deny';
-    const rule = isByDecision ? optionalText(decision.rule) : undefined;
-    const code = isByDecision ? optionalText(decision.code) : undefined;
     // What the decision allows can still be denied by a check of the guest: then the result says why.
     const message = 'result' in record ? record.result.message : undefined;
-    const reason = recordedText(isByDecision ? decision.reason : (message ?? ''));
+    this.#countDenial(this.#denials, record, count, {
+      rule: isByDecision ? optionalText(decision.rule) : undefined,
+      code: isByDecision ? optionalText(decision.code) : undefined,
+      reason: recordedText(isByDecision ? decision.reason : (message ?? '')),
+    });
+  }
+
+  /** Counts a served call that a rule with `enforcement = "audit"` would have denied: the decision names the rule. */
+  #noteRecordedOnly(record: CallingRecord, count: number): void {
+    const decision = 'decision' in record ? record.decision : undefined;
+    if (decision?.outcome !== 'allow' || decision.rule === undefined) return;
+    this.#wouldDeny += count;
+    this.#countDenial(this.#recordedOnly, record, count, {
+      rule: recordedText(decision.rule),
+      code: undefined,
+      reason: recordedText(decision.reason),
+    });
+  }
+
+  #countDenial(
+    tally: BoundedTally<Mutable<Denial>>,
+    record: CallingRecord,
+    count: number,
+    why: Pick<Denial, 'rule' | 'code' | 'reason'>,
+  ): void {
+    const [listener, peer] = [recordedText(record.listener), recordedText(record.peer)];
+    const method = recordedText(record.method);
+    const containerId = containerIdOf(record);
     const time = timeOf(record);
-    const row = this.#denials.entry([listener, peer, method, code, rule, reason], () => ({
+    const key = [listener, peer, method, containerId, why.code, why.rule, why.reason];
+    const row = tally.entry(key, () => ({
+      ...why,
       listener,
       peer,
       method,
-      code,
-      rule,
-      reason,
       count: 0,
       sequence: record.sequence,
       first: time,
       last: time,
-      containerId: containerIdOf(record),
+      containerId,
     }));
     if (row === undefined) return;
     row.count += count;
     row.last = time;
   }
 
+  /** Notes one container for each create that was not denied before it began: an id can be used again, with another image. */
   #container(record: CallingRecord): void {
-    const containerId = containerIdOf(record) ?? '';
-    const row = this.#containers.entry([containerId], () => ({
-      containerId,
-      time: timeOf(record),
-      image: undefined,
-      verifiedDigest: undefined,
-      signatures: [],
-      command: notRecorded,
-      user: undefined,
-      privileges: [],
-      result: undefined,
-      secrets: [],
-      secretCount: 0,
-    }));
-    if (row === undefined) return;
-    if (record.kind === 'outcome' || record.kind === 'call') {
-      const { image, code, secrets } = record.result;
-      if (secrets !== undefined) {
-        row.secrets = recordedTexts(secrets.names);
-        row.secretCount = secrets.count;
-      }
-      row.verifiedDigest = optionalText(image?.digest ?? image?.manifestDigest) ?? row.verifiedDigest;
-      if (image?.signatures !== undefined) row.signatures = recordedTexts(image.signatures);
-      row.result = isDenied(record) ? 'denied' : recordedText(code);
+    if (record.kind === 'intent' || record.kind === 'call') {
+      const row = this.#containers.entry([String(record.sequence)], () => createdContainer(record));
+      if (row === undefined) return;
+      if (record.kind === 'intent') this.#openContainers.open(record.sequence, row);
+      else noteResult(row, record);
     }
-    if (record.kind === 'refusal') row.result = 'denied';
-    if (record.kind === 'outcome' || record.kind === 'fold') return;
-    const { request, facts } = record;
-    row.command = commandOf(record);
-    row.image = optionalText(memberOf(request, 'image') ?? memberOf(facts, 'image'));
-    row.user = optionalText(memberOf(request, 'user') ?? memberOf(facts, 'user'));
-    row.privileges = recordedTexts(memberOf(request, 'privileges'));
+    if (record.kind !== 'outcome') return;
+    const row = this.#openContainers.close(record.intent);
+    if (row !== undefined) noteResult(row, record);
   }
 
   #exec(record: CallingRecord, calls: number, denied: number): void {
+    if (record.kind === 'outcome') {
+      // It has neither command nor user.
+      const row = this.#openExecs.close(record.intent);
+      if (row === undefined) return;
+      row.denied += denied;
+      row.last = timeOf(record);
+      return;
+    }
     const [listener, peer] = [recordedText(record.listener), recordedText(record.peer)];
     const containerId = containerIdOf(record) ?? '';
     const command = commandOf(record);
-    const request = 'request' in record ? record.request : undefined;
-    const user = optionalText(memberOf(request, 'user'));
+    const user = optionalText(memberOf('request' in record ? record.request : undefined, 'user'));
     const time = timeOf(record);
     const row = this.#execs.entry(
       [listener, peer, containerId, user, command.kind, ...command.words],
-      () => ({
-        listener,
-        peer,
-        containerId,
-        command,
-        user,
-        calls: 0,
-        denied: 0,
-        first: time,
-        last: time,
-      }),
+      () => ({ listener, peer, containerId, command, user, calls: 0, denied: 0, first: time, last: time }),
     );
     if (row === undefined) return;
+    if (record.kind === 'intent') this.#openExecs.open(record.sequence, row);
     row.calls += calls;
     row.denied += denied;
     row.last = time;
   }
+}
+
+/** Rows of calls that have begun, by the sequence number of their intent. When there are too many the oldest are forgotten. */
+class OpenCalls<Row> {
+  readonly #rows = new Map<number, Row>();
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  open(intent: number, row: Row): void {
+    if (this.#rows.size >= this.#limit)
+      for (const oldest of this.#rows.keys()) {
+        this.#rows.delete(oldest);
+        break;
+      }
+    this.#rows.set(intent, row);
+  }
+
+  close(intent: number): Row | undefined {
+    const row = this.#rows.get(intent);
+    this.#rows.delete(intent);
+    return row;
+  }
+}
+
+type BegunRecord = Extract<AuditRecord, { readonly kind: 'intent' | 'call' }>;
+type EndedRecord = Extract<AuditRecord, { readonly kind: 'outcome' | 'call' }>;
+
+function createdContainer(record: BegunRecord): Mutable<ContainerActivity> {
+  const { request, facts } = record;
+  return {
+    containerId: containerIdOf(record) ?? '',
+    time: timeOf(record),
+    image: optionalText(memberOf(request, 'image') ?? memberOf(facts, 'image')),
+    verifiedDigest: undefined,
+    signatures: [],
+    command: commandOf(record),
+    user: optionalText(memberOf(request, 'user') ?? memberOf(facts, 'user')),
+    privileges: recordedTexts(memberOf(request, 'privileges')),
+    result: undefined,
+    secrets: [],
+    secretCount: 0,
+  };
+}
+
+function noteResult(row: Mutable<ContainerActivity>, record: EndedRecord): void {
+  const { image, code, secrets } = record.result;
+  if (secrets !== undefined) {
+    row.secrets = recordedTexts(secrets.names);
+    row.secretCount = secrets.count;
+  }
+  row.verifiedDigest = optionalText(image?.digest ?? image?.manifestDigest);
+  row.signatures = recordedTexts(image?.signatures);
+  row.result = isDenied(record) ? 'denied' : recordedText(code);
+}
+
+function removedOf({ last, kept, counts }: RemovedSummary): Removed {
+  const methods = Object.entries(counts).map(([method, results]) => ({
+    method: recordedText(method),
+    records: Object.values(results).reduce((sum, count) => sum + count, 0),
+    denied: (results['refused'] ?? 0) + (results['PERMISSION_DENIED'] ?? 0),
+  }));
+  return {
+    last: last.sequence,
+    kept: kept?.records ?? 0,
+    methods: {
+      rows: methods.sort((one, other) => other.records - one.records).slice(0, limits.removedMethods),
+      beyond: Math.max(0, methods.length - limits.removedMethods),
+    },
+  };
 }
 
 type CallingRecord = Extract<AuditRecord, { readonly method: string }>;
@@ -445,6 +565,8 @@ function hasFailed(record: CallingRecord): boolean {
       return false;
   }
 }
+
+type RemovedSummary = NonNullable<Extract<AuditRecord, { readonly kind: 'rotated' }>['removed']>;
 
 const notRecorded: Command = { kind: 'not recorded', words: [] };
 

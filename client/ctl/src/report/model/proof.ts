@@ -146,22 +146,30 @@ function deliveryLink(
 function startsLink({ digest }: Configuration, log: VerifiedLog | undefined): ProofLink {
   const claim = 'The audit log was written under this configuration.';
   if (log === undefined) return { claim, state: 'not given', what: 'no audit log was given' };
-  const { starts } = log.activity;
-  if (starts.length === 0)
+  const { count, earlierRecords, configurations } = log.activity.starts;
+  if (count === 0)
     return { claim, state: 'not proved', what: 'the log has no boot record: rotation has removed it' };
-  const others = starts.filter((start) => start.digest !== digest);
+  const others = configurations.rows.filter((each) => each.digest !== digest);
   const [other] = others;
+  const otherStarts = others.reduce((sum, each) => sum + each.starts, 0) + configurations.beyond;
   if (other !== undefined)
     return {
       claim,
       state: 'failed',
-      what: `${others.length} of ${starts.length} starts had another one: record ${other.sequence} has ${other.digest === undefined ? 'no digest' : `sha256:${other.digest}`}`,
+      what: `${otherStarts} of ${count} starts had another one: record ${other.sequence} has ${other.digest === undefined ? 'no digest' : `sha256:${other.digest}`}`,
     };
-  const count = starts.length === 1 ? 'the boot record has' : `all ${starts.length} boot records have`;
-  const isBound = log.report.ok && log.report.checkpoint?.trust?.kind === 'evidence' && starts.length === 1;
+  const has = count === 1 ? 'the boot record has' : `all ${count} boot records have`;
+  if (earlierRecords > 0)
+    return {
+      claim,
+      state: 'not proved',
+      what: `${has} its digest, but ${earlierRecords} records are of an earlier start, whose boot record rotation has removed`,
+    };
+  // Evidence binds the tree of one start.
+  const isBound = log.report.ok && log.report.checkpoint?.trust?.kind === 'evidence' && count === 1;
   return isBound
-    ? { claim, state: 'proved', what: `${count} its digest, and evidence binds the log` }
-    : { claim, state: 'not proved', what: `${count} its digest: a log says so of itself` };
+    ? { claim, state: 'proved', what: `${has} its digest, and evidence binds the log` }
+    : { claim, state: 'not proved', what: `${has} its digest: a log says so of itself` };
 }
 
 const noLog: ProofLink = {

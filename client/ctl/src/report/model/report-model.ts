@@ -1,4 +1,5 @@
 import { exposureOf, type Exposure, privilegedSetting } from './exposure.js';
+import type { Activity } from './activity.js';
 import { type ProofInputs, type Proofs, proofsOf, type VerifiedEvidence, type VerifiedLog } from './proof.js';
 
 /** Everything that a report says, apart from how it looks. */
@@ -82,7 +83,20 @@ function logFindings(log: VerifiedLog | undefined): Finding[] {
     activity.lost === 0
       ? []
       : [{ kind: 'warning', text: `${activity.lost} records of the audit log are missing.` }];
-  return [verified, ...denied, ...lost];
+  return [verified, ...denied, ...wouldDeny(activity), ...lost, ...removed(activity)];
+}
+
+function wouldDeny({ wouldDeny: count }: Activity): readonly Finding[] {
+  if (count === 0) return [];
+  const text = `${count === 1 ? '1 call was' : `${count} calls were`} served that a rule would have denied, which only records.`;
+  return [{ kind: 'warning', text }];
+}
+
+function removed({ removed: found }: Activity): readonly Finding[] {
+  if (found === undefined) return [];
+  const refused = found.methods.rows.reduce((sum, { denied }) => sum + denied, 0);
+  const text = `Rotation has removed records 1 to ${found.last} and kept ${found.kept} of them. The log says that ${refused} of the calls in them were denied; numbers and tables of this report are of the records that are left.`;
+  return [{ kind: 'warning', text }];
 }
 
 function configurationFindings({ configuration }: Proofs): readonly Finding[] {

@@ -1,4 +1,4 @@
-import type { Activity, Command, Listed } from '../model/activity.js';
+import type { Activity, Command, Listed, RemovedMethod } from '../model/activity.js';
 import type { VerifiedLog } from '../model/proof.js';
 import { html, type Html } from './html.js';
 import { table, type TableColumn, timeText } from './table.js';
@@ -10,7 +10,9 @@ export function activitySection(log: VerifiedLog | undefined): Html {
   if (log === undefined)
     return html`<section aria-labelledby="activity">${title}<p>No audit log was given.</p></section>`;
   const { activity, file } = log;
-  const { calls, denied, failed, records, unreadable } = activity;
+  const { calls, denied, failed, records, unreadable, removed } = activity;
+  const none = (text: string): string =>
+    removed === undefined ? `${text}.` : `${text} in the records that are left.`;
   const show = (filter: string): string => `kata-agent-ctl audit show ${file}${filter}`;
   return html`<section aria-labelledby="activity">
 ${title}
@@ -23,11 +25,13 @@ ${
     unreadable === 0 ? undefined : html` ${unreadable} lines of the file are not records.`
   }</p>
 ${timeline(activity)}
-${section('Denied calls', activity.denials, denialColumns, 'No call was denied.', show(' --denied'))}
-${section('Callers', activity.peers, peerColumns, 'There were none.', show(''))}
-${section('Commands run in containers', activity.execs, execColumns, 'ExecProcess was not called.', show(' --method ExecProcess'))}
-${section('Containers and images', activity.containers, containerColumns, 'No container was created.', show(' --method CreateContainer'))}
-${section('Methods', activity.methods, methodColumns, 'There were no calls.', show(''))}
+${section('Denied calls', activity.denials, denialColumns, none('No call was denied'), show(' --denied'))}
+${activity.recordedOnly.rows.length === 0 ? undefined : section('Served, though a rule that only records would deny it', activity.recordedOnly, denialColumns, '', show(''))}
+${section('Callers', activity.peers, peerColumns, none('There were none'), show(''))}
+${section('Commands run in containers', activity.execs, execColumns, none('ExecProcess was not called'), show(' --method ExecProcess'))}
+${section('Containers and images', activity.containers, containerColumns, none('No container was created'), show(' --method CreateContainer'))}
+${section('Methods', activity.methods, methodColumns, none('There were no calls'), show(''))}
+${removed === undefined ? undefined : section(`Records 1 to ${removed.last}, which rotation has removed`, removed.methods, removedColumns, 'They had no calls.', show(''))}
 ${section('Events of the log', activity.events, eventColumns, 'There are none.', show(''))}
 </section>`;
 }
@@ -142,6 +146,12 @@ const methodColumns: readonly TableColumn<RowOf<'methods'>>[] = [
   { title: 'calls', kind: 'number', cell: ({ calls }) => calls },
   { title: 'denied', kind: 'number', cell: ({ denied }) => denied },
   { title: 'failed', kind: 'number', cell: ({ failed }) => failed },
+];
+
+const removedColumns: readonly TableColumn<RemovedMethod>[] = [
+  { title: 'method', kind: 'heading', cell: ({ method }) => html`<code>${method}</code>` },
+  { title: 'records', kind: 'number', cell: ({ records }) => records },
+  { title: 'denied', kind: 'number', cell: ({ denied }) => denied },
 ];
 
 const eventColumns: readonly TableColumn<RowOf<'events'>>[] = [

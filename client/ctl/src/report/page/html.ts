@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { visibleText } from '@kata-agent/base';
 
 /** HTML that is safe to send: made by `html` and `inlineStyle` alone. */
 export class Html {
@@ -51,12 +52,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/**
- * Escapes what is markup, and writes characters that are invisible or reorder others as `\u{202e}`: controls, bidirectional and other
- * format characters, separators, unassigned characters and lone surrogates. Line feeds and tabs remain.
- */
+/** Escapes what is markup, and writes out what is not seen. Line feeds and tabs remain. */
 function escaped(text: string): string {
-  return text
-    .replace(/[^\P{C}\n\t]|[\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`)
-    .replace(/[&<>"']/g, (one) => entities[one] ?? '');
+  return visibleText(text, '\n\t').replace(/[&<>"']/g, (one) => entities[one] ?? '');
 }

@@ -43,6 +43,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0; paddin
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; line-height: 1.4; }
 caption { text-align: left; padding: 0.5rem 0.625rem; color: var(--muted); }
 caption.heading { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%); }
+th, td, code { unicode-bidi: isolate; }
 th, td { padding: 0.375rem 0.625rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; min-width: 6.5rem; }
 thead th { border-top: 0; background: var(--panel); white-space: nowrap; overflow-wrap: normal; }
 tbody th { font-weight: 600; min-width: 9.5rem; }
