@@ -4,7 +4,15 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { architecture, imageOf, indexOf, indexType, layerOf, writeLayout } from '../harness/oci-image.js';
+import {
+  architecture,
+  imageOf,
+  indexOf,
+  indexType,
+  layerOf,
+  manifestType,
+  writeLayout,
+} from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { ctlProgram } from '../harness/repository.js';
 
@@ -137,6 +145,31 @@ describe('images of files', { skip: whyWithout('skopeo') ?? false }, () => {
     );
     assert.equal(platform.code, 1);
     assert.match(platform.stderr, /has no image for linux\/arm/);
+  });
+
+  it('of another platform are refused, also without an index that says it', () => {
+    const other = imageOf({ config: { architecture: 's390x', variant: 'z13' } });
+    writeLayout(at('other'), other.manifest, manifestType, [other]);
+    const layoutIndex = readFileSync(at('other/index.json'), 'utf8');
+    writeFileSync(at('other/index.json'), layoutIndex.replace('"x"', JSON.stringify(name)));
+    const saved = [{ Config: `blobs/sha256/${other.config.digest.slice(7)}`, RepoTags: [name], Layers: [] }];
+    const inspected = [
+      { RepoTags: [name], Os: 'linux', Architecture: 's390x', Variant: 'z13', Config: {}, RootFS: {} },
+    ];
+    writeFileSync(at('other.json'), JSON.stringify(inspected));
+    const check = (form: string): void => {
+      const { code, stdout, stderr } = generate('--images', at(form));
+      assert.deepEqual([code, stdout], [1, ''], form);
+      assert.ok(stderr.includes(`it is for linux/s390x/z13, not for linux/${architecture}\n`), stderr);
+      assert.match(stderr, /--platform/);
+      const named = generate('--images', at(form), '--platform', 'linux/s390x/z13');
+      assert.equal(named.code, 0, named.stderr);
+    };
+    check('other');
+    check('other.json');
+    writeFileSync(at('other/manifest.json'), JSON.stringify(saved));
+    rmSync(at('other/index.json'));
+    check('other');
   });
 
   it('in files that are damaged, or no archives, are errors that name the file', () => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
 import type { Platform } from '@kata-agent/registry';
 import { type ImageConfig, type ImageConfigs, parseImageConfig } from '@kata-agent/workloads';
+import { otherPlatform } from './image-platform.js';
 import { imageIn, lockName, readLock, writeLock } from './image-lock.js';
 import { type RegistryImage, registryImage } from './registry-image.js';
 
@@ -14,7 +15,7 @@ export const imageOptions: readonly OptionRow[] = [
   { flags: '--lock <file>', description: 'the lock of --images pull and lock', fallback: lockName },
   {
     flags: '--platform <os/architecture>',
-    description: 'the platform of images that have several',
+    description: 'the platform that the images must be for',
     fallback: 'linux/amd64',
   },
   {
@@ -55,8 +56,8 @@ interface LookedUp {
 }
 
 async function lookUp(names: readonly string[], source: string, options: Options): Promise<LookedUp> {
-  if (source === 'pull') return { images: (await pulled(names, options)).map(withConfiguration) };
-  if (source === 'lock') return { images: locked(names, lockFile(options)).map(withConfiguration) };
+  if (source === 'pull') return { images: await pulled(names, options) };
+  if (source === 'lock') return { images: locked(names, options) };
   const { openStoredImages } = await import('./stored-images.js');
   const stored = openStoredImages(source, platformOf(options));
   const found: (readonly [string, ImageConfig])[] = [];
@@ -67,9 +68,26 @@ async function lookUp(names: readonly string[], source: string, options: Options
   return { images: found, has: stored.names };
 }
 
-function withConfiguration([name, image]: readonly [string, RegistryImage]): readonly [string, ImageConfig] {
+/** Reads the configuration of an image. Throws a CommandError (1): it is not one, or of another platform. */
+function withConfiguration(
+  [name, image]: readonly [string, RegistryImage],
+  platform: Platform,
+  otherHelp: readonly string[],
+): readonly [string, ImageConfig] {
   const { configuration, digest, manifestDigest } = image;
-  return [name, { ...parseImageConfig(configuration), digest, manifestDigest }];
+  let parsed: ImageConfig;
+  try {
+    parsed = parseImageConfig(configuration);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandError(ExitCode.Failed, `image ${name}: its configuration cannot be read: ${why}`, {
+      cause: error,
+    });
+  }
+  const other = otherPlatform(configuration, platform);
+  if (other !== undefined)
+    throw new CommandError(ExitCode.Failed, `image ${name}: ${other}`, { help: otherHelp });
+  return [name, { ...parsed, digest, manifestDigest }];
 }
 
 function lockFile(options: Options): string {
@@ -77,24 +95,26 @@ function lockFile(options: Options): string {
 }
 
 /** Asks the registries, and writes the lock. */
-async function pulled(
-  names: readonly string[],
-  options: Options,
-): Promise<readonly (readonly [string, RegistryImage])[]> {
+async function pulled(names: readonly string[], options: Options): Promise<LookedUp['images']> {
   const ca = options.text('registryCa');
   const access = { platform: platformOf(options), ca: ca === undefined ? [] : [ca] };
   const found: (readonly [string, RegistryImage])[] = [];
   for (const name of names) found.push([name, await registryImage(name, access)]);
+  const images = found.map((each) =>
+    withConfiguration(each, access.platform, ['name its platform: --platform']),
+  );
   const file = lockFile(options);
   writeLock(file, new Map([...(existsSync(file) ? readLock(file) : []), ...found]));
-  return found;
+  return images;
 }
 
-function locked(names: readonly string[], file: string): readonly (readonly [string, RegistryImage])[] {
+function locked(names: readonly string[], options: Options): LookedUp['images'] {
+  const file = lockFile(options);
   const lock = readLock(file);
+  const help = ['name its platform: --platform; or ask its registry again: --images pull'];
   return names.flatMap((name) => {
     const image = imageIn(lock, name);
-    return image === undefined ? [] : [[name, image] as const];
+    return image === undefined ? [] : [withConfiguration([name, image], platformOf(options), help)];
   });
 }
 

@@ -15,6 +15,7 @@ import {
   type Platform,
 } from '@kata-agent/registry';
 import { digestIn, type ImageConfig, parseImageConfig } from '@kata-agent/workloads';
+import { otherPlatform } from './image-platform.js';
 import { directoryFiles, type ImageFiles } from './image-files.js';
 
 /**
@@ -55,9 +56,13 @@ export async function layoutImage(
   };
   try {
     const { manifest, fetched, objects } = await chooseManifest(registry, parseReference(image), platform);
-    const configuration = parseImageConfig(blob(manifest.config.digest).toString('utf8'));
+    const configuration = blob(manifest.config.digest).toString('utf8');
+    const parsed = parseImageConfig(configuration);
+    // Of a manifest without an index, nothing else says it.
+    const other = otherPlatform(configuration, platform);
+    if (other !== undefined) throw new ImageError('platform-missing', other);
     return {
-      ...configuration,
+      ...parsed,
       digest: objects[0]?.digest ?? fetched.digest,
       manifestDigest: fetched.digest,
     };

@@ -10,6 +10,7 @@ import {
 } from '@kata-agent/registry';
 import { digestIn, type ImageConfig, parseImageConfig, repositoryOf } from '@kata-agent/workloads';
 import { type ImageFiles, openImageFiles } from './image-files.js';
+import { otherPlatform } from './image-platform.js';
 import { hasBlob, type LayoutEntry, layoutImage, parseLayoutIndex } from './oci-layout.js';
 
 /** Images in a file or directory. */
@@ -26,13 +27,13 @@ export interface StoredImages {
  */
 export function openStoredImages(path: string, platform: Platform): StoredImages {
   try {
-    if (isJson(path)) return inspectedImages(path);
+    if (isJson(path)) return inspectedImages(path, platform);
     const files = openImageFiles(path);
     // Archives of Docker 25 and later have both: the index has the digests.
     const index = files.read('index.json');
     if (index !== undefined) return layoutImages(files, parseLayoutIndex(index), platform);
     const manifest = files.read('manifest.json');
-    if (manifest !== undefined) return savedImages(files, manifest);
+    if (manifest !== undefined) return savedImages(files, manifest, platform);
   } catch (error) {
     throw invalid(path, error);
   }
@@ -61,11 +62,11 @@ interface NamedImage {
   readonly names: readonly string[];
   /** `NAME@DIGEST` of the registries that have it. */
   readonly pinned: readonly string[];
-  configuration(): ImageConfig;
+  configuration(): string;
 }
 
 /** Source: github.com/moby/moby, image/spec/v1.2, "Combined Image JSON + Filesystem Changeset Format". */
-function savedImages(files: ImageFiles, manifest: Buffer): StoredImages {
+function savedImages(files: ImageFiles, manifest: Buffer, platform: Platform): StoredImages {
   return namedImages(
     listOf(manifest, 'manifest.json').map((value, index) => {
       const record = JsonFields.of(value, `manifest.json[${index}]`);
@@ -73,10 +74,11 @@ function savedImages(files: ImageFiles, manifest: Buffer): StoredImages {
       return {
         names: record.optionalStrings('RepoTags', maxNames) ?? [],
         pinned: [],
-        configuration: () => parseImageConfig(savedConfiguration(files, config).toString('utf8')),
+        configuration: () => savedConfiguration(files, config).toString('utf8'),
       };
     }),
     files.path,
+    platform,
   );
 }
 
@@ -89,7 +91,7 @@ function savedConfiguration(files: ImageFiles, name: string): Buffer {
   throw new TypeError(`${JSON.stringify(name)} does not have the digest of its name`);
 }
 
-function inspectedImages(path: string): StoredImages {
+function inspectedImages(path: string, platform: Platform): StoredImages {
   const bytes = readInput(path);
   return namedImages(
     listOf(bytes, 'it').map((value, index) => {
@@ -97,14 +99,15 @@ function inspectedImages(path: string): StoredImages {
       return {
         names: record.optionalStrings('RepoTags', maxNames) ?? [],
         pinned: record.optionalStrings('RepoDigests', maxNames) ?? [],
-        configuration: () => parseImageConfig(JSON.stringify(value)),
+        configuration: () => JSON.stringify(value),
       };
     }),
     path,
+    platform,
   );
 }
 
-function namedImages(images: readonly NamedImage[], path: string): StoredImages {
+function namedImages(images: readonly NamedImage[], path: string, platform: Platform): StoredImages {
   return {
     names: images.flatMap(({ names, pinned }) => (names.length === 0 ? pinned : names)),
     find: (image) => {
@@ -117,7 +120,14 @@ function namedImages(images: readonly NamedImage[], path: string): StoredImages 
         .flatMap((name) => digestIn(name) ?? []);
       const [digest] = digests;
       try {
-        return Promise.resolve({ ...found.configuration(), ...(digest === undefined ? {} : { digest }) });
+        const configuration = found.configuration();
+        const parsed = parseImageConfig(configuration);
+        const other = otherPlatform(configuration, platform);
+        if (other !== undefined)
+          throw new CommandError(ExitCode.Failed, `${path} has image ${image}, but ${other}`, {
+            help: ['name its platform: --platform'],
+          });
+        return Promise.resolve({ ...parsed, ...(digest === undefined ? {} : { digest }) });
       } catch (error) {
         return Promise.reject(invalid(path, error));
       }

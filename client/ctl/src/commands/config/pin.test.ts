@@ -49,6 +49,16 @@ test('the digest of the lock is written, everything else stays, and the second r
   assert.equal(pin('-f', path, '--check').code, 0);
 });
 
+test('an image of the lock that is for another platform is refused', () => {
+  const path = file('pod.yaml', plain);
+  const { code, stdout, stderr } = pin('-f', path, ...locked, '--platform', 'linux/s390x');
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(
+    stderr,
+    /image registry\.example\/web:1: it is for linux\/amd64, not for linux\/s390x\n[^]*--platform/,
+  );
+});
+
 test('a check names each image without a digest, and asks nobody', () => {
   const path = file('open.yaml', `${plain}    - {name: b, image: busybox}\n---\n${pinned}`);
   const { code, stdout, stderr } = pin('-f', path, '--check');
