@@ -1,4 +1,5 @@
 import { isRecord } from '@kata-agent/base';
+import { cellText } from '@kata-agent/cli';
 import { formatPlatform, type Platform, samePlatform } from '@kata-agent/registry';
 
 /**
@@ -20,5 +21,5 @@ export function otherPlatform(configuration: string, platform: Platform): string
   };
   return samePlatform(own, platform)
     ? undefined
-    : `it is for ${formatPlatform(own)}, not for ${formatPlatform(platform)}`;
+    : `it is for ${cellText(formatPlatform(own))}, not for ${formatPlatform(platform)}`;
 }

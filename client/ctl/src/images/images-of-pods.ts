@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
 import type { Platform } from '@kata-agent/registry';
 import { type ImageConfig, type ImageConfigs, parseImageConfig } from '@kata-agent/workloads';
 import { otherPlatform } from './image-platform.js';
@@ -42,7 +42,8 @@ export async function imagesOf(names: readonly string[], options: Options): Prom
     const open = names.filter((name) => !found.has(name));
     const result = await lookUp(open, source, options);
     for (const [name, image] of result.images) found.set(name, image);
-    if (result.has !== undefined) others.push(`${source} has ${result.has.join(', ') || 'none with a name'}`);
+    if (result.has !== undefined)
+      others.push(`${source} has ${result.has.map(cellText).join(', ') || 'none with a name'}`);
   }
   const missing = names.find((name) => !found.has(name));
   if (sources.length === 0 || missing === undefined) return found;
@@ -79,7 +80,7 @@ function withConfiguration(
   try {
     parsed = parseImageConfig(configuration);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = cellText(error instanceof Error ? error.message : String(error));
     throw new CommandError(ExitCode.Failed, `image ${name}: its configuration cannot be read: ${why}`, {
       cause: error,
     });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CommandError, ExitCode } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode } from '@kata-agent/cli';
 import {
   chooseManifest,
   type Digest,
@@ -68,7 +68,7 @@ export async function layoutImage(
     };
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = cellText(error instanceof Error ? error.message : String(error));
     throw new CommandError(ExitCode.Failed, `${files.path} is no OCI layout of ${image}: ${why}`, {
       help:
         error instanceof ImageError && error.code === 'platform-missing' ? ['name another: --platform'] : [],

@@ -1,5 +1,5 @@
 import { JsonFields } from '@kata-agent/base';
-import { CommandError, ExitCode, isDirectory, readAt, readInput } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode, isDirectory, readAt, readInput } from '@kata-agent/cli';
 import {
   digestHex,
   digestOf,
@@ -84,10 +84,13 @@ function savedImages(files: ImageFiles, manifest: Buffer, platform: Platform): S
 
 /** Returns the configuration, which has its digest as its name. */
 function savedConfiguration(files: ImageFiles, name: string): Buffer {
+  const [, hex] = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(name) ?? [];
+  // Before it is opened: the file can be from anywhere, and the name could lead out of the directory.
+  if (hex === undefined)
+    throw new TypeError(`${JSON.stringify(name)} of its manifest.json is not named by a digest`);
   const bytes = files.read(name);
   if (bytes === undefined) throw new TypeError(`${JSON.stringify(name)} of its manifest.json is not there`);
-  const [, hex] = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(name) ?? [];
-  if (hex !== undefined && digestHex(digestOf(bytes)) === hex) return bytes;
+  if (digestHex(digestOf(bytes)) === hex) return bytes;
   throw new TypeError(`${JSON.stringify(name)} does not have the digest of its name`);
 }
 
@@ -111,9 +114,10 @@ function namedImages(images: readonly NamedImage[], path: string, platform: Plat
   return {
     names: images.flatMap(({ names, pinned }) => (names.length === 0 ? pinned : names)),
     find: (image) => {
-      const found = images.find(({ names, pinned }) =>
+      const all = images.filter(({ names, pinned }) =>
         [...names, ...pinned].some((name) => sameName(name, image)),
       );
+      const [found] = all;
       if (found === undefined) return Promise.resolve(undefined);
       const digests = found.pinned
         .filter((name) => repositoryOf(name) === repositoryOf(image))
@@ -121,6 +125,8 @@ function namedImages(images: readonly NamedImage[], path: string, platform: Plat
       const [digest] = digests;
       try {
         const configuration = found.configuration();
+        if (all.some((each) => each.configuration() !== configuration))
+          throw new CommandError(ExitCode.Failed, `${path} has two images ${image}`);
         const parsed = parseImageConfig(configuration);
         const other = otherPlatform(configuration, platform);
         if (other !== undefined)
@@ -166,7 +172,7 @@ function normalized(name: string): string {
 
 function invalid(path: string, error: unknown): unknown {
   if (error instanceof CommandError) return error;
-  const why = error instanceof Error ? error.message : String(error);
+  const why = cellText(error instanceof Error ? error.message : String(error));
   return new CommandError(ExitCode.Failed, `${path} has no images that can be read: ${why}`, {
     help: ['write it with docker save, podman save, skopeo copy or docker inspect'],
     cause: error,
