@@ -92,6 +92,20 @@ test('a directory is pinned in place, and a pipe through', () => {
   assert.equal(runBinary(['config', 'pin', '-f', '-', ...locked], plain).stdout, pinned);
 });
 
+test('a file that is written in place keeps its byte order mark', () => {
+  const path = file('mark.yaml', `\ufeff${plain}`);
+  for (const [command, ...more] of [
+    ['config', 'pin'],
+    ['annotate', '--pin'],
+  ] as const) {
+    const { code, stderr } = runBinary([command, ...more, '-f', path, '-i', ...locked]);
+    assert.equal(code, 0, stderr);
+    const text = readFileSync(path, 'utf8');
+    assert.equal(text.lastIndexOf('\ufeff'), 0);
+    assert.ok(text.includes(`web:1@${digest}`));
+  }
+});
+
 test('what is passed over is said, and an image without a source of its digest is an error', () => {
   const rollout = `kind: Rollout\nmetadata: {name: r}\nspec: {template: {spec: {containers: [{name: a, image: b}]}}}\n`;
   const path = file('rollout.yaml', `${pinned}---\n${rollout}`);
