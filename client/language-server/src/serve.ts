@@ -1,4 +1,5 @@
 import { type Readable, Writable } from 'node:stream';
+import { maxDocumentBytes } from '@kata-agent/config';
 import { createConnection, TextDocuments, TextDocumentSyncKind, type WatchDog } from 'vscode-languageserver';
 import {
   createProtocolConnection,
@@ -97,6 +98,13 @@ export function serveLanguage({
       serverInfo: server,
     }));
     const documents = new TextDocuments(TextDocument);
+    // Nothing but its diagnostic is known of a document that is larger than one that is read.
+    const readable = (uri: string): TextDocument | undefined => {
+      const document = documents.get(uri);
+      return document === undefined || Buffer.byteLength(document.getText()) > maxDocumentBytes
+        ? undefined
+        : document;
+    };
     const publish = async ({ document }: { readonly document: TextDocument }): Promise<void> => {
       const { uri, version } = document;
       const diagnostics = await diagnose(document, codesPage);
@@ -110,15 +118,15 @@ export function serveLanguage({
       if (canSend) connection.sendDiagnostics({ uri, diagnostics: [] }).catch(reject);
     });
     connection.onCompletion(({ textDocument: { uri }, position }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? [] : complete(document, position);
     });
     connection.onHover(async ({ textDocument: { uri }, position }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? null : hover(document, position, await diagnose(document));
     });
     connection.onDocumentFormatting(({ textDocument: { uri } }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? [] : format(document);
     });
     documents.listen(connection);

@@ -249,6 +249,33 @@ async function checkedBy(file: string): Promise<readonly Found[]> {
   return diagnostics;
 }
 
+test('documents that are large or nest deeply need little memory, and do not end it', {
+  timeout: 60_000,
+}, async () => {
+  const editor = Editor.start(process.execPath, ['--max-old-space-size=256', entry, 'lsp']);
+  started.push(editor);
+  await editor.initialize();
+  const texts = [
+    `x = ${'{a='.repeat(12_000)}`,
+    ...['"', "'", '"""', "'''", '#'].map((quote) => `x = ${quote}${'\\n𝒳'.repeat(40_000)}`),
+    `x = "${'a'.repeat(10_000_000)}"`,
+  ];
+  let version = 1;
+  await editor.open(uri, '');
+  for (const text of texts) {
+    const name = text.slice(0, 20);
+    const [found, ...others] = await editor.change(uri, ++version, text);
+    assert.ok(found?.code !== undefined && others.length === 0, name);
+    for (const character of [1, text.length]) {
+      const position = { line: 0, character };
+      await editor.complete(uri, position);
+      await editor.hover(uri, position);
+    }
+    assert.deepEqual(await editor.format(uri), [], name);
+  }
+  assert.deepEqual(await editor.exit(), { code: 0, stderr: '' });
+});
+
 const ends: readonly (readonly [string, string, RegExp])[] = [
   [
     'no message',
