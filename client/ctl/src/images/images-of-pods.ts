@@ -69,11 +69,11 @@ async function lookUp(names: readonly string[], source: string, options: Options
   return { images: found, has: stored.names };
 }
 
-/** Reads the configuration of an image. Throws a CommandError (1): it is not one, or of another platform. */
+/** Reads the configuration of an image. Throws a CommandError: it is not one (1), or of another platform (as said). */
 function withConfiguration(
   [name, image]: readonly [string, RegistryImage],
   platform: Platform,
-  otherHelp: readonly string[],
+  other: { readonly exitCode: ExitCode; readonly help: readonly string[] },
 ): readonly [string, ImageConfig] {
   const { configuration, digest, manifestDigest } = image;
   let parsed: ImageConfig;
@@ -85,9 +85,9 @@ function withConfiguration(
       cause: error,
     });
   }
-  const other = otherPlatform(configuration, platform);
-  if (other !== undefined)
-    throw new CommandError(ExitCode.Failed, `image ${name}: ${other}`, { help: otherHelp });
+  const difference = otherPlatform(configuration, platform);
+  if (difference !== undefined)
+    throw new CommandError(other.exitCode, `image ${name}: ${difference}`, { help: other.help });
   return [name, { ...parsed, digest, manifestDigest }];
 }
 
@@ -101,9 +101,9 @@ async function pulled(names: readonly string[], options: Options): Promise<Looke
   const access = { platform: platformOf(options), ca: ca === undefined ? [] : [ca] };
   const found: (readonly [string, RegistryImage])[] = [];
   for (const name of names) found.push([name, await registryImage(name, access)]);
-  const images = found.map((each) =>
-    withConfiguration(each, access.platform, ['name its platform: --platform']),
-  );
+  // As for an index of a registry that does not have the platform.
+  const other = { exitCode: ExitCode.CannotApply, help: ['name its platform: --platform'] };
+  const images = found.map((each) => withConfiguration(each, access.platform, other));
   const file = lockFile(options);
   writeLock(file, new Map([...(existsSync(file) ? readLock(file) : []), ...found]));
   return images;
@@ -113,9 +113,10 @@ function locked(names: readonly string[], options: Options): LookedUp['images'] 
   const file = lockFile(options);
   const lock = readLock(file);
   const help = ['name its platform: --platform; or ask its registry again: --images pull'];
+  const other = { exitCode: ExitCode.Failed, help };
   return names.flatMap((name) => {
     const image = imageIn(lock, name);
-    return image === undefined ? [] : [withConfiguration([name, image], platformOf(options), help)];
+    return image === undefined ? [] : [withConfiguration([name, image], platformOf(options), other)];
   });
 }
 
