@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { once } from 'node:events';
@@ -9,7 +9,14 @@ import { after, before, describe, it } from 'node:test';
 import { createServer } from 'node:tls';
 import { Authority } from '../harness/authority.js';
 import { DockerRegistry, registryPassword, registryUser } from '../harness/docker-registry.js';
-import { architecture, imageOf, indexOf, indexType, writeLayout } from '../harness/oci-image.js';
+import {
+  architecture,
+  imageOf,
+  indexOf,
+  indexType,
+  manifestType,
+  writeLayout,
+} from '../harness/oci-image.js';
 import { ConnectProxy } from '../harness/proxy.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { ctlProgram } from '../harness/repository.js';
@@ -200,6 +207,17 @@ describe('configurations of images from a registry', {
     assert.equal(platform.code, 3);
     assert.match(platform.stderr, /has no image for linux\/arm64/);
     assert.doesNotMatch(none.stderr + platform.stderr, new RegExp(registryPassword));
+    writeLayout(at('single'), other.manifest, manifestType, [other]);
+    registry.push(`oci:${at('single')}:x`, 'team/single:1');
+    const pod = readFileSync(at('pod.yaml'), 'utf8').replace('team/app', 'team/single');
+    writeFileSync(at('single.yaml'), pod);
+    const lock = ['--lock', at('single.lock')];
+    const single = await run(auths, 'config', 'pin', '-f', at('single.yaml'), ...pull, ...lock);
+    assert.deepEqual([single.code, single.stdout, existsSync(at('single.lock'))], [3, '', false]);
+    assert.ok(
+      single.stderr.includes(`it is for linux/s390x, not for linux/${architecture}\n`),
+      single.stderr,
+    );
     for (const text of ['x', '{"version": 1, "images": {"a": {"digest": "sha256:1"}}}', '{"version": 2}']) {
       writeFileSync(at('images.lock'), text);
       const broken = await generate(auths, '--images', 'lock');

@@ -1,15 +1,26 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { architecture, imageOf, indexOf, indexType, layerOf, writeLayout } from '../harness/oci-image.js';
+import {
+  architecture,
+  imageOf,
+  indexOf,
+  indexType,
+  layerOf,
+  manifestType,
+  writeLayout,
+} from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { ctlProgram } from '../harness/repository.js';
 
 const runCtl = (...args: readonly string[]): { code: number | null; stdout: string; stderr: string } => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [ctlProgram, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [ctlProgram, ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   return { code: status, stdout, stderr };
 };
 
@@ -137,6 +148,65 @@ describe('images of files', { skip: whyWithout('skopeo') ?? false }, () => {
     );
     assert.equal(platform.code, 1);
     assert.match(platform.stderr, /has no image for linux\/arm/);
+  });
+
+  it('of another platform are refused, also without an index that says it', () => {
+    const other = imageOf({ config: { architecture: 's390x', variant: 'z13' } });
+    writeLayout(at('other'), other.manifest, manifestType, [other]);
+    const layoutIndex = readFileSync(at('other/index.json'), 'utf8');
+    writeFileSync(at('other/index.json'), layoutIndex.replace('"x"', JSON.stringify(name)));
+    const saved = [{ Config: `blobs/sha256/${other.config.digest.slice(7)}`, RepoTags: [name], Layers: [] }];
+    const inspected = [
+      { RepoTags: [name], Os: 'linux', Architecture: 's390x', Variant: 'z13', Config: {}, RootFS: {} },
+    ];
+    writeFileSync(at('other.json'), JSON.stringify(inspected));
+    const check = (form: string): void => {
+      const { code, stdout, stderr } = generate('--images', at(form));
+      assert.deepEqual([code, stdout], [1, ''], form);
+      assert.ok(stderr.includes(`it is for linux/s390x/z13, not for linux/${architecture}\n`), stderr);
+      assert.match(stderr, /--platform/);
+      const named = generate('--images', at(form), '--platform', 'linux/s390x/z13');
+      assert.equal(named.code, 0, named.stderr);
+    };
+    check('other');
+    check('other.json');
+    writeFileSync(at('other/manifest.json'), JSON.stringify(saved));
+    rmSync(at('other/index.json'));
+    check('other');
+  });
+
+  it('by a name that two images have are refused', () => {
+    const [inspected] = JSON.parse(readFileSync(at('inspect.json'), 'utf8')) as readonly object[];
+    const write = (second: object): void =>
+      writeFileSync(at('twice.json'), JSON.stringify([inspected, second]));
+    write({ ...inspected, RepoTags: [name], Config: { Entrypoint: ['/b'] } });
+    const { code, stdout, stderr } = generate('--images', at('twice.json'));
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /twice\.json has two images registry\.example\/team\/app:1\n/);
+    write({ ...inspected });
+    assert.equal(generate('--images', at('twice.json')).code, 0);
+  });
+
+  it('of a stranger do not control the terminal, and lead to no other file', () => {
+    const directory = at('stranger');
+    mkdirSync(directory);
+    const write = (file: string, content: string): void => writeFileSync(join(directory, file), content);
+    const fails = (message: RegExp): void => {
+      const { code, stdout, stderr } = generate('--images', directory);
+      assert.deepEqual([code, stdout], [1, ''], stderr);
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /\u001b|^forged/m);
+    };
+    write('manifest.json', JSON.stringify([{ Config: '../pod.yaml', RepoTags: [name] }]));
+    fails(/"\.\.\/pod\.yaml" of its manifest\.json is not named by a digest/);
+    write('manifest.json', JSON.stringify([{ Config: 'x', RepoTags: ['a:1\n\u001b[31mforged'] }]));
+    fails(/stranger has a:1\\u000a\\u001b\[31mforged\n/);
+    write('manifest.json', '\u001b[31m\nforged');
+    fails(/has no images that can be read: /);
+    execFileSync('mkfifo', [join(directory, 'index.json')]);
+    const { code, stderr } = generate('--images', directory);
+    assert.equal(code, 3);
+    assert.match(stderr, /cannot read .*index\.json: it is not a regular file/);
   });
 
   it('in files that are damaged, or no archives, are errors that name the file', () => {

@@ -35,8 +35,8 @@ function rangeOf(span: Span | undefined, document: TextDocument): Range {
   if (span === undefined) return { start: document.positionAt(0), end: document.positionAt(0) };
   let lineStart = 0;
   for (let line = 1; line < span.line; line += 1) lineStart = text.indexOf('\n', lineStart) + 1;
-  const lineEnd = text.indexOf('\n', lineStart);
-  const characters = Array.from(text.slice(lineStart, lineEnd === -1 ? undefined : lineEnd));
+  // As far as the span at most: a line can be long.
+  const characters = Array.from(text.slice(lineStart, lineStart + 2 * span.endColumn).replace(/\n.*$/s, ''));
   const offset = (column: number): number => lineStart + characters.slice(0, column - 1).join('').length;
   return {
     start: document.positionAt(offset(span.column)),

@@ -1,7 +1,9 @@
 import { type Readable, Writable } from 'node:stream';
+import { maxDocumentBytes } from '@kata-agent/config';
 import { createConnection, TextDocuments, TextDocumentSyncKind, type WatchDog } from 'vscode-languageserver';
 import {
   createProtocolConnection,
+  type MessageStrategy,
   StreamMessageReader,
   StreamMessageWriter,
 } from 'vscode-languageserver-protocol/node';
@@ -29,6 +31,9 @@ export type SessionEnd =
   /** What the client sent is no message, or nothing can be written to it. */
   | { readonly kind: 'broken'; readonly reason: string };
 
+/** After so many turns without a message, none is waiting: the library reads in one and handles in the next. */
+const quietTurns = 8;
+
 /** Serves one client (LSP 3.17) until it ends the session. Rejects for a bug in what it answers unasked. */
 export function serveLanguage({
   input,
@@ -42,27 +47,47 @@ export function serveLanguage({
     reader.partialMessageTimeout = 0;
     const writer = new StreamMessageWriter(writable(output));
     let isOpen = true;
+    // After the end of the input the last messages are still handled, but nothing can be sent beside answers.
+    let canSend = true;
     const finish = (end: SessionEnd): void => {
       isOpen = false;
+      canSend = false;
       resolve(end);
     };
     const end = (): void => finish({ kind: session.shutdownReceived ? 'exit' : 'no shutdown' });
+    let handled = 0;
+    const counting: MessageStrategy = {
+      handleMessage: (message, next) => {
+        handled += 1;
+        return next(message);
+      },
+    };
+    // Messages, of which `exit` can be the last, are read and handled one in each turn of the event loop, and so after the end of the input.
+    const endOfInput = (before?: number, turns = 0): void => {
+      if (!isOpen) return;
+      if (handled === before && turns === quietTurns) end();
+      else setImmediate(endOfInput, handled, handled === before ? turns + 1 : 0);
+    };
     const session: WatchDog = { shutdownReceived: false, initialize: () => undefined, exit: end };
     const connection = createConnection((console) => {
       // The console of the client cannot be reached any more, and throws.
-      const log = (write: (text: string) => void) => (text: string) => (isOpen ? write(text) : undefined);
-      const protocol = createProtocolConnection(reader, writer, {
+      const log = (write: (text: string) => void) => (text: string) => (canSend ? write(text) : undefined);
+      const logger = {
         error: log((text) => console.error(text)),
         warn: log((text) => console.warn(text)),
         info: log((text) => console.info(text)),
         log: log((text) => console.log(text)),
+      };
+      const protocol = createProtocolConnection(reader, writer, logger, { messageStrategy: counting });
+      protocol.onClose(() => {
+        canSend = false;
+        endOfInput();
       });
-      protocol.onClose(end);
       protocol.onError(([error]) => finish({ kind: 'broken', reason: error.message.split('\n')[0] ?? '' }));
       return protocol;
     }, session);
     // A file as standard input ends without being closed.
-    input.once('end', end);
+    input.once('end', () => endOfInput());
     connection.onInitialize(() => ({
       capabilities: {
         textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
@@ -73,28 +98,35 @@ export function serveLanguage({
       serverInfo: server,
     }));
     const documents = new TextDocuments(TextDocument);
+    // Nothing but its diagnostic is known of a document that is larger than one that is read.
+    const readable = (uri: string): TextDocument | undefined => {
+      const document = documents.get(uri);
+      return document === undefined || Buffer.byteLength(document.getText()) > maxDocumentBytes
+        ? undefined
+        : document;
+    };
     const publish = async ({ document }: { readonly document: TextDocument }): Promise<void> => {
       const { uri, version } = document;
       const diagnostics = await diagnose(document, codesPage);
       // Otherwise those of the newer text follow.
-      if (documents.get(uri)?.version === version)
+      if (canSend && documents.get(uri)?.version === version)
         await connection.sendDiagnostics({ uri, version, diagnostics });
     };
     documents.onDidChangeContent((event) => void publish(event).catch(reject));
     documents.onDidSave((event) => void publish(event).catch(reject));
     documents.onDidClose(({ document: { uri } }) => {
-      connection.sendDiagnostics({ uri, diagnostics: [] }).catch(reject);
+      if (canSend) connection.sendDiagnostics({ uri, diagnostics: [] }).catch(reject);
     });
     connection.onCompletion(({ textDocument: { uri }, position }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? [] : complete(document, position);
     });
     connection.onHover(async ({ textDocument: { uri }, position }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? null : hover(document, position, await diagnose(document));
     });
     connection.onDocumentFormatting(({ textDocument: { uri } }) => {
-      const document = documents.get(uri);
+      const document = readable(uri);
       return document === undefined ? [] : format(document);
     });
     documents.listen(connection);

@@ -107,7 +107,7 @@ export { loadConfiguration } from './load.js';
 export { nearest } from './diagnostics/misspelled-name.js';
 export { hasEvidence } from './merge/named-paths.js';
 export { openDocument } from './delivery/open-document.js';
-export { type ParsedToml, parseToml } from './toml/parse-toml.js';
+export { maxTomlDepth, type ParsedToml, parseToml } from './toml/parse-toml.js';
 export { looksLikeRego, type RegoLine, regoLines } from './api/rego-defaults.js';
 export { renderDiagnostic } from './diagnostics/report.js';
 export { methodsOfRequest } from './document/api-document.js';

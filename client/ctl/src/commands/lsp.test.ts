@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -248,6 +249,33 @@ async function checkedBy(file: string): Promise<readonly Found[]> {
   return diagnostics;
 }
 
+test('documents that are large or nest deeply need little memory, and do not end it', {
+  timeout: 60_000,
+}, async () => {
+  const editor = Editor.start(process.execPath, ['--max-old-space-size=256', entry, 'lsp']);
+  started.push(editor);
+  await editor.initialize();
+  const texts = [
+    `x = ${'{a='.repeat(12_000)}`,
+    ...['"', "'", '"""', "'''", '#'].map((quote) => `x = ${quote}${'\\n𝒳'.repeat(40_000)}`),
+    `x = "${'a'.repeat(10_000_000)}"`,
+  ];
+  let version = 1;
+  await editor.open(uri, '');
+  for (const text of texts) {
+    const name = text.slice(0, 20);
+    const [found, ...others] = await editor.change(uri, ++version, text);
+    assert.ok(found?.code !== undefined && others.length === 0, name);
+    for (const character of [1, text.length]) {
+      const position = { line: 0, character };
+      await editor.complete(uri, position);
+      await editor.hover(uri, position);
+    }
+    assert.deepEqual(await editor.format(uri), [], name);
+  }
+  assert.deepEqual(await editor.exit(), { code: 0, stderr: '' });
+});
+
 const ends: readonly (readonly [string, string, RegExp])[] = [
   [
     'no message',
@@ -268,6 +296,27 @@ for (const [name, sent, message] of ends) {
     assert.doesNotMatch(stderr, /^ +at /m);
   });
 }
+
+test('messages and the end of the input at once end it as the messages say', { timeout: 60_000 }, () => {
+  const message = (content: object): string => {
+    const body = JSON.stringify({ jsonrpc: '2.0', ...content });
+    return `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+  };
+  const initialize = message({
+    id: 1,
+    method: 'initialize',
+    params: { processId: null, rootUri: null, capabilities: {} },
+  });
+  const textDocument = { uri, languageId: 'toml', version: 1, text: wrong };
+  const opened = message({ method: 'textDocument/didOpen', params: { textDocument } }).repeat(20);
+  const closed = message({ method: 'textDocument/didClose', params: { textDocument: { uri } } });
+  const shutdown = message({ id: 2, method: 'shutdown' });
+  const ended = (input: string): number | null =>
+    spawnSync(process.execPath, [entry, 'lsp'], { input, timeout: 30_000 }).status;
+  assert.equal(ended(`${initialize}${opened}${closed}${shutdown}${message({ method: 'exit' })}`), 0);
+  assert.equal(ended(`${initialize}${opened}${message({ method: 'exit' })}`), 1);
+  assert.equal(ended(`${initialize}${opened}`), 1);
+});
 
 test('an editor that is gone ends it', { timeout: 30_000 }, async () => {
   const editor = start();

@@ -21,6 +21,16 @@ for (const [exceptions, direct, proxied] of [
   ['10.0.0.1:443', ['10.0.0.1'], ['10.0.0.1:5000']],
   ['2001:db8::/32,fd00::1', ['2001:db8::5', 'fd00:0::1'], ['2001:db9::5', 'fd00::2']],
   [' a.example , ,10.0.0.0/99', ['a.example'], ['b.example', '10.0.0.1']],
+  ['example.com:', ['example.com', 'example.com:5000'], ['example.org']],
+  ['example.com:0443, example.org:https, a.example:443x', [], ['example.com', 'example.org', 'a.example']],
+  [':5000', [], ['example.com.:5000', 'example.com:5000']],
+  ['::/0', ['2001:db8::5'], ['10.0.0.1', '::ffff:10.0.0.1']],
+  ['0.0.0.0/0', ['10.0.0.1', '::ffff:10.0.0.1'], ['2001:db8::5']],
+  ['::ffff:10.0.0.0/104', ['10.1.2.3'], ['11.0.0.1', '2001:db8::5']],
+  ['[fd00::1], [fd00::2]:443, [fd00::3]:80', ['fd00::2'], ['fd00::1', 'fd00::3']],
+  ['.0.1, 0.1', [], ['10.0.0.1']],
+  ['b\u00fccher.example', ['xn--bcher-kva.example', 'a.xn--bcher-kva.example'], ['bucher.example']],
+  ['.B\u00fccher.example', ['a.xn--bcher-kva.example'], ['xn--bcher-kva.example']],
 ] as const)
   test(`NO_PROXY "${exceptions}"`, () => {
     const split = (server: string): boolean =>

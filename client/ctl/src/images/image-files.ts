@@ -1,6 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError, ExitCode, isDirectory, readUpTo, unreadable } from '@kata-agent/cli';
+import { CommandError, ExitCode, isDirectory, unreadable } from '@kata-agent/cli';
 import { maxDocumentBytes } from '@kata-agent/registry';
 import { TarError, TarReader } from '@kata-agent/registry/tar';
 
@@ -23,13 +23,27 @@ export function directoryFiles(path: string): ImageFiles {
     read: (name) => {
       const file = join(path, name);
       try {
-        return checkSize(Buffer.from(readUpTo(file, maxDocumentBytes + 1)), file);
+        return readDocument(file);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
         throw error instanceof CommandError ? error : unreadable(file, error);
       }
     },
   };
+}
+
+/** Without waiting: the files can be from anywhere, and a named pipe never ends. Throws the system's error, or a CommandError. */
+function readDocument(file: string): Buffer {
+  const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile())
+      throw new CommandError(ExitCode.CannotApply, `cannot read ${file}: it is not a regular file`);
+    if (stats.size > maxDocumentBytes) throw tooLarge(file);
+    return readBytes(descriptor, { position: 0, size: stats.size });
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 const blockSize = 512;
@@ -115,11 +129,6 @@ function withFile<T>(path: string, work: (descriptor: number) => T): T {
   } catch (error) {
     throw error instanceof CommandError ? error : unreadable(path, error);
   }
-}
-
-function checkSize(bytes: Buffer, file: string): Buffer {
-  if (bytes.length <= maxDocumentBytes) return bytes;
-  throw tooLarge(file);
 }
 
 function tooLarge(file: string): CommandError {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode, type Options, type OptionRow } from '@kata-agent/cli';
 import type { Platform } from '@kata-agent/registry';
 import { type ImageConfig, type ImageConfigs, parseImageConfig } from '@kata-agent/workloads';
+import { otherPlatform } from './image-platform.js';
 import { imageIn, lockName, readLock, writeLock } from './image-lock.js';
 import { type RegistryImage, registryImage } from './registry-image.js';
 
@@ -14,7 +15,7 @@ export const imageOptions: readonly OptionRow[] = [
   { flags: '--lock <file>', description: 'the lock of --images pull and lock', fallback: lockName },
   {
     flags: '--platform <os/architecture>',
-    description: 'the platform of images that have several',
+    description: 'the platform that the images must be for',
     fallback: 'linux/amd64',
   },
   {
@@ -41,7 +42,8 @@ export async function imagesOf(names: readonly string[], options: Options): Prom
     const open = names.filter((name) => !found.has(name));
     const result = await lookUp(open, source, options);
     for (const [name, image] of result.images) found.set(name, image);
-    if (result.has !== undefined) others.push(`${source} has ${result.has.join(', ') || 'none with a name'}`);
+    if (result.has !== undefined)
+      others.push(`${source} has ${result.has.map(cellText).join(', ') || 'none with a name'}`);
   }
   const missing = names.find((name) => !found.has(name));
   if (sources.length === 0 || missing === undefined) return found;
@@ -55,8 +57,8 @@ interface LookedUp {
 }
 
 async function lookUp(names: readonly string[], source: string, options: Options): Promise<LookedUp> {
-  if (source === 'pull') return { images: (await pulled(names, options)).map(withConfiguration) };
-  if (source === 'lock') return { images: locked(names, lockFile(options)).map(withConfiguration) };
+  if (source === 'pull') return { images: await pulled(names, options) };
+  if (source === 'lock') return { images: locked(names, options) };
   const { openStoredImages } = await import('./stored-images.js');
   const stored = openStoredImages(source, platformOf(options));
   const found: (readonly [string, ImageConfig])[] = [];
@@ -67,9 +69,26 @@ async function lookUp(names: readonly string[], source: string, options: Options
   return { images: found, has: stored.names };
 }
 
-function withConfiguration([name, image]: readonly [string, RegistryImage]): readonly [string, ImageConfig] {
+/** Reads the configuration of an image. Throws a CommandError: it is not one (1), or of another platform (as said). */
+function withConfiguration(
+  [name, image]: readonly [string, RegistryImage],
+  platform: Platform,
+  other: { readonly exitCode: ExitCode; readonly help: readonly string[] },
+): readonly [string, ImageConfig] {
   const { configuration, digest, manifestDigest } = image;
-  return [name, { ...parseImageConfig(configuration), digest, manifestDigest }];
+  let parsed: ImageConfig;
+  try {
+    parsed = parseImageConfig(configuration);
+  } catch (error) {
+    const why = cellText(error instanceof Error ? error.message : String(error));
+    throw new CommandError(ExitCode.Failed, `image ${name}: its configuration cannot be read: ${why}`, {
+      cause: error,
+    });
+  }
+  const difference = otherPlatform(configuration, platform);
+  if (difference !== undefined)
+    throw new CommandError(other.exitCode, `image ${name}: ${difference}`, { help: other.help });
+  return [name, { ...parsed, digest, manifestDigest }];
 }
 
 function lockFile(options: Options): string {
@@ -77,24 +96,27 @@ function lockFile(options: Options): string {
 }
 
 /** Asks the registries, and writes the lock. */
-async function pulled(
-  names: readonly string[],
-  options: Options,
-): Promise<readonly (readonly [string, RegistryImage])[]> {
+async function pulled(names: readonly string[], options: Options): Promise<LookedUp['images']> {
   const ca = options.text('registryCa');
   const access = { platform: platformOf(options), ca: ca === undefined ? [] : [ca] };
   const found: (readonly [string, RegistryImage])[] = [];
   for (const name of names) found.push([name, await registryImage(name, access)]);
+  // As for an index of a registry that does not have the platform.
+  const other = { exitCode: ExitCode.CannotApply, help: ['name its platform: --platform'] };
+  const images = found.map((each) => withConfiguration(each, access.platform, other));
   const file = lockFile(options);
   writeLock(file, new Map([...(existsSync(file) ? readLock(file) : []), ...found]));
-  return found;
+  return images;
 }
 
-function locked(names: readonly string[], file: string): readonly (readonly [string, RegistryImage])[] {
+function locked(names: readonly string[], options: Options): LookedUp['images'] {
+  const file = lockFile(options);
   const lock = readLock(file);
+  const help = ['name its platform: --platform; or ask its registry again: --images pull'];
+  const other = { exitCode: ExitCode.Failed, help };
   return names.flatMap((name) => {
     const image = imageIn(lock, name);
-    return image === undefined ? [] : [[name, image] as const];
+    return image === undefined ? [] : [withConfiguration([name, image], platformOf(options), other)];
   });
 }
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CommandError, ExitCode } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode } from '@kata-agent/cli';
 import {
   chooseManifest,
   type Digest,
@@ -15,6 +15,7 @@ import {
   type Platform,
 } from '@kata-agent/registry';
 import { digestIn, type ImageConfig, parseImageConfig } from '@kata-agent/workloads';
+import { otherPlatform } from './image-platform.js';
 import { directoryFiles, type ImageFiles } from './image-files.js';
 
 /**
@@ -55,15 +56,19 @@ export async function layoutImage(
   };
   try {
     const { manifest, fetched, objects } = await chooseManifest(registry, parseReference(image), platform);
-    const configuration = parseImageConfig(blob(manifest.config.digest).toString('utf8'));
+    const configuration = blob(manifest.config.digest).toString('utf8');
+    const parsed = parseImageConfig(configuration);
+    // Of a manifest without an index, nothing else says it.
+    const other = otherPlatform(configuration, platform);
+    if (other !== undefined) throw new ImageError('platform-missing', other);
     return {
-      ...configuration,
+      ...parsed,
       digest: objects[0]?.digest ?? fetched.digest,
       manifestDigest: fetched.digest,
     };
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = cellText(error instanceof Error ? error.message : String(error));
     throw new CommandError(ExitCode.Failed, `${files.path} is no OCI layout of ${image}: ${why}`, {
       help:
         error instanceof ImageError && error.code === 'platform-missing' ? ['name another: --platform'] : [],

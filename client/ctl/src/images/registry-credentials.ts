@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isRecord } from '@kata-agent/base';
 import { type Credential, dockerHubServer, parseCredentials } from '@kata-agent/registry';
 import { CommandError, ExitCode, reasonOf } from '@kata-agent/cli';
 
@@ -45,15 +46,32 @@ function entriesWithText(auths: unknown): object {
 }
 
 function readConfiguration(file: string): DockerConfiguration | undefined {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as DockerConfiguration;
+    text = readFileSync(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    const reason = error instanceof SyntaxError ? 'it is not JSON' : reasonOf(error);
-    throw new CommandError(ExitCode.CannotApply, `cannot read ${file}: ${reason}`, {
-      help: ['docker login writes it'],
-      cause: error,
-    });
+    throw unusable(file, reasonOf(error));
+  }
+  const configuration = parsedObject(text);
+  if (configuration === undefined) throw unusable(file, 'it is not a JSON object');
+  return configuration;
+}
+
+function unusable(file: string, reason: string): CommandError {
+  return new CommandError(ExitCode.CannotApply, `cannot read ${file}: ${reason}`, {
+    help: ['docker login writes it'],
+  });
+}
+
+/** Returns undefined for any other text. The error of the parser quotes the text, which can have a secret. */
+function parsedObject(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 
@@ -64,24 +82,32 @@ function readConfiguration(file: string): DockerConfiguration | undefined {
  */
 async function ofHelper(helper: string, registry: string, server: string): Promise<Credential | undefined> {
   const program = `docker-credential-${helper}`;
+  const failed = (reason: string): CommandError =>
+    new CommandError(ExitCode.CannotApply, `${program} has no credential for ${registry}: ${reason}`, {
+      help: [`try it: echo ${server} | ${program} get`],
+    });
   const running = promisify(execFile)(program, ['get'], { timeout: 30_000, maxBuffer: 1 << 20 });
-  running.child.stdin?.end(server);
+  // One that does not read the name can have an answer all the same: how it ends says.
+  running.child.stdin?.on('error', () => undefined).end(server);
   let output: string;
   try {
     output = (await running).stdout;
   } catch (error) {
     const { stdout = '' } = error as { readonly stdout?: string };
     if (/credentials not found/.test(stdout)) return undefined;
-    throw new CommandError(ExitCode.CannotApply, `${program} has no credential for ${registry}: it failed`, {
-      help: [`try it: echo ${server} | ${program} get`],
-      // The error of the system has the arguments, and no output.
-      cause: new Error(reasonOf(error)),
-    });
+    throw failed(howItFailed(error));
   }
-  const { Username, Secret } = JSON.parse(output) as {
-    readonly Username?: unknown;
-    readonly Secret?: unknown;
-  };
-  if (typeof Username !== 'string' || typeof Secret !== 'string' || Username === '<token>') return undefined;
-  return { scope: registry, user: Username, password: Secret };
+  const answer: { readonly Username?: unknown; readonly Secret?: unknown } = parsedObject(output) ?? {};
+  const { Username, Secret } = answer;
+  if (typeof Username !== 'string' || typeof Secret !== 'string')
+    throw failed('its output is not {"Username": …, "Secret": …}');
+  return Username === '<token>' ? undefined : { scope: registry, user: Username, password: Secret };
+}
+
+/** The message of the error has what the program wrote to its standard error, so it is not used. */
+function howItFailed(error: unknown): string {
+  const { code, signal } = error as { readonly code?: unknown; readonly signal?: unknown };
+  if (typeof code === 'number') return `it ended with ${code}`;
+  if (typeof signal === 'string') return `it ended by ${signal}`;
+  return code === 'ENOENT' ? 'there is no such program' : `it failed: ${String(code)}`;
 }

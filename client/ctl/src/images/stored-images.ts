@@ -1,5 +1,5 @@
 import { JsonFields } from '@kata-agent/base';
-import { CommandError, ExitCode, isDirectory, readAt, readInput } from '@kata-agent/cli';
+import { cellText, CommandError, ExitCode, isDirectory, readAt, readInput } from '@kata-agent/cli';
 import {
   digestHex,
   digestOf,
@@ -10,6 +10,7 @@ import {
 } from '@kata-agent/registry';
 import { digestIn, type ImageConfig, parseImageConfig, repositoryOf } from '@kata-agent/workloads';
 import { type ImageFiles, openImageFiles } from './image-files.js';
+import { otherPlatform } from './image-platform.js';
 import { hasBlob, type LayoutEntry, layoutImage, parseLayoutIndex } from './oci-layout.js';
 
 /** Images in a file or directory. */
@@ -26,13 +27,13 @@ export interface StoredImages {
  */
 export function openStoredImages(path: string, platform: Platform): StoredImages {
   try {
-    if (isJson(path)) return inspectedImages(path);
+    if (isJson(path)) return inspectedImages(path, platform);
     const files = openImageFiles(path);
     // Archives of Docker 25 and later have both: the index has the digests.
     const index = files.read('index.json');
     if (index !== undefined) return layoutImages(files, parseLayoutIndex(index), platform);
     const manifest = files.read('manifest.json');
-    if (manifest !== undefined) return savedImages(files, manifest);
+    if (manifest !== undefined) return savedImages(files, manifest, platform);
   } catch (error) {
     throw invalid(path, error);
   }
@@ -61,11 +62,11 @@ interface NamedImage {
   readonly names: readonly string[];
   /** `NAME@DIGEST` of the registries that have it. */
   readonly pinned: readonly string[];
-  configuration(): ImageConfig;
+  configuration(): string;
 }
 
 /** Source: github.com/moby/moby, image/spec/v1.2, "Combined Image JSON + Filesystem Changeset Format". */
-function savedImages(files: ImageFiles, manifest: Buffer): StoredImages {
+function savedImages(files: ImageFiles, manifest: Buffer, platform: Platform): StoredImages {
   return namedImages(
     listOf(manifest, 'manifest.json').map((value, index) => {
       const record = JsonFields.of(value, `manifest.json[${index}]`);
@@ -73,23 +74,27 @@ function savedImages(files: ImageFiles, manifest: Buffer): StoredImages {
       return {
         names: record.optionalStrings('RepoTags', maxNames) ?? [],
         pinned: [],
-        configuration: () => parseImageConfig(savedConfiguration(files, config).toString('utf8')),
+        configuration: () => savedConfiguration(files, config).toString('utf8'),
       };
     }),
     files.path,
+    platform,
   );
 }
 
 /** Returns the configuration, which has its digest as its name. */
 function savedConfiguration(files: ImageFiles, name: string): Buffer {
+  const [, hex] = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(name) ?? [];
+  // Before it is opened: the file can be from anywhere, and the name could lead out of the directory.
+  if (hex === undefined)
+    throw new TypeError(`${JSON.stringify(name)} of its manifest.json is not named by a digest`);
   const bytes = files.read(name);
   if (bytes === undefined) throw new TypeError(`${JSON.stringify(name)} of its manifest.json is not there`);
-  const [, hex] = /^(?:blobs\/sha256\/)?([0-9a-f]{64})(?:\.json)?$/.exec(name) ?? [];
-  if (hex !== undefined && digestHex(digestOf(bytes)) === hex) return bytes;
+  if (digestHex(digestOf(bytes)) === hex) return bytes;
   throw new TypeError(`${JSON.stringify(name)} does not have the digest of its name`);
 }
 
-function inspectedImages(path: string): StoredImages {
+function inspectedImages(path: string, platform: Platform): StoredImages {
   const bytes = readInput(path);
   return namedImages(
     listOf(bytes, 'it').map((value, index) => {
@@ -97,27 +102,38 @@ function inspectedImages(path: string): StoredImages {
       return {
         names: record.optionalStrings('RepoTags', maxNames) ?? [],
         pinned: record.optionalStrings('RepoDigests', maxNames) ?? [],
-        configuration: () => parseImageConfig(JSON.stringify(value)),
+        configuration: () => JSON.stringify(value),
       };
     }),
     path,
+    platform,
   );
 }
 
-function namedImages(images: readonly NamedImage[], path: string): StoredImages {
+function namedImages(images: readonly NamedImage[], path: string, platform: Platform): StoredImages {
   return {
     names: images.flatMap(({ names, pinned }) => (names.length === 0 ? pinned : names)),
     find: (image) => {
-      const found = images.find(({ names, pinned }) =>
+      const all = images.filter(({ names, pinned }) =>
         [...names, ...pinned].some((name) => sameName(name, image)),
       );
+      const [found] = all;
       if (found === undefined) return Promise.resolve(undefined);
       const digests = found.pinned
         .filter((name) => repositoryOf(name) === repositoryOf(image))
         .flatMap((name) => digestIn(name) ?? []);
       const [digest] = digests;
       try {
-        return Promise.resolve({ ...found.configuration(), ...(digest === undefined ? {} : { digest }) });
+        const configuration = found.configuration();
+        if (all.some((each) => each.configuration() !== configuration))
+          throw new CommandError(ExitCode.Failed, `${path} has two images ${image}`);
+        const parsed = parseImageConfig(configuration);
+        const other = otherPlatform(configuration, platform);
+        if (other !== undefined)
+          throw new CommandError(ExitCode.Failed, `${path} has image ${image}, but ${other}`, {
+            help: ['name its platform: --platform'],
+          });
+        return Promise.resolve({ ...parsed, ...(digest === undefined ? {} : { digest }) });
       } catch (error) {
         return Promise.reject(invalid(path, error));
       }
@@ -156,7 +172,7 @@ function normalized(name: string): string {
 
 function invalid(path: string, error: unknown): unknown {
   if (error instanceof CommandError) return error;
-  const why = error instanceof Error ? error.message : String(error);
+  const why = cellText(error instanceof Error ? error.message : String(error));
   return new CommandError(ExitCode.Failed, `${path} has no images that can be read: ${why}`, {
     help: ['write it with docker save, podman save, skopeo copy or docker inspect'],
     cause: error,

@@ -56,6 +56,19 @@ const cases: readonly (readonly [string, object | 'nowhere'])[] = [
 for (const [marked, expected] of cases)
   test(JSON.stringify(marked), () => assert.deepEqual(at(marked), expected));
 
+test('what nests more deeply than the language can is nowhere', () => {
+  for (const nested of [
+    (levels: number) => `x = ${'{a = '.repeat(levels)}`,
+    (levels: number) => 'x.'.repeat(levels),
+    (levels: number) => `[${'x.'.repeat(levels)}y]\nz`,
+    (levels: number) => `${'x.'.repeat(levels)}y = [{ z`,
+  ]) {
+    const kindAt = (levels: number): string => placeAt(nested(levels), nested(levels).length).kind;
+    assert.notEqual(kindAt(30), 'nowhere', nested(1));
+    assert.equal(kindAt(33), 'nowhere', nested(1));
+  }
+});
+
 test('texts and keys are those of the same table', () => {
   const text =
     '[[api.rule]]\nendpoints = ["A"]\n[[api.rule]]\nendpoints = ["B", "C"]\nname = "n"\nexpression = ""';

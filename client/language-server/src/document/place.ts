@@ -1,3 +1,4 @@
+import { maxTomlDepth } from '@kata-agent/config';
 import { type TomlToken, tomlTokens } from './toml-tokens.js';
 
 /** The part of the text around a position: what a completion replaces, and what a hover describes. */
@@ -7,7 +8,10 @@ interface Part {
   readonly end: number;
 }
 
-/** What a position of a document is for. Paths are names from the top; tables of a list have no index in them. */
+/**
+ * What a position of a document is for. Paths are names from the top, not more than the language can read; tables of a list have no index in
+ * them.
+ */
 export type Place =
   /** Between the brackets of a section. */
   | (Part & { readonly kind: 'header'; readonly list: boolean })
@@ -103,10 +107,13 @@ type TableFrame = Extract<Frame, { kind: 'table' }>;
 interface Header {
   readonly start: number;
   readonly list: boolean;
-  readonly names: readonly string[];
+  readonly names: string[];
 }
 
-/** Follows tokens through sections, keys and values. What is not TOML is skipped. */
+/**
+ * Follows tokens through sections, keys and values. What is not TOML is skipped. Of paths that are too long, one name more than the language
+ * can read is kept: each inline table has a copy, and a document can have thousands in each other.
+ */
 class Reader {
   readonly #text: string;
   #tables = 1;
@@ -127,6 +134,7 @@ class Reader {
     }
     const isText = kind === 'text';
     const top = this.#top;
+    if (isTooDeep(top)) return nowhere;
     if (top.kind === 'list')
       return { kind: 'value', path: top.path, inList: true, isText, start, end, table: top.id };
     const { path, keys, after, id } = top;
@@ -168,8 +176,7 @@ class Reader {
     if (written === '[' && header.names.length === 0)
       this.#header = { ...header, list: true, start: token.end };
     else if (written === ']') this.#open(header);
-    else if (token.kind !== 'sign')
-      this.#header = { ...header, names: [...header.names, nameOf(this.#text, token)] };
+    else if (token.kind !== 'sign') pushName(header.names, [], nameOf(this.#text, token));
   }
 
   #open({ names }: Header): void {
@@ -219,7 +226,7 @@ class Reader {
     if (top.kind === 'list') return;
     if (top.after === 'equals') top.after = 'value';
     else if (top.after === 'nothing' || top.after === 'dot') {
-      top.keys.push(nameOf(this.#text, token));
+      pushName(top.keys, top.path, nameOf(this.#text, token));
       top.after = 'name';
     }
   }
@@ -242,6 +249,15 @@ class Reader {
 
 const statement = /^[ \t]*(?:\[{1,2}[A-Za-z][\w.-]*\]|[\w.-]+[ \t]*=)/;
 const longestHead = 200;
+
+/** Adds a name to a path of two parts, unless that is too long already. */
+function pushName(names: string[], before: readonly string[], name: string): void {
+  if (before.length + names.length <= maxTomlDepth) names.push(name);
+}
+
+function isTooDeep(frame: Frame): boolean {
+  return frame.path.length + (frame.kind === 'list' ? 0 : frame.keys.length) > maxTomlDepth;
+}
 
 function pathOf(frame: Frame): readonly string[] {
   return frame.kind === 'list' ? frame.path : [...frame.path, ...frame.keys];

@@ -21,7 +21,10 @@ const patterns: readonly (readonly [TomlToken['kind'], RegExp])[] = [
   ['sign', /[^]/y],
 ];
 
-/** Tokenizes a text that can be incomplete or no TOML at all. Never throws. */
+/**
+ * Tokenizes a text that can be incomplete or no TOML at all, and is not longer than a document can be: of long texts in quotes the
+ * patterns throw a RangeError.
+ */
 export function* tomlTokens(text: string): Generator<TomlToken> {
   let at = 0;
   for (;;) {

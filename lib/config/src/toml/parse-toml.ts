@@ -7,8 +7,8 @@ export type ParsedToml =
   | { readonly ok: true; readonly root: TomlTable }
   | { readonly ok: false; readonly diagnostic: Diagnostic };
 
-// The language needs at most five levels of nesting.
-const deepest = 32;
+/** The longest path of a value: keys, inline tables and lists. The language needs at most five. */
+export const maxTomlDepth: number = 32;
 
 /** Parses TOML 1.0 into a tree with positions. The parser stops at the first syntax error, so there is at most one. */
 export function parseToml(source: SourceText): ParsedToml {
@@ -61,7 +61,7 @@ class TreeBuilder {
       const span = this.#span(key ?? node.key);
       if (typeof step === 'string') {
         names += 1;
-        if (names > deepest) throw new RangeError();
+        if (names > maxTomlDepth) throw new RangeError();
         const array = typeof node.resolvedKey[index + 1] === 'number';
         place = this.#child(place, step, span, array ? 'array' : 'table');
       } else {
@@ -93,7 +93,7 @@ class TreeBuilder {
 
   #assign(table: TomlTable, pair: AST.TOMLKeyValue, depth: number): void {
     const keys = pair.key.keys;
-    if (keys.length + depth > deepest) throw new RangeError();
+    if (keys.length + depth > maxTomlDepth) throw new RangeError();
     let place: TomlValue = table;
     for (const key of keys.slice(0, -1)) place = this.#child(place, nameOf(key), this.#span(key), 'table');
     const last = keys.at(-1);
@@ -103,7 +103,7 @@ class TreeBuilder {
   }
 
   #value(node: AST.TOMLContentNode, depth: number): TomlValue {
-    if (depth > deepest) throw new RangeError();
+    if (depth > maxTomlDepth) throw new RangeError();
     const span = this.#span(node);
     switch (node.type) {
       case 'TOMLArray':

@@ -6,6 +6,7 @@ import {
   isDirectory,
   type OptionRow,
   type Options,
+  readAt,
   readTextInput,
   writeOutputFile,
 } from '@kata-agent/cli';
@@ -57,7 +58,13 @@ export function writeEditedFiles(
 ): void {
   if (!options.flag('inPlace')) return;
   for (const [index, { file, text }] of after.entries())
-    if (text !== before[index]?.text) writeOutputFile(file, text);
+    if (text !== before[index]?.text) writeOutputFile(file, `${byteOrderMark(file)}${text}`);
+}
+
+/** Returns the mark that a file begins with, which its text does not have; empty: none. */
+function byteOrderMark(file: string): string {
+  const mark = '\ufeff';
+  return Buffer.from(mark).equals(readAt(file, 0, 3) ?? Buffer.alloc(0)) ? mark : '';
 }
 
 /** Reports whether the objects are printed. */

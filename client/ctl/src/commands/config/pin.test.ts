@@ -49,6 +49,16 @@ test('the digest of the lock is written, everything else stays, and the second r
   assert.equal(pin('-f', path, '--check').code, 0);
 });
 
+test('an image of the lock that is for another platform is refused', () => {
+  const path = file('pod.yaml', plain);
+  const { code, stdout, stderr } = pin('-f', path, ...locked, '--platform', 'linux/s390x');
+  assert.deepEqual([code, stdout], [1, '']);
+  assert.match(
+    stderr,
+    /image registry\.example\/web:1: it is for linux\/amd64, not for linux\/s390x\n[^]*--platform/,
+  );
+});
+
 test('a check names each image without a digest, and asks nobody', () => {
   const path = file('open.yaml', `${plain}    - {name: b, image: busybox}\n---\n${pinned}`);
   const { code, stdout, stderr } = pin('-f', path, '--check');
@@ -80,6 +90,20 @@ test('a directory is pinned in place, and a pipe through', () => {
   assert.equal(readFileSync(join(manifests, 'below', 'web.yml'), 'utf8'), pinned);
   assert.equal(readFileSync(join(manifests, 'service.yaml'), 'utf8'), 'kind: Service\n');
   assert.equal(runBinary(['config', 'pin', '-f', '-', ...locked], plain).stdout, pinned);
+});
+
+test('a file that is written in place keeps its byte order mark', () => {
+  const path = file('mark.yaml', `\ufeff${plain}`);
+  for (const [command, ...more] of [
+    ['config', 'pin'],
+    ['annotate', '--pin'],
+  ] as const) {
+    const { code, stderr } = runBinary([command, ...more, '-f', path, '-i', ...locked]);
+    assert.equal(code, 0, stderr);
+    const text = readFileSync(path, 'utf8');
+    assert.equal(text.lastIndexOf('\ufeff'), 0);
+    assert.ok(text.includes(`web:1@${digest}`));
+  }
 });
 
 test('what is passed over is said, and an image without a source of its digest is an error', () => {
