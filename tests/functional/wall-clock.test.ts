@@ -21,9 +21,11 @@ const readers: Readonly<Record<string, string>> = {
   'agent/server/src/start/settle-guest.ts': 'whether the clock is below its floor, once',
   'agent/server/src/log.ts': 'the time in a line of the agent log',
   'agent/server/src/witnesses/witnesses.ts': 'whether the certificate of a witness is valid at connect',
+  'client/ctl/src/commands/audit/records.ts': 'the beginning of --since 15m; not in the guest',
   'client/ctl/src/commands/evidence/inputs.ts':
     'when certificates and collateral are checked; not in the guest',
-  'lib/cli/src/connection/with-agent.ts': 'the same',
+  'client/ctl/src/commands/report.ts': 'when a report was made; not in the guest',
+  'lib/cli/src/connection/with-agent.ts': 'when certificates and collateral are checked; not in the guest',
   'lib/audit/src/clock.ts': 'the wall time of an audit record',
 };
 
