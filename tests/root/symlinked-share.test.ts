@@ -18,7 +18,7 @@ const shared = `${kata}/shared/containers`;
 const confidential = readFileSync(join(repository, 'examples', 'confidential.toml'), 'utf8');
 const withDiagnostics = confidential
   .replace('["@pod", "@copy"]', '["@pod", "@copy", "@diagnostics"]')
-  .replace('"@stdio", "@diagnostics",', '"@stdio",');
+  .replace('  "@diagnostics",\n', '');
 
 /** With Nydus, Kata's runtimes mount the host's share here; a tmpfs replaces it. */
 const share = `mkdir -p ${kata}/shared /run/of-the-guest && mount -t tmpfs share ${kata}/shared`;
