@@ -1,6 +1,12 @@
 import { type Readable, Writable } from 'node:stream';
 import { maxDocumentBytes } from '@kata-agent/config';
-import { createConnection, TextDocuments, TextDocumentSyncKind, type WatchDog } from 'vscode-languageserver';
+import {
+  createConnection,
+  type Diagnostic,
+  TextDocuments,
+  TextDocumentSyncKind,
+  type WatchDog,
+} from 'vscode-languageserver';
 import {
   createProtocolConnection,
   type MessageStrategy,
@@ -105,9 +111,22 @@ export function serveLanguage({
         ? undefined
         : document;
     };
+    // Each text is checked once, though it is asked for again by a save and by each hover.
+    const checks = new WeakMap<
+      TextDocument,
+      { readonly version: number; readonly found: Promise<Diagnostic[]> }
+    >();
+    const check = (document: TextDocument): Promise<Diagnostic[]> => {
+      const { version } = document;
+      const known = checks.get(document);
+      if (known?.version === version) return known.found;
+      const found = diagnose(document, codesPage);
+      checks.set(document, { version, found });
+      return found;
+    };
     const publish = async ({ document }: { readonly document: TextDocument }): Promise<void> => {
       const { uri, version } = document;
-      const diagnostics = await diagnose(document, codesPage);
+      const diagnostics = await check(document);
       // Otherwise those of the newer text follow.
       if (canSend && documents.get(uri)?.version === version)
         await connection.sendDiagnostics({ uri, version, diagnostics });
@@ -123,7 +142,7 @@ export function serveLanguage({
     });
     connection.onHover(async ({ textDocument: { uri }, position }) => {
       const document = readable(uri);
-      return document === undefined ? null : hover(document, position, await diagnose(document));
+      return document === undefined ? null : hover(document, position, await check(document));
     });
     connection.onDocumentFormatting(({ textDocument: { uri } }) => {
       const document = readable(uri);

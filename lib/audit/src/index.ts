@@ -27,7 +27,7 @@ export { leafOf, lineHashes } from './chain/chain.js';
 export { makeDirectory } from './file-layer.js';
 export { followLines } from './read/follow.js';
 export { formatHead, head, parseHead } from './read/head.js';
-export { renderHeader, renderRecord, type ShowOptions } from './read/show.js';
+export { narrowTextColumn, renderHeader, renderRecord, type ShowOptions } from './read/show.js';
 export { type VerifyOptions, verify } from './read/verify.js';
 export { CannotProve } from './read/prove.js';
 export { prove } from './read/prove.js';

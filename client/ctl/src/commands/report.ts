@@ -13,7 +13,7 @@ import {
   writeOutputFile,
 } from '@kata-agent/cli';
 import type { Configuration } from '@kata-agent/config';
-import type { Mark } from '../report/model/activity.js';
+import type { Mark } from '../report/model/activity-reader.js';
 import type { VerifiedEvidence, VerifiedLog } from '../report/model/proof.js';
 import type { ReportModel } from '../report/model/report-model.js';
 import { withLog } from './audit/records.js';
@@ -173,7 +173,7 @@ async function verifiedLog(
       help: ['name the log after the configuration'],
     });
   }
-  const { ActivityReader } = await import('../report/model/activity.js');
+  const { ActivityReader } = await import('../report/model/activity-reader.js');
   return await withLog(file, ExitCode.Mismatch, async () => {
     // Which record a checkpoint covers last is known after a first verification. All that the report says is of the one below.
     const covered =

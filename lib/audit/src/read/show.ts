@@ -5,7 +5,7 @@ import type { AuditRecord, RecordedDecision, RecordKind } from '../record/record
 
 export interface ShowOptions {
   readonly color?: boolean;
-  /** Few columns: the time without year and zone, the caller after the text. Two spaces are before the text and nowhere in it. */
+  /** Few columns: the time without year and zone, the caller after the text, which begins at `narrowTextColumn`. */
   readonly narrow?: boolean;
 }
 
@@ -28,6 +28,9 @@ const styles: Readonly<Record<RecordKind, Style>> = {
 const widths = { sequence: 7, time: 24, kind: 8, listener: 8, peer: 14, method: 17 };
 
 const narrowWidths = { sequence: 6, time: 18, kind: 9 };
+
+/** Where the text of a narrow record begins, from 0; longer sequence numbers and kinds of later versions move it. */
+export const narrowTextColumn: number = narrowCells('', '', '', '').length;
 
 /** Renders the line above the records. */
 export function renderHeader(options: ShowOptions = {}): string {
@@ -75,6 +78,7 @@ function narrowLine(
     String(record.sequence),
     visibleText(record.wall).slice(5, 23).replace('T', ' '),
     visibleText(record.kind),
+    // Runs of spaces could imitate columns.
     visibleText(text).replaceAll(/ {2,}/g, ' '),
   );
 }

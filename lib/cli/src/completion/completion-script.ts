@@ -20,30 +20,38 @@ function bashScript(program: string, table: readonly CompletionRow[]): string {
   const name = functionName(program);
   return `# Completion of ${program} for bash: source it, or put it into ~/.local/share/bash-completion/completions/${program}
 ${name}() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path='' option='' words='' i
+  local current="\${COMP_WORDS[COMP_CWORD]}" place='' option='' words='' i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     option=''
-${cases('    ', '"$path ${COMP_WORDS[i]}"', walk(table, 'option="${COMP_WORDS[i]}"; ((i++)); [[ ${COMP_WORDS[i]} == \'=\' ]] && ((i++))'))}
+${cases(
+  '    ',
+  '"$place ${COMP_WORDS[i]}"',
+  walk(
+    table,
+    'option="${COMP_WORDS[i]}"; ((i++)); [[ ${COMP_WORDS[i]} == \'=\' ]] && ((i++))',
+    (place) => `place=${place}`,
+  ),
+)}
   done
   if ((i == COMP_CWORD)); then option=''; fi
   if [[ $current == '=' ]]; then current=''; fi
   if [[ -n $option ]]; then
 ${cases(
   '    ',
-  '"$path $option"',
+  '"$place $option"',
   valueRows(table).map(({ places, values }) => [places, `words=${quoted(values.join(' '))}`]),
 )}
   elif [[ $current == -* ]]; then
 ${cases(
   '    ',
-  '"$path"',
+  '"$place"',
   table.map((row) => [[row.path], `words=${quoted(optionNames(row).join(' '))}`]),
 )}
   else
 ${cases(
   '    ',
-  '"$path"',
+  '"$place"',
   table
     .filter(hasWords)
     .map((row) => [[row.path], `words=${quoted(row.words.map(({ word }) => word).join(' '))}`]),
@@ -70,10 +78,7 @@ ${name}() {
 ${cases(
   '    ',
   '"$place $words[i]"',
-  walk(table, 'option="$words[i]"; ((i++))').map(([places, action]) => [
-    places,
-    action.replace('path=', 'place='),
-  ]),
+  walk(table, 'option="$words[i]"; ((i++))', (place) => `place=${place}`),
 )}
   done
   if ((i == CURRENT)); then option=''; fi
@@ -110,9 +115,8 @@ if [[ $funcstack[1] == _${program} ]]; then ${name} "$@"; else compdef ${name} $
 /** (fish manual, complete.) */
 function fishScript(program: string, table: readonly CompletionRow[]): string {
   const name = functionName(program);
-  const walked = walk(table, 'set value 1').map(
-    ([places, action]) =>
-      `            case ${places.map(quoted).join(' ')}\n                ${action.replace(/^path=(.*)$/, 'set path $1')}\n`,
+  const walked = walk(table, 'set value 1', (place) => `set place ${place}`).map(
+    ([places, action]) => `            case ${places.map(quoted).join(' ')}\n                ${action}\n`,
   );
   const lines = table.flatMap((row) => {
     const at = `complete -c ${program} -n "${name} ${quoted(row.path)}"`;
@@ -130,17 +134,17 @@ function fishScript(program: string, table: readonly CompletionRow[]): string {
   });
   return `# Completion of ${program} for fish: put it into ~/.config/fish/completions/${program}.fish
 function ${name}
-    set -l path ''
+    set -l place ''
     set -l value 0
     for word in (commandline -opc)[2..-1]
         if test $value = 1
             set value 0
             continue
         end
-        switch "$path $word"
+        switch "$place $word"
 ${walked.join('')}        end
     end
-    test "$path" = "$argv[1]"
+    test "$place" = "$argv[1]"
 end
 ${lines.join('\n')}
 `;
@@ -148,8 +152,15 @@ ${lines.join('\n')}
 
 type Case = readonly [places: readonly string[], action: string];
 
-/** What each word of a line does to the place in the table; words that are not in it are operands. */
-function walk(table: readonly CompletionRow[], skipValue: string): readonly Case[] {
+/**
+ * What each word of a line does to the place in the table, in the language of a shell: `skipValue` after an option with a value,
+ * `enter` for the quoted place of a command. Words that are not in the table are operands.
+ */
+function walk(
+  table: readonly CompletionRow[],
+  skipValue: string,
+  enter: (place: string) => string,
+): readonly Case[] {
   const withValue = table.flatMap(({ path, options }) =>
     options
       .filter(({ takesValue }) => takesValue)
@@ -157,7 +168,7 @@ function walk(table: readonly CompletionRow[], skipValue: string): readonly Case
   );
   return [
     [withValue, skipValue],
-    ...table.slice(1).map((row): Case => [[row.path], `path=${quoted(row.path)}`]),
+    ...table.slice(1).map((row): Case => [[row.path], enter(quoted(row.path))]),
   ];
 }
 

@@ -1,11 +1,11 @@
+import { visibleText } from '@kata-agent/base';
+
 /** A code point as displayed: its text and its width in terminal cells. */
 export interface Glyph {
   readonly text: string;
   readonly cells: number;
 }
 
-// Control characters, and characters that reorder, join or hide text: a document must not control the terminal.
-const unprintable: RegExp = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const combining: RegExp = /\p{M}/u;
 // East Asian wide and full-width ranges, and emoji.
 const wide: RegExp =
@@ -14,10 +14,9 @@ const wide: RegExp =
 /** Returns a code point as displayed. A tab becomes two spaces; unsafe characters are escaped. */
 export function glyph(character: string): Glyph {
   if (character === '\t') return { text: '  ', cells: 2 };
-  if (unprintable.test(character)) {
-    const escaped = `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-    return { text: escaped, cells: escaped.length };
-  }
+  // A document must not control the terminal.
+  const visible = visibleText(character);
+  if (visible !== character) return { text: visible, cells: visible.length };
   if (combining.test(character)) return { text: character, cells: 0 };
   return { text: character, cells: wide.test(character) ? 2 : 1 };
 }

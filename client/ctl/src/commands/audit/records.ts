@@ -5,6 +5,7 @@ import {
   renderHeader,
   renderRecord,
   writtenLine,
+  narrowTextColumn,
 } from '@kata-agent/audit';
 import {
   CommandError,
@@ -68,7 +69,7 @@ const minIndent = 8;
 
 /** Returns where the second line of a record begins: below its text, unless that leaves few columns. */
 function indentIn(columns: number): number {
-  return columns < 60 ? minIndent : 37;
+  return columns < narrowTextColumn + 20 ? minIndent : narrowTextColumn;
 }
 
 /** Limit of reported lines: a file that is not an audit log has many. */
@@ -103,8 +104,8 @@ export interface RecordFilter {
   readonly container: string | undefined;
   /** A part of the peer's name. */
   readonly peer: string | undefined;
-  /** A time of the wall clock, in RFC 3339 and UTC as records have it; empty: any. */
-  readonly since: string;
+  /** A time of the wall clock, in RFC 3339 and UTC as records have it. */
+  readonly since: string | undefined;
 }
 
 /** Returns the filter that the options describe. Throws a CommandError (wrong use). */
@@ -118,8 +119,8 @@ export function recordFilter(options: Options): RecordFilter {
   };
 }
 
-function sinceTime(text: string | undefined): string {
-  if (text === undefined) return '';
+function sinceTime(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
   if (/^[0-9.]+(ms|s|m|h)$/.test(text))
     return new Date(Date.now() - parseDuration(text, '--since')).toISOString();
   // Without a zone it is UTC, as in records.
@@ -134,7 +135,7 @@ function sinceTime(text: string | undefined): string {
 /** Reports whether a record matches. Records that are not calls (a boot, a rotation) match only a filter of times. */
 export function isWanted(record: AuditRecord, filter: RecordFilter): boolean {
   const { methods, denied, container, peer, since } = filter;
-  if (record.wall < since) return false;
+  if (since !== undefined && record.wall < since) return false;
   if (peer !== undefined && !('peer' in record && record.peer.includes(peer))) return false;
   if (methods.length > 0 && !('method' in record && methods.includes(record.method))) return false;
   if (denied && !isDenied(record)) return false;

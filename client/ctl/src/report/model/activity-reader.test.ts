@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RecordBody } from '@kata-agent/audit';
-import { type Activity, ActivityReader, limits } from './activity.js';
+import type { Activity } from './activity.js';
+import { ActivityReader, limits } from './activity-reader.js';
 
 const caller = { listener: 'host', peer: 'cid 2' } as const;
 const allow = { outcome: 'allow', reason: 'listed' } as const;
