@@ -66,8 +66,9 @@ export function generatedFor(
   workloads: readonly Workload[],
   setup: RuntimeSetup,
   configs: ImageConfigs,
+  profile = false,
 ): string {
-  return renderPlan(generate(workloads, { setup, images: configs, allowPrivileged: true }), []);
+  return renderPlan(generate(workloads, { setup, images: configs, allowPrivileged: true, profile }), []);
 }
 
 /** Evaluates the generated configuration of a file's workloads. */

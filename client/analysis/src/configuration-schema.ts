@@ -1,4 +1,5 @@
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
+import { type ConstantType, type ProfileValues, profiles, ruleNameOf } from '@kata-agent/catalogue/profiles';
 import {
   type EntryKeyRow,
   listenerKeys,
@@ -29,7 +30,10 @@ export function configurationSchema(): JsonSchema {
     properties: {
       version: { description: 'The version of this language.', const: 1 },
       agent: sectionSchema('agent'),
-      api: sectionSchema('api', { rule: entriesSchema('A rule for requests.', Object.values(ruleKeys)) }),
+      api: sectionSchema('api', {
+        rule: entriesSchema('A rule for requests.', Object.values(ruleKeys)),
+        ...profileSchema(),
+      }),
       listener: entriesSchema('An address on which the API is served.', Object.values(listenerKeys)),
       secret: entriesSchema('A sealed secret that the agent unseals.', Object.values(secretKeys)),
       delivery: sectionSchema('delivery'),
@@ -116,4 +120,48 @@ function endpointsSchema(): JsonSchema {
 /** A value in TOML that is not a table, written as in JSON. */
 function jsonOf(toml: string): JsonValue {
   return JSON.parse(toml) as JsonValue;
+}
+
+/** The keys of `[api]` about a profile. Values are those of all profiles: the loader knows which the named one has. */
+function profileSchema(): JsonSchema {
+  const all = [...profiles.values()];
+  const rules = new Set(all.flatMap((profile) => profile.rules.map(ruleNameOf)));
+  return {
+    profile: {
+      description: 'A profile of the agent, whose rules are in force with the values below, by its digest.',
+      type: 'string',
+      pattern: '^[a-z0-9][a-z0-9-]*@sha256:[0-9a-f]{64}$',
+    },
+    profile_except: {
+      description: 'Rules of the profile that are not in force.',
+      type: 'array',
+      items: { enum: [...rules] },
+    },
+    values: valuesSchema(
+      Object.assign({}, ...all.map(({ values }) => values)) as ProfileValues,
+      'The values of the pod.',
+    ),
+  };
+}
+
+function valuesSchema(rows: ProfileValues, description: string): JsonSchema {
+  return {
+    description,
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(
+      Object.entries(rows).map(([key, row]) => [
+        key,
+        'tables' in row
+          ? { description: row.purpose, type: 'array', items: valuesSchema(row.tables, row.purpose) }
+          : { description: row.purpose, ...constantSchema(row.type) },
+      ]),
+    ),
+  };
+}
+
+function constantSchema(type: ConstantType): JsonSchema {
+  if (typeof type === 'string')
+    return { type: { string: 'string', pattern: 'string', bool: 'boolean', int: 'integer' }[type] };
+  return 'list' in type ? { type: 'array', items: constantSchema(type.list) } : { type: 'object' };
 }

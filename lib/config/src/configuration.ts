@@ -1,4 +1,5 @@
 import type { MethodName } from '@kata-agent/catalogue';
+import type { Constant, ConstantType } from '@kata-agent/catalogue/profiles';
 import type { DeliverySource, DocumentReader, HostData, LoadedDocument, LoadedInitdata } from './delivery.js';
 import type { ImageConfiguration, ImageSignatures } from './image.js';
 import type { ListenerSettings, NamedFile } from './listener.js';
@@ -38,6 +39,18 @@ export interface Rule {
   readonly onDeniedRead?: 'error' | 'eof';
   /** The position of its name. */
   readonly span: Span;
+  /** The profile that it is of; absent: the document has it. */
+  readonly profile?: string;
+  /** What a rule of a profile reads as `values`. */
+  readonly values?: RuleValues;
+  /** Its expression was checked when the agent was built: it is compiled at the first call of its method. */
+  readonly lazy?: true;
+}
+
+/** The constants of a document, as `values` in the rules of its profile. */
+export interface RuleValues {
+  readonly type: { readonly record: Readonly<Record<string, ConstantType>> };
+  readonly value: { readonly [name: string]: Constant };
 }
 
 /**
@@ -224,7 +237,13 @@ export interface CheckedExpression {
 
 /** Checks expressions when a document is loaded. Implemented by the gate, since config does not know CEL. */
 export interface RuleChecker {
-  check(rule: { readonly expression: string; readonly methods: readonly MethodName[] }): CheckedExpression;
+  check(rule: {
+    readonly expression: string;
+    readonly methods: readonly MethodName[];
+    readonly values?: RuleValues;
+  }): CheckedExpression;
+  /** Returns the fault of a regular expression for `matches()`; undefined: it has none. */
+  patternFault(pattern: string): string | undefined;
 }
 
 /** Everything that a configuration is built from. */

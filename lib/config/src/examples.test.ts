@@ -21,7 +21,7 @@ for (const name of examples) {
       flags: {},
       environment: {},
       configFlag: name,
-      rules: async () => ({ check: () => ({ faults: [], needsGuest: [] }) }),
+      rules: async () => ({ check: () => ({ faults: [], needsGuest: [] }), patternFault: () => undefined }),
       delivery: [],
       hostData: () => ({ ok: false, message: 'none', help: 'none' }),
       files: { read: (path) => ({ ok: true, bytes: readFileSync(`${directory}${path}`) }) },

@@ -1,3 +1,5 @@
+export { profileDigest, profileName } from './profile/profile-digest.js';
+export type { RuleValues } from './configuration.js';
 export { pathInRoot } from './merge/named-paths.js';
 export { namedPaths } from './merge/named-paths.js';
 export { type DialAddress, dialAddress } from './value-types/addresses.js';

@@ -256,6 +256,7 @@ export interface CheckOptions {
 
 /** Fails closed: an unchecked rule is not reported as valid. */
 const noChecker: RuleChecker = {
+  patternFault: () => undefined,
   check: ({ expression }) => ({
     needsGuest: [],
     faults: [

@@ -86,7 +86,7 @@ export function inputsOf(document: string | undefined, inputs: Partial<Inputs> =
     environment: {},
     files: filesOf(document === undefined ? {} : { '/c.toml': document }),
     ...(document === undefined ? {} : { configFlag: '/c.toml' }),
-    rules: async () => ({ check: () => ({ faults: [], needsGuest: [] }) }),
+    rules: async () => ({ check: () => ({ faults: [], needsGuest: [] }), patternFault: () => undefined }),
     delivery: [],
     hostData: () => ({ ok: false, message: 'this machine has no host data', help: 'use another one' }),
     ...inputs,

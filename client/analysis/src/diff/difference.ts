@@ -5,7 +5,7 @@
 export type Effect = 'opens' | 'closes' | 'changes';
 
 /** The subject of a difference, in the order of output. */
-export const subjects = ['listener', 'endpoint', 'rule', 'secret', 'witness', 'setting'] as const;
+export const subjects = ['listener', 'endpoint', 'rule', 'value', 'secret', 'witness', 'setting'] as const;
 
 type Subject = (typeof subjects)[number];
 

@@ -1,6 +1,7 @@
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import type { Configuration, Rule } from '@kata-agent/config';
 import type { Difference } from './difference.js';
+import { valueDifferences } from './value-differences.js';
 
 /**
  * Returns differences of the rules. `served`: the methods that the new configuration serves on any listener; a rule for
@@ -24,7 +25,11 @@ export function ruleDifferences(
       found.push(...change(was, rule, served));
     }
   }
-  return [...found, ...Array.from(old.values(), (rule) => removal(rule, served))];
+  return [
+    ...found,
+    ...Array.from(old.values(), (rule) => removal(rule, served)),
+    ...valueDifferences(before, after),
+  ];
 }
 
 function rulesOf({ api }: Configuration): readonly Rule[] {

@@ -17,6 +17,7 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { imageVolumes, liveVolumes, plannedAliases, plannedSecrets } from '../write/planned-settings.js';
 import { processesOf, seesImages } from './image-rules.js';
+import { withProfile } from './use-profile.js';
 import { extraRules } from './extra-rules.js';
 
 /** What `runs_image_entrypoint` compares with the image. Values of variables that the pod sets are not among it. */
@@ -34,6 +35,8 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly images: ImageConfigs;
   /** Whether `privileged_containers = "allow"` is written if a container needs it. */
   readonly allowPrivileged?: boolean;
+  /** Whether a profile of the agent stands for the rules that it has. Default: all rules are written out. */
+  readonly profile?: boolean;
 }
 
 /**
@@ -71,8 +74,10 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
       options.images,
     ),
   });
+  const [workload] = workloads;
+  const isProfiled = options.profile === true && workload !== undefined && workloads.length === 1;
   return {
-    ...plan,
+    ...(isProfiled ? withProfile(plan, workload, calls, options.setup) : plan),
     live: liveVolumes(calls.map(({ call }) => call)),
     imageVolumes: imageVolumes(calls.map(({ call }) => call)),
     open: openFields(

@@ -253,18 +253,21 @@ function sandboxStorages(calls: readonly ExpectedCall[]): readonly ExtraRule[] {
 
 /** Only files that a container of the workload mounts are copied. */
 function copiedFiles(calls: readonly ExpectedCall[]): ExtraRule {
-  const names = new Set(
-    calls
-      .flatMap((call) => asCreate(call)?.OCI?.Mounts ?? [])
-      // A mount of type `local` has its directory from a storage.
-      .filter(({ type, source }) => type === 'bind' && source.startsWith(shared))
-      .map(({ source }) => source.split('/')[5]?.replace(/^.*?-[0-9a-f]{16}-/, '') ?? ''),
-  );
   return {
     method: 'CopyFile',
     name: 'copied-names',
     description: 'Only files that a container mounts are copied. Every pod.',
-    expression: `${wrappedList([...names])}.exists(n,\n  path.endsWith("-" + n) || path.contains("-" + n + "/"))`,
+    expression: `${wrappedList(copiedNames(calls))}.exists(n,\n  path.endsWith("-" + n) || path.contains("-" + n + "/"))`,
     message: 'no container of the workload mounts this file',
   };
+}
+
+/** Returns the last parts of the names of files and directories that containers mount. */
+export function copiedNames(calls: readonly ExpectedCall[]): readonly string[] {
+  const names = calls
+    .flatMap((call) => asCreate(call)?.OCI?.Mounts ?? [])
+    // A mount of type `local` has its directory from a storage.
+    .filter(({ type, source }) => type === 'bind' && source.startsWith(shared))
+    .map(({ source }) => source.split('/')[5]?.replace(/^.*?-[0-9a-f]{16}-/, '') ?? '');
+  return [...new Set(names)];
 }

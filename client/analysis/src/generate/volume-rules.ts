@@ -82,7 +82,10 @@ export function volumeRules(calls: readonly ExpectedCall[], setup: RuntimeSetup)
 }
 
 /** Returns the volumes of each pod that have several mounts which share a source, each as `CONTAINER=MOUNT POINT` of these mounts. */
-function sharedVolumes(calls: readonly ExpectedCall[], setup: RuntimeSetup): readonly (readonly string[])[] {
+export function sharedVolumes(
+  calls: readonly ExpectedCall[],
+  setup: RuntimeSetup,
+): readonly (readonly string[])[] {
   const found = new Map<string, Set<string>>();
   let pod = 0;
   for (const call of calls) {

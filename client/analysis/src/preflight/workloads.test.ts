@@ -12,7 +12,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Configuration, Rule } from '@kata-agent/config';
+import type { Constant } from '@kata-agent/catalogue/profiles';
+import type { Configuration, Rule, RuleValues } from '@kata-agent/config';
 import { compileRules, createRuleChecker } from '@kata-agent/gate/rules';
 import { generate } from '../generate/generate.js';
 import { configurationOf } from '../testing/configuration-of.js';
@@ -51,10 +52,8 @@ for (const file of files) {
       const workloads = readWorkloads([{ file, text: readText(file) }]);
       const plan = generate(workloads, { setup, images, allowPrivileged: true });
       let configuration: Configuration;
-      let rules: readonly Rule[];
       before(async () => {
         configuration = await configurationOf(renderPlan(plan, [file]), async () => createRuleChecker());
-        rules = configuration.api.documents.flatMap((document) => document.rules);
       });
 
       const check = (changed: Configuration): readonly WorkloadReport[] => {
@@ -94,6 +93,7 @@ for (const file of files) {
       if (setup.runtime === 'remote' || (setup.runtime === 'go') !== (setup.guest === 'shared-fs')) return;
       test('each value that is removed from a list is reported', () => {
         let taken = 0;
+        const rules = configuration.api.documents.flatMap((document) => document.rules);
         for (const { index, rule, value } of withoutEachValue(plan)) {
           taken += 1;
           const whole = rules[index];
@@ -106,6 +106,18 @@ for (const file of files) {
           );
         }
         assert.ok(taken > 30, String(taken));
+      });
+
+      test('each value of a profile that is removed or changed is reported', async () => {
+        const profiled = generate(workloads, { setup, images, allowPrivileged: true, profile: true });
+        const loaded = await configurationOf(renderPlan(profiled, [file]), async () => createRuleChecker());
+        assert.deepEqual(loaded.warnings, []);
+        assert.ok(check(loaded).every(({ refused }) => refused.length === 0));
+        for (const { place, value } of changedValues(loaded))
+          assert.ok(
+            check(withValues(loaded, value)).some(({ changes }) => changes.length > 0),
+            `${place} was changed, and the pod still runs`,
+          );
       });
     });
   }
@@ -125,6 +137,80 @@ function withoutEndpoint(configuration: Configuration, method: string): Configur
 function withRule(configuration: Configuration, rule: Rule): Configuration {
   const documents = configuration.api.documents.map((document) => ({ ...document, rules: [rule] }));
   return { ...configuration, api: { ...configuration.api, documents } };
+}
+
+/** With other values for the rules of the profile. */
+function withValues(configuration: Configuration, value: RuleValues['value']): Configuration {
+  const documents = configuration.api.documents.map((document) => ({
+    ...document,
+    rules: document.rules.map((rule) =>
+      rule.values === undefined ? rule : { ...rule, values: { ...rule.values, value } },
+    ),
+  }));
+  return { ...configuration, api: { ...configuration.api, documents } };
+}
+
+type Values = RuleValues['value'];
+
+/** Values whose change a request of the pod shows, if they are not empty. */
+const shown: readonly string[] = [
+  'args',
+  'env',
+  'any_env',
+  'env_like',
+  'groups',
+  'mounts',
+  'storages',
+  'exec',
+  'images',
+];
+const switches: readonly string[] = ['terminal', 'no_new_privileges', 'read_only_root'];
+
+/** Returns the values of the pod's containers once for each entry of a list without it, and for each switch in its other position. */
+function changedValues({
+  api,
+}: Configuration): readonly { readonly place: string; readonly value: Values }[] {
+  const value = api.documents[0]?.rules.find((rule) => rule.values !== undefined)?.values?.value;
+  if (value === undefined) return [];
+  const isInForce = new Set(
+    api.documents.flatMap(({ rules }) =>
+      rules.flatMap(({ name, profile }) => (profile === undefined ? [] : name)),
+    ),
+  );
+  const keys = isInForce.has('create-container-environment')
+    ? shown
+    : shown.filter((key) => !key.endsWith('env') && key !== 'env_like');
+  const containers = value['container'] as readonly Values[];
+  return containers.flatMap((container, index) => {
+    const withMember = (key: string, member: Constant): Values => ({
+      ...value,
+      container: containers.with(index, { ...container, [key]: member }),
+    });
+    const lists = keys.flatMap((key) => {
+      const list = container[key] as readonly Constant[];
+      // Two equal rows, and a storage that can be missing, show nothing.
+      const single = list.filter(
+        (each) =>
+          list.filter((other) => text(other) === text(each)).length === 1 &&
+          !text(each).includes('watchable-bind'),
+      );
+      return single
+        .map((each) => list.indexOf(each))
+        .map((at) => ({
+          place: `${text(container['name'] ?? '')}.${key}[${at}]`,
+          value: withMember(key, list.toSpliced(at, 1)),
+        }));
+    });
+    const flipped = switches.map((key) => ({
+      place: `${text(container['name'] ?? '')}.${key}`,
+      value: withMember(key, container[key] !== true),
+    }));
+    return [...lists, ...flipped];
+  });
+}
+
+function text(value: Constant): string {
+  return JSON.stringify(value);
 }
 
 interface Shortened {

@@ -1,6 +1,7 @@
 import type { Entry, FactName, ValueForm } from '@kata-agent/workloads';
 import type { MethodName, Release } from '@kata-agent/catalogue';
 import type { RequestFacts } from '@kata-agent/gate';
+import type { ProfileUse } from './profile-use.js';
 import type { PlannedAccess } from './planned-access.js';
 import type { PlannedAliases, PlannedSecret } from './planned-settings.js';
 import type { Wanted } from './reasons.js';
@@ -33,6 +34,8 @@ export interface Plan {
   readonly unconstrained: readonly Unconstrained[];
   /** Fields of containers that rules leave open; other fields and containers are not affected. */
   readonly open: readonly OpenFields[];
+  /** A profile whose rules are in force besides, with its values; absent: none. */
+  readonly use?: ProfileUse;
   /** Rules that the loader would reject, even when split. Nothing replaces them. */
   readonly tooLong: readonly Unconstrained[];
 }

@@ -5,6 +5,7 @@ import { facts } from './fact-rules.js';
 import { planConfiguration, type PlanOptions } from './plan-configuration.js';
 import { accessText } from './planned-access.js';
 import { aliasesText, imageVolumesText, liveVolumesText, secretText } from './planned-settings.js';
+import { profileText, valuesText } from './values-text.js';
 import { ruleExpression } from './rule-expression.js';
 
 /** Renders a plan as TOML, each line with its origins. `title` is the first comment. */
@@ -20,7 +21,7 @@ export function renderPlan(plan: Plan, title: readonly string[]): string {
     ...plan.secrets.map(secretText),
     ...(plan.verifiedLayers === true ? [verifiedText] : []),
     ...(plan.registries === undefined ? [] : [imageText(plan.registries)]),
-    `[api]\n${releaseText(plan)}${strictText(plan)}${deniedReadText}${endpointsText(plan)}`,
+    `[api]\n${releaseText(plan)}${strictText(plan)}${deniedReadText}${namedProfile(plan)}${endpointsText(plan)}`,
     ...constraints(plan),
   ].join('\n');
 }
@@ -38,7 +39,7 @@ export function renderDelivered(plan: Plan, title: readonly string[]): string {
     ...(plan.registries === undefined
       ? []
       : [`[image]\nrequire_digest = true\n${registriesText(plan.registries)}`]),
-    `[api]\n${releaseText(plan)}${strictText(plan)}${endpointsText(plan)}`,
+    `[api]\n${releaseText(plan)}${strictText(plan)}${namedProfile(plan)}${endpointsText(plan)}`,
     ...constraints(plan),
   ].join('\n');
 }
@@ -73,11 +74,16 @@ function endpointsText({ endpoints }: Plan): string {
   return `allowed_endpoints = [\n${commentedLines(lines)}]\n`;
 }
 
+function namedProfile({ use }: Plan): string {
+  return use === undefined ? '' : profileText(use);
+}
+
 /** The rules, and comments about what they do not constrain. */
 function constraints(plan: Plan): readonly string[] {
   return [
     ...openText(plan.open),
     ...[...plan.unconstrained, ...plan.tooLong].map(unconstrainedText),
+    ...(plan.use === undefined ? [] : valuesText(plan.use)),
     ...plan.rules.map(ruleText),
     ...plan.extra.map(extraText),
   ];

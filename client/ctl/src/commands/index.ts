@@ -13,6 +13,7 @@ import { configDiff } from './config/diff.js';
 import { configExplain } from './config/explain.js';
 import { configGenerate } from './config/generate.js';
 import { configInit, configSchema } from './config/init.js';
+import { configProfile } from './config/profile.js';
 import { configLearn } from './config/learn.js';
 import { configMigrate } from './config/migrate.js';
 import { configPin } from './config/pin.js';
@@ -94,6 +95,7 @@ export const commands: readonly CommandDefinition[] = [
   endpoints,
   explain,
   configInit,
+  configProfile,
   configCheck,
   configPreflight,
   configGenerate,

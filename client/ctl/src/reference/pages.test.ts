@@ -22,6 +22,7 @@ test('pages, schema and examples are generated deterministically', async () => {
     'docs/reference/endpoints.md',
     'docs/reference/errors.md',
     'docs/reference/kata-agent.schema.json',
+    'docs/reference/profiles.md',
     'docs/reference/replies.md',
     'docs/reference/rules.md',
     'docs/reference/settings.md',

@@ -8,6 +8,7 @@ import { differencesPage } from './differences-page.js';
 import { endpointsPage } from './endpoints-page.js';
 import { errorsPage } from './errors-page.js';
 import { code, markdownTable, markdownText, pageHead } from './markdown.js';
+import { profilesPage } from './profiles-page.js';
 import { rulesPage } from './rules-page.js';
 import { settingsPage } from './settings-page.js';
 
@@ -24,6 +25,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'docs/reference/differences.md': differencesPage(),
     'docs/reference/endpoints.md': endpointsPage(),
     'docs/reference/errors.md': await errorsPage(),
+    'docs/reference/profiles.md': profilesPage(),
     'docs/reference/replies.md': repliesPage(),
     'docs/reference/rules.md': rulesPage(),
     'docs/reference/settings.md': settingsPage(),

@@ -16,7 +16,8 @@ export type RuleCode =
   | 'KA1312'
   | 'KA1313'
   | 'KA1314'
-  | 'KA1315';
+  | 'KA1315'
+  | 'KA1316';
 
 export const ruleCodes: Readonly<Record<RuleCode, CodeRow>> = {
   KA1301: {
@@ -137,6 +138,16 @@ export const ruleCodes: Readonly<Record<RuleCode, CodeRow>> = {
         '[agent]\nforward = "unix:///run/kata-agent-inner/agent.sock"\n[api]\nallowed_endpoints = ["@pod"]\n[[api.rule]]\nname = "few"\nendpoints = ["CreateContainer"]\nexpression = "sandbox.containers.size() < 10"\n',
     },
     remedy: 'Write the rule with names of the request, or leave it out.',
+  },
+  KA1316: {
+    title: 'unknown profile',
+    explanation:
+      'The document names a profile that this version does not have, or one with another digest. Without its rules every request would pass, so the document does not load.',
+    example: {
+      kind: 'document',
+      document: `[api]\nallowed_endpoints = ["@pod"]\nprofile = "rs-shared-0@sha256:${'0'.repeat(64)}"\n`,
+    },
+    remedy: 'Generate the document again with this version, or use the version that it was generated for.',
   },
 };
 

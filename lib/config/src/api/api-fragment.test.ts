@@ -170,6 +170,7 @@ expression = "!terminal"
 
 test('rules in a fragment are checked like those of documents', async () => {
   const rules = async (): Promise<RuleChecker> => ({
+    patternFault: () => undefined,
     check: ({ expression }) => ({
       needsGuest: [],
       faults:

@@ -184,7 +184,7 @@ function imagesWithoutMounts(documents: readonly ParsedDocument[]): readonly Dia
 
 function rulesWithoutUse(document: ParsedDocument, served: readonly MethodName[]): readonly Diagnostic[] {
   return document.api.rules
-    .filter(({ methods }) => !served.some((method) => methods.has(method)))
+    .filter(({ methods, profile }) => profile === undefined && !served.some((method) => methods.has(method)))
     .map(({ name, span, methods }) => {
       const message = `rule "${name}" has no effect: ${served.length === 0 ? 'nothing is served' : `none of its endpoints is served`}`;
       const [first] = methods.keys();

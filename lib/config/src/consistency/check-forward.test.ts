@@ -97,6 +97,7 @@ test('end of file for denied reads is an error for a listener and by a rule, too
 
 test('rules that use the state of the guest are errors with forward alone', async () => {
   const rules = async (): Promise<RuleChecker> => ({
+    patternFault: () => undefined,
     check: ({ expression }) => ({
       faults: [],
       needsGuest: [

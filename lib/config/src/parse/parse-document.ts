@@ -1,6 +1,6 @@
 import type { MethodName } from '@kata-agent/catalogue';
 import { createHash } from 'node:crypto';
-import type { RuleChecker, SectionName } from '../configuration.js';
+import type { Rule, RuleChecker, SectionName } from '../configuration.js';
 import { decodeDocument } from '../document/decode-document.js';
 import { checkImage } from './check-image.js';
 import { checkMaySet } from '../listener/check-may-set.js';
@@ -11,7 +11,8 @@ import { nearest } from '../diagnostics/misspelled-name.js';
 import { parseToml } from '../toml/parse-toml.js';
 import { type GivenSection, readDelivery, readSection, unknown } from '../settings/read-section.js';
 import { Report } from '../diagnostics/report.js';
-import { readRules } from '../rule/read-rules.js';
+import { profileKeys, readProfile } from '../profile/read-profile.js';
+import { type RuleOptions, readRules, uniqueNames } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
 import { checkSecrets, readSecrets } from '../secret/read-secrets.js';
 import { checkWitnesses, readWitnesses } from '../witness/read-witnesses.js';
@@ -93,7 +94,7 @@ async function readTree(
     checkMeasurement(sections.measurement, report);
     checkEvidence(sections.evidence, sections.measurement, report);
   }
-  const rules = await readRules(api.entries.get('rule'), { ...lists, role, rules: options.rules }, report);
+  const rules = await rulesOf(api, { ...lists, role, rules: options.rules }, report);
   const parts = { rules, listeners: new Map(listeners.map((entry) => [entry.name, entry.lists])) };
   return {
     file: source.file,
@@ -108,14 +109,26 @@ async function readTree(
   };
 }
 
-/** Lists of tables in sections, which are not settings. */
-const tableLists: Readonly<Partial<Record<SectionName, string>>> = { api: 'rule', audit: 'witness' };
+/** Returns the rules of a document: its own, and then those of its profile. */
+async function rulesOf(api: TomlTable, options: RuleOptions, report: Report): Promise<readonly Rule[]> {
+  const hasProfile = profileKeys.some((key) => api.entries.has(key));
+  const checker = hasProfile ? await options.rules() : undefined;
+  const ofProfile = readProfile(api, (pattern) => checker?.patternFault(pattern), report);
+  const own = await readRules(api.entries.get('rule'), options, report);
+  return uniqueNames(ofProfile, own, report);
+}
 
-/** Returns a section without its list of tables. */
+/** Keys of sections that are not settings. */
+const otherKeys: Readonly<Partial<Record<SectionName, readonly string[]>>> = {
+  api: ['rule', ...profileKeys],
+  audit: ['witness'],
+};
+
+/** Returns the settings of a section. */
 function settingsIn(name: SectionName, table: TomlTable): TomlTable {
   return {
     ...table,
-    entries: new Map(Array.from(table.entries).filter(([key]) => key !== tableLists[name])),
+    entries: new Map(Array.from(table.entries).filter(([key]) => otherKeys[name]?.includes(key) !== true)),
   };
 }
 

@@ -44,7 +44,7 @@ test('the checker is loaded once, and only when there is a rule', async () => {
   let loaded = 0;
   const rules = async (): Promise<RuleChecker> => {
     loaded += 1;
-    return { check: () => ({ faults: [], needsGuest: [] }) };
+    return { check: () => ({ faults: [], needsGuest: [] }), patternFault: () => undefined };
   };
   await load(open, { rules });
   assert.equal(loaded, 0);
@@ -54,6 +54,7 @@ test('the checker is loaded once, and only when there is a rule', async () => {
 
 test('a fault of the checker has its position in the document, across escapes and lines', async () => {
   const checker: RuleChecker = {
+    patternFault: () => undefined,
     check: ({ expression, methods }) => {
       assert.deepEqual(methods, ['ExecProcess']);
       const start = expression.indexOf('nope');
@@ -81,6 +82,7 @@ help: did you mean "name"?`,
 
 test('a warning of the checker becomes a warning of the document', async () => {
   const rules = async (): Promise<RuleChecker> => ({
+    patternFault: () => undefined,
     check: () => ({
       needsGuest: [],
       faults: [{ severity: 'warning', code: 'KA1307', start: 0, end: 1, message: 'always true' }],

@@ -1,4 +1,4 @@
-import type { Decision } from '@kata-agent/catalogue';
+import type { Decision, MethodName } from '@kata-agent/catalogue';
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import type { RefusalCode } from '@kata-agent/catalogue/codes';
 import { guestPull } from '@kata-agent/catalogue/request-features';
@@ -52,6 +52,49 @@ interface Entry {
   readonly plan: Plan;
 }
 
+/** A rule that is compiled at the first call of its method. */
+class LazyEntry implements Entry {
+  readonly rule: Rule;
+  readonly #method: MethodName;
+  #plan: Plan | undefined;
+
+  constructor(rule: Rule, method: MethodName) {
+    this.rule = rule;
+    this.#method = method;
+  }
+
+  /** One that does not compile denies. */
+  get plan(): Plan {
+    this.#plan ??= this.#compile();
+    return this.#plan;
+  }
+
+  #compile(): Plan {
+    try {
+      const { faults, plans } = compiledOf(this.rule);
+      const fault = faults.find(({ severity }) => severity === 'error');
+      const plan = plans.get(this.#method);
+      if (fault === undefined && plan !== undefined) return plan;
+      return denying(fault?.message ?? `it is not for ${this.#method}`);
+    } catch (error) {
+      // A bug of the compiler denies as well.
+      return denying(`it failed inside the agent: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+/** The plan of a rule that cannot be evaluated. */
+function denying(why: string): Plan {
+  return {
+    run: () => {
+      throw new RuleError(why);
+    },
+    weight: 0,
+    inputs: [],
+    slots: 0,
+  };
+}
+
 type Entries = ReadonlyMap<string, readonly Entry[]>;
 
 /** A rule book of compiled rules. */
@@ -81,21 +124,27 @@ class CompiledRules implements RuleBook {
   /** @throws Error when a rule is invalid, naming it and its first fault. */
   with(rules: readonly Rule[]): CompiledRules {
     const entries = new Map(this.#entries);
+    const add = (method: string, entry: Entry): void => {
+      entries.set(method, [...(entries.get(method) ?? []), entry]);
+    };
     for (const rule of rules) {
+      if (rule.lazy === true) {
+        for (const method of rule.methods.keys()) add(method, new LazyEntry(rule, method));
+        continue;
+      }
       const { faults, plans } = compiledOf(rule);
       const fault = faults.find(({ severity }) => severity === 'error');
       if (fault !== undefined)
         throw new Error(`rule "${rule.name}" (${rule.span.file}:${rule.span.line}): ${fault.message}`);
-      for (const [method, plan] of plans)
-        entries.set(method, [...(entries.get(method) ?? []), { rule, plan }]);
+      for (const [method, plan] of plans) add(method, { rule, plan });
     }
     return new CompiledRules([...this.rules, ...rules], entries);
   }
 }
 
 /** Returns the rule as compiled by its checker; compiles it when it was not checked, or was changed since. */
-function compiledOf({ expression, checked, methods }: Rule): CompiledRule {
-  const source = { expression, methods: [...methods.keys()] };
+function compiledOf({ expression, checked, methods, values }: Rule): CompiledRule {
+  const source = { expression, methods: [...methods.keys()], values };
   return checked instanceof CompiledRule && checked.isOf(source) ? checked : compileRule(source);
 }
 

@@ -25,6 +25,11 @@ export const configGenerate: CommandDefinition = {
       description: 'write one configuration for all workloads, in which each may do what any of them may',
     },
     {
+      flags: '--profile',
+      description:
+        'name a profile of the agent, which has the rules for every pod of the runtime, and write only what this pod has (config profile)',
+    },
+    {
       flags: '--allow-privileged',
       description:
         'write privileged_containers = "allow" if a container needs it: it opens the whole guest (without it: exit with 4)',

@@ -35,7 +35,11 @@ export interface GeneratedDocument {
  */
 export async function generateDocument(pods: Pods, invocation: Invocation): Promise<GeneratedDocument> {
   const allowPrivileged = invocation.options.flag('allowPrivileged');
-  const plan = generate(pods.workloads, { ...pods, allowPrivileged });
+  const plan = generate(pods.workloads, {
+    ...pods,
+    allowPrivileged,
+    profile: invocation.options.flag('profile'),
+  });
   refuseTooLong(plan);
   const text = renderPlan(plan, [
     ...titleOf(pods, invocation.options.texts('pod')),

@@ -84,6 +84,13 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
       return { type: bool, weight, run: (frame) => members.has(item.run(frame)) };
     }
   }
+  const members = membersOf(whole.among);
+  if (members !== undefined)
+    return {
+      type: bool,
+      weight,
+      run: (frame) => members.get(whole.run(frame))?.has(item.run(frame)) === true,
+    };
   return {
     type: bool,
     weight,
@@ -94,6 +101,14 @@ export function membership(expr: Expr, sides: readonly [Expr, Expr], context: Co
       return list.some((value) => equal(value, wanted, frame));
     },
   };
+}
+
+/** Returns a set for each list that a value can be; undefined: they are not known, or have lists. */
+function membersOf(among: readonly Value[] | undefined): ReadonlyMap<Value, ReadonlySet<Value>> | undefined {
+  if (among === undefined || !among.every(Array.isArray)) return undefined;
+  const lists = among as readonly (readonly Value[])[];
+  if (lists.some((list) => list.some((value) => typeof value === 'object'))) return undefined;
+  return new Map(lists.map((list) => [list, new Set(list)]));
 }
 
 /** Reports a comparison with a string that the other side can never equal, as a misspelling. */

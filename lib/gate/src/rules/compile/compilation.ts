@@ -12,12 +12,14 @@ import { type Context, faulty, type Variable } from './context.js';
 import { identifier, select } from './fields.js';
 import { listLiteral, literal, mapLiteral } from './literals.js';
 import { comprehension } from './macros.js';
+import { valuesName } from './profile-values.js';
 
 /** The compilation of one expression for one method. */
 export class Compilation implements Context {
   readonly method: MethodName;
   readonly ranges: SourceRanges;
   readonly patterns: Patterns;
+  readonly values: Compiled | undefined;
   readonly #macros: ReadonlyMap<bigint, string>;
   readonly #coverage: Coverage;
   readonly #names: ReadonlyMap<string, RuleName>;
@@ -32,11 +34,13 @@ export class Compilation implements Context {
     method: MethodName,
     patterns: Patterns,
     coverage: Coverage,
+    values?: Compiled,
   ) {
     this.ranges = parsed.ranges;
     this.#macros = parsed.macros;
     this.method = method;
     this.patterns = patterns;
+    this.values = values;
     this.#coverage = coverage;
     this.#names = namesFor(method);
   }
@@ -127,7 +131,9 @@ export class Compilation implements Context {
 
   isTaken(name: string): boolean {
     return (
-      ruleNames.some((known) => known.name === name) || this.#locals.some((local) => local.name === name)
+      ruleNames.some((known) => known.name === name) ||
+      this.#locals.some((local) => local.name === name) ||
+      (this.values !== undefined && name === valuesName)
     );
   }
 

@@ -1,11 +1,12 @@
 import type { MethodName } from '@kata-agent/catalogue';
-import type { CheckedExpression, RuleChecker, RuleFault } from '@kata-agent/config';
-import { Patterns } from '../functions/patterns.js';
+import type { CheckedExpression, RuleChecker, RuleFault, RuleValues } from '@kata-agent/config';
+import { patternFault, Patterns } from '../functions/patterns.js';
 import type { Compiled } from '../language/compiled.js';
 import { parseExpression } from '../language/parse-expression.js';
 import type { RuleName } from '../names/rule-name.js';
 import { Compilation, Coverage } from './compilation.js';
 import { condition } from './context.js';
+import { profileValues } from './profile-values.js';
 
 /** A compiled expression for the requests of one method. */
 export interface Plan {
@@ -20,6 +21,8 @@ export interface Plan {
 export interface RuleSource {
   readonly expression: string;
   readonly methods: readonly MethodName[];
+  /** Of a profile's rule. */
+  readonly values?: RuleValues | undefined;
 }
 
 /** An expression compiled and checked for each of its methods. */
@@ -47,10 +50,11 @@ export class CompiledRule implements CheckedExpression {
   }
 
   /** Reports whether it was compiled from exactly this text for these methods. */
-  isOf({ expression, methods }: RuleSource): boolean {
+  isOf({ expression, methods, values }: RuleSource): boolean {
     const own = this.#source;
     return (
       own.expression === expression &&
+      own.values === values &&
       own.methods.length === methods.length &&
       own.methods.every((method, index) => method === methods[index])
     );
@@ -64,11 +68,12 @@ export function compileRule(source: RuleSource): CompiledRule {
   const { parsed } = read;
   const patterns = new Patterns();
   const coverage = new Coverage();
+  const values = source.values === undefined ? undefined : profileValues(source.values);
   const faults: RuleFault[] = [];
   const needsGuest: RuleFault[] = [];
   const plans = new Map<MethodName, Plan>();
   for (const method of source.methods) {
-    const compilation = new Compilation(parsed, method, patterns, coverage);
+    const compilation = new Compilation(parsed, method, patterns, coverage, values);
     const { run, weight } = condition(parsed.root, compilation);
     faults.push(...compilation.faults);
     needsGuest.push(...compilation.needsGuest);
@@ -90,5 +95,5 @@ function inOrder(faults: readonly RuleFault[]): readonly RuleFault[] {
  * Checking compiles the rule; `compileRules` reuses the result and does not parse the expression again.
  */
 export function createRuleChecker(): RuleChecker {
-  return { check: compileRule };
+  return { check: compileRule, patternFault };
 }

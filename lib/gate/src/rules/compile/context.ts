@@ -20,6 +20,7 @@ export interface Variable {
   readonly type: Type;
   readonly slot: number;
   readonly texts?: readonly string[];
+  readonly among?: readonly Value[];
 }
 
 /** Shared state of the compiler's parts for one expression and method. */
@@ -32,6 +33,8 @@ export interface Context {
   /** Reports a fault; returns the placeholder for the faulty part. */
   fault(code: RuleFault['code'], range: SourceRange, message: string, help?: string): Compiled;
   variable(name: string): Variable | undefined;
+  /** `values` of a profile; undefined: the rule is not of a profile. */
+  readonly values: Compiled | undefined;
   /** Reports whether a name is state of the guest for this method. */
   isOfGuest(name: string): boolean;
   /** Records that the expression uses state of the guest. */

@@ -1,5 +1,13 @@
 import { nearest } from '@kata-agent/config';
-import { type Compiled, constant, RuleError, type Value } from '../language/compiled.js';
+import { valuesName } from './profile-values.js';
+import {
+  amongValues,
+  type Compiled,
+  constant,
+  type FieldValues,
+  RuleError,
+  type Value,
+} from '../language/compiled.js';
 import type { Expr, NodeOf } from '../language/expression.js';
 import { fieldNames, fieldOf } from '../language/field.js';
 import { bool, comparable, isNumber, show, type Type } from '../language/type.js';
@@ -8,14 +16,16 @@ import { type Context, weightOf, withArticle } from './context.js';
 
 export function identifier(expr: Expr, { name }: NodeOf<'identExpr'>, context: Context): Compiled {
   const variable = context.variable(name);
+  if (variable === undefined && name === valuesName && context.values !== undefined) return context.values;
   if (variable === undefined) return unknownName(expr, name, context);
   if (context.isOfGuest(name)) context.useOfGuest(name, context.ranges.of(expr));
-  const { slot, type, texts } = variable;
+  const { slot, type, texts, among } = variable;
   return {
     type,
     weight: 1,
     run: (frame) => frame.slots[slot] ?? false,
     ...(texts === undefined ? {} : { texts }),
+    ...(among === undefined ? {} : { among }),
   };
 }
 
@@ -41,11 +51,23 @@ function access(expr: Expr, operand: Expr, name: string, context: Context): Comp
   const field = fieldOf(owner.type, name);
   if (field === undefined) return unknownField(expr, owner.type, name, context);
   noteUseOfGuest(expr, owner.type, name, context);
+  const member = (record: Value): Value => {
+    const value = (record as FieldValues)[name];
+    // The reader of the document gives every member: a missing one must not be taken for false.
+    if (!Object.hasOwn(record as FieldValues, name) || value === undefined)
+      throw new TypeError(`${show(owner.type)} lacks ${name}`);
+    return value;
+  };
+  if (owner.constant !== undefined && owner.type.kind === 'record')
+    return constant(field.type, member(owner.constant));
   const { run } = owner;
   return {
     type: field.type,
     weight: owner.weight + 1,
     run: (frame) => field.read(run(frame), frame),
+    ...(owner.among === undefined || owner.type.kind !== 'record'
+      ? {}
+      : amongValues(owner.among.map(member))),
   };
 }
 

@@ -1,5 +1,5 @@
 import { absorbed } from './logic.js';
-import { type Compiled, type Frame, RuleError, type Value } from '../language/compiled.js';
+import { amongValues, type Compiled, type Frame, RuleError, type Value } from '../language/compiled.js';
 import { type Expr, type Macro, macroOf, type NodeOf } from '../language/expression.js';
 import { bool, listOf, type Type } from '../language/type.js';
 import { condition, type Context, withArticle } from './context.js';
@@ -22,7 +22,7 @@ export function comprehension(expr: Expr, node: NodeOf<'comprehensionExpr'>, con
       `the variable "${macro.variable}" of ${macro.name}() hides a name with another meaning`,
       'choose another name',
     );
-  return context.withVariable(macro.variable, { type: element, ...textsOf(items) }, (slot) =>
+  return context.withVariable(macro.variable, { type: element, ...elementsOf(items) }, (slot) =>
     loop(macro, items, slot, context),
   );
 }
@@ -105,9 +105,10 @@ export function elementOf(type: Type): Type | undefined {
   }
 }
 
-/** The variable of a macro over a list of literals can be used as a pattern. */
-function textsOf({ constant }: Compiled): { readonly texts?: readonly string[] } {
-  if (!Array.isArray(constant)) return {};
-  const texts = constant.filter((value) => typeof value === 'string');
-  return texts.length === constant.length ? { texts } : {};
+/** The variable of a macro over a list of constants can be used as a pattern, and so can its members. */
+function elementsOf({ constant, among }: Compiled): Pick<Compiled, 'among' | 'texts'> {
+  if (Array.isArray(constant)) return amongValues(constant as readonly Value[]);
+  return among?.every(Array.isArray) === true
+    ? amongValues((among as readonly (readonly Value[])[]).flat())
+    : {};
 }

@@ -33,6 +33,12 @@ export class Patterns {
   }
 }
 
+/** Returns the fault of a pattern; undefined: it has none. */
+export function patternFault(source: string): string | undefined {
+  const compiled = compilePattern(source);
+  return 'fault' in compiled ? compiled.fault : undefined;
+}
+
 function compilePattern(source: string): Pattern | PatternFault {
   if (source.length > ruleLimits.pattern)
     return { fault: `a pattern has at most ${ruleLimits.pattern} characters, this one has ${source.length}` };

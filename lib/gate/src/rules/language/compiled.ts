@@ -13,6 +13,8 @@ export interface Compiled {
   readonly constant?: Value;
   /** The strings that it can be, when all are literals, as required for a pattern. */
   readonly texts?: readonly string[];
+  /** All values that it can be, if they are known when the rule is compiled: members of a list of constants. */
+  readonly among?: readonly Value[];
   /** For `has()`: the result for all requests of this method, when the method alone determines it. */
   readonly known?: boolean;
 }
@@ -20,6 +22,12 @@ export interface Compiled {
 export function constant(type: Type, value: Value): Compiled {
   const texts = typeof value === 'string' ? { texts: [value] } : {};
   return { type, run: () => value, weight: 1, constant: value, ...texts };
+}
+
+/** Returns what is known of a value that can only be one of these. */
+export function amongValues(among: readonly Value[]): Pick<Compiled, 'among' | 'texts'> {
+  const texts = among.filter((value) => typeof value === 'string');
+  return texts.length === among.length ? { among, texts } : { among };
 }
 
 /** A value of the language. `int` and `uint` are both bigints, distinguished by their type. */

@@ -1,0 +1,174 @@
+import { type Profile, profiles, ruleNameOf } from '@kata-agent/catalogue/profiles';
+import {
+  hostnames,
+  namesHostFiles,
+  podNames,
+  pullsImages,
+  type RuntimeSetup,
+  type Workload,
+} from '@kata-agent/workloads';
+import { initdataAnnotation } from '@kata-agent/config';
+import { copiedNames } from './mount-relation-rules.js';
+import { sharedVolumes } from './volume-rules.js';
+import type { Plan } from '../write/plan.js';
+import { ruleExpression } from '../write/rule-expression.js';
+import { facts } from '../write/fact-rules.js';
+import type { AskedCall } from './asked-call.js';
+import type { Given, ProfileUse } from '../write/profile-use.js';
+import { readContainer } from './container-values.js';
+
+/** Returns the profile for a setup; undefined: there is none. */
+function profileFor(setup: RuntimeSetup): Profile | undefined {
+  if (setup.snapshotter !== undefined || setup.verifiedLayers !== undefined) return undefined;
+  if (pullsImages(setup)) return profiles.get('confidential-1');
+  return profiles.get(namesHostFiles(setup) ? 'rs-shared-1' : 'go-shared-1');
+}
+
+/**
+ * Returns the plan of one workload with the profile of its setup: rules that the profile has are left out. A rule of the profile that
+ * decides otherwise for this pod is an exception.
+ */
+export function withProfile<P extends Plan>(
+  plan: P,
+  workload: Workload,
+  calls: readonly AskedCall[],
+  setup: RuntimeSetup,
+): P & { readonly use?: ProfileUse } {
+  const profile = profileFor(setup);
+  if (profile === undefined) return plan;
+  const created = calls.filter(({ call }) => call.method === 'CreateContainer');
+  const containers = created.map((each) =>
+    readContainer(
+      each,
+      calls.filter(({ call }) => call.method === 'ExecProcess' && call.container === each.call.container),
+      workload,
+      { copies: pullsImages(setup), named: namesHostFiles(setup) },
+    ),
+  );
+  const misfits = new Set(containers.flatMap((container) => container.misfits));
+  const served = new Set<string>(plan.endpoints.map(({ value }) => value));
+  const planned = plannedRules(plan);
+  const except: string[] = [];
+  const covered = new Set<string>(['create-container-terminal-owners']);
+  for (const rule of profile.rules) {
+    const name = ruleNameOf(rule);
+    if (!served.has(rule.method)) continue;
+    if (fits(rule, name, planned, misfits)) covered.add(name);
+    else except.push(name);
+  }
+  const isLeft = (name: string): boolean => !covered.has(name.replace(/-\d+$/, ''));
+  return {
+    ...plan,
+    rules: plan.rules.filter((rule) => isLeft(nameOfPlanned(rule))),
+    extra: plan.extra.filter((rule) => isLeft(ruleNameOf(rule))),
+    use: {
+      profile,
+      except,
+      values: podValuesOf(workload, calls, setup),
+      containers: containers.map(({ values }) => values),
+    },
+  };
+}
+
+function nameOfPlanned({ method, fact }: Plan['rules'][number]): string {
+  return ruleNameOf({ method, name: facts.get(fact)?.name ?? fact });
+}
+
+/** The expressions of a plan by name; several parts of one rule are not one expression. */
+function plannedRules({ rules, extra }: Plan): ReadonlyMap<string, string> {
+  return new Map([
+    ...rules.map((rule) => [nameOfPlanned(rule), ruleExpression(rule)] as const),
+    ...extra.map((rule) => [ruleNameOf(rule), rule.expression] as const),
+  ]);
+}
+
+/** Rules that a plan leaves out when nothing is required, as the profile's do. */
+const impliedWithout: ReadonlySet<string> = new Set([
+  'terminals',
+  'mount-order',
+  'environment-complete',
+  'capability-sets',
+  'watched-volumes-isolated',
+  'local-directories',
+  'local-volumes',
+  'volume-disks',
+]);
+
+function fits(
+  { expression, method, name: short }: Profile['rules'][number],
+  name: string,
+  planned: ReadonlyMap<string, string>,
+  misfits: ReadonlySet<string>,
+): boolean {
+  const own = planned.get(name);
+  const hasValues = expression.includes('values.') || short === 'mount-order';
+  if (!hasValues && own !== undefined) return bare(own) === bare(expression);
+  if (own === undefined && !impliedWithout.has(short)) return false;
+  if (method === 'ExecProcess')
+    return (
+      !misfits.has(short === 'commands' ? 'exec commands' : `exec ${short}`) &&
+      (short === 'commands' || !misfits.has(short))
+    );
+  if (method !== 'CreateContainer') return true;
+  if (misfits.has(short)) return false;
+  if (short === 'annotations')
+    return own?.includes('cdi.k8s.io') !== true && own?.includes('startsWith') !== true;
+  return true;
+}
+
+/** Without comments and spaces, to compare rules that have no values. */
+function bare(expression: string): string {
+  return expression
+    .replaceAll(/\/\/ .*$/gm, '')
+    .replaceAll(/,(?=\s*\])/g, '')
+    .replaceAll(/\s/g, '');
+}
+
+function podValuesOf(
+  workload: Workload,
+  calls: readonly AskedCall[],
+  setup: RuntimeSetup,
+): ProfileUse['values'] {
+  const copies = pullsImages(setup);
+  const signals = calls
+    .filter(({ call }) => call.method === 'SignalProcess')
+    .flatMap(({ ask }) =>
+      (ask.values?.get('signal') ?? []).map((value) => ({
+        value,
+        because: ask.origins?.get(`signal ${JSON.stringify(value)}`),
+      })),
+    );
+  const files = calls.map(({ call }) => call);
+  const group = workload.volumeGroup;
+  const profilesOf = workload.containers.flatMap(({ apparmorProfile }) => apparmorProfile ?? []);
+  return {
+    host_name: { value: `^(${hostnames(workload)})$`, because: 'metadata.name, hostname' },
+    pod_name: { value: `^(${podNames(workload)})$`, because: 'metadata.name' },
+    ...(workload.namespace === undefined
+      ? {}
+      : { namespace: { value: `^${exactly(workload.namespace)}$`, because: 'metadata.namespace' } }),
+    annotations: [...workload.annotations.keys()]
+      .filter((key) => key !== initdataAnnotation)
+      .map((value) => ({ value, because: 'metadata.annotations' })),
+    service_links: { value: workload.hasServiceLinks, because: 'enableServiceLinks' },
+    signals: unique(signals as readonly Given[]),
+    volume_groups: group === undefined ? [] : [{ value: group, because: 'securityContext.fsGroup' }],
+    volumes: sharedVolumes(files, setup).map((value) => ({ value, because: 'volumeMounts' })),
+    memory_volumes: [...workload.volumes.values()]
+      .filter(({ memory }) => memory)
+      .map(({ name, path }) => ({
+        value: `/run/kata-containers/sandbox/ephemeral/${name}`,
+        because: path.split('.').at(-1) ?? path,
+      })),
+    copied: copies ? copiedNames(files).map((value) => ({ value })) : [],
+    app_armor: unique(profilesOf.map((value) => ({ value, because: 'securityContext.appArmorProfile' }))),
+  };
+}
+
+function exactly(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/g, (letter) => `\\x{${(letter.codePointAt(0) ?? 0).toString(16)}}`);
+}
+
+function unique(list: readonly Given[]): readonly Given[] {
+  return [...new Map(list.map((each) => [JSON.stringify(each.value), each])).values()];
+}
