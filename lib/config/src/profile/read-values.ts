@@ -5,10 +5,11 @@ import {
   type ProfileValues,
 } from '@kata-agent/catalogue/profiles';
 import { nearest } from '../diagnostics/misspelled-name.js';
+import { quote } from '../diagnostics/display-text.js';
 import type { Span } from '../diagnostics/diagnostic.js';
 import { unknown } from '../settings/read-section.js';
 import type { Report } from '../diagnostics/report.js';
-import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
+import { describeToml, type TomlArray, type TomlTable, type TomlValue } from '../toml/toml-value.js';
 
 type Table = { readonly [name: string]: Constant };
 
@@ -63,6 +64,7 @@ function readValue(given: TomlValue, key: string, row: ProfileValue, place: Plac
   if (given.kind !== 'array')
     return wrong(given, 'a list of tables', { ...place, name: `${place.name}.${key}` });
   const name = `${place.name}.${key}`;
+  uniqueNames(given, name, place.report);
   return Object.freeze(
     given.items.map((item) =>
       item.kind === 'table'
@@ -70,6 +72,23 @@ function readValue(given: TomlValue, key: string, row: ProfileValue, place: Plac
         : wrong(item, 'a table', { ...place, name }),
     ),
   );
+}
+
+/** Two tables of one name are refused: each rule would be content with either, so that a request could mix them. */
+function uniqueNames({ items }: TomlArray, place: string, report: Report): void {
+  const names = new Set<string>();
+  for (const item of items) {
+    const name = item.kind === 'table' ? item.entries.get('name')?.value : undefined;
+    if (name?.kind !== 'string') continue;
+    if (names.has(name.value))
+      report.error(
+        'KA1107',
+        name.span,
+        `${place} has ${quote(name.value)} twice`,
+        'give each a different name',
+      );
+    names.add(name.value);
+  }
 }
 
 function readConstant(given: TomlValue, type: ConstantType, place: Place): Constant {
