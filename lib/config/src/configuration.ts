@@ -39,12 +39,8 @@ export interface Rule {
   readonly onDeniedRead?: 'error' | 'eof';
   /** The position of its name. */
   readonly span: Span;
-  /** The profile that it is of; absent: the document has it. */
-  readonly profile?: string;
-  /** What a rule of a profile reads as `values`. */
-  readonly values?: RuleValues;
-  /** Its expression was checked when the agent was built: it is compiled at the first call of its method. */
-  readonly lazy?: true;
+  /** The profile that it is of; absent: the document has it. A rule of a profile is compiled at the first call of its method. */
+  readonly profile?: { readonly name: string; readonly values: RuleValues };
 }
 
 /** The constants of a document, as `values` in the rules of its profile. */

@@ -1,8 +1,13 @@
-import type { Constant } from '@kata-agent/catalogue/profiles';
-import type { Configuration, RuleValues } from '@kata-agent/config';
+import { type Constant, type ProfileValues, profiles } from '@kata-agent/catalogue/profiles';
+import type { Configuration } from '@kata-agent/config';
 import type { Difference } from './difference.js';
 
-/** Returns differences of the values that rules of profiles read: whether a rule gets wider by one cannot be determined in general. */
+type Values = { readonly [name: string]: Constant };
+
+/**
+ * Returns differences of the values that rules of profiles read. Whether a rule gets wider by one cannot be determined in general, also when
+ * it goes: what a container must have is a value as well.
+ */
 export function valueDifferences(before: Configuration, after: Configuration): readonly Difference[] {
   const [old, now] = [valuesOf(before), valuesOf(after)];
   return [...new Set([...old.keys(), ...now.keys()])].flatMap((name): readonly Difference[] => {
@@ -10,43 +15,45 @@ export function valueDifferences(before: Configuration, after: Configuration): r
     if (was === is) return [];
     return [
       {
-        effect: is === undefined ? 'closes' : 'opens',
+        effect: 'opens',
         about: 'value',
         name,
         ...(was === undefined ? {} : { before: was }),
         ...(is === undefined ? {} : { after: is }),
-        why:
-          is === undefined
-            ? 'the rules of the profile have it no longer'
-            : 'what the rules of the profile allow with it is wider, or may be',
+        why: 'what the rules of the profile allow, or no longer require, may be wider',
       },
     ];
   });
 }
 
-/** All values as text, by name: `values.container[app].args`. */
+/** All values as text, by name: `values.container["app"].args`. Those of a second document with a profile begin with its file. */
 function valuesOf({ api }: Configuration): ReadonlyMap<string, string> {
-  const each = new Set(api.documents.flatMap(({ rules }) => rules.flatMap(({ values }) => values ?? [])));
-  return new Map([...each].flatMap(({ value }) => entriesOf('values', value)));
+  const found = api.documents.flatMap(({ file, rules }) => {
+    const { profile } = rules.find((rule) => rule.profile !== undefined) ?? {};
+    return profile === undefined ? [] : [{ file, ...profile }];
+  });
+  return new Map(
+    found.flatMap(({ file, name, values }, index) =>
+      entriesOf(index === 0 ? 'values' : `${file}: values`, values.value, profiles.get(name)?.values ?? {}),
+    ),
+  );
 }
 
-function entriesOf(name: string, values: RuleValues['value']): readonly (readonly [string, string])[] {
+/** @param rows which keys tell tables apart; without one it is their position */
+function entriesOf(
+  name: string,
+  values: Values,
+  rows: ProfileValues,
+): readonly (readonly [string, string])[] {
   return Object.entries(values).flatMap(([key, value]) => {
     const place = `${name}.${key}`;
-    if (!isTables(value)) return [[place, text(value)] as const];
-    return value.flatMap((table, index) => {
-      const named = table['name'] ?? table['to'];
-      return entriesOf(`${place}[${typeof named === 'string' ? named : index}]`, table);
+    const row = rows[key];
+    if (row === undefined || !('tables' in row)) return [[place, text(value)] as const];
+    return (value as readonly Values[]).flatMap((table, index) => {
+      const which = row.by === undefined ? String(index) : text(table[row.by] ?? '');
+      return entriesOf(`${place}[${which}]`, table, row.tables);
     });
   });
-}
-
-function isTables(value: Constant): value is readonly RuleValues['value'][] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((each) => typeof each === 'object' && !Array.isArray(each))
-  );
 }
 
 function text(value: Constant): string {

@@ -228,7 +228,7 @@ function mappings(workloads: readonly Workload[]): string {
 }
 
 /** Reports whether a container of the workloads has GPUs that are passed through. */
-function hasGpus(workloads: readonly Workload[], setup: RuntimeSetup): boolean {
+export function hasGpus(workloads: readonly Workload[], setup: RuntimeSetup): boolean {
   return workloads.some(({ containers }) => containers.some((container) => gpuCount(container, setup) > 0));
 }
 

@@ -2,7 +2,9 @@ import { engineMounts } from '@kata-agent/catalogue/profiles';
 import {
   type Entry,
   type FactName,
+  hostnames,
   imageNames,
+  type MountedVolume,
   originKey,
   type ValueForm,
   watchedDriver,
@@ -16,8 +18,8 @@ import type { AskedCall } from './asked-call.js';
 /** What a container's calls say: its values, and the rules of the profile that they do not fit. */
 export interface ReadContainer {
   readonly values: ContainerValues;
-  /** Names of rules after the method: `commands`. */
-  readonly misfits: readonly string[];
+  /** Names of rules: `create-container-commands`. */
+  readonly misfits: ReadonlySet<string>;
 }
 
 /** How files of the host reach the guest. */
@@ -41,7 +43,7 @@ export function readContainer(
   const name = call.container ?? '';
   const container = workload.containers.find((each) => each.name === name);
   const process = asProcess(call);
-  const misfits = new Set<string>();
+  const misfits = new Misfits();
   const termination = container?.terminationMessagePath ?? '/dev/termination-log';
   const isReadOnly = asCreate(call)?.OCI?.Root?.Readonly === true;
   const mounts = readMounts(
@@ -56,7 +58,7 @@ export function readContainer(
       container === undefined
         ? []
         : imageNames(container.image).map((value) => ({ value, because: `${ask.because[0] ?? name}.image` })),
-    ...readProcess(created, misfits),
+    ...readProcess(created, workload, misfits),
     terminal: { value: process?.Terminal === true },
     no_new_privileges: { value: process?.NoNewPrivileges === true },
     read_only_root: { value: isReadOnly },
@@ -66,31 +68,54 @@ export function readContainer(
     exec: readExecs(created, execs, misfits),
     ...orderOf(workload, name),
   };
-  if (ask.values?.get('privileges')?.length !== 1) misfits.add('privileges');
-  if (ask.values?.get('root')?.length !== 1) misfits.add('roots');
-  return { values, misfits: [...misfits] };
+  if (ask.values?.get('privileges')?.length !== 1) misfits.ofProcess('privileges');
+  if (ask.values?.get('root')?.length !== 1) misfits.ofContainer('roots');
+  return { values, misfits: misfits.names };
 }
 
-function readProcess(asked: AskedCall, misfits: Set<string>): Record<string, Given | readonly Given[]> {
+/** Collects the rules of the profile that a container does not fit. */
+class Misfits {
+  readonly names: Set<string> = new Set();
+
+  ofContainer(...rules: readonly string[]): void {
+    for (const rule of rules) this.names.add(`create-container-${rule}`);
+  }
+
+  ofExec(...rules: readonly string[]): void {
+    for (const rule of rules) this.names.add(`exec-process-${rule}`);
+  }
+
+  /** Of the container's own process; an exec is compared with the same values. */
+  ofProcess(...rules: readonly string[]): void {
+    this.ofContainer(...rules);
+    this.ofExec(...rules);
+  }
+}
+
+function readProcess(
+  asked: AskedCall,
+  workload: Workload,
+  misfits: Misfits,
+): Record<string, Given | readonly Given[]> {
   const { call, ask } = asked;
   const process = asProcess(call);
   const one = (fact: FactName, rule: string): Given => {
     const [value, ...more] = ask.values?.get(fact) ?? [];
-    if (value === undefined || more.length > 0 || hasForms(asked, fact)) misfits.add(rule);
+    if (value === undefined || more.length > 0 || hasForms(asked, fact)) misfits.ofProcess(rule);
     return given(asked, fact, value ?? '');
   };
   const list = (fact: FactName, rule: string): readonly Given[] => {
-    if (hasForms(asked, fact)) misfits.add(rule);
+    if (hasForms(asked, fact)) misfits.ofProcess(rule);
     return (ask.values?.get(fact) ?? []).map((value) => given(asked, fact, value));
   };
   const [line = [], ...others] = ask.values?.get('commandLine') ?? [];
   if (others.length > 0 || !Array.isArray(line) || line.length === 0 || hasForms(asked, 'commandLine'))
-    misfits.add('commands');
+    misfits.ofContainer('commands');
   const capabilities = list('capabilities', 'capabilities');
-  if (!fitsCapabilitySets(process, capabilities)) misfits.add('capability-sets');
+  if (!fitsCapabilitySets(process, capabilities)) misfits.ofProcess('capability-sets');
   return {
     args: { ...given(asked, 'commandLine', line), value: Array.isArray(line) ? line.slice(1) : [] },
-    ...readVariables(asked, misfits),
+    ...readVariables(asked, workload, misfits),
     cwd: one('cwd', 'directories'),
     user: one('user', 'users'),
     groups: list('groups', 'groups'),
@@ -108,32 +133,37 @@ const like = /^name == ("(?:[^"\\]|\\.)*") && env\[name\]\.matches\(("(?:[^"\\]|
 
 const services = /^name in service_env( && service_env\[name\] == "KUBERNETES")?$/;
 
-function readVariables(asked: AskedCall, misfits: Set<string>): Record<string, readonly Given[]> {
+function readVariables(
+  asked: AskedCall,
+  workload: Workload,
+  misfits: Misfits,
+): Record<string, readonly Given[]> {
   const { call, ask } = asked;
   const listed = ask.values?.get('variables') ?? [];
   const nameOf = (entry: Entry): string => String(entry).split('=')[0] ?? '';
   const own = new Set(listed.map(nameOf));
   const shaped: Given[] = [];
+  let ownHostname = listed.some((entry) => nameOf(entry) === 'HOSTNAME');
   for (const form of ask.forms?.get('variables') ?? []) {
     const pattern = likeOf(form);
-    if (pattern !== undefined) {
-      own.add(pattern.name);
-      if (pattern.name !== 'HOSTNAME') shaped.push({ value: pattern, because: form.because });
-    } else if (!services.test(form.condition ?? '')) misfits.add('environment');
+    if (pattern === undefined) {
+      if (!services.test(form.condition ?? '')) misfits.ofProcess('environment');
+      continue;
+    }
+    own.add(pattern.name);
+    if (pattern.name !== 'HOSTNAME') shaped.push({ value: pattern, because: form.because });
+    else if (pattern.pattern !== `^${hostnames(workload)}$`) ownHostname = true;
   }
   const isPause = (call.container ?? '') === '';
   const required = new Set(
     [...own, ...(asProcess(call)?.Env ?? []).map(nameOf)].filter((name) => !call.optionalVariables.has(name)),
   );
-  for (const name of required) if (!own.has(name)) misfits.add('environment-complete');
-  const setsHostname = listed.some((entry) => nameOf(entry) === 'HOSTNAME');
-  if (setsHostname || (!isPause && !required.has('HOSTNAME'))) {
-    misfits.add('environment');
-    misfits.add('environment-complete');
-  }
+  for (const name of required) if (!own.has(name)) misfits.ofProcess('environment-complete');
+  if (ownHostname || (!isPause && !required.has('HOSTNAME')))
+    misfits.ofProcess('environment', 'environment-complete');
   for (const form of ask.forms?.get('variables') ?? [])
     if (form.names !== undefined && [...own].some((name) => form.names?.test(name) === true))
-      misfits.add('environment');
+      misfits.ofProcess('environment');
   const entries = (isValue: boolean): readonly Given[] =>
     listed
       .filter((entry) => String(entry).includes('=') === isValue)
@@ -160,7 +190,7 @@ function readMounts(
   asked: AskedCall,
   ofEngine: readonly (readonly string[])[],
   named: boolean,
-  misfits: Set<string>,
+  misfits: Misfits,
 ): readonly Given[] {
   const { call, ask } = asked;
   const table = (ask.values?.get('mountTable') ?? []).filter((row) =>
@@ -171,10 +201,14 @@ function readMounts(
     table.length !== asCreate(call)?.OCI?.Mounts.length ||
     table.length > 64
   )
-    for (const rule of ['mounts', 'mounts-complete', 'mount-order']) misfits.add(rule);
-  const same = (one: readonly string[], other: readonly string[]): boolean =>
-    JSON.stringify(one) === JSON.stringify(other);
-  const own = table.filter((row) => !ofEngine.some((each) => same(each, row)));
+    misfits.ofContainer('mounts', 'mounts-complete', 'mount-order');
+  const volumeAt = (destination: string | undefined): MountedVolume | undefined =>
+    call.volumes?.find((volume) => volume.destination === destination);
+  // A volume of the pod at a mount point of the engine can have the same row.
+  const own = table.filter(
+    (row) =>
+      isOfPod(volumeAt(row[1])) || !ofEngine.some((each) => JSON.stringify(each) === JSON.stringify(row)),
+  );
   const replaced = new Set(own.map(([, destination]) => destination));
   const there = new Set(table.map(([, destination]) => destination));
   for (const [, destination] of ofEngine)
@@ -182,10 +216,10 @@ function readMounts(
       !there.has(destination) ||
       (replaced.has(destination) && table.filter((row) => row[1] === destination).length > 1)
     )
-      for (const rule of ['mounts', 'mounts-complete', 'file-sources']) misfits.add(rule);
+      misfits.ofContainer('mounts', 'mounts-complete', 'file-sources');
   return own.map((row) => {
     const [type = '', to = '', from = '', ...options] = row;
-    const volume = call.volumes?.find(({ destination }) => destination === to);
+    const volume = volumeAt(to);
     const pattern = volume?.hostName.pattern;
     return {
       ...given(asked, 'mountTable', row),
@@ -205,49 +239,53 @@ function readMounts(
   });
 }
 
+/** Reports whether a mount is of a volume of the pod or of an image, and not of a file that the engine or the kubelet makes. */
+function isOfPod(volume: MountedVolume | undefined): boolean {
+  return volume !== undefined && !volume.subject.startsWith('pod ') && volume.isTermination !== true;
+}
+
 const pulledImage = ['image_guest_pull', 'overlay', '/run/kata-containers/'];
 
-function readStorages(asked: AskedCall, copies: boolean, misfits: Set<string>): readonly Given[] {
+function readStorages(asked: AskedCall, copies: boolean, misfits: Misfits): readonly Given[] {
   const { call, ask } = asked;
   const table = (ask.values?.get('storageTable') ?? []).filter((row) =>
     Array.isArray(row),
   ) as (readonly string[])[];
   const own = table.filter((row) => !copies || JSON.stringify(row) !== JSON.stringify(pulledImage));
-  if (hasForms(asked, 'storageTable') || (copies && own.length !== table.length - 1)) misfits.add('storages');
+  if (hasForms(asked, 'storageTable') || (copies && own.length !== table.length - 1))
+    misfits.ofContainer('storages');
   const sent = asCreate(call)?.storages ?? [];
   const always = sent.filter(({ driver }) => driver !== watchedDriver);
   const places = sent.map(({ mountPoint }) => mountPoint);
   const listed = own.filter(([driver]) => driver !== watchedDriver);
   if (always.length !== listed.length + (copies ? 1 : 0) || new Set(places).size < places.length)
-    misfits.add('storages-complete');
+    misfits.ofContainer('storages-complete');
   return own.map((row) => {
     const [driver, type, to, ...options] = row;
     return { ...given(asked, 'storageTable', row), value: { driver, type, to, options } };
   });
 }
 
-/** The facts of an exec that the profile takes from its container. */
-const ofContainer: readonly (readonly [FactName, string])[] = [
-  ['variables', 'environment'],
+/** The facts of an exec that the profile takes from its container, and the rules about them. */
+const ofContainer: readonly (readonly [FactName, ...(readonly string[])])[] = [
+  ['variables', 'environment', 'environment-complete'],
   ['cwd', 'directories'],
   ['user', 'users'],
   ['groups', 'groups'],
   ['privileges', 'privileges'],
-  ['capabilities', 'capabilities'],
+  ['capabilities', 'capabilities', 'capability-sets'],
 ];
 
-function readExecs(created: AskedCall, execs: readonly AskedCall[], misfits: Set<string>): readonly Given[] {
+function readExecs(created: AskedCall, execs: readonly AskedCall[], misfits: Misfits): readonly Given[] {
   const lines: Given[] = [];
   for (const exec of execs) {
     const [line = [], ...others] = exec.ask.values?.get('commandLine') ?? [];
     if (others.length > 0 || !Array.isArray(line) || line.length === 0 || hasForms(exec, 'commandLine'))
-      misfits.add('exec commands');
+      misfits.ofExec('commands');
     else lines.push({ ...given(exec, 'commandLine', line), value: line.slice(1) });
-    for (const [fact, rule] of ofContainer)
+    for (const [fact, ...rules] of ofContainer)
       if (known(exec, fact) !== known(created, fact)) {
-        misfits.add(`exec ${rule}`);
-        if (rule === 'environment') misfits.add('exec environment-complete');
-        if (rule === 'capabilities') misfits.add('exec capability-sets');
+        misfits.ofExec(...rules);
       }
   }
   return merged(lines);

@@ -1,5 +1,6 @@
 import type { ExpectedCall, ImageConfigs, RuntimeSetup, Workload } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/plan.js';
+import { everyPod } from './every-pod.js';
 import { containerRules, gpuRules } from './container-rules.js';
 import { imageRules } from './image-rules.js';
 import { layerRules } from './layer-rules.js';
@@ -24,7 +25,7 @@ export function extraRules(
   return [
     ...networkRules,
     ...sandboxRules(workloads),
-    ...filesRules,
+    ...everyPod('names', 'links'),
     ...containerRules(workloads, setup),
     ...mountRules(workloads, setup),
     ...layerRules(calls, setup, images),
@@ -41,25 +42,3 @@ export function extraRules(
     ...orderRules(workloads),
   ];
 }
-
-/** File names in the forms of both runtimes (`sfprefix` of genpolicy). */
-const filesRules: readonly ExtraRule[] = [
-  {
-    name: 'names',
-    method: 'CopyFile',
-    description:
-      "Files are copied only to the runtimes' directories, never into a container's rootfs. Every pod.",
-    expression:
-      'path.matches("^/run/kata-containers/shared/containers/(watchable/)?[A-Za-z0-9_.-]+-[a-z0-9]{16}-[^/]+(/|$)")',
-    message: 'no file of the cluster has this name',
-  },
-  {
-    name: 'links',
-    method: 'CopyFile',
-    description: 'The only special files are links, within a volume, that do not leave it. Every pod.',
-    expression:
-      'file_type in ["regular", "directory"] || file_type == "symlink" && !string(request.data).startsWith("/") && ' +
-      '!string(request.data).matches("(^|/)[.][.](/|$)") && path.split("/").size() > 6',
-    message: 'this link leaves its volume',
-  },
-];

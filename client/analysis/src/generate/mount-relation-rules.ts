@@ -16,15 +16,9 @@ import {
 import type { ExtraRule } from '../write/plan.js';
 import { longestExpression } from '../write/rule-expression.js';
 import { asCreate, eachContainer, mountsTwice } from './each-container.js';
+import { everyPod } from './every-pod.js';
 
 const shared = `${sharedDirectory}/`;
-
-const last = (path: string): string => `${path}.split("/")[${path}.split("/").size() - 1]`;
-
-/** The parts of a mount point, which can have a slash at its end: runtimes name a source after the last one. */
-const parts = 'm.destination.split("/").filter(p, p != "")';
-
-const nameOfMount = `${parts}[${parts}.size() - 1]`;
 
 const notTheSource = 'this is not the source of this mount';
 
@@ -32,25 +26,16 @@ const notTheSource = 'this is not the source of this mount';
 export function mountRules(workloads: readonly Workload[], setup: RuntimeSetup): readonly ExtraRule[] {
   const volumes = workloads.flatMap((workload) => [...workload.volumes.values()]);
   const local = volumes.filter((volume) => isLocalVolume(volume, setup)).map(({ name }) => name);
-  const rows = [
-    once,
-    own([...new Set(local)], setup),
-    prepared(setup),
-    storages(workloads),
-    ...(local.length === 0 ? [] : [localStorages]),
-    ...(pullsImages(setup) ? [pulled] : []),
+  const rows = [own([...new Set(local)], setup), prepared(setup), storages(workloads)];
+  return [
+    ...everyPod('mounts-unique'),
+    ...rows.map((row) => ({ ...row, method: 'CreateContainer' as const })),
+    ...(local.length === 0 ? [] : everyPod('local-volumes')),
+    ...(pullsImages(setup) ? everyPod('pulled-images') : []),
   ];
-  return rows.map((row) => ({ ...row, method: 'CreateContainer' }));
 }
 
 type Row = Omit<ExtraRule, 'method'>;
-
-const once: Row = {
-  name: 'mounts-unique',
-  description: 'No two mounts have the same mount point. Every pod.',
-  expression: 'mounts.all(m, mounts.exists_one(o, o.destination == m.destination))',
-  message: 'two mounts have the same mount point',
-};
 
 /** `local`: names of volumes whose directory is in that of the pause container. */
 function own(local: readonly string[], setup: RuntimeSetup): Row {
@@ -99,63 +84,18 @@ function storages(workloads: readonly Workload[]): Row {
   };
 }
 
-const pulled: Row = {
-  name: 'pulled-images',
-  description: 'The image that the guest pulls becomes the root filesystem of this container. Every pod.',
-  expression:
-    'request.storages.all(s, s.driver != "image_guest_pull" || !s.shared && s.options.size() == 0 &&\n' +
-    '  s.mount_point == "/run/kata-containers/" + request.container_id + "/rootfs")',
-  message: 'the image would be pulled to another mount point',
-};
-
-const localStorages: Row = {
-  name: 'local-volumes',
-  description: 'The guest creates the volume directories that are mounted, and no other. emptyDir',
-  expression:
-    'request.storages.all(s, s.driver != "local" || mounts.exists(m, m.type == "local" && m.source == s.mount_point)) &&\n' +
-    'mounts.all(m, m.type != "local" || request.storages.exists(s, s.driver == "local" && s.mount_point == m.source))',
-  message: 'no mount uses this directory, or a mount has none',
-};
-
 /** Rules that bind each mount and each storage to its source. */
 export function sourceRules(calls: readonly ExpectedCall[], setup: RuntimeSetup): readonly ExtraRule[] {
   return [
-    ...(namesHostFiles(setup) ? hostFiles(calls) : [files]),
-    watched,
+    ...(namesHostFiles(setup) ? hostFiles(calls) : everyPod('file-sources')),
+    ...everyPod('watched-sources'),
     storageFields(calls, setup),
     ...sandboxStorages(calls),
     ...(setup.guest === 'confidential' ? [copiedFiles(calls)] : []),
   ];
 }
 
-/**
- * A file of a container is named `CID-HEX16-NAME`, where NAME is the last part of the mount point. So no file can replace
- * another, or that of another container.
- */
-const files: ExtraRule = {
-  method: 'CreateContainer',
-  name: 'file-sources',
-  description: 'Sources in the shared directory are named by container and mount point. Every pod.',
-  expression:
-    `mounts.all(m, m.type != "bind" || !m.source.within(${celLiteral(shared)}) ||\n` +
-    `  m.source.matches(${celLiteral(`^${shared}(watchable/)?[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+)*-[a-z0-9]{16}-[^/]+$`)}) &&\n` +
-    `  ${last('m.source')}.startsWith(request.container_id + "-") &&\n` +
-    `  m.source.endsWith("-" + ${nameOfMount}) &&\n` +
-    `  ${last('m.source')}.size() == request.container_id.size() + 18 + ${nameOfMount}.size())`,
-  message: notTheSource,
-};
-
 const passthrough = `${shared}passthrough/`;
-
-const watched: ExtraRule = {
-  method: 'CreateContainer',
-  name: 'watched-sources',
-  description: 'A watched volume is shown next to its source, with the same name. configMap, secret',
-  expression:
-    'request.storages.all(s, s.driver != "watchable-bind" || s.mount_point.split("/watchable/").size() == 2 &&\n' +
-    '  s.source == s.mount_point.split("/watchable/")[0] + "/" + s.mount_point.split("/watchable/")[1])',
-  message: 'this is not the directory of this volume',
-};
 
 /**
  * runtime-rs with a shared file system names what it shares `sandbox-HEX8-NAME`, where NAME is the last part of the host's

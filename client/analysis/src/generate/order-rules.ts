@@ -1,5 +1,6 @@
 import { type Container, type Workload, celLiteral, wrappedList } from '@kata-agent/workloads';
 import type { ExtraRule } from '../write/plan.js';
+import { everyPod } from './every-pod.js';
 
 /**
  * Rules for the order of a pod's containers (S35): the pause container first, then init containers in sequence, each
@@ -7,15 +8,7 @@ import type { ExtraRule } from '../write/plan.js';
  */
 export function orderRules(workloads: readonly Workload[]): readonly ExtraRule[] {
   return [
-    {
-      method: 'CreateContainer',
-      name: 'names-unique',
-      description:
-        'A container is created again only after the one with its name is removed, and the pause container only once. Every pod.',
-      expression:
-        '!sandbox.members.exists(m, m.name == container.claimed.name && (m.state != "removed" || m.name == ""))',
-      message: 'a container with this name already exists',
-    },
+    ...everyPod('names-unique'),
     {
       method: 'CreateContainer',
       name: 'order',

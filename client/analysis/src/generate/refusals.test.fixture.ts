@@ -91,7 +91,7 @@ export interface Refusals {
   readonly executed: (change: (request: ExecProcessRequest) => void, which?: string) => string | undefined;
 }
 
-/** Runs tests with the pod's configuration for each setup. `more`: members of the image's configuration. */
+/** Runs tests with the pod's configuration for each setup, with all rules written out and with a profile. `more`: members of the image's configuration. */
 export function describeRefusals(
   title: string,
   tests: (refusals: Refusals) => void,
@@ -109,10 +109,11 @@ export function describeRefusals(
   } = {},
 ): void {
   const images = new Map([['i', parseImageConfig(JSON.stringify({ ...image, ...more }))]]);
-  for (const setup of of) {
-    void describe(`${title}, ${setup.runtime}, ${setup.guest}`, () => {
+  for (const [setup, profile] of of.flatMap((each) => [[each, false] as const, [each, true] as const])) {
+    const how = profile ? ', with a profile' : '';
+    void describe(`${title}, ${setup.runtime}, ${setup.guest}${how}`, () => {
       const workloads = readWorkloads([{ file: 'pod.yaml', text: manifest }]);
-      const text = renderPlan(generate(workloads, { setup, images }), []);
+      const text = renderPlan(generate(workloads, { setup, images, profile }), []);
       const calls = workloads.flatMap((workload) => expectedCalls(workload, setup, images));
       let refusal: (
         method: MethodName,

@@ -1,4 +1,4 @@
-import { type Profile, profiles, ruleNameOf } from '@kata-agent/catalogue/profiles';
+import { type Profile, type ProfileRule, profiles, ruleNameOf } from '@kata-agent/catalogue/profiles';
 import {
   hostnames,
   namesHostFiles,
@@ -8,6 +8,7 @@ import {
   type Workload,
 } from '@kata-agent/workloads';
 import { initdataAnnotation } from '@kata-agent/config';
+import { hasGpus } from './container-rules.js';
 import { copiedNames } from './mount-relation-rules.js';
 import { sharedVolumes } from './volume-rules.js';
 import type { Plan } from '../write/plan.js';
@@ -45,7 +46,14 @@ export function withProfile<P extends Plan>(
       { copies: pullsImages(setup), named: namesHostFiles(setup) },
     ),
   );
-  const misfits = new Set(containers.flatMap((container) => container.misfits));
+  const misfits = new Set(containers.flatMap((container) => [...container.misfits]));
+  if (
+    calls.some(
+      ({ call, ask }) => call.method === 'SignalProcess' && (ask.forms?.get('signal') ?? []).length > 0,
+    )
+  )
+    misfits.add('signal-process-signals');
+  if (hasGpus([workload], setup)) misfits.add('create-container-annotations');
   const served = new Set<string>(plan.endpoints.map(({ value }) => value));
   const planned = plannedRules(plan);
   const except: string[] = [];
@@ -84,36 +92,30 @@ function plannedRules({ rules, extra }: Plan): ReadonlyMap<string, string> {
 
 /** Rules that a plan leaves out when nothing is required, as the profile's do. */
 const impliedWithout: ReadonlySet<string> = new Set([
-  'terminals',
-  'mount-order',
-  'environment-complete',
-  'capability-sets',
-  'watched-volumes-isolated',
-  'local-directories',
-  'local-volumes',
-  'volume-disks',
+  'create-container-terminals',
+  'create-container-mount-order',
+  'create-container-environment-complete',
+  'exec-process-environment-complete',
+  'create-container-capability-sets',
+  'exec-process-capability-sets',
+  'create-container-watched-volumes-isolated',
+  'create-container-local-directories',
+  'create-container-local-volumes',
+  'create-container-volume-disks',
 ]);
 
+/** Reports whether a rule of the profile decides as the plan's rule of the same name. */
 function fits(
-  { expression, method, name: short }: Profile['rules'][number],
+  { expression, name: short }: ProfileRule,
   name: string,
   planned: ReadonlyMap<string, string>,
   misfits: ReadonlySet<string>,
 ): boolean {
   const own = planned.get(name);
-  const hasValues = expression.includes('values.') || short === 'mount-order';
-  if (!hasValues && own !== undefined) return bare(own) === bare(expression);
-  if (own === undefined && !impliedWithout.has(short)) return false;
-  if (method === 'ExecProcess')
-    return (
-      !misfits.has(short === 'commands' ? 'exec commands' : `exec ${short}`) &&
-      (short === 'commands' || !misfits.has(short))
-    );
-  if (method !== 'CreateContainer') return true;
-  if (misfits.has(short)) return false;
-  if (short === 'annotations')
-    return own?.includes('cdi.k8s.io') !== true && own?.includes('startsWith') !== true;
-  return true;
+  if (own === undefined) return impliedWithout.has(name) && !misfits.has(name);
+  // The order of mounts has no values, and a plan names the parents of its mounts.
+  if (!expression.includes('values.') && short !== 'mount-order') return bare(own) === bare(expression);
+  return !misfits.has(name);
 }
 
 /** Without comments and spaces, to compare rules that have no values. */

@@ -144,7 +144,9 @@ function withValues(configuration: Configuration, value: RuleValues['value']): C
   const documents = configuration.api.documents.map((document) => ({
     ...document,
     rules: document.rules.map((rule) =>
-      rule.values === undefined ? rule : { ...rule, values: { ...rule.values, value } },
+      rule.profile === undefined
+        ? rule
+        : { ...rule, profile: { ...rule.profile, values: { ...rule.profile.values, value } } },
     ),
   }));
   return { ...configuration, api: { ...configuration.api, documents } };
@@ -170,7 +172,7 @@ const switches: readonly string[] = ['terminal', 'no_new_privileges', 'read_only
 function changedValues({
   api,
 }: Configuration): readonly { readonly place: string; readonly value: Values }[] {
-  const value = api.documents[0]?.rules.find((rule) => rule.values !== undefined)?.values?.value;
+  const value = api.documents[0]?.rules.find((rule) => rule.profile !== undefined)?.profile?.values.value;
   if (value === undefined) return [];
   const isInForce = new Set(
     api.documents.flatMap(({ rules }) =>

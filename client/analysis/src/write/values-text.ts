@@ -39,10 +39,6 @@ function keysText(given: ContainerValues, rows: ProfileValues): string {
 function keyText(key: string, given: Given | readonly Given[], row: ProfileValue): string {
   if (!isList(given)) {
     const { value, because } = given;
-    if (Array.isArray(value)) {
-      if (isDefault(value, row)) return '';
-      return lineText(`${key} = ${toml(value, row)}`, because);
-    }
     return isDefault(value, row) ? '' : lineText(`${key} = ${toml(value, row)}`, because);
   }
   if (
@@ -106,9 +102,12 @@ function toml(value: unknown, row: ProfileValue): string {
   return typeof value === 'string' ? tomlString(value) : JSON.stringify(value);
 }
 
-/** A basic string: TOML has no other escape for control characters than JSON has. */
+/**
+ * A basic string: TOML has no other escape for control characters than JSON has, and no unpaired surrogates, which no request can have
+ * either.
+ */
 function tomlString(value: string): string {
-  return JSON.stringify(value).replaceAll(/[\u007f\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => {
+  return JSON.stringify(Buffer.from(value).toString()).replaceAll(/[\u007f\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => {
     const code = found.codePointAt(0) ?? 0;
     return code > 0xffff
       ? `\\U${code.toString(16).padStart(8, '0')}`

@@ -20,6 +20,8 @@ export interface MountSubject {
   readonly hostName: HostName;
   /** A directory of the host, shared as it is, in which Kubernetes needs no links. */
   readonly isLive?: boolean;
+  /** The file of the container's termination message, which the kubelet makes. */
+  readonly isTermination?: boolean;
   /** The image declares it, and the guest has the root: it fills the volume itself. */
   readonly isOfImage?: boolean;
 }
@@ -61,6 +63,7 @@ export function terminationFile({ name, terminationMessagePath }: Container): Mo
   return {
     subject: `own ${name} ${terminationMessagePath}`,
     hostName: { sample: '0badcafe', pattern: hex8 },
+    isTermination: true,
   };
 }
 

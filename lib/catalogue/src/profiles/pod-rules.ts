@@ -41,7 +41,7 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
       name: 'environment-complete',
       description: 'No variable of the pod or of its image is missing.',
       expression: own(`
-  c.env.all(v, v in ${process}.Env || v.split("=")[0] in c.optional_env) &&
+  c.env.all(v, [v.split("=")[0]].all(n, n in env && v == n + "=" + env[n] || n in c.optional_env)) &&
   c.any_env.all(n, n in env || n in c.optional_env) &&
   c.env_like.all(l, l.name in env || l.name in c.optional_env) &&
   (c.name == "" || "HOSTNAME" in env)`),
@@ -95,7 +95,7 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
       name: 'labels',
       description: 'Users are numbers, and there are no SELinux labels.',
       expression: `!has(request.string_user) && ${process}.User.Username == "" &&
-${process}.SelinuxLabel == ""${isExec ? `\n&& ${process}.ApparmorProfile in ["", "cri-containerd.apparmor.d"]` : ''}`,
+${process}.SelinuxLabel == ""${isExec ? ` &&\n${process}.ApparmorProfile in ["", "cri-containerd.apparmor.d"]` : ''}`,
       message: 'the process has a label, or a user name, that the workload does not have',
     },
     {

@@ -55,6 +55,7 @@ const container: ProfileValues = {
       name: { type: 'string', purpose: 'The name.' },
       pattern: { type: 'pattern', purpose: 'The form of the value.' },
     },
+    by: 'name',
     otherwise: [],
     purpose: 'Variables whose values the cluster chooses.',
   },
@@ -94,7 +95,7 @@ const container: ProfileValues = {
     otherwise: '/dev/termination-log',
     purpose: 'The file of the termination message.',
   },
-  mounts: { tables: mount, otherwise: [], purpose: 'The mounts of the pod.' },
+  mounts: { tables: mount, by: 'to', otherwise: [], purpose: 'The mounts of the pod.' },
   storages: {
     tables: storage,
     otherwise: [],
@@ -142,7 +143,7 @@ export const podValues: ProfileValues = {
     purpose: 'Mounts of one volume, each as `CONTAINER=MOUNT POINT`: only these share a source.',
   },
   app_armor: { type: texts, otherwise: [], purpose: 'AppArmor profiles beside the engine’s.' },
-  container: { tables: container, purpose: 'The containers, the pause container first.' },
+  container: { tables: container, by: 'name', purpose: 'The containers, the pause container first.' },
 };
 
 /** What runtimes have besides that resize volumes in memory. */

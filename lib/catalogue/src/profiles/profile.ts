@@ -23,7 +23,14 @@ export type ProfileValue = {
   readonly otherwise?: Constant;
   /** In one sentence. */
   readonly purpose: string;
-} & ({ readonly type: ConstantType } | { readonly tables: ProfileValues });
+} & (
+  | { readonly type: ConstantType }
+  | {
+      readonly tables: ProfileValues;
+      /** The key that tells the tables apart; absent: nothing does, and two can be equal. */
+      readonly by?: string;
+    }
+);
 
 /** Rows by key, in the order in which they are written. */
 export type ProfileValues = Readonly<Record<string, ProfileValue>>;
@@ -46,7 +53,7 @@ export interface ProfileRule {
  * is released: another one takes its place, and documents name it by its digest.
  */
 export interface Profile {
-  /** With its version: `rs-shared-fs-1`. */
+  /** With its version: `rs-shared-1`. */
   readonly name: string;
   /** The runtime and the guest that it is for. */
   readonly purpose: string;

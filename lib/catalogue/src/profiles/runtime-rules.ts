@@ -66,7 +66,8 @@ ${given('io.kubernetes.cri.sandbox-namespace', '.matches(values.namespace)')} &&
   `
   }c.storages.exists(w, s.driver == w.driver && s.fstype == w.type &&
     (s.mount_point == w.to || w.to.endsWith("/") && s.mount_point.within(w.to)) &&
-    (s.options + s.driver_options).all(o, o in w.options || o + "?" in w.options || o in [w.driver, w.type, w.to]) &&
+    s.options.all(o, o in w.options || o + "?" in w.options || o in [w.driver, w.type, w.to]) &&
+    s.driver_options.all(o, o in w.options || o in [w.driver, w.type, w.to]) &&
     w.options.all(o, o.endsWith("?") || o in s.options + s.driver_options))))`,
         message: 'the workload does not have this storage',
       },

@@ -11,8 +11,8 @@ import { nearest } from '../diagnostics/misspelled-name.js';
 import { parseToml } from '../toml/parse-toml.js';
 import { type GivenSection, readDelivery, readSection, unknown } from '../settings/read-section.js';
 import { Report } from '../diagnostics/report.js';
-import { profileKeys, readProfile } from '../profile/read-profile.js';
-import { type RuleOptions, readRules, uniqueNames } from '../rule/read-rules.js';
+import { profileKeys } from '../profile/profile-keys.js';
+import { type RuleOptions, readRules } from '../rule/read-rules.js';
 import { settings } from '../settings/settings.js';
 import { checkSecrets, readSecrets } from '../secret/read-secrets.js';
 import { checkWitnesses, readWitnesses } from '../witness/read-witnesses.js';
@@ -109,13 +109,27 @@ async function readTree(
   };
 }
 
-/** Returns the rules of a document: its own, and then those of its profile. */
+/** Returns the rules of a document: its own, and those of its profile, whose exceptions its own replace in the same place. */
 async function rulesOf(api: TomlTable, options: RuleOptions, report: Report): Promise<readonly Rule[]> {
-  const hasProfile = profileKeys.some((key) => api.entries.has(key));
-  const checker = hasProfile ? await options.rules() : undefined;
-  const ofProfile = readProfile(api, (pattern) => checker?.patternFault(pattern), report);
   const own = await readRules(api.entries.get('rule'), options, report);
-  return uniqueNames(ofProfile, own, report);
+  if (!profileKeys.some((key) => api.entries.has(key))) return own;
+  const { readProfile } = await import('../profile/read-profile.js');
+  const checker = await options.rules();
+  const ofProfile = readProfile(api, (pattern) => checker.patternFault(pattern), report);
+  const named = new Map(own.map((rule) => [rule.name, rule]));
+  const replaced = ofProfile.flatMap((each) => {
+    if ('except' in each) return named.get(each.except) ?? [];
+    const twice = named.get(each.name);
+    if (twice === undefined) return each;
+    report.error(
+      'KA1107',
+      twice.span,
+      `the profile has a rule with the name "${each.name}"`,
+      `give it another name; if it is to take the place of the profile's: profile_except = ["${each.name}"]`,
+    );
+    return [];
+  });
+  return [...replaced, ...own.filter((rule) => !replaced.includes(rule))];
 }
 
 /** Keys of sections that are not settings. */

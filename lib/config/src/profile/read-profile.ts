@@ -7,13 +7,18 @@ import { nearest } from '../diagnostics/misspelled-name.js';
 import type { Report } from '../diagnostics/report.js';
 import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
 import { findProfile, profileReference } from './profile-digest.js';
+import { profileKeys } from './profile-keys.js';
 import { type PatternCheck, readValues } from './read-values.js';
 
-/** The keys of `[api]` about a profile. */
-export const profileKeys = ['profile', 'profile_except', 'values'] as const;
-
-/** Returns the rules of the profile that a document names, with its values; empty: it names none. */
-export function readProfile(api: TomlTable, check: PatternCheck, report: Report): readonly Rule[] {
+/**
+ * Returns the rules of the profile that a document names, in order, with its values: of an exception only the name. Empty: it names no
+ * profile.
+ */
+export function readProfile(
+  api: TomlTable,
+  check: PatternCheck,
+  report: Report,
+): readonly (Rule | { readonly except: string })[] {
   const [named, except, values] = profileKeys.map((key) => api.entries.get(key));
   if (named === undefined) {
     for (const [key, entry] of [
@@ -58,9 +63,10 @@ export function readProfile(api: TomlTable, check: PatternCheck, report: Report)
   const table = values?.value.kind === 'table' ? values.value : undefined;
   const constants = readValues(table, profile.values, named.span, check, report);
   const own: RuleValues = Object.freeze({ type: recordType(profile.values), value: constants });
-  return profile.rules
-    .filter((rule) => !left.has(ruleNameOf(rule)))
-    .map((rule) => ruleOf(rule, profile, own, value.span));
+  return profile.rules.map((rule) => {
+    const name = ruleNameOf(rule);
+    return left.has(name) ? { except: name } : ruleOf(rule, profile, own, value.span);
+  });
 }
 
 function readExcept(given: TomlValue | undefined, profile: Profile, report: Report): ReadonlySet<string> {
@@ -105,9 +111,7 @@ function ruleOf(rule: ProfileRule, profile: Profile, values: RuleValues, span: S
     expression: rule.expression,
     message: rule.message,
     enforcement: 'enforce',
-    values,
-    lazy: true,
-    profile: profile.name,
+    profile: { name: profile.name, values },
     ...(rule.readsGuest === true
       ? {
           needsGuest: [

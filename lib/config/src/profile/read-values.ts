@@ -59,35 +59,34 @@ function readTable(entries: TomlTable['entries'], rows: ProfileValues, span: Spa
   return Object.freeze(values);
 }
 
-function readValue(given: TomlValue, key: string, row: ProfileValue, place: Place): Constant {
-  if ('type' in row) return readConstant(given, row.type, { ...place, name: `${place.name}.${key}` });
-  if (given.kind !== 'array')
-    return wrong(given, 'a list of tables', { ...place, name: `${place.name}.${key}` });
-  const name = `${place.name}.${key}`;
-  uniqueNames(given, name, place.report);
+function readValue(given: TomlValue, key: string, row: ProfileValue, { report, ...more }: Place): Constant {
+  const place = { ...more, report, name: `${more.name}.${key}` };
+  if ('type' in row) return readConstant(given, row.type, place);
+  if (given.kind !== 'array') return wrong(given, 'a list of tables', place);
+  if (row.by !== undefined) unlike(given, row.by, place);
   return Object.freeze(
     given.items.map((item) =>
       item.kind === 'table'
-        ? readTable(item.entries, row.tables, item.span, { ...place, name })
-        : wrong(item, 'a table', { ...place, name }),
+        ? readTable(item.entries, row.tables, item.span, place)
+        : wrong(item, 'a table', place),
     ),
   );
 }
 
-/** Two tables of one name are refused: each rule would be content with either, so that a request could mix them. */
-function uniqueNames({ items }: TomlArray, place: string, report: Report): void {
-  const names = new Set<string>();
+/** Refuses two tables that nothing tells apart: each rule would be content with either, so that a request could mix them. */
+function unlike({ items }: TomlArray, by: string, { name, report }: Place): void {
+  const found = new Set<string>();
   for (const item of items) {
-    const name = item.kind === 'table' ? item.entries.get('name')?.value : undefined;
-    if (name?.kind !== 'string') continue;
-    if (names.has(name.value))
+    const value = item.kind === 'table' ? item.entries.get(by)?.value : undefined;
+    if (value?.kind !== 'string') continue;
+    if (found.has(value.value))
       report.error(
         'KA1107',
-        name.span,
-        `${place} has ${quote(name.value)} twice`,
-        'give each a different name',
+        value.span,
+        `${name} has ${quote(value.value)} twice`,
+        `give each a different ${by}`,
       );
-    names.add(name.value);
+    found.add(value.value);
   }
 }
 

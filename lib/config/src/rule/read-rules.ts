@@ -1,4 +1,3 @@
-import { quote } from '../diagnostics/display-text.js';
 import { isGroupName, type MethodName } from '@kata-agent/catalogue';
 import type { CheckedExpression, ListEntry, Rule, RuleChecker } from '../configuration.js';
 import type { Diagnostic, Span } from '../diagnostics/diagnostic.js';
@@ -36,24 +35,6 @@ export async function readRules(
   if (tables.length === 0) return [];
   const checker = await options.rules();
   return readNamed('api.rule', tables, (table) => readRule(table, options, checker, report), report);
-}
-
-/** Returns both lists, those of the document first: they stand for exceptions of the profile. A rule with the name of one of the profile's is reported. */
-export function uniqueNames(
-  ofProfile: readonly Rule[],
-  own: readonly Rule[],
-  report: Report,
-): readonly Rule[] {
-  const names = new Set(ofProfile.map(({ name }) => name));
-  for (const { name, span } of own)
-    if (names.has(name))
-      report.error(
-        'KA1107',
-        span,
-        `the profile has a rule with the name ${quote(name)}`,
-        `give it another name; if it is to take the place of the profile's: profile_except = ["${name}"]`,
-      );
-  return [...own, ...ofProfile];
 }
 
 function readRule(

@@ -82,7 +82,10 @@ test('a rule that reads values decides as one that has them in its text', () => 
           { name: '', args: ['/pause'], patterns: [] },
           { name: 'app', args: given, patterns: [] },
         ];
-        const own = decide({ expression: reading, values: values({ words: given, rows, container }) }, args);
+        const own = decide(
+          { expression: reading, profile: { name: 'p', values: values({ words: given, rows, container }) } },
+          args,
+        );
         assert.equal(own.outcome, decide({ expression: text }, args).outcome, reading);
       },
     ),
@@ -93,7 +96,7 @@ test('patterns of values are compiled with the rule', () => {
   const container = [{ name: 'app', args: [], patterns: ['^a+$', '^b$'] }];
   const expression =
     'values.container.exists(c, c.patterns.exists(p, args[0].matches(p))) || args[0].matches(values.pattern)';
-  const rule = { expression, values: values({ container, pattern: '^c$' }) };
+  const rule = { expression, profile: { name: 'p', values: values({ container, pattern: '^c$' }) } };
   const outcomes = ['aa', 'b', 'c', 'd'].map((text) => decide(rule, [text]).outcome);
   assert.deepEqual(outcomes, ['allow', 'allow', 'allow', 'deny']);
 });
@@ -113,13 +116,13 @@ test('faults name the value', () => {
 });
 
 test('a rule of a profile is compiled at the first call, and one that does not compile denies', () => {
-  const lazy = { lazy: true, values: values({ flag: true }) } as const;
+  const lazy = { profile: { name: 'p', values: values({ flag: true }) } };
   assert.equal(decide({ expression: 'values.flag', ...lazy }, []).outcome, 'allow');
   const { outcome, code, reason } = decide({ expression: 'values.flags', ...lazy }, []);
   assert.deepEqual([outcome, code], ['deny', 'KA3102']);
   assert.match(reason, /rule "own" could not be evaluated: values has no field "flags"/);
   const missing: RuleValues = { type, value: {} };
-  const denied = decide({ expression: '!values.flag', lazy: true, values: missing }, []);
+  const denied = decide({ expression: '!values.flag', profile: { name: 'p', values: missing } }, []);
   assert.deepEqual([denied.outcome, denied.code], ['deny', 'KA3102']);
 });
 

@@ -128,7 +128,7 @@ class CompiledRules implements RuleBook {
       entries.set(method, [...(entries.get(method) ?? []), entry]);
     };
     for (const rule of rules) {
-      if (rule.lazy === true) {
+      if (rule.profile !== undefined) {
         for (const method of rule.methods.keys()) add(method, new LazyEntry(rule, method));
         continue;
       }
@@ -143,8 +143,8 @@ class CompiledRules implements RuleBook {
 }
 
 /** Returns the rule as compiled by its checker; compiles it when it was not checked, or was changed since. */
-function compiledOf({ expression, checked, methods, values }: Rule): CompiledRule {
-  const source = { expression, methods: [...methods.keys()], values };
+function compiledOf({ expression, checked, methods, profile }: Rule): CompiledRule {
+  const source = { expression, methods: [...methods.keys()], values: profile?.values };
   return checked instanceof CompiledRule && checked.isOf(source) ? checked : compileRule(source);
 }
 
