@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { configurationSchema, profiles } from '@kata-agent/analysis';
+import { configurationSchema, starters } from '@kata-agent/analysis';
 import { repository } from '../harness/repository.js';
+import { generatedFor, images, setups, workloadFiles, workloadsIn } from '../mutation/expected-requests.js';
 
 const program = createRequire(import.meta.url).resolve('@taplo/cli/dist/cli.js');
 const examples = join(repository, 'examples');
@@ -20,11 +21,18 @@ describe('Taplo, with which editors format and check TOML', () => {
     directory = mkdtempSync(join(tmpdir(), 'kata-taplo-'));
     schema = join(directory, 'schema.json');
     writeFileSync(schema, JSON.stringify(configurationSchema()));
-    for (const { name, text } of profiles) {
+    for (const { name, text } of starters) {
       files.push(join(directory, `${name}.toml`));
       writeFileSync(join(directory, `${name}.toml`), text);
     }
-    // One of them is generated from a pod; realm.toml is of another program.
+    for (const [number, setup] of setups.filter((each) => each.verifiedLayers === undefined).entries())
+      for (const file of workloadFiles)
+        for (const [index, workload] of workloadsIn(file).entries()) {
+          const path = join(directory, `${file}-${index}-${number}.toml`);
+          files.push(path);
+          writeFileSync(path, generatedFor([workload], setup, images));
+        }
+    // realm.toml is of another program.
     for (const path of readdirSync(examples, { recursive: true, encoding: 'utf8' }))
       if (path.endsWith('.toml') && path !== 'realm.toml') files.push(join(examples, path));
     assert.ok(files.length > 20, String(files.length));

@@ -66,9 +66,9 @@ export function generatedFor(
   workloads: readonly Workload[],
   setup: RuntimeSetup,
   configs: ImageConfigs,
-  profile = false,
+  explicit = false,
 ): string {
-  return renderPlan(generate(workloads, { setup, images: configs, allowPrivileged: true, profile }), []);
+  return renderPlan(generate(workloads, { setup, images: configs, allowPrivileged: true, explicit }), []);
 }
 
 /** Evaluates the generated configuration of a file's workloads. */

@@ -17,7 +17,7 @@ import {
 } from '@kata-agent/config';
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
-import { profiles } from './profiles.js';
+import { starters } from './starters.js';
 import { configurationSchema } from './configuration-schema.js';
 
 const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
@@ -57,13 +57,13 @@ function faults(text: string): readonly string[] {
 
 const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
 
-test('every example and profile is valid', () => {
+test('every example and starter is valid', () => {
   const files = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.toml'),
   );
   assert.ok(files.length >= 6);
   for (const name of files) assert.deepEqual(faults(readFileSync(`${examples}${name}`, 'utf8')), [], name);
-  for (const { name, text } of profiles) assert.deepEqual(faults(text), [], name);
+  for (const { name, text } of starters) assert.deepEqual(faults(text), [], name);
 });
 
 const keys: readonly (readonly [string, SettingRow | EntryKeyRow])[] = [

@@ -9,7 +9,7 @@ export { diffConfigurations, opensAnything } from './diff/diff-configurations.js
 export { renderDifferences } from './diff/difference.js';
 export { generatedChanges } from './diff/generated-changes.js';
 export { type Migrated, migrate, type OldFile } from './migrate/migrate.js';
-export { type Profile, type ProfileName, profiles } from './profiles.js';
+export { type Starter, type StarterName, starters } from './starters.js';
 export { Evidence, type RefusedCalls, type ServedCalls, type Sighting } from './learn/evidence.js';
 export { learn, type LearnOptions, type Learnt } from './learn/learn.js';
 export { requestOfFacts } from './offline-requests.js';

@@ -90,16 +90,26 @@ function changeText(name: string, removed: readonly string[], added: readonly st
 /** The parts of a document by the names of their keys and rules. */
 function partsOf(document: string): ReadonlyMap<string, Part> {
   const parts = new Map<string, Part>();
+  const partOf = (name: string): Part => {
+    const part = parts.get(name) ?? { entries: [], others: [] };
+    parts.set(name, part);
+    return part;
+  };
+  const values = new ValuesReader();
   let name = '';
   let above = '';
   for (const line of document.split('\n')) {
+    if (tableLine.test(line)) name = line;
+    if (values.enter(line)) {
+      const found = values.read(line);
+      if (found !== undefined) partOf(found.key).entries.push(found);
+      continue;
+    }
     const [, named] = /^name = "(.+)"$/.exec(line) ?? [];
     const [, key] = /^([a-z_]+) = /.exec(line) ?? [];
-    if (/^\[\[?[a-z.]+\]?\]$/.test(line)) name = line;
     if (named !== undefined) name = named;
     else if (key !== undefined && !ruleKeys.has(key)) name = key;
-    const part = parts.get(name) ?? { entries: [], others: [] };
-    parts.set(name, part);
+    const part = partOf(name);
     const [, comment] = /^\s*(?:#|\/\/) (.*)$/.exec(line) ?? [];
     const [, value, origin] = /^\s+("(?:[^"\\]|\\.)*"|\[.*\]),?\s*(?:#|\/\/) (.*)$/.exec(line) ?? [];
     const [, plain] = /^\s+("(?:[^"\\]|\\.)*"|\[.*\]),?$/.exec(line) ?? [];
@@ -112,4 +122,79 @@ function partsOf(document: string): ReadonlyMap<string, Part> {
   return parts;
 }
 
+const tableLine = /^\[\[?[a-z.]+\]?\]$/;
+
 const ruleKeys: ReadonlySet<string> = new Set(['endpoints', 'expression', 'message']);
+
+/** Reads the values of a pod, `[api.values]` and its tables, line by line: each with the comment that names its field. */
+class ValuesReader {
+  #isInside = false;
+  /** `container app`; empty: the pod itself. */
+  #owner = '';
+  #key = '';
+  /** Of the next values: a comment is for all elements of a list up to the next comment. */
+  #origin: string | undefined;
+  /** The lines of an element that has not ended. */
+  #element: string[] = [];
+  #depth = 0;
+
+  /** Reports whether a line is in the values. */
+  enter(line: string): boolean {
+    if (!tableLine.test(line)) return this.#isInside;
+    this.#isInside = /^\[\[?api\.values/.test(line);
+    this.#owner = '';
+    this.#origin = undefined;
+    return this.#isInside;
+  }
+
+  /** Returns the value that ends with a line. */
+  read(line: string): (Entry & { readonly key: string }) | undefined {
+    const [, comment] = /^\s*# (.*)$/.exec(line) ?? [];
+    if (comment !== undefined) this.#origin = comment;
+    if (comment !== undefined || line === '' || tableLine.test(line)) return undefined;
+    return this.#depth === 0 ? this.#readKey(line) : this.#readElement(line.trim());
+  }
+
+  #readKey(line: string): (Entry & { readonly key: string }) | undefined {
+    const [, key = '', value = ''] = /^([a-z_]+) = (.*)$/.exec(line) ?? [];
+    this.#key = key;
+    this.#depth = depthOf(value);
+    if (this.#depth > 0) return undefined;
+    const origin = this.#origin;
+    this.#origin = undefined;
+    if (key !== 'name') return this.#entry(value, origin);
+    this.#owner = value === '""' ? 'the pause container' : `container ${JSON.parse(value) as string}`;
+    return undefined;
+  }
+
+  #readElement(line: string): (Entry & { readonly key: string }) | undefined {
+    this.#depth += depthOf(line);
+    if (this.#depth > 0) this.#element.push(line);
+    else this.#origin = undefined;
+    if (this.#depth !== 1) return undefined;
+    const value = joined(this.#element);
+    this.#element = [];
+    return this.#entry(value, this.#origin);
+  }
+
+  #entry(value: string, origin: string | undefined): Entry & { readonly key: string } {
+    const named = this.#owner === '' ? this.#key : `${this.#owner}, ${this.#key}`;
+    return { key: this.#key, value, origin: origin ?? named };
+  }
+}
+
+/** How many brackets a line opens, less those that it closes. */
+function depthOf(line: string): number {
+  const signs = line.replaceAll(/"(?:[^"\\]|\\.)*"/g, '');
+  return signs.replaceAll(/[^[{]/g, '').length - signs.replaceAll(/[^\]}]/g, '').length;
+}
+
+/** An element on one line: `["sh", "-c"],` of the lines `[`, `"sh",`, `"-c",` and `],`. */
+function joined(lines: readonly string[]): string {
+  let text = '';
+  for (const line of lines) {
+    if (/^[\]}]/.test(line)) text = text.replace(/,$/, '') + line;
+    else text += text === '' || /[[{]$/.test(text) ? line : ` ${line}`;
+  }
+  return text.replace(/,$/, '');
+}

@@ -19,7 +19,7 @@ spec:
 
 const setup = { runtime: 'go', guest: 'shared-fs' } as const;
 const text = renderPlan(
-  generate(readWorkloads([{ file: 'pod.yaml', text: pod }]), { setup, images: new Map(), profile: true }),
+  generate(readWorkloads([{ file: 'pod.yaml', text: pod }]), { setup, images: new Map() }),
   [],
 );
 

@@ -53,7 +53,7 @@ export function readContainer(
     misfits,
   );
   const values: Record<string, Given | readonly Given[]> = {
-    name: { value: name },
+    name: { value: name, ...(ask.because[0] === undefined ? {} : { because: ask.because[0] }) },
     images:
       container === undefined
         ? []

@@ -35,8 +35,8 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly images: ImageConfigs;
   /** Whether `privileged_containers = "allow"` is written if a container needs it. */
   readonly allowPrivileged?: boolean;
-  /** Whether a profile of the agent stands for the rules that it has. Default: all rules are written out. */
-  readonly profile?: boolean;
+  /** Whether all rules are written out. Default: a profile of the agent stands for those that it has, if there is one for the setup. */
+  readonly explicit?: boolean;
 }
 
 /**
@@ -75,7 +75,7 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
     ),
   });
   const [workload] = workloads;
-  const isProfiled = options.profile === true && workload !== undefined && workloads.length === 1;
+  const isProfiled = options.explicit !== true && workload !== undefined && workloads.length === 1;
   return {
     ...(isProfiled ? withProfile(plan, workload, calls, options.setup) : plan),
     live: liveVolumes(calls.map(({ call }) => call)),

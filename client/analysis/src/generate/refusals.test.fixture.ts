@@ -109,11 +109,11 @@ export function describeRefusals(
   } = {},
 ): void {
   const images = new Map([['i', parseImageConfig(JSON.stringify({ ...image, ...more }))]]);
-  for (const [setup, profile] of of.flatMap((each) => [[each, false] as const, [each, true] as const])) {
-    const how = profile ? ', with a profile' : '';
+  for (const [setup, explicit] of of.flatMap((each) => [[each, true] as const, [each, false] as const])) {
+    const how = explicit ? '' : ', with a profile';
     void describe(`${title}, ${setup.runtime}, ${setup.guest}${how}`, () => {
       const workloads = readWorkloads([{ file: 'pod.yaml', text: manifest }]);
-      const text = renderPlan(generate(workloads, { setup, images, profile }), []);
+      const text = renderPlan(generate(workloads, { setup, images, explicit }), []);
       const calls = workloads.flatMap((workload) => expectedCalls(workload, setup, images));
       let refusal: (
         method: MethodName,

@@ -1,6 +1,6 @@
 import { type MethodName, methodNames } from '@kata-agent/catalogue';
 import { type Diagnostic, decodeDocument, looksLikeRego, renderDiagnostic } from '@kata-agent/config';
-import { newestPin } from '../profiles.js';
+import { newestPin } from '../starters.js';
 import { readKataFile } from './kata-file.js';
 import type { MigratedList, MigratedPart, ReadPart } from './migrated-part.js';
 import { readRegoPolicy } from './rego-policy.js';

@@ -50,7 +50,7 @@ for (const file of files) {
   for (const setup of setups) {
     describe(`${file}, ${setup.runtime}, ${setup.guest}`, () => {
       const workloads = readWorkloads([{ file, text: readText(file) }]);
-      const plan = generate(workloads, { setup, images, allowPrivileged: true });
+      const plan = generate(workloads, { setup, images, allowPrivileged: true, explicit: true });
       let configuration: Configuration;
       before(async () => {
         configuration = await configurationOf(renderPlan(plan, [file]), async () => createRuleChecker());
@@ -109,7 +109,7 @@ for (const file of files) {
       });
 
       test('each value of a profile that is removed or changed is reported', async () => {
-        const profiled = generate(workloads, { setup, images, allowPrivileged: true, profile: true });
+        const profiled = generate(workloads, { setup, images, allowPrivileged: true });
         const loaded = await configurationOf(renderPlan(profiled, [file]), async () => createRuleChecker());
         assert.deepEqual(loaded.warnings, []);
         assert.ok(check(loaded).every(({ refused }) => refused.length === 0));

@@ -42,7 +42,7 @@ export const commandGroups: readonly CommandGroup[] = [
     name: 'config',
     summary: 'check and explain configurations, on any machine',
     example: {
-      line: 'kata-agent-ctl config init --profile minimal > config.toml',
+      line: 'kata-agent-ctl config init --starter minimal > config.toml',
       description: 'Prints a configuration to start from; run config check after every change.',
     },
   },

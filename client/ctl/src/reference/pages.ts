@@ -1,4 +1,4 @@
-import { configurationSchema, profiles } from '@kata-agent/analysis';
+import { configurationSchema, starters } from '@kata-agent/analysis';
 import { replyContents } from '@kata-agent/catalogue';
 import { type CodeRow, codes, codeSubjects } from '@kata-agent/catalogue/codes';
 import { helpText } from '@kata-agent/cli';
@@ -30,7 +30,7 @@ export async function referencePages(): Promise<Record<string, string>> {
     'docs/reference/rules.md': rulesPage(),
     'docs/reference/settings.md': settingsPage(),
     'docs/reference/kata-agent.schema.json': `${JSON.stringify(configurationSchema(), null, 2)}\n`,
-    ...Object.fromEntries(profiles.map(({ name, text }) => [`examples/${name}.toml`, text])),
+    ...Object.fromEntries(starters.map(({ name, text }) => [`examples/${name}.toml`, text])),
   };
 }
 

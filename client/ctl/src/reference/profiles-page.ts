@@ -59,7 +59,7 @@ args = ["sleep", "inf"]
 - \`profile_except\` names rules of the profile that are not in force: the document has its own in their place, with the same name, or none.
 - A pattern is not anchored: write \`^…$\` for a whole text, as the generated documents do.
 - The names of values, their types, and those that are required are checked when the document is loaded; so are patterns.
-- \`kata-agent-ctl config generate --profile\` writes all of it for a pod; without the option it writes every rule out.
+- \`kata-agent-ctl config generate\` and \`annotate\` write all of it for a pod; \`config generate --explicit\` writes every rule out.
   \`kata-agent-ctl config profile NAME\` prints a profile, and \`kata-agent-ctl config explain\` the rules that are in force.
 
 `;

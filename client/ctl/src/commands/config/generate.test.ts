@@ -167,7 +167,7 @@ test('an operator may do what --allow names, and nothing else', () => {
   const made = generate('--pod', pod, ...allowed);
   assert.equal(made.code, 0, made.stderr);
   assert.match(made.stdout, /"StatsContainer", +# --allow top/);
-  assert.match(made.stdout, /\["server", "cat", "\/etc\/motd"\], \/\/ --allow exec/);
+  assert.match(made.stdout, /^# --allow exec\nexec = \[\["cat", "\/etc\/motd"\]\]$/m);
   const configuration = file('operated.toml', made.stdout);
   const checked = (...more: readonly string[]): Ended =>
     runBinary(['config', 'check', configuration, '--pod', pod, ...more]);
@@ -229,10 +229,17 @@ test('a directory of the guest that makes a container root of it is only for rea
 });
 
 test('an endpoint that is added by hand, and that no rule limits, is a warning', () => {
-  const { stdout } = generate('--pod', file('app.yaml', frontend));
-  const added = stdout.replace('allowed_endpoints = [', 'allowed_endpoints = [\n  "@exec",');
+  const pod = file('app.yaml', frontend);
+  const withExec = (text: string): string =>
+    text.replace('allowed_endpoints = [', 'allowed_endpoints = [\n  "@exec",');
+  const added = withExec(generate('--pod', pod, '--explicit').stdout);
   const { stderr } = runBinary(['config', 'check', file('exec.toml', added)]);
   assert.match(stderr, /warning\[KA1210\]: no rule limits ExecProcess \(which programs run in a container\)/);
+  // The profile has rules for it, which allow the commands of the pod.
+  const profiled = file('profiled.toml', withExec(generate('--pod', pod).stdout));
+  const denied = runBinary(['config', 'check', profiled, '--pod', pod, '--allow', 'exec=id']);
+  assert.equal(denied.code, 4);
+  assert.match(denied.stdout, /ExecProcess: rule "exec-process-commands" refuses /);
 });
 
 test('a pod that needs one capability gets that alone, and no other pod may have it', () => {

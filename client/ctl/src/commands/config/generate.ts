@@ -10,7 +10,8 @@ export const configGenerate: CommandDefinition = {
   summary: 'write the smallest configuration that Kubernetes workloads need',
   details: [
     'Writes one configuration for each workload. For one it is printed; for several, --out names the directory of their files, KIND-NAME.toml, with an index.json. With --union they get one together, in which each may do what any of them may.',
-    'Prints a TOML configuration: the endpoints that the workloads need, and rules for each container’s commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are served only as far as --allow names them.',
+    'Prints a TOML configuration: the endpoints that the workloads need, and for each container its commands, variables, user, groups, capabilities, mounts, storages, devices and sysctls. Each line names the pod field that it comes from. kubectl logs, exec and top are served only as far as --allow names them.',
+    'The rules that compare requests with this are the same for every pod of a runtime: the configuration names the profile of the agent that has them (config profile), by its digest, and an agent without exactly these rules does not start with it. With --explicit all rules are written out, as they are with --union, --layers and a snapshotter, for which there is no profile.',
     'Values of environment variables from the pod, from given ConfigMaps and from images appear in the output. Values of Secrets never do; of sealed ones, `sealed.…`, the resource that they name, or the digest of their text, so that they are unsealed in their place alone.',
     'Checks each configuration as config check --pod does. Exits with 1 if it does not load. Exits with 4, and prints the configuration, if it is not sufficient: the workload needs something that the agent refuses with any configuration, or a puller that the configuration does not have, or a rule refuses a call of it. Notes on standard error name it, and what to do.',
     'What a pod has beside every other, it gets by a key of its own: devices, guest_paths, network_namespaces, capabilities, share_processes, user_namespaces. What only privileged_containers = "allow" allows, such as privileged: true, is denied without --allow-privileged: the command prints the configuration, names the reasons, and exits with 4.',
@@ -25,9 +26,8 @@ export const configGenerate: CommandDefinition = {
       description: 'write one configuration for all workloads, in which each may do what any of them may',
     },
     {
-      flags: '--profile',
-      description:
-        'name a profile of the agent, which has the rules for every pod of the runtime, and write only what this pod has (config profile)',
+      flags: '--explicit',
+      description: 'write out all rules, also those that a profile of the agent has',
     },
     {
       flags: '--allow-privileged',

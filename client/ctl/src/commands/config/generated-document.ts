@@ -38,7 +38,7 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
   const plan = generate(pods.workloads, {
     ...pods,
     allowPrivileged,
-    profile: invocation.options.flag('profile'),
+    explicit: invocation.options.flag('explicit'),
   });
   refuseTooLong(plan);
   const text = renderPlan(plan, [

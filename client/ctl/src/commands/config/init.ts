@@ -1,4 +1,4 @@
-import { configurationSchema, type ProfileName, profiles } from '@kata-agent/analysis';
+import { configurationSchema, type StarterName, starters } from '@kata-agent/analysis';
 import { type CommandDefinition, ExitCode, print, write } from '@kata-agent/cli';
 
 export const configSchema: CommandDefinition = {
@@ -19,33 +19,33 @@ export const configSchema: CommandDefinition = {
   },
 };
 
-const first: ProfileName = 'minimal';
+const first: StarterName = 'minimal';
 
 export const configInit: CommandDefinition = {
   path: 'config init',
   summary: 'print a commented configuration to start from',
-  details: profiles.map(({ name, summary }) => `${name}: ${summary}.`),
+  details: starters.map(({ name, summary }) => `${name}: ${summary}.`),
   options: [
     {
-      flags: '--profile <name>',
-      description: 'the profile',
-      choices: profiles.map(({ name }) => name),
+      flags: '--starter <name>',
+      description: 'the document to start from',
+      choices: starters.map(({ name }) => name),
       fallback: first,
     },
   ],
   examples: [
     {
-      line: 'kata-agent-ctl config init --profile minimal > config.toml',
+      line: 'kata-agent-ctl config init --starter minimal > config.toml',
       description: 'Then edit and check it: kata-agent-ctl config check config.toml.',
     },
   ],
   formats: true,
   run: async (invocation) => {
-    const wanted = invocation.options.text('profile') ?? first;
-    const profile = profiles.find(({ name }) => name === wanted);
-    if (profile === undefined) throw new Error(`unknown profile ${wanted}`);
-    const { name, summary, text } = profile;
-    await print(invocation, { profile: name, summary, text }, () => text);
+    const wanted = invocation.options.text('starter') ?? first;
+    const starter = starters.find(({ name }) => name === wanted);
+    if (starter === undefined) throw new Error(`unknown starter ${wanted}`);
+    const { name, summary, text } = starter;
+    await print(invocation, { starter: name, summary, text }, () => text);
     return ExitCode.Success;
   },
 };

@@ -52,7 +52,7 @@ test('a missing line is reported with its position and a fix, and exits with 4',
   assert.match(stdout, /endpoint\.toml:\d+: add "GetOOMEvent" to allowed_endpoints/);
   const variable = file(
     'variable.toml',
-    lines.filter((line) => !/^ +"POSTGRES_PASSWORD", /.test(line)).join('\n'),
+    lines.filter((line) => !line.startsWith('any_env = ["POSTGRES_PASSWORD"]')).join('\n'),
   );
   const json = check(variable, '--format', 'json');
   assert.equal(json.code, 4);
@@ -62,7 +62,7 @@ test('a missing line is reported with its position and a fix, and exits with 4',
   assert.equal(report?.sufficient, false);
   assert.match(
     report?.changes[0]?.text ?? '',
-    /"create-container-environment" to allow the variable "POSTGRES_PASSWORD"/,
+    /\[api\.values\], which rule "create-container-environment" of the profile reads, to allow the variable "POSTGRES_PASSWORD"/,
   );
 });
 

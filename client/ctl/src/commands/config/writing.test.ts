@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type ProfileName, profiles } from '@kata-agent/analysis';
+import { type StarterName, starters } from '@kata-agent/analysis';
 import { membersOf, type MethodName } from '@kata-agent/catalogue';
 import { runBinary } from '../../testing/program.js';
 
@@ -26,8 +26,8 @@ function served(text: string): readonly MethodName[] {
   return value.served;
 }
 
-test('config init prints profiles that load without warnings and serve the stated endpoints', () => {
-  const expected: { readonly [P in ProfileName]: (names: readonly MethodName[]) => void } = {
+test('config init prints starters that load without warnings and serve the stated endpoints', () => {
+  const expected: { readonly [S in StarterName]: (names: readonly MethodName[]) => void } = {
     minimal: (names) => assert.deepEqual([...names].sort(), [...membersOf('@pod')].sort()),
     open: (names) => assert.equal(names.length, membersOf('*').length),
     observe: (names) => {
@@ -39,24 +39,24 @@ test('config init prints profiles that load without warnings and serve the state
       assert.ok(names.includes('CopyFile'));
     },
   };
-  for (const { name, text } of profiles) {
-    const { code, stdout } = runBinary(['config', 'init', '--profile', name]);
+  for (const { name, text } of starters) {
+    const { code, stdout } = runBinary(['config', 'init', '--starter', name]);
     assert.equal(code, 0);
     assert.equal(stdout, text);
     expected[name](served(stdout));
   }
-  assert.equal(runBinary(['config', 'init']).stdout, profiles[0]?.text);
+  assert.equal(runBinary(['config', 'init']).stdout, starters[0]?.text);
 });
 
-test('config init rejects an unknown profile', () => {
-  const { code, stderr } = runBinary(['config', 'init', '--profile', 'paranoid']);
+test('config init rejects an unknown starter', () => {
+  const { code, stderr } = runBinary(['config', 'init', '--starter', 'paranoid']);
   assert.equal(code, 2);
   assert.match(stderr, /minimal, confidential, observe, open/);
 });
 
-test('the examples match the profiles', () => {
+test('the examples match the starters', () => {
   const examples = fileURLToPath(new URL('../../../../../examples/', import.meta.url));
-  for (const { name, text } of profiles)
+  for (const { name, text } of starters)
     assert.equal(readFileSync(`${examples}${name}.toml`, 'utf8'), text, `npm run generate: ${name}`);
 });
 

@@ -4,15 +4,15 @@ import { releases } from '@kata-agent/catalogue';
 export const newestPin: string = (releases.at(-1) ?? '').replace(/\.0$/, '');
 
 /** A configuration to start from. */
-export interface Profile {
-  readonly name: ProfileName;
+export interface Starter {
+  readonly name: StarterName;
   /** The intended use, as a phrase. */
   readonly summary: string;
   /** The whole document, with comments. `examples/NAME.toml` is generated from it. */
   readonly text: string;
 }
 
-export type ProfileName = 'minimal' | 'confidential' | 'observe' | 'open';
+export type StarterName = 'minimal' | 'confidential' | 'observe' | 'open';
 
 const minimal = `# Only what a working pod needs: network, sandbox, containers and their removal.
 #
@@ -137,8 +137,8 @@ privileged_containers = "allow"
 allowed_endpoints = ["*"]
 `;
 
-/** The profiles of `config init --profile`, the narrowest first. */
-export const profiles: readonly Profile[] = [
+/** The documents of `config init --starter`, the narrowest first. */
+export const starters: readonly Starter[] = [
   { name: 'minimal', summary: 'only what a working pod needs', text: minimal },
   {
     name: 'confidential',
