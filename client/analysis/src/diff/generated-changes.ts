@@ -2,6 +2,8 @@
 interface Entry {
   readonly value: string;
   readonly origin: string;
+  /** Of the values of a pod: what has it, a container or the pod. Without it, the origin tells equal values apart. */
+  readonly owner?: string;
 }
 
 /** A list of the document, or the condition of a rule. */
@@ -56,7 +58,8 @@ function fieldChanges(old: readonly Entry[], now: readonly Entry[]): readonly st
 }
 
 function isSame(one: Entry, other: Entry): boolean {
-  return one.value === other.value && one.origin === other.origin;
+  if (one.value !== other.value || one.owner !== other.owner) return false;
+  return one.owner !== undefined || one.origin === other.origin;
 }
 
 function literalsOf(lines: readonly string[]): readonly string[] {
@@ -179,7 +182,7 @@ class ValuesReader {
 
   #entry(value: string, origin: string | undefined): Entry & { readonly key: string } {
     const named = this.#owner === '' ? this.#key : `${this.#owner}, ${this.#key}`;
-    return { key: this.#key, value, origin: origin ?? named };
+    return { key: this.#key, value, origin: origin ?? named, owner: this.#owner };
   }
 }
 

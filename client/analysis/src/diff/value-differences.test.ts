@@ -40,7 +40,7 @@ for (const [what, after, expected] of [
   ],
   [
     'a mount that is not required any more',
-    text.replace(/^.*to = "\/x".*\n/m, ''),
+    text.replace(/^ {2}\{ to = "\/x"[^]*?\},\n/m, ''),
     ['to', 'type', 'from', 'options', 'name', 'name_pattern', 'watched'].map((key) => [
       'opens',
       `values.container["web"].mounts["/x"].${key}`,

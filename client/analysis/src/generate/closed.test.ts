@@ -160,8 +160,13 @@ const open: { readonly [F in Fact]: readonly string[] } = {
   'Secret keys': ['web new SEC_LD', 'web absence of SEC_A'],
 };
 
-for (const missing of [undefined, ...facts]) {
-  void describe(missing === undefined ? 'with all facts' : `without ${missing}`, () => {
+const cases = [undefined, ...facts].flatMap((missing) =>
+  [true, false].map((explicit) => ({ missing, explicit })),
+);
+
+for (const { missing, explicit } of cases) {
+  const how = explicit ? '' : ', with a profile';
+  void describe(`${missing === undefined ? 'with all facts' : `without ${missing}`}${how}`, () => {
     let plan: Plan;
     let authorizer: OfflineAuthorizer;
     const real = inputs(undefined);
@@ -169,7 +174,7 @@ for (const missing of [undefined, ...facts]) {
 
     before(async () => {
       const { workloads, images } = inputs(missing);
-      plan = generate(workloads, { setup, images });
+      plan = generate(workloads, { setup, images, explicit });
       const configuration = await configurationOf(renderPlan(plan, []), async () => createRuleChecker());
       const rules = configuration.api.documents.flatMap((document) => document.rules);
       authorizer = offlineAuthorizer(configuration, compileRules(rules));

@@ -97,30 +97,63 @@ function readProcess(
   workload: Workload,
   misfits: Misfits,
 ): Record<string, Given | readonly Given[]> {
-  const { call, ask } = asked;
-  const process = asProcess(call);
-  const one = (fact: FactName, rule: string): Given => {
-    const [value, ...more] = ask.values?.get(fact) ?? [];
-    if (value === undefined || more.length > 0 || hasForms(asked, fact)) misfits.ofProcess(rule);
-    return given(asked, fact, value ?? '');
-  };
-  const list = (fact: FactName, rule: string): readonly Given[] => {
-    if (hasForms(asked, fact)) misfits.ofProcess(rule);
-    return (ask.values?.get(fact) ?? []).map((value) => given(asked, fact, value));
-  };
-  const [line = [], ...others] = ask.values?.get('commandLine') ?? [];
-  if (others.length > 0 || !Array.isArray(line) || line.length === 0 || hasForms(asked, 'commandLine'))
-    misfits.ofContainer('commands');
-  const capabilities = list('capabilities', 'capabilities');
+  const process = asProcess(asked.call);
+  const capabilities = listed(asked, 'capabilities');
+  if (formsOf(asked, 'capabilities').length > 0) misfits.ofProcess('capabilities');
   if (!fitsCapabilitySets(process, capabilities)) misfits.ofProcess('capability-sets');
   return {
-    args: { ...given(asked, 'commandLine', line), value: Array.isArray(line) ? line.slice(1) : [] },
+    ...readCommand(asked, misfits),
     ...readVariables(asked, workload, misfits),
-    cwd: one('cwd', 'directories'),
-    user: one('user', 'users'),
-    groups: list('groups', 'groups'),
+    cwd: readDirectory(asked, misfits),
+    user: readUser(asked, misfits),
+    groups: readGroups(asked, misfits),
     capabilities,
   };
+}
+
+function readCommand(asked: AskedCall, misfits: Misfits): Record<string, Given> {
+  const [line, ...others] = asked.ask.values?.get('commandLine') ?? [];
+  const [form, ...forms] = formsOf(asked, 'commandLine');
+  if (line === undefined && form !== undefined && isAny(form) && forms.length === 0)
+    return { args: { value: [] }, any_args: { value: true, because: form.because } };
+  if (form !== undefined || others.length > 0 || !Array.isArray(line) || line.length === 0) {
+    misfits.ofContainer('commands');
+    return { args: { value: [] } };
+  }
+  return { args: { ...given(asked, 'commandLine', line), value: line.slice(1) } };
+}
+
+/** What opens a text that is a number otherwise. */
+const any = '*';
+
+function readDirectory(asked: AskedCall, misfits: Misfits): Given {
+  const [value, ...others] = asked.ask.values?.get('cwd') ?? [];
+  const [form, ...forms] = formsOf(asked, 'cwd');
+  if (value === undefined && form?.meaning?.kind === 'absolute path' && forms.length === 0)
+    return { value: any, because: form.because };
+  if (value === undefined || value === any || others.length > 0 || form !== undefined)
+    misfits.ofProcess('directories');
+  return given(asked, 'cwd', value ?? '');
+}
+
+function readUser(asked: AskedCall, misfits: Misfits): Given {
+  const [value, ...others] = asked.ask.values?.get('user') ?? [];
+  const [form, ...forms] = formsOf(asked, 'user');
+  const meaning = form !== undefined && isAny(form) ? ({ kind: 'user' } as const) : form?.meaning;
+  if (value === undefined && form !== undefined && meaning?.kind === 'user' && forms.length === 0)
+    return { value: `${meaning.uid ?? any}:${meaning.gid ?? any}`, because: form.because };
+  if (value === undefined || others.length > 0 || form !== undefined) misfits.ofProcess('users');
+  return given(asked, 'user', value ?? '');
+}
+
+function readGroups(asked: AskedCall, misfits: Misfits): readonly Given[] {
+  const open = formsOf(asked, 'groups').flatMap((form): readonly Given[] => {
+    if (isAny(form)) return [{ value: any, because: form.because }];
+    if (form.meaning?.kind === 'group of the user') return [{ value: 'user', because: form.because }];
+    misfits.ofProcess('groups');
+    return [];
+  });
+  return [...listed(asked, 'groups'), ...open];
 }
 
 /** Kernels and engines differ in the set of all capabilities: no rule requires it. */
@@ -129,31 +162,34 @@ function fitsCapabilitySets(process: Process | undefined, listed: readonly Given
   return bounding.length <= 30 && bounding.length === listed.length;
 }
 
-const like = /^name == ("(?:[^"\\]|\\.)*") && env\[name\]\.matches\(("(?:[^"\\]|\\.)*")\)$/;
-
-const services = /^name in service_env( && service_env\[name\] == "KUBERNETES")?$/;
-
 function readVariables(
   asked: AskedCall,
   workload: Workload,
   misfits: Misfits,
-): Record<string, readonly Given[]> {
+): Record<string, Given | readonly Given[]> {
   const { call, ask } = asked;
   const listed = ask.values?.get('variables') ?? [];
   const nameOf = (entry: Entry): string => String(entry).split('=')[0] ?? '';
   const own = new Set(listed.map(nameOf));
   const shaped: Given[] = [];
   let ownHostname = listed.some((entry) => nameOf(entry) === 'HOSTNAME');
-  for (const form of ask.forms?.get('variables') ?? []) {
-    const pattern = likeOf(form);
-    if (pattern === undefined) {
-      if (!services.test(form.condition ?? '')) misfits.ofProcess('environment');
-      continue;
+  let others: Given | undefined;
+  for (const { meaning, because } of formsOf(asked, 'variables'))
+    switch (meaning?.kind) {
+      case 'services':
+        break;
+      case 'other variables':
+        others = { value: true, because };
+        break;
+      case 'pattern':
+        own.add(meaning.variable);
+        if (meaning.variable !== 'HOSTNAME')
+          shaped.push({ value: { name: meaning.variable, pattern: meaning.pattern }, because });
+        else if (meaning.pattern !== `^${hostnames(workload)}$`) ownHostname = true;
+        break;
+      default:
+        misfits.ofProcess('environment');
     }
-    own.add(pattern.name);
-    if (pattern.name !== 'HOSTNAME') shaped.push({ value: pattern, because: form.because });
-    else if (pattern.pattern !== `^${hostnames(workload)}$`) ownHostname = true;
-  }
   const isPause = (call.container ?? '') === '';
   const required = new Set(
     [...own, ...(asProcess(call)?.Env ?? []).map(nameOf)].filter((name) => !call.optionalVariables.has(name)),
@@ -161,8 +197,12 @@ function readVariables(
   for (const name of required) if (!own.has(name)) misfits.ofProcess('environment-complete');
   if (ownHostname || (!isPause && !required.has('HOSTNAME')))
     misfits.ofProcess('environment', 'environment-complete');
-  for (const form of ask.forms?.get('variables') ?? [])
-    if (form.names !== undefined && [...own].some((name) => form.names?.test(name) === true))
+  for (const form of formsOf(asked, 'variables'))
+    if (
+      form.meaning?.kind === 'services' &&
+      form.names !== undefined &&
+      [...own].some((name) => form.names?.test(name) === true)
+    )
       misfits.ofProcess('environment');
   const entries = (isValue: boolean): readonly Given[] =>
     listed
@@ -172,18 +212,9 @@ function readVariables(
     env: entries(true),
     any_env: entries(false),
     env_like: shaped,
+    ...(others === undefined ? {} : { other_env: others }),
     optional_env: [...own].filter((name) => call.optionalVariables.has(name)).map((value) => ({ value })),
   };
-}
-
-function likeOf({
-  condition = '',
-}: ValueForm): { readonly name: string; readonly pattern: string } | undefined {
-  const [, name, pattern] = like.exec(condition) ?? [];
-  if (name === undefined || pattern === undefined) return undefined;
-  // Escapes of CEL that JSON does not have: \U and \'.
-  if (/\\[U']/.test(name + pattern)) return undefined;
-  return { name: JSON.parse(name) as string, pattern: JSON.parse(pattern) as string };
 }
 
 function readMounts(
@@ -313,8 +344,21 @@ function orderOf({ containers }: Workload, name: string): Record<string, Given |
   };
 }
 
-function hasForms({ ask }: AskedCall, fact: FactName): boolean {
-  return (ask.forms?.get(fact) ?? []).length > 0;
+function hasForms(asked: AskedCall, fact: FactName): boolean {
+  return formsOf(asked, fact).length > 0;
+}
+
+function formsOf({ ask }: AskedCall, fact: FactName): readonly ValueForm[] {
+  return ask.forms?.get(fact) ?? [];
+}
+
+/** Reports whether a form allows any value. */
+function isAny({ condition }: ValueForm): boolean {
+  return condition === undefined;
+}
+
+function listed(asked: AskedCall, fact: FactName): readonly Given[] {
+  return (asked.ask.values?.get(fact) ?? []).map((value) => given(asked, fact, value));
 }
 
 function given({ ask }: AskedCall, fact: FactName, value: Entry): Given {

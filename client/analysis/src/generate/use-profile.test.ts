@@ -132,6 +132,96 @@ describeRefusals(
   { pod: pod(`env: [${many}]`) },
 );
 
+const unknown = 'image: docker.io/library/other:1';
+
+describeRefusals(
+  'an image without a configuration opens what it declares, and no field of the pod',
+  ({ created, text }) => {
+    test('as the pod has it, and changed', () => {
+      if (text.includes('profile = ')) assert.doesNotMatch(text, /^profile_except/m);
+      const opened = created(({ process }) => {
+        process.Args = ['/other'];
+        process.Cwd = '/other';
+        process.Env.push('OTHER=1');
+        Object.assign(process.User ?? {}, { UID: 7, GID: 8, AdditionalGids: [9] });
+      });
+      assert.equal(opened, undefined);
+      for (const [entry, rule] of [
+        ['MODE=other', 'create-container-environment'],
+        ['HOSTNAME=other', 'create-container-environment'],
+        ['KUBERNETES_SERVICE_HOST=evil', 'create-container-environment'],
+      ] as const) {
+        const [name = ''] = entry.split('=');
+        const denied = created(({ process }) => {
+          process.Env = [...process.Env.filter((each) => !each.startsWith(`${name}=`)), entry];
+        });
+        assert.equal(denied, rule, entry);
+      }
+      const relative = created(({ process }) => void (process.Cwd = 'other'));
+      assert.equal(relative, 'create-container-directories');
+    });
+  },
+  {
+    pod: pod('env: [{ name: MODE, value: front }]')
+      .replace('image: i', unknown)
+      .replace('      command: [sleep, "1"]\n', ''),
+  },
+);
+
+describeRefusals(
+  'a user whose group the image has, a group of the pod, a directory and a variable that are called "*"',
+  ({ created, executed }) => {
+    test('as the pod has it, and changed', () => {
+      const group = created(({ process }) => {
+        Object.assign(process.User ?? {}, { UID: 7, GID: 8, AdditionalGids: [8, 3000] });
+      });
+      assert.equal(group, undefined);
+      const other = created(({ process }) => {
+        Object.assign(process.User ?? {}, { UID: 6 });
+      });
+      assert.equal(other, 'create-container-users');
+      const more = created(({ process }) => {
+        Object.assign(process.User ?? {}, { UID: 7, GID: 8, AdditionalGids: [9] });
+      });
+      assert.equal(more, 'create-container-groups');
+      assert.equal(
+        created(({ process }) => void (process.Cwd = '/')),
+        'create-container-directories',
+      );
+      const variable = created(({ process }) => void process.Env.push('OTHER=1'));
+      assert.equal(variable, 'create-container-environment');
+      assert.equal(
+        executed((request) => void request.process?.Env.push('OTHER=1')),
+        'exec-process-environment',
+      );
+    });
+  },
+  {
+    pod: pod(
+      `securityContext: { runAsUser: 7 }
+workingDir: "*"
+env: [{ name: "*", valueFrom: { secretKeyRef: { name: s, key: k } } }]
+livenessProbe: { exec: { command: [check] } }`,
+      'securityContext: { supplementalGroups: [3000] }',
+    ),
+  },
+);
+
+describeRefusals(
+  'five hundred variables, and an image that may have more',
+  ({ created }) => {
+    test('as the pod has it, and changed', () => {
+      const more = created(({ process }) => void process.Env.push('OTHER=1'));
+      assert.equal(more, undefined);
+      const changed = created(({ process }) => {
+        process.Env = process.Env.map((entry) => (entry.startsWith('V7=') ? 'V7=' : entry));
+      });
+      assert.match(changed ?? '', /^create-container-environment/);
+    });
+  },
+  { pod: pod(`env: [${many}]`).replace('image: i', unknown) },
+);
+
 test('a document with a profile has no text that TOML refuses', () => {
   const workloads = readWorkloads([{ file: 'p.yaml', text: pod('env: [{ name: A, value: "\\uD800" }]') }]);
   const setup = { runtime: 'rs', guest: 'shared-fs' } as const;

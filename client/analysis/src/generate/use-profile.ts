@@ -47,12 +47,6 @@ export function withProfile<P extends Plan>(
     ),
   );
   const misfits = new Set(containers.flatMap((container) => [...container.misfits]));
-  if (
-    calls.some(
-      ({ call, ask }) => call.method === 'SignalProcess' && (ask.forms?.get('signal') ?? []).length > 0,
-    )
-  )
-    misfits.add('signal-process-signals');
   if (hasGpus([workload], setup)) misfits.add('create-container-annotations');
   const served = new Set<string>(plan.endpoints.map(({ value }) => value));
   const planned = plannedRules(plan);
@@ -140,6 +134,7 @@ function podValuesOf(
         because: ask.origins?.get(`signal ${JSON.stringify(value)}`),
       })),
     );
+  const [openSignal] = calls.flatMap(({ ask }) => ask.forms?.get('signal') ?? []);
   const files = calls.map(({ call }) => call);
   const group = workload.volumeGroup;
   const profilesOf = workload.containers.flatMap(({ apparmorProfile }) => apparmorProfile ?? []);
@@ -154,6 +149,7 @@ function podValuesOf(
       .map((value) => ({ value, because: 'metadata.annotations' })),
     service_links: { value: workload.hasServiceLinks, because: 'enableServiceLinks' },
     signals: unique(signals as readonly Given[]),
+    ...(openSignal === undefined ? {} : { any_signal: { value: true, because: openSignal.because } }),
     volume_groups: group === undefined ? [] : [{ value: group, because: 'securityContext.fsGroup' }],
     volumes: sharedVolumes(files, setup).map((value) => ({ value, because: 'volumeMounts' })),
     memory_volumes: [...workload.volumes.values()]

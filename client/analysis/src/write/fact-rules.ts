@@ -17,9 +17,10 @@ export interface FactRow {
   /** The key by which a list is split that is too long for one rule: of a request in CEL, and of a listed value. */
   readonly key?: { readonly cel: string; readonly of: (value: Entry) => string };
   /**
-   * Whether one list is for all containers: values begin with the container's name, or the container may be gone when the request comes.
+   * One list is for all containers: values begin with the container's name, or the container may be gone when the request comes, and
+   * nothing is known of it.
    */
-  readonly ofAllContainers?: boolean;
+  readonly ofAllContainers?: 'named' | 'gone';
   /** CEL; absent: there is a rule only if no call has a value. `PROCESS` is replaced by the request's process. */
   readonly expression?: {
     /** Around everything: for each mount, for each name. */
@@ -58,7 +59,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     description:
       "Allowed commands by container: the container's name in the pod, then the whole command line.",
     message: 'the workload does not have this command, or not in this container',
-    ofAllContainers: true,
+    ofAllContainers: 'named',
     expression: { open: '', before: '[container.claimed.name] + args in ', after: '', close: '' },
     none: 'args.size() == 0',
   },
@@ -265,7 +266,7 @@ const rows: { readonly [F in FactName]: FactRow } = {
     name: 'signals',
     description: 'Signals, as numbers.',
     message: 'this signal is never sent to the workload',
-    ofAllContainers: true,
+    ofAllContainers: 'gone',
     expression: { open: '', before: 'signal in ', after: '', close: '' },
     none: 'signal in []',
   },

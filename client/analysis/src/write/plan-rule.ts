@@ -14,7 +14,8 @@ export function planRule(fact: FactName, asks: readonly Ask[]): RulePart | undef
   const all = wantedBy(fact, asks);
   if (facts.get(fact)?.expression === undefined)
     return all.size > 0 ? undefined : { values: [], forms: [], own: [] };
-  const tiers = facts.get(fact)?.ofAllContainers === true ? allTogether(all) : byContainer(fact, asks, all);
+  const tiers =
+    facts.get(fact)?.ofAllContainers !== undefined ? allTogether(all) : byContainer(fact, asks, all);
   return { ...tiers, forms: formsOf(fact, asks) };
 }
 
@@ -107,7 +108,10 @@ function formsOf(fact: FactName, asks: readonly Ask[]): readonly PlannedForm[] {
   }
   return [...groups.values()].map(({ form, asks: having, because }) => ({
     ...(form.condition === undefined ? {} : { condition: form.condition }),
-    containers: containersOf(names, new Set(having.map(({ container }) => container))),
+    containers:
+      facts.get(fact)?.ofAllContainers === 'gone'
+        ? 'all'
+        : containersOf(names, new Set(having.map(({ container }) => container))),
     except: form.names === undefined ? [] : ownNames(fact, having, form.names),
     because: unique(because),
   }));

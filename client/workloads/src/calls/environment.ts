@@ -3,7 +3,7 @@ import type { Container, VariableOrigin } from '../pod/container.js';
 import type { ImageConfig } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
 import { celLiteral } from '../facts/cel-literal.js';
-import type { Entry, ValueForm } from '../facts/fact.js';
+import type { Entry, FormMeaning, ValueForm } from '../facts/fact.js';
 import {
   celText,
   expand,
@@ -227,7 +227,9 @@ class Variables {
   openNames(field: string, why: string, prefix: string): void {
     this.origins.opened(
       { fact: 'variables', field: prefix === '' ? field : `${field}, variables ${prefix}*`, why },
-      { condition: prefix === '' ? notOfApiServer : `name.startsWith(${celLiteral(prefix)})`, names: /^/ },
+      prefix === ''
+        ? { condition: notOfApiServer, meaning: { kind: 'other variables' }, names: /^/ }
+        : { condition: `name.startsWith(${celLiteral(prefix)})`, names: /^/ },
     );
   }
 
@@ -268,7 +270,7 @@ class Variables {
     if (text !== undefined) return `${name}=${text}`;
     if (unknown !== undefined) {
       if (unknown.looksLike !== undefined) {
-        this.#form(name, `matches(${celLiteral(`^${unknown.looksLike}$`)})`, reason);
+        this.#matches(name, `^${unknown.looksLike}$`, reason);
         return undefined;
       }
       this.origins.open.push({ fact: 'variables', field: `env ${name}`, why: unknown.source });
@@ -285,15 +287,23 @@ class Variables {
     }
     // A variable that is set again has another value in the request than the one that was expanded.
     const changed = references(parts).some((each) => (this.#all.get(each.name)?.position ?? -1) >= position);
-    if (changed) this.#form(name, `matches(${celLiteral(patternText(parts))})`, reason);
-    else this.#form(name, undefined, reason, celText(parts));
+    if (changed) this.#matches(name, patternText(parts), reason);
+    else this.#form(name, `env[name] == ${celText(parts)}`, reason);
     return undefined;
   }
 
-  #form(name: string, test: string | undefined, because: string, equals?: string): void {
-    const value = test === undefined ? `env[name] == ${equals ?? ''}` : `env[name].${test}`;
-    const condition = `name == ${celLiteral(name)} && ${value}`;
-    this.origins.form('variables', { condition, variable: name, because });
+  #matches(name: string, pattern: string, because: string): void {
+    const meaning = { kind: 'pattern', variable: name, pattern } as const;
+    this.#form(name, `env[name].matches(${celLiteral(pattern)})`, because, meaning);
+  }
+
+  #form(name: string, test: string, because: string, meaning?: FormMeaning): void {
+    this.origins.form('variables', {
+      condition: `name == ${celLiteral(name)} && ${test}`,
+      variable: name,
+      ...(meaning === undefined ? {} : { meaning }),
+      because,
+    });
   }
 
   #openness(parts: readonly Part[]): Pick<Reference, 'open'> {
@@ -387,6 +397,7 @@ function servicesForm(which: keyof typeof serviceNames, because: string): ValueF
   return {
     condition: which === 'any' ? condition : `${condition} && service_env[name] == "KUBERNETES"`,
     names: serviceNames[which],
+    meaning: { kind: 'services', of: which },
     because,
   };
 }

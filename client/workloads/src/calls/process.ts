@@ -70,7 +70,12 @@ export function groupsOf(
   const { supplementalGroups, volumeGroup, strictGroups, path: pod } = workload;
   const own = `the group of ${path}`;
   const groups = new Map<number, string>(gid === undefined ? [] : [[gid, own]]);
-  if (gid === undefined) origins.form('groups', { condition: 'g == user.GID', because: own });
+  if (gid === undefined)
+    origins.form('groups', {
+      condition: 'g == user.GID',
+      meaning: { kind: 'group of the user' },
+      because: own,
+    });
   const add = (group: number, because: string): void => {
     if (!groups.has(group)) groups.set(group, because);
   };
@@ -173,7 +178,10 @@ function directoryOf(container: Container, image: ImageConfig | undefined, origi
   if (image === undefined) {
     const why = missingImage(container.image);
     origins.guessed('cwd', why);
-    origins.opened({ fact: 'cwd', field: 'workingDir', why }, { condition: 'cwd.startsWith("/")' });
+    origins.opened(
+      { fact: 'cwd', field: 'workingDir', why },
+      { condition: 'cwd.startsWith("/")', meaning: { kind: 'absolute path' } },
+    );
     return '/';
   }
   const directory = image.workingDir || '/';
@@ -240,7 +248,8 @@ function unknownUser(user: User, why: string, origins: Origins): User {
     ...(uid === undefined ? [] : [`user.UID == ${uid}`]),
     ...(gid === undefined ? [] : [`user.GID == ${gid}`]),
   ];
-  const form = known.length === 0 ? {} : { condition: known.join(' && ') };
+  const form =
+    known.length === 0 ? {} : { condition: known.join(' && '), meaning: { kind: 'user', ...user } as const };
   origins.opened({ fact: 'user', field: field.join(', '), why }, form);
   return user;
 }

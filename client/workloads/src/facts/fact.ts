@@ -56,5 +56,18 @@ export interface ValueForm {
    * Names of variables that it is about. A name that the container has in its list, or as `variable` of another form, is not among them.
    */
   readonly names?: RegExp;
+  /** What the condition says, for texts that are not CEL; absent: it has no other form. */
+  readonly meaning?: FormMeaning;
   readonly because: string;
 }
+
+/** What the condition of a form says. */
+export type FormMeaning =
+  | { readonly kind: 'absolute path' }
+  | { readonly kind: 'user'; readonly uid?: number; readonly gid?: number }
+  | { readonly kind: 'group of the user' }
+  /** A variable whose whole value matches. */
+  | { readonly kind: 'pattern'; readonly variable: string; readonly pattern: string }
+  | { readonly kind: 'services'; readonly of: 'any' | 'apiServer' }
+  /** Variables that the container does not have by name; none of the API server's. */
+  | { readonly kind: 'other variables' };

@@ -23,7 +23,7 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
     {
       name: 'commands',
       description: 'The whole command line, by container.',
-      expression: own(isExec ? 'c.exec.exists(e, args == e)' : 'args == c.args'),
+      expression: own(isExec ? 'c.exec.exists(e, args == e)' : '(args == c.args || c.any_args)'),
       message: 'the workload does not have this command, or not in this container',
     },
     {
@@ -34,7 +34,10 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
   c.env_like.exists(l, l.name == name && env[name].matches(l.pattern)) ||
   c.name != "" && (
     name in service_env && (values.service_links || service_env[name] == "KUBERNETES") ||
-    name == "HOSTNAME" && env[name].matches(values.host_name)))`),
+    name == "HOSTNAME" && env[name].matches(values.host_name)) ||
+  c.other_env && !c.env.exists(v, v.startsWith(name + "=")) && !(name in c.any_env) &&
+    !c.env_like.exists(l, l.name == name) && name != "HOSTNAME" &&
+    !name.startsWith("KUBERNETES_SERVICE_") && !name.startsWith("KUBERNETES_PORT"))`),
       message: 'the environment has a variable or value that the workload does not have',
     },
     {
@@ -50,19 +53,22 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
     {
       name: 'directories',
       description: 'The working directory.',
-      expression: own('cwd == c.cwd'),
+      expression: own('(cwd == c.cwd || c.cwd == "*" && cwd.startsWith("/"))'),
       message: 'the workload does not have this working directory',
     },
     {
       name: 'users',
       description: 'The user and group, as numbers.',
-      expression: own('string(user.UID) + ":" + string(user.GID) == c.user'),
+      expression: own(`c.user in [
+  string(user.UID) + ":" + string(user.GID), string(user.UID) + ":*", "*:" + string(user.GID), "*:*"]`),
       message: 'the workload does not have this user',
     },
     {
       name: 'groups',
       description: 'Supplementary groups, as numbers.',
-      expression: own('user.AdditionalGids.all(g, string(g) in c.groups)'),
+      expression: own(
+        '("*" in c.groups || user.AdditionalGids.all(g, string(g) in c.groups || g == user.GID && "user" in c.groups))',
+      ),
       message: 'the workload is not in this group',
     },
     {
@@ -351,7 +357,7 @@ export const podRules: readonly ProfileRule[] = [
     method: 'SignalProcess',
     name: 'signals',
     description: 'Signals, as numbers.',
-    expression: 'signal in values.signals',
+    expression: 'signal in values.signals || values.any_signal',
     message: 'this signal is never sent to the workload',
   },
   {

@@ -48,6 +48,11 @@ const container: ProfileValues = {
   name: { type: 'string', purpose: 'The name in the pod; empty: the pause container.' },
   images: { type: texts, otherwise: [], purpose: 'Names of the image that the host may claim.' },
   args: { type: texts, otherwise: [], purpose: 'The command line.' },
+  any_args: {
+    type: 'bool',
+    otherwise: false,
+    purpose: 'Whether any command line is allowed: the input did not have the one of the image.',
+  },
   env: { type: texts, otherwise: [], purpose: 'Variables with their values.' },
   any_env: { type: texts, otherwise: [], purpose: 'Names of variables with any value.' },
   env_like: {
@@ -59,14 +64,28 @@ const container: ProfileValues = {
     otherwise: [],
     purpose: 'Variables whose values the cluster chooses.',
   },
+  other_env: {
+    type: 'bool',
+    otherwise: false,
+    purpose:
+      'Whether variables with other names are allowed, but those of the API server: the input did not have those of the image.',
+  },
   optional_env: {
     type: texts,
     otherwise: [],
     purpose: 'Names of variables, among all these, that can be missing.',
   },
-  cwd: { type: 'string', otherwise: '/', purpose: 'The working directory.' },
-  user: { type: 'string', otherwise: '', purpose: 'The user and the group, as numbers: `999:999`.' },
-  groups: { type: texts, otherwise: [], purpose: 'Supplementary groups, as numbers.' },
+  cwd: { type: 'string', otherwise: '/', purpose: 'The working directory; `*`: any absolute one.' },
+  user: {
+    type: 'string',
+    otherwise: '',
+    purpose: 'The user and the group, as numbers: `999:999`; `*` in the place of either: any.',
+  },
+  groups: {
+    type: texts,
+    otherwise: [],
+    purpose: 'Supplementary groups, as numbers; `user`: the group of the user; `*`: any.',
+  },
   capabilities: {
     type: texts,
     otherwise: [
@@ -136,6 +155,11 @@ export const podValues: ProfileValues = {
     purpose: 'Whether containers have variables of all services, or of the API server alone.',
   },
   signals: { type: { list: 'int' }, otherwise: [9n], purpose: 'Signals that runtimes send to containers.' },
+  any_signal: {
+    type: 'bool',
+    otherwise: false,
+    purpose: 'Whether any signal is sent: the input did not have the one that stops an image.',
+  },
   volume_groups: { type: { list: 'int' }, otherwise: [], purpose: 'Groups of volumes (fsGroup).' },
   volumes: {
     type: { list: texts },

