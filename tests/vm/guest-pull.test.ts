@@ -36,13 +36,31 @@ const process = {
   WorkingDir: '/',
 };
 
+/** All rules of the profile for an exec. The host's listener does not serve exec at all; the tenant runs any command. */
+const execRules = [
+  'commands',
+  'environment',
+  'environment-complete',
+  'directories',
+  'users',
+  'groups',
+  'terminals',
+  'privileges',
+  'capabilities',
+  'capability-sets',
+  'gained-capabilities',
+  'labels',
+  'side-channels',
+  'process-limits',
+].map((name) => `exec-process-${name}`);
+
 /**
  * Adds to a generated configuration what `config generate` does not know. Its list of methods becomes that of the host's listener: in
  * `[api]` it would be the tenant's limit, too.
  */
 function completed(generated: string, host: string, accepted: readonly string[]): string {
   const [methods = ''] = /^allowed_endpoints = \[\n(?: .*\n)*\]\n/m.exec(generated) ?? [];
-  return `${generated.replace(methods, '')}
+  return `${generated.replace(methods, `profile_except = ${toml(execRules)}\n`)}
 [[api.rule]]
 name = "image-digest"
 endpoints = ["CreateContainer"]
