@@ -211,7 +211,7 @@ test('a template whose actions are flow mappings is named, too, and actions in t
 });
 
 test('initdata that an agent would not read is an error', () => {
-  const value = Array.from({ length: 3_000 }, (_, index) => `{name: V${index}, value: "${'x'.repeat(40)}"}`);
+  const value = Array.from({ length: 6_000 }, (_, index) => `{name: V${index}, value: "${'x'.repeat(40)}"}`);
   const large = `${pod}      env: [${value.join(', ')}]\n`;
   const { code, stdout, stderr } = annotate('-f', file('large.yaml', large));
   assert.deepEqual([code, stdout], [1, '']);
