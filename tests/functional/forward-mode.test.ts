@@ -13,8 +13,9 @@ import {
   ExecProcessRequestSchema,
   WriteStreamRequestSchema,
 } from '@kata-agent/protocol/agent';
+import { Management } from '@kata-agent/protocol/management';
 import { LinuxNamespaceSchema } from '@kata-agent/protocol/oci';
-import { type Channel, Code, codeName, connect, TtrpcError } from '@kata-agent/ttrpc';
+import { type Channel, Code, codeName, connect, createClient, TtrpcError } from '@kata-agent/ttrpc';
 import { AgentProcess } from '../harness/agent-process.js';
 import { forwardedContainer, forwardedMethods, forwardedRequest } from '../harness/forwarded-requests.js';
 import { callInner, InnerAgentProcess } from '../harness/inner-agent.js';
@@ -394,6 +395,17 @@ suite('forward mode', { skip: built.ok ? false : built.missing, timeout: 120_000
           `outcome forward pid ${firstPid} uid ${uid}`,
           `intent forward pid ${inner.pid} uid ${uid}`,
         ]);
+      });
+    });
+  });
+
+  test('containers are not listed: only the inner agent knows them', async () => {
+    const more = `${listener('host')}management = ["ListContainers"]\n`;
+    await withAgent(forwarding(inner, undefined, more), async (agent) => {
+      const { channel } = await agent.connect();
+      await assert.rejects(createClient(Management, channel).listContainers({}), {
+        code: Code.FailedPrecondition,
+        message: /the containers are not known: this agent forwards calls/,
       });
     });
   });

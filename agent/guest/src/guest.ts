@@ -192,6 +192,20 @@ export class Guest {
     return this.containers.get(id)?.facts ?? this.creating.facts(id);
   }
 
+  /** Returns the containers in order of creation, without those that are being created or removed. */
+  listed(): readonly actions.ListedContainer[] {
+    return [...this.containers.values()]
+      .filter(({ removing }) => !removing)
+      .toSorted((a, b) => a.order - b.order)
+      .map(({ id, facts: { state, annotations }, first, execs }) => ({
+        id,
+        name: this.context.namesOf(annotations).inPod,
+        state,
+        exitCode: first.code,
+        execs: [...execs].map(([exec, { code }]) => ({ id: exec, exitCode: code })),
+      }));
+  }
+
   /** Returns what an exec of a container has if it states nothing else; undefined if there is no such container. */
   execDefaults(id: string): actions.ExecDefaults | undefined {
     return this.containers.get(id);

@@ -10,7 +10,14 @@ export interface ManagementEndpoint {
  * The methods of `kata_agent.Management` in the order of `management.proto`. A listener serves those that its `management`
  * names; no group and no `*` includes one. A test compares the list with the service's descriptor.
  */
-export const managementMethods = ['Describe', 'WatchAudit', 'RevokePeer', 'GetCheckpoint', 'Attest'] as const;
+export const managementMethods = [
+  'Describe',
+  'ListContainers',
+  'WatchAudit',
+  'RevokePeer',
+  'GetCheckpoint',
+  'Attest',
+] as const;
 
 /** The exact name of a method of `kata_agent.Management`. */
 export type ManagementMethod = (typeof managementMethods)[number];
@@ -21,6 +28,11 @@ export const managementEndpoints: { readonly [M in ManagementMethod]: Management
       "Returns the agent's version, its configuration's digest and documents, what the caller's listener serves, and how many containers exist.",
     exposure:
       'The configuration as a digest, and the names and lists of the listener; of all listeners if it may also call WatchAudit.',
+  },
+  ListContainers: {
+    purpose: 'Lists the containers with their names, and their processes with states and exit codes.',
+    exposure:
+      'IDs of containers and execs, names of containers, and when each process has ended; no arguments, environment or output.',
   },
   WatchAudit: {
     purpose:

@@ -23,7 +23,7 @@ export const operatorVerbTable: { readonly [V in OperatorVerb]: VerbRow } = {
   connect: {
     purpose: 'Connects to the guest, and calls what its lists and rules allow.',
     opensAgent: true,
-    management: ['Describe', 'Attest'],
+    management: ['Describe', 'ListContainers', 'Attest'],
   },
   audit: {
     purpose: 'Reads the audit log.',

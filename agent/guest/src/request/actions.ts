@@ -192,6 +192,18 @@ export interface ContainerStatus {
   readonly mounts: readonly MountStatus[];
 }
 
+/** A container for those who may list them. */
+export interface ListedContainer {
+  readonly id: string;
+  /** Its name in the pod, from its annotations; empty: it has none. */
+  readonly name: string;
+  readonly state: ContainerStatus['state'];
+  /** Of its first process; undefined: it has not ended. */
+  readonly exitCode: number | undefined;
+  /** The processes of ExecProcess, in the order in which they were started. */
+  readonly execs: readonly { readonly id: string; readonly exitCode: number | undefined }[];
+}
+
 export interface GuestDetailsQuery {
   readonly memoryBlockSize: boolean;
   readonly memoryHotplugProbe: boolean;

@@ -1,6 +1,6 @@
 import type { PresentContainer } from '@kata-agent/audit';
 import type { Configuration } from '@kata-agent/config';
-import type { Guest, ImagePuller } from '@kata-agent/guest';
+import type { Guest, ImagePuller, ListedContainer } from '@kata-agent/guest';
 import type { Syscalls } from '@kata-agent/linux';
 import type { ServerInterceptor, ServiceRegistration } from '@kata-agent/ttrpc';
 import type { GuestComponents } from '../components/load-guest-components.js';
@@ -47,8 +47,8 @@ export interface BackendDependencies {
 export interface Backend {
   /** State for rules, and for the records of reads. */
   readonly status: GuestStatus & Pick<Guest, 'noteReader'>;
-  /** The number of containers; undefined if it is not known. */
-  readonly containers: () => number | undefined;
+  /** The containers that exist; undefined if they are not known. */
+  readonly containers: () => readonly ListedContainer[] | undefined;
   /** Containers whose creation records are retained; undefined if they are not known. */
   readonly present: () => readonly PresentContainer[] | undefined;
   /** Completes a request before rules and records see it; absent: nothing is added. */

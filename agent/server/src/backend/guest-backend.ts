@@ -81,7 +81,7 @@ export function guestBackend(services: Services): Backend {
   const { guest, memoryAgent } = services;
   return {
     status: guest,
-    containers: () => guest.containers.size,
+    containers: () => guest.listed(),
     present: () => presentContainers(guest),
     complete: execDefaults(guest),
     around: translateFailures,

@@ -5,6 +5,7 @@ import type {
   DescribeResponseSchema,
   GetCheckpointRequest,
   GetCheckpointResponseSchema,
+  ListContainersResponseSchema,
   ListenerSchema,
   Management,
 } from '@kata-agent/protocol/management';
@@ -20,6 +21,7 @@ import { watchAudit } from './watch-audit.js';
 export function management(context: ManagementContext): ServiceImplementation<typeof Management, Caller> {
   return {
     describe: async (_request, { connection }) => describe(context, connection),
+    listContainers: async () => listContainers(context),
     watchAudit: (request, call) => watchAudit(context, request, call),
     revokePeer: async (request, call) => revokePeer(context, request, callerOf(call)),
     getCheckpoint: async (request, { connection }) => await getCheckpoint(context, request, connection),
@@ -56,9 +58,38 @@ function describe(
       binding,
     })),
     listeners: (readsAll ? configuration.listeners : own).map(described),
-    containers: backend.containers() ?? 0,
+    containers: backend.containers()?.length ?? 0,
     auditWritable: audit.writable,
   };
+}
+
+/** Characters of a name in Kubernetes, at most. */
+const longestName = 253;
+
+/** @throws TtrpcError FAILED_PRECONDITION in forward mode: the inner agent has no such call. */
+function listContainers({
+  backend,
+}: Pick<ManagementContext, 'backend'>): MessageInitShape<typeof ListContainersResponseSchema> {
+  const containers = backend.containers();
+  if (containers === undefined)
+    throw new TtrpcError(
+      Code.FailedPrecondition,
+      'the containers are not known: this agent forwards calls to another one ([agent] forward)',
+    );
+  return {
+    containers: containers.map(({ id, name, state, exitCode, execs }) => ({
+      id,
+      // The host chooses it, and a reply that is too large would hide all containers.
+      name: name.slice(0, longestName),
+      state,
+      ...exit(exitCode),
+      execs: execs.map((exec) => ({ id: exec.id, ...exit(exec.exitCode) })),
+    })),
+  };
+}
+
+function exit(exitCode: number | undefined): { exitCode?: number } {
+  return exitCode === undefined ? {} : { exitCode };
 }
 
 type Context = Pick<ManagementContext, 'audit' | 'witnesses' | 'proofs'>;

@@ -13,6 +13,10 @@ export const logs: CommandDefinition = {
   operands: [{ syntax: '<container>', description: 'the container’s ID' }],
   options: [
     { flags: '--exec <id>', description: 'read the streams of this exec instead of the first process' },
+    {
+      flags: '-f, --follow',
+      description: 'as without it, for those who know kubectl: output is always followed until the end',
+    },
   ],
   examples: [
     { line: 'kata-agent-ctl logs web', description: 'Prints the output of the container web until it ends.' },

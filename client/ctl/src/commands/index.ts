@@ -28,6 +28,7 @@ import { exec } from './exec.js';
 import { explain } from './explain.js';
 import { lsp } from './lsp.js';
 import { logs, pause, resume, rm, signal } from './containers.js';
+import { ps } from './ps.js';
 import { realmAudit } from './realm/audit.js';
 import { realmGuests } from './realm/guests.js';
 import { realmRevoke, revoke } from './revoke.js';
@@ -83,6 +84,7 @@ export const commands: readonly CommandDefinition[] = [
   run,
   exec,
   logs,
+  ps,
   stats,
   signal,
   pause,

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file management.proto.
  */
 export const file_management: GenFile = /*@__PURE__*/
-  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIvChFXYXRjaEF1ZGl0UmVxdWVzdBIRCgRmcm9tGAEgASgESACIAQFCBwoFX2Zyb20iHwoMQXVkaXRSZWNvcmRzEg8KB3JlY29yZHMYASADKAwiQQoRUmV2b2tlUGVlclJlcXVlc3QSDAoEcGVlchgBIAEoCRIOCgZzZXJpYWwYAiABKAkSDgoGaXNzdWVyGAMgASgJIiQKElJldm9rZVBlZXJSZXNwb25zZRIOCgZjbG9zZWQYASABKA0iOgoUR2V0Q2hlY2twb2ludFJlcXVlc3QSFQoIb2xkX3NpemUYASABKARIAIgBAUILCglfb2xkX3NpemUiYQoVR2V0Q2hlY2twb2ludFJlc3BvbnNlEhIKCmNoZWNrcG9pbnQYASABKAwSDQoFZmlyc3QYAiABKAQSEAoIY29zaWduZWQYAyABKAwSEwoLY29uc2lzdGVuY3kYBCADKAwiHgoNQXR0ZXN0UmVxdWVzdBINCgVub25jZRgBIAEoDCIgCg5BdHRlc3RSZXNwb25zZRIOCgZidW5kbGUYASABKAwygAMKCk1hbmFnZW1lbnQSRQoIRGVzY3JpYmUSGy5rYXRhX2FnZW50LkRlc2NyaWJlUmVxdWVzdBocLmthdGFfYWdlbnQuRGVzY3JpYmVSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlEj8KBkF0dGVzdBIZLmthdGFfYWdlbnQuQXR0ZXN0UmVxdWVzdBoaLmthdGFfYWdlbnQuQXR0ZXN0UmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChBtYW5hZ2VtZW50LnByb3RvEgprYXRhX2FnZW50IhEKD0Rlc2NyaWJlUmVxdWVzdCLQAQoQRGVzY3JpYmVSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEg8KB2Jvb3RfaWQYAiABKAkSHAoUY29uZmlndXJhdGlvbl9kaWdlc3QYAyABKAkSJwoJZG9jdW1lbnRzGAQgAygLMhQua2F0YV9hZ2VudC5Eb2N1bWVudBInCglsaXN0ZW5lcnMYBSADKAsyFC5rYXRhX2FnZW50Lkxpc3RlbmVyEhIKCmNvbnRhaW5lcnMYBiABKA0SFgoOYXVkaXRfd3JpdGFibGUYByABKAgiSQoIRG9jdW1lbnQSDAoEZmlsZRgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDgoGc2hhMjU2GAMgASgJEg8KB2JpbmRpbmcYBCABKAkiYwoITGlzdGVuZXISDAoEbmFtZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJEg8KB21ldGhvZHMYAyADKAkSEgoKbWFuYWdlbWVudBgEIAMoCRITCgtjb25uZWN0aW9ucxgFIAEoDSIXChVMaXN0Q29udGFpbmVyc1JlcXVlc3QiQwoWTGlzdENvbnRhaW5lcnNSZXNwb25zZRIpCgpjb250YWluZXJzGAEgAygLMhUua2F0YV9hZ2VudC5Db250YWluZXIiewoJQ29udGFpbmVyEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFc3RhdGUYAyABKAkSFgoJZXhpdF9jb2RlGAQgASgFSACIAQESHwoFZXhlY3MYBSADKAsyEC5rYXRhX2FnZW50LkV4ZWNCDAoKX2V4aXRfY29kZSI4CgRFeGVjEgoKAmlkGAEgASgJEhYKCWV4aXRfY29kZRgCIAEoBUgAiAEBQgwKCl9leGl0X2NvZGUiLwoRV2F0Y2hBdWRpdFJlcXVlc3QSEQoEZnJvbRgBIAEoBEgAiAEBQgcKBV9mcm9tIh8KDEF1ZGl0UmVjb3JkcxIPCgdyZWNvcmRzGAEgAygMIkEKEVJldm9rZVBlZXJSZXF1ZXN0EgwKBHBlZXIYASABKAkSDgoGc2VyaWFsGAIgASgJEg4KBmlzc3VlchgDIAEoCSIkChJSZXZva2VQZWVyUmVzcG9uc2USDgoGY2xvc2VkGAEgASgNIjoKFEdldENoZWNrcG9pbnRSZXF1ZXN0EhUKCG9sZF9zaXplGAEgASgESACIAQFCCwoJX29sZF9zaXplImEKFUdldENoZWNrcG9pbnRSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgMEg0KBWZpcnN0GAIgASgEEhAKCGNvc2lnbmVkGAMgASgMEhMKC2NvbnNpc3RlbmN5GAQgAygMIh4KDUF0dGVzdFJlcXVlc3QSDQoFbm9uY2UYASABKAwiIAoOQXR0ZXN0UmVzcG9uc2USDgoGYnVuZGxlGAEgASgMMtkDCgpNYW5hZ2VtZW50EkUKCERlc2NyaWJlEhsua2F0YV9hZ2VudC5EZXNjcmliZVJlcXVlc3QaHC5rYXRhX2FnZW50LkRlc2NyaWJlUmVzcG9uc2USVwoOTGlzdENvbnRhaW5lcnMSIS5rYXRhX2FnZW50Lkxpc3RDb250YWluZXJzUmVxdWVzdBoiLmthdGFfYWdlbnQuTGlzdENvbnRhaW5lcnNSZXNwb25zZRJHCgpXYXRjaEF1ZGl0Eh0ua2F0YV9hZ2VudC5XYXRjaEF1ZGl0UmVxdWVzdBoYLmthdGFfYWdlbnQuQXVkaXRSZWNvcmRzMAESSwoKUmV2b2tlUGVlchIdLmthdGFfYWdlbnQuUmV2b2tlUGVlclJlcXVlc3QaHi5rYXRhX2FnZW50LlJldm9rZVBlZXJSZXNwb25zZRJUCg1HZXRDaGVja3BvaW50EiAua2F0YV9hZ2VudC5HZXRDaGVja3BvaW50UmVxdWVzdBohLmthdGFfYWdlbnQuR2V0Q2hlY2twb2ludFJlc3BvbnNlEj8KBkF0dGVzdBIZLmthdGFfYWdlbnQuQXR0ZXN0UmVxdWVzdBoaLmthdGFfYWdlbnQuQXR0ZXN0UmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message kata_agent.DescribeRequest
@@ -173,6 +173,107 @@ export const ListenerSchema: GenMessage<Listener> = /*@__PURE__*/
   messageDesc(file_management, 3);
 
 /**
+ * @generated from message kata_agent.ListContainersRequest
+ */
+export type ListContainersRequest = Message<"kata_agent.ListContainersRequest"> & {
+};
+
+/**
+ * Describes the message kata_agent.ListContainersRequest.
+ * Use `create(ListContainersRequestSchema)` to create a new message.
+ */
+export const ListContainersRequestSchema: GenMessage<ListContainersRequest> = /*@__PURE__*/
+  messageDesc(file_management, 4);
+
+/**
+ * @generated from message kata_agent.ListContainersResponse
+ */
+export type ListContainersResponse = Message<"kata_agent.ListContainersResponse"> & {
+  /**
+   * In the order in which they were created. Those that are being created or removed are left out.
+   *
+   * @generated from field: repeated kata_agent.Container containers = 1;
+   */
+  containers: Container[];
+};
+
+/**
+ * Describes the message kata_agent.ListContainersResponse.
+ * Use `create(ListContainersResponseSchema)` to create a new message.
+ */
+export const ListContainersResponseSchema: GenMessage<ListContainersResponse> = /*@__PURE__*/
+  messageDesc(file_management, 5);
+
+/**
+ * @generated from message kata_agent.Container
+ */
+export type Container = Message<"kata_agent.Container"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Its name in the pod, as the host claims it; empty: the pod's sandbox, or no name.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * "created", "running", "paused" or "stopped".
+   *
+   * @generated from field: string state = 3;
+   */
+  state: string;
+
+  /**
+   * Of its first process. Absent: it has not ended.
+   *
+   * @generated from field: optional int32 exit_code = 4;
+   */
+  exitCode?: number | undefined;
+
+  /**
+   * In the order in which they were started. One that has ended is listed until its exit code was delivered and its place is needed.
+   *
+   * @generated from field: repeated kata_agent.Exec execs = 5;
+   */
+  execs: Exec[];
+};
+
+/**
+ * Describes the message kata_agent.Container.
+ * Use `create(ContainerSchema)` to create a new message.
+ */
+export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
+  messageDesc(file_management, 6);
+
+/**
+ * @generated from message kata_agent.Exec
+ */
+export type Exec = Message<"kata_agent.Exec"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Absent: it has not ended.
+   *
+   * @generated from field: optional int32 exit_code = 2;
+   */
+  exitCode?: number | undefined;
+};
+
+/**
+ * Describes the message kata_agent.Exec.
+ * Use `create(ExecSchema)` to create a new message.
+ */
+export const ExecSchema: GenMessage<Exec> = /*@__PURE__*/
+  messageDesc(file_management, 7);
+
+/**
  * @generated from message kata_agent.WatchAuditRequest
  */
 export type WatchAuditRequest = Message<"kata_agent.WatchAuditRequest"> & {
@@ -190,7 +291,7 @@ export type WatchAuditRequest = Message<"kata_agent.WatchAuditRequest"> & {
  * Use `create(WatchAuditRequestSchema)` to create a new message.
  */
 export const WatchAuditRequestSchema: GenMessage<WatchAuditRequest> = /*@__PURE__*/
-  messageDesc(file_management, 4);
+  messageDesc(file_management, 8);
 
 /**
  * @generated from message kata_agent.AuditRecords
@@ -209,7 +310,7 @@ export type AuditRecords = Message<"kata_agent.AuditRecords"> & {
  * Use `create(AuditRecordsSchema)` to create a new message.
  */
 export const AuditRecordsSchema: GenMessage<AuditRecords> = /*@__PURE__*/
-  messageDesc(file_management, 5);
+  messageDesc(file_management, 9);
 
 /**
  * Either a peer, or the serial number and issuer of one certificate.
@@ -245,7 +346,7 @@ export type RevokePeerRequest = Message<"kata_agent.RevokePeerRequest"> & {
  * Use `create(RevokePeerRequestSchema)` to create a new message.
  */
 export const RevokePeerRequestSchema: GenMessage<RevokePeerRequest> = /*@__PURE__*/
-  messageDesc(file_management, 6);
+  messageDesc(file_management, 10);
 
 /**
  * @generated from message kata_agent.RevokePeerResponse
@@ -264,7 +365,7 @@ export type RevokePeerResponse = Message<"kata_agent.RevokePeerResponse"> & {
  * Use `create(RevokePeerResponseSchema)` to create a new message.
  */
 export const RevokePeerResponseSchema: GenMessage<RevokePeerResponse> = /*@__PURE__*/
-  messageDesc(file_management, 7);
+  messageDesc(file_management, 11);
 
 /**
  * @generated from message kata_agent.GetCheckpointRequest
@@ -283,7 +384,7 @@ export type GetCheckpointRequest = Message<"kata_agent.GetCheckpointRequest"> & 
  * Use `create(GetCheckpointRequestSchema)` to create a new message.
  */
 export const GetCheckpointRequestSchema: GenMessage<GetCheckpointRequest> = /*@__PURE__*/
-  messageDesc(file_management, 8);
+  messageDesc(file_management, 12);
 
 /**
  * @generated from message kata_agent.GetCheckpointResponse
@@ -325,7 +426,7 @@ export type GetCheckpointResponse = Message<"kata_agent.GetCheckpointResponse"> 
  * Use `create(GetCheckpointResponseSchema)` to create a new message.
  */
 export const GetCheckpointResponseSchema: GenMessage<GetCheckpointResponse> = /*@__PURE__*/
-  messageDesc(file_management, 9);
+  messageDesc(file_management, 13);
 
 /**
  * @generated from message kata_agent.AttestRequest
@@ -344,7 +445,7 @@ export type AttestRequest = Message<"kata_agent.AttestRequest"> & {
  * Use `create(AttestRequestSchema)` to create a new message.
  */
 export const AttestRequestSchema: GenMessage<AttestRequest> = /*@__PURE__*/
-  messageDesc(file_management, 10);
+  messageDesc(file_management, 14);
 
 /**
  * @generated from message kata_agent.AttestResponse
@@ -363,7 +464,7 @@ export type AttestResponse = Message<"kata_agent.AttestResponse"> & {
  * Use `create(AttestResponseSchema)` to create a new message.
  */
 export const AttestResponseSchema: GenMessage<AttestResponse> = /*@__PURE__*/
-  messageDesc(file_management, 11);
+  messageDesc(file_management, 15);
 
 /**
  * @generated from service kata_agent.Management
@@ -376,6 +477,14 @@ export const Management: GenService<{
     methodKind: "unary";
     input: typeof DescribeRequestSchema;
     output: typeof DescribeResponseSchema;
+  },
+  /**
+   * @generated from rpc kata_agent.Management.ListContainers
+   */
+  listContainers: {
+    methodKind: "unary";
+    input: typeof ListContainersRequestSchema;
+    output: typeof ListContainersResponseSchema;
   },
   /**
    * @generated from rpc kata_agent.Management.WatchAudit
