@@ -17,6 +17,7 @@ import { type PlanOptions, planConfiguration } from '../write/plan-configuration
 import { planAccess } from '../write/planned-access.js';
 import { imageVolumes, liveVolumes, plannedAliases, plannedSecrets } from '../write/planned-settings.js';
 import { processesOf, seesImages } from './image-rules.js';
+import { operatorMethods, withOperatorListener } from './operator-listener.js';
 import { withProfile } from './use-profile.js';
 import { extraRules } from './extra-rules.js';
 
@@ -37,6 +38,8 @@ export interface GenerateOptions extends Omit<PlanOptions, 'extra'> {
   readonly allowPrivileged?: boolean;
   /** Whether all rules are written out. Default: a profile of the agent stands for those that it has, if there is one for the setup. */
   readonly explicit?: boolean;
+  /** The listener of the base document on which operators run any command and read all streams. Default: none. */
+  readonly operators?: string | undefined;
 }
 
 /**
@@ -76,8 +79,11 @@ export function generate(workloads: readonly Workload[], options: GenerateOption
   });
   const [workload] = workloads;
   const isProfiled = options.explicit !== true && workload !== undefined && workloads.length === 1;
+  const { operators } = options;
+  const written = operators === undefined ? [] : operatorMethods;
+  const used = isProfiled ? withProfile(plan, workload, calls, options.setup, written) : plan;
   return {
-    ...(isProfiled ? withProfile(plan, workload, calls, options.setup) : plan),
+    ...(operators === undefined ? used : withOperatorListener(used, operators)),
     live: liveVolumes(calls.map(({ call }) => call)),
     imageVolumes: imageVolumes(calls.map(({ call }) => call)),
     open: openFields(

@@ -7,6 +7,7 @@ import {
   type RuntimeSetup,
   type Workload,
 } from '@kata-agent/workloads';
+import type { MethodName } from '@kata-agent/catalogue';
 import { initdataAnnotation } from '@kata-agent/config';
 import { hasGpus } from './container-rules.js';
 import { copiedNames } from './mount-relation-rules.js';
@@ -28,12 +29,15 @@ function profileFor(setup: RuntimeSetup): Profile | undefined {
 /**
  * Returns the plan of one workload with the profile of its setup: rules that the profile has are left out. A rule of the profile that
  * decides otherwise for this pod is an exception.
+ *
+ * @param written methods whose rules the plan has itself, whatever the profile has
  */
 export function withProfile<P extends Plan>(
   plan: P,
   workload: Workload,
   calls: readonly AskedCall[],
   setup: RuntimeSetup,
+  written: readonly MethodName[],
 ): P & { readonly use?: ProfileUse } {
   const profile = profileFor(setup);
   if (profile === undefined) return plan;
@@ -54,6 +58,10 @@ export function withProfile<P extends Plan>(
   const covered = new Set<string>(['create-container-terminal-owners']);
   for (const rule of profile.rules) {
     const name = ruleNameOf(rule);
+    if (written.includes(rule.method)) {
+      except.push(name);
+      continue;
+    }
     if (!served.has(rule.method)) continue;
     if (fits(rule, name, planned, misfits)) covered.add(name);
     else except.push(name);

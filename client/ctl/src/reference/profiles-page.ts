@@ -92,7 +92,12 @@ function typeText(row: ProfileValue): string {
 function nameOf(type: ConstantType): string {
   if (typeof type === 'string')
     return { string: 'text', bool: 'true or false', int: 'number', pattern: 'pattern' }[type];
-  return 'list' in type ? `list of ${nameOf(type.list)}s` : 'table';
+  return 'list' in type ? `list of ${pluralOf(type.list)}` : 'table';
+}
+
+/** Several of a type, as in a list: `texts`, `lists of texts`. */
+function pluralOf(type: ConstantType): string {
+  return typeof type !== 'string' && 'list' in type ? `lists of ${pluralOf(type.list)}` : `${nameOf(type)}s`;
 }
 
 function otherwiseText({ otherwise }: ProfileValue): string {

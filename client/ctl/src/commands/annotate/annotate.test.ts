@@ -179,6 +179,33 @@ test('what the base document lacks is named, with exit code 4', () => {
   assert.equal(annotate('-f', file('plain.yaml', pod)).code, 0);
 });
 
+test('operators get a listener of their own, and the host gains nothing', () => {
+  const listener = (name: string, endpoints: string): string =>
+    `[[listener]]\nname = "${name}"\naddress = "unix:///run/${name}.sock"\nallowed_endpoints = ${endpoints}\n`;
+  const two = file(
+    'two.toml',
+    readFileSync(base, 'utf8').replace(/allowed_endpoints.*\n/, '') +
+      listener('host', '["@pod", "@copy", "ExecProcess", "ReadStdout"]') +
+      listener('tenant', '["@exec", "@stdio", "WaitProcess", "SignalProcess"]'),
+  );
+  const probed = file('operated.yaml', pod);
+  const { code, stdout, stderr } = annotate('-f', probed, '--base', two, '--operators', 'tenant');
+  assert.equal(code, 0, stderr);
+  assert.match(
+    initdata(stdout).get('kata-agent.toml') ?? '',
+    /^name = "exec-process-operators"\nendpoints = \["ExecProcess"\]\nexpression = 'listener == "tenant"'$/m,
+  );
+  for (const [name, message] of [
+    ['host', /--operators 'host': this is the runtime's listener in .*two\.toml/],
+    ['other', /--operators 'other': .*two\.toml has no such listener\n {2}listeners for operators: tenant/],
+  ] as const) {
+    const refused = annotate('-f', probed, '--base', two, '--operators', name);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, message);
+  }
+  assert.match(annotate('-f', probed, '--base', base, '--operators', 'x').stderr, /add a \[\[listener\]\]/);
+});
+
 test('a base document that does not accept initdata is an error', () => {
   const closed = file('closed.toml', '[api]\nrelease = "4.1"\nallowed_endpoints = ["@pod"]\n');
   const { code, stderr } = annotate('-f', file('pod.yaml', pod), '--base', closed);

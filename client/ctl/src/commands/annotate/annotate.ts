@@ -34,6 +34,7 @@ export const annotate: CommandDefinition = {
   details: [
     `Prints the Kubernetes objects that it reads with one annotation more for each workload, ${initdataAnnotation}: initdata with a document that restricts the agent of its guest to what the pod needs. Everything else of the objects stays as it is, comments too. The runtime delivers it if cc_init_data is among its enable_annotations.`,
     'The document restricts the base document of the guest image, which must accept initdata. With --base both are loaded and checked with the pod: exits with 4, and prints the objects, if the pod would not run. Without it, exits with 4 if the pod needs more of the base document than endpoints.',
+    '--allow opens what kubectl needs, on the listener of the runtime too; --operators opens a listener of the tenant’s own.',
     'Initdata that a pod has already keeps its other files, such as aa.toml and cdh.toml. A kata-agent.toml that this command did not write is not replaced: pass its text with --document, which is appended.',
     'With --check nothing is printed but what differs, by the field of the pod; exits with 4 if an annotation is missing or not up to date.',
   ],
@@ -45,6 +46,11 @@ export const annotate: CommandDefinition = {
       description: 'write the digests of images into the objects first, as config pin does',
     },
     { flags: '--base <file>', description: 'the base document of the guest image' },
+    {
+      flags: '--operators <listener>',
+      description:
+        'a listener of the base document, beside the runtime’s, on which operators run any command and read all output; other listeners gain nothing',
+    },
     { flags: '--document <file>', description: 'TOML that is appended to each document' },
     {
       flags: '--aa <file>',
@@ -82,10 +88,15 @@ export const annotate: CommandDefinition = {
     const pins = options.flag('pin') ? await pinFiles(files, options) : undefined;
     const pods = await readPods(options, pins?.files ?? files, pins?.images);
     const parts = { more: moreText(options), others: otherFiles(options) };
-    const base = options.text('base');
+    const { base, operators } = { base: options.text('base'), operators: options.text('operators') };
     const results: Annotated[] = [];
     for (const [index, workload] of pods.workloads.entries()) {
-      const document = await deliveredDocument(workload, pods, { base, more: parts.more }, invocation);
+      const document = await deliveredDocument(
+        workload,
+        pods,
+        { base, operators, more: parts.more },
+        invocation,
+      );
       results.push(
         annotated(
           workload,

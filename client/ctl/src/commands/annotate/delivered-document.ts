@@ -25,6 +25,8 @@ interface DeliveredOptions {
   readonly base: string | undefined;
   /** A text of the author, which is appended. */
   readonly more: string;
+  /** The listener on which operators run commands; undefined: none. */
+  readonly operators: string | undefined;
 }
 
 /**
@@ -34,12 +36,12 @@ interface DeliveredOptions {
 export async function deliveredDocument(
   workload: Workload,
   pods: Pods,
-  { base, more }: DeliveredOptions,
+  { base, more, operators }: DeliveredOptions,
   invocation: Invocation,
 ): Promise<DeliveredDocument> {
   const own = { ...pods, workloads: [workload] };
   const name = `${workload.kind} ${workload.name}`;
-  const plan = generate(own.workloads, own);
+  const plan = generate(own.workloads, { ...own, operators });
   refuseTooLong(plan);
   const text =
     renderDelivered(plan, [
@@ -52,7 +54,10 @@ export async function deliveredDocument(
       message: `the document of ${name} does not load${base === undefined ? '' : ` after ${base}`}`,
       help: 'correct what the errors name',
     });
-  if (base !== undefined) refuseUnaccepted(base, loaded.configuration);
+  if (base !== undefined) {
+    refuseUnaccepted(base, loaded.configuration);
+    refuseNoOperators(base, operators, loaded.configuration);
+  }
   const reports = await checkPods(loaded.configuration, own);
   const needs = base === undefined ? baseText(plan) : '';
   return {
@@ -97,6 +102,25 @@ function refuseUnaccepted(base: string, { values }: Configuration): void {
     `${base} does not accept initdata: an agent with it would not start`,
     {
       help: ['write accept = ["initdata"] into its [delivery], and bind = "host_data"'],
+    },
+  );
+}
+
+/** The first listener is the runtime's: what is open there is open to the host. */
+function refuseNoOperators(base: string, operators: string | undefined, { listeners }: Configuration): void {
+  if (operators === undefined) return;
+  const [, ...others] = listeners.map(({ name }) => name);
+  if (others.includes(operators)) return;
+  const isRuntimes = listeners[0]?.name === operators;
+  throw new CommandError(
+    ExitCode.Usage,
+    `--operators '${operators}': ${isRuntimes ? `this is the runtime's listener in ${base}` : `${base} has no such listener`}`,
+    {
+      help: [
+        others.length === 0
+          ? `add a [[listener]] for operators to ${base}, after the runtime's`
+          : `listeners for operators: ${others.join(', ')}`,
+      ],
     },
   );
 }

@@ -1,7 +1,6 @@
-import { hostDataDigest, initdataAnnotation } from '@kata-agent/config';
-import { type CommandDefinition, CommandError, ExitCode, print, readInput } from '@kata-agent/cli';
-import { readManifests, WorkloadError } from '@kata-agent/workloads';
-import { envelopeIn, initdataOf, parseEnvelope, type PodInitdata } from '../annotate/pod-initdata.js';
+import { type CommandDefinition, CommandError, ExitCode, print } from '@kata-agent/cli';
+import { type FoundInitdata, findInitdata, launchValues } from '../annotate/found-initdata.js';
+import type { PodInitdata } from '../annotate/pod-initdata.js';
 
 export const configShow: CommandDefinition = {
   path: 'config show',
@@ -29,16 +28,12 @@ export const configShow: CommandDefinition = {
     const { operands, options, io } = invocation;
     const [file = ''] = operands;
     const name = options.text('name');
-    const all = shown(file, readInput(file));
+    const all = findInitdata(file);
     const found = name === undefined ? all : all.filter((each) => each.name === name);
     if (found.length === 0)
-      throw new CommandError(
-        ExitCode.Mismatch,
-        `${file}: no ${name === undefined ? 'pod' : name} has initdata`,
-        {
-          help: [`annotate it: kata-agent-ctl annotate -f ${file}`],
-        },
-      );
+      throw new CommandError(ExitCode.Mismatch, `${file}: no ${name} has initdata`, {
+        help: [`annotate it: kata-agent-ctl annotate -f ${file}`],
+      });
     const wanted = options.text('file');
     if (wanted === undefined)
       await print(invocation, found.map(shownValue), () => found.map(shownText).join('\n'));
@@ -47,36 +42,7 @@ export const configShow: CommandDefinition = {
   },
 };
 
-/** Initdata, and of what it is. */
-interface Shown {
-  /** `Pod web (pod.yaml:2:1)`, or the file. */
-  readonly title: string;
-  /** Of the workload; empty for a file. */
-  readonly name: string;
-  readonly initdata: PodInitdata;
-}
-
-/** Recognizes the file by its first bytes. */
-function shown(file: string, bytes: Uint8Array): readonly Shown[] {
-  const envelope = envelopeIn(file, bytes);
-  if (envelope !== undefined) return [{ title: file, name: '', initdata: parseEnvelope(envelope, file) }];
-  const text = new TextDecoder().decode(bytes);
-  try {
-    return readManifests([{ file, text }]).workloads.flatMap((workload) => {
-      const initdata = initdataOf(workload);
-      const { kind, name, place } = workload;
-      return initdata === undefined ? [] : [{ title: `${kind} ${name} (${place})`, name, initdata }];
-    });
-  } catch (error) {
-    if (!(error instanceof WorkloadError)) throw error;
-    throw new CommandError(ExitCode.Failed, error.message, {
-      help: [`pass objects with ${initdataAnnotation}, its value, initdata.toml or its image`],
-      cause: error,
-    });
-  }
-}
-
-function textOf(found: readonly Shown[], name: string): string {
+function textOf(found: readonly FoundInitdata[], name: string): string {
   const [first, second] = found;
   if (first !== undefined && second !== undefined)
     throw new CommandError(ExitCode.Usage, `${first.title} and ${second.title} have initdata`, {
@@ -90,16 +56,15 @@ function textOf(found: readonly Shown[], name: string): string {
   });
 }
 
-function digestsOf({ envelope, algorithm }: PodInitdata): {
-  readonly hostdata: string;
-  readonly mrconfigid: string;
-} {
-  const hex = (field: 'HOSTDATA' | 'MRCONFIGID'): string =>
-    Buffer.from(hostDataDigest({ envelope, algorithm }, field)).toString('hex');
-  return { hostdata: hex('HOSTDATA'), mrconfigid: hex('MRCONFIGID') };
+function digestsOf(initdata: PodInitdata): { readonly hostdata: string; readonly mrconfigid: string } {
+  const { hostData, mrConfigId } = launchValues(initdata);
+  return {
+    hostdata: Buffer.from(hostData).toString('hex'),
+    mrconfigid: Buffer.from(mrConfigId).toString('hex'),
+  };
 }
 
-function shownText({ title, initdata }: Shown): string {
+function shownText({ title, initdata }: FoundInitdata): string {
   const { hostdata, mrconfigid } = digestsOf(initdata);
   return [
     `${title}: initdata, ${initdata.algorithm}\n`,
@@ -111,7 +76,7 @@ function shownText({ title, initdata }: Shown): string {
   ].join('');
 }
 
-function shownValue({ title, name, initdata }: Shown): object {
+function shownValue({ title, name, initdata }: FoundInitdata): object {
   const { algorithm, files } = initdata;
   return {
     title,

@@ -10,7 +10,6 @@ import {
   unreadable,
   withEvidence,
 } from '@kata-agent/cli';
-import { hostDataDigest, parseInitdata, renderDiagnostic } from '@kata-agent/config';
 
 /** The options of `readCollateral`. */
 export const collateralOptions: readonly OptionRow[] = [
@@ -53,25 +52,6 @@ function timeOf(text: string | undefined): number {
   const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(time)) return time;
   throw new CommandError(ExitCode.Usage, `--at '${text}': must be a time such as 2026-11-27T00:00:00Z`);
-}
-
-/** Returns the value that the host must pass to the hardware at launch for this initdata. Throws a CommandError. */
-export function boundInitdata(path: string): {
-  readonly hostData: Uint8Array;
-  readonly mrConfigId: Uint8Array;
-} {
-  const envelope = readInput(path);
-  const parsed = parseInitdata(envelope, path);
-  if (!parsed.ok)
-    throw new CommandError(
-      ExitCode.Failed,
-      parsed.diagnostics.map((one) => renderDiagnostic(one)).join('\n'),
-    );
-  const initdata = { envelope, algorithm: parsed.algorithm };
-  return {
-    hostData: hostDataDigest(initdata, 'HOSTDATA'),
-    mrConfigId: hostDataDigest(initdata, 'MRCONFIGID'),
-  };
 }
 
 /** Parses --nonce. Throws a CommandError. */

@@ -8,7 +8,7 @@ import {
   readReference,
   reasonOf,
 } from '@kata-agent/cli';
-import { boundInitdata } from './inputs.js';
+import { findInitdata, launchValues } from '../annotate/found-initdata.js';
 
 const files = { message: 'rvps-message.json', policy: 'resource-policy.rego' } as const;
 
@@ -16,14 +16,15 @@ export const evidenceTrustee: CommandDefinition = {
   path: 'evidence trustee',
   summary: 'write reference values and a resource policy for Trustee',
   details: [
-    `Writes two files. ${files.message} has the values of SNP and TDX in the values file, as a message of the kind "sample", by the names that Trustee's shipped policy for processors asks for. ${files.policy} gives resources to guests that Trustee affirms and that were started with this initdata; config digest makes initdata of a configuration.`,
+    `Writes two files. ${files.message} has the values of SNP and TDX in the values file, as a message of the kind "sample", by the names that Trustee's shipped policy for processors asks for. ${files.policy} gives resources to guests that Trustee affirms and that were started with this initdata, which annotate writes into pods.`,
     'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out. Written from Trustee’s sources; not tried against its key broker.',
   ],
   options: [
     { flags: '--reference <file>', description: 'the reference values: values.json' },
     {
       flags: '--initdata <file>',
-      description: 'initdata of an accepted guest; may be repeated',
+      description:
+        'what has the initdata of accepted guests: annotated pods, initdata, or its disk image; - is standard input; may be repeated',
       repeatable: true,
     },
     {
@@ -35,7 +36,7 @@ export const evidenceTrustee: CommandDefinition = {
   ],
   examples: [
     {
-      line: 'kata-agent-ctl evidence trustee --reference values.json --initdata initdata.toml --resource default/key/1 --out trustee',
+      line: 'kata-agent-ctl evidence trustee --reference values.json --initdata pod.yaml --resource default/key/1 --out trustee',
       description: 'Writes both files, and prints the commands that use them.',
     },
   ],
@@ -46,7 +47,7 @@ export const evidenceTrustee: CommandDefinition = {
     const initdata = options.texts('initdata');
     if (reference === undefined || out === undefined || initdata.length === 0)
       throw new CommandError(ExitCode.Usage, '--reference, --initdata or --out is missing', {
-        help: ['pass all three; kata-agent-ctl config digest FILE prints initdata of a configuration'],
+        help: ['pass all three; kata-agent-ctl annotate -f pod.yaml writes initdata into a pod'],
       });
     const resources = options.texts('resource');
     const wrong = resources.find((path) => !/^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+){2}$/.test(path));
@@ -60,8 +61,8 @@ export const evidenceTrustee: CommandDefinition = {
           'Trustee’s shipped policy asks for those of processors; for a TPM it knows only the RSA keys of its own attester',
         ],
       });
-    const bound = initdata.map((path) => {
-      const { hostData, mrConfigId } = boundInitdata(path);
+    const bound = initdata.flatMap(findInitdata).map((found) => {
+      const { hostData, mrConfigId } = launchValues(found.initdata);
       return {
         hostData: Buffer.from(hostData).toString('hex'),
         mrConfigId: Buffer.from(mrConfigId).toString('hex'),

@@ -13,7 +13,9 @@ import {
   withEvidence,
 } from '@kata-agent/cli';
 import { namedFiles, rootOption } from '../config/load-file.js';
-import { boundInitdata, collateralOptions, parseNonce, readCollateral } from './inputs.js';
+import { findOneInitdata, launchValues } from '../annotate/found-initdata.js';
+import type { PodInitdata } from '../annotate/pod-initdata.js';
+import { collateralOptions, parseNonce, readCollateral } from './inputs.js';
 
 export const evidenceVerify: CommandDefinition = {
   path: 'evidence verify',
@@ -29,7 +31,11 @@ export const evidenceVerify: CommandDefinition = {
       description: 'a document of the configuration, the base document first; may be repeated',
       repeatable: true,
     },
-    { flags: '--initdata <file>', description: 'the initdata that is the last document' },
+    {
+      flags: '--initdata <file>',
+      description:
+        'the initdata that is the last document: an annotated pod, initdata, or its disk image; - is standard input',
+    },
     rootOption,
     ...collateralOptions,
     { flags: '--nonce <hex>', description: 'the nonce that you chose' },
@@ -54,13 +60,14 @@ export const evidenceVerify: CommandDefinition = {
     const nonce = options.text('nonce');
     const channel = options.text('channel');
     const tlsSpki = await pinOf(options.text('pin'));
-    const digest = digestOf(invocation);
+    const file = options.text('initdata');
+    const initdata = file === undefined ? undefined : findOneInitdata(file);
+    const digest = digestOf(invocation, initdata);
     const { parseBundle, verifyEvidence } = await import('@kata-agent/evidence');
     const values = await readReference(reference);
-    const initdata = options.text('initdata');
     const inputs = {
       ...(await readCollateral(options)),
-      ...(initdata === undefined ? {} : boundInitdata(initdata)),
+      ...(initdata === undefined ? {} : launchValues(initdata)),
     };
     const verification = await withEvidence(ExitCode.Mismatch, () =>
       verifyEvidence(
@@ -90,10 +97,9 @@ async function pinOf(text: string | undefined): Promise<string | undefined> {
 }
 
 /** Returns the digest of the configuration that the options name, as config digest prints it. Undefined: they name none. */
-function digestOf({ options }: Invocation): string | undefined {
+function digestOf({ options }: Invocation, initdata: PodInitdata | undefined): string | undefined {
   const documents = options.texts('config').map(readInput);
-  const initdata = options.text('initdata');
-  if (initdata !== undefined) documents.push(readInput(initdata));
+  if (initdata !== undefined) documents.push(initdata.envelope);
   const [base] = documents;
   if (base === undefined) return undefined;
   return configurationDigest(
