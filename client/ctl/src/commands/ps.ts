@@ -11,10 +11,7 @@ export const ps: CommandDefinition = {
   ],
   examples: [
     { line: 'kata-agent-ctl ps -a unix:///run/agent.sock', description: 'Prints a line for each container.' },
-    {
-      line: `kata-agent-ctl exec "$(kata-agent-ctl ps --format json | jq -r '.containers[] | select(.name == "app").id')" -- date`,
-      description: 'Runs a program in the container app.',
-    },
+    { line: 'kata-agent-ctl ps --format json', description: 'Prints the IDs whole, with each exec.' },
   ],
   connects: true,
   formats: true,

@@ -171,7 +171,7 @@ test('operators have verbs, which explain lists with what they open', async () =
   ]);
   const text = renderExplanation(explainConfiguration(configuration));
   for (const line of [
-    'operators with connect (what is served here, Describe, Attest): uri:spiffe://e/ops/*, cn:a',
+    'operators with connect (what is served here, Describe, ListContainers, Attest): uri:spiffe://e/ops/*, cn:a',
     'operators with audit (WatchAudit, GetCheckpoint, Attest): cn:a',
     'operators with revoke (RevokePeer, Attest): none',
   ])
