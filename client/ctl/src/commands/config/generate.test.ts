@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -54,6 +54,22 @@ test('several workloads get a configuration each, in which none may run the cont
     [0, 4],
     [4, 0],
   ]);
+});
+
+test('files, directories and standard input are operands, as --pod takes them', () => {
+  const folder = join(directory, 'folder');
+  mkdirSync(folder);
+  const one = join(folder, 'one.yaml');
+  writeFileSync(one, frontend);
+  const { code, stdout } = generate('--pod', one);
+  assert.equal(code, 0);
+  assert.equal(generate(one).stdout, stdout);
+  assert.equal(generate(folder).stdout, stdout.replace('(one.yaml)', '(folder)'));
+  const piped = runBinary(['config', 'generate', '-'], frontend);
+  assert.equal(piped.stdout, stdout.replace('(one.yaml)', '(-)'));
+  const { code: none, stderr } = generate();
+  assert.equal(none, 2);
+  assert.match(stderr, /no workload given\n.*kata-agent-ctl config generate pod\.yaml/s);
 });
 
 test('the index has the file, the digest and the result of each workload', () => {

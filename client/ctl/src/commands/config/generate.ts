@@ -3,6 +3,7 @@ import { type CommandDefinition, CommandError, ExitCode, type Options, print } f
 import { programName } from '../../program-name.js';
 import { documentValue, type GeneratedDocument, generateDocument, leavesOpen } from './generated-document.js';
 import { writeDocuments } from './generated-files.js';
+import { readManifestFiles } from './manifest-files.js';
 import { podOptions, type Pods, readPods, inputNotes } from './pod-files.js';
 
 export const configGenerate: CommandDefinition = {
@@ -17,6 +18,12 @@ export const configGenerate: CommandDefinition = {
     'What a pod has beside every other, it gets by a key of its own: devices, guest_paths, network_namespaces, capabilities, share_processes, user_namespaces. What only privileged_containers = "allow" allows, such as privileged: true, is denied without --allow-privileged: the command prints the configuration, names the reasons, and exits with 4.',
     'With --puller built-in the guest pulls the images itself, and the configuration says so: each image of the workloads is pinned by the digest in its name, and its process is compared with what the image declares, if --image-layout or --image-config has that.',
     'A value that is not in the input opens only its field of its container: what an image without --image-config declares, a key of a ConfigMap that is not given, a value of a Secret, a word of a command line with a reference to one. A comment and notes on standard error name these fields; with --strict the command exits with 4 if there are any, and prints the configuration; also if a file is given for an image that no container has, or an object with a pod template is skipped, since it is of a kind that Kubernetes itself does not have.',
+  ],
+  operands: [
+    {
+      syntax: '[pods...]',
+      description: 'Kubernetes objects, as --pod takes them: files, directories, or - for standard input',
+    },
   ],
   options: [
     ...podOptions,
@@ -48,27 +55,28 @@ export const configGenerate: CommandDefinition = {
   ],
   examples: [
     {
-      line: 'kata-agent-ctl config generate --pod pod.yaml --image-config docker.io/library/nginx:1.27=nginx.json > config.toml',
+      line: 'kata-agent-ctl config generate pod.yaml --image-config docker.io/library/nginx:1.27=nginx.json > config.toml',
       description: 'Then check it: kata-agent-ctl config check config.toml --pod pod.yaml.',
     },
     {
-      line: 'kata-agent-ctl config generate --pod shop.yaml --out configurations',
+      line: 'kata-agent-ctl config generate shop.yaml --out configurations',
       description:
         'Writes configurations/Deployment-frontend.toml, and so on, and configurations/index.json.',
     },
   ],
   formats: true,
   run: async (invocation) => {
-    const { io, options } = invocation;
-    if (options.texts('pod').length === 0) {
+    const { io, options, operands } = invocation;
+    const paths = [...operands, ...options.texts('pod')];
+    if (paths.length === 0)
       throw new CommandError(ExitCode.Usage, 'no workload given', {
-        help: ['name a file: --pod pod.yaml'],
+        help: [`name a file: ${programName} config generate pod.yaml`],
       });
-    }
-    const pods = withPuller(await readPods(options), options);
+    const pods = withPuller(await readPods(options, readManifestFiles(paths)), options);
     const out = options.text('out');
     const documents: GeneratedDocument[] = [];
-    for (const group of groupsOf(pods, options)) documents.push(await generateDocument(group, invocation));
+    for (const group of groupsOf(pods, options))
+      documents.push(await generateDocument(group, paths, invocation));
     const written = out === undefined ? undefined : writeDocuments(documents, out);
     const notes = [
       ...inputNotes(pods),

@@ -32,8 +32,14 @@ export interface GeneratedDocument {
 /**
  * Generates the configuration of these workloads, and checks it with them. Rejects with a CommandError (1) if it does not load, or a
  * rule would be too long.
+ *
+ * @param paths Where the workloads were read, which the title names.
  */
-export async function generateDocument(pods: Pods, invocation: Invocation): Promise<GeneratedDocument> {
+export async function generateDocument(
+  pods: Pods,
+  paths: readonly string[],
+  invocation: Invocation,
+): Promise<GeneratedDocument> {
   const allowPrivileged = invocation.options.flag('allowPrivileged');
   const plan = generate(pods.workloads, {
     ...pods,
@@ -41,10 +47,7 @@ export async function generateDocument(pods: Pods, invocation: Invocation): Prom
     explicit: invocation.options.flag('explicit'),
   });
   refuseTooLong(plan);
-  const text = renderPlan(plan, [
-    ...titleOf(pods, invocation.options.texts('pod')),
-    `Rules constrain ${scoreText(plan)}.`,
-  ]);
+  const text = renderPlan(plan, [...titleOf(pods, paths), `Rules constrain ${scoreText(plan)}.`]);
   const names = namesOf(pods);
   const loaded = await loadText(`the configuration of ${names}`, text, { sense: 'error' });
   if (!loaded.ok)
