@@ -1,4 +1,4 @@
-import { engineMounts } from '@kata-agent/catalogue/profiles';
+import { engineMounts, maxPositions } from '@kata-agent/catalogue/profiles';
 import {
   type Entry,
   type FactName,
@@ -114,8 +114,12 @@ function readProcess(
 function readCommand(asked: AskedCall, misfits: Misfits): Record<string, Given> {
   const [line, ...others] = asked.ask.values?.get('commandLine') ?? [];
   const [form, ...forms] = formsOf(asked, 'commandLine');
-  if (line === undefined && form !== undefined && isAny(form) && forms.length === 0)
-    return { args: { value: [] }, any_args: { value: true, because: form.because } };
+  if (line === undefined && form !== undefined && forms.length === 0) {
+    const { because, meaning } = form;
+    if (isAny(form)) return { args: { value: [] }, any_args: { value: true, because } };
+    if (meaning?.kind === 'last words' && meaning.words.length <= maxPositions)
+      return { args: { value: [] }, last_args: { value: meaning.words, because } };
+  }
   if (form !== undefined || others.length > 0 || !Array.isArray(line) || line.length === 0) {
     misfits.ofContainer('commands');
     return { args: { value: [] } };
@@ -230,7 +234,7 @@ function readMounts(
   if (
     hasForms(asked, 'mountTable') ||
     table.length !== asCreate(call)?.OCI?.Mounts.length ||
-    table.length > 64
+    table.length > maxPositions
   )
     misfits.ofContainer('mounts', 'mounts-complete', 'mount-order');
   const volumeAt = (destination: string | undefined): MountedVolume | undefined =>

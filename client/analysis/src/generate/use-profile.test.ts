@@ -29,6 +29,42 @@ ${more.replaceAll(/^/gm, '  ')}
 }
 
 describeRefusals(
+  'words of the pod after an unknown entrypoint are the last ones, and a profile has them as values',
+  ({ created, text }) => {
+    const runs = (...args: readonly string[]): string | undefined =>
+      created(({ process }) => {
+        process.Args = [...args];
+      });
+    test('as the pod has it, and changed', () => {
+      assert.equal(runs('/bin/server', '--port', '80'), undefined);
+      assert.equal(runs('/bin/server', '--log', '--port', '80'), undefined);
+      assert.equal(runs('--port', '80'), undefined);
+      for (const other of [
+        [],
+        ['80'],
+        ['/bin/server'],
+        ['/bin/server', '--port', '81'],
+        ['/bin/server', '80', '--port'],
+        ['/bin/server', '--port', '80', ''],
+        ['/bin/server', '--port 80'],
+      ])
+        assert.equal(runs(...other), 'create-container-commands', other.join(' '));
+    });
+    test('as values', () => {
+      if (text.includes('profile = ')) assert.match(text, /^last_args = \["--port", "80"\]$/m);
+    });
+  },
+  {
+    pod: `kind: Pod
+metadata: { name: web }
+spec:
+  containers:
+    - { name: web, image: unknown, args: ["--port", "80"] }
+`,
+  },
+);
+
+describeRefusals(
   "a volume at an engine's mount point is the pod's, and not the file of the host",
   ({ created, setup }) => {
     const shares = (name: string): string | undefined =>

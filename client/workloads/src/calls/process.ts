@@ -5,7 +5,7 @@ import { type Process, ProcessSchema } from '@kata-agent/protocol/oci';
 import type { Container } from '../pod/container.js';
 import type { ImageConfig } from '../pod/container-image.js';
 import type { Workload } from '../pod/workload.js';
-import type { Entry } from '../facts/fact.js';
+import type { Entry, ValueForm } from '../facts/fact.js';
 import { celText, codeWords, expand, knownText, type Part, references, sampleText } from './expansion.js';
 import { type Environment, environmentOf, missingImage } from './environment.js';
 import type { Origins } from './expected-call.js';
@@ -131,7 +131,7 @@ function argsOf(
     const known = expanded(args ?? []);
     openWords('args', known, [undefined]);
     const field = args === undefined ? 'command, args' : 'command';
-    origins.opened({ fact: 'commandLine', field, why }, endsWith(known.map(celText)));
+    origins.opened({ fact: 'commandLine', field, why }, endsWith(known));
     return { args: ['unknown', ...known.map(sample)] };
   }
   const texts = (list: readonly string[]): readonly (readonly Part[])[] => list.map((text) => [text]);
@@ -157,15 +157,16 @@ function argsOf(
   return { args: samples, words };
 }
 
-/** Returns the form of a command line whose last words are known, as CEL. */
-function endsWith(words: readonly string[]): { readonly condition?: string } {
+/** Returns the form of a command line of which the last words are the pod’s. */
+function endsWith(words: readonly (readonly Part[])[]): Pick<ValueForm, 'condition' | 'meaning'> {
   if (words.length === 0) return {};
-  const at = (index: number): string => `args[args.size() - ${words.length - index}]`;
+  const conditions = words.map(
+    (word, index) => `args[args.size() - ${words.length - index}] == ${celText(word)}`,
+  );
+  const texts = words.flatMap((word) => knownText(word) ?? []);
   return {
-    condition: [
-      `args.size() >= ${words.length}`,
-      ...words.map((word, index) => `${at(index)} == ${word}`),
-    ].join(' && '),
+    condition: [`args.size() >= ${words.length}`, ...conditions].join(' && '),
+    ...(texts.length === words.length ? { meaning: { kind: 'last words', words: texts } } : {}),
   };
 }
 

@@ -64,6 +64,8 @@ export interface ValueForm {
 /** What the condition of a form says. */
 export type FormMeaning =
   | { readonly kind: 'absolute path' }
+  /** A command line that ends with these words. */
+  | { readonly kind: 'last words'; readonly words: readonly string[] }
   | { readonly kind: 'user'; readonly uid?: number; readonly gid?: number }
   | { readonly kind: 'group of the user' }
   /** A variable whose whole value matches. */

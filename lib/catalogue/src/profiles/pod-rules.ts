@@ -1,11 +1,18 @@
-import type { ProfileRule } from './profile.js';
+import { maxPositions, type ProfileRule } from './profile.js';
 
 /** A test of the claimed container: `c` has its values. */
 function own(test: string): string {
   return `values.container.exists(c, c.name == container.claimed.name && ${test})`;
 }
 
+const positions = `[${Array.from({ length: maxPositions }, (_, index) => index).join(', ')}]`;
+
 const shared = '/run/kata-containers/shared/containers/';
+
+/** Without an entrypoint in the input, what the pod has are the last words. */
+const commandLine = `(c.last_args.size() == 0 ? args == c.args || c.any_args :
+  c.last_args.size() <= ${maxPositions} && args.size() >= c.last_args.size() &&
+  ${positions}.all(i, i >= c.last_args.size() || args[args.size() - 1 - i] == c.last_args[c.last_args.size() - 1 - i]))`;
 
 const processes = { CreateContainer: 'request.OCI.Process', ExecProcess: 'request.process' } as const;
 type ProcessMethod = keyof typeof processes;
@@ -23,7 +30,7 @@ function processRulesOf(method: ProcessMethod): readonly ProfileRule[] {
     {
       name: 'commands',
       description: 'The whole command line, by container.',
-      expression: own(isExec ? 'c.exec.exists(e, args == e)' : '(args == c.args || c.any_args)'),
+      expression: own(isExec ? 'c.exec.exists(e, args == e)' : commandLine),
       message: 'the workload does not have this command, or not in this container',
     },
     {
@@ -200,8 +207,6 @@ function points(rows: readonly (readonly string[])[]): string {
 const enginePoints = `(${points(everyMounts)} +
     (c.name == "" ? ${points(pauseMounts)} : ${points(ownMounts)}))`;
 
-const positions = `[${Array.from({ length: 64 }, (_, index) => index).join(', ')}]`;
-
 /** A watched volume and the host's directory of which it is a copy are one volume. */
 function apart(one: string, other: string): string {
   return `!(${one}.source.contains("/watchable/") && ${other}.source.endsWith("/" + ${one}.source.split("/watchable/")[1]))`;
@@ -245,7 +250,7 @@ export const containerRules: readonly ProfileRule[] = (
     {
       name: 'mount-order',
       description: 'No mount hides one below it.',
-      expression: `mounts.size() <= 64 && ${positions}.all(i, i >= mounts.size() ||
+      expression: `mounts.size() <= ${maxPositions} && ${positions}.all(i, i >= mounts.size() ||
   ${positions}.all(j, j >= i || !mounts[j].destination.startsWith(
     mounts[i].destination + (mounts[i].destination.endsWith("/") ? "" : "/"))))`,
       message: 'the mount would hide another one',

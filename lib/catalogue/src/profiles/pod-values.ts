@@ -1,4 +1,4 @@
-import type { ProfileValues } from './profile.js';
+import { maxPositions, type ProfileValues } from './profile.js';
 
 const texts = { list: 'string' } as const;
 
@@ -52,6 +52,11 @@ const container: ProfileValues = {
     type: 'bool',
     otherwise: false,
     purpose: 'Whether any command line is allowed: the input did not have the one of the image.',
+  },
+  last_args: {
+    type: texts,
+    otherwise: [],
+    purpose: `The last words of the command line, at most ${maxPositions}, in place of all: the input did not have the entrypoint of the image.`,
   },
   env: { type: texts, otherwise: [], purpose: 'Variables with their values.' },
   any_env: { type: texts, otherwise: [], purpose: 'Names of variables with any value.' },

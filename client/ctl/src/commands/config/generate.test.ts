@@ -57,14 +57,14 @@ test('several workloads get a configuration each, in which none may run the cont
 });
 
 test('files, directories and standard input are operands, as --pod takes them', () => {
-  const folder = join(directory, 'folder');
-  mkdirSync(folder);
-  const one = join(folder, 'one.yaml');
+  const several = join(directory, 'several');
+  mkdirSync(several);
+  const one = join(several, 'one.yaml');
   writeFileSync(one, frontend);
   const { code, stdout } = generate('--pod', one);
   assert.equal(code, 0);
   assert.equal(generate(one).stdout, stdout);
-  assert.equal(generate(folder).stdout, stdout.replace('(one.yaml)', '(folder)'));
+  assert.equal(generate(several).stdout, stdout.replace('(one.yaml)', '(several)'));
   const piped = runBinary(['config', 'generate', '-'], frontend);
   assert.equal(piped.stdout, stdout.replace('(one.yaml)', '(-)'));
   const { code: none, stderr } = generate();
