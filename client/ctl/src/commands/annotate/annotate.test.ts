@@ -204,6 +204,12 @@ test('operators get a listener of their own, and the host gains nothing', () => 
     assert.match(refused.stderr, message);
   }
   assert.match(annotate('-f', probed, '--base', base, '--operators', 'x').stderr, /add a \[\[listener\]\]/);
+  const unknown = annotate('-f', probed, '--operators', 'host');
+  assert.equal(unknown.code, 2);
+  assert.match(
+    unknown.stderr,
+    /--operators 'host': only the base document says whether this is the runtime's listener\n.*--base/s,
+  );
 });
 
 test('a base document that does not accept initdata is an error', () => {

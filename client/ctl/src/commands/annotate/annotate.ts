@@ -49,7 +49,7 @@ export const annotate: CommandDefinition = {
     {
       flags: '--operators <listener>',
       description:
-        'a listener of the base document, beside the runtime’s, on which operators run any command and read all output; other listeners gain nothing',
+        'a listener of the base document (--base), beside the runtime’s, on which operators run any command and read all output; other listeners gain nothing',
     },
     { flags: '--document <file>', description: 'TOML that is appended to each document' },
     {

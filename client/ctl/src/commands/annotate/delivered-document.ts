@@ -54,10 +54,8 @@ export async function deliveredDocument(
       message: `the document of ${name} does not load${base === undefined ? '' : ` after ${base}`}`,
       help: 'correct what the errors name',
     });
-  if (base !== undefined) {
-    refuseUnaccepted(base, loaded.configuration);
-    refuseNoOperators(base, operators, loaded.configuration);
-  }
+  if (base !== undefined) refuseUnaccepted(base, loaded.configuration);
+  if (operators !== undefined) refuseNoOperators(base, operators, loaded.configuration);
   const reports = await checkPods(loaded.configuration, own);
   const needs = base === undefined ? baseText(plan) : '';
   return {
@@ -107,8 +105,13 @@ function refuseUnaccepted(base: string, { values }: Configuration): void {
 }
 
 /** The first listener is the runtime's: what is open there is open to the host. */
-function refuseNoOperators(base: string, operators: string | undefined, { listeners }: Configuration): void {
-  if (operators === undefined) return;
+function refuseNoOperators(base: string | undefined, operators: string, { listeners }: Configuration): void {
+  if (base === undefined)
+    throw new CommandError(
+      ExitCode.Usage,
+      `--operators '${operators}': only the base document says whether this is the runtime's listener`,
+      { help: ['name the base document of the guest image: --base FILE'] },
+    );
   const [, ...others] = listeners.map(({ name }) => name);
   if (others.includes(operators)) return;
   const isRuntimes = listeners[0]?.name === operators;
