@@ -1,8 +1,15 @@
 import { endpoints, groups, methodNames } from '@kata-agent/catalogue';
-import { type ConstantType, type ProfileValues, profiles, ruleNameOf } from '@kata-agent/catalogue/profiles';
+import {
+  type ConstantType,
+  type ProfileValues,
+  profiles,
+  profileValues,
+  ruleNameOf,
+} from '@kata-agent/catalogue/profiles';
 import {
   type EntryKeyRow,
   listenerKeys,
+  profileKeys,
   ruleKeys,
   type SectionName,
   type SettingRow,
@@ -124,23 +131,19 @@ function jsonOf(toml: string): JsonValue {
 
 /** The keys of `[api]` about a profile. Values are those of all profiles: the loader knows which the named one has. */
 function profileSchema(): JsonSchema {
-  const all = [...profiles.values()];
-  const rules = new Set(all.flatMap((profile) => profile.rules.map(ruleNameOf)));
+  const rules = new Set([...profiles.values()].flatMap((profile) => profile.rules.map(ruleNameOf)));
   return {
     profile: {
-      description: 'A profile of the agent, whose rules are in force with the values below, by its digest.',
+      description: profileKeys.profile,
       type: 'string',
       pattern: '^[a-z0-9][a-z0-9-]*@sha256:[0-9a-f]{64}$',
     },
     profile_except: {
-      description: 'Rules of the profile that are not in force.',
+      description: profileKeys.profile_except,
       type: 'array',
       items: { enum: [...rules] },
     },
-    values: valuesSchema(
-      Object.assign({}, ...all.map(({ values }) => values)) as ProfileValues,
-      'The values of the pod.',
-    ),
+    values: valuesSchema(profileValues, profileKeys.values),
   };
 }
 

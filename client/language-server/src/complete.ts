@@ -1,4 +1,3 @@
-import { documentSections } from '@kata-agent/config';
 import { completeExpression, type NamedPart } from '@kata-agent/gate/editor';
 import {
   type CompletionItem,
@@ -10,7 +9,7 @@ import {
 } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
 import { expressionIn } from './document/edited-rule.js';
-import { type Key, keyAt, keysOf, type KnownValue, valuesOf } from './document/keys.js';
+import { type Key, keyAt, keysOf, type KnownValue, sections, valuesOf } from './document/keys.js';
 import { keysIn, type Place, placeAt, textsOf } from './document/place.js';
 import { partText } from './part-text.js';
 
@@ -28,7 +27,7 @@ export function complete(document: TextDocument, position: Position): Completion
   });
   switch (place.kind) {
     case 'header':
-      return documentSections
+      return sections
         .filter(({ list }) => list === place.list)
         .map(({ name, purpose }) => ({
           ...item(name, CompletionItemKind.Module, undefined, purpose),
@@ -59,7 +58,7 @@ function keyItems(text: string, place: KeyPlace, edit: Edit): CompletionItem[] {
   if (isFollowed || !startsLine(text, place.start)) return items;
   return [
     ...items,
-    ...documentSections.map(({ name, list, purpose }) => {
+    ...sections.map(({ name, list, purpose }) => {
       const header = list ? `[[${name}]]` : `[${name}]`;
       return {
         ...item(header, CompletionItemKind.Module, undefined, purpose),

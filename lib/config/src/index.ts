@@ -1,4 +1,5 @@
 export { profileDigest, profileName } from './profile/profile-digest.js';
+export { profileKeys } from './profile/profile-keys.js';
 export type { RuleValues } from './configuration.js';
 export { pathInRoot } from './merge/named-paths.js';
 export { namedPaths } from './merge/named-paths.js';

@@ -118,7 +118,9 @@ test('a session of an editor', { timeout: 60_000 }, async (t) => {
     assert.ok(keys.includes('[[api.rule]]'), keys.join());
     assert.ok(!keys.includes('release'), keys.join());
     const headers = await completed('[[|');
-    assert.deepEqual(headers, ['api.rule', 'listener', 'secret', 'audit.witness']);
+    const ofPod = headers.filter((name) => name.startsWith('api.values.'));
+    assert.ok(ofPod.includes('api.values.container'), headers.join());
+    assert.deepEqual(headers, ['api.rule', 'listener', 'secret', 'audit.witness', ...ofPod]);
     assert.ok((await completed('[[listener]]\ntls = { client|')).includes('client_ca'));
   });
 
@@ -128,6 +130,28 @@ test('a session of an editor', { timeout: 60_000 }, async (t) => {
     assert.ok(!endpoints.includes('@pod'), endpoints.join());
     assert.ok((await completed('[agent]\nlog_level = "|')).includes('debug'));
     assert.deepEqual(await completed('[agent]\ndebug_console = |'), ['true', 'false']);
+  });
+
+  await t.test('the values that a profile reads are completed and described', async () => {
+    const [profile = ''] = await completed('[api]\nprofile = "|"');
+    assert.match(profile, /^rs-shared-1@sha256:[0-9a-f]{64}$/);
+    const except = await completed('[api]\nprofile_except = ["exec-|"]');
+    assert.ok(except.includes('exec-process-commands'), except.join());
+    assert.ok((await completed('[api]\n[api.values]\nho|')).includes('host_name'));
+    const container = '[[api.values.container]]\nname = "web"\n';
+    const keys = await completed(`${container}la|`);
+    assert.ok(keys.includes('last_args') && !keys.includes('name') && !keys.includes('host_name'));
+    assert.deepEqual(await completed(`${container}any_args = |`), ['true', 'false']);
+    assert.ok((await completed(`${container}env_like = [{ na|`)).includes('name'));
+    assert.match(
+      await hovered(`${container}last_|args = ["-v"]`),
+      /^`last_args`: list of text\n\nThe last words of the command line/,
+    );
+    assert.match(await hovered('[[api.values.con|tainer]]'), /^`container`: \[\[api\.values\.container\]\]/);
+    assert.match(
+      await hovered('[api]\nprofile_except = ["exec-process-comm|ands"]'),
+      /The whole command line, by container/,
+    );
   });
 
   await t.test('names, fields and functions of expressions are completed', async () => {

@@ -6,8 +6,17 @@ import {
   isManagementMethod,
 } from '@kata-agent/catalogue';
 import {
+  type ConstantType,
+  type ProfileValues,
+  profiles,
+  profileValues,
+  ruleNameOf,
+} from '@kata-agent/catalogue/profiles';
+import {
   documentSections,
   type EntryKeyRow,
+  profileKeys,
+  profileName,
   type SettingRow,
   settings,
   type ValueSchema,
@@ -34,6 +43,23 @@ export interface KnownValue {
   readonly isText: boolean;
   readonly doc?: string;
 }
+
+/** A section as its header names it. */
+export interface Section {
+  readonly name: string;
+  /** Whether there can be several. */
+  readonly list: boolean;
+  readonly purpose: string;
+}
+
+/** Every section of a document, those of a pod's values too. */
+export const sections: readonly Section[] = [
+  ...documentSections,
+  { name: 'api.values', list: false, purpose: profileKeys.values },
+  ...Object.entries(profileValues).flatMap(([name, row]) =>
+    'tables' in row ? [{ name: `api.values.${name}`, list: true, purpose: row.purpose }] : [],
+  ),
+];
 
 /** The keys at the top of a document. */
 const topKeys: readonly Key[] = [
@@ -85,7 +111,15 @@ export function describeValue(value: string): string | undefined {
     ].join('\n\n');
   }
   if (isManagementMethod(value)) return managementEndpoints[value].purpose;
-  return undefined;
+  return describeOfProfile(value);
+}
+
+/** Describes the name of a profile, or of a rule that profiles have. */
+function describeOfProfile(value: string): string | undefined {
+  const all = [...profiles.values()];
+  const named = all.find((profile) => profileName(profile) === value);
+  if (named !== undefined) return `For ${named.purpose}.`;
+  return all.flatMap(({ rules }) => rules).find((rule) => ruleNameOf(rule) === value)?.description;
 }
 
 function sectionKey(name: string): Key {
@@ -98,8 +132,59 @@ function sectionKey(name: string): Key {
     type: list ? `[[${name}]]` : `[${name}]`,
     doc: purpose,
     table: list ? 'several' : 'one',
-    keys: [...rows.map(rowKey), ...below.map((each) => sectionKey(each.name))],
+    keys: [
+      ...rows.map(rowKey),
+      ...below.map((each) => sectionKey(each.name)),
+      ...(name === 'api' ? keysOfProfile() : []),
+    ],
   };
+}
+
+function keysOfProfile(): readonly Key[] {
+  const all = [...profiles.values()];
+  const rules = new Set(all.flatMap((profile) => profile.rules.map(ruleNameOf)));
+  const row = { table: 'none', keys: [] } as const;
+  return [
+    {
+      ...row,
+      name: 'profile',
+      type: 'name of a profile',
+      doc: profileKeys.profile,
+      schema: { enum: all.map(profileName) },
+    },
+    {
+      ...row,
+      name: 'profile_except',
+      type: 'list of rules',
+      doc: profileKeys.profile_except,
+      schema: { type: 'array', items: { enum: [...rules] } },
+    },
+    {
+      name: 'values',
+      type: '[api.values]',
+      doc: profileKeys.values,
+      table: 'one',
+      keys: valueKeys(profileValues, 'api.values'),
+    },
+  ];
+}
+
+/** @param section whose tables have headers; in a table of one they are inline */
+function valueKeys(rows: ProfileValues, section?: string): readonly Key[] {
+  return Object.entries(rows).map(([name, row]) => {
+    const doc = row.otherwise === undefined ? `${row.purpose}\n\nRequired.` : row.purpose;
+    if (!('tables' in row)) {
+      const values = row.type === 'bool' ? ({ schema: { type: 'boolean' } } as const) : {};
+      return { name, type: constantName(row.type), doc, ...values, table: 'none', keys: [] };
+    }
+    const type = section === undefined ? 'list of tables' : `[[${section}.${name}]]`;
+    return { name, type, doc, table: 'several', keys: valueKeys(row.tables) };
+  });
+}
+
+function constantName(type: ConstantType): string {
+  if (typeof type !== 'string') return 'list' in type ? `list of ${constantName(type.list)}` : 'table';
+  return { string: 'text', pattern: 'pattern', bool: 'boolean', int: 'integer' }[type];
 }
 
 function rowKey(row: SettingRow | EntryKeyRow): Key {

@@ -1,7 +1,7 @@
 import { copiedFileRules, everyPodRules } from './every-pod-rules.js';
 import { containerRules, podRules, processRules } from './pod-rules.js';
 import { copiedValues, podValues, resizedValues } from './pod-values.js';
-import type { Profile, ProfileRule } from './profile.js';
+import type { Profile, ProfileRule, ProfileValues } from './profile.js';
 import {
   copiedNames,
   copiedPaths,
@@ -86,6 +86,13 @@ const all: readonly Profile[] = [
 
 /** The profiles of this version, by name. */
 export const profiles: ReadonlyMap<string, Profile> = new Map(all.map((profile) => [profile.name, profile]));
+
+/** The values of all profiles, where the profile of a document is not known. */
+export const profileValues: ProfileValues = Object.assign(
+  {},
+  ...all.map(({ values }) => values),
+) as ProfileValues;
+
 export { engineMounts } from './pod-rules.js';
 export { maxPositions } from './profile.js';
 export {

@@ -112,7 +112,7 @@ async function readTree(
 /** Returns the rules of a document: its own, and those of its profile, whose exceptions its own replace in the same place. */
 async function rulesOf(api: TomlTable, options: RuleOptions, report: Report): Promise<readonly Rule[]> {
   const own = await readRules(api.entries.get('rule'), options, report);
-  if (!profileKeys.some((key) => api.entries.has(key))) return own;
+  if (!Object.keys(profileKeys).some((key) => api.entries.has(key))) return own;
   const { readProfile } = await import('../profile/read-profile.js');
   const checker = await options.rules();
   const ofProfile = readProfile(api, (pattern) => checker.patternFault(pattern), report);
@@ -134,7 +134,7 @@ async function rulesOf(api: TomlTable, options: RuleOptions, report: Report): Pr
 
 /** Keys of sections that are not settings. */
 const otherKeys: Readonly<Partial<Record<SectionName, readonly string[]>>> = {
-  api: ['rule', ...profileKeys],
+  api: ['rule', ...Object.keys(profileKeys)],
   audit: ['witness'],
 };
 

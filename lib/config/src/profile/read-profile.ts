@@ -7,7 +7,6 @@ import { nearest } from '../diagnostics/misspelled-name.js';
 import type { Report } from '../diagnostics/report.js';
 import { describeToml, type TomlTable, type TomlValue } from '../toml/toml-value.js';
 import { findProfile, profileReference } from './profile-digest.js';
-import { profileKeys } from './profile-keys.js';
 import { type PatternCheck, readValues } from './read-values.js';
 
 /**
@@ -19,7 +18,12 @@ export function readProfile(
   check: PatternCheck,
   report: Report,
 ): readonly (Rule | { readonly except: string })[] {
-  const [named, except, values] = profileKeys.map((key) => api.entries.get(key));
+  const { entries } = api;
+  const [named, except, values] = [
+    entries.get('profile'),
+    entries.get('profile_except'),
+    entries.get('values'),
+  ];
   if (named === undefined) {
     for (const [key, entry] of [
       ['profile_except', except],
