@@ -25,6 +25,7 @@ import {
   type MatrixRow,
 } from './explain-endpoint.js';
 import { type ExplainedListener, explainListeners } from './explain-listener.js';
+import { type ExplainedProfile, explainProfile } from './explain-profile.js';
 import { writeDuration } from '../value-types/quantities.js';
 
 /** An effective configuration as JSON. */
@@ -38,6 +39,8 @@ export interface Explanation {
   /** Where sealed secrets are unsealed; without a document everywhere. */
   readonly secrets: readonly SecretSettings[];
   readonly settings: readonly ExplainedSetting[];
+  /** Of the documents that name one. */
+  readonly profiles: readonly ExplainedProfile[];
   readonly rules: readonly ExpandedRule[];
   readonly expansions: readonly Expansion[];
   readonly endpoints: readonly ExplainedEndpoint[];
@@ -98,6 +101,7 @@ export function explainConfiguration(
     ...(configuration.witnesses.length === 0 ? {} : { witnesses: explainWitnesses(configuration) }),
     secrets: configuration.secrets,
     settings: values.map((value) => ({ ...value, written: writtenForm(value) })),
+    profiles: api.documents.flatMap((document) => explainProfile(document) ?? []),
     rules: api.documents.flatMap(({ rules }) => rules.map(explainedRule)),
     expansions: api.documents.flatMap(expansionsOf),
     endpoints: explained,

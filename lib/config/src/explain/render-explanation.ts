@@ -15,6 +15,7 @@ import {
 import { type ExplainedEndpoint, renderMatrix } from './explain-endpoint.js';
 import type { OperatorGrant } from '../listener.js';
 import type { ExplainedListener } from './explain-listener.js';
+import { renderProfile } from './explain-profile.js';
 
 /** Renders an explanation as text: documents, settings by section, endpoints. */
 export function renderExplanation(explanation: Explanation): string {
@@ -36,6 +37,7 @@ export function renderExplanation(explanation: Explanation): string {
       const of = listener === undefined ? '' : ` of listener "${listener}"`;
       return `${entry} in ${list}${of} (${source})\n  ${methods.join(', ')}`;
     }),
+    ...explanation.profiles.map(renderProfile),
     ...rules.map(renderRule),
     renderSecrets(explanation.secrets, documents.length > 0),
     ...(witnesses === undefined ? [] : [renderWitnesses(witnesses, quorumOf(settings))]),

@@ -7,7 +7,7 @@ export const configExplain: CommandDefinition = {
   path: 'config explain',
   summary: 'print every value and endpoint of a configuration, and what decided it',
   details: [
-    'Prints the source of each setting, whether each method is served and why, and what the other documents contain. With --kernel-command-line, also prints which overrides on that kernel command line take effect.',
+    'Prints the source of each setting, whether each method is served and why, what the other documents contain, and what a pod gives to the profile that its document names. With --kernel-command-line, also prints which overrides on that kernel command line take effect.',
   ],
   operands: [
     { syntax: '<file>', description: 'a configuration in TOML' },
