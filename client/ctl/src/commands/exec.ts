@@ -1,7 +1,7 @@
 import { AgentService } from '@kata-agent/protocol/agent';
 import { type CommandDefinition, withAgent } from '@kata-agent/cli';
 import { attach } from '../run/attach.js';
-import { checkIdentifier, processSpec } from '../run/spec.js';
+import { checkIdentifier, execSpec } from '../run/spec.js';
 import { SignalForwarder } from '../run/signals.js';
 import { freshId, processRequest, workloadOptions } from '../run/workload-options.js';
 
@@ -9,6 +9,7 @@ export const exec: CommandDefinition = {
   path: 'exec',
   summary: 'run a program in a running container',
   details: [
+    'The program has the capabilities of the container’s first process; its user, directory and environment are those of the options.',
     'Exits with the program’s exit code; a failure on our side is 125. Signals are forwarded to the program; the third one ends this command, and the program keeps running.',
   ],
   operands: [
@@ -29,7 +30,7 @@ export const exec: CommandDefinition = {
     const { operands, options, io } = invocation;
     const [containerId = '', ...words] = operands;
     checkIdentifier(containerId, 'container');
-    const process = processSpec(processRequest(invocation, words), io.environment);
+    const process = execSpec(processRequest(invocation, words), io.environment);
     const target = { containerId, execId: freshId('exec') };
     const interactive = options.flag('interactive');
     const terminal = options.flag('tty');

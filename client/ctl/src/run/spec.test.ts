@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import { CommandError, ExitCode } from '@kata-agent/cli';
-import { containerSpec, type ProcessRequest, processSpec, type RootfsMode } from './spec.js';
+import { containerSpec, execSpec, type ProcessRequest, processSpec, type RootfsMode } from './spec.js';
 import { signalNumber } from './signals.js';
 
 const plain: ProcessRequest = {
@@ -30,6 +30,8 @@ test('by default a program runs as root in / with a search path and few capabili
   const capabilities = process.Capabilities?.Effective ?? [];
   assert.ok(capabilities.includes('CAP_CHOWN'));
   assert.ok(!capabilities.includes('CAP_SYS_ADMIN'));
+  const { Capabilities: _, NoNewPrivileges: __, ...others } = process;
+  assert.deepEqual(execSpec(plain, {}), others, 'an exec has the privileges of its container');
 });
 
 test("a variable is set once, the last value wins, and a bare name takes the caller's value", () => {

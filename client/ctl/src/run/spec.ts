@@ -157,16 +157,34 @@ export interface TerminalSize {
   readonly columns: number;
 }
 
-/** Returns the process of an OCI spec. Throws a CommandError (wrong use). */
+/** Returns the process of a new container, as engines make it. Throws a CommandError (wrong use). */
 export function processSpec(
   request: ProcessRequest,
   ownEnvironment: Readonly<Record<string, string | undefined>>,
 ): MessageInitShape<typeof ProcessSchema> {
+  const capabilities = [...defaultCapabilities];
+  return {
+    ...execSpec(request, ownEnvironment),
+    Capabilities: { Bounding: capabilities, Effective: capabilities, Permitted: capabilities },
+    NoNewPrivileges: true,
+  };
+}
+
+/** A process that states no privileges. */
+type ExecSpec = Omit<Exclude<MessageInitShape<typeof ProcessSchema>, { $typeName: string }>, '$typeName'>;
+
+/**
+ * Returns the process of an exec. It states no capabilities, and not whether it can gain privileges: agents, Kata's too, give it what its
+ * container's first process has. Throws a CommandError (wrong use).
+ */
+export function execSpec(
+  request: ProcessRequest,
+  ownEnvironment: Readonly<Record<string, string | undefined>>,
+): ExecSpec {
   const cwd = request.cwd ?? '/';
   if (!cwd.startsWith('/')) {
     throw new CommandError(ExitCode.Usage, `--cwd '${cwd}': the working directory must be an absolute path`);
   }
-  const capabilities = [...defaultCapabilities];
   return {
     Terminal: request.terminal,
     ...(request.size === undefined || !request.terminal
@@ -176,8 +194,6 @@ export function processSpec(
     Args: [...request.args],
     Env: environment(request, ownEnvironment),
     Cwd: cwd,
-    Capabilities: { Bounding: capabilities, Effective: capabilities, Permitted: capabilities },
-    NoNewPrivileges: true,
   };
 }
 
