@@ -30,6 +30,18 @@ test('every error has its position', () => {
     ],
     [pod('      volumeMounts: [{ name: v, mountPath: /v }]\n'), /volumeMounts\[0\]: unknown volume "v"$/],
     [
+      pod('    - { name: c, image: j }\n'),
+      /^pod\.yaml:7:15: spec\.containers\[1\]\.name: "c" is the name of spec\.containers\[0\]: choose another$/,
+    ],
+    [
+      pod('  initContainers:\n    - { name: c, image: j }\n'),
+      /^pod\.yaml:5:13: spec\.containers\[0\]\.name: "c" is the name of spec\.initContainers\[0\]: choose another$/,
+    ],
+    [
+      pod('  volumes: [{ name: v, emptyDir: {} }, { name: v, configMap: { name: m } }]\n'),
+      /^pod\.yaml:7:48: spec\.volumes\[1\]\.name: "v" is the name of spec\.volumes\[0\]: choose another$/,
+    ],
+    [
       pod('      comand: [sh]\n'),
       /^pod\.yaml:7:15: unknown field spec\.containers\[0\]\.comand: .*"command"\?$/,
     ],
@@ -78,6 +90,7 @@ test('ignored fields are reported', () => {
 test('fields that Kata does not serve, or whose requests are not known, are named', () => {
   const fields: Readonly<Record<string, string>> = {
     hostNetwork: '  hostNetwork: true\n',
+    os: '  os: { name: windows }\n',
     ephemeralContainers: '  ephemeralContainers: [{ name: d, image: i }]\n',
     resourceClaims: '  resourceClaims: [{ name: gpu, resourceClaimName: g }]\n',
     medium: '  volumes: [{ name: v, emptyDir: { medium: HugePages-2Mi } }]\n',
@@ -91,7 +104,7 @@ test('fields that Kata does not serve, or whose requests are not known, are name
   }
   const [workload] = read(
     pod(
-      '  hostNetwork: false\n  ephemeralContainers: []\n  volumes: [{ name: v, emptyDir: { medium: Memory } }]\n',
+      '  hostNetwork: false\n  os: { name: linux }\n  ephemeralContainers: []\n  volumes: [{ name: v, emptyDir: { medium: Memory } }]\n',
     ),
   );
   assert.deepEqual(workload?.unserved, []);
@@ -188,6 +201,14 @@ spec: { containers: [{ name: sidecar, image: i }], other: { spec: { containers: 
       ],
     ],
   );
+});
+
+test('a claim template takes the place of a volume of its name, as Kubernetes does', () => {
+  const [workload] = read(
+    'kind: StatefulSet\nspec:\n  volumeClaimTemplates: [{ metadata: { name: v } }]\n  template:\n    spec:\n' +
+      '      volumes: [{ name: v, emptyDir: {} }]\n      containers: [{ name: c, image: i }]\n',
+  );
+  assert.equal(workload?.volumes.get('v')?.kind, 'persistentVolumeClaim');
 });
 
 test('anchors and merge keys are read as Kubernetes does', () => {

@@ -69,6 +69,8 @@ function readWorkload(
     ...pod.list('containers').map((field) => readContainer(field, false)),
   ];
   if (containers.length === 0) throw new WorkloadError(pod.place, 'containers is missing');
+  refuseSameNames([...pod.list('initContainers'), ...pod.list('containers')]);
+  refuseSameNames(pod.list('volumes'));
   const hostPid = pod.get('hostPID')?.flag() ?? false;
   const sharesProcesses = pod.get('shareProcessNamespace')?.flag() ?? false;
   const claims = object.get('spec')?.list('volumeClaimTemplates') ?? [];
@@ -121,6 +123,22 @@ function readWorkload(
     }
   }
   return workload;
+}
+
+/** Throws WorkloadError if two elements have one name: Kubernetes refuses such a pod. */
+function refuseSameNames(elements: readonly Field[]): void {
+  const paths = new Map<string, string>();
+  for (const element of elements) {
+    const field = element.required('name');
+    const name = field.text();
+    const other = paths.get(name);
+    if (other !== undefined)
+      throw new WorkloadError(
+        field.place,
+        `${field.path}: ${JSON.stringify(name)} is the name of ${other}: choose another`,
+      );
+    paths.set(name, element.path);
+  }
 }
 
 /** Returns the strings of a mapping, by key. */

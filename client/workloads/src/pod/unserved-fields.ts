@@ -18,7 +18,11 @@ export function unservedFields(
   const network = pod.get('hostNetwork');
   const ephemeral = pod.get('ephemeralContainers');
   const claims = pod.get('resourceClaims');
+  const os = pod.in('os', 'name');
   return [
+    ...(os !== undefined && os.text() !== 'linux'
+      ? [unserved('os', os, 'guests of Kata are Linux: the kubelet of a node with Kata refuses the pod')]
+      : []),
     ...(network?.flag() === true
       ? [unserved('hostNetwork', network, "Kata's runtimes do not run pods in the network of the node")]
       : []),

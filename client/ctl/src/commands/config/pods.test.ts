@@ -267,6 +267,7 @@ test('no pod is called sufficient whose containers the agent refuses, or whose r
     ['  hostUsers: false\n', '', /user-namespace/],
     ['', ', securityContext: { procMount: Unmasked }', /unmasked-paths/],
     ['  hostNetwork: true\n', '', /pod field hostNetwork/],
+    ['  os: { name: windows }\n', '', /pod field os/],
     ['  ephemeralContainers: [{ name: d, image: i }]\n', '', /pod field ephemeralContainers/],
     ['  resourceClaims: [{ name: gpu }]\n', '', /pod field resourceClaims/],
     ['  volumes: [{ name: v, emptyDir: { medium: HugePages } }]\n', '', /pod field medium/],
