@@ -145,6 +145,7 @@ const table = {
     provides: ['skopeo'],
     neededBy: 'tests/functional/image-registry, image-cosign, tests/{root,vm} with images that are pulled',
   },
+  containerd: { provides: ['containerd', 'ctr'], neededBy: 'tests/functional/containerd-store' },
   umoci: { provides: ['umoci'], neededBy: 'the part `pull` of npm run bench' },
   'skopeo-sigstore': {
     package: 'skopeo',

@@ -9,7 +9,7 @@ import { type RegistryImage, registryImage } from './registry-image.js';
 export const imageOptions: readonly OptionRow[] = [
   {
     flags: '--images <source>',
-    description: `where other images are looked up: pull asks their registries, with Docker's credentials, and writes ${lockName}; lock reads that file; anything else is the path of an OCI layout, of an archive of docker save, podman save or skopeo, or of what docker inspect prints. May be repeated: each image is of the first that has it`,
+    description: `where other images are looked up: pull asks their registries, with Docker's credentials, and writes ${lockName}; lock reads that file; anything else is the path of an OCI layout, of an archive of docker save, podman save or skopeo, of what docker inspect prints, or of the directory of a containerd (/var/lib/containerd). May be repeated: each image is of the first that has it`,
     repeatable: true,
   },
   { flags: '--lock <file>', description: 'the lock of --images pull and lock', fallback: lockName },

@@ -69,7 +69,7 @@ export async function layoutImage(
   } catch (error) {
     if (error instanceof CommandError) throw error;
     const why = cellText(error instanceof Error ? error.message : String(error));
-    throw new CommandError(ExitCode.Failed, `${files.path} is no OCI layout of ${image}: ${why}`, {
+    throw new CommandError(ExitCode.Failed, `${files.path} has no image ${image} that can be read: ${why}`, {
       help:
         error instanceof ImageError && error.code === 'platform-missing' ? ['name another: --platform'] : [],
       cause: error,
@@ -117,13 +117,17 @@ function readBlob(image: string, files: ImageFiles, digest: Digest): Buffer {
   if (bytes === undefined)
     throw new CommandError(
       ExitCode.CannotApply,
-      `${join(files.path, name)} is not there: the layout does not have image ${image}`,
-      { help: [`skopeo copy --all --preserve-digests docker://${image} oci:${files.path}`] },
+      `${files.path} does not have image ${image}: ${name} is not there`,
+      {
+        help: [
+          `fetch it again, such as: skopeo copy --all --preserve-digests docker://${image} oci:DIRECTORY`,
+        ],
+      },
     );
   if (digestOf(bytes, digestAlgorithm(digest)) === digest) return bytes;
   throw new CommandError(
     ExitCode.Failed,
-    `${files.path} is no OCI layout of ${image}: ${name} does not have the digest of its name`,
+    `${files.path} has no image ${image} that can be read: ${name} does not have the digest of its name`,
   );
 }
 

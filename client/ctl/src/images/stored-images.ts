@@ -9,6 +9,7 @@ import {
   type Platform,
 } from '@kata-agent/registry';
 import { digestIn, type ImageConfig, parseImageConfig, repositoryOf } from '@kata-agent/workloads';
+import { openContainerdStore } from './containerd-store.js';
 import { type ImageFiles, openImageFiles } from './image-files.js';
 import { otherPlatform } from './image-platform.js';
 import { hasBlob, type LayoutEntry, layoutImage, parseLayoutIndex } from './oci-layout.js';
@@ -22,12 +23,15 @@ export interface StoredImages {
 }
 
 /**
- * Opens what has images: an OCI layout, or an archive of one; an archive of `docker save` or `podman save`; what `docker inspect` prints.
+ * Opens what has images: an OCI layout, or an archive of one; an archive of `docker save` or `podman save`; what `docker inspect` prints;
+ * the directory of a containerd.
  * Throws a CommandError: it cannot be read (3), or is none of these (1).
  */
 export function openStoredImages(path: string, platform: Platform): StoredImages {
   try {
     if (isJson(path)) return inspectedImages(path, platform);
+    const store = isDirectory(path) ? openContainerdStore(path) : undefined;
+    if (store !== undefined) return layoutImages(store.files, store.entries, platform);
     const files = openImageFiles(path);
     // Archives of Docker 25 and later have both: the index has the digests.
     const index = files.read('index.json');
@@ -38,7 +42,9 @@ export function openStoredImages(path: string, platform: Platform): StoredImages
     throw invalid(path, error);
   }
   throw new CommandError(ExitCode.Failed, `${path} has no images: neither index.json nor manifest.json`, {
-    help: ['write it with docker save, podman save or skopeo copy'],
+    help: [
+      'write it with docker save, podman save or skopeo copy; a containerd has its images in /var/lib/containerd',
+    ],
   });
 }
 

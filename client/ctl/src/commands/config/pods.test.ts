@@ -454,7 +454,7 @@ test('an image that is not pinned, or not in its layout, is an error with a reme
   const missing = `registry.example/app@sha256:${'0'.repeat(64)}`;
   failing(
     missing,
-    /the layout does not have image .*\n +skopeo copy --all --preserve-digests/,
+    /does not have image .*\n +fetch it again, such as: skopeo copy --all --preserve-digests/,
     3,
     ...of(missing),
   );
