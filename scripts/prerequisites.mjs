@@ -123,6 +123,7 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'], neededBy: 'guest-image/bundle: the time of a commit' },
+  containerd: { provides: ['containerd'], neededBy: 'the drop-in of tests/functional/attested-pod' },
   'nats-server': {
     provides: ['nats-server'],
     neededBy: 'tests/functional/realm-replicas, audit-collect-jetstream',

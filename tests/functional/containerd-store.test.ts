@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { architecture, imageOf, layerOf, manifestType, writeLayout } from '../harness/oci-image.js';
 import { whyWithout } from '../harness/prerequisites.js';
 import { ctlProgram } from '../harness/repository.js';
-import { retry } from '../harness/retry.js';
+import { eventually } from '../harness/retry.js';
 
 describe("the images of a containerd's directory", { skip: whyWithout('containerd') ?? false }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'kata-containerd-store-'));
@@ -36,7 +36,7 @@ describe("the images of a containerd's directory", { skip: whyWithout('container
       ['--root', at('root'), '--state', at('state'), '--address', at('socket'), '--log-level', 'error'],
       { stdio: 'inherit' },
     );
-    await retry(() => Promise.resolve(ctr('version')));
+    await eventually(() => ctr('version'));
     // Enough that the names lie in several pages.
     for (let index = 0; index < 60; index++)
       load('default', other, `registry.example/n${index}/${'x'.repeat(80)}:1`);

@@ -81,7 +81,10 @@ for (const page of pages) {
       assert.deepEqual(found, [], document);
     }
     for (const [, script = ''] of text.matchAll(/```sh\n(.*?)```/gs)) {
-      for (const line of script.split('\n').filter((line) => /^kata-(agent-ctl|realm) /.test(line))) {
+      for (const line of script
+        .replaceAll('\\\n', '')
+        .split('\n')
+        .filter((line) => /^kata-(agent-ctl|realm) /.test(line))) {
         assert.equal((await calledBy(line)).length, 1, line);
         for (const [path] of line.matchAll(/examples\/\S+/g)) assert.ok(existsSync(`${root}${path}`), line);
       }

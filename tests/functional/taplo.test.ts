@@ -13,10 +13,14 @@ import { generatedFor, images, setups, workloadFiles, workloadsIn } from '../mut
 const program = createRequire(import.meta.url).resolve('@taplo/cli/dist/cli.js');
 const examples = join(repository, 'examples');
 
+/** Examples of other programs: guest components, containerd, Kata, a realm. */
+const others = /^attested-pod\/(?:aa|cdh|host\/.*|dial\/realm)\.toml$/;
+
 describe('Taplo, with which editors format and check TOML', () => {
   let directory = '';
   let schema = '';
   const files: string[] = [];
+  const ofOthers: string[] = [];
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'kata-taplo-'));
     schema = join(directory, 'schema.json');
@@ -32,15 +36,16 @@ describe('Taplo, with which editors format and check TOML', () => {
           files.push(path);
           writeFileSync(path, generatedFor([workload], setup, images));
         }
-    // realm.toml is of another program.
+    // Taplo would write the inline tables of examples/realm.toml across lines.
     for (const path of readdirSync(examples, { recursive: true, encoding: 'utf8' }))
-      if (path.endsWith('.toml') && path !== 'realm.toml') files.push(join(examples, path));
-    assert.ok(files.length > 20, String(files.length));
+      if (path.endsWith('.toml') && path !== 'realm.toml')
+        (others.test(path) ? ofOthers : files).push(join(examples, path));
+    assert.ok(files.length > 20 && ofOthers.length > 5, `${files.length} and ${ofOthers.length}`);
   });
   after(() => rmSync(directory, { recursive: true }));
 
   it('examples, generated configurations and those of `config init` are formatted as it formats them', () => {
-    const { status, stderr } = taplo('fmt', '--check', ...files);
+    const { status, stderr } = taplo('fmt', '--check', ...files, ...ofOthers);
     assert.equal(status, 0, stderr);
   });
 

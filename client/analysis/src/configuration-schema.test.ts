@@ -57,9 +57,12 @@ function faults(text: string): readonly string[] {
 
 const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
 
+/** Examples of other programs: guest components, containerd, Kata, a realm. */
+const others = /^attested-pod\/(?:aa|cdh|host\/.*|dial\/realm)\.toml$/;
+
 test('every example and starter is valid', () => {
-  const files = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.toml'),
+  const files = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.toml') && !others.test(name),
   );
   assert.ok(files.length >= 6);
   for (const name of files) assert.deepEqual(faults(readFileSync(`${examples}${name}`, 'utf8')), [], name);

@@ -10,7 +10,7 @@ import { unreadable } from '@kata-agent/cli';
 /** What has names and values, and other buckets. */
 export interface BoltBucket {
   /** Returns each key with its bytes, or with the bucket in it, in the order of the keys. Throws a BoltError. */
-  read(): ReadonlyMap<string, Buffer | BoltBucket>;
+  contents(): ReadonlyMap<string, Buffer | BoltBucket>;
 }
 
 /** The file is no database, is damaged, or changes too quickly. */
@@ -150,7 +150,7 @@ class Pages {
 }
 
 function bucketAt(pages: Pages, root: bigint): BoltBucket {
-  return { read: () => entriesOf(pages, pages.read(root)) };
+  return { contents: () => entriesOf(pages, pages.read(root)) };
 }
 
 function entriesOf(pages: Pages, top: Buffer): ReadonlyMap<string, Buffer | BoltBucket> {
@@ -189,7 +189,7 @@ function entriesOf(pages: Pages, top: Buffer): ReadonlyMap<string, Buffer | Bolt
 function bucketIn(pages: Pages, value: Buffer): BoltBucket {
   const root = part(value, 0, bucketHeaderBytes).readBigUInt64LE(0);
   return root === 0n
-    ? { read: () => entriesOf(pages, part(value, bucketHeaderBytes, value.length - bucketHeaderBytes)) }
+    ? { contents: () => entriesOf(pages, part(value, bucketHeaderBytes, value.length - bucketHeaderBytes)) }
     : bucketAt(pages, root);
 }
 

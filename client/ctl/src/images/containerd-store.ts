@@ -44,7 +44,7 @@ function imagesIn(root: BoltBucket): readonly LayoutEntry[] {
 
 function imagesOf(namespace: BoltBucket | undefined): readonly LayoutEntry[] {
   return [...bucketsIn(bucketsIn(namespace).get('images'))].map(([name, image]) => {
-    const digest = String(bucketsIn(image).get('target')?.read().get('digest'));
+    const digest = String(bucketsIn(image).get('target')?.contents().get('digest'));
     if (isDigest(digest)) return { names: [name], digest };
     throw new BoltError(`image ${cellText(name)} has no digest of a known form: ${cellText(digest)}`);
   });
@@ -52,6 +52,6 @@ function imagesOf(namespace: BoltBucket | undefined): readonly LayoutEntry[] {
 
 function bucketsIn(bucket: BoltBucket | undefined): ReadonlyMap<string, BoltBucket> {
   const found = new Map<string, BoltBucket>();
-  for (const [name, value] of bucket?.read() ?? []) if ('read' in value && typeof value.read === 'function') found.set(name, value);
+  for (const [name, value] of bucket?.contents() ?? []) if (!Buffer.isBuffer(value)) found.set(name, value);
   return found;
 }

@@ -17,7 +17,7 @@ export const evidenceTrustee: CommandDefinition = {
   summary: 'write reference values and a resource policy for Trustee',
   details: [
     `Writes two files. ${files.message} has the values of SNP and TDX in the values file, as a message of the kind "sample", by the names that Trustee's shipped policy for processors asks for. ${files.policy} gives resources to guests that Trustee affirms and that were started with this initdata, which annotate writes into pods.`,
-    'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out. Written from Trustee’s sources; not tried against its key broker.',
+    'Trustee has one list for each name, so that values of several tuples are mixed; a minimum TCB becomes the list of the levels from it on. docs/evidence.md says what is left out, and what was tried with its key broker.',
   ],
   options: [
     { flags: '--reference <file>', description: 'the reference values: values.json' },
