@@ -75,6 +75,7 @@ const table = {
   openssl: { provides: ['openssl'], neededBy: 'tests/functional/tls-openssl' },
   zsh: { provides: ['zsh'], neededBy: 'tests/functional/completion' },
   fish: { provides: ['fish'], neededBy: 'tests/functional/completion' },
+  chromium: { provides: ['/usr/bin/chromium'], neededBy: 'tests/functional/workbench' },
   xfsprogs: { provides: ['mkfs.xfs'], neededBy: 'tests/root/scenario, agent/guest' },
   runc: { provides: ['runc'], neededBy: 'every test with a container' },
   crun: { provides: ['crun'], neededBy: 'the same tests with OCI_RUNTIME=crun, tests/root/crun' },
@@ -123,7 +124,6 @@ const table = {
   apt: { provides: ['apt-get', 'dpkg'], neededBy: 'all of tests/vm' },
   mmdebstrap: { provides: ['mmdebstrap'] },
   git: { provides: ['git'], neededBy: 'guest-image/bundle: the time of a commit' },
-  containerd: { provides: ['containerd'], neededBy: 'the drop-in of tests/functional/attested-pod' },
   'nats-server': {
     provides: ['nats-server'],
     neededBy: 'tests/functional/realm-replicas, audit-collect-jetstream',
@@ -146,7 +146,10 @@ const table = {
     provides: ['skopeo'],
     neededBy: 'tests/functional/image-registry, image-cosign, tests/{root,vm} with images that are pulled',
   },
-  containerd: { provides: ['containerd', 'ctr'], neededBy: 'tests/functional/containerd-store' },
+  containerd: {
+    provides: ['containerd', 'ctr'],
+    neededBy: 'tests/functional/containerd-store, the drop-in of tests/functional/attested-pod',
+  },
   umoci: { provides: ['umoci'], neededBy: 'the part `pull` of npm run bench' },
   'skopeo-sigstore': {
     package: 'skopeo',

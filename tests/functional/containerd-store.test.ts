@@ -38,8 +38,8 @@ describe("the images of a containerd's directory", { skip: whyWithout('container
     );
     await eventually(() => ctr('version'));
     // Enough that the names lie in several pages.
-    for (let index = 0; index < 60; index++)
-      load('default', other, `registry.example/n${index}/${'x'.repeat(80)}:1`);
+    for (let index = 0; index < 30; index++)
+      load('default', other, `registry.example/n${index}/${'x'.repeat(160)}:1`);
     load('default', other, name);
     load('k8s.io', image, name);
   });
@@ -70,7 +70,7 @@ describe("the images of a containerd's directory", { skip: whyWithout('container
   it('are found by their names while it runs, those of the kubelet first', () => {
     for (const [named, digest] of [
       [name, image.manifest.digest],
-      [`registry.example/n42/${'x'.repeat(80)}:1`, other.manifest.digest],
+      [`registry.example/n42/${'x'.repeat(160)}:1`, other.manifest.digest],
     ] as const) {
       const { code, stdout, stderr } = pin(at('root'), named);
       assert.equal(code, 0, stderr);

@@ -13,6 +13,7 @@ import { dirname, join, relative } from 'node:path';
 import type { BuildFacts } from '@kata-agent/agent/build-facts';
 import { root } from '@kata-agent/setup/bootstrap';
 import { renameUnlessPresent } from '@kata-agent/tool-command/rename-unless-present';
+import { pageScript } from '@kata-agent/workbench-page/script';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { agentFile, checkStart, programFile, writeCodeCache } from './code-cache.js';
 import { directImports, isOwn } from './direct-imports.js';
@@ -178,7 +179,7 @@ async function checkHandlers(directory: string, { leftOut }: BuildFacts): Promis
 
 /** Bundles kata-agent-ctl. Deletes the directory first. */
 export function bundleClient(directory: string): Promise<BundledProgram> {
-  return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js');
+  return bundle(directory, 'kata-agent-ctl', 'client/ctl/dist/main.js', [workbenchPage()]);
 }
 
 /** Bundles kata-realm. Deletes the directory first. */
@@ -187,12 +188,17 @@ export function bundleRealm(directory: string): Promise<BundledProgram> {
 }
 
 /** Bundles a program, and the files of what it imports on demand, which cost nothing until they are imported. */
-async function bundle(directory: string, name: string, entry: string): Promise<BundledProgram> {
+async function bundle(
+  directory: string,
+  name: string,
+  entry: string,
+  plugins: readonly Plugin[] = [],
+): Promise<BundledProgram> {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   const {
     metafile: { outputs },
-  } = await build(asParts(directory, name, entry));
+  } = await build(asParts(directory, name, entry, plugins));
   const part = partOf(directory, name);
   removeUnreachable(outputs, part);
   const file = join(root, part);
@@ -320,6 +326,18 @@ function metricsLibrary(): Plugin {
           "exports.Registry = require('./lib/registry');",
         ].join('\n'),
         resolveDir: dirname(path),
+      }));
+    },
+  };
+}
+
+/** Puts the text of the workbench's script into the program, instead of the function that makes it with this bundler. */
+function workbenchPage(): Plugin {
+  return {
+    name: 'workbench-page',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]workbench-page[\\/]dist[\\/]script\.js$/ }, async () => ({
+        contents: `export const pageScript = async () => ${JSON.stringify(await pageScript())};`,
       }));
     },
   };

@@ -36,6 +36,7 @@ import { replay } from './replay.js';
 import { report } from './report.js';
 import { run } from './run.js';
 import { stats } from './stats.js';
+import { workbench } from './workbench.js';
 
 /** Groups: first words that take a second word. */
 export const commandGroups: readonly CommandGroup[] = [
@@ -111,6 +112,7 @@ export const commands: readonly CommandDefinition[] = [
   configMigrate,
   configSchema,
   lsp,
+  workbench,
   auditHead,
   auditVerify,
   auditCheckpoint,

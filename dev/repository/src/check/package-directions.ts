@@ -68,6 +68,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   'client/ctl': [
     'client/analysis',
     'client/language-server',
+    'client/workbench-page',
     'client/workloads',
     'lib/audit',
     'lib/base',
@@ -83,6 +84,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'lib/x509',
   ],
   'client/language-server': ['lib/catalogue', 'lib/config', 'lib/gate'],
+  'client/workbench-page': [],
   'client/workloads': ['lib/base', 'lib/catalogue', 'lib/config', 'lib/gate', 'lib/protocol', 'lib/registry'],
   'realm/program': ['lib/audit', 'lib/cli', 'lib/config', 'lib/linux', 'lib/tlog', 'realm/server'],
   'realm/server': [
@@ -100,6 +102,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
   'guest-image/bundle': [
     'agent/guest',
     'agent/server',
+    'client/workbench-page',
     'guest-image/command',
     'lib/catalogue',
     'lib/config',

@@ -43,8 +43,8 @@ export const podTemplateOption: OptionRow = {
   repeatable: true,
 };
 
-/** Options about the objects, the images and the cluster that runs them. */
-export const clusterOptions: readonly OptionRow[] = [
+/** Options about the objects and the cluster that runs them; of images only those with files on this machine. */
+export const setupOptions: readonly OptionRow[] = [
   podTemplateOption,
   {
     flags: '--image-config <image=file>',
@@ -58,7 +58,6 @@ export const clusterOptions: readonly OptionRow[] = [
       'an OCI layout with an image that is named by its digest, as `skopeo copy --all --preserve-digests` makes it; may be repeated',
     repeatable: true,
   },
-  ...imageOptions,
   {
     flags: '--allow <verb>',
     description:
@@ -94,8 +93,10 @@ export const clusterOptions: readonly OptionRow[] = [
     flags: '--network-namespace <path>',
     description: `the network namespace of the guest that containers join (default with --runtime remote: ${podns})`,
   },
-  ...layerOptions,
 ];
+
+/** The same, with those of images elsewhere and of layers. */
+export const clusterOptions: readonly OptionRow[] = [...setupOptions, ...imageOptions, ...layerOptions];
 
 /** The same, with the option that names the objects. */
 export const podOptions: readonly OptionRow[] = [
