@@ -59,8 +59,14 @@ describe("the images of a containerd's directory", { skip: whyWithout('container
       process.execPath,
       [
         ctlProgram,
-        ...['config', 'pin', '-f', at('pod.yaml'), '--images', store],
-        ...['--platform', `linux/${architecture}`],
+        'config',
+        'pin',
+        '-f',
+        at('pod.yaml'),
+        '--images',
+        store,
+        '--platform',
+        `linux/${architecture}`,
       ],
       { encoding: 'utf8' },
     );

@@ -1,40 +1,25 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { checkWorkload, generate, openLine, renderPlan } from '@kata-agent/analysis';
+import { checkWorkload, openLine } from '@kata-agent/analysis';
 import { compileRules } from '@kata-agent/gate/rules';
+import { passedOverText, type RuntimeSetup, type Workload } from '@kata-agent/workloads';
 import {
-  type ImageConfigs,
-  type Manifests,
-  parseImageConfig,
-  passedOverText,
-  readManifests,
-  type RuntimeSetup,
-  type Workload,
-  WorkloadError,
-} from '@kata-agent/workloads';
-import { loadedConfiguration } from '../harness/loaded-configuration.js';
-import { repository } from '../harness/repository.js';
+  corpusFile,
+  documentName,
+  generated,
+  images,
+  manifests,
+  readJson,
+  readManifest,
+  setups,
+} from '../corpus/corpus.js';
 
 // What is said of manifests in the likeness of public ones: each change of a result is seen. `UPDATE_RESULTS=1 npm test --
 // functional/corpus` writes the file: read the difference before it is committed.
 
-const directory = join(repository, 'tests/corpus');
-const resultsFile = join(directory, 'results.json');
+const resultsFile = corpusFile('results.json');
 const isUpdate = process.env['UPDATE_RESULTS'] === '1';
-
-const setups: readonly RuntimeSetup[] = [
-  { runtime: 'rs', guest: 'shared-fs' },
-  { runtime: 'go', guest: 'confidential' },
-];
-
-const images: ImageConfigs = new Map(
-  Object.entries(readJson('images.json') as Readonly<Record<string, string>>).map(([image, file]) => [
-    image,
-    parseImageConfig(readFileSync(join(directory, 'images', file), 'utf8')),
-  ]),
-);
 
 /** What is said of a workload with a setup. */
 interface Result {
@@ -51,7 +36,6 @@ interface Result {
 /** By manifest: its error, or the result on each workload by setup, and the objects that are passed over. */
 type Said = string | Readonly<Record<string, Result | readonly string[]>>;
 
-const manifests = readdirSync(join(directory, 'manifests')).toSorted((a, b) => (a < b ? -1 : 1));
 const recorded = (isUpdate ? {} : readJson('results.json')) as Readonly<Record<string, Said>>;
 const outcomes: Record<string, Said> = {};
 
@@ -72,31 +56,18 @@ test('there are many manifests, and a result is recorded for nothing else', () =
 });
 
 async function saidOf(name: string): Promise<Said> {
-  let read: Manifests;
-  try {
-    const text = readFileSync(join(directory, 'manifests', name), 'utf8');
-    read = readManifests([{ file: name, text }]);
-  } catch (error) {
-    if (error instanceof WorkloadError) return error.message;
-    throw error;
-  }
+  const read = readManifest(name);
+  if (typeof read === 'string') return read;
   const found: Record<string, Result | readonly string[]> = {};
   for (const workload of read.workloads)
-    for (const setup of setups)
-      found[`${workload.kind} ${workload.name}, ${setup.runtime} ${setup.guest}`] = await resultOn(
-        workload,
-        setup,
-      );
+    for (const setup of setups) found[documentName(workload, setup)] = await resultOn(workload, setup);
   const passedOver = read.passedOver.map(passedOverText);
   return { ...found, ...(passedOver.length === 0 ? {} : { passedOver }) };
 }
 
 async function resultOn(workload: Workload, setup: RuntimeSetup): Promise<Result> {
-  const plan = generate([workload], { setup, images });
+  const { plan, configuration } = await generated(workload, setup);
   const { constrained, facts } = plan.score;
-  // The guest's puller is chosen by hand.
-  const puller = setup.guest === 'confidential' ? '\n[image]\npuller = "cdh"\n' : '';
-  const configuration = await loadedConfiguration(renderPlan(plan, []) + puller);
   const { refused, unbuilt } = checkWorkload(workload, {
     configuration,
     compile: compileRules,
@@ -113,8 +84,4 @@ async function resultOn(workload: Workload, setup: RuntimeSetup): Promise<Result
     facts: `${constrained} of ${facts}`,
     ...Object.fromEntries(Object.entries(lines).filter(([, each]) => each.length > 0)),
   };
-}
-
-function readJson(name: string): unknown {
-  return JSON.parse(readFileSync(join(directory, name), 'utf8'));
 }

@@ -37,9 +37,9 @@ export class ReviewedList {
   readonly #byField = new Map<string, readonly number[]>();
   readonly #needed = new Set<unknown>();
 
-  constructor() {
-    const file = join(repository, 'tests', 'mutation', 'reviewed.json');
-    this.#lists = JSON.parse(readFileSync(file, 'utf8')) as Lists;
+  /** `file`: its path in the repository. */
+  constructor(file = 'tests/mutation/reviewed.json') {
+    this.#lists = JSON.parse(readFileSync(join(repository, file), 'utf8')) as Lists;
     this.#details = this.#lists.fields.map(({ detail }) =>
       detail === undefined ? undefined : new RegExp(detail),
     );

@@ -6,6 +6,7 @@ import type { Expected } from './expected-requests.js';
 import { fieldMutations, type Mutation } from './field-mutations.js';
 import type { ReviewedList } from './reviewed-list.js';
 import { type GuestState, guestRefusal } from './guest-refusal.js';
+import { textHash } from './text-hash.js';
 
 /** One changed request, and its result. */
 export interface Outcome {
@@ -87,7 +88,7 @@ export function sample(all: Iterable<Candidate>, quota: number, list: ReviewedLi
     const reviewed = list.entriesFor(method, mutation, expected.name).join(' ');
     const verified = verifiedLayers === undefined ? '' : 'verified';
     const key = `${runtime} ${guest} ${snapshotter} ${verified} ${method} ${mutation.field} ${mutation.kind} ${reviewed}`;
-    const hash = hashOf(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
+    const hash = textHash(`${expected.name} ${moment.call.because} ${key} ${mutation.detail}`);
     const group = groups.get(key) ?? [];
     groups.set(key, group);
     if (group.length >= quota && hash >= (group.at(-1)?.hash ?? 0)) continue;
@@ -107,12 +108,4 @@ export function containersAfter(calls: readonly ExpectedCall[]): readonly string
       ids.splice(ids.indexOf(String(request.containerId)), 1);
   }
   return ids;
-}
-
-/** FNV-1a, 32 bits. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1)
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0;
-  return hash;
 }

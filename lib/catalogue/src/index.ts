@@ -44,3 +44,11 @@ export { sensitivePathOf, sensitivePaths } from './guest-paths.js';
 export { allow, type Decision, deny } from './decision.js';
 export { openingKey, type PrivilegedReason, privilegedReasons } from './privileged-reasons.js';
 export type { NetworkSummary, RequestFacts, RequestSummary } from './recorded-request.js';
+export {
+  canonicalSysctl,
+  needsSysctlKey,
+  safeSysctls,
+  sysctlNamespace,
+  sysctlParts,
+  sysctlRunsPrograms,
+} from './sysctls.js';

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sysctlNamespace } from '@kata-agent/catalogue';
 import { hasCode, type Syscalls, type ThreadNamespace } from '@kata-agent/linux';
 import { GuestError } from '../guest-error.js';
-import { namespaceOf, sysctlPath } from '../spec/sysctls.js';
+import { sysctlPath } from '../spec/sysctls.js';
 import type { PinnedNamespaces } from './pinned-namespaces.js';
 
 /** The namespaces whose sysctls are changed. */
@@ -174,7 +175,7 @@ export function namespacesOf(syscalls: Syscalls, pinned: PinnedNamespaces): Sysc
 }
 
 function typeOf(sysctl: string): ThreadNamespace {
-  const type = namespaceOf(sysctl);
+  const type = sysctlNamespace(sysctl);
   if (type === undefined) throw new Error(`sysctl ${sysctl} is of no namespace of a container`);
   return type;
 }

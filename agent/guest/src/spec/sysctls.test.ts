@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type GuestAccess, openAccess } from '../guest-access.js';
-import { checkSysctlNames, checkSysctlValues, refuseSysctls, sysctlName, sysctlPath } from './sysctls.js';
+import { canonicalSysctl } from '@kata-agent/catalogue';
+import { checkSysctlNames, checkSysctlValues, refuseSysctls, sysctlPath } from './sysctls.js';
 
 function checkSysctls(sysctls: Readonly<Record<string, string>>, access: GuestAccess): void {
   checkSysctlNames(sysctls);
@@ -10,7 +11,7 @@ function checkSysctls(sysctls: Readonly<Record<string, string>>, access: GuestAc
 }
 
 test('all spellings of a sysctl have one canonical name', () => {
-  const name = (text: string): string => sysctlName(sysctlPath(text));
+  const name = (text: string): string => canonicalSysctl(sysctlPath(text));
   for (const text of ['net.ipv4.conf.eth0.route_localnet', 'net/ipv4/conf/eth0/route_localnet'])
     assert.equal(name(text), 'net.ipv4.conf.eth0.route_localnet');
   for (const text of ['net.ipv4.conf.eth0/1.forwarding', 'net/ipv4/conf/eth0.1/forwarding'])

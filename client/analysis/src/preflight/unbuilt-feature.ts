@@ -3,7 +3,16 @@ import { scratchPath } from '@kata-agent/catalogue/requested-root';
 import { type RequestFeature, guestPull, requestFeatures } from '@kata-agent/catalogue/request-features';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 import type { Configuration } from '@kata-agent/config';
-import { expectedCalls, type ImageConfigs, type RuntimeSetup, type Workload } from '@kata-agent/workloads';
+import { privilegedContainers } from '@kata-agent/gate';
+import {
+  type ExpectedCall,
+  expectedCalls,
+  type ImageConfigs,
+  originKey,
+  type RuntimeSetup,
+  type Workload,
+} from '@kata-agent/workloads';
+import { namedSysctls, sysctlKeyHas } from '../write/named-sysctls.js';
 
 /** Something that a workload needs, and that the agent refuses whatever the gate and rules of the configuration allow. */
 export interface UnbuiltFeature {
@@ -32,8 +41,11 @@ export function unbuiltFeatures(
   workload: Workload,
   setup: RuntimeSetup,
   images: ImageConfigs,
-  { image }: { readonly image: Pick<Configuration['image'], 'puller' | 'store'> },
+  configuration: Pick<Configuration, 'settings' | 'documents'> & {
+    readonly image: Pick<Configuration['image'], 'puller' | 'store'>;
+  },
 ): readonly UnbuiltFeature[] {
+  const { image } = configuration;
   const calls = expectedCalls(workload, setup, images);
   // The data hub has one disk for the images of all containers, which the first one brings.
   const withDisk = calls.findIndex(({ request }) => hasScratch(request));
@@ -53,6 +65,7 @@ export function unbuiltFeatures(
         return isStored(index, request) ? [] : [{ kind, name, because, ...noDisk }];
       }),
     ),
+    ...refusedSysctls(calls, configuration),
     ...workload.containers
       .filter(({ gpus }) => gpus > 0 && setup.runtime === 'remote')
       .map(
@@ -65,6 +78,27 @@ export function unbuiltFeatures(
       ),
   ];
   return [...new Map(found.map((each) => [`${each.kind} ${each.name} ${each.because}`, each])).values()];
+}
+
+/** Returns the sysctls that the guest refuses: those that `[agent] sysctls` has to name. */
+function refusedSysctls(
+  calls: readonly ExpectedCall[],
+  configuration: Pick<Configuration, 'settings' | 'documents'>,
+): readonly UnbuiltFeature[] {
+  const allowed = new Set(configuration.settings.sysctls);
+  const isPrivileged = privilegedContainers(configuration) === 'allow';
+  return calls.flatMap(({ request, because, origins }) =>
+    namedSysctls(request)
+      .filter(({ name }) => !allowed.has(name) && !(isPrivileged && name.startsWith('net.')))
+      .map(({ name, key, value }): UnbuiltFeature => {
+        const help = sysctlKeyHas(name)
+          ? `write sysctls = [${JSON.stringify(name)}] in [agent]`
+          : 'set it in the guest image';
+        const origin = origins.get(originKey('sysctls', [key, value])) ?? because;
+        const reason = `sysctl ${name} is refused`;
+        return { kind: 'pod field', name: 'sysctls', because: origin, reason, help };
+      }),
+  );
 }
 
 function featuresOf(request: Message): readonly RequestFeature[] {

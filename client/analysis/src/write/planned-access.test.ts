@@ -61,3 +61,12 @@ test('what only privileged_containers = "allow" allows is denied, with its reaso
     assert.deepEqual([open.shareProcesses, open.capabilities], [false, []]);
   }
 });
+
+test('sysctls that Kubernetes does not call safe are named, with their fields, and those that run programs are not', async () => {
+  const named = asking(
+    'securityContext: { sysctls: [{ name: net/core/somaxconn, value: "4096" }, { name: net.ipv4.tcp_syncookies, value: "1" }, { name: kernel.msgmax, value: "65536" }, { name: kernel.core_pattern, value: core }] }',
+  );
+  const text = renderPlan(planOf(named), []);
+  assert.match(text, /^sysctls = \[\n {2}"net\.core\.somaxconn", # securityContext\.sysctls\[0\]\n\]/m);
+  assert.deepEqual((await configurationOf(text)).settings.sysctls, ['net.core.somaxconn']);
+});

@@ -2,6 +2,7 @@ import type { Message } from '@bufbuild/protobuf';
 import { capabilities, openingKey } from '@kata-agent/catalogue';
 import { describePrivileges, type PrivilegeAccess, privilegesOf } from '@kata-agent/gate';
 import { originKey } from '@kata-agent/workloads';
+import { namedSysctls, sysctlKeyHas } from './named-sysctls.js';
 import { commentedLines, oneLine, reasonsText, type Wanted } from './reasons.js';
 
 /** Access that the agent itself would deny, and the keys of `[agent]` that allow it. */
@@ -14,6 +15,7 @@ export interface PlannedAccess {
   readonly devices: readonly Wanted<string>[];
   readonly networkNamespaces: readonly Wanted<string>[];
   readonly capabilities: readonly Wanted<string>[];
+  readonly sysctls: readonly Wanted<string>[];
   /** Origins; undefined: not needed. */
   readonly shareProcesses: Wanted<true> | undefined;
   readonly userNamespaces: Wanted<true> | undefined;
@@ -26,6 +28,7 @@ export const noPlannedAccess: PlannedAccess = {
   devices: [],
   networkNamespaces: [],
   capabilities: [],
+  sysctls: [],
   shareProcesses: undefined,
   userNamespaces: undefined,
 };
@@ -82,6 +85,12 @@ export function planAccess(asks: readonly Asked[], { allowPrivileged }: AccessOp
         single[key].add(detail, key === 'capabilities' && origin !== undefined ? [origin] : because);
     }
   }
+  const sysctls = new Lists<string>();
+  for (const { request, because, origins } of asks)
+    for (const { name, key, value } of namedSysctls(request)) {
+      const origin = origins?.get(originKey('sysctls', [key, value]));
+      if (sysctlKeyHas(name)) sysctls.add(name, origin === undefined ? because : [origin]);
+    }
   const guestPaths = withoutCovered(single.guest_paths.wanted());
   const devices = single.devices.wanted();
   const networkNamespaces = single.network_namespaces.wanted();
@@ -101,9 +110,11 @@ export function planAccess(asks: readonly Asked[], { allowPrivileged }: AccessOp
     if (left.length > 0) rest.add(describePrivileges(left), because);
   }
   const privileged = rest.wanted();
-  // It opens everything that the other keys open.
-  if (privileged.length > 0 && allowPrivileged)
-    return { ...noPlannedAccess, privileged, allowsPrivileged: true };
+  // It opens everything that the other keys open, but for sysctls of the whole guest.
+  if (privileged.length > 0 && allowPrivileged) {
+    const ofGuest = sysctls.wanted().filter(({ value }) => !value.startsWith('net.'));
+    return { ...noPlannedAccess, privileged, allowsPrivileged: true, sysctls: ofGuest };
+  }
   return {
     privileged,
     allowsPrivileged: false,
@@ -111,6 +122,7 @@ export function planAccess(asks: readonly Asked[], { allowPrivileged }: AccessOp
     devices,
     networkNamespaces,
     capabilities: wantedCapabilities,
+    sysctls: sysctls.wanted(),
     shareProcesses,
     userNamespaces,
   };
@@ -125,6 +137,7 @@ export function accessText(access: PlannedAccess): string {
     hooksText(access.devices),
     listText('network_namespaces', access.networkNamespaces),
     listText('capabilities', access.capabilities),
+    listText('sysctls', access.sysctls),
     switchText('share_processes', access.shareProcesses),
     switchText('user_namespaces', access.userNamespaces),
   ].join('');

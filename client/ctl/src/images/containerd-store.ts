@@ -44,7 +44,8 @@ function imagesIn(root: BoltBucket): readonly LayoutEntry[] {
 
 function imagesOf(namespace: BoltBucket | undefined): readonly LayoutEntry[] {
   return [...bucketsIn(bucketsIn(namespace).get('images'))].map(([name, image]) => {
-    const digest = String(bucketsIn(image).get('target')?.contents().get('digest'));
+    const bytes = bucketsIn(image).get('target')?.contents().get('digest');
+    const digest = Buffer.isBuffer(bytes) ? bytes.toString('utf8') : '';
     if (isDigest(digest)) return { names: [name], digest };
     throw new BoltError(`image ${cellText(name)} has no digest of a known form: ${cellText(digest)}`);
   });

@@ -3,7 +3,7 @@ import { type Field, optional, WorkloadError } from './field.js';
 import { isImageName } from './image-name.js';
 import { type ObjectFile, objectsOf } from './objects.js';
 import { chooseTemplates, type PassedOver } from './pod-templates.js';
-import { unknownFields, unservedFields } from './unserved-fields.js';
+import { refusedName, unknownFields, unservedFields } from './unserved-fields.js';
 import { sealedLocations, type SealedTexts, sealedTexts } from './sealed-secrets.js';
 import type { Volume, Workload } from './workload.js';
 
@@ -103,7 +103,7 @@ function readWorkload(
     hostIpc: pod.get('hostIPC')?.flag() ?? false,
     sharesProcesses: sharesProcesses || hostPid,
     ownUsers: pod.get('hostUsers')?.flag() === false,
-    unserved: unservedFields(pod, annotations),
+    unserved: [...refusedName(object.get('metadata')), ...unservedFields(pod, annotations)],
     hasToken: pod.get('automountServiceAccountToken')?.flag() ?? true,
     hasServiceLinks: pod.get('enableServiceLinks')?.flag() ?? true,
     indexed: object.in('spec', 'completionMode')?.text() === 'Indexed',

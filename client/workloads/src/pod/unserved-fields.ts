@@ -55,6 +55,14 @@ export function unservedFields(
   ];
 }
 
+/** Returns the name of an object that Kubernetes refuses: that of a template which is not filled in, such as `${APP}`. */
+export function refusedName(metadata: Field | undefined): readonly UnservedField[] {
+  const name = metadata?.get('name');
+  if (name === undefined || /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/.test(name.text())) return [];
+  const reason = `${JSON.stringify(name.text())} is no name of an object: the API server refuses it`;
+  return [unserved('name', name, reason)];
+}
+
 /** Kata's runtimes remove seccomp profiles from requests, unless this annotation or their configuration says `false`. */
 const guestSeccomp = 'io.katacontainers.config.runtime.disable_guest_seccomp';
 
