@@ -76,7 +76,7 @@ describe("the images of a containerd's directory", { skip: whyWithout('container
   it('are found by their names while it runs, those of the kubelet first', () => {
     for (const [named, digest] of [
       [name, image.manifest.digest],
-      [`registry.example/n42/${'x'.repeat(160)}:1`, other.manifest.digest],
+      [`registry.example/n17/${'x'.repeat(160)}:1`, other.manifest.digest],
     ] as const) {
       const { code, stdout, stderr } = pin(at('root'), named);
       assert.equal(code, 0, stderr);
