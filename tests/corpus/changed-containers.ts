@@ -10,8 +10,8 @@ export interface ChangedContainer {
 }
 
 /**
- * Of facts with the same rule in all documents, one in so many is changed: values that are only added, the engine's lists, and facts of the
- * pause container.
+ * Of facts with the same rule in all documents, one in so many is changed: values that are only added, the engine's lists and mounts, and
+ * facts of the pause container.
  */
 const sharedInOneOf = 8;
 
@@ -32,10 +32,18 @@ export function* changedContainers(
     if (others === undefined) facts.set(fact, [mutation]);
     else others.push(mutation);
   }
+  // Volumes are bind mounts.
+  const engineMounts = (request.OCI?.Mounts ?? []).flatMap(({ type, destination }) =>
+    type === 'bind' ? [] : [destination],
+  );
+  const isOfEngine = (fact: string): boolean =>
+    engineLists.test(fact) ||
+    (fact.startsWith('OCI.Mounts') &&
+      engineMounts.some((path) => fact.endsWith(` ${path}`) || fact.includes(` ${path}: `)));
   for (const [fact, mutations] of facts) {
     const hash = textHash(`${seed} ${fact}`);
     const isAdded = mutations.every(({ kind }) => kind === 'added' || kind === 'more');
-    if ((isAdded || isPause || engineLists.test(fact)) && hash % sharedInOneOf !== 0) continue;
+    if ((isAdded || isPause || isOfEngine(fact)) && hash % sharedInOneOf !== 0) continue;
     const mutation = mutations[Math.trunc(hash / sharedInOneOf) % mutations.length];
     if (mutation === undefined) continue;
     const changed = clone(CreateContainerRequestSchema, request);

@@ -147,3 +147,35 @@ test('every rule that denies a call is found, with every value that it denies', 
     ['change rule "r" to allow the va', 'change rule "s" to allow the mo'],
   );
 });
+
+test('a sysctl that the guest refuses is named, with the setting that allows it', async () => {
+  const named = async (settings: string, name: string): Promise<WorkloadReport['unbuilt']> => {
+    const text = pod.replace(
+      'spec:\n',
+      `spec:\n  securityContext: { sysctls: [{ name: net.ipv4.tcp_syncookies, value: "1" }, { name: ${name}, value: "1" }] }\n`,
+    );
+    const [workload] = readWorkloads([{ file: 'pod.yaml', text }]);
+    assert.ok(workload !== undefined);
+    const configuration = await configurationOf(
+      `[agent]\n${settings}\n[api]\nallowed_endpoints = ["@pod", "@exec"]\n`,
+    );
+    return checkWorkload(workload, {
+      configuration,
+      compile: compileRules,
+      setup: { runtime: 'go', guest: 'shared-fs' },
+      images: known,
+    }).unbuilt;
+  };
+  const refused = {
+    kind: 'pod field',
+    name: 'sysctls',
+    because: 'spec.securityContext.sysctls[1]',
+    reason: 'sysctl net.core.somaxconn is refused',
+    help: 'write sysctls = ["net.core.somaxconn"] in [agent]',
+  };
+  assert.deepEqual(await named('', 'net.core.somaxconn'), [refused]);
+  assert.deepEqual(await named('', 'net/core/somaxconn'), [refused]);
+  assert.deepEqual(await named('sysctls = ["net.core.somaxconn"]', 'net.core.somaxconn'), []);
+  assert.deepEqual(await named('privileged_containers = "allow"', 'net.core.somaxconn'), []);
+  assert.equal((await named('', 'kernel.core_pattern'))[0]?.help, 'set it in the guest image');
+});
