@@ -1,26 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { configurationSchema, starters } from '@kata-agent/analysis';
+import { exampleFiles } from '@kata-agent/analysis/testing/example-files';
 import { repository } from '../harness/repository.js';
 import { generatedFor, images, setups, workloadFiles, workloadsIn } from '../mutation/expected-requests.js';
 
 const program = createRequire(import.meta.url).resolve('@taplo/cli/dist/cli.js');
-const examples = join(repository, 'examples');
-
-/** Examples of other programs: guest components, containerd, Kata, a realm. */
-const others = /^attested-pod\/(?:aa|cdh|host\/.*|dial\/realm)\.toml$/;
 
 describe('Taplo, with which editors format and check TOML', () => {
   let directory = '';
   let schema = '';
   const files: string[] = [];
-  const ofOthers: string[] = [];
+  const { configurations, ofOthers } = exampleFiles();
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'kata-taplo-'));
     schema = join(directory, 'schema.json');
@@ -36,10 +33,9 @@ describe('Taplo, with which editors format and check TOML', () => {
           files.push(path);
           writeFileSync(path, generatedFor([workload], setup, images));
         }
-    // Taplo would write the inline tables of examples/realm.toml across lines.
-    for (const path of readdirSync(examples, { recursive: true, encoding: 'utf8' }))
-      if (path.endsWith('.toml') && path !== 'realm.toml')
-        (others.test(path) ? ofOthers : files).push(join(examples, path));
+    // Taplo would write its inline tables across lines.
+    const realm = join(repository, 'examples/realm.toml');
+    files.push(...configurations.filter((path) => path !== realm));
     assert.ok(files.length > 20 && ofOthers.length > 5, `${files.length} and ${ofOthers.length}`);
   });
   after(() => rmSync(directory, { recursive: true }));

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { runs } from '@kata-agent/base/testing';
 import {
   decodeDocument,
@@ -18,6 +17,7 @@ import {
 import { Ajv } from 'ajv';
 import * as fc from 'fast-check';
 import { starters } from './starters.js';
+import { exampleFiles } from './testing/example-files.js';
 import { configurationSchema } from './configuration-schema.js';
 
 const ajv = new Ajv({ strict: true, allErrors: true, allowUnionTypes: true });
@@ -55,17 +55,10 @@ function faults(text: string): readonly string[] {
   return [...new Set((validate.errors ?? []).map(({ instancePath }) => instancePath))];
 }
 
-const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
-
-/** Examples of other programs: guest components, containerd, Kata, a realm. */
-const others = /^attested-pod\/(?:aa|cdh|host\/.*|dial\/realm)\.toml$/;
-
 test('every example and starter is valid', () => {
-  const files = readdirSync(examples, { recursive: true, encoding: 'utf8' }).filter(
-    (name) => name.endsWith('.toml') && !others.test(name),
-  );
-  assert.ok(files.length >= 6);
-  for (const name of files) assert.deepEqual(faults(readFileSync(`${examples}${name}`, 'utf8')), [], name);
+  const { configurations } = exampleFiles();
+  assert.ok(configurations.length >= 6);
+  for (const path of configurations) assert.deepEqual(faults(readFileSync(path, 'utf8')), [], path);
   for (const { name, text } of starters) assert.deepEqual(faults(text), [], name);
 });
 

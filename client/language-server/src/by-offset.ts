@@ -13,7 +13,7 @@ export interface OffsetDiagnostic {
   readonly message: string;
 }
 
-/** What can be written instead of a part of the text. */
+/** What can be written instead of the part of the text from `from` to `to`. */
 export interface OffsetCompletion {
   readonly from: number;
   readonly to: number;

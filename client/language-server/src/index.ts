@@ -1,2 +1,1 @@
 export { type LanguageServerOptions, serveLanguage, type SessionEnd } from './serve.js';
-export { completeText, diagnoseText } from './by-offset.js';

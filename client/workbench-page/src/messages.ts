@@ -1,3 +1,5 @@
+import type { OffsetCompletion, OffsetDiagnostic } from '@kata-agent/language-server/by-offset';
+
 // What the page of the workbench asks, and what kata-agent-ctl answers, as JSON.
 
 /** The body of each question; `offset` is in the configuration, in UTF-16 code units as every offset here. */
@@ -5,14 +7,6 @@ export interface Question {
   readonly configuration: string;
   readonly pod: string;
   readonly offset?: number;
-}
-
-/** An error or warning of the configuration. */
-export interface Finding {
-  readonly from: number;
-  readonly to: number;
-  readonly severity: 'error' | 'warning';
-  readonly message: string;
 }
 
 /** What the agent does with the calls of one method that a workload causes. */
@@ -36,7 +30,7 @@ export interface WorkloadResult {
 }
 
 export interface CheckAnswer {
-  readonly findings: readonly Finding[];
+  readonly findings: readonly OffsetDiagnostic[];
   /** Why the pod cannot be read. */
   readonly podError?: string;
   /** Empty while the configuration does not load or there is no pod. */
@@ -50,21 +44,11 @@ export interface GenerateAnswer {
   readonly configuration: string;
 }
 
-/** What can be written at the offset; `from` and `to` are what it replaces. */
-export interface Completion {
-  readonly from: number;
-  readonly to: number;
-  readonly label: string;
-  readonly insert: string;
-  readonly detail?: string;
-  readonly doc?: string;
-}
-
 /** The answer to each question, by its path. */
 export interface Answers {
   readonly check: CheckAnswer;
   readonly generate: GenerateAnswer;
-  readonly complete: readonly Completion[];
+  readonly complete: readonly OffsetCompletion[];
 }
 
 export type QuestionKind = keyof Answers;

@@ -94,6 +94,7 @@ export {
 export type { ExplainedEndpoint, ExplainedRule, ExplainedFinding } from './explain/explain-endpoint.js';
 export { renderExplanation } from './explain/render-explanation.js';
 export { listenerKeys } from './listener/listener-keys.js';
+export { isSysctlName } from './value-types/guest-access.js';
 export { isResource } from './value-types/sources.js';
 export { secretKeys } from './secret/secret-keys.js';
 export type { SecretPlace, SecretSettings } from './configuration.js';

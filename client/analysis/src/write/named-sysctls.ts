@@ -1,5 +1,6 @@
 import { isMessage, type Message } from '@bufbuild/protobuf';
 import { canonicalSysctl, needsSysctlKey, sysctlParts, sysctlRunsPrograms } from '@kata-agent/catalogue';
+import { isSysctlName } from '@kata-agent/config';
 import { CreateContainerRequestSchema } from '@kata-agent/protocol/agent';
 
 /** A sysctl of a request that the guest refuses unless the configuration names it. */
@@ -23,5 +24,5 @@ export function namedSysctls(request: Message): readonly NamedSysctl[] {
 
 /** Reports whether the key can name a sysctl, and the guest then sets it. */
 export function sysctlKeyHas(name: string): boolean {
-  return /^[a-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$/.test(name) && !sysctlRunsPrograms(name);
+  return isSysctlName(name) && !sysctlRunsPrograms(name);
 }

@@ -43,15 +43,12 @@ export const workbench: CommandDefinition = {
     const { threadProgram } = await import('../workbench/thread.js');
     const { pageScript } = await import('@kata-agent/workbench-page/script');
     const port = options.whole('port', 0, 65_535) ?? 0;
-    const names = setupOptions.map(({ flags }) => optionName(flags));
-    const given = Object.fromEntries(
-      names.map((name) => {
-        const texts = options.texts(name);
-        return [name, texts.length > 0 ? texts : options.text(name)];
-      }),
-    );
     // Errors of a configuration are answers: nothing is printed.
-    const evaluator = new Evaluator({ program: threadProgram, data: { ...given, format: 'json' }, limitMs });
+    const evaluator = new Evaluator({
+      program: threadProgram,
+      data: { ...options.valuesOf(setupOptions), format: 'json' },
+      limitMs,
+    });
     let script: Promise<string> | undefined;
     const served = await serveWorkbench({
       port,
@@ -74,9 +71,3 @@ export const workbench: CommandDefinition = {
     return ExitCode.Success;
   },
 };
-
-/** Returns `kataConfig` of `--kata-config <file>`. */
-function optionName(flags: string): string {
-  const [name = ''] = flags.replace(/^--/, '').split(' ');
-  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-}

@@ -68,7 +68,7 @@ const pageHeaderBytes = 16;
 const metaBytes = 64;
 const magic = 0xed0cdaed;
 const version = 2;
-/** Of the processors that run it: 4 KiB to 64 KiB; bbolt itself tries as many. */
+/** From 1 KiB to 16 MiB, as bbolt tries them. */
 const pageSizes = Array.from({ length: 15 }, (_, shift) => 1024 << shift);
 
 /** Returns the valid one of the two that has the higher transaction. Throws a BoltError: there is none. */

@@ -1,6 +1,6 @@
 import { generate, openLine, type WorkloadReport } from '@kata-agent/analysis';
 import { CommandError, ExitCode, type Options, processIo } from '@kata-agent/cli';
-import { completeText, diagnoseText } from '@kata-agent/language-server';
+import { completeText, diagnoseText } from '@kata-agent/language-server/by-offset';
 import type {
   Answers,
   CallResult,

@@ -22,6 +22,8 @@ export interface EvaluatorOptions {
   readonly limitMs: number;
 }
 
+const closed: JobResult = { ok: false, message: 'the workbench ends' };
+
 /**
  * Answers questions in a thread, one after the other. A thread that takes longer than the limit is ended; the next question starts
  * another. Of each kind at most one question waits, the latest.
@@ -31,12 +33,14 @@ export class Evaluator {
   readonly #waiting = new Map<QuestionKind, Waiting>();
   #worker: Worker | undefined;
   #isBusy = false;
+  #isClosed = false;
 
   constructor(options: EvaluatorOptions) {
     this.#options = options;
   }
 
   evaluate(job: Job): Promise<JobResult> {
+    if (this.#isClosed) return Promise.resolve(closed);
     return new Promise((resolve) => {
       this.#waiting.get(job.kind)?.resolve({ ok: false, message: 'a later question came', superseded: true });
       this.#waiting.delete(job.kind);
@@ -45,7 +49,11 @@ export class Evaluator {
     });
   }
 
+  /** Ends the thread; what was asked and not answered fails. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { resolve } of this.#waiting.values()) resolve(closed);
+    this.#waiting.clear();
     await this.#end();
   }
 

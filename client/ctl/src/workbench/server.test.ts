@@ -141,6 +141,19 @@ const looping: URL = new URL(
     });`)}`,
 );
 
+test('its end fails what was asked and not answered, and starts no other thread', async () => {
+  const evaluator = new Evaluator({ program: looping, data: {}, limitMs: 60_000 });
+  const ask = (kind: Job['kind']): Promise<JobResult> =>
+    evaluator.evaluate({ kind, question: { configuration: '', pod: 'loop' } });
+  const begun = ask('check');
+  const waiting = ask('generate');
+  await evaluator.close();
+  assert.deepEqual(await begun, { ok: false, message: 'the evaluation ended' });
+  const closed = { ok: false, message: 'the workbench ends' };
+  assert.deepEqual(await waiting, closed);
+  assert.deepEqual(await ask('check'), closed);
+});
+
 test('an evaluation that takes too long is ended, as is one that fails, and the next one is answered', async () => {
   const evaluator = new Evaluator({ program: looping, data: {}, limitMs: 1000 });
   const ask = (pod: string): Promise<JobResult> =>

@@ -229,3 +229,19 @@ spec:
     ],
   );
 });
+
+test('a name that the API server refuses is named', () => {
+  const reasons = (name: string): readonly string[] =>
+    read(
+      `kind: Pod\nmetadata: { name: ${JSON.stringify(name)} }\nspec: { containers: [{ name: c, image: i }] }\n`,
+    )
+      .flatMap(({ unserved }) => unserved)
+      .map(({ path, reason }) => `${path}: ${reason}`);
+  for (const name of ['a', 'web-1.example', 'x'.repeat(253)]) assert.deepEqual(reasons(name), [], name);
+  for (const name of ['${APP}', '-a', 'a-', 'A', 'a_b', '', 'x'.repeat(254)])
+    assert.deepEqual(
+      reasons(name),
+      [`metadata.name: ${JSON.stringify(name)} is no name of an object: the API server refuses it`],
+      name,
+    );
+});

@@ -84,7 +84,7 @@ export const imports: Readonly<Record<string, readonly string[]>> = {
     'lib/x509',
   ],
   'client/language-server': ['lib/catalogue', 'lib/config', 'lib/gate'],
-  'client/workbench-page': [],
+  'client/workbench-page': ['client/language-server'],
   'client/workloads': ['lib/base', 'lib/catalogue', 'lib/config', 'lib/gate', 'lib/protocol', 'lib/registry'],
   'realm/program': ['lib/audit', 'lib/cli', 'lib/config', 'lib/linux', 'lib/tlog', 'realm/server'],
   'realm/server': [

@@ -33,3 +33,14 @@ test('an integer option is checked against its bounds, and the error quotes it',
   assert.throws(() => options.whole('readSize', 1, 11), wrongUse(/--read-size '12'.* from 1 to 11/));
   assert.throws(() => options.whole('other', 1, 11), wrongUse(/--other 'x'/));
 });
+
+test('another thread makes its options of the values of some rows', () => {
+  const rows = [
+    { flags: '-r, --runtime <name>' },
+    { flags: '--kata-config <file>' },
+    { flags: '--image <name>' },
+  ];
+  const values = { runtime: 'rs', kataConfig: 'a.toml', image: ['b', 'c'], other: 'd' };
+  const options = new Options(values).valuesOf(rows);
+  assert.deepEqual(structuredClone(options), { runtime: 'rs', kataConfig: 'a.toml', image: ['b', 'c'] });
+});

@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import { CommandError, ExitCode } from './command-error.js';
 
 /** The options of one invocation, by their long names in lowerCamelCase, with typed accessors. */
@@ -6,6 +7,12 @@ export class Options {
 
   constructor(values: Readonly<Record<string, unknown>>) {
     this.#values = values;
+  }
+
+  /** Returns the values of these options: with them another thread has the same Options. */
+  valuesOf(rows: readonly { readonly flags: string }[]): Readonly<Record<string, unknown>> {
+    const names = rows.map(({ flags }) => new Option(flags).attributeName());
+    return Object.fromEntries(names.map((name) => [name, this.#values[name]]));
   }
 
   flag(name: string): boolean {

@@ -76,13 +76,14 @@ export const kernelModule: ValueType<string> = text({
   accept: matching(modulePattern),
 });
 
-/** The dotted name of a sysctl. */
 const sysctlPattern = '^[a-z][A-Za-z0-9_-]*(\\.[A-Za-z0-9_-]+)+$';
+/** Reports whether the text is the dotted name of a sysctl. */
+export const isSysctlName: (text: string) => boolean = matching(sysctlPattern);
 export const sysctl: ValueType<string> = text({
   name: '"NAME.OF.SYSCTL"',
   pattern: sysctlPattern,
   what: 'the name of a sysctl, such as "net.core.somaxconn"',
-  accept: matching(sysctlPattern),
+  accept: isSysctlName,
 });
 
 /** `CONTAINER=MOUNT POINT`: the name of a container in its pod, and a clean path in it. */
