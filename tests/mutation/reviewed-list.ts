@@ -70,6 +70,13 @@ export class ReviewedList {
     return this.#note(this.entriesFor(method, mutation, workload).map((index) => this.#lists.fields[index]));
   }
 
+  /** Returns why the changes that a mutation matches are acceptable; empty: no entry matches. */
+  reasonsFor(method: string, mutation: Mutation, workload: string): readonly string[] {
+    return this.entriesFor(method, mutation, workload).flatMap(
+      (index) => this.#lists.fields[index]?.why ?? [],
+    );
+  }
+
   /** Reports whether a mutation matches an entry that was not needed so far. */
   isUnneeded(method: string, mutation: Mutation, workload: string): boolean {
     return this.entriesFor(method, mutation, workload).some(

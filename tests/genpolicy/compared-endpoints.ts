@@ -1,0 +1,47 @@
+/** What genpolicy's rules do with the other methods of the agent: the line of each in rules.rego at `rulesCommit`. */
+export const comparedEndpoints: ReadonlyMap<string, string> = new Map([
+  ...[
+    ['DestroySandbox', 'DestroySandboxRequest:23'],
+    ['GetOOMEvent', 'GetOOMEventRequest:27'],
+    ['GetGuestDetails', 'GuestDetailsRequest:28'],
+    ['OnlineCPUMem', 'OnlineCPUMemRequest:34'],
+    ['RemoveContainer', 'RemoveContainerRequest:37'],
+    ['RemoveStaleVirtiofsShareMounts', 'RemoveStaleVirtiofsShareMountsRequest:38'],
+    ['SignalProcess', 'SignalProcessRequest:45'],
+    ['StartContainer', 'StartContainerRequest:46'],
+    ['StatsContainer', 'StatsContainerRequest:48'],
+    ['TtyWinResize', 'TtyWinResizeRequest:50'],
+    ['WaitProcess', 'WaitProcessRequest:56'],
+  ].map(([method = '', place = '']) => [method, `Served, whatever the request has (\`${place}\`)`] as const),
+  ...[
+    ['CloseStdin', 'CloseStdinRequest:1781'],
+    ['ReadStdout', 'ReadStreamRequest:1785'],
+    ['ReadStderr', 'ReadStreamRequest:1785'],
+    ['UpdateEphemeralMounts', 'UpdateEphemeralMountsRequest:1789'],
+    ['WriteStdin', 'WriteStreamRequest:1793'],
+    ['GetDiagnosticData', 'GetDiagnosticDataRequest:1797'],
+  ].map(
+    ([method = '', place = '']) =>
+      [method, `Refused; served if the settings have it, whatever the request has (\`${place}\`)`] as const,
+  ),
+  ...[
+    ['AddSwap', 'AddSwapRequest:18'],
+    ['AddSwapPath', 'AddSwapPathRequest:17'],
+    ['GetIPTables', 'GetIPTablesRequest:25'],
+    ['GetMetrics', 'GetMetricsRequest:26'],
+    ['ListInterfaces', 'ListInterfacesRequest:29'],
+    ['ListRoutes', 'ListRoutesRequest:30'],
+    ['MemAgentCompactSet', 'MemAgentCompactConfig:31'],
+    ['MemAgentMemcgSet', 'MemAgentMemcgConfig:32'],
+    ['MemHotplugByProbe', 'MemHotplugByProbeRequest:33'],
+    ['PauseContainer', 'PauseContainerRequest:35'],
+    ['ReseedRandomDev', 'ReseedRandomDevRequest:39'],
+    ['ResizeVolume', 'ResizeVolumeRequest:40'],
+    ['ResumeContainer', 'ResumeContainerRequest:41'],
+    ['SetGuestDateTime', 'SetGuestDateTimeRequest:42'],
+    ['SetIPTables', 'SetIPTablesRequest:43'],
+    ['SetPolicy', 'SetPolicyRequest:44'],
+    ['UpdateContainer', 'UpdateContainerRequest:51'],
+    ['GetVolumeStats', 'VolumeStatsRequest:55'],
+  ].map(([method = '', place = '']) => [method, `Refused (\`${place}\`)`] as const),
+]);
