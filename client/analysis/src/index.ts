@@ -37,5 +37,6 @@ export {
   type RefusedStep,
   type RuntimePreflight,
 } from './preflight/preflight.js';
+export { preflightWorkload, type WorkloadPreflight } from './preflight/preflight-workload.js';
 export { RecordedCases } from './suites/recorded-cases.js';
 export { renderFailure } from './suites/run-suite.js';

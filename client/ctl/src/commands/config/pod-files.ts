@@ -25,12 +25,12 @@ export const listenerOption: OptionRow = {
   description: 'the listener that the runtime calls (default: the first)',
 };
 
-export const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
+const runtimeNames: readonly RuntimeName[] = ['go', 'rs', 'remote'];
 
 /** The namespace of the forwarder of cloud-api-adaptor (podvm/files/etc/systemd/system/agent-protocol-forwarder.service). */
 const podns = '/run/netns/podns';
 
-export const kataConfigOption: OptionRow = {
+const kataConfigOption: OptionRow = {
   flags: '--kata-config <file>',
   description:
     'the configuration.toml of the Kata runtime that starts the pods, with its config.d: instead of --runtime, --guest and --emptydir-mode',
@@ -43,8 +43,8 @@ export const podTemplateOption: OptionRow = {
   repeatable: true,
 };
 
-/** Options about the objects and the cluster that runs them; of images only those with files on this machine. */
-export const setupOptions: readonly OptionRow[] = [
+/** `assumed`: the runtimes without `--runtime`. */
+const setupOptionsFor = (assumed: string): readonly OptionRow[] => [
   podTemplateOption,
   {
     flags: '--image-config <image=file>',
@@ -67,8 +67,7 @@ export const setupOptions: readonly OptionRow[] = [
   kataConfigOption,
   {
     flags: '--runtime <name>',
-    description:
-      'the Kata runtime that starts the pods: go, rs for runtime-rs, or remote for peer pods (default: rs)',
+    description: `the Kata runtime that starts the pods: go, rs for runtime-rs, or remote for peer pods (default: ${assumed})`,
     choices: runtimeNames,
   },
   {
@@ -95,8 +94,18 @@ export const setupOptions: readonly OptionRow[] = [
   },
 ];
 
+/** Options about the objects and the cluster that runs them; of images only those with files on this machine. */
+export const setupOptions: readonly OptionRow[] = setupOptionsFor('rs');
+
 /** The same, with those of images elsewhere and of layers. */
 export const clusterOptions: readonly OptionRow[] = [...setupOptions, ...imageOptions, ...layerOptions];
+
+/** The same, for a command that goes through both runtimes of local machines. */
+export const runtimesOptions: readonly OptionRow[] = [
+  ...setupOptionsFor('go and rs'),
+  ...imageOptions,
+  ...layerOptions,
+];
 
 /** The same, with the option that names the objects. */
 export const podOptions: readonly OptionRow[] = [

@@ -1,4 +1,12 @@
-import { preflight, type Preflight, type RefusedStep, type RuntimePreflight } from '@kata-agent/analysis';
+import {
+  preflight,
+  type Preflight,
+  preflightWorkload,
+  type RefusedStep,
+  type RuntimePreflight,
+  type WorkloadPreflight,
+} from '@kata-agent/analysis';
+import type { Configuration } from '@kata-agent/config';
 import {
   type CommandDefinition,
   ExitCode,
@@ -8,16 +16,22 @@ import {
   styleFor,
   wrap,
 } from '@kata-agent/cli';
+import { programName } from '../../program-name.js';
+import { checkPods } from './check-pods.js';
+import { loadedFile } from './load-file.js';
+import { readManifestFiles } from './manifest-files.js';
 import {
+  inputNotes,
+  knownOf,
   listenerOf,
   listenerOption,
-  runtimeNames,
-  kataConfigOption,
-  knownOf,
+  type Pods,
+  readPods,
   runtimeOf,
+  runtimesOptions,
   snapshotterOf,
 } from './pod-files.js';
-import { loadedFile } from './load-file.js';
+import { runtimeTitles, workloadPreflightText, workloadPreflightValue } from './workload-text.js';
 
 export const configPreflight: CommandDefinition = {
   path: 'config preflight',
@@ -25,39 +39,32 @@ export const configPreflight: CommandDefinition = {
   details: [
     'Goes through the calls that each Kata runtime makes for every pod, in order. Prints the first denied call that stops the pod, the denied calls that the runtime ignores, and the kubectl features that will not work.',
     'Also prints the storage drivers, options and device types that the agent refuses with any configuration, and the pods that need them.',
-    'Exits with 4 if pods start with none of the runtimes. To check one workload, rules included, use config check --pod.',
+    'With Kubernetes objects, goes through the calls of each of their workloads instead, rules included: prints where its pod stops with each runtime, or what it runs without. config check --pod also prints the smallest change that fixes it.',
+    'Exits with 4 if pods start with none of the runtimes, or one of the workloads does not.',
   ],
-  operands: [{ syntax: '<file>', description: 'a configuration in TOML' }],
-  options: [
-    listenerOption,
-    kataConfigOption,
+  operands: [
+    { syntax: '<file>', description: 'a configuration in TOML' },
     {
-      flags: '--runtime <name>',
-      description: 'only this runtime: go, rs for runtime-rs, or remote for peer pods (default: go and rs)',
-      choices: runtimeNames,
-    },
-    {
-      flags: '--guest <kind>',
-      description:
-        'whether the host shares files with the guest; none for confidential guests and peer pods (default: shared-fs)',
-      choices: ['shared-fs', 'confidential'],
-    },
-    {
-      flags: '--snapshotter <name>',
-      description: "containerd's snapshotter: with erofs and --runtime rs no image is pulled in the guest",
-      choices: ['erofs'],
+      syntax: '[pods...]',
+      description: 'Kubernetes objects: files, directories, or - for standard input',
     },
   ],
+  options: [listenerOption, ...runtimesOptions],
   examples: [
     {
       line: 'kata-agent-ctl config preflight examples/confidential.toml',
       description: 'Pods run; kubectl logs does not work.',
     },
+    {
+      line: 'kata-agent-ctl config preflight config.toml pod.yaml --runtime rs',
+      description: 'Prints whether this pod starts, or the call at which it stops.',
+    },
   ],
   formats: true,
   run: async (invocation) => {
     const { io, operands, options } = invocation;
-    const file = operands[0] ?? '';
+    const [file = '', ...paths] = operands;
+    const pods = paths.length === 0 ? undefined : await readPods(options, readManifestFiles(paths));
     const configuration = await loadedFile(file, invocation);
     const listener = listenerOf(options, configuration);
     const known = knownOf(options);
@@ -70,37 +77,76 @@ export const configPreflight: CommandDefinition = {
       ...snapshotterOf(options, runtime),
     });
     const style = styleFor(io.stdout, io.environment);
-    const value = { ...report, underRules: Object.fromEntries(report.underRules) };
-    const place = configuration.listeners.length > 1 ? `${file}, listener ${report.listener}` : file;
-    await printReport(invocation, value, (width) => preflightText(place, report, style, width));
-    const broken = report.runtimes.every(
-      ({ breaks, refusedFeature }) => breaks !== undefined || refusedFeature !== undefined,
+    const underRules = Object.fromEntries(report.underRules);
+    const several = configuration.listeners.length > 1;
+    if (pods === undefined) {
+      const place = several ? `${file}, listener ${report.listener}` : file;
+      await printReport(invocation, { ...report, underRules }, (width) =>
+        preflightText(place, report, style, width),
+      );
+      return report.runtimes.some(startsPods) ? ExitCode.Success : ExitCode.Mismatch;
+    }
+    if (!options.json)
+      for (const note of inputNotes(pods)) io.stderr.write(`${programName}: note: ${note}\n`);
+    const workloads = await preflightPods(configuration, pods, report);
+    const value = { ...report, underRules, workloads: workloads.flat().map(workloadPreflightValue) };
+    const on = several ? report.listener : undefined;
+    await printReport(
+      invocation,
+      value,
+      (width) =>
+        workloads
+          .flat()
+          .map((each) => workloadPreflightText(each, on, style))
+          .join('') + abilitiesText(report, style, width),
     );
-    return broken ? ExitCode.Mismatch : ExitCode.Success;
+    const start = workloads.every((byRuntime) => byRuntime.some(({ starts }) => starts));
+    return start ? ExitCode.Success : ExitCode.Mismatch;
   },
 };
 
-const names = { go: 'the Go runtime', rs: 'runtime-rs', remote: 'peer pods' } as const;
+/** Returns how far each workload gets, with each of the runtimes. */
+async function preflightPods(
+  configuration: Configuration,
+  pods: Pods,
+  { listener, runtimes }: Preflight,
+): Promise<readonly (readonly WorkloadPreflight[])[]> {
+  const checked: (readonly WorkloadPreflight[])[] = [];
+  for (const { runtime } of runtimes) {
+    const setup = { ...pods.setup, runtime };
+    const reports = await checkPods(configuration, { ...pods, setup }, listener);
+    checked.push(reports.map((report) => preflightWorkload(report, runtime)));
+  }
+  return pods.workloads.map((_, index) => checked.flatMap((reports) => reports.slice(index, index + 1)));
+}
+
+function startsPods({ breaks, refusedFeature }: RuntimePreflight): boolean {
+  return breaks === undefined && refusedFeature === undefined;
+}
 
 function preflightText(place: string, report: Preflight, style: Style, width: number): string {
-  const { runtimes, lost, kept, underRules, unbuilt } = report;
+  const { runtimes, underRules, unbuilt } = report;
   return [
     ...runtimes.map((runtime) => runtimeText(place, runtime, style)),
+    abilitiesText(report, style, width),
+    underRules.size === 0 ? '' : `${style.bold('under rules')} (name a workload to evaluate them)\n`,
+    renderTable([...underRules].map(([method, rules]) => [`  ${method}`, rules.join(', ')])),
+    `${style.bold('refused with any configuration')} (name a workload to see whether it needs it)\n`,
+    renderTable(unbuilt.map(({ kind, name, pods }) => [`  ${kind} ${name}`, pods])),
+  ].join('');
+}
+
+function abilitiesText({ lost, kept }: Preflight, style: Style, width: number): string {
+  return [
     lost.length === 0 ? '' : `${style.bold('lost')}\n`,
     renderTable(lost.map(({ name, missing }) => [`  ${name}`, `without ${missing.join(', ')}`])),
     kept.length === 0 ? '' : `${style.bold('kept')}\n${wrap(kept.join(', '), width, '  ')}`,
-    underRules.size === 0
-      ? ''
-      : `${style.bold('under rules')} (config check --pod evaluates them for a workload)\n`,
-    renderTable([...underRules].map(([method, rules]) => [`  ${method}`, rules.join(', ')])),
-    `${style.bold('refused with any configuration')} (config check --pod reports whether a workload needs it)\n`,
-    renderTable(unbuilt.map(({ kind, name, pods }) => [`  ${kind} ${name}`, pods])),
   ].join('');
 }
 
 function runtimeText(place: string, report: RuntimePreflight, style: Style): string {
   const { runtime, goesOnWithout, sometimes } = report;
-  const title = `${place}, ${names[runtime]}: `;
+  const title = `${place}, ${runtimeTitles[runtime]}: `;
   const part = (label: string, steps: readonly RefusedStep[]): string =>
     steps.length === 0 ? '' : `  ${label}:\n${renderTable(steps.map(stepRow))}`;
   return [
